@@ -1,0 +1,39 @@
+# make run                the main job: set up, then `t2rl train quickstart`
+# make setup              CPU environment in .venv (EXTRA=gpu: CUDA environment in .venv-gpu)
+# make test               lint, types and every test tier that needs no GPU
+EXTRA       ?= cpu
+PYTHON      ?= python3
+VENV        ?= $(if $(filter gpu,$(EXTRA)),.venv-gpu,.venv)
+INSTALLER   ?= $(VENV)/bin/python -m pip install
+
+LOCK  := constraints-$(EXTRA).txt
+STUBS := $(if $(filter cpu,$(EXTRA)),$(wildcard deploy/cpu-stubs/no-*))
+STAMP := $(VENV)/.installed-$(EXTRA)
+
+.PHONY: run setup test lint lock
+
+run: setup
+	$(VENV)/bin/t2rl train quickstart
+
+setup: $(STAMP)
+
+# The stamp comes last, so an interrupted install is taken up again, and an up-to-date one costs nothing.
+$(STAMP): pyproject.toml $(LOCK) $(STUBS:=/pyproject.toml)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALLER) -c $(LOCK) $(STUBS) -e '.[$(EXTRA),dev]'
+	$(VENV)/bin/python -c 'import deepspeed, ray, torch, trl, vllm; print("ready: torch", torch.__version__, "vllm", vllm.__version__)'
+	touch $@
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+test: lint
+	$(VENV)/bin/python -m pytest
+
+# Public versions only: the same pin then takes 2.13.0+cpu from one index and 2.13.0 from another.
+lock:
+	$(VENV)/bin/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools \
+	  | sed 's/+[a-z0-9.]*$$//' > $(LOCK)

@@ -1,0 +1,128 @@
+"""The small sections that belong to no plug-in: run, stream, rollout, evaluation, checkpoint, cluster."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from rl.config.base import Section
+
+
+class RunConfig(Section):
+    """Identity of the run."""
+
+    name: str = "run"
+    """Directory under ``dir``; also the wandb run name."""
+    dir: str = "runs"
+    """Where run directories go."""
+    seed: NonNegativeInt = 0
+    """Everything random derives from it: prompts, allocations, request seeds, initial LoRA weights."""
+    steps: PositiveInt = 100
+    """Optimizer steps."""
+    rollout_token_budget: PositiveInt | None = None
+    """Stop after this many sampled tokens, whichever comes first; for comparisons at equal tokens."""
+
+
+class StreamConfig(Section):
+    """Plans, staleness and timeouts."""
+
+    prompts_per_step: PositiveInt = 32
+    """Prompts in one plan (= one training batch)."""
+    rollouts_per_prompt: PositiveInt = 16
+    """Mean group size; the allocator splits ``prompts_per_step * rollouts_per_prompt`` rollouts."""
+    max_staleness: NonNegativeInt = 1
+    """Learner version at consumption minus oldest token version never exceeds it; 0 is synchronous."""
+    pipeline_depth: NonNegativeInt | None = None
+    """Plans issued ahead of the weights; at most ``max_staleness`` (its default)."""
+    refill_rounds: NonNegativeInt = 0
+    """Rounds of replacement groups for dropped ones before the batch goes short."""
+    group_timeout_s: PositiveFloat = 120.0
+    """A group that takes longer is re-issued, with the reason in the log."""
+    step_timeout_s: PositiveFloat = 600.0
+    """Longest wait for a learner step, a save or a load."""
+    sync_timeout_s: PositiveFloat = 60.0
+    """Longest wait for one weight push."""
+    max_issues: PositiveInt = 4
+    """Issues of one group before the run fails loudly."""
+
+
+class RolloutConfig(Section):
+    """Engines and sampling."""
+
+    backend: Literal["inprocess", "async"] = "inprocess"
+    """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU default)."""
+    num_engines: PositiveInt = 1
+    tensor_parallel: PositiveInt = 1
+    temperature: PositiveFloat = 1.0
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: PositiveInt = 64
+    """Completion tokens at most."""
+    max_model_len: PositiveInt = 128
+    """Prompt plus completion."""
+    max_num_seqs: PositiveInt = 512
+    """Sequences in flight in one engine."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    kv_cache_mib: PositiveInt = 256
+    """CPU only; on GPUs see ``gpu_memory_utilization``."""
+    gpu_memory_utilization: float = Field(default=0.85, gt=0, lt=1)
+    block_size: PositiveInt = 32
+    prefix_cache: bool = True
+    kv_after_update: Literal["clear", "keep"] = "clear"
+    """``keep`` goes on with the old weights' KV: faster, a named approximation."""
+    weight_transfer: Literal["shm", "nccl", "ipc"] = "shm"
+    """``shm`` is same-node only; ``nccl`` and ``ipc`` need GPUs."""
+    num_threads: PositiveInt = 1
+    """Torch threads of an engine on CPU."""
+    cores: tuple[int, ...] | None = None
+    """CPU cores to pin an engine to; None leaves it to the kernel."""
+    max_restarts: NonNegativeInt = 3
+    """Engine deaths tolerated per worker."""
+    probe_tolerance: PositiveFloat = 1e-3
+    """Largest mean |engine - learner| log-prob over the probe tokens before the run stops (bf16: raise it)."""
+
+
+class EvaluationConfig(Section):
+    """Held-out evaluation at fixed seeds, pinned to one policy version."""
+
+    every: NonNegativeInt = 0
+    """Steps between evaluations; 0 = before and after only."""
+    split: Literal["dev", "test"] = "test"
+    num_prompts: PositiveInt = 120
+    """Stratified over categories and levels; the first n by index."""
+    samples_per_prompt: PositiveInt = 8
+    temperature: PositiveFloat = 1.0
+    ks: tuple[PositiveInt, ...] = (1, 8)
+    greedy: bool = True
+    """Also report greedy accuracy."""
+    extra_temperatures: tuple[PositiveFloat, ...] = (0.6,)
+    """Also report pass@1 at these, for the base and the final policy."""
+    bootstrap: PositiveInt = 2000
+    """Resamples of the interval."""
+
+
+class CheckpointConfig(Section):
+    """What survives a kill."""
+
+    every: NonNegativeInt = 20
+    """Steps between checkpoints; 0 = only at the end and on interrupt."""
+    keep: PositiveInt = 2
+
+
+class ClusterConfig(Section):
+    """Where actors go."""
+
+    name: Literal["local", "gpu1", "node8", "multinode"] = "local"
+    address: str | None = None
+    """Ray address; None starts a local Ray."""
+    num_cpus: PositiveInt | None = None
+    """Logical CPUs of the local Ray; None = enough for the actors of this config."""
+    gpus_per_engine: NonNegativeFloat = 0
+    """GPUs of one engine (= tensor_parallel on GPU clusters)."""
+    gpus_per_learner: NonNegativeFloat = 0
+    cpus_per_engine: PositiveFloat = 1
+    cpus_per_learner: PositiveFloat = 1
+    strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
+    """Ray placement strategy of the bundles."""
+    nodes: PositiveInt = 1
+    object_store_mib: PositiveInt = 512
+    """Of the local Ray."""

@@ -1,0 +1,99 @@
+"""Learner-side types: the columnar training batch and what a step returns.
+
+Shape letters: S = samples (rollouts) of the batch, N = all tokens of all samples, prompts included.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rollout.types import RolloutGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingBatch:
+    """One optimizer step's samples, flat and columnar, so that groups of any size fit and one copy serves every rank.
+
+    Sample ``s`` owns tokens ``offsets[s]:offsets[s + 1]``; its first ``prompt_lens[s]`` tokens are the prompt.
+    """
+
+    step: int
+    token_ids: np.ndarray
+    """[N] int32."""
+    offsets: np.ndarray
+    """[S + 1] int64."""
+    prompt_lens: np.ndarray
+    """[S] int32."""
+    loss_mask: np.ndarray
+    """[N] bool, True on tokens that the policy sampled (never on the prompt)."""
+    behavior_logprobs: np.ndarray
+    """[N] float32, 0 where the mask is False."""
+    token_versions: np.ndarray
+    """[N] int32 policy version that sampled the token, -1 where the mask is False."""
+    rewards: np.ndarray
+    """[S] float32."""
+    correct: np.ndarray
+    """[S] bool raw correctness."""
+    segment_ids: np.ndarray
+    """[S] int32 group index inside the batch, non-decreasing."""
+    group_ids: np.ndarray
+    """[num_groups] int64, the run-wide ids in segment order."""
+    temperature: float
+    """Sampling temperature, at which the learner must score."""
+
+    @property
+    def num_valid_tokens(self) -> int:
+        """The global denominator: tokens the loss may touch, over every rank and micro-batch, zero-advantage samples included."""
+        return int(self.loss_mask.sum())
+
+    @classmethod
+    def from_groups(cls, step: int, groups: list[RolloutGroup]) -> "TrainingBatch":
+        """Concatenate finished groups; all must share one temperature."""
+        if not groups:
+            raise ValueError("a training batch needs at least one group")
+        temperatures = {g.sampling.temperature for g in groups}
+        if len(temperatures) > 1:
+            raise ValueError(f"one batch cannot mix sampling temperatures: {sorted(temperatures)}")
+        tokens, masks, logprobs, versions, prompt_lens, segments = [], [], [], [], [], []
+        for segment, group in enumerate(groups):
+            prompt = np.asarray(group.prompt.token_ids, dtype=np.int32)
+            for rollout in group.rollouts:
+                completion = rollout.completion
+                length = len(completion.token_ids)
+                version = np.empty(length, dtype=np.int32)
+                for span in completion.spans:
+                    version[span.start : span.end] = span.policy_version
+                tokens += [prompt, completion.token_ids]
+                masks += [np.zeros(len(prompt), dtype=bool), completion.loss_mask]
+                logprobs += [np.zeros(len(prompt), dtype=np.float32), completion.behavior_logprobs]
+                versions += [np.full(len(prompt), -1, dtype=np.int32), np.where(completion.loss_mask, version, -1)]
+                prompt_lens.append(len(prompt))
+                segments.append(segment)
+        lengths = [len(p) + len(c) for p, c in zip(tokens[0::2], tokens[1::2], strict=True)]
+        rollouts = [r for g in groups for r in g.rollouts]
+        return cls(
+            step=step,
+            token_ids=np.concatenate(tokens).astype(np.int32),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            prompt_lens=np.array(prompt_lens, dtype=np.int32),
+            loss_mask=np.concatenate(masks),
+            behavior_logprobs=np.concatenate(logprobs).astype(np.float32),
+            token_versions=np.concatenate(versions).astype(np.int32),
+            rewards=np.array([r.result.value for r in rollouts], dtype=np.float32),
+            correct=np.array([r.result.correct for r in rollouts], dtype=bool),
+            segment_ids=np.array(segments, dtype=np.int32),
+            group_ids=np.array([g.group_id for g in groups], dtype=np.int64),
+            temperature=temperatures.pop(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What one optimizer step did, identical on every rank."""
+
+    applied: bool
+    """False if the finite check stopped it: weights and optimizer are then untouched."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Keys ``learner/...`` and ``loss/...``; units in the name (``_s``, ``_tokens``)."""
+    detail: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Sampling side: the shared types, the vLLM engines, the rollout worker and the weight receiver."""

@@ -1,0 +1,235 @@
+"""The types that cross every seam: prompts in, rollout groups out, one statistic per group.
+
+Imports numpy and the standard library only, so that rewards, curricula and the planner can use it without Ray, vLLM or torch.
+Shape letters: L = tokens of one completion, G = rollouts of one group.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class FinishReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """The policy sampled an end token."""
+    LENGTH = "length"
+    """Reached max_tokens: final, scored as it is, counted as truncated."""
+    ABORTED = "aborted"
+    """Interrupted from outside: no observation, never trained on, never counted as wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One problem, as the policy sees it."""
+
+    id: str
+    """Unique within a run; the split is part of it, so train, dev and test ids never meet."""
+    text: str
+    """What was tokenised: after the chat template, if the task has one."""
+    token_ids: tuple[int, ...]
+    answer: str
+    """Reference answer, in the form that the task's reward expects."""
+    category: str = "default"
+    difficulty: int = 0
+    """Level inside the category, 0 if unknown."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-able facts for the reward (generator name, its config, the item's metadata)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingConfig:
+    """How completions are drawn. Counts of different configs are never pooled."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 64
+
+    @property
+    def key(self) -> str:
+        """Identity used by the statistics store, e.g. ``t1-p1-m64``."""
+        return f"t{self.temperature:g}-p{self.top_p:g}-m{self.max_tokens}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRequest:
+    """One order to an engine: ``len(seeds)`` completions of one prompt, sampled independently."""
+
+    group_id: int
+    """Unique in the run's lineage; re-issues keep it."""
+    prompt_token_ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+    """One per rollout, [G]: fixed by (run seed, plan, position), so that a re-issue is the same draw under the same weights."""
+    sampling: SamplingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSpan:
+    """Tokens ``[start, end)`` of a completion were sampled by ``policy_version``."""
+
+    start: int
+    end: int
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One sampled sequence: token ids in, token ids out, never re-tokenised.
+
+    Several turns fit in one completion: tool tokens have ``loss_mask`` False and ``behavior_logprobs`` 0.
+
+    Example: a completion of 5 tokens, the weights changed after the third one::
+
+        spans = (VersionSpan(0, 3, 7), VersionSpan(3, 5, 8))   # min_policy_version 7, max_policy_version 8
+    """
+
+    token_ids: np.ndarray
+    """[L] int32, the end token included."""
+    behavior_logprobs: np.ndarray
+    """[L] float32, nats: log p of each token under the weights that sampled it, at the sampling temperature."""
+    loss_mask: np.ndarray
+    """[L] bool, True on tokens that the policy sampled."""
+    spans: tuple[VersionSpan, ...]
+    finish_reason: FinishReason
+
+    @property
+    def min_policy_version(self) -> int:
+        """Version of the oldest token; staleness counts from here."""
+        return min(span.policy_version for span in self.spans)
+
+    @property
+    def max_policy_version(self) -> int:
+        """Version of the newest token."""
+        return max(span.policy_version for span in self.spans)
+
+    @property
+    def truncated(self) -> bool:
+        """True if it reached max_tokens."""
+        return self.finish_reason is FinishReason.LENGTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardResult:
+    """What a reward says about one completion."""
+
+    value: float
+    """Goes to the advantage estimator."""
+    correct: bool
+    """Raw correctness: what pass rates, verdicts and pass@k read. Never shaped."""
+    components: Mapping[str, float] = field(default_factory=dict)
+    """Unweighted parts of the value, for the log."""
+    reason: str = ""
+    """Why the value is what it is: 'no answer', 'timeout', 'empty', ...; '' when it is right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One finished attempt: a completion with its text and its reward."""
+
+    completion: Completion
+    text: str
+    result: RewardResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutGroup:
+    """All attempts at one prompt under one plan; the baseline is computed inside it. G varies from group to group."""
+
+    group_id: int
+    plan_step: int
+    """The step ticket it belongs to."""
+    prompt: Prompt
+    sampling: SamplingConfig
+    rollouts: tuple[Rollout, ...]
+    issues: int = 1
+    """How often it was sent to an engine (1 = no re-issue)."""
+    issued_at: float = 0.0
+    finished_at: float = 0.0
+    """Seconds since the epoch, of the last issue."""
+    aux: Mapping[str, Any] = field(default_factory=dict)
+    """Signals that vLLM does not give (hidden states, values, judge scores), filled only when a config asks."""
+
+    @property
+    def rewards(self) -> np.ndarray:
+        """[G] float64 reward values."""
+        return np.array([r.result.value for r in self.rollouts], dtype=np.float64)
+
+    @property
+    def num_correct(self) -> int:
+        """Raw successes in the group."""
+        return sum(r.result.correct for r in self.rollouts)
+
+    @property
+    def mixed(self) -> bool:
+        """True if it holds at least one success and one failure."""
+        return 0 < self.num_correct < len(self.rollouts)
+
+    @property
+    def min_policy_version(self) -> int:
+        """Version of the oldest token in the group."""
+        return min(r.completion.min_policy_version for r in self.rollouts)
+
+    @property
+    def num_tokens(self) -> int:
+        """Completion tokens over all rollouts."""
+        return sum(len(r.completion.token_ids) for r in self.rollouts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStat:
+    """What one finished group says, kept or not: the only thing that curricula and planner learn from."""
+
+    plan_step: int
+    prompt_id: str
+    category: str
+    difficulty: int
+    sampling_key: str
+    num_rollouts: int
+    num_correct: int
+    num_truncated: int
+    num_tokens: int
+    min_policy_version: int
+    max_policy_version: int
+    kept: bool
+    reason: str = ""
+    """Why it was dropped; '' if kept."""
+
+    @classmethod
+    def of(cls, group: RolloutGroup, *, kept: bool, reason: str = "") -> "RolloutStat":
+        """Summarise a finished group."""
+        completions = [r.completion for r in group.rollouts]
+        return cls(
+            plan_step=group.plan_step,
+            prompt_id=group.prompt.id,
+            category=group.prompt.category,
+            difficulty=group.prompt.difficulty,
+            sampling_key=group.sampling.key,
+            num_rollouts=len(completions),
+            num_correct=group.num_correct,
+            num_truncated=sum(c.truncated for c in completions),
+            num_tokens=group.num_tokens,
+            min_policy_version=min(c.min_policy_version for c in completions),
+            max_policy_version=max(c.max_policy_version for c in completions),
+            kept=kept,
+            reason=reason,
+        )
+
+
+class Reward(Protocol):
+    """Scores completions of one prompt. Pure and deterministic; runs in a killable process, so it may be slow but not stateful."""
+
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
+        """Judge one completion text (special tokens removed)."""
+        ...
+
+
+class GroupScorer(Protocol):
+    """Scores whole groups, with a hard timeout for each completion (``rewards.pool.VerifierPool``)."""
+
+    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+        """[G] results, in order; a verifier that hangs or dies costs its own sample, with value 0 and the reason."""
+        ...
