@@ -1,0 +1,75 @@
+"""Reasoning-gym's own verifiers behind the reward protocol."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from reasoning_gym.factory import create_dataset
+from reasoning_gym.utils import extract_answer
+
+from rollout.types import Prompt, RewardResult
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_INT_LIST = re.compile(r"-?\d{1,9}(?:,-?\d{1,9})*", re.ASCII)
+
+
+def _after_hash(text: str) -> str | None:
+    return text.rsplit("#", 1)[1].strip() if "#" in text else None
+
+
+def _last_number(text: str) -> str | None:
+    numbers = _NUMBER.findall(text)
+    return numbers[-1] if numbers else None
+
+
+EXTRACTIONS: dict[str, Callable[[str], str | None]] = {
+    "hash": _after_hash,
+    "answer_tags": extract_answer,
+    "last_number": _last_number,
+}
+
+
+@lru_cache(maxsize=1024)
+def _verifier(name: str, config_json: str) -> Any:
+    return create_dataset(name, seed=0, size=1, **json.loads(config_json))
+
+
+class ReasoningGymReward:
+    """1 if the library's ``score_answer`` gives the extracted answer full marks, else 0: partial credit is not correctness.
+
+    Reads ``Prompt.metadata`` only: ``dataset``, ``config``, ``entry`` {answer, metadata}, ``answer_format``.
+    """
+
+    def __init__(self, *, extraction: str = "hash") -> None:
+        if extraction not in EXTRACTIONS:
+            raise ValueError(f"extraction: {extraction!r} is unknown; use one of {sorted(EXTRACTIONS)}")
+        self._extract = EXTRACTIONS[extraction]
+
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
+        """Judge one completion text; a truncated one is wrong even if it holds the answer."""
+        if truncated:
+            return _wrong("truncated")
+        if not text.strip():
+            return _wrong("empty")
+        answer = self._extract(text)
+        if not answer:
+            return _wrong("no answer")
+        facts = prompt.metadata
+        if facts["answer_format"] == "int_list":
+            # The library forgives each sorted number an error of 1, which a policy would find out: compare exactly first.
+            if not _INT_LIST.fullmatch(answer) or _ints(answer) != _ints(prompt.answer):
+                return _wrong("wrong")
+            answer = str([str(float(v)) for v in _ints(answer)])
+        verifier = _verifier(facts["dataset"], json.dumps(facts["config"], sort_keys=True))
+        correct = verifier.score_answer(answer, dict(facts["entry"])) == 1.0
+        return RewardResult(value=1.0, correct=True, components={"accuracy": 1.0}) if correct else _wrong("wrong")
+
+
+def _ints(text: str) -> list[int]:
+    return [int(v) for v in text.split(",")]
+
+
+def _wrong(reason: str) -> RewardResult:
+    return RewardResult(value=0.0, correct=False, components={"accuracy": 0.0}, reason=reason)

@@ -1,0 +1,95 @@
+"""The model section: a base of our own recipe, or a directory / hub name."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from rl.config.base import Section
+
+
+class CorpusConfig(Section):
+    """The mixed-quality worked solutions a base is pretrained on. Problems come from the train split only."""
+
+    categories: tuple[str, ...] = Field(
+        default=("chain_sum", "count_bits", "gcd", "number_sorting", "spell_backward"), min_length=1
+    )
+    """Compact reasoning-gym categories, evenly mixed."""
+    level_weights: tuple[NonNegativeFloat, ...] = Field(default=(0.3, 0.3, 0.25, 0.15), min_length=1)
+    """Share of level 1, 2, ... among the documents; 0 leaves a level out."""
+    direct_share: float = Field(default=0.3, ge=0, le=1)
+    """Documents that state the answer without working it out."""
+    sloppy_share: float = Field(default=0.35, ge=0, le=1)
+    """Documents whose steps go wrong with probability ``step_error`` each, mistakes carried on; the rest is clean."""
+    step_error: float = Field(default=0.15, ge=0, le=1)
+    seed: NonNegativeInt = 1
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.direct_share + self.sloppy_share > 1:
+            raise ValueError("model.recipe.corpus: direct_share + sloppy_share must not exceed 1; lower one of them")
+        if sum(self.level_weights) <= 0:
+            raise ValueError("model.recipe.corpus.level_weights: at least one weight must be positive")
+        return self
+
+
+class RecipeConfig(Section):
+    """Everything that decides the weights of a tiny base; its hash is the cache key."""
+
+    name: str = "tiny"
+    """Prefix of the cache directory."""
+    hidden_size: PositiveInt = 64
+    num_layers: PositiveInt = 3
+    head_dim: PositiveInt = 32
+    """Must divide ``hidden_size``; even, for rotary positions."""
+    intermediate_size: PositiveInt = 176
+    max_positions: PositiveInt = 256
+    rope_theta: PositiveFloat = 10_000.0
+    tied: bool = True
+    """Output head shares the embedding matrix."""
+    tokens: PositiveInt = 2_500_000
+    """Corpus size, prompts included, seen once."""
+    batch_tokens: PositiveInt = 1024
+    """Padded tokens of one optimizer step."""
+    lr: PositiveFloat = 3e-3
+    """AdamW: embeddings, output head and norms."""
+    muon_lr: PositiveFloat = 0.02
+    """Muon: every other matrix."""
+    muon_weight_decay: NonNegativeFloat = 0.1
+    warmup_steps: NonNegativeInt = 20
+    decay_share: float = Field(default=0.6, gt=0, le=1)
+    """Last share of the steps over which the learning rates fall linearly to ``min_lr_ratio``."""
+    min_lr_ratio: float = Field(default=0.02, ge=0, le=1)
+    grad_clip: PositiveFloat = 1.0
+    corpus: CorpusConfig = CorpusConfig()
+    seed: NonNegativeInt = 0
+    """Initial weights and order of the batches."""
+    num_threads: PositiveInt = 1
+    """Torch threads; part of the identity, since it changes the order of float sums."""
+
+    @model_validator(mode="after")
+    def _heads(self) -> Self:
+        if self.hidden_size % self.head_dim or self.head_dim % 2:
+            raise ValueError(
+                f"model.recipe.head_dim: {self.head_dim} must be even and divide hidden_size {self.hidden_size}; try 32 or 16"
+            )
+        return self
+
+
+class RecipeModelConfig(Section):
+    """A base built by ``rl.base`` on first use, then cached."""
+
+    kind: Literal["recipe"] = "recipe"
+    recipe: RecipeConfig = RecipeConfig()
+
+
+class PathModelConfig(Section):
+    """A transformers directory, or a name on the Hugging Face hub."""
+
+    kind: Literal["path"] = "path"
+    path: str
+    revision: str | None = None
+    """Of a hub name."""
+    trust_remote_code: bool = False
+
+
+ModelConfig = Annotated[RecipeModelConfig | PathModelConfig, Field(discriminator="kind")]

@@ -1,0 +1,51 @@
+"""Where prompts come from: generators, files and Hugging Face datasets.
+
+A new kind of task is one module, one config section with its ``kind``, and one line in :data:`TASKS`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from rl.config.task import FileTaskConfig
+from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.tasks.base import Split, Task, Tokenizer
+
+__all__ = ["TASKS", "Split", "Task", "Tokenizer", "build_task"]
+
+
+def _file(config: FileTaskConfig, tokenizer: Tokenizer, max_prompt_tokens: int) -> Task:
+    from rl.tasks.files import FileTask
+
+    return FileTask(config, tokenizer, max_prompt_tokens=max_prompt_tokens)
+
+
+def _reasoning_gym(config: ReasoningGymTaskConfig, tokenizer: Tokenizer, max_prompt_tokens: int) -> Task:
+    from rl.tasks.reasoning_gym import ReasoningGymTask
+
+    return ReasoningGymTask(config, tokenizer, max_prompt_tokens=max_prompt_tokens)
+
+
+TASKS: dict[str, Callable[[Any, Tokenizer, int], Task]] = {
+    "file": _file,
+    "reasoning_gym": _reasoning_gym,
+}
+"""``kind`` -> factory(config, tokenizer, max_prompt_tokens). Factories import their module late: a run needs only one of them."""
+
+
+def build_task(config: Any, tokenizer: Tokenizer, *, max_model_len: int, max_tokens: int) -> Task:
+    """The task of a config section.
+
+    Args:
+        config: A task section; its ``kind`` picks the factory.
+        tokenizer: A transformers tokenizer of the policy.
+        max_model_len: ``rollout.max_model_len``, tokens.
+        max_tokens: ``rollout.max_tokens``; what is left is for the prompt.
+
+    Raises:
+        ValueError: Unknown kind, no room for prompts, or a config that the task refuses.
+    """
+    if config.kind not in TASKS:
+        raise ValueError(f"task.kind: {config.kind!r} is unknown; use one of {sorted(TASKS)}")
+    if max_model_len <= max_tokens:
+        raise ValueError(f"rollout.max_model_len ({max_model_len}) leaves no room for a prompt beside rollout.max_tokens ({max_tokens})")
+    return TASKS[config.kind](config, tokenizer, max_model_len - max_tokens)
