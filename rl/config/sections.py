@@ -35,6 +35,8 @@ class StreamConfig(Section):
     """Plans issued ahead of the weights; at most ``max_staleness`` (its default)."""
     refill_rounds: NonNegativeInt = 0
     """Rounds of replacement groups for dropped ones before the batch goes short."""
+    rollover_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if still fresh enough."""
     group_timeout_s: PositiveFloat = 120.0
     """A group that takes longer is re-issued, with the reason in the log."""
     step_timeout_s: PositiveFloat = 600.0
@@ -77,6 +79,8 @@ class RolloutConfig(Section):
     """CPU cores to pin an engine to; None leaves it to the kernel."""
     max_restarts: NonNegativeInt = 3
     """Engine deaths tolerated per worker."""
+    probe_every: NonNegativeInt = 1
+    """Versions between log-prob probes of engine against learner; 0 = never."""
     probe_tolerance: PositiveFloat = 1e-3
     """Largest mean |engine - learner| log-prob over the probe tokens before the run stops (bf16: raise it)."""
 
@@ -124,5 +128,7 @@ class ClusterConfig(Section):
     strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     """Ray placement strategy of the bundles."""
     nodes: PositiveInt = 1
+    learner_nodes: PositiveInt = 1
+    """Nodes that the learner ranks are split over, packed within each."""
     object_store_mib: PositiveInt = 512
     """Of the local Ray."""

@@ -1,0 +1,45 @@
+"""Ray wrappings of the plain worker classes; the rest of the package never decorates anything."""
+
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from rl.config.schema import Config
+from rollout.engine import EngineConfig
+from rollout.worker import RolloutWorker
+
+MAX_CALLS = 100_000
+"""A Ray async actor admits 1,000 calls at once by default: with more groups pending, nothing else would get in."""
+
+
+def engine_config(config: Config, model_path: Path) -> EngineConfig:
+    """What an engine needs to know, without the rest of the run."""
+    rollout = config.rollout
+    return EngineConfig(
+        model_path=str(model_path),
+        backend=rollout.backend,
+        tensor_parallel=rollout.tensor_parallel,
+        dtype=rollout.dtype,
+        device=rollout.device,
+        max_model_len=rollout.max_model_len,
+        max_num_seqs=rollout.max_num_seqs,
+        kv_cache_mib=rollout.kv_cache_mib,
+        gpu_memory_utilization=rollout.gpu_memory_utilization,
+        block_size=rollout.block_size,
+        prefix_cache=rollout.prefix_cache,
+        kv_after_update=rollout.kv_after_update,
+        weight_transfer=rollout.weight_transfer,
+        num_threads=rollout.num_threads,
+        cores=rollout.cores,
+        seed=config.run.seed,
+    )
+
+
+def create_engine_actor(config: EngineConfig, options: dict[str, Any]) -> Any:
+    """An async actor around ``RolloutWorker``.
+
+    Pause, load and health have a concurrency group of their own ("control"), so that no number of pending generates can hold them up.
+    """
+    actor = ray.remote(concurrency_groups={"control": 16})(RolloutWorker)
+    return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config)

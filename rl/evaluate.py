@@ -1,0 +1,130 @@
+"""Held-out evaluation: fixed prompts, fixed seeds, one policy version, per-problem counts on disk."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.config.sections import EvaluationConfig
+from rl.rollout_service import RolloutService
+from rl.stream.plans import GroupState, request_seeds
+from rollout.types import GroupRequest, Prompt, SamplingConfig
+
+EVAL_GROUP_IDS = 1 << 60
+"""Evaluation groups are numbered from here, so that they never meet a plan's."""
+
+
+class EvaluationError(RuntimeError):
+    """The evaluation is not of one policy version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens}``."""
+
+    version: int
+    sampling: SamplingConfig
+    rows: list[dict[str, Any]]
+
+    @property
+    def greedy(self) -> bool:
+        """True for temperature 0, one sample."""
+        return self.sampling.temperature == 0
+
+    @property
+    def pass_rate(self) -> float:
+        """Mean of c/n over problems."""
+        return sum(r["c"] / r["n"] for r in self.rows) / len(self.rows)
+
+
+class Evaluator:
+    """Evaluates what the engines serve; the caller holds back weight pushes meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        service: RolloutService,
+        prompts: Sequence[Prompt],
+        config: EvaluationConfig,
+        max_tokens: int,
+        top_p: float,
+        seed: int,
+        directory: Path,
+    ) -> None:
+        self._service = service
+        self._prompts = prompts
+        self._config = config
+        self._max_tokens = max_tokens
+        self._top_p = top_p
+        self._seed = seed
+        self._directory = directory
+
+    async def run(self, *, version: int, temperatures: Sequence[float]) -> list[Counts]:
+        """Counts for each temperature (0 = greedy, one sample), written to ``eval/step-N.jsonl``.
+
+        Raises:
+            EvaluationError: the weights changed meanwhile.
+        """
+        results = [await self._at(version, t) for t in temperatures]
+        self._write(version, results)
+        return results
+
+    async def _at(self, version: int, temperature: float) -> Counts:
+        samples = 1 if temperature == 0 else self._config.samples_per_prompt
+        top_p = 1.0 if temperature == 0 else self._top_p
+        sampling = SamplingConfig(temperature=temperature, top_p=top_p, max_tokens=self._max_tokens)
+        states = [self._state(i, prompt, sampling, samples) for i, prompt in enumerate(self._prompts)]
+        groups = await asyncio.gather(*(self._service.finish(s) for s in states))
+        rows = []
+        for group in groups:
+            versions = {s.policy_version for r in group.rollouts for s in r.completion.spans}
+            if versions != {version}:
+                raise EvaluationError(f"evaluation of version {version} met tokens of versions {sorted(versions)}")
+            rows.append(
+                {
+                    "id": group.prompt.id,
+                    "category": group.prompt.category,
+                    "difficulty": group.prompt.difficulty,
+                    "n": len(group.rollouts),
+                    "c": group.num_correct,
+                    "tokens": group.num_tokens,
+                }
+            )
+        return Counts(version=version, sampling=sampling, rows=rows)
+
+    def _state(self, index: int, prompt: Prompt, sampling: SamplingConfig, samples: int) -> GroupState:
+        """The same seeds at every version, so that before and after are paired."""
+        group_id = EVAL_GROUP_IDS + index
+        request = GroupRequest(
+            group_id=group_id, prompt_token_ids=prompt.token_ids, seeds=request_seeds(self._seed, group_id, samples), sampling=sampling
+        )
+        return GroupState(request=request, prompt=prompt, plan_step=-1)
+
+    def _write(self, version: int, results: list[Counts]) -> None:
+        path = self._directory / f"version-{version:08d}.jsonl"
+        staging = path.with_suffix(".tmp")
+        with staging.open("w", encoding="utf-8") as out:
+            for counts in results:
+                for row in counts.rows:
+                    out.write(json.dumps({"version": version, "temperature": counts.sampling.temperature, **row}) + "\n")
+        staging.replace(path)
+
+
+def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:
+    """The counts of one evaluation file, one entry per temperature, in file order."""
+    by_temperature: dict[float, list[dict[str, Any]]] = {}
+    version = -1
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        version = row.pop("version")
+        by_temperature.setdefault(row.pop("temperature"), []).append(row)
+    return [
+        Counts(
+            version=version,
+            sampling=SamplingConfig(temperature=t, top_p=1.0 if t == 0 else top_p, max_tokens=max_tokens),
+            rows=rows,
+        )
+        for t, rows in by_temperature.items()
+    ]

@@ -1,0 +1,69 @@
+"""Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts, reward."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewards import build_reward
+from rl.config.schema import Config
+from rl.tasks import Task, build_task
+from rollout.types import Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A checked run: what to train, on what, judged how."""
+
+    model_path: Path
+    tokenizer: Any
+    task: Task
+    train_prompts: list[Prompt]
+    eval_prompts: list[Prompt]
+
+    def decode(self) -> Callable[[Sequence[Sequence[int]]], list[str]]:
+        """Token ids to text, special tokens left out; reads only, so what is trained is never re-tokenised."""
+        tokenizer = self.tokenizer
+        return lambda batch: tokenizer.batch_decode([list(ids) for ids in batch], skip_special_tokens=True)
+
+    def probe(self, *, num_sequences: int = 2, num_tokens: int = 32) -> list[list[int]]:
+        """Fixed token sequences for the engine-learner comparison: train prompts, one after the other."""
+        flat = [t for p in self.train_prompts[:64] for t in p.token_ids]
+        flat *= 1 + num_sequences * num_tokens // len(flat)
+        return [flat[i * num_tokens : (i + 1) * num_tokens] for i in range(num_sequences)]
+
+
+def prepare(config: Config) -> Prepared:
+    """Build or find the base, tokenise the prompts of both splits, try the reward.
+
+    Raises:
+        ValueError: in the user's words: which file, line or field, and what to do.
+    """
+    from transformers import AutoTokenizer
+
+    model_path = locate_model(config)
+    tokenizer = AutoTokenizer.from_pretrained(model_path)
+    task = build_task(
+        config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens
+    )
+    build_reward(task.reward_name, task.reward_args)
+    train_prompts = task.load("train")
+    eval_prompts = task.load(config.evaluation.split, config.evaluation.num_prompts)
+    if not train_prompts or not eval_prompts:
+        empty = "train" if not train_prompts else config.evaluation.split
+        raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
+    return Prepared(
+        model_path=model_path, tokenizer=tokenizer, task=task, train_prompts=train_prompts, eval_prompts=eval_prompts
+    )
+
+
+def locate_model(config: Config) -> Path:
+    """The directory of the base: built from its recipe (or found in the cache), or the path the config names."""
+    if config.model.kind == "recipe":
+        from rl.base.cache import build_base
+
+        return build_base(config.model.recipe)
+    path = Path(config.model.path).expanduser()
+    if not (path / "config.json").is_file():
+        raise ValueError(f"model.path: {path} holds no config.json; give a Hugging Face model directory")
+    return path

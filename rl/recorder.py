@@ -1,0 +1,108 @@
+"""What a run writes about itself, one call per event: metrics, trained groups, trace, progress, evaluations."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
+from rl.records.progress import ProgressDisplay
+from rl.records.trace import TraceWriter
+from rl.records.tracker import Tracker
+from rl.state import RunState
+from rl.step_metrics import group_metrics
+from rl.stream.plans import PlanState
+from rl.types import StepResult, TrainingBatch
+from rl.weight_sync import SyncReport
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """A stopwatch for one turn of the learner loop."""
+
+    step: int
+    wait_s: float = 0.0
+    """Learner idle: waiting for the batch."""
+    train_s: float = 0.0
+    publish_s: float = 0.0
+    save_s: float = 0.0
+    sync: SyncReport | None = None
+    """The push that settled in this turn: of the version before, unless an evaluation waited for this one."""
+    started: float = field(default_factory=time.time)
+    _last: float = field(default_factory=time.time)
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.time()
+        elapsed, self._last = now - self._last, now
+        return elapsed
+
+
+@dataclass(slots=True, kw_only=True)
+class Recorder:
+    """Fans one step's facts out to everything that keeps or shows them."""
+
+    metrics: MetricsWriter
+    groups: JsonlWriter
+    trace: TraceWriter
+    tracker: Tracker
+    progress: ProgressDisplay
+    curriculum_metrics: Callable[[], dict[str, float]]
+    reissues: Callable[[], dict[str, int]]
+    evaluate: Callable[[int], Awaitable[None]]
+    """Evaluates the version that every engine serves."""
+    evaluate_every: int
+
+    def evaluation_due(self, version: int) -> bool:
+        """True every ``evaluation.every`` steps."""
+        return self.evaluate_every > 0 and version % self.evaluate_every == 0
+
+    def trained(self, plan: PlanState, *, applied: bool) -> None:
+        """Log every group that went into the weights, before anything else can happen to them."""
+        for group in plan.kept():
+            self.groups.write(
+                {
+                    "step": plan.step,
+                    "group_id": group.request.group_id,
+                    "prompt_id": group.prompt.id,
+                    "num_rollouts": len(group.request.seeds),
+                    "issues": group.issues,
+                    "applied": applied,
+                }
+            )
+
+    def step(self, record: StepRecord, *, plan: PlanState, batch: TrainingBatch | None, result: StepResult, state: RunState) -> None:
+        """One row for one optimizer step."""
+        now = time.time()
+        elapsed = now - record.started
+        state.totals.train_s += elapsed
+        row = group_metrics(plan) | result.metrics | self.curriculum_metrics()
+        row |= {
+            "time/step_s": elapsed,
+            "time/learner_wait_s": record.wait_s,
+            "time/train_s": record.train_s,
+            "time/publish_s": record.publish_s,
+            "time/save_s": record.save_s,
+            "time/learner_idle_share": record.wait_s / elapsed if elapsed else 0.0,
+            "rollout/tokens_per_s": row["rollout/tokens"] / elapsed if elapsed else 0.0,
+            "rollout/total_tokens": state.totals.rollout_tokens,
+            "learner/applied": float(result.applied),
+        }
+        row |= {f"rollout/reissued_{reason.replace(' ', '_')}": count for reason, count in self.reissues().items()}
+        if record.sync is not None:
+            row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
+            if record.sync.probe_gap is not None:
+                row["sync/probe_gap"] = record.sync.probe_gap
+        self.metrics.write(record.step, row)
+        self.tracker.log(record.step, row)
+        self.trace.complete("learner", f"wait {record.step}", record.started, record.started + record.wait_s)
+        train_start = record.started + record.wait_s
+        self.trace.complete("learner", f"train {record.step}", train_start, train_start + record.train_s)
+        self.progress.update(record.step + 1, row)
+
+    def close(self) -> None:
+        """Flush everything."""
+        self.metrics.close()
+        self.groups.close()
+        self.trace.close()
+        self.tracker.finish()

@@ -1,0 +1,103 @@
+"""One planned group at a time: issue it, decode, score, and issue it again when its engine is lost."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rl.fleet import EngineFleet, EngineLost
+from rl.records.trace import TraceWriter
+from rl.stream.plans import GroupState, GroupStatus
+from rl.stream.waiting import wait_for
+from rollout.types import Completion, FinishReason, GroupScorer, Rollout, RolloutGroup
+
+logger = logging.getLogger(__name__)
+
+
+class GroupFailed(RuntimeError):
+    """A group was issued ``stream.max_issues`` times and never came back whole."""
+
+
+class RolloutService:
+    """Turns WAITING groups into FINISHED ones. Consumes group states; produces their ``group`` field."""
+
+    def __init__(
+        self,
+        *,
+        fleet: EngineFleet,
+        scorer: GroupScorer,
+        decode: Callable[[Sequence[Sequence[int]]], list[str]],
+        group_timeout_s: float,
+        max_issues: int,
+        trace: TraceWriter,
+    ) -> None:
+        self._fleet = fleet
+        self._scorer = scorer
+        self._decode = decode
+        self._group_timeout_s = group_timeout_s
+        self._max_issues = max_issues
+        self._trace = trace
+        self.reissues: Counter[str] = Counter()
+        """Why groups were issued again."""
+
+    async def finish(self, state: GroupState) -> RolloutGroup:
+        """Issue ``state`` until its group is whole and scored; returns that group.
+
+        Raises:
+            GroupFailed: after ``max_issues`` issues.
+            FleetDead: no engine is left.
+        """
+        if state.issues:  # an earlier issue may still be running somewhere
+            await self._fleet.abort(state.request.group_id)
+        while True:
+            if state.issues >= self._max_issues:
+                raise GroupFailed(
+                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times; raise stream.group_timeout_s "
+                    "if generation is slow, or look at the engine's log"
+                )
+            state.status = GroupStatus.INFLIGHT
+            state.issues += 1
+            state.issued_version = self._fleet.confirmed_version
+            state.issued_at = time.time()
+            try:
+                completions = await self._fleet.generate(state.request, timeout_s=self._group_timeout_s)
+            except EngineLost as error:
+                self.again(state, "engine lost", str(error))
+                continue
+            if any(c.finish_reason is FinishReason.ABORTED for c in completions):
+                self.again(state, "aborted", f"group {state.request.group_id} was interrupted")
+                continue
+            state.group = await self._scored(state, completions)
+            state.status = GroupStatus.FINISHED
+            state.finished_version = self._fleet.confirmed_version
+            return state.group
+
+    def again(self, state: GroupState, reason: str, detail: str) -> None:
+        """Back to WAITING, with the reason counted and logged."""
+        logger.warning("group %d is issued again (%s): %s", state.request.group_id, reason, detail)
+        self.reissues[reason] += 1
+        state.reset()
+
+    async def _scored(self, state: GroupState, completions: list[Completion]) -> RolloutGroup:
+        finished_at = time.time()
+        texts = self._decode([c.token_ids for c in completions])
+        results = await wait_for(
+            self._scorer.score(state.prompt, texts, [c.truncated for c in completions]),
+            self._group_timeout_s,
+            f"rewards of group {state.request.group_id}",
+        )
+        self._trace.complete(
+            "groups", f"plan {state.plan_step}", state.issued_at, finished_at, group=state.request.group_id, rollouts=len(completions)
+        )
+        return RolloutGroup(
+            group_id=state.request.group_id,
+            plan_step=state.plan_step,
+            prompt=state.prompt,
+            sampling=state.request.sampling,
+            rollouts=tuple(
+                Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)
+            ),
+            issues=state.issues,
+            issued_at=state.issued_at,
+            finished_at=finished_at,
+        )

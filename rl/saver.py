@@ -1,0 +1,71 @@
+"""Taking checkpoints while training goes on: snapshot now, write in the background, one at a time."""
+
+import asyncio
+import pickle
+
+from curricula.stack import CurriculumStack
+from rl.checkpoint import CheckpointStore
+from rl.learner.group import LearnerGroup
+from rl.records.trace import TraceWriter
+from rl.state import RunState
+from rl.stream.waiting import wait_for
+from rollout.statistics import StatisticsStore
+
+
+class Saver:
+    """Knows when a checkpoint is due and takes it."""
+
+    def __init__(
+        self,
+        *,
+        store: CheckpointStore,
+        curriculum: CurriculumStack,
+        statistics: StatisticsStore,
+        every: int,
+        timeout_s: float,
+        trace: TraceWriter,
+    ) -> None:
+        self._store = store
+        self._curriculum = curriculum
+        self._statistics = statistics
+        self._every = every
+        self._timeout_s = timeout_s
+        self._trace = trace
+        self._writing: asyncio.Task[None] | None = None
+        self._saved_version = -1
+
+    def due(self, version: int) -> bool:
+        """True every ``checkpoint.every`` steps."""
+        return self._every > 0 and version % self._every == 0
+
+    async def save(self, state: RunState, learner: LearnerGroup, *, final: bool = False) -> None:
+        """Snapshot controller and learner between two steps; the files are written while training goes on.
+
+        Args:
+            state: Not changed by others meanwhile: call it from the learner loop only, or after the loops ended.
+            learner: Idle.
+            final: Also wait until everything is on disk.
+        """
+        await self._wait_written()
+        if state.version != self._saved_version:
+            # The controller's half first and without an await in between: the other loops go on while the learner is copied.
+            state.curriculum, state.statistics = self._curriculum.state_dict(), self._statistics.state_dict()
+            frozen = pickle.dumps(state)
+            version = state.version
+            staging = self._store.begin(version)
+            with self._trace.span("checkpoint", f"snapshot {version}"):
+                await learner.save(str(staging / "learner"))
+            self._saved_version = version
+            self._writing = asyncio.create_task(self._write(version, frozen, learner))
+        if final:
+            await self._wait_written()
+
+    async def _write(self, version: int, frozen: bytes, learner: LearnerGroup) -> None:
+        with self._trace.span("checkpoint writer", f"write {version}"):
+            await learner.wait_saved()
+            await asyncio.to_thread(self._store.commit, version, frozen)
+
+    async def _wait_written(self) -> None:
+        if self._writing is not None:
+            await wait_for(self._writing, self._timeout_s, "a checkpoint to reach the disk")
+            self._writing = None

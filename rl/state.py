@@ -1,0 +1,44 @@
+"""Everything the controller must not lose, in one picklable object."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rl.stream.plans import GroupStatus, PlanState
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts over the lineage."""
+
+    rollouts: int = 0
+    rollout_tokens: int = 0
+    groups_trained: int = 0
+    groups_dropped: int = 0
+    train_s: float = 0.0
+    """Wall-clock of the loops, earlier attempts included up to their last checkpoint."""
+
+
+@dataclass(slots=True)
+class RunState:
+    """The stream's state between two optimizer steps.
+
+    ``version`` is both the number of steps trained and the version of the weights; plan ``version`` is the next to be trained.
+    """
+
+    version: int = 0
+    tickets: dict[str, Any] = field(default_factory=dict)
+    """``Tickets.state_dict`` of the last plan drawn; empty before the first."""
+    plans: dict[int, PlanState] = field(default_factory=dict)
+    """Plans drawn and not yet trained."""
+    curriculum: dict[str, Any] = field(default_factory=dict)
+    """``CurriculumStack.state_dict``, filled when a checkpoint is taken."""
+    statistics: dict[str, Any] = field(default_factory=dict)
+    """``StatisticsStore.state_dict``, likewise."""
+    totals: Totals = field(default_factory=Totals)
+
+    def rewind_inflight(self) -> None:
+        """After a restore nothing is in flight: groups that were are drawn again as a whole; finished ones stay."""
+        for plan in self.plans.values():
+            for group in plan.groups:
+                if group.status is not GroupStatus.FINISHED:
+                    group.reset()

@@ -1,0 +1,60 @@
+"""What one plan's groups say: rewards, pass rates, staleness. Pure functions."""
+
+import numpy as np
+
+from rl.stream.plans import GroupState, PlanState
+
+
+def group_metrics(plan: PlanState) -> dict[str, float]:
+    """Metrics of a plan that was just trained, over all its finished groups, kept or not."""
+    done = [g for g in plan.groups if g.group is not None]
+    groups = [g.group for g in done if g.group is not None]
+    rewards = np.concatenate([g.rewards for g in groups])
+    lengths = np.array([len(r.completion.token_ids) for g in groups for r in g.rollouts])
+    truncated = sum(r.completion.truncated for g in groups for r in g.rollouts)
+    correct = sum(g.num_correct for g in groups)
+    return {
+        "reward/mean": float(rewards.mean()),
+        "reward/std": float(rewards.std()),
+        "reward/pass_rate": correct / len(rewards),
+        "rollout/rollouts": len(rewards),
+        "rollout/tokens": int(lengths.sum()),
+        "rollout/length_mean_tokens": float(lengths.mean()),
+        "rollout/truncated_share": truncated / len(rewards),
+        "rollout/groups": len(groups),
+        "rollout/groups_dropped": plan.num_dropped,
+        "rollout/groups_rolled_over": plan.rolled_over,
+        "rollout/refill_rounds": plan.refill_round,
+        **{f"rollout/dropped_{reason}": count for reason, count in _reasons(done).items()},
+        **staleness_metrics(plan.step, plan.kept()),
+    }
+
+
+def _reasons(groups: list[GroupState]) -> dict[str, int]:
+    reasons: dict[str, int] = {}
+    for group in groups:
+        if not group.kept:
+            reasons[group.reason] = reasons.get(group.reason, 0) + 1
+    return reasons
+
+
+def staleness_metrics(step: int, groups: list[GroupState]) -> dict[str, float]:
+    """Steps between consumption (version ``step``) and each group's oldest token, split where the group was finished.
+
+    total = in_flight (weights that changed while it was sampled) + in_queue (weights that changed while it waited).
+    """
+    if not groups:
+        return {}
+    oldest = np.array([g.group.min_policy_version for g in groups if g.group is not None])
+    finished = np.array([g.finished_version for g in groups])
+    total = step - oldest
+    mixed = [
+        r.completion.min_policy_version != r.completion.max_policy_version for g in groups if g.group is not None for r in g.group.rollouts
+    ]
+    return {
+        "buffer/staleness_mean": float(total.mean()),
+        "buffer/staleness_max": int(total.max()),
+        "buffer/staleness_in_flight_mean": float((finished - oldest).mean()),
+        "buffer/staleness_in_queue_mean": float((step - finished).mean()),
+        "buffer/mixed_version_share": float(np.mean(mixed)),
+    }

@@ -1,0 +1,127 @@
+"""A plan in flight: one step ticket's groups, from planned to trained."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+
+from rollout.types import GroupRequest, Prompt, RolloutGroup, RolloutStat, SamplingConfig
+
+MAX_GROUPS_PER_ROUND = 1 << 14
+MAX_ROUNDS = 1 << 6
+
+
+class GroupStatus(StrEnum):
+    """Lifecycle: WAITING -> INFLIGHT -> FINISHED; back to WAITING when an issue fails or a checkpoint is restored."""
+
+    WAITING = "waiting"
+    INFLIGHT = "inflight"
+    FINISHED = "finished"
+
+
+def make_group_id(plan_step: int, refill_round: int, position: int) -> int:
+    """Run-wide id that depends on the plan alone, never on completion order, so that resume and re-issue reproduce it.
+
+    Example: ``make_group_id(3, 0, 5)`` is ``3 * 2**20 + 5``.
+    """
+    assert refill_round < MAX_ROUNDS and position < MAX_GROUPS_PER_ROUND
+    return (plan_step * MAX_ROUNDS + refill_round) * MAX_GROUPS_PER_ROUND + position
+
+
+def request_seeds(run_seed: int, group_id: int, num_rollouts: int) -> tuple[int, ...]:
+    """[num_rollouts] independent 31-bit seeds for the engine, fixed by (run seed, group, position)."""
+    state = np.random.SeedSequence([run_seed, group_id]).generate_state(num_rollouts, dtype=np.uint32)
+    return tuple(int(s) & 0x7FFFFFFF for s in state)
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupState:
+    """One planned group and what became of it."""
+
+    request: GroupRequest
+    prompt: Prompt
+    plan_step: int
+    status: GroupStatus = GroupStatus.WAITING
+    issues: int = 0
+    issued_version: int = -1
+    """Version that every live engine had confirmed when it was last sent: a lower bound for its tokens."""
+    issued_at: float = 0.0
+    finished_version: int = -1
+    """Confirmed version when it finished; splits staleness into its in-flight and in-queue shares."""
+    group: RolloutGroup | None = None
+    kept: bool = False
+    reason: str = ""
+
+    def reset(self) -> None:
+        """Back to WAITING: the whole group is drawn again (keeping its finished members would favour short answers)."""
+        self.status = GroupStatus.WAITING
+        self.issued_version = -1
+        self.group = None
+
+    def stat(self) -> RolloutStat:
+        """What the statistics store learns from it."""
+        assert self.group is not None
+        return RolloutStat.of(self.group, kept=self.kept, reason=self.reason)
+
+
+@dataclass(slots=True, kw_only=True)
+class PlanState:
+    """One step ticket: the groups that become training batch ``step``, refills included."""
+
+    step: int
+    groups: list[GroupState] = field(default_factory=list)
+    refill_round: int = 0
+    refilled: int = 0
+    """Dropped groups that replacements were drawn for."""
+    rolled_over: int = 0
+    """Groups that moved to the next plan because they were late."""
+
+    @property
+    def finished(self) -> bool:
+        """True if no group is still to come (a refill may follow)."""
+        return all(g.status is GroupStatus.FINISHED for g in self.groups)
+
+    @property
+    def num_finished(self) -> int:
+        """Groups done."""
+        return sum(g.status is GroupStatus.FINISHED for g in self.groups)
+
+    @property
+    def num_dropped(self) -> int:
+        """Finished groups that the curriculum turned away."""
+        return sum(g.status is GroupStatus.FINISHED and not g.kept for g in self.groups)
+
+    def kept(self) -> list[GroupState]:
+        """Groups to train on, in id order, so that completion order never changes a batch."""
+        return sorted((g for g in self.groups if g.kept), key=lambda g: g.request.group_id)
+
+    def stats(self) -> list[RolloutStat]:
+        """One statistic per finished group, kept or not, in id order."""
+        done = [g for g in self.groups if g.status is GroupStatus.FINISHED]
+        return [g.stat() for g in sorted(done, key=lambda g: g.request.group_id)]
+
+
+def new_groups(
+    *,
+    plan_step: int,
+    refill_round: int,
+    prompts: list[Prompt],
+    num_rollouts: list[int],
+    max_tokens: list[int],
+    sampling: SamplingConfig,
+    run_seed: int,
+) -> list[GroupState]:
+    """Turn a curriculum's plan into groups ready to be issued; prompts with no rollout are left out."""
+    groups = []
+    for position, (prompt, count, tokens) in enumerate(zip(prompts, num_rollouts, max_tokens, strict=True)):
+        if count == 0:
+            continue
+        group_id = make_group_id(plan_step, refill_round, position)
+        request = GroupRequest(
+            group_id=group_id,
+            prompt_token_ids=prompt.token_ids,
+            seeds=request_seeds(run_seed, group_id, count),
+            sampling=replace(sampling, max_tokens=tokens),
+        )
+        groups.append(GroupState(request=request, prompt=prompt, plan_step=plan_step))
+    return groups

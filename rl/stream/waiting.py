@@ -1,0 +1,59 @@
+"""Awaiting with a name: no await in the controller lasts forever, and the error says what it waited for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class StreamTimeout(TimeoutError):
+    """Something the pipeline waited for never came."""
+
+
+async def wait_for(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
+    """Await with a limit.
+
+    Raises:
+        StreamTimeout: naming ``what`` after ``timeout_s`` seconds.
+    """
+    try:
+        return await asyncio.wait_for(awaitable, timeout_s)
+    except TimeoutError as error:
+        if isinstance(error, StreamTimeout):
+            raise
+        raise StreamTimeout(f"waited {timeout_s:g} s for {what}") from error
+
+
+class Signal:
+    """A condition that loops wait on until a predicate holds; cheaper to reason about than one event per state.
+
+    Example::
+
+        await signal.until(lambda: plan.finished, timeout_s=60, what="plan 3")
+        signal.notify()   # whenever any state that a predicate reads has changed
+    """
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def notify(self) -> None:
+        """Let every waiter look again."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def until(self, predicate: Callable[[], bool], *, timeout_s: float, what: str | Callable[[], str]) -> None:
+        """Return once ``predicate()`` is true.
+
+        Raises:
+            StreamTimeout: naming ``what`` if nothing changed for ``timeout_s`` seconds; progress restarts the clock.
+        """
+        while not predicate():
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await wait_for(waiter, timeout_s, what if isinstance(what, str) else what())
+            finally:
+                self._waiters.discard(waiter)
