@@ -47,5 +47,7 @@ def build_task(config: Any, tokenizer: Tokenizer, *, max_model_len: int, max_tok
     if config.kind not in TASKS:
         raise ValueError(f"task.kind: {config.kind!r} is unknown; use one of {sorted(TASKS)}")
     if max_model_len <= max_tokens:
-        raise ValueError(f"rollout.max_model_len ({max_model_len}) leaves no room for a prompt beside rollout.max_tokens ({max_tokens})")
+        raise ValueError(
+            f"rollout.max_model_len ({max_model_len}) leaves no room for a prompt beside rollout.max_tokens ({max_tokens})"
+        )
     return TASKS[config.kind](config, tokenizer, max_model_len - max_tokens)

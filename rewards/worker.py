@@ -1,0 +1,94 @@
+"""The verifier process: ``python -m rewards.worker``, started and killed by :class:`rewards.process.VerifierProcess`.
+
+It reads one group per message, judges it text by text, and answers with one message. It must stay light: no torch, Ray or vLLM.
+"""
+
+import ctypes
+import logging
+import math
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import IO, Any
+
+from rewards import build_reward
+from rewards.wire import Progress, frame, prompt_from_wire, read_frame, result_to_wire
+from rollout.types import Prompt, Reward, RewardResult
+
+PR_SET_PDEATHSIG = 1
+OUT_OF_MEMORY = 137
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies: a verifier that hangs would not notice the closed socket."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before the line above
+        os._exit(0)
+
+
+def limit_resources(memory_mib: int | None) -> None:
+    """Bound the address space, in MiB, and leave no core files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_mib is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mib << 20, memory_mib << 20))
+
+
+def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
+    """One verdict, on the wire; what the reward raises becomes the reason."""
+    try:
+        result = reward(prompt, text, truncated=truncated)
+        if not isinstance(result, RewardResult):
+            raise TypeError(f"a reward must return a RewardResult, not {type(result).__name__}")
+        if not math.isfinite(result.value):
+            return failure("error: non-finite value")
+        return result_to_wire(result)
+    except MemoryError:
+        # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool charges this text alone.
+        os._exit(OUT_OF_MEMORY)
+    except Exception as error:  # noqa: BLE001  process boundary: any verifier bug costs one sample, not the run
+        logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=True)
+        return failure(f"error: {type(error).__name__}")
+
+
+def failure(reason: str) -> list[Any]:
+    """A zero, on the wire."""
+    return result_to_wire(RewardResult(value=0.0, correct=False, reason=reason))
+
+
+def serve(stream: IO[bytes], progress: Progress) -> None:
+    """Build the reward that the first message names, then judge groups until the pool hangs up."""
+    setup = read_frame(stream)
+    limit_resources(setup["memory_mib"])
+    try:
+        reward = build_reward(setup["name"], setup["args"])
+    except Exception as error:  # noqa: BLE001  process boundary: the pool raises it where the user sees it
+        stream.write(frame({"failed": f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}))
+        stream.flush()
+        return
+    stream.write(frame({"ready": True}))
+    stream.flush()
+    while (job := read_frame(stream)) is not None:
+        prompt = prompt_from_wire(job["prompt"])
+        verdicts = []
+        for index, (text, truncated) in enumerate(zip(job["texts"], job["truncated"], strict=True)):
+            progress.mark(index)
+            verdicts.append(judge(reward, prompt, text, truncated=truncated))
+        progress.mark(Progress.WRITING)
+        stream.write(frame(verdicts))
+        stream.flush()
+
+
+def main() -> None:
+    """Entry point; arguments: socket fd, progress fd, parent's pid."""
+    socket_fd, progress_fd, parent_pid = (int(argument) for argument in sys.argv[1:4])
+    die_with_parent(parent_pid)
+    for fd in (socket_fd, progress_fd):
+        os.set_inheritable(fd, False)  # whatever a reward starts must not hold the pool's socket open
+    with socket.socket(fileno=socket_fd) as connection, connection.makefile("rwb") as stream:
+        serve(stream, Progress(progress_fd))
+
+
+if __name__ == "__main__":
+    main()

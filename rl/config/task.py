@@ -1,0 +1,68 @@
+"""The file task section: prompts from JSONL, Parquet or a Hugging Face dataset directory."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from rl.config.base import Section
+
+
+class Columns(Section):
+    """Which column holds what. A column named here and absent from a row is an error, except the optional ones at their defaults."""
+
+    prompt: str = "prompt"
+    """The problem: a string, or chat messages [{role, content}, ...]."""
+    answer: str = "answer"
+    """Reference answer, in the form that the reward expects."""
+    category: str = "category"
+    """Optional; 'default' where absent."""
+    difficulty: str = "difficulty"
+    """Optional integer; 0 where absent."""
+    id: str = "id"
+    """Optional; a hash of the prompt where absent, so that it survives reordering."""
+    metadata: str = "metadata"
+    """Optional mapping (or JSON text of one) for the reward."""
+
+
+class FileTaskConfig(Section):
+    """Rows of files. Give either one ``path``, carved into splits by a hash of the id, or ``train`` (and ``dev``, ``test``)."""
+
+    kind: Literal["file"] = "file"
+    name: str = "file"
+    """First part of every prompt id, and the name in tables."""
+    path: str | None = None
+    """One file (.jsonl, .parquet) or dataset directory, carved into train, dev and test; which split a row gets depends on its id only."""
+    train: str | None = None
+    """File or directory of the train split, instead of ``path``."""
+    dev: str | None = None
+    """File or directory of the dev split, beside ``train``."""
+    test: str | None = None
+    """File or directory of the test split, beside ``train``."""
+    dev_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of ``path`` that becomes dev."""
+    test_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of ``path`` that becomes test."""
+    columns: Columns = Columns()
+    chat: bool = False
+    """Send a string prompt as a user message through the tokenizer's chat template. Rows that hold messages always go through it."""
+    system_prompt: str | None = None
+    """First message of every chat that has no system message of its own."""
+    prompt_template: str = "{prompt}"
+    """Wrapped around string prompts, before the chat template if there is one; ``{prompt}`` stands for the row's prompt."""
+    reward: str = "math"
+    """A name from ``rewards.REWARDS``, or ``pkg.module:attr`` of your own."""
+    reward_args: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the reward."""
+
+    @model_validator(mode="after")
+    def _sources_are_clear(self) -> "FileTaskConfig":
+        separate = [name for name in ("train", "dev", "test") if getattr(self, name)]
+        if not self.path and not self.train:
+            raise ValueError("no data: set task.path=FILE (carved into splits) or task.train=FILE (with task.dev and task.test)")
+        if self.path and separate:
+            raise ValueError(f"task.path and task.{separate[0]} are both set; path is carved into splits, so set one or the other")
+        if self.dev_share + self.test_share >= 1:
+            raise ValueError("task.dev_share + task.test_share leave nothing to train on; their sum must be below 1")
+        if "{prompt}" not in self.prompt_template:
+            raise ValueError("task.prompt_template must contain {prompt}, where the row's prompt goes")
+        return self
