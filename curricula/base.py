@@ -1,0 +1,143 @@
+"""What a curriculum is: a set of optional hooks over a columnar pool, and the plan they add up to.
+
+Hooks are pure functions of (state, context): asked twice, they answer the same, and only ``observe`` may change state. So a resumed
+run repeats the decisions of one that was never interrupted. A part overrides the hooks it has an opinion on and leaves the others
+neutral.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from curricula.pool import PromptPool
+from rollout.statistics import StatisticsStore
+from rollout.types import RolloutGroup, RolloutStat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ctx:
+    """What a hook may look at."""
+
+    step: int
+    """The plan that the question belongs to."""
+    total_steps: int
+    seed: int
+    pool: PromptPool
+    store: StatisticsStore
+    round: int = 0
+    """0 for the plan itself, r for its r-th refill."""
+    rollout_budget: int = 0
+    """Rollouts to hand out, in ``allocate`` only."""
+
+    def rng(self, name: str) -> np.random.Generator:
+        """A fresh generator, fixed by (seed, step, round, name)."""
+        return np.random.default_rng([self.seed, self.step, self.round, zlib.crc32(name.encode())])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a finished group reaches the optimiser, and why not."""
+
+    action: Literal["train", "drop"] = "train"
+    reason: str = ""
+    """'' for "train"."""
+    indices: tuple[int, ...] | None = None
+    """Which rollouts to train on; None = all."""
+
+
+TRAIN = Verdict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Allocation:
+    """How many rollouts each prompt gets."""
+
+    num_rollouts: np.ndarray
+    """[K] int64, summing to the budget."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What the allocator wants logged, keys without the ``curriculum/`` prefix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """Orders for one step, or for one refill of it."""
+
+    prompt_indices: np.ndarray
+    """[K] int64 into the pool. A prompt may occur twice where one epoch ends and the next begins."""
+    num_rollouts: np.ndarray
+    """[K] int64 >= 1, summing to the rollout budget."""
+    max_tokens: np.ndarray | None
+    """[K] int64 completion tokens at most; None = the sampling config's."""
+    metrics: dict[str, float]
+
+
+class Curriculum:
+    """Base of every part: neutral hooks, no state.
+
+    Shapes: P prompts of the pool, C categories, K prompts asked about, G rollouts of a group.
+    """
+
+    drops_mixed_groups: ClassVar[bool] = False
+    """Its verdict may drop groups with both outcomes (conflict rule 3)."""
+    buys_rare_outcomes: ClassVar[bool] = False
+    """Its allocation buys large groups where an outcome is rare (conflict rule 3)."""
+
+    def draw(self, ctx: Ctx, cursor: int, num_prompts: int) -> tuple[np.ndarray, int] | None:
+        """The next ``num_prompts`` indices [K] after ``cursor``, and the new cursor. Exactly one part of a stack draws."""
+        return None
+
+    def category_logits(self, ctx: Ctx) -> np.ndarray | None:
+        """[C] log-weights of the categories."""
+        return None
+
+    def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
+        """[K] log-weights of prompts [K]."""
+        return None
+
+    def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
+        """[K] bool, True for prompts to pass over this time."""
+        return None
+
+    def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation | None:
+        """Rollouts for each of prompts [K], summing to ``ctx.rollout_budget``. Exactly one part of a stack allocates."""
+        return None
+
+    def length_budget(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
+        """[K] int64 completion tokens at most; the smallest opinion holds."""
+        return None
+
+    def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
+        """Named reward components [G], added to the reward; never touches correctness."""
+        return {}
+
+    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+        """Judge a finished group on raw correctness; the first part that does not say "train" decides."""
+        return TRAIN
+
+    def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[Any] | None:
+        """Token-level credit that replaces the estimator's, one entry for each group."""
+        return None
+
+    def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
+        """Finished groups of plan ``ctx.step`` (kept, dropped) after the store took them in: the only hook with side effects."""
+
+    def metrics(self) -> dict[str, float]:
+        """What the part wants logged, keys without the ``curriculum/`` prefix."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON-able; load then save is the identity."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        if state:
+            raise ValueError(f"{type(self).__name__} has no state, but the checkpoint holds {sorted(state)} for it")
+
+
+def overrides(part: Curriculum, hook: str) -> bool:
+    """True if the part has an opinion on the hook."""
+    return getattr(type(part), hook) is not getattr(Curriculum, hook)

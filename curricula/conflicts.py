@@ -1,0 +1,41 @@
+"""Which curriculum parts cannot, or should not, go together (methods/curricula.md §12)."""
+
+from collections.abc import Mapping
+
+from curricula.base import Curriculum, overrides
+
+EXCLUSIVE = {
+    "draw": "sampler",
+    "allocate": "allocator",
+    "category_logits": "sampler over categories",
+    "prompt_logits": "sampler over prompts",
+    "token_advantages": "source of token advantages",
+}
+"""Hook -> what it makes of a part; a stack holds at most one of each."""
+REQUIRED = ("draw", "allocate")
+
+
+def check(parts: Mapping[str, Curriculum]) -> list[str]:
+    """Warnings for doubtful combinations.
+
+    Raises:
+        ValueError: for impossible ones.
+    """
+    for hook, role in EXCLUSIVE.items():
+        slots = [slot for slot, part in parts.items() if overrides(part, hook)]
+        if len(slots) > 1:
+            raise ValueError(f"curriculum has more than one {role} (slots {', '.join(slots)}): keep one of them")
+        if not slots and hook in REQUIRED:
+            raise ValueError(f"curriculum has no {role}: set curriculum.{role} or leave it out for the uniform one")
+    return _warnings(parts)
+
+
+def _warnings(parts: Mapping[str, Curriculum]) -> list[str]:
+    band = [slot for slot, part in parts.items() if part.drops_mixed_groups]
+    buyer = [slot for slot, part in parts.items() if part.buys_rare_outcomes]
+    if not (band and buyer):
+        return []
+    return [
+        f"{band[0]} drops groups with a rare success, which {buyer[0]} buys large groups for: use the mixed verdict instead "
+        "(a prompt of pass rate 1/16 gets dozens of rollouts and a [.2, .8] band then drops them)"
+    ]

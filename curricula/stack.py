@@ -1,0 +1,220 @@
+"""Composes curriculum parts into plans, and feeds them every observation exactly once."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from curricula.base import TRAIN, Allocation, Ctx, Curriculum, Plan, Verdict, overrides
+from curricula.conflicts import check
+from curricula.effective import difficulty_buckets, effective_ratios
+from curricula.pool import PromptPool
+from rollout.statistics import StatisticsStore
+from rollout.types import RolloutGroup, RolloutStat
+
+logger = logging.getLogger(__name__)
+STATE_VERSION = 1
+
+
+class CurriculumStack:
+    """Which prompts, how many rollouts each, how long, and which groups train: one answer from several parts.
+
+    Plans come in order, and so do observations, each plan's once; plan ``s`` may be asked for before plan ``s - 1`` was observed.
+    The store is not part of the state: save it beside the stack.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, Curriculum], *, pool: PromptPool, store: StatisticsStore, seed: int, lag: int = 0
+    ) -> None:
+        """Parts by slot; order is the order of the hooks.
+
+        Args:
+            parts: slot -> part, e.g. ``{"sampler": UniformSampler(), "allocator": Knapsack()}``.
+            pool: the training prompts.
+            store: takes in every observation; read by the parts.
+            seed: of the run.
+            lag: plan s sees the observations of plans <= s - 1 - lag only, however early others arrive. Pass ``max_staleness``, so
+                that the plans of an asynchronous run do not depend on timing.
+        """
+        self._parts = dict(parts)
+        self._pool, self._store, self._seed, self._lag = pool, store, seed, lag
+        self._cursor = 0
+        self._next_plan = 0
+        self._next_observed = 0
+        self._total_steps = 0
+        self._pending: list[tuple[int, list[RolloutStat]]] = []
+        self._last_metrics: dict[str, float] = {}
+        self.validate()
+
+    def validate(self) -> None:
+        """Apply the conflict rules (methods/curricula.md §12).
+
+        Raises:
+            ValueError: naming the slots that cannot go together. Doubtful combinations are logged as warnings.
+        """
+        for warning in check(self._parts):
+            logger.warning("curriculum: %s", warning)
+
+    def plan(self, step: int, *, total_steps: int, num_prompts: int, rollout_budget: int) -> Plan:
+        """The orders of step ``step``: ``num_prompts`` prompts that share ``rollout_budget`` rollouts.
+
+        Raises:
+            ValueError: if plans are asked for out of order, or the budget cannot be met within the allocator's floors and caps.
+        """
+        if step != self._next_plan:
+            raise ValueError(f"plan {step} asked for, plan {self._next_plan} is next: plans come in order, each once")
+        self._total_steps = total_steps
+        self._absorb()
+        self._next_plan = step + 1
+        return self._order(self._ctx(step), num_prompts=num_prompts, rollout_budget=rollout_budget)
+
+    def refill(self, step: int, *, round: int, num_prompts: int, rollout_budget: int) -> Plan:
+        """The next prompts in line, in place of groups of plan ``step`` that were dropped; ``round`` counts from 1."""
+        if round < 1 or step >= self._next_plan:
+            raise ValueError(f"refill round {round} of plan {step}: rounds count from 1 and the plan comes first")
+        return self._order(self._ctx(step, round=round), num_prompts=num_prompts, rollout_budget=rollout_budget)
+
+    def verdict(self, group: RolloutGroup) -> Verdict:
+        """Whether the group trains; the first part that does not say "train" decides."""
+        ctx = self._ctx(group.plan_step)
+        verdicts = (part.verdict(ctx, group) for part in self._parts.values() if overrides(part, "verdict"))
+        return next((v for v in verdicts if v != TRAIN), TRAIN)
+
+    def shape(self, group: RolloutGroup) -> dict[str, np.ndarray]:
+        """Reward components [G] of all parts by name, to be added to the rewards."""
+        ctx = self._ctx(group.plan_step)
+        return {name: values for part in self._parts.values() for name, values in part.shape(ctx, group).items()}
+
+    def token_advantages(self, step: int, groups: Sequence[RolloutGroup]) -> list[Any] | None:
+        """Token-level credit for the batch of ``step``, from the one part that gives it; None leaves it to the estimator."""
+        answers = (part.token_advantages(self._ctx(step), groups) for part in self._parts.values())
+        return next((answer for answer in answers if answer is not None), None)
+
+    def observe(self, step: int, stats: Sequence[RolloutStat]) -> None:
+        """All finished groups of plan ``step``, refills, kept and dropped ones included; once per plan, in plan order.
+
+        Raises:
+            ValueError: if a plan is observed out of order: counting it twice, or never, would bias every estimate.
+        """
+        if step != self._next_observed or step >= self._next_plan:
+            raise ValueError(f"plan {step} observed, plan {self._next_observed} is next: in plan order, each once, after the plan")
+        self._next_observed = step + 1
+        self._pending.append((step, list(stats)))
+        self._last_metrics = {**effective_ratios(stats), **difficulty_buckets(stats)}
+        self._absorb()
+
+    def metrics(self) -> dict[str, float]:
+        """Ratios of the last plan observed, and what the parts report."""
+        out = {"epoch": self._cursor / len(self._pool), "observed_prompts": float(len(self._store)), **self._last_metrics}
+        for part in self._parts.values():
+            out.update(part.metrics())
+        return {f"curriculum/{key}": value for key, value in out.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON-able: cursor, counters, observations not yet absorbed, and the parts' own states. Save the store as well."""
+        return {
+            "state_version": STATE_VERSION,
+            "pool_size": len(self._pool),
+            "cursor": self._cursor,
+            "next_plan": self._next_plan,
+            "next_observed": self._next_observed,
+            "total_steps": self._total_steps,
+            "pending": [[step, [dataclasses.asdict(stat) for stat in stats]] for step, stats in self._pending],
+            "last_metrics": dict(self._last_metrics),
+            "parts": {slot: part.state_dict() for slot, part in self._parts.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore; the next plans are those of a run that was never interrupted, if the store is restored too.
+
+        Raises:
+            ValueError: if the pool or the parts are not those of the checkpoint.
+        """
+        if state["state_version"] != STATE_VERSION:
+            raise ValueError(f"curriculum state of version {state['state_version']}: this build reads {STATE_VERSION}")
+        if state["pool_size"] != len(self._pool):
+            raise ValueError(f"the checkpoint's pool has {state['pool_size']} prompts, this one {len(self._pool)}")
+        if list(state["parts"]) != list(self._parts):
+            raise ValueError(f"the checkpoint's curriculum has slots {list(state['parts'])}, this one {list(self._parts)}")
+        self._cursor, self._next_plan = state["cursor"], state["next_plan"]
+        self._next_observed, self._total_steps = state["next_observed"], state["total_steps"]
+        self._pending = [(step, [RolloutStat(**stat) for stat in stats]) for step, stats in state["pending"]]
+        self._last_metrics = dict(state["last_metrics"])
+        for slot, part in self._parts.items():
+            part.load_state_dict(state["parts"][slot])
+
+    def _ctx(self, step: int, *, round: int = 0, rollout_budget: int = 0) -> Ctx:
+        return Ctx(
+            step=step,
+            total_steps=self._total_steps,
+            seed=self._seed,
+            pool=self._pool,
+            store=self._store,
+            round=round,
+            rollout_budget=rollout_budget,
+        )
+
+    def _absorb(self) -> None:
+        """Give the store and the parts what the next plan may see; all of it once no plan is left."""
+        done = self._next_plan >= self._total_steps
+        while self._pending and (done or self._pending[0][0] <= self._next_plan - 1 - self._lag):
+            step, stats = self._pending.pop(0)
+            for stat in stats:
+                self._store.add(stat)
+            for part in self._parts.values():
+                part.observe(self._ctx(step), stats)
+
+    def _order(self, ctx: Ctx, *, num_prompts: int, rollout_budget: int) -> Plan:
+        if not 1 <= num_prompts <= rollout_budget:
+            raise ValueError(f"{num_prompts} prompts and {rollout_budget} rollouts: every prompt needs a rollout")
+        indices = self._draw(ctx, num_prompts)
+        allocation = self._allocate(dataclasses.replace(ctx, rollout_budget=rollout_budget), indices)
+        counts = allocation.num_rollouts
+        assert counts.shape == indices.shape and counts.min() >= 1, "the allocator left a prompt without rollouts"
+        assert int(counts.sum()) == rollout_budget, f"the allocator spent {int(counts.sum())} rollouts of {rollout_budget}"
+        group_sizes = {"group_size_min": float(counts.min()), "group_size_max": float(counts.max())}
+        metrics = {f"curriculum/{key}": value for key, value in {**group_sizes, **allocation.metrics}.items()}
+        return Plan(prompt_indices=indices, num_rollouts=counts, max_tokens=self._max_tokens(ctx, indices), metrics=metrics)
+
+    def _draw(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
+        """[num_prompts] next prompts that no part skips; after a whole epoch of skips, the next ones as they come."""
+        chosen: list[np.ndarray] = []
+        missing, examined = num_prompts, 0
+        while missing and examined < len(self._pool):
+            indices = self._next(ctx, missing)
+            examined += missing
+            chosen.append(indices[~self._skipped(ctx, indices)])
+            missing -= len(chosen[-1])
+        if missing:
+            chosen.append(self._next(ctx, missing))
+        return np.concatenate(chosen)
+
+    def _next(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
+        drawn = self._the_one("draw").draw(ctx, self._cursor, num_prompts)
+        assert drawn is not None and len(drawn[0]) == num_prompts, "the sampler did not give the prompts it was asked for"
+        indices, self._cursor = drawn
+        return indices
+
+    def _skipped(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        out = np.zeros(len(indices), dtype=bool)
+        for part in self._parts.values():
+            skip = part.skip(ctx, indices)
+            if skip is not None:
+                out |= skip
+        return out
+
+    def _allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
+        allocation = self._the_one("allocate").allocate(ctx, indices)
+        assert allocation is not None, "an allocator must allocate"
+        return allocation
+
+    def _max_tokens(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
+        budgets = [part.length_budget(ctx, indices) for part in self._parts.values()]
+        opinions = [budget for budget in budgets if budget is not None]
+        return np.minimum.reduce(opinions).astype(np.int64) if opinions else None
+
+    def _the_one(self, hook: str) -> Curriculum:
+        """The part that answers an exclusive hook; ``validate`` made sure there is exactly one."""
+        return next(part for part in self._parts.values() if overrides(part, hook))
