@@ -30,12 +30,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curricula.stack import CurriculumStack
 from rl.config.schema import Config
-from rl.fleet import EngineFleet
-from rl.learner.group import LearnerGroup
 from rl.recorder import Recorder, StepRecord
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
@@ -47,6 +45,10 @@ from rl.types import StepResult, TrainingBatch
 from rl.weight_sync import Published, SyncReport, WeightSync
 from rollout.types import Prompt, SamplingConfig
 
+if TYPE_CHECKING:
+    from rl.fleet import EngineFleet
+    from rl.learner.group import LearnerGroup
+
 logger = logging.getLogger(__name__)
 
 
@@ -56,9 +58,9 @@ class Parts:
 
     prompts: Sequence[Prompt]
     curriculum: CurriculumStack
-    fleet: EngineFleet
+    fleet: "EngineFleet"
     service: RolloutService
-    learner: LearnerGroup
+    learner: "LearnerGroup"
     sync: WeightSync
     saver: Saver
     recorder: Recorder

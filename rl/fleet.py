@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
+from rl.errors import EngineLost, FleetDead
 from rl.stream.tickets import EngineVersions
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
 from rollout.engine import EngineDead, WeightUpdate
@@ -23,14 +24,6 @@ logger = logging.getLogger(__name__)
 
 LOST = (RayActorError, EngineDead, StreamTimeout)
 """What tells that an engine, not a request, is at fault."""
-
-
-class EngineLost(RuntimeError):
-    """The engine that held this request is gone; the request can be issued again elsewhere."""
-
-
-class FleetDead(RuntimeError):
-    """An engine died more often than ``rollout.max_restarts`` allows."""
 
 
 @dataclass(slots=True)

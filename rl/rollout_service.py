@@ -4,12 +4,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from rl.fleet import EngineFleet, EngineLost
+from rl.errors import EngineLost
 from rl.records.trace import TraceWriter
 from rl.stream.plans import GroupState, GroupStatus
 from rl.stream.waiting import wait_for
 from rollout.types import Completion, FinishReason, GroupScorer, Rollout, RolloutGroup
+
+if TYPE_CHECKING:
+    from rl.fleet import EngineFleet
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +28,7 @@ class RolloutService:
     def __init__(
         self,
         *,
-        fleet: EngineFleet,
+        fleet: "EngineFleet",
         scorer: GroupScorer,
         decode: Callable[[Sequence[Sequence[int]]], list[str]],
         group_timeout_s: float,

@@ -2,14 +2,17 @@
 
 import asyncio
 import pickle
+from typing import TYPE_CHECKING
 
 from curricula.stack import CurriculumStack
 from rl.checkpoint import CheckpointStore
-from rl.learner.group import LearnerGroup
 from rl.records.trace import TraceWriter
 from rl.state import RunState
 from rl.stream.waiting import wait_for
 from rollout.statistics import StatisticsStore
+
+if TYPE_CHECKING:
+    from rl.learner.group import LearnerGroup
 
 
 class Saver:
@@ -38,7 +41,7 @@ class Saver:
         """True every ``checkpoint.every`` steps."""
         return self._every > 0 and version % self._every == 0
 
-    async def save(self, state: RunState, learner: LearnerGroup, *, final: bool = False) -> None:
+    async def save(self, state: RunState, learner: "LearnerGroup", *, final: bool = False) -> None:
         """Snapshot controller and learner between two steps; the files are written while training goes on.
 
         Args:
@@ -60,7 +63,7 @@ class Saver:
         if final:
             await self._wait_written()
 
-    async def _write(self, version: int, frozen: bytes, learner: LearnerGroup) -> None:
+    async def _write(self, version: int, frozen: bytes, learner: "LearnerGroup") -> None:
         with self._trace.span("checkpoint writer", f"write {version}"):
             await learner.wait_saved()
             await asyncio.to_thread(self._store.commit, version, frozen)

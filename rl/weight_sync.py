@@ -3,12 +3,15 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.fleet import EngineFleet
-from rl.learner.group import LearnerGroup
 from rollout.engine import WeightUpdate
+
+if TYPE_CHECKING:
+    from rl.fleet import EngineFleet
+    from rl.learner.group import LearnerGroup
 
 
 class WeightMismatch(RuntimeError):
@@ -40,7 +43,7 @@ class WeightSync:
     """Publishing needs the learner idle; pushing needs only the engines, so it overlaps with the next step."""
 
     def __init__(
-        self, *, learner: LearnerGroup, fleet: EngineFleet, directory: Path, probe: list[list[int]], probe_every: int, tolerance: float
+        self, *, learner: "LearnerGroup", fleet: "EngineFleet", directory: Path, probe: list[list[int]], probe_every: int, tolerance: float
     ) -> None:
         self._learner = learner
         self._fleet = fleet

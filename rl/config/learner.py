@@ -45,4 +45,6 @@ class LearnerConfig(Section):
     num_threads: PositiveInt = 1
     cores: tuple[int, ...] | None = None
     """CPU cores to pin the ranks to; None leaves it to the kernel."""
+    max_restarts: NonNegativeInt = 2
+    """Deaths of a learner rank survived in one run: all ranks are rebuilt from the newest checkpoint."""
     collective_timeout_s: PositiveFloat = 120.0

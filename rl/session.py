@@ -1,0 +1,228 @@
+"""One attempt at a run: actors up, state restored, evaluate, train, evaluate, actors down."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from curricula import build_curriculum
+from curricula.pool import PromptPool
+from curricula.stack import CurriculumStack
+from rewards.pool import VerifierPool
+from rl.actors import create_engine_actor, engine_config
+from rl.checkpoint import Checkpoint, CheckpointStore
+from rl.cluster import Placed
+from rl.config.schema import Config
+from rl.controller import Controller, Parts
+from rl.evaluate import Evaluator
+from rl.fleet import EngineFleet, FleetTimeouts
+from rl.learner.group import LearnerGroup
+from rl.prepare import Prepared
+from rl.recorder import Recorder
+from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
+from rl.records.progress import ProgressDisplay
+from rl.records.rundir import RunDir
+from rl.records.trace import TraceWriter
+from rl.records.tracker import make_tracker
+from rl.rollout_service import RolloutService
+from rl.saver import Saver
+from rl.state import RunState
+from rl.weight_sync import WeightSync
+from rollout.statistics import StatisticsStore
+from rollout.types import SamplingConfig
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """Owns the actors and files of one attempt. ``run`` is called once."""
+
+    def __init__(self, *, config: Config, prepared: Prepared, run: RunDir, placed: Placed, checkpoint: Checkpoint | None) -> None:
+        self.config = config
+        self.prepared = prepared
+        self.run_dir = run
+        self.placed = placed
+        self.checkpoint = checkpoint
+        self.state = checkpoint.load_state() if checkpoint else RunState()
+        self.attempt = run.begin_attempt(restored_step=self.state.version)
+
+    async def run(self) -> bool:
+        """Train to the end or to an interrupt; True if it got to the end. The final model is then in ``RUN/model``."""
+        async with self._actors() as (fleet, learner, scorer):
+            trace = TraceWriter(self.run_dir.trace)
+            service = RolloutService(
+                fleet=fleet,
+                scorer=scorer,
+                decode=self.prepared.decode(),
+                group_timeout_s=self.config.stream.group_timeout_s,
+                max_issues=self.config.stream.max_issues,
+                trace=trace,
+            )
+            evaluator = self._evaluator(service)
+            with ProgressDisplay(self.config.run.steps, first_step=self.state.version) as progress:
+                controller, recorder = self._controller(fleet, learner, service, evaluator, trace, progress)
+                try:
+                    await self._restore(controller, learner)
+                    return await self._train(controller, evaluator, learner, progress)
+                finally:
+                    recorder.close()
+
+    async def _restore(self, controller: Controller, learner: LearnerGroup) -> None:
+        """Bring learner, engines and curriculum to the checkpoint's version."""
+        if self.checkpoint is None:
+            return
+        await learner.load(str(self.checkpoint.learner_dir))
+        await controller.parts.sync.push(await controller.parts.sync.publish(self.state.version))
+        logger.info("resumed at step %d from %s", self.state.version, self.checkpoint.path)
+
+    async def _train(self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay) -> bool:
+        if self.state.version == 0:
+            progress.note("evaluating the base ...")
+            await evaluator.run(version=0, temperatures=self._temperatures())
+        with _interrupts(controller):
+            finished = await controller.run()
+        if finished:
+            progress.note("evaluating the trained policy ...")
+            await evaluator.run(version=self.state.version, temperatures=self._temperatures())
+            await learner.export(str(self.run_dir.path / "model"))
+        return finished
+
+    def _temperatures(self) -> list[float]:
+        evaluation = self.config.evaluation
+        greedy = [0.0] if evaluation.greedy else []
+        return list(dict.fromkeys([evaluation.temperature, *greedy, *evaluation.extra_temperatures]))
+
+    # -- parts ---------------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, VerifierPool]]:
+        """Engines, learner ranks and verifiers, started side by side and stopped whatever happens."""
+        config, task = self.config, self.prepared.task
+        engine = engine_config(config, self.prepared.model_path)
+        fleet = EngineFleet(
+            make_actor=lambda index: create_engine_actor(engine, self.placed.engine_options(index)),
+            num_engines=config.rollout.num_engines,
+            max_restarts=config.rollout.max_restarts,
+            timeouts=FleetTimeouts(sync=config.stream.sync_timeout_s),
+        )
+        learner = LearnerGroup(
+            config=config.learner,
+            algorithm=config.algorithm,
+            model_path=str(self.prepared.model_path),
+            seed=config.run.seed,
+            total_steps=config.run.steps,
+            max_tokens=config.rollout.max_tokens,
+            actor_options=self.placed.learner_options,
+            timeout_s=config.stream.step_timeout_s,
+        )
+        scorer = VerifierPool(task.reward_name, task.reward_args)
+        try:
+            await asyncio.gather(fleet.start(), learner.start(), scorer.start())
+            yield fleet, learner, scorer
+        finally:
+            await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
+
+    def _evaluator(self, service: RolloutService) -> Evaluator:
+        return Evaluator(
+            service=service,
+            prompts=self.prepared.eval_prompts,
+            config=self.config.evaluation,
+            max_tokens=self.config.rollout.max_tokens,
+            top_p=self.config.rollout.top_p,
+            seed=self.config.run.seed,
+            directory=self.run_dir.eval,
+        )
+
+    def _curriculum(self) -> tuple[CurriculumStack, StatisticsStore]:
+        config, rollout = self.config, self.config.rollout
+        pool = PromptPool.from_prompts(self.prepared.train_prompts)
+        sampling = SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens)
+        store = StatisticsStore(pool.ids, sampling_key=sampling.key)
+        stack = build_curriculum(
+            config.curriculum.model_dump(), pool=pool, store=store, seed=config.run.seed, lag=config.stream.max_staleness
+        )
+        if self.checkpoint is not None:
+            store.load_state_dict(self.state.statistics)
+            stack.load_state_dict(self.state.curriculum)
+        return stack, store
+
+    def _controller(
+        self,
+        fleet: EngineFleet,
+        learner: LearnerGroup,
+        service: RolloutService,
+        evaluator: Evaluator,
+        trace: TraceWriter,
+        progress: ProgressDisplay,
+    ) -> tuple[Controller, Recorder]:
+        config, run, attempt = self.config, self.run_dir, self.attempt
+        curriculum, statistics = self._curriculum()
+
+        async def evaluate(version: int) -> None:
+            counts = await evaluator.run(version=version, temperatures=self._temperatures()[:2])
+            rates = ", ".join(f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts)
+            progress.note(f"step {version}: held-out pass@1 {rates}")
+
+        recorder = Recorder(
+            metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0),
+            groups=JsonlWriter(run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0),
+            trace=trace,
+            tracker=make_tracker(config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt),
+            progress=progress,
+            curriculum_metrics=curriculum.metrics,
+            reissues=lambda: dict(service.reissues),
+            evaluate=evaluate,
+            evaluate_every=config.evaluation.every,
+        )
+        sync = WeightSync(
+            learner=learner,
+            fleet=fleet,
+            directory=Path("/dev/shm") / f"t2rl-{run.path.name}-{self.attempt}",
+            probe=self.prepared.probe(),
+            probe_every=config.rollout.probe_every,
+            tolerance=config.rollout.probe_tolerance,
+        )
+        saver = Saver(
+            store=CheckpointStore(run.checkpoints, keep=config.checkpoint.keep),
+            curriculum=curriculum,
+            statistics=statistics,
+            every=config.checkpoint.every,
+            timeout_s=config.stream.step_timeout_s,
+            trace=trace,
+        )
+        parts = Parts(
+            prompts=self.prepared.train_prompts,
+            curriculum=curriculum,
+            fleet=fleet,
+            service=service,
+            learner=learner,
+            sync=sync,
+            saver=saver,
+            recorder=recorder,
+        )
+        return Controller(config=config, parts=parts, state=self.state), recorder
+
+
+class _interrupts:  # noqa: N801 - reads as a statement
+    """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the default handler."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._once, number)
+
+    def _once(self, number: int) -> None:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        logger.warning("interrupted: finishing the step, then writing a checkpoint (again to leave at once)")
+        self._controller.stop()
+
+    def __exit__(self, *exc: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
