@@ -1,0 +1,69 @@
+"""Which samples go where: shares of a batch, ranks, and length-sorted micro-batches under a padded-token budget.
+
+Everything is a pure function of the batch, so every rank computes the same plan and picks its own part without talking.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatchPlan:
+    """The samples of one forward-backward."""
+
+    samples: np.ndarray
+    """[B] int64 sample indices, longest first."""
+    padding: bool = False
+    """True for a micro-batch of weight zero, there only because another rank has one more: ZeRO-2/3 reduce gradients in every
+    backward, and a rank that runs fewer of them hangs the others."""
+
+
+def shares_of_groups(segment_ids: np.ndarray, *, num_shares: int) -> list[np.ndarray]:
+    """Disjoint sample indices of each update, whole groups dealt round robin; fewer shares than asked if groups are fewer.
+
+    ``segment_ids`` [S] int. Round robin, because neighbours in a plan often share a category.
+    """
+    groups = np.unique(segment_ids)
+    num_shares = min(num_shares, len(groups))
+    return [np.flatnonzero(np.isin(segment_ids, groups[share::num_shares])) for share in range(num_shares)]
+
+
+def plan_micro_batches(
+    lengths: np.ndarray, samples: np.ndarray, *, world_size: int, token_budget: int
+) -> list[list[MicroBatchPlan]]:
+    """[world_size][M] the micro-batches of every rank; M is the same for all of them and at least 1.
+
+    ``lengths`` [S] tokens of every sample in the batch; ``samples`` the indices that need a gradient. A micro-batch holds at most
+    ``token_budget`` padded tokens, or a single longer sample. With nothing to train every rank still gets one padding micro-batch.
+    """
+    ranks = [_buckets(shard, lengths, token_budget) for shard in _shards(lengths, samples, world_size)]
+    most = max(1, *(len(plans) for plans in ranks))
+    spare = int(samples[np.argmin(lengths[samples])]) if len(samples) else int(np.argmin(lengths))
+    padding = MicroBatchPlan(np.array([spare], dtype=np.int64), padding=True)
+    return [plans + [padding] * (most - len(plans)) for plans in ranks]
+
+
+def _shards(lengths: np.ndarray, samples: np.ndarray, world_size: int) -> list[list[int]]:
+    """Longest first to the rank with the fewest tokens so far: balanced to within one sample, ties to the lower index."""
+    order = samples[np.argsort(-lengths[samples], kind="stable")].tolist()
+    if world_size == 1:
+        return [order]
+    shards: list[list[int]] = [[] for _ in range(world_size)]
+    load = [(0, rank) for rank in range(world_size)]
+    for sample in order:
+        tokens, rank = heapq.heappop(load)
+        shards[rank].append(sample)
+        heapq.heappush(load, (tokens + int(lengths[sample]), rank))
+    return shards
+
+
+def _buckets(order: list[int], lengths: np.ndarray, token_budget: int) -> list[MicroBatchPlan]:
+    """Cut a longest-first list where rows times the longest row would exceed the budget."""
+    plans, start = [], 0
+    while start < len(order):
+        rows = max(1, token_budget // int(lengths[order[start]]))
+        plans.append(MicroBatchPlan(np.array(order[start : start + rows], dtype=np.int64)))
+        start += rows
+    return plans

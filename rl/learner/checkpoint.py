@@ -1,0 +1,78 @@
+"""Saving and loading a rank: DeepSpeed's shards, plus what DeepSpeed does not keep (counters, RNG, the shape of the run)."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from rl.config.learner import LearnerConfig
+
+TAG = "shards"
+SHAPE_FILE = "learner.json"
+
+
+def run_shape(config: LearnerConfig, *, world_size: int) -> dict[str, Any]:
+    """What a checkpoint depends on; a run of another shape cannot load it."""
+    return {
+        "world_size": world_size,
+        "zero_stage": config.zero_stage,
+        "dtype": config.dtype,
+        "lora": None if config.lora is None else config.lora.model_dump(mode="json"),
+        "weight_decay_groups": config.weight_decay > 0,
+    }
+
+
+def save_state(engine: Any, directory: Path, *, shape: dict[str, Any], counters: dict[str, Any]) -> None:
+    """Snapshot this rank and hand it to the background writer; a collective. Returns before the files are complete."""
+    directory.mkdir(parents=True, exist_ok=True)
+    engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
+    if dist.get_rank() == 0:
+        (directory / SHAPE_FILE).write_text(json.dumps(shape, indent=1))
+    own = {"counters": counters, "rng": _rng_state()}
+    engine.checkpoint_engine.save(own, str(_own_file(directory)))
+
+
+def load_state(engine: Any, directory: Path, *, shape: dict[str, Any]) -> dict[str, Any]:
+    """Restore weights, optimizer, scheduler and RNG; returns the counters. A collective.
+
+    ValueError if the directory holds no checkpoint or one of a run of another shape, naming what differs.
+    """
+    shape_file = directory / SHAPE_FILE
+    if not shape_file.is_file():
+        raise ValueError(f"checkpoint: {directory} holds no learner state ({SHAPE_FILE} is missing)")
+    saved = json.loads(shape_file.read_text())
+    different = [f"{key} {saved.get(key)!r}, this run has {value!r}" for key, value in shape.items() if saved.get(key) != value]
+    if different:
+        raise ValueError(
+            f"checkpoint: {directory} was written with {'; '.join(different)}. ZeRO shards fit only the run that wrote them: "
+            "resume with the same learner settings (world_size is learner.num_ranks), or start a new run from an exported model"
+        )
+    own = engine.checkpoint_engine.load(str(_own_file(directory)))
+    path, _ = engine.load_checkpoint(str(directory), tag=TAG)
+    if path is None:
+        raise ValueError(f"checkpoint: {directory} holds no {TAG} directory")
+    _set_rng_state(own["rng"])
+    return own["counters"]
+
+
+def _own_file(directory: Path) -> Path:
+    return directory / f"rank-{dist.get_rank()}.pt"
+
+
+def _rng_state() -> dict[str, Any]:
+    state = {"torch": torch.get_rng_state(), "numpy": np.random.get_state(), "python": random.getstate()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _set_rng_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    np.random.set_state(state["numpy"])
+    random.setstate(state["python"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])

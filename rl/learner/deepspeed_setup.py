@@ -1,0 +1,101 @@
+"""DeepSpeed, set up for what this learner needs; the only place that knows its configuration keys.
+
+``deepspeed`` is imported inside functions: it picks its accelerator at import, so ``DS_ACCELERATOR`` must be set before.
+"""
+
+import logging
+import os
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import nn
+
+from rl.config.learner import LearnerConfig
+from rl.learner.schedule import lr_multiplier
+
+NO_CLIP = 0.0
+
+
+def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, address: str, port: int) -> None:
+    """Join the ranks' process group: gloo on CPU, NCCL on CUDA. Needs no compiler.
+
+    A peer that dies raises in the others at once; one that is stopped makes gloo wait, so callers keep a timeout of their own.
+    """
+    os.environ.update(
+        MASTER_ADDR=address, MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0", LOCAL_SIZE="1"
+    )
+    if config.device == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+    from deepspeed.utils import logger as deepspeed_logger
+
+    deepspeed_logger.setLevel(logging.WARNING)
+    # On CPU DeepSpeed compiles this operator when the process group starts, and dies where there is no ninja or C++ compiler.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    backend = "gloo" if config.device == "cpu" else "nccl"
+    deepspeed.init_distributed(dist_backend=backend, timeout=timedelta(seconds=config.collective_timeout_s))
+
+
+def initialize_engine(model: nn.Module, config: LearnerConfig, *, total_updates: int) -> Any:
+    """A DeepSpeed engine around ``model`` with torch's AdamW, our schedule and our own gradient reduction at ZeRO-0."""
+    import deepspeed
+
+    multiplier = lr_multiplier(config, total_updates=total_updates)
+    engine, *_ = deepspeed.initialize(
+        model=model,
+        optimizer=make_optimizer(model, config),
+        lr_scheduler=lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier),
+        config=deepspeed_config(config, num_parameters=sum(p.numel() for p in model.parameters())),
+    )
+    if engine.zero_optimization_stage() == 0:
+        # We reduce before the step (rl.learner.gradients), to see the gradients that the step would apply.
+        engine.enable_backward_allreduce = False
+    return engine
+
+
+def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
+    """AdamW over the trainable parameters, weight decay on matrices only. torch's fused kernel needs no compiler."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    if not config.weight_decay:
+        groups: list[dict[str, Any]] = [{"params": trainable}]
+    else:
+        matrices = [p for p in trainable if p.ndim >= 2]
+        vectors = [p for p in trainable if p.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors}]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=0.0, fused=True
+    )
+
+
+def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str, Any]:
+    """DeepSpeed's own configuration.
+
+    ``managed_gradient_accumulation`` is off: we call backward as often as there are micro-batches and step once. The bucket is no
+    larger than the model, else ZeRO allocates gigabytes for a tiny one.
+    """
+    stage = effective_stage(config)
+    bucket = min(max(num_parameters, 1024), 500_000_000)
+    zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
+    zero["overlap_comm"] = config.device == "cuda" and stage >= 2
+    result: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "managed_gradient_accumulation": False,
+        "gradient_clipping": config.grad_clip or NO_CLIP,
+        "steps_per_print": 1_000_000_000,
+        "zero_optimization": zero,
+    }
+    if config.dtype == "bfloat16":
+        result["bf16"] = {"enabled": True}
+        result["data_types"] = {"grad_accum_dtype": "fp32"}
+    return result
+
+
+def effective_stage(config: LearnerConfig) -> int:
+    """The ZeRO stage DeepSpeed is told.
+
+    bf16 at stage 0 runs as stage 1: only from there does DeepSpeed accumulate gradients in float32, and with one rank both hold
+    the same state.
+    """
+    return 1 if config.dtype == "bfloat16" and config.zero_stage == 0 else config.zero_stage

@@ -1,0 +1,169 @@
+"""All learner ranks behind one object: one Ray actor each, every call on all of them, every wait with a deadline."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.learner import LearnerConfig
+from rl.learner.actor import LearnerActor
+from rl.types import StepResult, TrainingBatch
+from rollout.engine import WeightUpdate
+
+logger = logging.getLogger(__name__)
+
+VERDICT_GRACE_S = 10.0
+"""After one rank failed: how long the others get to say whether they died, since a peer's death also fails the survivors."""
+CLOSE_TIMEOUT_S = 30.0
+
+
+class LearnerDead(RuntimeError):
+    """A learner rank's process is gone. The ranks hold one sharded state, so all of them must be rebuilt (``start`` again)."""
+
+    def __init__(self, rank: int, waiting_for: str) -> None:
+        super().__init__(f"learner rank {rank} died during {waiting_for}; rebuild the group and load a checkpoint")
+        self.rank = rank
+
+
+class LearnerGroup:
+    """Starts the ranks and forwards to them. After an exception other than ValueError the group is unusable until ``start``."""
+
+    def __init__(
+        self,
+        *,
+        config: LearnerConfig,
+        algorithm: AlgorithmConfig,
+        model_path: str,
+        seed: int,
+        total_steps: int,
+        max_tokens: int,
+        actor_options: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
+        timeout_s: float = 600.0,
+        start_timeout_s: float = 180.0,
+    ) -> None:
+        """``actor_options`` go to Ray's ``.options(...)``: one dict for all ranks, or one per rank (placement group bundles)."""
+        self._config = config
+        self._arguments = {
+            "config": config,
+            "algorithm": algorithm,
+            "model_path": model_path,
+            "seed": seed,
+            "total_steps": total_steps,
+            "max_tokens": max_tokens,
+            "world_size": config.num_ranks,
+        }
+        if actor_options is None or isinstance(actor_options, dict):
+            actor_options = [dict(actor_options or {})] * config.num_ranks
+        if len(actor_options) != config.num_ranks:
+            raise ValueError(f"actor_options: got {len(actor_options)} for learner.num_ranks={config.num_ranks}; give one per rank")
+        self._options = list(actor_options)
+        self._timeout_s = timeout_s
+        self._start_timeout_s = start_timeout_s
+        self._actors: list[Any] = []
+
+    async def start(self) -> list[dict[str, Any]]:
+        """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid, host, seconds).
+
+        On a group that already runs (or has a dead rank) this is a rebuild from the base model: ``load`` a checkpoint next.
+        """
+        self._kill()
+        actor_class = ray.remote(LearnerActor)
+        self._actors = [
+            actor_class.options(**options).remote(rank=rank, **self._arguments) for rank, options in enumerate(self._options)
+        ]
+        endpoint = self._actors[0].endpoint.remote()
+        address, port = (await self._gather([endpoint], "the rendezvous address", self._start_timeout_s))[0]
+        return await self._call("setup", address, port, timeout_s=self._start_timeout_s)
+
+    async def train(self, batch: TrainingBatch) -> StepResult:
+        """One training batch on all ranks; it is put into the object store once, and each rank reads its share there."""
+        reference = ray.put(batch)
+        return (await self._call("train", reference))[0]
+
+    async def publish(self, version: int, directory: str) -> WeightUpdate:
+        """Write the weights to shared memory on rank 0's node as ``version``."""
+        update = (await self._call("publish", version, directory))[0]
+        assert update is not None, "rank 0 publishes"
+        return update
+
+    async def score(self, sequences: list[list[int]]) -> list[list[float]]:
+        """[sequences][T - 1] log-probs of tokens 1..T-1 at temperature 1."""
+        return (await self._call("score", sequences))[0]
+
+    async def save(self, directory: str) -> None:
+        """Snapshot all ranks; returns when training may go on, before the files are complete."""
+        await self._call("save", directory)
+
+    async def wait_saved(self) -> None:
+        """Return when all ranks' files of the last ``save`` are complete."""
+        await self._call("wait_saved")
+
+    async def load(self, directory: str) -> None:
+        """Restore all ranks from ``save``; ValueError if it was written by a run of another shape."""
+        await self._call("load", directory)
+
+    async def export(self, directory: str) -> None:
+        """Write a Hugging Face model directory on rank 0's node."""
+        await self._call("export", directory)
+
+    async def stats(self) -> list[dict[str, float]]:
+        """Each rank's busy seconds, CPU seconds and tokens."""
+        return await self._call("stats")
+
+    async def close(self) -> None:
+        """End the ranks, gently if they still answer. Idempotent."""
+        if not self._actors:
+            return
+        # A rank that is dead or stuck cannot close; it is killed below, which is all that is left to do.
+        with contextlib.suppress(LearnerDead, TimeoutError, RayActorError, RayTaskError):
+            await self._call("close", timeout_s=CLOSE_TIMEOUT_S)
+        self._kill()
+
+    def _kill(self) -> None:
+        for actor in self._actors:
+            ray.kill(actor, no_restart=True)
+        self._actors = []
+
+    async def _call(self, method: str, *arguments: Any, timeout_s: float | None = None) -> list[Any]:
+        """[num_ranks] results of one method on every rank."""
+        assert self._actors, "start() the learner group first"
+        references = [getattr(actor, method).remote(*arguments) for actor in self._actors]
+        return await self._gather(references, f"learner.{method}", timeout_s or self._timeout_s)
+
+    async def _gather(self, references: list[Any], waiting_for: str, timeout_s: float) -> list[Any]:
+        """Results of one reference per rank, or the exception that explains the failure best."""
+        tasks = [asyncio.ensure_future(_resolve(reference)) for reference in references]
+        try:
+            done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
+            if any(task.exception() for task in done):
+                _, pending = await asyncio.wait(tasks, timeout=VERDICT_GRACE_S)
+                raise _verdict(tasks, waiting_for)
+            if pending:
+                stuck = [rank for rank, task in enumerate(tasks) if task in pending]
+                raise TimeoutError(f"waited {timeout_s:g} s for {waiting_for} on learner rank(s) {stuck}")
+            return [task.result() for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _resolve(reference: Any) -> Any:
+    return await reference
+
+
+def _verdict(tasks: list["asyncio.Future[Any]"], waiting_for: str) -> BaseException:
+    """The cause among several failures: a death explains the survivors' broken connections, an error of our own explains itself."""
+    errors = [task.exception() if task.done() and not task.cancelled() else None for task in tasks]
+    for rank, error in enumerate(errors):
+        if isinstance(error, RayActorError):
+            return LearnerDead(rank, waiting_for)
+    failed = [error for error in errors if error is not None]
+    for error in failed:
+        if isinstance(error, RayTaskError) and isinstance(error.cause, ValueError):
+            return error.cause
+    return failed[0]

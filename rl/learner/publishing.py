@@ -1,0 +1,51 @@
+"""Publishing weights: two shared-memory files taken in turn, so that engines can read one while the next is written."""
+
+from pathlib import Path
+
+from torch import nn
+
+from rl.learner.weights import checkpoint_layout, iterate_weights
+from rollout.engine import WeightUpdate
+from rollout.weight_buffer import WeightBuffer, plan_layout
+
+
+class WeightPublisher:
+    """Owned by every rank; only rank 0 holds buffers, the others take part in gathering."""
+
+    def __init__(self, causal_lm: nn.Module, *, gather: bool, is_writer: bool) -> None:
+        self._causal_lm = causal_lm
+        self._gather = gather
+        self._is_writer = is_writer
+        self._buffers: list[WeightBuffer] = []
+        self._published = 0
+
+    def publish(self, version: int, directory: Path) -> WeightUpdate | None:
+        """Write all weights to the buffer that the last publication did not use. None on every rank but the writer."""
+        buffer = self._next_buffer(directory) if self._is_writer else None
+        for name, tensor in iterate_weights(self._causal_lm, gather=self._gather):
+            if buffer is not None:
+                buffer.write(name, tensor)
+        if buffer is None:
+            return None
+        return WeightUpdate(
+            version=version,
+            transport="shm",
+            path=str(buffer.path),
+            tensors=tuple(buffer.specs.values()),
+            checksum=buffer.checksum(),
+        )
+
+    def _next_buffer(self, directory: Path) -> WeightBuffer:
+        if not self._buffers:
+            directory.mkdir(parents=True, exist_ok=True)
+            layout = plan_layout(checkpoint_layout(self._causal_lm))
+            self._buffers = [WeightBuffer.create(directory / f"weights-{i}", layout) for i in range(2)]
+        buffer = self._buffers[self._published % 2]
+        self._published += 1
+        return buffer
+
+    def close(self) -> None:
+        """Remove both files."""
+        for buffer in self._buffers:
+            buffer.close(unlink=True)
+        self._buffers = []

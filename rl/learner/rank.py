@@ -1,0 +1,187 @@
+"""One learner rank: a DeepSpeed engine over its share of every training batch. A plain class; ``group`` puts it into Ray actors."""
+
+import os
+import random
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.learner import LearnerConfig
+from rl.types import StepResult, TrainingBatch
+from rollout.engine import WeightUpdate
+
+
+class LearnerRank:
+    """Methods marked collective must be called on every rank at once, with the same arguments.
+
+    Nothing heavy happens before ``setup``: DeepSpeed reads the environment when it is imported.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: LearnerConfig,
+        algorithm: AlgorithmConfig,
+        model_path: str,
+        rank: int,
+        world_size: int,
+        seed: int,
+        total_steps: int,
+        max_tokens: int,
+    ) -> None:
+        """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion limit (Dr. GRPO)."""
+        self._config = config
+        self._algorithm = algorithm
+        self._model_path = model_path
+        self._rank = rank
+        self._world_size = world_size
+        self._seed = seed
+        self._total_steps = total_steps
+        self._max_tokens = max_tokens
+        self._busy_s = 0.0
+        self._busy_cpu_s = 0.0
+        self._tokens = 0
+        self._engine: Any = None
+
+    def setup(self, address: str, port: int) -> dict[str, Any]:
+        """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
+
+        Returns pid, host and the seconds it took.
+        """
+        started = time.perf_counter()
+        config = self._config
+        _claim_cpu(config, rank=self._rank, world_size=self._world_size)
+        from rl.learner.deepspeed_setup import init_distributed
+
+        init_distributed(config, rank=self._rank, world_size=self._world_size, address=address, port=port)
+        self._build()
+        return {"pid": os.getpid(), "host": socket.gethostname(), "setup_s": time.perf_counter() - started}
+
+    def _build(self) -> None:
+        """The engine and what hangs on it; needs the process group."""
+        from rl.learner.checkpoint_engine import BackgroundCheckpointEngine
+        from rl.learner.deepspeed_setup import initialize_engine
+        from rl.learner.model import load_model
+        from rl.learner.publishing import WeightPublisher
+        from rl.learner.step import StepContext
+
+        # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own shard of them.
+        _seed_everything(self._seed)
+        model = load_model(self._model_path, self._config)
+        self._engine = initialize_engine(model, self._config, total_updates=self._total_steps * self._config.updates_per_batch)
+        self._engine.checkpoint_engine = BackgroundCheckpointEngine()
+        self._gather = self._config.zero_stage == 3
+        self._publisher = WeightPublisher(model.causal_lm, gather=self._gather, is_writer=self._rank == 0)
+        self._context = StepContext(
+            config=self._config,
+            algorithm=self._algorithm,
+            rank=self._rank,
+            world_size=self._world_size,
+            max_tokens=self._max_tokens,
+        )
+        _seed_everything(self._seed * 1000 + self._rank)
+
+    def train(self, batch: TrainingBatch) -> StepResult:
+        """All optimizer updates on one batch, ``updates_per_batch`` of them on disjoint groups. Collective.
+
+        A non-finite gradient ends the batch there: ``applied`` is False, and that update left weights and optimizer untouched.
+        """
+        from rl.learner.step import train_on_batch
+
+        started, started_cpu = time.perf_counter(), time.process_time()
+        result = train_on_batch(self._engine, batch, self._context)
+        result.metrics["learner/step_s"] = time.perf_counter() - started
+        self._busy_s += result.metrics["learner/step_s"]
+        self._busy_cpu_s += time.process_time() - started_cpu
+        self._tokens += len(batch.token_ids)
+        return result
+
+    def publish(self, version: int, directory: str) -> WeightUpdate | None:
+        """Write the weights to shared memory as ``version``, merged if there are adapters. Collective; rank 0 returns the update.
+
+        Two files in ``directory`` are used in turn, so engines may still read the previous version meanwhile.
+        """
+        return self._publisher.publish(version, Path(directory))
+
+    def score(self, sequences: list[list[int]]) -> list[list[float]]:
+        """[sequences][T - 1] log-probs in nats of tokens 1..T-1 at temperature 1, for the probe. Collective."""
+        from rl.learner.scoring import sequence_logprobs
+
+        packed = self._config.packing == "varlen"
+        return sequence_logprobs(self._engine, sequences, token_budget=self._config.micro_batch_tokens, packed=packed)
+
+    def save(self, directory: str) -> None:
+        """Snapshot weights, optimizer, schedule, counters and RNG, and write them in the background. Collective.
+
+        ``directory`` must be fresh; it is complete when ``wait_saved`` has returned on every rank.
+        """
+        from rl.learner.checkpoint import save_state
+
+        self._engine.checkpoint_engine.wait()
+        counters = {"busy_s": self._busy_s, "busy_cpu_s": self._busy_cpu_s, "tokens": self._tokens}
+        save_state(self._engine, Path(directory), shape=self._shape(), counters=counters)
+
+    def wait_saved(self) -> None:
+        """Block until this rank's part of the last ``save`` is on disk; raises what writing raised (OSError on a full disk)."""
+        self._engine.checkpoint_engine.wait()
+
+    def load(self, directory: str) -> None:
+        """Restore what ``save`` wrote; the next batch trains as if there had been no interruption. Collective.
+
+        ValueError if it was written by another number of ranks, ZeRO stage, dtype or adapter.
+        """
+        from rl.learner.checkpoint import load_state
+
+        counters = load_state(self._engine, Path(directory), shape=self._shape())
+        self._busy_s, self._busy_cpu_s, self._tokens = counters["busy_s"], counters["busy_cpu_s"], counters["tokens"]
+
+    def export(self, directory: str) -> None:
+        """Write a Hugging Face model directory: merged weights, config, tokenizer. Collective; rank 0 writes."""
+        from rl.learner.export import export_model
+
+        model = self._engine.module.causal_lm
+        export_model(model, Path(directory), model_path=self._model_path, gather=self._gather, is_writer=self._rank == 0)
+
+    def stats(self) -> dict[str, float]:
+        """Over the run so far: ``busy_s`` and ``busy_cpu_s`` inside ``train``, ``cpu_s`` of the process, batch ``tokens``."""
+        return {
+            "busy_s": self._busy_s,
+            "busy_cpu_s": self._busy_cpu_s,
+            "cpu_s": time.process_time(),
+            "tokens": float(self._tokens),
+        }
+
+    def close(self) -> None:
+        """Finish writing, remove the shared-memory files, leave the process group. Idempotent; a new ``setup`` may follow."""
+        if self._engine is None:
+            return
+        self._engine.checkpoint_engine.wait()
+        self._engine.checkpoint_engine.cleanup()
+        self._publisher.close()
+        self._engine.destroy()
+        self._engine = None
+        dist.destroy_process_group()
+
+    def _shape(self) -> dict[str, Any]:
+        from rl.learner.checkpoint import run_shape
+
+        return run_shape(self._config, world_size=self._world_size)
+
+
+def _claim_cpu(config: LearnerConfig, *, rank: int, world_size: int) -> None:
+    """Pin the rank to its part of the configured cores (all of them if there are fewer cores than ranks); set torch's threads."""
+    if config.cores is not None:
+        os.sched_setaffinity(0, config.cores[rank::world_size] or config.cores)
+    torch.set_num_threads(config.num_threads)
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

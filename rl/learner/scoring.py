@@ -1,0 +1,58 @@
+"""Log-probs without gradients: of a batch's loss tokens, and of whole sequences for the engine-learner probe."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from rl.learner.batching import plan_micro_batches
+from rl.learner.micro_batch import MicroBatch, build_micro_batch
+from rl.types import TrainingBatch
+
+
+@torch.no_grad()
+def batch_logprobs(engine: Any, micro_batches: Sequence[MicroBatch], batch: TrainingBatch, out: np.ndarray) -> None:
+    """Write the log-probs of the micro-batches' loss tokens, at the batch's temperature, into ``out`` [N] float32."""
+    for host in micro_batches:
+        micro = host.to(engine.device)
+        logprobs = engine.module(micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature)
+        out[micro.flat] = logprobs.float().cpu().numpy()
+
+
+def sequence_logprobs(engine: Any, sequences: Sequence[Sequence[int]], *, token_budget: int, packed: bool) -> list[list[float]]:
+    """[sequences][T - 1] log-probs of tokens 1..T-1 of each sequence at temperature 1. Every rank scores all of them.
+
+    ValueError if a sequence has fewer than two tokens: it would have nothing to score.
+    """
+    if any(len(s) < 2 for s in sequences):
+        raise ValueError("sequences: each needs at least two tokens, since the first has no log-prob")
+    batch = _as_batch(sequences)
+    plans = plan_micro_batches(np.diff(batch.offsets), np.arange(len(sequences)), world_size=1, token_budget=token_budget)[0]
+    out = np.zeros(len(batch.token_ids), dtype=np.float32)
+    engine.eval()
+    batch_logprobs(engine, [build_micro_batch(batch, plan, packed=packed) for plan in plans], batch, out)
+    return [out[start + 1 : end].tolist() for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)]
+
+
+def _as_batch(sequences: Sequence[Sequence[int]]) -> TrainingBatch:
+    """Sequences as a batch whose every token but the first of each is a loss token."""
+    count = len(sequences)
+    offsets = np.concatenate([[0], np.cumsum([len(s) for s in sequences])]).astype(np.int64)
+    token_ids = np.concatenate([np.asarray(s, dtype=np.int32) for s in sequences])
+    loss_mask = np.ones(len(token_ids), dtype=bool)
+    loss_mask[offsets[:-1]] = False
+    return TrainingBatch(
+        step=-1,
+        token_ids=token_ids,
+        offsets=offsets,
+        prompt_lens=np.ones(count, dtype=np.int32),
+        loss_mask=loss_mask,
+        behavior_logprobs=np.zeros(len(token_ids), dtype=np.float32),
+        token_versions=np.full(len(token_ids), -1, dtype=np.int32),
+        rewards=np.zeros(count, dtype=np.float32),
+        correct=np.zeros(count, dtype=bool),
+        segment_ids=np.arange(count, dtype=np.int32),
+        group_ids=np.arange(count, dtype=np.int64),
+        temperature=1.0,
+    )
