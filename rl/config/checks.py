@@ -1,0 +1,103 @@
+"""Combinations of sections that cannot work, each with the field and the fix. All are found in one pass."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rl.config.checks_cluster import cluster_problems
+from rl.config.checks_curriculum import curriculum_problems
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+
+BF16_PROBE_TOLERANCE = 0.01
+"""Engine and learner differ by 0.03-0.05 nats a token in bf16 on equal weights, so a tighter probe only ever stops good runs."""
+
+
+def problems(config: "Config") -> list[str]:
+    """Every problem, worded for the user; empty when the sections fit."""
+    return [problem for check in CHECKS for problem in check(config)]
+
+
+def stream_problems(config: "Config") -> Iterator[str]:
+    """Plans, depth, mini-batches."""
+    stream, learner = config.stream, config.learner
+    if stream.pipeline_depth is not None and stream.pipeline_depth > stream.max_staleness:
+        yield (
+            f"stream.pipeline_depth: {stream.pipeline_depth} plans ahead would break stream.max_staleness={stream.max_staleness}; "
+            "lower the depth or raise the bound"
+        )
+    if stream.rollover_share > 0 and stream.max_staleness == 0:
+        yield "stream.rollover_share: late groups are a step old when they train, which stream.max_staleness=0 forbids; set it to 0"
+    shares = learner.num_ranks * learner.updates_per_batch
+    if stream.prompts_per_step < shares:
+        yield (
+            f"stream.prompts_per_step: {stream.prompts_per_step} groups are too few for learner.num_ranks x "
+            f"learner.updates_per_batch = {shares}; raise it to at least {shares}"
+        )
+
+
+def rollout_problems(config: "Config") -> Iterator[str]:
+    """Lengths and sampling."""
+    rollout = config.rollout
+    if rollout.max_tokens >= rollout.max_model_len:
+        yield (
+            f"rollout.max_tokens: {rollout.max_tokens} leaves no room for a prompt in rollout.max_model_len="
+            f"{rollout.max_model_len}; lower the first or raise the second"
+        )
+    if rollout.top_p < 1:
+        yield (
+            f"rollout.top_p: at {rollout.top_p} the engine's log-probs are renormalised to the nucleus, the learner's are not, so "
+            "every ratio would be off; train with 1 (rollout.temperature narrows the policy)"
+        )
+
+
+def evaluation_problems(config: "Config") -> Iterator[str]:
+    """pass@k needs k samples."""
+    evaluation = config.evaluation
+    too_large = [k for k in evaluation.ks if k > evaluation.samples_per_prompt]
+    if too_large:
+        yield (
+            f"evaluation.ks: pass@{too_large[0]} cannot be estimated from evaluation.samples_per_prompt="
+            f"{evaluation.samples_per_prompt}; raise the samples or drop the k"
+        )
+
+
+def algorithm_problems(config: "Config") -> Iterator[str]:
+    """Parts of the estimator that contradict each other."""
+    algorithm = config.algorithm
+    if algorithm.importance_cap is not None and algorithm.reference != "proximal":
+        yield (
+            f"algorithm.importance_cap: truncated importance weights need algorithm.reference=proximal (here "
+            f"{algorithm.reference}); set that, or algorithm.importance_cap=null"
+        )
+    if algorithm.mask == "dual_clip" and algorithm.dual_clip <= 1 + algorithm.clip_high:
+        yield (
+            f"algorithm.dual_clip: {algorithm.dual_clip} must exceed 1 + algorithm.clip_high = {1 + algorithm.clip_high:g}, "
+            "or it would clip what the first clip allows"
+        )
+
+
+def precision_problems(config: "Config") -> Iterator[str]:
+    """Number formats of engine and learner."""
+    rollout, learner = config.rollout, config.learner
+    if rollout.dtype == "float16" and (learner.dtype == "bfloat16" or rollout.device == "cpu"):
+        yield "rollout.dtype: float16 overflows on weights trained in bfloat16 and is not for CPUs; use bfloat16 or float32"
+    low = "bfloat16" in (rollout.dtype, learner.dtype) or rollout.dtype == "float16"
+    if low and rollout.probe_tolerance < BF16_PROBE_TOLERANCE:
+        yield (
+            f"rollout.probe_tolerance: {rollout.probe_tolerance:g} nats is tighter than bf16 arithmetic allows; "
+            f"raise it to {BF16_PROBE_TOLERANCE:g} or more (0.1 is usual), or use float32 in engine and learner"
+        )
+    if learner.packing == "varlen" and learner.device == "cpu":
+        yield "learner.packing: varlen is packed flash attention and needs learner.device=cuda; use buckets on CPU"
+
+
+CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
+    stream_problems,
+    rollout_problems,
+    evaluation_problems,
+    algorithm_problems,
+    precision_problems,
+    curriculum_problems,
+    cluster_problems,
+)

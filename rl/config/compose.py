@@ -1,0 +1,123 @@
+"""Hydra's compose API behind one function: a config name or a YAML file, plus overrides, to a plain dictionary."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import yaml  # type: ignore[import-untyped]
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+import configs
+from rl.config.errors import ConfigError, listed, suggest
+from rl.config.overrides import Override
+
+PACKAGED = Path(configs.__file__).parent
+"""The configs that ship with T2RL; a user's file may build on them, and its own folder comes first."""
+
+
+def find_config(name_or_file: str) -> tuple[Path, str]:
+    """(folder, name) of a shipped config or of the user's YAML file.
+
+    Raises:
+        ConfigError: Neither exists.
+    """
+    path = Path(name_or_file)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if not path.is_file():
+            raise ConfigError(f"{name_or_file}: no such file")
+        return path.resolve().parent, path.name
+    names = run_names()
+    if name_or_file not in names:
+        raise ConfigError(f"{name_or_file}: no such config.{suggest(name_or_file, names)} Choices: {listed(names)}, or a YAML file")
+    return PACKAGED, name_or_file
+
+
+def run_names() -> list[str]:
+    """Whole runs that ship."""
+    return sorted(path.stem for path in PACKAGED.glob("*.yaml"))
+
+
+def config_groups(folder: Path = PACKAGED) -> dict[str, set[str]]:
+    """Group -> preset names, over the shipped folder and the user's."""
+    groups: dict[str, set[str]] = {}
+    for shipped in PACKAGED.iterdir():
+        if shipped.is_dir() and not shipped.name.startswith(("_", ".")):
+            files = [*shipped.glob("*.yaml"), *(folder / shipped.name).glob("*.yaml")]
+            groups[shipped.name] = {file.stem for file in files}
+    return groups
+
+
+def compose_dict(folder: Path, name: str, overrides: list[Override]) -> dict[str, Any]:
+    """The composed tree, interpolations resolved, not validated.
+
+    Raises:
+        ConfigError: Hydra or OmegaConf refuses; two stacked presets fill the same slot.
+    """
+    for override in overrides:
+        refuse_shared_slots(folder, override)
+    texts = [override.text for override in overrides]
+    if folder != PACKAGED:
+        texts.append(f'hydra.searchpath=["file://{PACKAGED}"]')
+    try:
+        return _compose(folder, name, texts)
+    except ConfigCompositionException as error:
+        missing = {o.text: f"+{o.text}" for o in overrides if o.group and f"Could not override '{o.group}'" in str(error)}
+        if not missing:
+            raise ConfigError(_first_line(error)) from error
+    # The user's file has no defaults entry for this group, so the selection adds one.
+    return _reworded(folder, name, [missing.get(text, text) for text in texts])
+
+
+def _reworded(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
+    try:
+        return _compose(folder, name, texts)
+    except ConfigCompositionException as error:
+        raise ConfigError(_first_line(error)) from error
+
+
+def _compose(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
+    try:
+        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+            composed = compose(config_name=name, overrides=texts)
+        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))
+    except ConfigCompositionException:
+        raise
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: missing; set {error.full_key}=...") from error
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"{name}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Hydra's messages go on about its search path; what is wrong stands in the first lines."""
+    return (
+        str(error).split("\nConfig search path", 1)[0].split("\nTo append", 1)[0].strip().replace("\n\n", " ").replace("\n\t", " ")
+    )
+
+
+def refuse_shared_slots(folder: Path, override: Override) -> None:
+    """Presets that set the same key differently do not stack: Hydra would keep the last one without a word.
+
+    Raises:
+        ConfigError: Naming both presets and the key.
+    """
+    owners: dict[str, tuple[str, Any]] = {}
+    for preset in override.presets if len(override.presets) > 1 else ():
+        own, shipped = (root / str(override.group) / f"{preset}.yaml" for root in (folder, PACKAGED))
+        content = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else shipped)))
+        for key, value in _leaves(content):
+            other, other_value = owners.setdefault(key, (preset, value))
+            if other_value != value and key != "name":
+                raise ConfigError(
+                    f"{override.group}={'+'.join(override.presets)}: {other} and {preset} both set {override.group}.{key} "
+                    f"({other_value!r}, {value!r}); stack presets that fill different slots, or set the key after them"
+                )
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        pairs += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+    return pairs

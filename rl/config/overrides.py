@@ -1,0 +1,90 @@
+"""What the user typed after the config name: parsed by Hydra's grammar, checked against our fields, reworded for the composer."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType, QuotedString
+from hydra.errors import HydraException
+
+from rl.config.errors import ConfigError, listed, suggest
+from rl.config.fields import explain_unknown
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+STACKED = "curriculum"
+"""The group whose presets stack: ``curriculum=sec+knapsack`` is ``curriculum=[sec,knapsack]``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """One override, ready for the composer."""
+
+    text: str
+    """Hydra's spelling."""
+    group: str | None = None
+    """Config group it selects from; None for a value."""
+    presets: tuple[str, ...] = ()
+    """Names selected, groups only."""
+
+
+def parse_overrides(overrides: list[str], *, groups: dict[str, set[str]], root: "type[BaseModel]") -> list[Override]:
+    """Check every override; ``groups`` is group -> preset names on the search path.
+
+    Raises:
+        ConfigError: Not ``key=value``, no such field, no such preset.
+    """
+    parsed = [_parse(text, groups, root) for text in overrides]
+    names = [Override(text=f'++{STACKED}.name="{"+".join(o.presets)}"') for o in parsed if o.group == STACKED]
+    return [*names, *parsed]
+
+
+def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> Override:
+    if "=" not in text and not text.startswith("~"):
+        raise ConfigError(f"{text!r}: an override is key=value, for example learner.lr=1e-3")
+    try:
+        parsed = OverridesParser.create().parse_override(_split_stack(text))
+    except HydraException as error:
+        raise ConfigError(
+            f"{text!r}: cannot read this override; quote it for the shell, and text with special characters inside"
+        ) from error
+    key = parsed.key_or_group
+    if key.startswith("hydra"):
+        raise ConfigError(f"{text!r}: Hydra's own settings are not part of a run")
+    if parsed.is_sweep_override():
+        raise ConfigError(f"{text!r}: several values are a list, {key}=[...]; runs over several settings are several commands")
+    value = parsed.value()
+    if key in groups and _selects(value):
+        return _select(key, value, groups[key])
+    problem = explain_unknown(root, key.split("."))
+    if problem:
+        raise ConfigError(problem)
+    if parsed.type is OverrideType.DEL:
+        return Override(text=text)
+    return Override(text=f"++{parsed.input_line.lstrip('+')}")
+
+
+def _split_stack(text: str) -> str:
+    key, _, value = text.partition("=")
+    if key.lstrip("+") == STACKED and "+" in value and value[0] not in "[{\"'":
+        return f"{key}=[{','.join(part.strip() for part in value.split('+'))}]"
+    return text
+
+
+def _selects(value: Any) -> bool:
+    """True if it names presets (a mapping is a value: ``task={kind: file, ...}``)."""
+    return isinstance(value, str | QuotedString) or (
+        isinstance(value, list) and all(isinstance(v, str | QuotedString) for v in value)
+    )
+
+
+def _select(group: str, value: Any, presets: set[str]) -> Override:
+    names = tuple(str(v.text if isinstance(v, QuotedString) else v) for v in (value if isinstance(value, list) else [value]))
+    if len(names) > 1 and group != STACKED:
+        raise ConfigError(f"{group}={value}: only {STACKED} presets stack; name one of: {listed(presets)}")
+    for name in names:
+        if name not in presets:
+            raise ConfigError(f"{group}={name}: no such preset.{suggest(name, presets)} Choices: {listed(presets)}")
+    spelled = f"[{','.join(names)}]" if isinstance(value, list) else names[0]
+    return Override(text=f"{group}={spelled}", group=group, presets=names)

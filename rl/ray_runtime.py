@@ -1,0 +1,160 @@
+"""Starting and stopping Ray for one run: a small private instance that no other one on the machine can be confused with.
+
+A local Ray lives in a temporary directory of its own, marked with the process that owns it. If that process is killed, Ray's
+processes die with it (the kernel tells them), and the next start saves the logs to the run directory and removes the rest.
+"""
+
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "t2rl-ray-"
+OWNER = "owner.json"
+LONGEST_ROOT = 30
+"""Characters: a unix socket's path has 107, and Ray's own part of it takes about 70."""
+SPARE_CPUS = 1
+"""Logical CPUs beyond the actors', for what a user or a plug-in schedules."""
+
+RAY_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_memory_usage_threshold": "0.98",  # The default 0.95 kills our actors for memory that other programs use.
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Quiets a warning: CPU actors keep CUDA_VISIBLE_DEVICES as it is.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_enable_worker_prestart": "0",
+}
+"""Environment of Ray's processes; what the user has set wins."""
+
+
+def needed_cpus(config: "Config") -> int:
+    """Logical CPUs that every actor of the config can be placed with."""
+    cluster = config.cluster
+    actors = config.rollout.num_engines * cluster.cpus_per_engine + config.learner.num_ranks * cluster.cpus_per_learner
+    return math.ceil(actors) + SPARE_CPUS
+
+
+def start_ray(config: "Config", logs: Path | None = None) -> None:
+    """Connect to ``cluster.address``, or start a Ray of this process's own.
+
+    Args:
+        config: Its cluster section decides.
+        logs: Directory that gets the worker logs as ``ray/`` (a link while the run lasts, copies afterwards).
+
+    Raises:
+        ConnectionError: Nothing answers at ``cluster.address``.
+        RuntimeError: Ray runs already in this process.
+    """
+    for name, value in RAY_ENV.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    # Ray tells on every start that its token authentication is on, as it should be.
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        raise RuntimeError("Ray runs already in this process; stop_ray() it first")
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": "t2rl"}
+    if config.cluster.address is not None:
+        ray.init(address=config.cluster.address, **common)
+        return
+    _remove_leftovers()
+    temp = _make_temp(logs)
+    # address="local": the default would join whatever Ray another user of this machine has started.
+    ray.init(
+        address="local",
+        num_cpus=config.cluster.num_cpus or needed_cpus(config),
+        num_gpus=None if config.cluster.gpus_per_engine or config.cluster.gpus_per_learner else 0,
+        object_store_memory=config.cluster.object_store_mib << 20,
+        include_dashboard=False,
+        _temp_dir=str(temp),
+        **common,
+    )
+    if logs is not None:
+        _link(logs / "ray", temp / "session_latest" / "logs")
+
+
+def stop_ray() -> None:
+    """Disconnect; stop a local Ray, keep its worker logs and remove its directory. Idempotent."""
+    import ray
+
+    if ray.is_initialized():
+        ray.shutdown()
+    for temp in _temp_dirs():
+        if _owner_pid(temp) == os.getpid():
+            _retire(temp)
+
+
+def _temp_root() -> Path:
+    root = Path(tempfile.gettempdir())
+    return root if len(str(root)) <= LONGEST_ROOT else Path("/tmp")
+
+
+def _temp_dirs() -> list[Path]:
+    return [path for path in _temp_root().glob(f"{PREFIX}*") if (path / OWNER).is_file()]
+
+
+def _make_temp(logs: Path | None) -> Path:
+    temp = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temp_root()))
+    me = psutil.Process()
+    claim = {"pid": me.pid, "created": me.create_time(), "logs": str(logs.resolve()) if logs else None}
+    (temp / OWNER).write_text(json.dumps(claim), encoding="utf-8")
+    return temp
+
+
+def _owner_pid(temp: Path) -> int | None:
+    """Pid of the live owner, None if it is gone. The start time tells an owner from a stranger with a recycled number."""
+    try:
+        claim = json.loads((temp / OWNER).read_text(encoding="utf-8"))
+        process = psutil.Process(claim["pid"])
+        gone = process.create_time() != claim["created"] or process.status() == psutil.STATUS_ZOMBIE
+        return None if gone else process.pid
+    except (psutil.NoSuchProcess, json.JSONDecodeError, FileNotFoundError):
+        return None
+
+
+def _remove_leftovers() -> None:
+    """Retire the directories of killed runs: this user's only, since others' cannot be removed anyway."""
+    for temp in _temp_dirs():
+        if temp.stat().st_uid == os.getuid() and _owner_pid(temp) is None:
+            logger.info("removing %s, left by a run that was killed", temp)
+            _retire(temp)
+
+
+def _retire(temp: Path) -> None:
+    """Copy the workers' logs to their run directory, then remove ``temp``."""
+    try:
+        logs = json.loads((temp / OWNER).read_text(encoding="utf-8"))["logs"]
+    except (json.JSONDecodeError, FileNotFoundError):
+        logs = None
+    if logs is not None and Path(logs).is_dir():
+        target = Path(logs) / "ray"
+        if target.is_symlink():
+            target.unlink()
+        target.mkdir(exist_ok=True)
+        for file in (temp / "session_latest" / "logs").glob("worker-*"):
+            if file.is_file() and file.stat().st_size:
+                shutil.copy2(file, target / file.name)
+    shutil.rmtree(temp, ignore_errors=True)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Point ``link`` at Ray's logs; logs that an earlier attempt left there stay beside it."""
+    if link.is_dir() and not link.is_symlink():
+        number = 1
+        while (kept := link.with_name(f"{link.name}-{number}")).exists():
+            number += 1
+        link.rename(kept)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.resolve())

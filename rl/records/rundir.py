@@ -1,0 +1,124 @@
+"""The directory of one run, and which start of the run this is.
+
+Layout::
+
+    runs/NAME/config.yaml           the resolved config of the newest attempt
+              attempts.jsonl        one row per start: attempt, restored_step, pid, time
+              metrics.jsonl         one row per step
+              trained_groups.jsonl  one row per trained group
+              trace.json            for ui.perfetto.dev
+              eval/ checkpoints/ logs/
+"""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import psutil
+
+from rl.records.jsonl import JsonlWriter, read_jsonl
+
+
+class RunDirBusy(ValueError):
+    """Another live process writes to this run directory."""
+
+
+class RunDir:
+    """Paths of a run. Holding one that was opened keeps other processes out of it until :meth:`close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Name a directory; nothing is created or locked."""
+        self.path = path
+        self.config = path / "config.yaml"
+        self.attempts = path / "attempts.jsonl"
+        self.metrics = path / "metrics.jsonl"
+        self.trained_groups = path / "trained_groups.jsonl"
+        self.trace = path / "trace.json"
+        self.eval = path / "eval"
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"
+        self._lock = path / ".owner"
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> "RunDir":
+        """A new directory ``parent/name``, or ``name-2``, ``name-3``, ... if it is taken; opened."""
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+            run = cls(path)
+            run.open()
+            return run
+
+    @classmethod
+    def latest(cls, parent: Path, name: str) -> "RunDir | None":
+        """The newest of ``name``, ``name-2``, ...; None if there is none. Not opened."""
+        pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
+        matches = [(int(m[1] or 1), p) for p in parent.glob(f"{name}*") if p.is_dir() and (m := pattern.fullmatch(p.name))]
+        return cls(max(matches)[1]) if matches else None
+
+    @classmethod
+    def containing(cls, checkpoint: Path) -> "RunDir":
+        """The run that a checkpoint directory belongs to.
+
+        Raises:
+            ValueError: It lies in no run directory.
+        """
+        for folder in checkpoint.resolve().parents:
+            if (folder / "attempts.jsonl").is_file():
+                return cls(folder)
+        raise ValueError(
+            f"resume: {checkpoint} is no checkpoint of a run (no attempts.jsonl above it); name RUN/checkpoints/step-..."
+        )
+
+    def open(self) -> "RunDir":
+        """Create what is missing and keep other processes out.
+
+        Raises:
+            RunDirBusy: A live process has it open.
+        """
+        for folder in (self.path, self.eval, self.checkpoints, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        owner = self._owner()
+        if owner is not None and owner != os.getpid():
+            raise RunDirBusy(f"{self.path} is in use by process {owner}; stop it, or choose another run.name")
+        me = psutil.Process()
+        staging = self._lock.with_suffix(f".{me.pid}")
+        staging.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
+        staging.replace(self._lock)
+        return self
+
+    def _owner(self) -> int | None:
+        """Pid of the live process that has it open. A pid with another start time is a stranger that inherited the number."""
+        try:
+            claim = json.loads(self._lock.read_text(encoding="utf-8"))
+            alive = psutil.Process(claim["pid"])
+            return alive.pid if alive.create_time() == claim["created"] and alive.status() != psutil.STATUS_ZOMBIE else None
+        except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
+            return None
+
+    @property
+    def attempt(self) -> int:
+        """Starts so far; 0 before the first."""
+        rows = read_jsonl(self.attempts) if self.attempts.is_file() else []
+        return max((row["attempt"] for row in rows), default=0)
+
+    def begin_attempt(self, *, restored_step: int = 0) -> int:
+        """Count this start; returns its number, from 1. ``restored_step`` is the first step that it trains."""
+        attempt = self.attempt + 1
+        rows = JsonlWriter(self.attempts, attempt=attempt, restored_step=restored_step)
+        rows.write({"pid": os.getpid(), "started_at": time.time()})
+        rows.close()
+        return attempt
+
+    def close(self) -> None:
+        """Let others in; idempotent."""
+        if self._owner() == os.getpid():
+            self._lock.unlink(missing_ok=True)
