@@ -1,10 +1,77 @@
 """The engine protocol: what the rollout worker needs from an inference server, whichever vLLM class is behind it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from rollout.types import Completion, GroupRequest
+
+ENGINES: dict[str, str] = {
+    "inprocess": "rollout.vllm_inprocess:InProcessEngine",
+    "async": "rollout.vllm_async:AsyncEngine",
+}
+"""Backend name -> ``module:class``, imported when built, so that naming an engine costs no vLLM import."""
+
+TRANSPORTS = ("shm", "nccl", "ipc")
+
+
+class EngineDead(RuntimeError):
+    """The engine is gone and will not come back: replace it, push the current weights, re-issue its requests."""
+
+
+class WeightUpdateRefused(RuntimeError):
+    """A push that failed its checks. Nothing was loaded: the old weights serve on under the old version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """What one engine needs. Temperature, top-p and lengths of a request are in its ``SamplingConfig``."""
+
+    model: str
+    """Directory of a Hugging Face checkpoint (config, safetensors, tokenizer)."""
+    backend: str = "inprocess"
+    """A key of ``ENGINES``, or ``pkg.module:Class`` from outside."""
+    tensor_parallel: int = 1
+    dtype: str = "float32"
+    device: str = "cpu"
+    """``cpu`` | ``cuda``."""
+    max_model_len: int = 128
+    """Prompt plus completion, tokens."""
+    max_num_seqs: int = 512
+    """Sequences stepped together; the rest wait inside the engine."""
+    kv_cache_mib: int = 256
+    """CPU only; on GPUs see ``gpu_memory_utilization``."""
+    gpu_memory_utilization: float = 0.85
+    block_size: int = 32
+    """Tokens of one KV block; the CPU kernels want a multiple of 32."""
+    prefix_cache: bool = True
+    kv_after_update: str = "clear"
+    """``clear`` recomputes the KV of sequences in flight under new weights; ``keep`` goes on with the old KV, an approximation."""
+    weight_transfer: str = "shm"
+    """A member of ``TRANSPORTS``; nccl and ipc are vLLM's own, need GPUs, and have not been run on hardware."""
+    num_threads: int = 1
+    """Torch threads, CPU only."""
+    cores: tuple[int, ...] | None = None
+    """CPU cores to pin the process and its children to; None leaves it to the kernel."""
+    seed: int = 0
+    """Of the engine itself; every rollout has a seed of its own."""
+    initial_version: int = 0
+    """Policy version of the checkpoint under ``model``."""
+    hang_timeout_s: float = 120.0
+    """One engine step (or weight load) longer than this makes ``check_health`` raise."""
+
+    def __post_init__(self) -> None:
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device: {self.device!r} is unknown; use cpu or cuda")
+        if self.kv_after_update not in ("clear", "keep"):
+            raise ValueError(f"kv_after_update: {self.kv_after_update!r} is unknown; use clear or keep")
+        if self.weight_transfer not in TRANSPORTS:
+            raise ValueError(f"weight_transfer: {self.weight_transfer!r} is unknown; use one of {', '.join(TRANSPORTS)}")
+        if self.device == "cpu" and self.weight_transfer != "shm":
+            raise ValueError(f"weight_transfer: {self.weight_transfer} needs device=cuda; use shm on a CPU")
+        if self.backend == "inprocess" and self.tensor_parallel > 1:
+            raise ValueError("tensor_parallel: the inprocess backend is one process; use backend=async to split a model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +99,16 @@ class WeightUpdate:
     """Of the shared-memory file (``shm`` only)."""
     tensors: tuple[TensorSpec, ...]
     checksum: str
-    """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it."""
+    """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. ``shm`` only: empty for nccl and ipc."""
+    backend_info: Mapping[str, Any] = field(default_factory=dict)
+    """Extra keys of vLLM's own update info, e.g. ``ipc_handles``; empty for ``shm``."""
 
 
 class InferenceEngine(Protocol):
-    """A vLLM engine. All methods are coroutines on the actor's event loop."""
+    """A vLLM engine. Methods may be called from any event loop: Ray gives each concurrency group of an actor its own.
+
+    Once the engine is dead every method but ``stop`` raises ``EngineDead``, and so do the calls that were waiting.
+    """
 
     @property
     def policy_version(self) -> int:
@@ -48,15 +120,27 @@ class InferenceEngine(Protocol):
         ...
 
     async def generate(self, request: GroupRequest) -> list[Completion]:
-        """[G] completions, in seed order. Survives weight updates: spans then hold several versions."""
+        """[G] completions, in seed order. Survives weight updates: spans then hold several versions.
+
+        Temperature 0 is greedy; its log-probs are those of the temperature-1 distribution. ValueError (of this call only) on a
+        prompt or sampling config that the engine cannot serve.
+        """
         ...
 
     async def update_weights(self, update: WeightUpdate) -> None:
-        """Pause, verify the checksum, load, label, clear the KV and prefix caches, resume. Raises and keeps the old version on failure."""
+        """Verify the checksum, pause between steps, load, label, clear the KV and prefix caches, resume.
+
+        ``WeightUpdateRefused`` if a check failed: old weights, old version. A failure after the checks kills the engine, because
+        half-loaded weights must not serve.
+        """
         ...
 
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1, for the probe that compares engine and learner."""
+        ...
+
+    async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
+        """Rendezvous with the trainer, for nccl (address, port, ranks) and ipc; ``shm`` needs none."""
         ...
 
     async def abort(self, group_ids: Sequence[int]) -> None:
@@ -67,6 +151,19 @@ class InferenceEngine(Protocol):
         """Raise if the engine cannot serve."""
         ...
 
-    async def stop(self) -> None:
-        """Free everything; idempotent."""
+    async def stats(self) -> dict[str, float]:
+        """Counters since the start: ``busy_s``, ``generated_tokens``. Gauges: ``running_seqs``, ``waiting_seqs``, ``kv_usage``."""
         ...
+
+    async def stop(self) -> None:
+        """Free everything; idempotent. Calls still waiting raise ``EngineDead``."""
+        ...
+
+
+def build_engine(config: EngineConfig) -> InferenceEngine:
+    """The engine that ``config.backend`` names, not started. ValueError if there is none of that name."""
+    target = ENGINES.get(config.backend, config.backend)
+    module, separator, attribute = target.partition(":")
+    if not separator:
+        raise ValueError(f"backend: {config.backend!r} is unknown; use one of {', '.join(ENGINES)}, or pkg.module:Class")
+    return getattr(importlib.import_module(module), attribute)(config)

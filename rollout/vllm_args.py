@@ -1,0 +1,85 @@
+"""Our configs as vLLM's arguments. The one place that knows vLLM's names."""
+
+from typing import Any
+
+from rollout.engine import EngineConfig, WeightUpdate
+from rollout.types import SamplingConfig
+
+EXTENSION = "rollout.weight_receiver.WeightReceiver"
+CPU_BATCHED_TOKENS = 8192
+
+
+def engine_arguments(config: EngineConfig) -> dict[str, Any]:
+    """Keyword arguments of ``EngineArgs`` and ``AsyncEngineArgs``."""
+    arguments: dict[str, Any] = {
+        "model": config.model,
+        "dtype": config.dtype,
+        "seed": config.seed,
+        "max_model_len": config.max_model_len,
+        "max_num_seqs": config.max_num_seqs,
+        "tensor_parallel_size": config.tensor_parallel,
+        "enable_prefix_caching": config.prefix_cache,
+        "block_size": config.block_size,
+        # log_softmax(logits / T): the distribution that was sampled, which is what the ratio divides by.
+        "logprobs_mode": "processed_logprobs",
+        "disable_log_stats": True,
+        "worker_extension_cls": EXTENSION,
+        "weight_transfer_config": {"backend": config.weight_transfer},
+    }
+    return arguments | (_cpu_arguments(config) if config.device == "cpu" else _cuda_arguments(config))
+
+
+def _cpu_arguments(config: EngineConfig) -> dict[str, Any]:
+    return {
+        "enforce_eager": True,
+        "kv_cache_memory_bytes": config.kv_cache_mib << 20,
+        "distributed_executor_backend": "uni" if config.tensor_parallel == 1 else "mp",
+        # A split prefill of a seeded request crashes vLLM's CPU sampler, the re-prefill after a cache reset included.
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(config.max_model_len, CPU_BATCHED_TOKENS),
+    }
+
+
+def _cuda_arguments(config: EngineConfig) -> dict[str, Any]:
+    return {"gpu_memory_utilization": config.gpu_memory_utilization}
+
+
+def sampling_arguments(sampling: SamplingConfig, seed: int) -> dict[str, Any]:
+    """Keyword arguments of ``SamplingParams`` for one rollout; ``output_kind`` is left to the caller, who imports vLLM."""
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": seed,
+        # 0 = the sampled token's log-prob only; flat = one list for each sequence, not one dict for each token.
+        "logprobs": 0,
+        "flat_logprobs": True,
+        "detokenize": False,
+        # The object serves one request, so vLLM need not deep-copy it.
+        "skip_clone": True,
+    }
+
+
+def scoring_arguments() -> dict[str, Any]:
+    """Keyword arguments of ``SamplingParams`` that return the log-probs of the prompt itself."""
+    return {
+        "temperature": 0.0,
+        "max_tokens": 1,
+        "prompt_logprobs": 0,
+        "flat_logprobs": True,
+        "detokenize": False,
+        "skip_clone": True,
+    }
+
+
+def update_payload(update: WeightUpdate) -> dict[str, Any]:
+    """What goes to every vLLM worker, as plain types that its message format can carry."""
+    if update.transport == "shm":
+        tensors = [[t.name, t.dtype, list(t.shape), t.offset, t.num_bytes] for t in update.tensors]
+        return {"path": update.path, "tensors": tensors, "checksum": update.checksum}
+    return {
+        "names": [t.name for t in update.tensors],
+        "dtype_names": [t.dtype for t in update.tensors],
+        "shapes": [list(t.shape) for t in update.tensors],
+        **update.backend_info,
+    }

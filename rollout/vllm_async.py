@@ -1,0 +1,260 @@
+"""vLLM's ``AsyncLLM``: the engine core in a process of its own, so several GPUs can serve one model and the actor stays free.
+
+``AsyncLLM`` belongs to one event loop, and Ray gives each concurrency group another, so the engine keeps a loop in a thread of its
+own and every method crosses over to it.
+"""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
+from rollout.requests import check_request, check_sequence
+from rollout.types import Completion, GroupRequest
+from rollout.vllm_args import engine_arguments, sampling_arguments, scoring_arguments, update_payload
+from rollout.vllm_outputs import completion_of, prompt_logprobs_of
+
+T = TypeVar("T")
+
+
+class AsyncEngine:
+    """An ``InferenceEngine`` over ``AsyncLLM``."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._version = config.initial_version
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm-client", daemon=True)
+        self._dead: EngineDead | None = None
+        self._serial = itertools.count()
+        self._groups: dict[int, set[str]] = {}
+        self._updating = asyncio.Lock()
+        self._load = _Load()
+        self._tokens = 0
+        self._vocab_size = 0
+        self._llm: Any = None
+
+    @property
+    def policy_version(self) -> int:
+        """Version of the weights that sample now."""
+        return self._version
+
+    async def start(self) -> None:
+        """Start the engine core and wait until it has loaded. EngineDead, with the cause, if it cannot."""
+        self._thread.start()
+        try:
+            await self._cross(self._start())
+        except (RuntimeError, ValueError, OSError) as error:
+            self._dead = EngineDead(f"the engine did not start: {type(error).__name__}: {error}")
+            raise self._dead from error
+
+    async def generate(self, request: GroupRequest) -> list[Completion]:
+        """[G] completions in seed order; see ``InferenceEngine.generate``."""
+        check_request(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
+        return await self._cross(self._generate(request))
+
+    async def update_weights(self, update: WeightUpdate) -> None:
+        """Verify on every worker, pause (sequences stay), load, label, resume; see ``InferenceEngine.update_weights``."""
+        await self._cross(self._update(update))
+
+    async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
+        """Rendezvous with the trainer (nccl, ipc)."""
+        await self._cross(self._rpc("init_weight_transfer_engine", {"init_info": dict(init_info)}))
+
+    async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Log-probs of tokens 1..T-1 of each sequence at temperature 1."""
+        for sequence in sequences:
+            check_sequence(sequence, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
+        return await self._cross(self._score(sequences))
+
+    async def abort(self, group_ids: Sequence[int]) -> None:
+        """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
+        await self._cross(self._abort(group_ids))
+
+    async def check_health(self) -> None:
+        """EngineDead if the engine core is gone."""
+        await self._cross(self._llm.check_health())
+
+    async def stats(self) -> dict[str, float]:
+        """Counters and gauges; see ``InferenceEngine.stats``.
+
+        The engine core is another process: ``busy_s`` is the time with at least one sequence in flight, running and waiting are
+        told apart by ``max_num_seqs`` alone, and ``kv_usage`` is unknown (NaN).
+        """
+        if self._dead is not None:
+            raise EngineDead(str(self._dead))
+        running = min(self._load.sequences, self._config.max_num_seqs)
+        return {
+            "busy_s": self._load.busy_s(),
+            "generated_tokens": float(self._tokens),
+            "running_seqs": float(running),
+            "waiting_seqs": float(self._load.sequences - running),
+            "kv_usage": float("nan"),
+        }
+
+    async def stop(self) -> None:
+        """Shut the engine core down and end the loop; waiting calls raise EngineDead."""
+        self._dead = self._dead or EngineDead("the engine was stopped")
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
+        await asyncio.to_thread(self._thread.join)
+
+    async def _cross(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` on the engine's loop; whatever says that the engine died becomes EngineDead."""
+        if self._dead is not None:
+            work.close()
+            raise EngineDead(str(self._dead))
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        except EngineDeadError as error:
+            self._dead = self._dead or EngineDead("the engine core died; its own log has the cause")
+            raise EngineDead(str(self._dead)) from error
+        except asyncio.CancelledError:
+            if self._dead is not None:  # stop() cancels what still waits
+                raise EngineDead(str(self._dead)) from None
+            raise
+
+    # Everything below runs on the engine's loop.
+
+    async def _start(self) -> None:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(self._config)))
+        await self._llm.update_weight_version(str(self._version))
+        self._vocab_size = self._llm.model_config.get_vocab_size()
+
+    async def _stop(self) -> None:
+        if self._llm is not None:
+            self._llm.shutdown()
+        waiting = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        self._llm = None
+        self._loop.stop()
+
+    async def _generate(self, request: GroupRequest) -> list[Completion]:
+        from vllm.inputs.engine import tokens_input
+
+        prompt = list(request.prompt_token_ids)
+        # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading them.
+        salt = str(self._version) if self._config.kv_after_update == "keep" else None
+        ids = [str(next(self._serial)) for _ in request.seeds]
+        in_flight = self._groups.setdefault(request.group_id, set())
+        in_flight.update(ids)
+        try:
+            with self._load.of(len(ids)):
+                outputs = await asyncio.gather(
+                    *(
+                        self._sequence(i, tokens_input(prompt, cache_salt=salt), sampling_arguments(request.sampling, seed))
+                        for i, seed in zip(ids, request.seeds, strict=True)
+                    )
+                )
+        finally:
+            in_flight.difference_update(ids)
+            if not in_flight:
+                self._groups.pop(request.group_id, None)
+        completions = [completion_of(output.outputs[0]) for output in outputs]
+        self._tokens += sum(len(c.token_ids) for c in completions)
+        return completions
+
+    async def _score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        from vllm.inputs.engine import tokens_input
+
+        ids = [str(next(self._serial)) for _ in sequences]
+        with self._load.of(len(ids)):
+            outputs = await asyncio.gather(
+                *(
+                    self._sequence(i, tokens_input(list(sequence)), scoring_arguments())
+                    for i, sequence in zip(ids, sequences, strict=True)
+                )
+            )
+        return [prompt_logprobs_of(output) for output in outputs]
+
+    async def _sequence(self, request_id: str, prompt: Any, arguments: dict[str, Any]) -> Any:
+        """The final ``RequestOutput`` of one sequence. ValueError if vLLM refuses it, CancelledError if it was aborted."""
+        from vllm.exceptions import VLLMClientError
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        params = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
+        final = None
+        try:
+            async for output in self._llm.generate(prompt, params, request_id):
+                final = output
+        except VLLMClientError as error:
+            raise ValueError(f"vLLM refused the request: {error}") from error
+        assert final is not None, "vLLM ended a request without an output"
+        if final.outputs[0].finish_reason == "abort":
+            raise asyncio.CancelledError
+        return final
+
+    async def _abort(self, group_ids: Sequence[int]) -> None:
+        ids = [i for group_id in group_ids for i in self._groups.get(group_id, ())]
+        if ids:
+            await self._llm.abort(ids)
+
+    async def _rpc(self, method: str, arguments: Mapping[str, Any] | None = None) -> list[Any]:
+        return await self._llm.collective_rpc(method, kwargs=dict(arguments or {}))
+
+    async def _update(self, update: WeightUpdate) -> None:
+        payload = {"update_info": update_payload(update)}
+        clear = self._config.kv_after_update == "clear"
+        async with self._updating:
+            problems = {p for p in await self._rpc("verify_weight_update", payload) if p}
+            if problems:
+                raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
+            try:
+                await self._llm.pause_generation(mode="keep", clear_cache=clear)
+                for method, arguments in (("start_weight_update", {}), ("update_weights", payload), ("finish_weight_update", {})):
+                    await self._rpc(method, arguments)
+                await self._llm.update_weight_version(str(update.version))
+                await self._llm.resume_generation()
+            except BaseException as error:
+                # Half-loaded weights must never serve, and a paused engine never answers: be dead for everyone.
+                self._dead = EngineDead(f"loading version {update.version} failed: {type(error).__name__}: {error}")
+                asyncio.create_task(self._stop())  # noqa: RUF006 - it ends the loop, which outlives nobody
+                raise self._dead from error
+            self._version = update.version
+
+
+class _Load:
+    """How many sequences are in flight, and for how long that was more than none."""
+
+    def __init__(self) -> None:
+        self.sequences = 0
+        self._busy_s = 0.0
+        self._since = 0.0
+
+    def of(self, count: int) -> "_InFlight":
+        """A context in which ``count`` more sequences are in flight."""
+        return _InFlight(self, count)
+
+    def change(self, count: int) -> None:
+        """Add (or, if negative, remove) sequences."""
+        now = time.perf_counter()
+        if self.sequences:
+            self._busy_s += now - self._since
+        self._since = now
+        self.sequences += count
+
+    def busy_s(self) -> float:
+        """Seconds so far with at least one sequence in flight."""
+        return self._busy_s + (time.perf_counter() - self._since if self.sequences else 0.0)
+
+
+class _InFlight:
+    def __init__(self, load: _Load, count: int) -> None:
+        self._load, self._count = load, count
+
+    def __enter__(self) -> None:
+        self._load.change(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        self._load.change(-self._count)

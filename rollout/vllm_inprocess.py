@@ -1,0 +1,313 @@
+"""vLLM's ``LLMEngine`` in the actor's own process, stepped by a thread of its own: one import, no pickling between steps.
+
+Only the engine thread touches the engine. Coroutines hand it jobs through a queue, it runs them between steps, and answers through
+futures; a weight update is one such job, so between two steps is the only place where weights can change.
+"""
+
+import asyncio
+import gc
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
+from rollout.requests import check_request, check_sequence
+from rollout.types import Completion, GroupRequest
+from rollout.vllm_args import engine_arguments, sampling_arguments, scoring_arguments, update_payload
+from rollout.vllm_outputs import completion_of, prompt_logprobs_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Something for the engine thread to run between steps. ``run`` answers ``future``, now or when its sequences are done."""
+
+    run: Callable[[], None]
+    future: Future[Any]
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Sequences whose results belong to one call."""
+
+    future: Future[Any]
+    convert: Callable[[Any], Any]
+    results: list[Any]
+    group_id: int | None = None
+    request_ids: list[str] = field(default_factory=list)
+    remaining: int = 0
+
+
+class InProcessEngine:
+    """An ``InferenceEngine``. ``start`` it once; a process should build one only, and be replaced with its engine."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._version = config.initial_version
+        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._batches: dict[str, tuple[_Batch, int]] = {}
+        self._serial = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._dead: EngineDead | None = None
+        self._stopping = False
+        self._step_began: float | None = None
+        self._busy_s = 0.0
+        self._tokens = 0
+        self._vocab_size = 0
+        self._llm: Any = None
+
+    @property
+    def policy_version(self) -> int:
+        """Version of the weights that sample now."""
+        return self._version
+
+    async def start(self) -> None:
+        """Load the model in the engine thread. EngineDead, with the cause, if it cannot."""
+        assert self._thread is None, "an engine starts once"
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), name="vllm-engine", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(ready)
+
+    async def generate(self, request: GroupRequest) -> list[Completion]:
+        """[G] completions in seed order; see ``InferenceEngine.generate``."""
+        check_request(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
+        batch = _Batch(Future(), _completion, [None] * len(request.seeds), group_id=request.group_id)
+        try:
+            return await self._submit(lambda: self._add_group(request, batch), batch.future)
+        except asyncio.CancelledError:
+            self._post(_Job(lambda: self._abort(batch), Future()))
+            raise
+
+    async def update_weights(self, update: WeightUpdate) -> None:
+        """Verify, load, label, clear the caches: one job between two steps; see ``InferenceEngine.update_weights``."""
+        await self._call(lambda: self._update(update))
+
+    async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
+        """Rendezvous with the trainer (nccl, ipc)."""
+        arguments = {"init_info": dict(init_info)}
+        await self._call(lambda: self._llm.collective_rpc("init_weight_transfer_engine", kwargs=arguments))
+
+    async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Log-probs of tokens 1..T-1 of each sequence at temperature 1."""
+        for sequence in sequences:
+            check_sequence(sequence, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
+        batch = _Batch(Future(), prompt_logprobs_of, [None] * len(sequences))
+        return await self._submit(lambda: self._add_scores(sequences, batch), batch.future) if sequences else []
+
+    async def abort(self, group_ids: Sequence[int]) -> None:
+        """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
+        await self._call(lambda: self._abort_groups(set(group_ids)))
+
+    async def check_health(self) -> None:
+        """EngineDead if the thread died, or has been inside one step for longer than ``hang_timeout_s``."""
+        self._raise_if_dead()
+        began = self._step_began
+        if began is not None and time.perf_counter() - began > self._config.hang_timeout_s:
+            raise EngineDead(f"the engine has been in one step for over hang_timeout_s={self._config.hang_timeout_s:g} s")
+
+    async def stats(self) -> dict[str, float]:
+        """Counters and gauges; see ``InferenceEngine.stats``. ``busy_s`` is time inside engine steps."""
+        return await self._call(self._stats)
+
+    async def stop(self) -> None:
+        """End the thread after the current step; waiting calls raise EngineDead."""
+        self._stopping = True
+        self._inbox.put(_Job(lambda: None, Future()))
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        self._fail_everything(EngineDead("the engine was stopped"))
+
+    # Below here, and down to _serve: the callers' side of the queue.
+
+    def _raise_if_dead(self) -> None:
+        if self._dead is not None:
+            raise EngineDead(str(self._dead))
+
+    async def _call(self, function: Callable[[], Any]) -> Any:
+        future: Future[Any] = Future()
+        return await self._submit(lambda: _answer(future, function()), future)
+
+    async def _submit(self, run: Callable[[], None], future: Future[Any]) -> Any:
+        self._raise_if_dead()
+        self._post(_Job(run, future))
+        return await asyncio.wrap_future(future)
+
+    def _post(self, job: _Job) -> None:
+        self._inbox.put(job)
+        if self._dead is not None:  # it may have died after its last look at the inbox
+            self._fail_everything(self._dead)
+
+    # Everything below runs on the engine thread only, except _fail_everything once that thread is gone.
+
+    def _serve(self, ready: Future[None]) -> None:
+        try:
+            self._load()
+            ready.set_result(None)
+            while not self._stopping:
+                self._turn()
+        except Exception as error:  # the thread's boundary: whatever it was, the callers must hear of it at once
+            logger.exception("engine thread died")
+            self._dead = EngineDead(f"the engine died: {type(error).__name__}: {error}")
+            if not ready.done():
+                ready.set_exception(EngineDead(f"the engine did not start: {type(error).__name__}: {error}"))
+        finally:
+            self._fail_everything(self._dead or EngineDead("the engine was stopped"))
+            self._release()
+
+    def _load(self) -> None:
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        self._llm = LLMEngine.from_engine_args(EngineArgs(**engine_arguments(self._config)))
+        self._llm.set_weight_version(str(self._version))
+        self._vocab_size = self._llm.model_config.get_vocab_size()
+        # What was imported and loaded stays; without this every full collection walks over it.
+        gc.collect()
+        gc.freeze()
+
+    def _turn(self) -> None:
+        """Run the jobs that wait, blocking for one if there is nothing to step; then one engine step."""
+        while not self._stopping and (not self._batches or not self._inbox.empty()):
+            self._run(self._inbox.get())
+        if not self._batches:
+            return
+        began = self._step_began = time.perf_counter()
+        outputs = self._llm.step()
+        self._step_began = None
+        self._busy_s += time.perf_counter() - began
+        for output in outputs:
+            self._deliver(output)
+
+    def _run(self, job: _Job) -> None:
+        self._step_began = time.perf_counter()
+        try:
+            job.run()
+        except (ValueError, WeightUpdateRefused) as error:
+            _reject(job.future, error)
+        finally:
+            self._step_began = None
+
+    def _add_group(self, request: GroupRequest, batch: _Batch) -> None:
+        from vllm.inputs.engine import tokens_input
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        prompt = list(request.prompt_token_ids)
+        # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading them.
+        salt = str(self._version) if self._config.kv_after_update == "keep" else None
+        for seed in request.seeds:
+            params = SamplingParams(**sampling_arguments(request.sampling, seed), output_kind=RequestOutputKind.FINAL_ONLY)
+            self._add(tokens_input(prompt, cache_salt=salt), params, batch)
+
+    def _add_scores(self, sequences: Sequence[Sequence[int]], batch: _Batch) -> None:
+        from vllm.inputs.engine import tokens_input
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        for sequence in sequences:
+            params = SamplingParams(**scoring_arguments(), output_kind=RequestOutputKind.FINAL_ONLY)
+            self._add(tokens_input(list(sequence)), params, batch)
+
+    def _add(self, prompt: Any, params: Any, batch: _Batch) -> None:
+        from vllm.exceptions import VLLMClientError
+
+        request_id = str(next(self._serial))
+        try:
+            self._llm.add_request(request_id, prompt, params)
+        except VLLMClientError as error:
+            self._drop(batch)
+            raise ValueError(f"vLLM refused the request: {error}") from error
+        self._batches[request_id] = (batch, batch.remaining)
+        batch.request_ids.append(request_id)
+        batch.remaining += 1
+
+    def _deliver(self, output: Any) -> None:
+        batch, index = self._batches.pop(output.request_id)
+        batch.results[index] = batch.convert(output)
+        batch.remaining -= 1
+        self._tokens += len(output.outputs[0].token_ids) if batch.group_id is not None else 0
+        if not batch.remaining:
+            _answer(batch.future, batch.results)
+
+    def _abort_groups(self, group_ids: set[int]) -> None:
+        for batch in {id(b): b for b, _ in self._batches.values() if b.group_id in group_ids}.values():
+            self._abort(batch)
+
+    def _abort(self, batch: _Batch) -> None:
+        self._drop(batch)
+        batch.future.cancel()
+
+    def _drop(self, batch: _Batch) -> None:
+        alive = [i for i in batch.request_ids if self._batches.pop(i, None) is not None]
+        self._llm.abort_request(alive)
+
+    def _update(self, update: WeightUpdate) -> None:
+        payload = {"update_info": update_payload(update)}
+        problems = {p for p in self._llm.collective_rpc("verify_weight_update", kwargs=payload) if p}
+        if problems:
+            raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
+        try:
+            self._llm.collective_rpc("start_weight_update")
+            self._llm.collective_rpc("update_weights", kwargs=payload)
+            self._llm.collective_rpc("finish_weight_update")
+        except ValueError as error:  # would pass for a caller's mistake, but the weights are half loaded by now
+            raise RuntimeError(f"loading version {update.version} failed: {error}") from error
+        self._llm.set_weight_version(str(update.version))
+        if self._config.kv_after_update == "clear" and not self._llm.reset_prefix_cache(reset_running_requests=True):
+            raise RuntimeError(f"the KV cache of the weights before version {update.version} could not be cleared")
+        self._version = update.version
+
+    def _stats(self) -> dict[str, float]:
+        scheduler = self._llm.engine_core.engine_core.scheduler
+        running, waiting = scheduler.get_request_counts()
+        return {
+            "busy_s": self._busy_s,
+            "generated_tokens": float(self._tokens),
+            "running_seqs": float(running),
+            "waiting_seqs": float(waiting),
+            "kv_usage": float(scheduler.kv_cache_manager.usage),
+        }
+
+    def _fail_everything(self, error: EngineDead) -> None:
+        self._dead = error
+        futures = [batch.future for batch, _ in self._batches.values()]
+        self._batches.clear()
+        while not self._inbox.empty():
+            try:
+                futures.append(self._inbox.get_nowait().future)
+            except queue.Empty:  # another caller drains it too
+                break
+        for future in futures:
+            _reject(future, EngineDead(str(error)))
+
+    def _release(self) -> None:
+        if self._llm is None:
+            return
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+        self._llm.engine_core.shutdown()
+        self._llm = None
+        gc.unfreeze()
+        cleanup_dist_env_and_memory()
+
+
+def _answer(future: Future[Any], result: Any) -> None:
+    """Set the result unless the caller has gone."""
+    if future.set_running_or_notify_cancel():
+        future.set_result(result)
+
+
+def _reject(future: Future[Any], error: Exception) -> None:
+    """Set the exception unless the caller has gone or has an answer."""
+    if not future.done() and future.set_running_or_notify_cancel():
+        future.set_exception(error)
+
+
+def _completion(output: Any) -> Completion:
+    return completion_of(output.outputs[0])

@@ -1,0 +1,158 @@
+"""The receiving end of a weight push, inside every vLLM worker.
+
+Importing this module (vLLM does, because ``WeightReceiver`` is its ``worker_extension_cls``, before the model is loaded) registers
+the shared-memory transport and keeps CPU weights unpacked. Transports nccl and ipc are vLLM's own: they send from GPU to GPU, so no
+bytes are hashed on the way and the engine-learner log-prob probe is their check. They have not been run on hardware.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vllm import _custom_ops
+from vllm.distributed.weight_transfer.base import WeightTransferEngine, WeightTransferInitInfo, WeightTransferUpdateInfo
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.layers import utils as layer_utils
+from vllm.platforms import current_platform
+
+from rollout.engine import TensorSpec
+from rollout.weight_buffer import WeightBuffer
+
+TIED_HEAD = "lm_head.weight"
+
+
+def keep_weights_unpacked() -> None:
+    """Switch off the CPU kernels that repack weights at load time, because a packed weight cannot be overwritten.
+
+    oneDNN packing empties ``weight`` (``load_weights`` then fails), and vLLM's reload path re-packs every layer but a tied
+    ``lm_head``, which goes on with the old weights in silence. The AMX path packs the same way.
+    """
+    _custom_ops._supports_onednn = False
+    layer_utils.check_cpu_sgl_kernel = _never
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
+@dataclass
+class SharedMemoryInit(WeightTransferInitInfo):
+    """Nothing: each update names its file."""
+
+
+@dataclass
+class SharedMemoryUpdate(WeightTransferUpdateInfo):
+    """One published set of weights (``rollout.vllm_args.update_payload``)."""
+
+    path: str
+    tensors: list[list[Any]]
+    """Rows of ``TensorSpec`` fields: name, dtype, shape, offset, num_bytes."""
+    checksum: str
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """The rows as ``TensorSpec``."""
+        return tuple(
+            TensorSpec(name=name, dtype=dtype, shape=tuple(shape), offset=offset, num_bytes=num_bytes)
+            for name, dtype, shape, offset, num_bytes in self.tensors
+        )
+
+
+class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpdate]):
+    """Reads a ``WeightBuffer`` of this node and loads it in place: ``verify`` first, on every worker, then ``receive_weights``."""
+
+    init_info_cls = SharedMemoryInit
+    update_info_cls = SharedMemoryUpdate
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._verified: WeightBuffer | None = None
+        self._checksum = ""
+        empty = [name for name, parameter in self.model.named_parameters() if not parameter.numel()]
+        if empty:
+            raise ValueError(f"weight_transfer: shm cannot update packed weights such as {empty[0]}; load the model unpacked")
+        self._expected = checkpoint_shapes(Path(self.model_config.model))
+        self._tied = bool(getattr(self.model_config.hf_config, "tie_word_embeddings", False))
+
+    def verify(self, update_info: dict[str, Any]) -> str:
+        """Open the buffer, check its layout against the checkpoint and hash every byte. '' if good, else why not; loads nothing."""
+        self._verified = None
+        update = self.parse_update_info(update_info)
+        try:
+            buffer = WeightBuffer.open(update.path, update.specs)
+        except (ValueError, OSError) as error:
+            return str(error)
+        problem = self._layout_problem({t.name: t.shape for t in update.specs})
+        if problem:
+            return problem
+        actual = buffer.checksum()
+        if actual != update.checksum:
+            return f"checksum: {update.path} hashes to {actual}, the sender said {update.checksum}"
+        self._verified, self._checksum = buffer, update.checksum
+        return ""
+
+    def _layout_problem(self, sent: dict[str, tuple[int, ...]]) -> str:
+        expected = self._expected
+        if self._tied and TIED_HEAD not in sent:
+            expected = {name: shape for name, shape in expected.items() if name != TIED_HEAD}
+        missing = sorted(expected.keys() - sent.keys())
+        if missing:
+            return f"tensors: the push lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
+        # A tied head may be sent although the checkpoint leaves it out; anything else unknown is a mistake.
+        unknown = sorted(sent.keys() - expected.keys() - ({TIED_HEAD} if self._tied else set())) if expected else []
+        if unknown:
+            return f"tensors: the model has no {unknown[0]}"
+        wrong = [name for name, shape in expected.items() if sent[name] != shape]
+        return f"tensors: {wrong[0]} has shape {sent[wrong[0]]}, the model's is {expected[wrong[0]]}" if wrong else ""
+
+    def init_transfer_engine(self, init_info: SharedMemoryInit) -> None:
+        """Nothing to connect."""
+
+    def start_weight_update(self) -> None:
+        """Nothing to prepare: weights are overwritten in place."""
+
+    def finish_weight_update(self) -> None:
+        """Nothing to finalise."""
+
+    def receive_weights(self, update_info: SharedMemoryUpdate) -> None:
+        """Load the buffer that ``verify`` accepted. RuntimeError if it is another one, or if a parameter stayed as it was."""
+        buffer, self._verified = self._verified, None
+        if buffer is None or self._checksum != update_info.checksum:
+            raise RuntimeError("receive_weights without a verify of the same push")
+        loaded = self.model.load_weights(buffer.tensors())
+        buffer.close()
+        stale = sorted(name for name, _ in self.model.named_parameters() if name not in loaded)
+        if stale:
+            raise RuntimeError(f"the push did not reach {', '.join(stale[:3])} ({len(stale)} parameters)")
+
+    def shutdown(self) -> None:
+        """Drop the mapping, if any."""
+        self._verified = None
+
+
+class WeightReceiver:
+    """Mixed into the vLLM worker: methods that engines call by name through ``collective_rpc``."""
+
+    weight_transfer_engine: WeightTransferEngine | None
+
+    def verify_weight_update(self, update_info: dict[str, Any]) -> str:
+        """'' if this worker would accept the push, else the reason. Transports without a check accept everything."""
+        engine = self.weight_transfer_engine
+        return engine.verify(update_info) if isinstance(engine, SharedMemoryEngine) else ""
+
+
+def checkpoint_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor in the safetensors files of a checkpoint, read from their headers; empty if there are none."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in sorted(directory.glob("*.safetensors")):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    return shapes
+
+
+if current_platform.is_cpu():
+    keep_weights_unpacked()
+if "shm" not in WeightTransferEngineFactory._registry:
+    WeightTransferEngineFactory.register_engine("shm", SharedMemoryEngine)

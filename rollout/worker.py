@@ -1,0 +1,87 @@
+"""One engine behind an actor's methods. Plain Python: ``rl`` wraps it as a Ray actor.
+
+Ray admits 1,000 calls of an async actor at once, and a call past that waits, so ``generate`` belongs in one concurrency group and
+every other method in another; else a weight update queues behind the groups that wait for it.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+
+import psutil
+
+from rollout.engine import EngineConfig, EngineDead, InferenceEngine, WeightUpdate, build_engine
+from rollout.types import Completion, GroupRequest
+from rollout.vllm_env import prepare_process
+
+
+class RolloutWorker:
+    """Owns one engine: starts it in a prepared process, passes calls on, and says what it costs."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._engine: InferenceEngine | None = None
+
+    async def start(self) -> dict[str, float]:
+        """Set the process up and load the model. Returns ``pid``, ``seconds`` and ``policy_version``. EngineDead if it cannot."""
+        assert self._engine is None, "a worker starts once"
+        began = time.perf_counter()
+        prepare_process(self._config)
+        engine = build_engine(self._config)
+        await engine.start()
+        self._engine = engine
+        return {"pid": os.getpid(), "seconds": time.perf_counter() - began, "policy_version": engine.policy_version}
+
+    async def generate(self, request: GroupRequest) -> list[Completion]:
+        """[G] completions in seed order. ValueError on a request it cannot serve, EngineDead, or CancelledError after ``abort``."""
+        return await self._live.generate(request)
+
+    async def update_weights(self, update: WeightUpdate) -> int:
+        """Load a published set of weights; returns the version served now. WeightUpdateRefused leaves everything as it was."""
+        await self._live.update_weights(update)
+        return update.version
+
+    async def init_weight_transfer(self, init_info: Mapping[str, object]) -> None:
+        """Rendezvous with the trainer, for transports other than shm."""
+        await self._live.init_weight_transfer(init_info)
+
+    async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Log-probs of tokens 1..T-1 of each sequence at temperature 1, under the version served now."""
+        return await self._live.score(sequences)
+
+    async def abort(self, group_ids: Sequence[int]) -> None:
+        """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
+        await self._live.abort(group_ids)
+
+    async def check_health(self) -> int:
+        """The version served now; EngineDead if the engine cannot serve."""
+        await self._live.check_health()
+        return self._live.policy_version
+
+    async def stats(self) -> dict[str, float]:
+        """The engine's counters (``InferenceEngine.stats``), plus ``cpu_s`` of this process and its children."""
+        return await self._live.stats() | {"cpu_s": _cpu_seconds()}
+
+    async def stop(self) -> None:
+        """Stop the engine; idempotent."""
+        if self._engine is not None:
+            await self._engine.stop()
+
+    @property
+    def _live(self) -> InferenceEngine:
+        if self._engine is None:
+            raise EngineDead("the engine was not started")
+        return self._engine
+
+
+def _cpu_seconds() -> float:
+    """User and system CPU seconds of this process and its living descendants."""
+    total = 0.0
+    me = psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:  # it ended since we listed it
+            continue
+        total += times.user + times.system
+    return total
