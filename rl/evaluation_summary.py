@@ -1,0 +1,188 @@
+"""From per-problem counts to the table that a run prints: pass@k with intervals, before and after, overall and by category."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from rich.table import Table
+
+from planner.intervals import Difference, Interval, bootstrap_mean, paired_difference
+from planner.pass_at_k import pass_at_k
+from rollout.types import SamplingConfig
+
+OVERALL = "overall"
+
+
+class Counts(Protocol):
+    """Successes of one policy version on a fixed set of problems, under one sampling config."""
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How the completions were drawn; temperature 0 is greedy."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One for each problem: ``{id, category, difficulty, n, c}``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryLine:
+    """One metric of one category under one sampling config."""
+
+    category: str
+    """``overall`` for all problems."""
+    temperature: float
+    metric: str
+    """``pass@k``, or ``greedy``."""
+    alias: str
+    """``avg@n`` beside pass@1, which is the same number; '' elsewhere."""
+    num_problems: int
+    before: Interval | None
+    after: Interval
+    difference: Difference | None
+    """After minus before on the same problems; None without a before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSummary:
+    """All lines, overall first, categories in alphabetical order."""
+
+    lines: tuple[SummaryLine, ...]
+    confidence: float
+
+    def line(self, metric: str, *, category: str = OVERALL, temperature: float | None = None) -> SummaryLine:
+        """The line asked for; without a temperature, the first sampling config that has the metric."""
+        for line in self.lines:
+            if line.metric == metric and line.category == category and temperature in (None, line.temperature):
+                return line
+        raise KeyError(f"no {metric} for {category} at temperature {temperature}")
+
+
+def summarise(
+    after: Sequence[Counts],
+    *,
+    before: Sequence[Counts] | None = None,
+    ks: Sequence[int],
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> EvaluationSummary:
+    """Estimate every metric with a problem-level bootstrap interval.
+
+    Args:
+        after: one entry per sampling config.
+        before: the same configs and problems at an earlier version, or None.
+        ks: the k of pass@k; each at most the samples of every problem. Greedy configs (temperature 0) give accuracy instead.
+        confidence: of the intervals.
+        resamples: bootstrap replicates.
+        seed: of the replicates.
+
+    Raises:
+        ValueError: if before and after differ in configs or problems, or some k exceeds the samples drawn.
+    """
+    earlier = {counts.sampling.key: counts for counts in before or ()}
+    lines: list[SummaryLine] = []
+    options = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    for counts in after:
+        if before is not None and counts.sampling.key not in earlier:
+            raise ValueError(f"there is no evaluation before training at {counts.sampling.key}: nothing to compare with")
+        then = _aligned(counts, earlier[counts.sampling.key]) if before is not None else None
+        lines += _lines(counts, then, ks=ks, options=options)
+    return EvaluationSummary(lines=tuple(sorted(lines, key=lambda line: line.category != OVERALL)), confidence=confidence)
+
+
+def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
+    """A rich table; differences whose interval excludes 0 are bold."""
+    table = Table(title=f"{title} ({summary.confidence:.0%} intervals over problems)")
+    for heading in ("category", "problems", "metric", "T"):
+        table.add_column(heading)
+    for heading in ("before", "after", "after - before", "P(> 0)"):
+        table.add_column(heading, justify="right")
+    previous = None
+    for line in summary.lines:
+        if previous is not None and line.category != previous:
+            table.add_section()
+        table.add_row(*_cells(line, first=line.category != previous))
+        previous = line.category
+    return table
+
+
+def to_json(summary: EvaluationSummary) -> list[dict[str, Any]]:
+    """One JSON-able dict per line; limits that say nothing (NaN) become null."""
+    return [_without_nan(asdict(line)) for line in summary.lines]
+
+
+def _lines(
+    counts: Counts, before: list[Mapping[str, Any]] | None, *, ks: Sequence[int], options: dict[str, Any]
+) -> list[SummaryLine]:
+    names = [str(row["category"]) for row in counts.rows]
+    out = []
+    for category in [OVERALL, *sorted(set(names))]:
+        chosen = [i for i, name in enumerate(names) if category in (OVERALL, name)]
+        for metric, alias, k in _metrics(counts, ks):
+            now = _estimates(counts.rows, chosen, k)
+            then = _estimates(before, chosen, k) if before is not None else None
+            out.append(
+                SummaryLine(
+                    category=category,
+                    temperature=counts.sampling.temperature,
+                    metric=metric,
+                    alias=alias,
+                    num_problems=len(chosen),
+                    before=bootstrap_mean(then, **options) if then is not None else None,
+                    after=bootstrap_mean(now, **options),
+                    difference=paired_difference(then, now, **options) if then is not None else None,
+                )
+            )
+    return out
+
+
+def _metrics(counts: Counts, ks: Sequence[int]) -> list[tuple[str, str, int]]:
+    """(metric, alias, k) for one sampling config."""
+    if counts.sampling.temperature == 0:
+        return [("greedy", "", 1)]
+    sizes = {row["n"] for row in counts.rows}
+    alias = f"avg@{sizes.pop()}" if len(sizes) == 1 else "avg"
+    return [(f"pass@{k}", alias if k == 1 else "", k) for k in ks]
+
+
+def _estimates(rows: Sequence[Mapping[str, Any]], chosen: list[int], k: int) -> np.ndarray:
+    """[len(chosen)] unbiased pass@k; with k = 1 it is c / n."""
+    return pass_at_k([rows[i]["n"] for i in chosen], [rows[i]["c"] for i in chosen], k)
+
+
+def _aligned(after: Counts, before: Counts) -> list[Mapping[str, Any]]:
+    """The rows of ``before`` in the order of ``after``."""
+    by_id = {row["id"]: row for row in before.rows}
+    if len(by_id) != len(before.rows) or sorted(by_id) != sorted(row["id"] for row in after.rows):
+        raise ValueError(
+            f"before and after at {after.sampling.key} are not of the same problems: a paired difference means nothing"
+        )
+    return [by_id[row["id"]] for row in after.rows]
+
+
+def _cells(line: SummaryLine, *, first: bool) -> list[str]:
+    metric = f"{line.metric} = {line.alias}" if line.alias else line.metric
+    difference, probability = "", ""
+    if line.difference is not None:
+        difference = _span(line.difference, sign="+")
+        difference = f"[bold]{difference}[/bold]" if line.difference.excludes_zero else difference
+        probability = f"{line.difference.probability_positive:.3f}"
+    before = _span(line.before) if line.before is not None else ""
+    head = [line.category, str(line.num_problems)] if first else ["", ""]
+    return [*head, metric, f"{line.temperature:g}", before, _span(line.after), difference, probability]
+
+
+def _span(interval: Interval, *, sign: str = "") -> str:
+    value = f"{interval.value:{sign}.3f}"
+    return value if math.isnan(interval.low) else f"{value} ({interval.low:{sign}.3f}..{interval.high:{sign}.3f})"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

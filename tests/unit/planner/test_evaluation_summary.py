@@ -1,0 +1,91 @@
+"""The report's numbers from per-problem counts, by hand."""
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rl.evaluation_summary import render, summarise, to_json
+from rollout.types import SamplingConfig
+
+
+@dataclass
+class Measured:
+    sampling: SamplingConfig
+    rows: list[dict[str, Any]]
+
+
+def measured(counts: dict[str, int], *, n: int = 4, temperature: float = 1.0) -> Measured:
+    rows = [{"id": key, "category": key[0], "difficulty": 1, "n": n, "c": c, "tokens": 9} for key, c in counts.items()]
+    return Measured(SamplingConfig(temperature=temperature), rows)
+
+
+BEFORE = measured({"a1": 0, "a2": 1, "b1": 2, "b2": 4})
+AFTER = measured({"a1": 1, "a2": 1, "b1": 4, "b2": 4})
+
+
+def test_values_overall_and_by_category() -> None:
+    summary = summarise([AFTER], before=[BEFORE], ks=(1, 2))
+    one = summary.line("pass@1")
+    assert one.alias == "avg@4"
+    assert one.before is not None
+    assert one.before.value == pytest.approx((0 + 1 + 2 + 4) / 16)
+    assert one.after.value == pytest.approx(10 / 16)
+    assert one.difference is not None
+    assert one.difference.value == pytest.approx(3 / 16)
+    # pass@2 of 4 samples: c=1 -> 1 - C(3,2)/C(4,2) = 1/2; c=4 -> 1
+    assert summary.line("pass@2", category="a").after.value == pytest.approx(0.5)
+    assert summary.line("pass@2", category="b").after.value == 1.0
+    assert [(line.category, line.metric) for line in summary.lines] == [
+        ("overall", "pass@1"),
+        ("overall", "pass@2"),
+        ("a", "pass@1"),
+        ("a", "pass@2"),
+        ("b", "pass@1"),
+        ("b", "pass@2"),
+    ]
+
+
+def test_rows_are_paired_by_id_not_by_position() -> None:
+    shuffled = Measured(BEFORE.sampling, BEFORE.rows[::-1])
+    straight = summarise([AFTER], before=[BEFORE], ks=(1,))
+    assert summarise([AFTER], before=[shuffled], ks=(1,)) == straight
+
+
+def test_greedy_is_accuracy_whatever_the_ks() -> None:
+    greedy = measured({"a1": 1, "b1": 0}, n=1, temperature=0.0)
+    summary = summarise([measured({"a1": 2, "b1": 0}), greedy], ks=(1, 4))
+    assert summary.line("greedy").after.value == 0.5
+    assert summary.line("greedy").difference is None
+    assert summary.line("pass@4", temperature=1.0).after.value == 0.5
+    with pytest.raises(KeyError, match="no pass@2"):
+        summary.line("pass@2")
+
+
+def test_other_problems_or_other_sampling_are_refused() -> None:
+    with pytest.raises(ValueError, match="not of the same problems"):
+        summarise([AFTER], before=[measured({"a1": 0, "a2": 1, "b1": 2, "c1": 4})], ks=(1,))
+    with pytest.raises(ValueError, match="no evaluation before training"):
+        summarise([AFTER], before=[measured({"a1": 0}, temperature=0.6)], ks=(1,))
+    with pytest.raises(ValueError, match="k is 8"):
+        summarise([AFTER], ks=(8,))
+
+
+def test_json_and_the_printed_table_carry_the_numbers() -> None:
+    summary = summarise([AFTER], before=[BEFORE], ks=(1,))
+    lines = json.loads(json.dumps(to_json(summary), allow_nan=False))
+    assert lines[0]["after"]["value"] == pytest.approx(0.625)
+    assert lines[0]["difference"]["probability_positive"] > 0.9
+    alone = to_json(summarise([measured({"a1": 1})], ks=(1,)))
+    assert alone[0]["after"]["low"] is None
+
+    out = io.StringIO()
+    console = Console(width=140, file=out)
+    console.print(render(summary))
+    text = out.getvalue()
+    assert "pass@1 = avg@4" in text
+    assert "0.43" in text
+    assert "+0.18" in text
