@@ -57,11 +57,10 @@ class LearnerGroup:
             "max_tokens": max_tokens,
             "world_size": config.num_ranks,
         }
-        if actor_options is None or isinstance(actor_options, dict):
-            actor_options = [dict(actor_options or {})] * config.num_ranks
-        if len(actor_options) != config.num_ranks:
-            raise ValueError(f"actor_options: got {len(actor_options)} for learner.num_ranks={config.num_ranks}; give one per rank")
-        self._options = list(actor_options)
+        shared = actor_options is None or isinstance(actor_options, dict)
+        self._options: list[Any] = [actor_options or {}] * config.num_ranks if shared else list(actor_options or [])
+        if len(self._options) != config.num_ranks:
+            raise ValueError(f"actor_options: got {len(self._options)} for learner.num_ranks={config.num_ranks}; give one per rank")
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._actors: list[Any] = []
@@ -141,7 +140,7 @@ class LearnerGroup:
         try:
             done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
             if any(task.exception() for task in done):
-                _, pending = await asyncio.wait(tasks, timeout=VERDICT_GRACE_S)
+                await _hear_the_others(tasks)
                 raise _verdict(tasks, waiting_for)
             if pending:
                 stuck = [rank for rank, task in enumerate(tasks) if task in pending]
@@ -156,9 +155,23 @@ async def _resolve(reference: Any) -> Any:
     return await reference
 
 
-def _verdict(tasks: list["asyncio.Future[Any]"], waiting_for: str) -> BaseException:
+async def _hear_the_others(tasks: list["asyncio.Task[Any]"]) -> None:
+    """Wait until a rank is known to be dead or all have answered, but not for long: the others may hang in a collective."""
+    deadline = asyncio.get_running_loop().time() + VERDICT_GRACE_S
+    while (left := deadline - asyncio.get_running_loop().time()) > 0:
+        pending = [task for task in tasks if not task.done()]
+        if not pending or any(isinstance(error, RayActorError) for error in _errors(tasks)):
+            return
+        await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _errors(tasks: list["asyncio.Task[Any]"]) -> list[BaseException | None]:
+    return [task.exception() if task.done() and not task.cancelled() else None for task in tasks]
+
+
+def _verdict(tasks: list["asyncio.Task[Any]"], waiting_for: str) -> BaseException:
     """The cause among several failures: a death explains the survivors' broken connections, an error of our own explains itself."""
-    errors = [task.exception() if task.done() and not task.cancelled() else None for task in tasks]
+    errors = _errors(tasks)
     for rank, error in enumerate(errors):
         if isinstance(error, RayActorError):
             return LearnerDead(rank, waiting_for)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
@@ -166,7 +165,9 @@ class LearnerRank:
         self._publisher.close()
         self._engine.destroy()
         self._engine = None
-        dist.destroy_process_group()
+        from deepspeed import comm
+
+        comm.destroy_process_group()  # DeepSpeed's, because it forgets its own handles of the groups too
 
     def _shape(self) -> dict[str, Any]:
         from rl.learner.checkpoint import run_shape
