@@ -92,7 +92,9 @@ def summarise(
             raise ValueError(f"there is no evaluation before training at {counts.sampling.key}: nothing to compare with")
         then = _aligned(counts, earlier[counts.sampling.key]) if before is not None else None
         lines += _lines(counts, then, ks=ks, options=options)
-    return EvaluationSummary(lines=tuple(sorted(lines, key=lambda line: line.category != OVERALL)), confidence=confidence)
+    return EvaluationSummary(
+        lines=tuple(sorted(lines, key=lambda line: (line.category != OVERALL, line.category))), confidence=confidence
+    )
 
 
 def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
@@ -179,7 +181,7 @@ def _cells(line: SummaryLine, *, first: bool) -> list[str]:
 
 def _span(interval: Interval, *, sign: str = "") -> str:
     value = f"{interval.value:{sign}.3f}"
-    return value if math.isnan(interval.low) else f"{value} ({interval.low:{sign}.3f}..{interval.high:{sign}.3f})"
+    return value if math.isnan(interval.low) else f"{value} [{interval.low:{sign}.2f}..{interval.high:{sign}.2f}]"
 
 
 def _without_nan(value: Any) -> Any:
