@@ -17,7 +17,7 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
     """What an engine needs to know, without the rest of the run."""
     rollout = config.rollout
     return EngineConfig(
-        model_path=str(model_path),
+        model=str(model_path),
         backend=rollout.backend,
         tensor_parallel=rollout.tensor_parallel,
         dtype=rollout.dtype,

@@ -136,7 +136,7 @@ class EngineFleet:
             raise EngineLost(str(error)) from error
         except LOST as error:
             self._lose(slot, actor, error)
-            raise EngineLost(f"engine {slot.index} died with group {request.group_id}") from error
+            raise EngineLost(f"engine {slot.index} died with group {request.group_id}: {_brief(error)}") from error
         finally:
             slot.outstanding -= count
 
@@ -230,9 +230,9 @@ class EngineFleet:
         slot.live, slot.lost_at = False, time.monotonic()
         self._versions.leave(slot.index)
         slot.restarts += 1
-        logger.warning("engine %d lost (%s: %s); restart %d", slot.index, type(error).__name__, error, slot.restarts)
+        logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:
-            self._fatal = FleetDead(f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}): {error}")
+            self._fatal = FleetDead(f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}): {_brief(error)}")
             self.changed.notify()
             return
         ray.kill(actor)
@@ -257,3 +257,9 @@ class EngineFleet:
                 slot.recovery_s.append(time.monotonic() - slot.lost_at)
                 logger.warning("engine %d is back after %.1f s at version %d", slot.index, slot.recovery_s[-1], slot.version)
                 return
+
+
+def _brief(error: BaseException) -> str:
+    """Ray's errors carry whole remote tracebacks; the last line is the cause, and the actor's log has the rest."""
+    cause = getattr(error, "cause", None) or error
+    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1] if str(cause).strip() else ''}"

@@ -53,11 +53,12 @@ class RolloutService:
         """
         if state.issues:  # an earlier issue may still be running somewhere
             await self._fleet.abort(state.request.group_id)
+        problem = ""
         while True:
             if state.issues >= self._max_issues:
                 raise GroupFailed(
-                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times; raise stream.group_timeout_s "
-                    "if generation is slow, or look at the engine's log"
+                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times (stream.max_issues), lastly: "
+                    f"{problem}. Raise stream.group_timeout_s if generation is slow, else look at logs/ray in the run directory"
                 )
             state.status = GroupStatus.INFLIGHT
             state.issues += 1
@@ -66,10 +67,12 @@ class RolloutService:
             try:
                 completions = await self._fleet.generate(state.request, timeout_s=self._group_timeout_s)
             except EngineLost as error:
-                self.again(state, "engine lost", str(error))
+                problem = str(error)
+                self.again(state, "engine lost", problem)
                 continue
             if any(c.finish_reason is FinishReason.ABORTED for c in completions):
-                self.again(state, "aborted", f"group {state.request.group_id} was interrupted")
+                problem = "interrupted from outside"
+                self.again(state, "aborted", problem)
                 continue
             state.group = await self._scored(state, completions)
             state.status = GroupStatus.FINISHED

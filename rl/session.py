@@ -115,7 +115,7 @@ class Session:
             seed=config.run.seed,
             total_steps=config.run.steps,
             max_tokens=config.rollout.max_tokens,
-            actor_options=self.placed.learner_options,
+            actor_options=[self.placed.learner_options(r) for r in range(config.learner.num_ranks)],
             timeout_s=config.stream.step_timeout_s,
         )
         scorer = VerifierPool(task.reward_name, task.reward_args)

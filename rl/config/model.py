@@ -39,8 +39,10 @@ class RecipeConfig(Section):
     """Prefix of the cache directory."""
     hidden_size: PositiveInt = 64
     num_layers: PositiveInt = 3
+    num_heads: PositiveInt = 4
+    """Arithmetic is learned several times faster with four heads than with two, whatever their total width."""
     head_dim: PositiveInt = 32
-    """Must divide ``hidden_size``; even, for rotary positions."""
+    """Even, for rotary positions; ``num_heads * head_dim`` need not be ``hidden_size``. vLLM on CPU takes 32 and larger ones."""
     intermediate_size: PositiveInt = 176
     max_positions: PositiveInt = 256
     rope_theta: PositiveFloat = 10_000.0
@@ -67,11 +69,9 @@ class RecipeConfig(Section):
     """Torch threads; part of the identity, since it changes the order of float sums."""
 
     @model_validator(mode="after")
-    def _heads(self) -> Self:
-        if self.hidden_size % self.head_dim or self.head_dim % 2:
-            raise ValueError(
-                f"model.recipe.head_dim: {self.head_dim} must be even and divide hidden_size {self.hidden_size}; try 32 or 16"
-            )
+    def _rotary(self) -> Self:
+        if self.head_dim % 2:
+            raise ValueError(f"model.recipe.head_dim: {self.head_dim} must be even; try 32")
         return self
 
 
