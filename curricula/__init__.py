@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from curricula.base import Curriculum
 from curricula.knapsack import Knapsack
 from curricula.mixed import MixedOutcomes
@@ -63,6 +65,9 @@ def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:
         raise ValueError(f"curriculum.{slot}.args: {name} {error}; it takes {list(inspect.signature(cls).parameters)}") from error
     try:
         return cls(**args)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+        raise ValueError(f"curriculum.{slot}.args: {problems}") from error
     except ValueError as error:
         raise ValueError(f"curriculum.{slot}.args: {error}") from error
 

@@ -107,7 +107,7 @@ class CurriculumStack:
 
     def metrics(self) -> dict[str, float]:
         """Ratios of the last plan observed, and what the parts report."""
-        out = {"epoch": self._cursor / len(self._pool), "observed_prompts": float(len(self._store)), **self._last_metrics}
+        out = {"epoch": self._cursor / len(self._pool), "observed_prompts": float(self._store.num_rows), **self._last_metrics}
         for part in self._parts.values():
             out.update(part.metrics())
         return {f"curriculum/{key}": value for key, value in out.items()}

@@ -67,8 +67,9 @@ class StatisticsStore:
         self._category_rows: dict[tuple[str, str], int] = {}
         self._categories = DecayedCounts(discount)
 
-    def __len__(self) -> int:
-        """Observed (prompt, sampling config) pairs."""
+    @property
+    def num_rows(self) -> int:
+        """Observed (prompt, sampling config) pairs. (No ``__len__``: an empty store must not be falsy.)"""
         return len(self._row_keys)
 
     def index_of(self, prompt_id: str) -> int:
