@@ -1,0 +1,159 @@
+"""Weights pushed into a running engine, in both backends: afterwards it must be a fresh engine on those weights."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+
+from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
+from rollout.types import Completion, FinishReason
+from tests.integration.rollout.helpers import EOS, MAX_MODEL_LEN, Handle, group, same
+
+REQUESTS = [group(i) for i in range(8)]
+Answers = list[list[Completion]]
+Publish = Callable[..., WeightUpdate]
+
+
+def run(host: Handle) -> Answers:
+    return ray.get(host.generate(*REQUESTS), timeout=60)
+
+
+def versions_of(answers: Answers) -> set[int]:
+    return {s.policy_version for g in answers for c in g for s in c.spans}
+
+
+@pytest.fixture(scope="module")
+def fresh(host: Handle, models: dict[str, Path]) -> dict[str, Answers]:
+    """What engines answer that were started on the new weights."""
+    answers = {}
+    for tie in ("tied", "untied"):
+        host.swap(EngineConfig(model=str(models[f"{tie}-new"]), max_model_len=MAX_MODEL_LEN, kv_cache_mib=64))
+        answers[tie] = run(host)
+    return answers
+
+
+@pytest.fixture(scope="module", params=[(b, t) for b in ("inprocess", "async") for t in ("tied", "untied")], ids="-".join)
+def engine(request: pytest.FixtureRequest, host: Handle, models: dict[str, Path], fresh: dict[str, Answers]) -> str:
+    """An engine of each kind started on the old weights; 'tied' or 'untied'."""
+    backend, tie = request.param
+    host.swap(EngineConfig(model=str(models[f"{tie}-old"]), backend=backend, max_model_len=MAX_MODEL_LEN, kv_cache_mib=64))
+    return tie
+
+
+def test_synced_engine_equals_a_fresh_one(engine: str, host: Handle, publish: Publish, fresh: dict[str, Answers]) -> None:
+    before = run(host)  # also fills the prefix cache with the old weights' values
+    assert not same(before, fresh[engine])
+    update = publish(f"{engine}-new")
+    assert host.update_weights(update) == update.version
+    after = run(host)
+    assert same(after, fresh[engine])
+    assert (versions_of(before), versions_of(after)) == ({0}, {update.version})
+
+
+def test_end_tokens_end_a_completion(engine: str, host: Handle) -> None:
+    completions = [c for g in run(host) for c in g]
+    stopped = [c for c in completions if c.finish_reason is FinishReason.STOP]
+    assert bool(stopped) == (engine == "untied")  # only these models know an end token
+    assert all(c.token_ids[-1] == EOS and EOS not in c.token_ids[:-1] for c in stopped)
+    assert all(len(c.token_ids) == 24 for c in completions if c.finish_reason is FinishReason.LENGTH)
+
+
+def test_bad_pushes_are_refused_and_the_old_weights_serve_on(engine: str, host: Handle, publish: Publish) -> None:
+    good = publish(f"{engine}-new")
+    host.update_weights(good)
+    answers = run(host)
+    corrupt, partial, short = (publish(f"{engine}-old", leave_out=name) for name in ("", "model.norm.weight", ""))
+    with Path(corrupt.path).open("r+b") as file:
+        file.seek(5000)
+        byte = file.read(1)[0]
+        file.seek(5000)
+        file.write(bytes([byte ^ 64]))
+    with Path(short.path).open("r+b") as file:
+        file.truncate(1000)
+    for update, reason in ((corrupt, "hashes to"), (partial, "lacks 1 of"), (short, "holds 1000 bytes")):
+        with pytest.raises(WeightUpdateRefused, match=reason):
+            host.update_weights(update)
+        assert host.check_health() == good.version
+    assert same(run(host), answers)
+    assert versions_of(run(host)) == {good.version}
+
+
+def test_spans_of_sequences_in_flight_are_exact(
+    engine: str, host: Handle, publish: Publish, judge: Callable[..., np.ndarray]
+) -> None:
+    """Across two updates: the log-probs of each span are those of the weights that it names, to the token."""
+    updates = {u.version: (u, name) for name in ("old", "new", "old") for u in [publish(f"{engine}-{name}")]}
+    first, *later = [u for u, _ in updates.values()]
+    host.update_weights(first)
+    requests = [group(100 + i, max_tokens=200) for i in range(8)]
+    references = host.generate(*requests)
+    for update in later:
+        time.sleep(0.08)
+        host.update_weights(update)
+    seen = 0
+    for request, completions in zip(requests, ray.get(references, timeout=60), strict=True):
+        for completion in completions:
+            seen = max(seen, len(completion.spans))
+            assert completion.finish_reason is FinishReason.STOP or len(completion.token_ids) == 200
+            assert [s.start for s in completion.spans] == [0, *(s.end for s in completion.spans[:-1])]
+            for span in completion.spans:
+                name = f"{engine}-{updates[span.policy_version][1]}"
+                expected = judge(name, request.prompt_token_ids, completion.token_ids)[span.start : span.end]
+                difference = np.abs(expected - completion.behavior_logprobs[span.start : span.end])
+                assert difference.mean() < 1e-5
+                assert difference.max() < 1e-3
+    assert seen == 3, "the updates missed the sequences"
+
+
+def test_without_the_cache_reset_the_comparison_fails(
+    host: Handle, config: Callable[..., EngineConfig], publish: Publish, fresh: dict[str, Answers]
+) -> None:
+    """Guards the guard: loaded but not reset, cached prefixes hold the old weights' values and the answers differ."""
+    from rollout.vllm_args import update_payload
+
+    host.swap(config("tied-old"))
+    run(host)
+    payload = {"update_info": update_payload(publish("tied-new"))}
+
+    def load_only(llm: Any) -> None:
+        llm.collective_rpc("verify_weight_update", kwargs=payload)
+        llm.collective_rpc("start_weight_update")
+        llm.collective_rpc("update_weights", kwargs=payload)
+        llm.collective_rpc("finish_weight_update")
+
+    host.on_engine_thread(load_only)
+    assert not same(run(host), fresh["tied"])
+    host.on_engine_thread(lambda llm: llm.reset_prefix_cache(True))
+    assert same(run(host), fresh["tied"])
+
+
+def test_kept_kv_still_gives_new_sequences_clean_prefixes(
+    host: Handle, config: Callable[..., EngineConfig], publish: Publish, fresh: dict[str, Answers]
+) -> None:
+    host.swap(config("tied-old", kv_after_update="keep"))
+    run(host)
+    update = publish("tied-new")
+    in_flight = host.generate(*(group(50 + i, max_tokens=200) for i in range(4)))
+    time.sleep(0.1)
+    host.update_weights(update)
+    assert same(run(host), fresh["tied"])
+    assert {len(c.spans) for g in ray.get(in_flight, timeout=60) for c in g} == {2}
+
+
+def test_packed_weights_are_refused_at_start(host: Handle, config: Callable[..., EngineConfig]) -> None:
+    """With oneDNN packing on, an update could not be loaded (or would miss the tied head), so the engine must not start."""
+
+    def set_packing(on: bool) -> None:
+        from vllm import _custom_ops
+
+        _custom_ops._supports_onednn = on
+
+    host.in_process(lambda: set_packing(True))
+    with pytest.raises(EngineDead, match="packed weights"):
+        host.swap(config("tied-old"))
+    host.in_process(lambda: set_packing(False))
+    assert host.swap(config("tied-old"))["policy_version"] == 0
