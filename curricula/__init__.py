@@ -23,7 +23,7 @@ CURRICULA: dict[str, type[Curriculum]] = {
 }
 """Name in a config -> part. A part outside this repository is named ``pkg.module:attr``."""
 
-SLOTS = ("sampler", "skip", "allocator", "length", "shape", "verdict")
+SLOTS = ("sampler", "category", "prompts", "skip", "allocator", "length", "shape", "verdict")
 """Order of the hooks. Presets write distinct slots, so that composing two of them keeps both."""
 
 DEFAULTS = {"sampler": "uniform", "allocator": "equal"}

@@ -86,15 +86,15 @@ class Curriculum:
     """Its allocation buys large groups where an outcome is rare (conflict rule 3)."""
 
     def draw(self, ctx: Ctx, cursor: int, num_prompts: int) -> tuple[np.ndarray, int] | None:
-        """The next ``num_prompts`` indices [K] after ``cursor``, and the new cursor. Exactly one part of a stack draws."""
+        """The next ``num_prompts`` indices [K] after ``cursor``, and the new cursor. One part of a stack does."""
         return None
 
     def category_logits(self, ctx: Ctx) -> np.ndarray | None:
-        """[C] log-weights of the categories."""
+        """[C] log-weights of the categories. At most one part of a stack weighs them."""
         return None
 
     def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
-        """[K] log-weights of prompts [K]."""
+        """[K] log-weights of prompts [K]. At most one part of a stack weighs them."""
         return None
 
     def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from curricula.base import TRAIN, Allocation, Ctx, Curriculum, Plan, Verdict, ov
 from curricula.conflicts import check
 from curricula.effective import difficulty_buckets, effective_ratios
 from curricula.pool import PromptPool
+from curricula.weighted import weighted_draw
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -192,6 +193,15 @@ class CurriculumStack:
         return np.concatenate(chosen)
 
     def _next(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
+        """[num_prompts] by weight if a part weighs categories or prompts, else the sampler's next ones; moves the cursor."""
+        category_logits = self._opinion("category_logits", ctx)
+        prompt_logits = self._opinion("prompt_logits", ctx, np.arange(len(self._pool)))
+        if category_logits is not None or prompt_logits is not None:
+            rng = ctx.rng(f"weighted draw at {self._cursor}")
+            self._cursor += num_prompts
+            return weighted_draw(
+                rng, pool=self._pool, num_prompts=num_prompts, category_logits=category_logits, prompt_logits=prompt_logits
+            )
         drawn = self._the_one("draw").draw(ctx, self._cursor, num_prompts)
         assert drawn is not None and len(drawn[0]) == num_prompts, "the sampler did not give the prompts it was asked for"
         indices, self._cursor = drawn
@@ -214,6 +224,10 @@ class CurriculumStack:
         budgets = [part.length_budget(ctx, indices) for part in self._parts.values()]
         opinions = [budget for budget in budgets if budget is not None]
         return np.minimum.reduce(opinions).astype(np.int64) if opinions else None
+
+    def _opinion(self, hook: str, *args: Any) -> np.ndarray | None:
+        """The answer of the one part that overrides the hook, if there is one."""
+        return next((getattr(part, hook)(*args) for part in self._parts.values() if overrides(part, hook)), None)
 
     def _the_one(self, hook: str) -> Curriculum:
         """The part that answers an exclusive hook; ``validate`` made sure there is exactly one."""

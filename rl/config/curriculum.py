@@ -25,6 +25,10 @@ class CurriculumConfig(Section):
     """Statistics of policy version v weigh ``discount ** (now - v)``; 1 never forgets."""
     sampler: PartConfig | None = None
     """Which prompts come next (default ``uniform``)."""
+    category: PartConfig | None = None
+    """Weights of the categories; prompts are then drawn by weight instead of in the sampler's order."""
+    prompts: PartConfig | None = None
+    """Weights of the prompts, likewise."""
     skip: PartConfig | None = None
     """Which prompts to pass over before any rollout."""
     allocator: PartConfig | None = None
