@@ -113,9 +113,10 @@ class Placed:
         """Keyword arguments for ``EngineActor.options(...)``. A restarted engine gets the seat of the dead one."""
         return self._options(self.plan.engines[index])
 
-    def learner_options(self, rank: int) -> dict[str, Any]:
-        """Keyword arguments for ``LearnerActor.options(...)``."""
-        return self._options(self.plan.learners[rank])
+    @property
+    def learner_options(self) -> list[dict[str, Any]]:
+        """Keyword arguments for ``LearnerActor.options(...)``, by rank."""
+        return [self._options(seat) for seat in self.plan.learners]
 
     def _options(self, seat: Seat) -> dict[str, Any]:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy

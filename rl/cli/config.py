@@ -1,0 +1,51 @@
+"""``t2rl config``."""
+
+import json
+
+import typer
+
+from rl.cli.arguments import AsJson, Overrides
+from rl.cli.exits import exit_codes
+
+EPILOG = """
+Examples:
+
+[bold]t2rl config[/]   the configs and presets that ship
+
+[bold]t2rl config quickstart[/]   everything that quickstart sets, defaults included
+
+[bold]t2rl config quickstart curriculum=knapsack > mine.yaml[/]   a file of your own: t2rl train mine.yaml
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("config", epilog=EPILOG)(config)
+
+
+def config(
+    name: str = typer.Argument("", metavar="[NAME|FILE]", help="Which config to print; without it, list what ships."),
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a config as it would run: composed, overridden, checked."""
+    with exit_codes():
+        from rl.config.load import dump_config, load_config
+
+        if not name:
+            typer.echo(_listing(as_json=as_json), nl=False)
+            return
+        loaded = load_config(name, overrides)
+        typer.echo(loaded.model_dump_json(indent=2) + "\n" if as_json else dump_config(loaded), nl=False)
+
+
+def _listing(*, as_json: bool) -> str:
+    """Whole runs and the presets of every group."""
+    from rl.config.compose import config_groups, run_names
+
+    groups = {group: sorted(presets) for group, presets in sorted(config_groups().items())}
+    if as_json:
+        return json.dumps({"configs": run_names(), "groups": groups}) + "\n"
+    width = max(map(len, groups))
+    lines = [f"{group:<{width}}  {', '.join(presets)}" for group, presets in groups.items()]
+    return f"configs: {', '.join(run_names())}\n\nPresets, as group=preset:\n" + "\n".join(lines) + "\n"

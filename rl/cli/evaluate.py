@@ -1,0 +1,31 @@
+"""``t2rl eval``."""
+
+import typer
+
+from rl.cli.arguments import AsJson, Overrides
+from rl.cli.exits import exit_codes
+
+EPILOG = """
+Examples:
+
+[bold]t2rl eval runs/quickstart[/]   the newest checkpoint of a run, on its own task
+
+[bold]t2rl eval models/mine quickstart.yaml evaluation.samples_per_prompt=32[/]   a Hugging Face directory
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("eval", epilog=EPILOG)(evaluate)
+
+
+def evaluate(
+    target: str = typer.Argument(..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."),
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a model on held-out prompts: unbiased pass@k with intervals, by category."""
+    with exit_codes():
+        from rl.evaluate import evaluate_cli
+
+        evaluate_cli(target, list(overrides or []), as_json=as_json)

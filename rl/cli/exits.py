@@ -1,0 +1,28 @@
+"""Exit codes: 0 done, 1 failed, 2 the user's input, 130 interrupted."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+FAILED, USER_INPUT, INTERRUPTED = 1, 2, 130
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Every command runs inside this.
+
+    ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback only if T2RL_TRACEBACK
+    is set. Anything else that is raised is our failure, and keeps its traceback.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        typer.echo(f"interrupted: {error}" if str(error) else "interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except ValueError as error:
+        if os.environ.get("T2RL_TRACEBACK"):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(USER_INPUT) from error

@@ -1,0 +1,37 @@
+"""``t2rl train``."""
+
+import typer
+
+from rl.cli.arguments import Name, Overrides
+from rl.cli.exits import exit_codes
+
+EPILOG = """
+Examples:
+
+[bold]t2rl train quickstart[/]   a tiny base, two CPU cores, minutes
+
+[bold]t2rl train quickstart learner.lr=1e-3 stream.max_staleness=0[/]   another learning rate, synchronous
+
+[bold]t2rl train quickstart curriculum=knapsack+mixed[/]   rollouts where they teach most
+
+[bold]t2rl train quickstart resume=auto[/]   go on after Ctrl-C or a crash
+
+[bold]t2rl train mine.yaml[/]   your file; begin it with  defaults: \\[quickstart, _self_]
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("train", epilog=EPILOG)(train)
+
+
+def train(name: Name, overrides: Overrides = None) -> None:
+    """Post-train a model: build or load the base, evaluate it, train, evaluate again."""
+    with exit_codes():
+        from rl.config.load import load_config
+
+        config = load_config(name, overrides)
+        from rl.train import train as run
+
+        directory = run(config)
+    typer.echo(f"run directory: {directory}")
