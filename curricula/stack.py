@@ -46,6 +46,7 @@ class CurriculumStack:
         self._next_observed = 0
         self._total_steps = 0
         self._pending: list[tuple[int, list[RolloutStat]]] = []
+        self._plan_metrics: dict[int, dict[str, float]] = {}
         self._last_metrics: dict[str, float] = {}
         self.validate()
 
@@ -69,7 +70,9 @@ class CurriculumStack:
         self._total_steps = total_steps
         self._absorb()
         self._next_plan = step + 1
-        return self._order(self._ctx(step), num_prompts=num_prompts, rollout_budget=rollout_budget)
+        plan = self._order(self._ctx(step), num_prompts=num_prompts, rollout_budget=rollout_budget)
+        self._plan_metrics[step] = plan.metrics
+        return plan
 
     def refill(self, step: int, *, round: int, num_prompts: int, rollout_budget: int) -> Plan:
         """The next prompts in line, in place of groups of plan ``step`` that were dropped; ``round`` counts from 1."""
@@ -103,15 +106,16 @@ class CurriculumStack:
             raise ValueError(f"plan {step} observed, plan {self._next_observed} is next: in plan order, each once, after the plan")
         self._next_observed = step + 1
         self._pending.append((step, list(stats)))
-        self._last_metrics = {**effective_ratios(stats), **difficulty_buckets(stats)}
+        ratios = {f"curriculum/{key}": value for key, value in {**effective_ratios(stats), **difficulty_buckets(stats)}.items()}
+        self._last_metrics = {**self._plan_metrics.pop(step), **ratios}
         self._absorb()
 
     def metrics(self) -> dict[str, float]:
-        """Ratios of the last plan observed, and what the parts report."""
-        out = {"epoch": self._cursor / len(self._pool), "observed_prompts": float(self._store.num_rows), **self._last_metrics}
+        """The last plan observed: how it was made, and its ratios on raw correctness; and what the parts report."""
+        out = {"epoch": self._cursor / len(self._pool), "observed_prompts": float(self._store.num_rows)}
         for part in self._parts.values():
             out.update(part.metrics())
-        return {f"curriculum/{key}": value for key, value in out.items()}
+        return {f"curriculum/{key}": value for key, value in out.items()} | self._last_metrics
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able: cursor, counters, observations not yet absorbed, and the parts' own states. Save the store as well."""
@@ -123,6 +127,7 @@ class CurriculumStack:
             "next_observed": self._next_observed,
             "total_steps": self._total_steps,
             "pending": [[step, [dataclasses.asdict(stat) for stat in stats]] for step, stats in self._pending],
+            "plan_metrics": [[step, dict(metrics)] for step, metrics in self._plan_metrics.items()],
             "last_metrics": dict(self._last_metrics),
             "parts": {slot: part.state_dict() for slot, part in self._parts.items()},
         }
@@ -142,6 +147,7 @@ class CurriculumStack:
         self._cursor, self._next_plan = state["cursor"], state["next_plan"]
         self._next_observed, self._total_steps = state["next_observed"], state["total_steps"]
         self._pending = [(step, [RolloutStat(**stat) for stat in stats]) for step, stats in state["pending"]]
+        self._plan_metrics = {step: dict(metrics) for step, metrics in state["plan_metrics"]}
         self._last_metrics = dict(state["last_metrics"])
         for slot, part in self._parts.items():
             part.load_state_dict(state["parts"][slot])

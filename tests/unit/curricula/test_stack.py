@@ -252,6 +252,7 @@ def test_metrics_report_the_last_plan_on_raw_correctness() -> None:
     assert metrics["curriculum/all_negative_ratio"] == 0.5
     assert metrics["curriculum/epoch"] == 4 / 20
     assert metrics["curriculum/observed_prompts"] == 2
+    assert metrics["curriculum/group_size_max"] == 8, "of the plan that was observed"
 
 
 class SkipOdd(Curriculum):
