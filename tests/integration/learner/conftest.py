@@ -1,0 +1,49 @@
+"""Two processes that hold learner ranks, and tiny Llamas."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from learner_host import VOCAB, Hosts
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    started = Hosts()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two layers, tied embeddings."""
+    return _save_llama(tmp_path_factory.mktemp("tied"), tie=True)
+
+
+@pytest.fixture(scope="session")
+def untied_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _save_llama(tmp_path_factory.mktemp("untied"), tie=False)
+
+
+def _save_llama(path: Path, *, tie: bool) -> Path:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCAB,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        tie_word_embeddings=tie,
+        initializer_range=0.2,
+    )
+    LlamaForCausalLM(config).save_pretrained(path)
+    return path

@@ -1,0 +1,194 @@
+"""Processes that hold one learner rank after another, driven over a pipe: DeepSpeed is imported once for a whole test module.
+
+Lives beside the tests, not in them: the child imports it by name, and whatever it can do is a function here.
+"""
+
+import multiprocessing
+import os
+import socket
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.learner import LearnerConfig
+from rl.types import TrainingBatch
+
+VOCAB = 64
+TIMEOUT_S = 90
+
+
+def serve(pipe: Connection) -> None:
+    """Answer (operation, arguments) with (True, result) or (False, error) until the pipe closes."""
+    os.environ.update(OMP_NUM_THREADS="1", TORCH_COMPILE_DISABLE="1", HF_HUB_OFFLINE="1")
+    import torch
+
+    torch.set_num_threads(1)
+    state: dict[str, Any] = {"rank": None}
+    while True:
+        try:
+            operation, arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send((True, OPERATIONS[operation](state, *arguments)))
+        except BaseException as error:  # noqa: BLE001 - the test process shows it
+            pipe.send((False, error))
+
+
+def build(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
+    """Replace the rank by a new one."""
+    from deepspeed.runtime.zero.partition_parameters import Init
+
+    from rl.learner.rank import LearnerRank
+
+    if state["rank"] is not None:
+        state["rank"].close()
+    Init.param_id = 0  # counts up over a process's life, and ZeRO-3 ranks of different pasts would compare ids
+    state["rank"] = LearnerRank(**arguments)
+    state["rank"].setup("127.0.0.1", port)
+
+
+def call(state: dict[str, Any], method: str, *arguments: Any) -> Any:
+    return getattr(state["rank"], method)(*arguments)
+
+
+def weights(state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Published names and values, float32."""
+    from rl.learner.weights import iterate_weights
+
+    rank = state["rank"]
+    return {n: t.float().numpy().copy() for n, t in iterate_weights(rank._engine.module.causal_lm, gather=rank._gather)}
+
+
+def raw_parameters(state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Every parameter as PEFT names it, base and adapters apart, whole also under ZeRO-3."""
+    from deepspeed.runtime.zero import GatheredParameters
+
+    rank = state["rank"]
+    model = rank._engine.module.causal_lm
+    with GatheredParameters(list(model.parameters()), modifier_rank=None, enabled=rank._gather):
+        return {n: p.detach().float().numpy().copy() for n, p in model.named_parameters()}
+
+
+def train_and_capture(state: dict[str, Any], batch: TrainingBatch) -> tuple[Any, dict[str, np.ndarray]]:
+    """Train on a batch at ZeRO-0 and return the gradients that the step was about to apply."""
+    engine = state["rank"]._engine
+    captured: dict[str, np.ndarray] = {}
+    original = engine.step
+
+    def step() -> None:
+        captured.update({n: p.grad.numpy().copy() for n, p in engine.module.named_parameters() if p.grad is not None})
+        original()
+
+    engine.step = step
+    try:
+        return state["rank"].train(batch), captured
+    finally:
+        engine.step = original
+
+
+def close(state: dict[str, Any]) -> None:
+    if state["rank"] is not None:
+        state["rank"].close()
+        state["rank"] = None
+
+
+OPERATIONS = {f.__name__: f for f in (build, call, weights, raw_parameters, train_and_capture, close)}
+
+
+class Hosts:
+    """Up to two rank processes; every call goes to the first ``world`` of them at once."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipes, self.processes, self.world = [], [], 0
+        for _ in range(2):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            self.pipes.append(ours)
+            self.processes.append(process)
+
+    def build(self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any) -> None:
+        """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
+        self.world = world
+        arguments = {
+            "config": LearnerConfig(num_ranks=world, **{"lr": 1e-3, "collective_timeout_s": 60.0} | config),
+            "algorithm": AlgorithmConfig(**{"importance_cap": None} | (algorithm or {})),
+            "model_path": str(model_path),
+            "world_size": world,
+            "seed": 3,
+            "total_steps": 10,
+            "max_tokens": 32,
+        }
+        port = free_port()
+        self.each("build", [(arguments | {"rank": rank}, port) for rank in range(world)])
+
+    def each(self, operation: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
+        """Run one operation per rank and return the answers; raises the first rank's error."""
+        for pipe, values in zip(self.pipes, arguments, strict=False):
+            pipe.send((operation, values))
+        answers = []
+        for rank, pipe in enumerate(self.pipes[: len(arguments)]):
+            assert pipe.poll(TIMEOUT_S), f"rank {rank} hangs in {operation} {arguments[rank][:1]}"
+            answers.append(pipe.recv())
+        for ok, value in answers:
+            if not ok:
+                raise value
+        return [value for _, value in answers]
+
+    def run(self, operation: str, *arguments: Any) -> Any:
+        """The same on all ranks; rank 0's answer."""
+        return self.each(operation, [arguments] * self.world)[0]
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """A LearnerRank method on all ranks; rank 0's answer."""
+        return self.run("call", method, *arguments)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def make_batch(
+    seed: int = 0, *, sizes: tuple[int, ...] = (4, 2, 5, 3, 1), longest: int = 24, temperature: float = 1.0
+) -> TrainingBatch:
+    """Random prompts, completions and 0/1 rewards in groups of unequal size; behaviour log-probs near uniform."""
+    draw = np.random.default_rng(seed)
+    tokens, masks, prompt_lens, segments, lengths = [], [], [], [], []
+    for segment, size in enumerate(sizes):
+        prompt = draw.integers(4, VOCAB, draw.integers(3, 9))
+        for _ in range(size):
+            completion = draw.integers(4, VOCAB, draw.integers(2, longest))
+            tokens += [prompt, completion]
+            masks += [np.zeros(len(prompt), bool), np.ones(len(completion), bool)]
+            prompt_lens.append(len(prompt))
+            segments.append(segment)
+            lengths.append(len(prompt) + len(completion))
+    mask = np.concatenate(masks)
+    rewards = np.concatenate([np.arange(size) % 2 for size in sizes]).astype(np.float32)
+    return TrainingBatch(
+        step=seed,
+        token_ids=np.concatenate(tokens).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        prompt_lens=np.array(prompt_lens, np.int32),
+        loss_mask=mask,
+        behavior_logprobs=np.where(mask, draw.normal(-4.0, 0.3, len(mask)), 0).astype(np.float32),
+        token_versions=np.where(mask, 0, -1).astype(np.int32),
+        rewards=rewards,
+        correct=rewards > 0,
+        segment_ids=np.array(segments, np.int32),
+        group_ids=np.arange(len(sizes), dtype=np.int64),
+        temperature=temperature,
+    )

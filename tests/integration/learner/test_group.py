@@ -1,0 +1,79 @@
+"""The learner group on a real Ray: two ranks, one of them killed or stopped, and the rebuild."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from learner_host import make_batch
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.learner import LearnerConfig
+from rl.learner.group import LearnerDead, LearnerGroup
+
+BATCHES = [make_batch(seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray() -> Iterator[None]:
+    ray.init(include_dashboard=False, object_store_memory=200 << 20, num_cpus=4, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def make_group(model_path: Path, **arguments: object) -> LearnerGroup:
+    return LearnerGroup(
+        config=LearnerConfig(num_ranks=2, zero_stage=2, lr=1e-3),
+        algorithm=AlgorithmConfig(importance_cap=None),
+        model_path=str(model_path),
+        seed=0,
+        total_steps=10,
+        max_tokens=32,
+        **arguments,
+    )
+
+
+def test_a_killed_rank_is_named_at_once_and_the_rebuilt_group_goes_on(tiny_llama: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        group = make_group(tiny_llama, timeout_s=60.0)
+        facts = await group.start()
+        assert len({fact["pid"] for fact in facts}) == 2
+        await group.train(BATCHES[0])
+        await group.save(str(tmp_path / "save"))
+        await group.wait_saved()
+        expected = await group.train(BATCHES[1])
+        assert expected.applied and (await group.stats())[1]["tokens"] == sum(len(b.token_ids) for b in BATCHES[:2])
+
+        os.kill(facts[1]["pid"], signal.SIGKILL)
+        started = time.monotonic()
+        with pytest.raises(LearnerDead, match=r"rank 1 died during learner\.train") as caught:
+            await group.train(BATCHES[2])
+        assert caught.value.rank == 1 and time.monotonic() - started < 8
+
+        again = await group.start()
+        assert not {fact["pid"] for fact in again} & {fact["pid"] for fact in facts}
+        with pytest.raises(ValueError, match="holds no learner state"):
+            await group.load(str(tmp_path / "nothing"))
+        await group.load(str(tmp_path / "save"))
+        resumed = await group.train(BATCHES[1])
+        assert resumed.metrics["loss/total"] == expected.metrics["loss/total"]
+        assert resumed.metrics["learner/grad_norm"] == expected.metrics["learner/grad_norm"]
+
+        os.kill(again[1]["pid"], signal.SIGSTOP)
+        group._timeout_s = 3.0
+        with pytest.raises(TimeoutError, match=r"waited 3 s for learner\.train on learner rank\(s\) \[0, 1\]"):
+            await group.train(BATCHES[2])
+        os.kill(again[1]["pid"], signal.SIGKILL)
+        await group.close()
+        await group.close()
+
+    asyncio.run(scenario())
+
+
+def test_one_set_of_options_per_rank_or_one_for_all(tiny_llama: Path) -> None:
+    with pytest.raises(ValueError, match=r"actor_options: got 3 for learner\.num_ranks=2"):
+        make_group(tiny_llama, actor_options=[{}, {}, {}])

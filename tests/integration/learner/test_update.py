@@ -1,0 +1,206 @@
+"""One step against the real DeepSpeed: what must not change with micro-batches, ranks or ZeRO stage, and what must stop it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from learner_host import Hosts, make_batch
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.learner.batching import plan_micro_batches
+from rl.objective.estimator import TokenInputs, policy_gradient_loss
+from rl.objective.samples import sample_terms
+from rl.types import TrainingBatch
+
+BATCHES = [make_batch(seed) for seed in range(3)]
+
+
+def plain_logprobs(model: torch.nn.Module, batch: TrainingBatch, sample: int) -> torch.Tensor:
+    """[loss tokens] of one sequence alone, through the whole Hugging Face forward."""
+    rows = slice(batch.offsets[sample], batch.offsets[sample + 1])
+    tokens = torch.from_numpy(batch.token_ids[rows].astype(np.int64))
+    logits = model(input_ids=tokens[None]).logits[0, :-1].float() / batch.temperature
+    logprobs = torch.log_softmax(logits, -1).gather(1, tokens[1:, None])[:, 0]
+    return logprobs[torch.from_numpy(batch.loss_mask[rows][1:])]
+
+
+def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -> tuple[float, dict[str, np.ndarray]]:
+    """Loss and gradients by plain torch, one sequence at a time: no DeepSpeed, no padding, no micro-batch."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    count = len(batch.rewards)
+    valid = np.array([batch.loss_mask[batch.offsets[s] : batch.offsets[s + 1]].sum() for s in range(count)])
+    terms = sample_terms(
+        torch.from_numpy(batch.rewards), torch.from_numpy(batch.segment_ids), torch.from_numpy(valid), config=config, max_tokens=32
+    )
+    total = 0.0
+    for sample in range(count):
+        policy = plain_logprobs(model, batch, sample)
+        rows = slice(batch.offsets[sample], batch.offsets[sample + 1])
+        behavior = torch.from_numpy(batch.behavior_logprobs[rows][batch.loss_mask[rows]])
+        inputs = TokenInputs(
+            policy_logprobs=policy,
+            behavior_logprobs=behavior,
+            advantages=terms.advantages[sample].expand(len(policy)),
+            weights=terms.token_weights[sample].expand(len(policy)),
+        )
+        loss = policy_gradient_loss(inputs, config).loss
+        loss.backward()
+        total += float(loss.detach())
+    return total, {f"causal_lm.{n}": p.grad.numpy() for n, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("aggregation", ["token", "sequence", "dr_grpo"])
+def test_loss_and_gradients_equal_plain_torch_however_the_batch_is_split(hosts: Hosts, tiny_llama: Path, aggregation: str) -> None:
+    algorithm = {"aggregation": aggregation, "group_weight": "prompt", "importance_cap": None}
+    loss, gradients = plain_gradients(tiny_llama, BATCHES[0], AlgorithmConfig(**algorithm))
+    for world, budget in ((1, 100_000), (1, 70), (2, 70)):
+        hosts.build(tiny_llama, world=world, micro_batch_tokens=budget, algorithm=algorithm)
+        result, captured = hosts.run("train_and_capture", BATCHES[0])
+        assert result.metrics["loss/total"] == pytest.approx(loss, abs=2e-6), (world, budget)
+        assert captured.keys() == gradients.keys()
+        for name, gradient in gradients.items():
+            np.testing.assert_allclose(captured[name], gradient, atol=2e-6, err_msg=f"{name} {world} ranks, budget {budget}")
+    assert loss != 0
+
+
+@pytest.fixture(scope="module")
+def reference(hosts: Hosts, tiny_llama: Path) -> tuple[list[dict[str, float]], dict[str, np.ndarray]]:
+    """Metrics of three steps and the weights after them: one rank, ZeRO-0, float32, one micro-batch."""
+    hosts.build(tiny_llama, micro_batch_tokens=100_000)
+    return [hosts.call("train", batch).metrics for batch in BATCHES], hosts.run("weights")
+
+
+@pytest.mark.parametrize(
+    ("world", "stage", "dtype"),
+    [
+        (1, 0, "float32"),
+        (2, 0, "float32"),
+        (2, 1, "float32"),
+        (2, 2, "float32"),
+        (2, 3, "float32"),
+        (1, 0, "bfloat16"),
+        (2, 2, "bfloat16"),
+        (2, 3, "bfloat16"),
+    ],
+)
+def test_every_stage_follows_one_rank_and_refuses_a_nan(
+    hosts: Hosts, tiny_llama: Path, reference: tuple, world: int, stage: int, dtype: str
+) -> None:
+    """The NaN batch comes between the first and second of the three steps and must leave no trace."""
+    hosts.build(tiny_llama, world=world, zero_stage=stage, dtype=dtype, micro_batch_tokens=70)
+    curve = [hosts.call("train", BATCHES[0])]
+    before = hosts.run("weights")
+    poisoned = replace(BATCHES[1], rewards=np.where(np.arange(len(BATCHES[1].rewards)) == 5, np.nan, BATCHES[1].rewards))
+    refused = hosts.call("train", poisoned)
+    after = hosts.run("weights")
+    curve += [hosts.call("train", batch) for batch in BATCHES[1:]]
+
+    assert not refused.applied and not np.isfinite(refused.metrics["learner/grad_norm"])
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert all(result.applied for result in curve)
+    metrics, weights = reference
+    loss_tolerance, norm_tolerance, weight_tolerance = (3e-5, 1e-4, 3e-4) if dtype == "float32" else (5e-3, 5e-2, 2e-2)
+    for result, expected in zip(curve, metrics, strict=True):
+        assert result.metrics["loss/total"] == pytest.approx(expected["loss/total"], abs=loss_tolerance)
+        assert result.metrics["learner/grad_norm"] == pytest.approx(expected["learner/grad_norm"], rel=norm_tolerance)
+        assert result.metrics["learner/trained_tokens"] == expected["learner/trained_tokens"]
+    for name, value in hosts.run("weights").items():
+        np.testing.assert_allclose(value, weights[name], atol=weight_tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_ranks_with_unequal_work_do_not_hang(hosts: Hosts, tiny_llama: Path, stage: int) -> None:
+    batch = make_batch(7, sizes=(3,), longest=20)
+    budget = int(np.diff(batch.offsets).min())
+    active = np.flatnonzero(np.array([1, 1, 1]))
+    plans = plan_micro_batches(np.diff(batch.offsets), active, world_size=2, token_budget=budget)
+    assert any(plan.padding for rank in plans for plan in rank), "the case must need a padding micro-batch"
+    hosts.build(tiny_llama)
+    expected = [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)]
+    hosts.build(tiny_llama, world=2, zero_stage=stage, micro_batch_tokens=budget)
+    assert [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_batch_without_gradient_still_steps_on_every_rank(hosts: Hosts, tiny_llama: Path) -> None:
+    hosts.build(tiny_llama, world=2, zero_stage=3)
+    flat = replace(BATCHES[0], rewards=np.ones_like(BATCHES[0].rewards))
+    before = hosts.run("weights")
+    result = hosts.call("train", flat)
+    assert result.applied and result.metrics["learner/trained_tokens"] == 0
+    assert result.metrics["learner/zero_advantage_frac"] == 1 and result.metrics["learner/grad_norm"] == 0
+    after = hosts.run("weights")
+    assert all(np.array_equal(before[name], after[name]) for name in before)  # no momentum yet, so a zero gradient moves nothing
+    assert hosts.call("train", BATCHES[0]).metrics["learner/grad_norm"] > 0
+
+
+def test_log_probs_in_buckets_equal_single_sequences_at_the_sampling_temperature(hosts: Hosts, tiny_llama: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32)
+    batch = make_batch(4, sizes=(6, 6, 6), temperature=0.7)
+    with torch.no_grad():
+        logprobs = torch.cat([plain_logprobs(model, batch, s) for s in range(len(batch.rewards))]).numpy()
+    behavior = np.zeros_like(batch.behavior_logprobs)
+    behavior[batch.loss_mask] = logprobs
+    hosts.build(tiny_llama, micro_batch_tokens=150)
+    metrics = hosts.call("train", replace(batch, behavior_logprobs=behavior)).metrics
+    assert metrics["learner/logprob_gap"] < 1e-6 and metrics["loss/ratio_mean"] == pytest.approx(1, abs=1e-5)
+
+    hosts.build(tiny_llama, micro_batch_tokens=150)
+    sequences = [batch.token_ids[a:b].tolist() for a, b in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)]
+    bucketed = hosts.call("score", sequences)
+    assert [len(s) for s in bucketed] == [len(s) - 1 for s in sequences]
+    for sequence, scores in zip(sequences, bucketed, strict=True):
+        tokens = torch.tensor(sequence)
+        with torch.no_grad():
+            alone = torch.log_softmax(model(input_ids=tokens[None]).logits[0, :-1], -1).gather(1, tokens[1:, None])[:, 0]
+        np.testing.assert_allclose(scores, alone.numpy(), atol=1e-5)
+
+
+def test_two_updates_per_batch_are_two_batches_of_half_the_groups(hosts: Hosts, tiny_llama: Path) -> None:
+    whole = make_batch(5, sizes=(4, 3, 5, 2))
+    hosts.build(tiny_llama, updates_per_batch=2)
+    result = hosts.call("train", whole)
+    together = hosts.run("weights")
+    hosts.build(tiny_llama)
+    for groups in ((0, 2), (1, 3)):
+        hosts.call("train", part_of(whole, groups))
+    assert result.detail["updates"] == 2
+    for name, value in hosts.run("weights").items():
+        np.testing.assert_allclose(together[name], value, atol=1e-6, err_msg=name)
+
+
+def test_the_proximal_policy_is_the_one_before_the_batch(hosts: Hosts, tiny_llama: Path) -> None:
+    """With a proximal reference the first update's ratios are 1; the second's are not, since the first has moved the weights."""
+    algorithm = {"reference": "proximal", "importance_cap": 2.0}
+    batch = make_batch(6, sizes=(4, 4))
+    hosts.build(tiny_llama, algorithm=algorithm, lr=1e-2)
+    one = hosts.call("train", batch).metrics
+    hosts.build(tiny_llama, algorithm=algorithm, lr=1e-2, updates_per_batch=2)
+    two = hosts.call("train", batch).metrics
+    assert one["loss/ratio_mean"] == pytest.approx(1, abs=1e-6) and one["loss/ratio_clipped_frac"] == 0
+    assert abs(two["loss/ratio_mean"] - 1) > 1e-3
+    assert 0 < one["loss/importance_capped_frac"] < 1
+
+
+def part_of(batch: TrainingBatch, groups: tuple[int, ...]) -> TrainingBatch:
+    """The batch with only these groups."""
+    samples = np.flatnonzero(np.isin(batch.segment_ids, groups))
+    lengths = np.diff(batch.offsets)
+    tokens = np.isin(np.repeat(np.arange(len(lengths)), lengths), samples)
+    return replace(
+        batch,
+        token_ids=batch.token_ids[tokens],
+        offsets=np.concatenate([[0], np.cumsum(lengths[samples])]),
+        prompt_lens=batch.prompt_lens[samples],
+        loss_mask=batch.loss_mask[tokens],
+        behavior_logprobs=batch.behavior_logprobs[tokens],
+        token_versions=batch.token_versions[tokens],
+        rewards=batch.rewards[samples],
+        correct=batch.correct[samples],
+        segment_ids=np.unique(batch.segment_ids[samples], return_inverse=True)[1].astype(np.int32),
+    )
