@@ -184,7 +184,7 @@ class TicketRule:
 
 
 class CapacityRule:
-    """accepted + running <= (bound + version + 1) * batch, consumed as they finish (a rule of the kind of AReaL, arXiv 2505.24298)."""
+    """accepted + running <= (bound + version + 1) * batch, consumed as they finish (like AReaL, arXiv 2505.24298)."""
 
     def __init__(self, world: World, *, bound: int, batch: int) -> None:
         self.world, self.bound, self.batch = world, bound, batch
