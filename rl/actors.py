@@ -5,7 +5,9 @@ from typing import Any
 
 import ray
 
+from rl.cluster import Placed
 from rl.config.schema import Config
+from rl.fleet import EngineFleet, FleetTimeouts
 from rollout.engine import EngineConfig
 from rollout.worker import RolloutWorker
 
@@ -36,10 +38,22 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
     )
 
 
+def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFleet:
+    """The engines of a run, in their seats, not yet started."""
+    engine = engine_config(config, model_path)
+    return EngineFleet(
+        make_actor=lambda index: create_engine_actor(engine, placed.engine_options(index)),
+        num_engines=config.rollout.num_engines,
+        max_restarts=config.rollout.max_restarts,
+        timeouts=FleetTimeouts(sync=config.stream.sync_timeout_s),
+    )
+
+
 def create_engine_actor(config: EngineConfig, options: dict[str, Any]) -> Any:
     """An async actor around ``RolloutWorker``.
 
-    Pause, load and health have a concurrency group of their own ("control"), so that no number of pending generates can hold them up.
+    Pause, load and health have a concurrency group of their own ("control"), so that no
+    number of pending generates can hold them up.
     """
     actor = ray.remote(concurrency_groups={"control": 16})(RolloutWorker)
     return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config)

@@ -20,9 +20,9 @@ batches   plan s, in order            all groups of plan s                 rollo
 learner   batch s                     batch s                              batches                         version s + 1
 ========  ==========================  ===================================  ==============================  =====================
 
-Training batch s is plan s (refills included) and is trained by version s, so staleness is bounded by the ticket; it is asserted again
-at consumption. ``max_staleness=0`` is synchronous training through the same four loops. Every await has a limit and a name; a loop that
-dies ends the run.
+Training batch s is plan s (refills included) and is trained by version s, so staleness is bounded by the ticket; it is asserted
+again at consumption. ``max_staleness=0`` is synchronous training through the same four loops. Every await has a limit and a name;
+a loop that dies ends the run.
 """
 
 import asyncio
@@ -197,7 +197,9 @@ class Controller:
             kept = plan.kept()
             batch = TrainingBatch.from_groups(step, [g.group for g in kept if g.group]) if kept else None
             await self._signal.until(
-                lambda: not self._batches.full(), timeout_s=self.config.stream.step_timeout_s, what=f"the learner to take batch {step - 1}"
+                lambda: not self._batches.full(),
+                timeout_s=self.config.stream.step_timeout_s,
+                what=f"the learner to take batch {step - 1}",
             )
             self._batches.put_nowait((plan, batch))
 
@@ -241,7 +243,11 @@ class Controller:
 
     def _describe(self, step: int) -> str:
         plan = self.state.plans.get(step)
-        return f"plan {step} to be drawn" if plan is None else f"plan {step}: {plan.num_finished} of {len(plan.groups)} groups finished"
+        return (
+            f"plan {step} to be drawn"
+            if plan is None
+            else f"plan {step}: {plan.num_finished} of {len(plan.groups)} groups finished"
+        )
 
     # -- learner -------------------------------------------------------------------------------------------------------------
 
@@ -276,7 +282,9 @@ class Controller:
         """The next batch, or None once ``stop`` was called."""
         get, stop = asyncio.create_task(self._batches.get()), asyncio.create_task(self._stopped.wait())
         try:
-            done, _ = await asyncio.wait({get, stop}, timeout=self.config.stream.step_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {get, stop}, timeout=self.config.stream.step_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
             if not done:
                 raise StreamTimeout(f"waited {self.config.stream.step_timeout_s:g} s for {self._describe(self.state.version)}")
             self._signal.notify()

@@ -98,7 +98,10 @@ class Evaluator:
         """The same seeds at every version, so that before and after are paired."""
         group_id = EVAL_GROUP_IDS + index
         request = GroupRequest(
-            group_id=group_id, prompt_token_ids=prompt.token_ids, seeds=request_seeds(self._seed, group_id, samples), sampling=sampling
+            group_id=group_id,
+            prompt_token_ids=prompt.token_ids,
+            seeds=request_seeds(self._seed, group_id, samples),
+            sampling=sampling,
         )
         return GroupState(request=request, prompt=prompt, plan_step=-1)
 
@@ -110,6 +113,12 @@ class Evaluator:
                 for row in counts.rows:
                     out.write(json.dumps({"version": version, "temperature": counts.sampling.temperature, **row}) + "\n")
         staging.replace(path)
+
+
+def temperatures_of(config: EvaluationConfig) -> list[float]:
+    """What the config asks to evaluate at: its own temperature, greedy (0), the extra ones."""
+    greedy = [0.0] if config.greedy else []
+    return list(dict.fromkeys([config.temperature, *greedy, *config.extra_temperatures]))
 
 
 def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:

@@ -80,6 +80,15 @@ class EngineFleet:
         """The version that every live engine serves; a lost one returns with the current weights, so it never falls."""
         return self._versions.confirmed
 
+    def metrics(self) -> dict[str, float]:
+        """Deaths and recoveries so far."""
+        recoveries = [seconds for s in self._slots for seconds in s.recovery_s]
+        return {
+            "rollout/engines_live": sum(s.live for s in self._slots),
+            "rollout/engine_restarts": sum(s.restarts for s in self._slots),
+            **({"rollout/engine_recovery_max_s": max(recoveries)} if recoveries else {}),
+        }
+
     # -- life ----------------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -112,7 +121,9 @@ class EngineFleet:
         if slot.actor is None:
             return
         try:
-            await wait_for(slot.actor.stop.options(concurrency_group="control").remote(), self._timeouts.health, "an engine to stop")
+            await wait_for(
+                slot.actor.stop.options(concurrency_group="control").remote(), self._timeouts.health, "an engine to stop"
+            )
         except LOST as error:
             logger.info("engine %d was gone before it could stop: %s", slot.index, error)
         ray.kill(slot.actor)
@@ -142,7 +153,9 @@ class EngineFleet:
 
     async def _pick(self, timeout_s: float) -> EngineSlot:
         await self.changed.until(
-            lambda: self._fatal is not None or any(s.live for s in self._slots), timeout_s=timeout_s + self._timeouts.start, what="a live engine"
+            lambda: self._fatal is not None or any(s.live for s in self._slots),
+            timeout_s=timeout_s + self._timeouts.start,
+            what="a live engine",
         )
         if self._fatal is not None:
             raise self._fatal
@@ -187,9 +200,7 @@ class EngineFleet:
         """Counters of every live engine."""
         live = [s for s in self._slots if s.live]
         calls = [s.actor.stats.options(concurrency_group="control").remote() for s in live]
-        results = await asyncio.gather(
-            *(wait_for(c, self._timeouts.health, "engine stats") for c in calls), return_exceptions=True
-        )
+        results = await asyncio.gather(*(wait_for(c, self._timeouts.health, "engine stats") for c in calls), return_exceptions=True)
         return [r for r in results if isinstance(r, dict)]
 
     # -- weights -------------------------------------------------------------------------------------------------------------
@@ -232,7 +243,9 @@ class EngineFleet:
         slot.restarts += 1
         logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:
-            self._fatal = FleetDead(f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}): {_brief(error)}")
+            self._fatal = FleetDead(
+                f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}): {_brief(error)}"
+            )
             self.changed.notify()
             return
         ray.kill(actor)

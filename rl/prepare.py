@@ -24,7 +24,7 @@ class Prepared:
     def decode(self) -> Callable[[Sequence[Sequence[int]]], list[str]]:
         """Token ids to text, special tokens left out; reads only, so what is trained is never re-tokenised."""
         tokenizer = self.tokenizer
-        return lambda batch: tokenizer.batch_decode([list(ids) for ids in batch], skip_special_tokens=True)
+        return lambda batch: tokenizer.batch_decode(batch, skip_special_tokens=True)
 
     def probe(self, *, num_sequences: int = 2, num_tokens: int = 32) -> list[list[int]]:
         """Fixed token sequences for the engine-learner comparison: train prompts, one after the other."""
@@ -43,18 +43,14 @@ def prepare(config: Config) -> Prepared:
 
     model_path = locate_model(config)
     tokenizer = AutoTokenizer.from_pretrained(model_path)
-    task = build_task(
-        config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens
-    )
+    task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     build_reward(task.reward_name, task.reward_args)
     train_prompts = task.load("train")
     eval_prompts = task.load(config.evaluation.split, config.evaluation.num_prompts)
     if not train_prompts or not eval_prompts:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
-    return Prepared(
-        model_path=model_path, tokenizer=tokenizer, task=task, train_prompts=train_prompts, eval_prompts=eval_prompts
-    )
+    return Prepared(model_path=model_path, tokenizer=tokenizer, task=task, train_prompts=train_prompts, eval_prompts=eval_prompts)
 
 
 def locate_model(config: Config) -> Path:

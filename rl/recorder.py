@@ -48,6 +48,7 @@ class Recorder:
     tracker: Tracker
     progress: ProgressDisplay
     curriculum_metrics: Callable[[], dict[str, float]]
+    fleet_metrics: Callable[[], dict[str, float]]
     reissues: Callable[[], dict[str, int]]
     evaluate: Callable[[int], Awaitable[None]]
     """Evaluates the version that every engine serves."""
@@ -71,12 +72,14 @@ class Recorder:
                 }
             )
 
-    def step(self, record: StepRecord, *, plan: PlanState, batch: TrainingBatch | None, result: StepResult, state: RunState) -> None:
+    def step(
+        self, record: StepRecord, *, plan: PlanState, batch: TrainingBatch | None, result: StepResult, state: RunState
+    ) -> None:
         """One row for one optimizer step."""
         now = time.time()
         elapsed = now - record.started
         state.totals.train_s += elapsed
-        row = group_metrics(plan) | result.metrics | self.curriculum_metrics()
+        row = group_metrics(plan) | result.metrics | self.curriculum_metrics() | self.fleet_metrics()
         row |= {
             "time/step_s": elapsed,
             "time/learner_wait_s": record.wait_s,

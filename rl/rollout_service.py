@@ -57,8 +57,8 @@ class RolloutService:
         while True:
             if state.issues >= self._max_issues:
                 raise GroupFailed(
-                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times (stream.max_issues), lastly: "
-                    f"{problem}. Raise stream.group_timeout_s if generation is slow, else look at logs/ray in the run directory"
+                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times (stream.max_issues), "
+                    f"lastly: {problem}. Raise stream.group_timeout_s if generation is slow, else look at logs/ray of the run"
                 )
             state.status = GroupStatus.INFLIGHT
             state.issues += 1
@@ -87,23 +87,26 @@ class RolloutService:
 
     async def _scored(self, state: GroupState, completions: list[Completion]) -> RolloutGroup:
         finished_at = time.time()
-        texts = self._decode([c.token_ids for c in completions])
+        texts = self._decode([c.token_ids.tolist() for c in completions])
         results = await wait_for(
             self._scorer.score(state.prompt, texts, [c.truncated for c in completions]),
             self._group_timeout_s,
             f"rewards of group {state.request.group_id}",
         )
         self._trace.complete(
-            "groups", f"plan {state.plan_step}", state.issued_at, finished_at, group=state.request.group_id, rollouts=len(completions)
+            "groups",
+            f"plan {state.plan_step}",
+            state.issued_at,
+            finished_at,
+            group=state.request.group_id,
+            rollouts=len(completions),
         )
         return RolloutGroup(
             group_id=state.request.group_id,
             plan_step=state.plan_step,
             prompt=state.prompt,
             sampling=state.request.sampling,
-            rollouts=tuple(
-                Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)
-            ),
+            rollouts=tuple(Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)),
             issues=state.issues,
             issued_at=state.issued_at,
             finished_at=finished_at,

@@ -11,13 +11,13 @@ from curricula import build_curriculum
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
 from rewards.pool import VerifierPool
-from rl.actors import create_engine_actor, engine_config
+from rl.actors import create_fleet
 from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
 from rl.config.schema import Config
 from rl.controller import Controller, Parts
-from rl.evaluate import Evaluator
-from rl.fleet import EngineFleet, FleetTimeouts
+from rl.evaluate import Evaluator, temperatures_of
+from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
 from rl.prepare import Prepared
 from rl.recorder import Recorder
@@ -81,19 +81,14 @@ class Session:
     async def _train(self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay) -> bool:
         if self.state.version == 0:
             progress.note("evaluating the base ...")
-            await evaluator.run(version=0, temperatures=self._temperatures())
-        with _interrupts(controller):
+            await evaluator.run(version=0, temperatures=temperatures_of(self.config.evaluation))
+        with _Interrupts(controller):
             finished = await controller.run()
         if finished:
             progress.note("evaluating the trained policy ...")
-            await evaluator.run(version=self.state.version, temperatures=self._temperatures())
+            await evaluator.run(version=self.state.version, temperatures=temperatures_of(self.config.evaluation))
             await learner.export(str(self.run_dir.path / "model"))
         return finished
-
-    def _temperatures(self) -> list[float]:
-        evaluation = self.config.evaluation
-        greedy = [0.0] if evaluation.greedy else []
-        return list(dict.fromkeys([evaluation.temperature, *greedy, *evaluation.extra_temperatures]))
 
     # -- parts ---------------------------------------------------------------------------------------------------------------
 
@@ -101,13 +96,7 @@ class Session:
     async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, VerifierPool]]:
         """Engines, learner ranks and verifiers, started side by side and stopped whatever happens."""
         config, task = self.config, self.prepared.task
-        engine = engine_config(config, self.prepared.model_path)
-        fleet = EngineFleet(
-            make_actor=lambda index: create_engine_actor(engine, self.placed.engine_options(index)),
-            num_engines=config.rollout.num_engines,
-            max_restarts=config.rollout.max_restarts,
-            timeouts=FleetTimeouts(sync=config.stream.sync_timeout_s),
-        )
+        fleet = create_fleet(config, self.prepared.model_path, self.placed)
         learner = LearnerGroup(
             config=config.learner,
             algorithm=config.algorithm,
@@ -115,7 +104,7 @@ class Session:
             seed=config.run.seed,
             total_steps=config.run.steps,
             max_tokens=config.rollout.max_tokens,
-            actor_options=[self.placed.learner_options(r) for r in range(config.learner.num_ranks)],
+            actor_options=self.placed.learner_options,
             timeout_s=config.stream.step_timeout_s,
         )
         scorer = VerifierPool(task.reward_name, task.reward_args)
@@ -162,7 +151,7 @@ class Session:
         curriculum, statistics = self._curriculum()
 
         async def evaluate(version: int) -> None:
-            counts = await evaluator.run(version=version, temperatures=self._temperatures()[:2])
+            counts = await evaluator.run(version=version, temperatures=temperatures_of(config.evaluation)[:2])
             rates = ", ".join(f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts)
             progress.note(f"step {version}: held-out pass@1 {rates}")
 
@@ -170,9 +159,12 @@ class Session:
             metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0),
             groups=JsonlWriter(run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0),
             trace=trace,
-            tracker=make_tracker(config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt),
+            tracker=make_tracker(
+                config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt
+            ),
             progress=progress,
             curriculum_metrics=curriculum.metrics,
+            fleet_metrics=fleet.metrics,
             reissues=lambda: dict(service.reissues),
             evaluate=evaluate,
             evaluate_every=config.evaluation.every,
@@ -206,7 +198,7 @@ class Session:
         return Controller(config=config, parts=parts, state=self.state), recorder
 
 
-class _interrupts:  # noqa: N801 - reads as a statement
+class _Interrupts:
     """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the default handler."""
 
     def __init__(self, controller: Controller) -> None:

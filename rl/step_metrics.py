@@ -49,7 +49,10 @@ def staleness_metrics(step: int, groups: list[GroupState]) -> dict[str, float]:
     finished = np.array([g.finished_version for g in groups])
     total = step - oldest
     mixed = [
-        r.completion.min_policy_version != r.completion.max_policy_version for g in groups if g.group is not None for r in g.group.rollouts
+        r.completion.min_policy_version != r.completion.max_policy_version
+        for g in groups
+        if g.group is not None
+        for r in g.group.rollouts
     ]
     return {
         "buffer/staleness_mean": float(total.mean()),

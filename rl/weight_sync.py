@@ -43,7 +43,14 @@ class WeightSync:
     """Publishing needs the learner idle; pushing needs only the engines, so it overlaps with the next step."""
 
     def __init__(
-        self, *, learner: "LearnerGroup", fleet: "EngineFleet", directory: Path, probe: list[list[int]], probe_every: int, tolerance: float
+        self,
+        *,
+        learner: "LearnerGroup",
+        fleet: "EngineFleet",
+        directory: Path,
+        probe: list[list[int]],
+        probe_every: int,
+        tolerance: float,
     ) -> None:
         self._learner = learner
         self._fleet = fleet

@@ -8,9 +8,9 @@ from rl.cli.exits import exit_codes
 EPILOG = """
 Examples:
 
-[bold]t2rl eval runs/quickstart[/]   the newest checkpoint of a run, on its own task
+[bold]t2rl eval runs/quickstart[/]   the final model of a run, on its own task
 
-[bold]t2rl eval models/mine quickstart.yaml evaluation.samples_per_prompt=32[/]   a Hugging Face directory
+[bold]t2rl eval models/mine quickstart evaluation.samples_per_prompt=32[/]   a Hugging Face directory
 """
 
 
@@ -26,6 +26,6 @@ def evaluate(
 ) -> None:
     """Evaluate a model on held-out prompts: unbiased pass@k with intervals, by category."""
     with exit_codes():
-        from rl.evaluate import evaluate_cli
+        from rl.eval_command import evaluate_cli
 
         evaluate_cli(target, list(overrides or []), as_json=as_json)
