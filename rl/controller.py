@@ -236,6 +236,8 @@ class Controller:
             plan.rolled_over += 1
             group.plan_step = plan.step + 1
             self.state.plans[plan.step + 1].groups.append(group)
+            if group.status is GroupStatus.WAITING:
+                continue  # not sent yet: it will get tokens of today's weights
             if not self.tickets.is_fresh(step=plan.step + 1, min_policy_version=group.issued_version):
                 self._tasks.pop(group.request.group_id).cancel()
                 self.parts.service.again(group, STALE, f"its oldest token would be too old for batch {plan.step + 1}")

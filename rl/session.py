@@ -129,7 +129,7 @@ class Session:
         config, rollout = self.config, self.config.rollout
         pool = PromptPool.from_prompts(self.prepared.train_prompts)
         sampling = SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens)
-        store = StatisticsStore(pool.ids, sampling_key=sampling.key)
+        store = StatisticsStore(pool.ids, sampling_key=sampling.key, discount=config.curriculum.discount)
         stack = build_curriculum(
             config.curriculum.model_dump(), pool=pool, store=store, seed=config.run.seed, lag=config.stream.max_staleness
         )
