@@ -82,7 +82,10 @@ class Controller:
         self._stopped = asyncio.Event()
         self._steps = config.run.steps
         self._sampling = SamplingConfig(
-            temperature=config.rollout.temperature, top_p=config.rollout.top_p, max_tokens=config.rollout.max_tokens
+            temperature=config.rollout.temperature,
+            top_p=config.rollout.top_p,
+            max_tokens=config.rollout.max_tokens,
+            ignore_eos=config.rollout.ignore_eos,
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------------

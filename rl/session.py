@@ -128,7 +128,12 @@ class Session:
     def _curriculum(self) -> tuple[CurriculumStack, StatisticsStore]:
         config, rollout = self.config, self.config.rollout
         pool = PromptPool.from_prompts(self.prepared.train_prompts)
-        sampling = SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens)
+        sampling = SamplingConfig(
+            temperature=rollout.temperature,
+            top_p=rollout.top_p,
+            max_tokens=rollout.max_tokens,
+            ignore_eos=rollout.ignore_eos,
+        )
         store = StatisticsStore(pool.ids, sampling_key=sampling.key, discount=config.curriculum.discount)
         stack = build_curriculum(
             config.curriculum.model_dump(), pool=pool, store=store, seed=config.run.seed, lag=config.stream.max_staleness

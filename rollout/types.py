@@ -48,11 +48,13 @@ class SamplingConfig:
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 64
+    ignore_eos: bool = False
+    """Go on to ``max_tokens`` whatever is sampled: for benchmarks with fixed token counts."""
 
     @property
     def key(self) -> str:
         """Identity used by the statistics store, e.g. ``t1-p1-m64``."""
-        return f"t{self.temperature:g}-p{self.top_p:g}-m{self.max_tokens}"
+        return f"t{self.temperature:g}-p{self.top_p:g}-m{self.max_tokens}" + ("-ignore_eos" if self.ignore_eos else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ def sampling_arguments(sampling: SamplingConfig, seed: int) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
+        "ignore_eos": sampling.ignore_eos,
         "seed": seed,
         # 0 = the sampled token's log-prob only; flat = one list for each sequence, not one dict for each token.
         "logprobs": 0,

@@ -60,6 +60,8 @@ class RolloutConfig(Section):
     """Completion tokens at most."""
     max_model_len: PositiveInt = 128
     """Prompt plus completion."""
+    ignore_eos: bool = False
+    """Training rollouts go on to ``max_tokens`` whatever is sampled: fixed token counts, for benchmarks."""
     max_num_seqs: PositiveInt = 512
     """Sequences in flight in one engine."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
