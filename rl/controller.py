@@ -106,7 +106,7 @@ class Controller:
                 task.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
         await self.parts.saver.save(self.state, self.parts.learner, final=True)
-        return self.state.version >= self._steps or self._out_of_tokens()
+        return self.state.version >= self._steps or self._out_of_budget()
 
     def stop(self) -> None:
         """Finish the optimizer step in progress, then return from ``run`` with a checkpoint."""
@@ -120,9 +120,10 @@ class Controller:
             "learner": self._learner_loop,
         }
 
-    def _out_of_tokens(self) -> bool:
-        budget = self.config.run.rollout_token_budget
-        return budget is not None and self.state.totals.rollout_tokens >= budget
+    def _out_of_budget(self) -> bool:
+        run, totals = self.config.run, self.state.totals
+        out_of_tokens = run.rollout_token_budget is not None and totals.rollout_tokens >= run.rollout_token_budget
+        return out_of_tokens or (run.wall_clock_s is not None and totals.train_s >= run.wall_clock_s)
 
     # -- prompts -------------------------------------------------------------------------------------------------------------
 
@@ -259,7 +260,7 @@ class Controller:
     async def _learner_loop(self) -> None:
         """Consumes batch s; waits for it; unblocked by batches; produces version s + 1 on the engines."""
         push: asyncio.Task[SyncReport] | None = None
-        while self.state.version < self._steps and not self._stopped.is_set() and not self._out_of_tokens():
+        while self.state.version < self._steps and not self._stopped.is_set() and not self._out_of_budget():
             record = StepRecord(step=self.state.version)
             taken = await self._next_batch()
             if taken is None:
@@ -278,7 +279,9 @@ class Controller:
                 record.save_s = record.lap()
             if self.parts.recorder.evaluation_due(self.state.version):
                 record.sync = await self._settled(push)
+                record.lap()
                 await self.parts.recorder.evaluate(self.state.version)
+                record.evaluate_s = record.lap()
             self.parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
         if push is not None:
             await self._settled(push)

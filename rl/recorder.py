@@ -26,6 +26,8 @@ class StepRecord:
     train_s: float = 0.0
     publish_s: float = 0.0
     save_s: float = 0.0
+    evaluate_s: float = 0.0
+    """Not part of the step: whether and how often a run is evaluated must not change what its training is said to cost."""
     sync: SyncReport | None = None
     """The push that settled in this turn: of the version before, unless an evaluation waited for this one."""
     started: float = field(default_factory=time.time)
@@ -77,7 +79,7 @@ class Recorder:
     ) -> None:
         """One row for one optimizer step."""
         now = time.time()
-        elapsed = now - record.started
+        elapsed = now - record.started - record.evaluate_s
         state.totals.train_s += elapsed
         row = group_metrics(plan) | result.metrics | self.curriculum_metrics() | self.fleet_metrics()
         row |= {
@@ -86,6 +88,7 @@ class Recorder:
             "time/train_s": record.train_s,
             "time/publish_s": record.publish_s,
             "time/save_s": record.save_s,
+            "time/evaluate_s": record.evaluate_s,
             "time/learner_idle_share": record.wait_s / elapsed if elapsed else 0.0,
             "rollout/tokens_per_s": row["rollout/tokens"] / elapsed if elapsed else 0.0,
             "rollout/total_tokens": state.totals.rollout_tokens,

@@ -20,6 +20,8 @@ class RunConfig(Section):
     """Optimizer steps."""
     rollout_token_budget: PositiveInt | None = None
     """Stop after this many sampled tokens, whichever comes first; for comparisons at equal tokens."""
+    wall_clock_s: PositiveFloat | None = None
+    """Stop after this many seconds of training (start-up and evaluations left out), likewise; for comparisons at equal time."""
 
 
 class StreamConfig(Section):

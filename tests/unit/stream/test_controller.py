@@ -287,3 +287,16 @@ def test_a_learner_that_hangs_is_named_by_a_timeout():
     with pytest.raises(BaseExceptionGroup, match="loop died") as error:
         asyncio.run(build(learner=Hung()).run())
     assert "learner rank 0" in str(error.value.exceptions[0])
+
+
+@pytest.mark.parametrize(("budget", "steps"), [({"wall_clock_s": 4.5}, 5), ({"rollout_token_budget": 100}, 3)])
+def test_a_budget_ends_the_run_at_the_first_step_that_reaches_it(budget, steps):
+    controller = build(steps=1000)
+    controller.config = controller.config.model_copy(update={"run": controller.config.run.model_copy(update=budget)})
+
+    def one_second(record, *, plan, batch, result, state):
+        state.totals.train_s += 1.0
+
+    controller.parts.recorder.step = one_second
+    assert asyncio.run(controller.run()), "a run that spent its budget is finished, not interrupted"
+    assert controller.state.version == steps  # a step samples 6 groups of 4 rollouts of 2 tokens
