@@ -8,19 +8,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
+from rl.base.corpus import documents
 from rl.config.model import RecipeConfig
 
 log = logging.getLogger(__name__)
 
-RECIPE_VERSION = 1
-"""Raise when code that shapes the weights changes (corpus, cells, splits, optimizer): it invalidates cached bases."""
+RECIPE_VERSION = 2
+"""Raise when code that shapes the weights changes (model, optimizer, batching). Changes of the corpus show by themselves."""
+FINGERPRINT_DOCUMENTS = 500
 
 
 def recipe_hash(recipe: RecipeConfig) -> str:
-    """12 hex digits over every field of the recipe and ``RECIPE_VERSION``."""
-    content = {"version": RECIPE_VERSION, "recipe": recipe.model_dump(mode="json")}
+    """12 hex digits over every field of the recipe, ``RECIPE_VERSION``, and the first documents of the corpus."""
+    # The documents stand for the code behind them: cells, splits, notation, mistakes.
+    head = [(d.prompt, d.solution) for d in islice(documents(recipe.corpus), FINGERPRINT_DOCUMENTS)]
+    content = {"version": RECIPE_VERSION, "recipe": recipe.model_dump(mode="json"), "documents": head}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

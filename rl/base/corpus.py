@@ -53,12 +53,11 @@ def documents(config: CorpusConfig) -> Iterator[Document]:
     if unknown:
         raise ValueError(f"model.recipe.corpus.categories: no worked solutions for {unknown}; use {sorted(WRITERS)}")
     rng = random.Random(config.seed)
+    names, shares = list(config.categories), list(config.categories.values())
     levels = range(1, len(config.level_weights) + 1)
-    streams = {
-        (c, n): iter_entries(c, generator_args(c, n, {}), seed=1_000_003 + config.seed) for c in config.categories for n in levels
-    }
+    streams = {(c, n): iter_entries(c, generator_args(c, n, {}), seed=1_000_003 + config.seed) for c in names for n in levels}
     while True:
-        category = rng.choice(config.categories)
+        category = rng.choices(names, shares)[0]
         level = rng.choices(levels, config.level_weights)[0]
         _, entry = next(streams[category, level])
         prompt = CATEGORIES[category].question(entry["metadata"])

@@ -14,14 +14,13 @@ from rl.config.model import RecipeConfig
 
 def llama_config(recipe: RecipeConfig) -> LlamaConfig:
     """The transformers config of a recipe."""
-    heads = recipe.hidden_size // recipe.head_dim
     return LlamaConfig(
         vocab_size=VOCAB_SIZE,
         hidden_size=recipe.hidden_size,
         intermediate_size=recipe.intermediate_size,
         num_hidden_layers=recipe.num_layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
+        num_attention_heads=recipe.num_heads,
+        num_key_value_heads=recipe.num_heads,
         head_dim=recipe.head_dim,
         max_position_embeddings=recipe.max_positions,
         rms_norm_eps=RMS_EPS,

@@ -18,13 +18,14 @@ RMS_EPS = 1e-6
 class LeanLayer(nn.Module):
     """One decoder layer: attention, then a gated MLP, each behind an RMS norm."""
 
-    def __init__(self, hidden: int, intermediate: int, head_dim: int) -> None:
+    def __init__(self, recipe: RecipeConfig) -> None:
         super().__init__()
-        self.head_dim = head_dim
+        hidden, intermediate, attention = recipe.hidden_size, recipe.intermediate_size, recipe.num_heads * recipe.head_dim
+        self.head_dim = recipe.head_dim
         self.attention_norm = nn.Parameter(torch.ones(hidden))
         self.mlp_norm = nn.Parameter(torch.ones(hidden))
-        self.qkv = nn.Linear(hidden, 3 * hidden, bias=False)
-        self.out = nn.Linear(hidden, hidden, bias=False)
+        self.qkv = nn.Linear(hidden, 3 * attention, bias=False)
+        self.out = nn.Linear(attention, hidden, bias=False)
         self.gate_up = nn.Linear(hidden, 2 * intermediate, bias=False)
         self.down = nn.Linear(intermediate, hidden, bias=False)
 
@@ -34,7 +35,7 @@ class LeanLayer(nn.Module):
         normed = F.rms_norm(x, (hidden,), self.attention_norm, RMS_EPS)
         q, k, v = self.qkv(normed).view(rows, length, 3, -1, self.head_dim).permute(2, 0, 3, 1, 4)  # each [B, H, T, D]
         mixed = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
-        x = x + self.out(mixed.transpose(1, 2).reshape(rows, length, hidden))
+        x = x + self.out(mixed.transpose(1, 2).reshape(rows, length, -1))
         gate, up = self.gate_up(F.rms_norm(x, (hidden,), self.mlp_norm, RMS_EPS)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
 
@@ -48,9 +49,7 @@ class LeanLlama(nn.Module):
     def __init__(self, recipe: RecipeConfig, vocab_size: int) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocab_size, recipe.hidden_size)
-        self.layers = nn.ModuleList(
-            LeanLayer(recipe.hidden_size, recipe.intermediate_size, recipe.head_dim) for _ in range(recipe.num_layers)
-        )
+        self.layers = nn.ModuleList(LeanLayer(recipe) for _ in range(recipe.num_layers))
         self.norm = nn.Parameter(torch.ones(recipe.hidden_size))
         self.head = None if recipe.tied else nn.Linear(recipe.hidden_size, vocab_size, bias=False)
         cos, sin = rotary_tables(recipe.max_positions, recipe.head_dim, recipe.rope_theta)

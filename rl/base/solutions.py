@@ -51,14 +51,14 @@ def chain_sum(item: Item, mistakes: Mistakes) -> Solution:
 
 
 def count_bits(item: Item, mistakes: Mistakes) -> Solution:
-    """``18:0,9:1,4:0,2:0,1:1``: halve, writing down the odd bit."""
+    """``18:0,9:1,4:1,2:1,1:2``: halve, keeping count of the odd ones."""
     number, count, steps = int(item["number"]), 0, []
     while number:
         bit = number & 1
         if mistakes.happens():
             bit = 1 - bit
         count += bit
-        steps.append(f"{number}:{bit}")
+        steps.append(f"{number}:{count}")
         number >>= 1
         if number > 1 and mistakes.happens():
             number = max(1, number + mistakes.rng.choice((-1, 1)))

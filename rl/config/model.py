@@ -10,15 +10,15 @@ from rl.config.base import Section
 class CorpusConfig(Section):
     """The mixed-quality worked solutions a base is pretrained on. Problems come from the train split only."""
 
-    categories: tuple[str, ...] = Field(
-        default=("chain_sum", "count_bits", "gcd", "number_sorting", "spell_backward"), min_length=1
+    categories: dict[str, PositiveFloat] = Field(
+        default={"chain_sum": 2.0, "count_bits": 1.0, "gcd": 1.5, "number_sorting": 0.7, "spell_backward": 0.8}, min_length=1
     )
-    """Compact reasoning-gym categories, evenly mixed."""
+    """Compact reasoning-gym categories and their share of the documents, up to a common factor."""
     level_weights: tuple[NonNegativeFloat, ...] = Field(default=(0.3, 0.3, 0.25, 0.15), min_length=1)
     """Share of level 1, 2, ... among the documents; 0 leaves a level out."""
-    direct_share: float = Field(default=0.3, ge=0, le=1)
-    """Documents that state the answer without working it out."""
-    sloppy_share: float = Field(default=0.35, ge=0, le=1)
+    direct_share: float = Field(default=0.55, ge=0, le=1)
+    """Documents that state the answer without working it out. Above a half, greedy decoding does the same, often wrongly."""
+    sloppy_share: float = Field(default=0.1, ge=0, le=1)
     """Documents whose steps go wrong with probability ``step_error`` each, mistakes carried on; the rest is clean."""
     step_error: float = Field(default=0.15, ge=0, le=1)
     seed: NonNegativeInt = 1
@@ -52,7 +52,7 @@ class RecipeConfig(Section):
     """Corpus size, prompts included, seen once."""
     batch_tokens: PositiveInt = 1024
     """Padded tokens of one optimizer step."""
-    lr: PositiveFloat = 3e-3
+    lr: PositiveFloat = 0.01
     """AdamW: embeddings, output head and norms."""
     muon_lr: PositiveFloat = 0.02
     """Muon: every other matrix."""

@@ -51,7 +51,7 @@ CATEGORIES: dict[str, CompactCategory] = {
         answer=lambda m: str(m["solution"]),
     ),
     "gcd": CompactCategory(
-        levels=tuple({"min_value": a, "max_value": b} for a, b in ((1, 20), (10, 40), (20, 60), (30, 99))),
+        levels=tuple({"min_value": a, "max_value": b} for a, b in ((1, 15), (5, 25), (10, 35), (20, 50))),
         question=lambda m: "g " + ",".join(map(str, m["numbers"])) + "=",
         answer=lambda m: str(m["result"]),
     ),
@@ -65,7 +65,7 @@ CATEGORIES: dict[str, CompactCategory] = {
         answer_format="int_list",
     ),
     "spell_backward": CompactCategory(
-        levels=tuple({"min_word_len": a, "max_word_len": b} for a, b in ((3, 3), (4, 5), (6, 7), (8, 9))),
+        levels=tuple({"min_word_len": a, "max_word_len": b} for a, b in ((3, 3), (4, 4), (5, 6), (7, 7))),
         question=lambda m: "r " + m["word"].lower() + "=",
         answer=lambda m: m["word"].lower()[::-1],
     ),
