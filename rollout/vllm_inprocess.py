@@ -46,7 +46,7 @@ class _Batch:
 
 
 class InProcessEngine:
-    """An ``InferenceEngine``. ``start`` it once; a process should build one only, and be replaced with its engine."""
+    """An ``InferenceEngine``. One at a time in a process (vLLM's state is global); after ``stop`` a new one may start."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
@@ -57,6 +57,8 @@ class InProcessEngine:
         self._thread: threading.Thread | None = None
         self._dead: EngineDead | None = None
         self._stopping = False
+        self._job: _Job | None = None
+        """The one that runs, or that the thread died in."""
         self._step_began: float | None = None
         self._busy_s = 0.0
         self._tokens = 0
@@ -188,10 +190,13 @@ class InProcessEngine:
 
     def _run(self, job: _Job) -> None:
         self._step_began = time.perf_counter()
+        self._job = job
         try:
             job.run()
+            self._job = None
         except (ValueError, WeightUpdateRefused) as error:
             _reject(job.future, error)
+            self._job = None
         finally:
             self._step_began = None
 
@@ -277,6 +282,8 @@ class InProcessEngine:
     def _fail_everything(self, error: EngineDead) -> None:
         self._dead = error
         futures = [batch.future for batch, _ in self._batches.values()]
+        if self._job is not None:
+            futures.append(self._job.future)
         self._batches.clear()
         while not self._inbox.empty():
             try:

@@ -53,18 +53,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def judge(models: dict[str, Path]) -> Callable[..., np.ndarray]:
-    """``judge(name, prompt, completion ids, temperature)`` -> [L] float32 log-probs by transformers."""
+    """``judge(name, prompt, completion ids, temperature)`` -> [L] float32 log-probs by transformers; [L, V] if ``table``."""
     from transformers import AutoModelForCausalLM
 
     loaded: dict[str, Any] = {}
 
-    def logprobs(name: str, prompt: tuple[int, ...], token_ids: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    def logprobs(
+        name: str, prompt: tuple[int, ...], token_ids: np.ndarray, temperature: float = 1.0, *, table: bool = False
+    ) -> np.ndarray:
         if name not in loaded:
             loaded[name] = AutoModelForCausalLM.from_pretrained(models[name], dtype=torch.float32).eval()
         ids = torch.tensor([[*prompt, *token_ids.tolist()]])
         with torch.no_grad():
             logits = loaded[name](ids).logits[0, len(prompt) - 1 : -1] / temperature
-        return torch.log_softmax(logits, -1).gather(1, ids[0, len(prompt) :, None])[:, 0].numpy()
+        full = torch.log_softmax(logits, -1)
+        return (full if table else full.gather(1, ids[0, len(prompt) :, None])[:, 0]).numpy()
 
     return logprobs
 

@@ -1,5 +1,7 @@
 """Weights pushed into a running engine, in both backends: afterwards it must be a fresh engine on those weights."""
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +109,25 @@ def test_spans_of_sequences_in_flight_are_exact(
                 assert difference.mean() < 1e-5
                 assert difference.max() < 1e-3
     assert seen == 3, "the updates missed the sequences"
+
+
+def test_death_fails_every_call_at_once(engine: str, host: Handle) -> None:
+    """Last of the engine's tests. AsyncLLM: its core is killed. In process: the engine thread hits an error."""
+    references = host.generate(*(group(i, max_tokens=200) for i in range(40)))
+    time.sleep(0.1)
+    began = time.perf_counter()
+    if cores := host.children():
+        os.kill(cores[0], signal.SIGKILL)
+    else:
+        with pytest.raises(EngineDead, match="ZeroDivisionError"):
+            host.on_engine_thread(lambda llm: 1 / 0)
+    for reference in references:
+        with pytest.raises(EngineDead):
+            ray.get(reference, timeout=20)
+    for call in (host.check_health, host.stats, lambda: ray.get(host.generate(group(0)), timeout=20)):
+        with pytest.raises(EngineDead):
+            call()
+    assert time.perf_counter() - began < 5
 
 
 def test_without_the_cache_reset_the_comparison_fails(
