@@ -94,7 +94,7 @@ class Controller:
         """Train until ``run.steps`` or ``stop``; True if it got to the end. A checkpoint is on disk when it returns.
 
         Raises:
-            BaseExceptionGroup: whatever ended a loop.
+            Exception: whatever ended a loop; a group of them if several died at once.
         """
         for plan in self.state.plans.values():
             self._enqueue(plan.groups)
@@ -346,4 +346,20 @@ async def _first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         failures = [e for t in done if (e := t.exception()) is not None]
         if failures:
-            raise BaseExceptionGroup("the run ended because a loop died", failures)
+            raise _root_cause(BaseExceptionGroup("the run ended because its loops died", failures))
+
+
+def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What the loops died of: one exception where all failures are of one kind, else the group."""
+    leaves: list[BaseException] = []
+    stack: list[BaseException] = [group]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack += reversed(error.exceptions)
+        else:
+            leaves.append(error)
+    if len({type(leaf) for leaf in leaves}) > 1:
+        return group
+    logger.error("the run ended because a loop died (%d failures of this kind)", len(leaves))
+    return leaves[0]

@@ -274,9 +274,8 @@ def test_stop_leaves_after_the_step_in_progress_with_a_snapshot():
 
 def test_a_group_that_never_succeeds_ends_the_run_loudly():
     controller = build(loss_rate=1.0, max_issues=3)
-    with pytest.raises(BaseExceptionGroup) as error:
+    with pytest.raises(GroupFailed, match="failed 3 times"):
         asyncio.run(controller.run())
-    assert error.value.subgroup(GroupFailed) is not None
 
 
 def test_a_learner_that_hangs_is_named_by_a_timeout():
@@ -284,19 +283,5 @@ def test_a_learner_that_hangs_is_named_by_a_timeout():
         async def train(self, batch):
             raise StreamTimeout("waited 5 s for learner rank 0 to train step 0")
 
-    with pytest.raises(BaseExceptionGroup, match="loop died") as error:
+    with pytest.raises(StreamTimeout, match="learner rank 0"):
         asyncio.run(build(learner=Hung()).run())
-    assert "learner rank 0" in str(error.value.exceptions[0])
-
-
-@pytest.mark.parametrize(("budget", "steps"), [({"wall_clock_s": 4.5}, 5), ({"rollout_token_budget": 100}, 3)])
-def test_a_budget_ends_the_run_at_the_first_step_that_reaches_it(budget, steps):
-    controller = build(steps=1000)
-    controller.config = controller.config.model_copy(update={"run": controller.config.run.model_copy(update=budget)})
-
-    def one_second(record, *, plan, batch, result, state):
-        state.totals.train_s += 1.0
-
-    controller.parts.recorder.step = one_second
-    assert asyncio.run(controller.run()), "a run that spent its budget is finished, not interrupted"
-    assert controller.state.version == steps  # a step samples 6 groups of 4 rollouts of 2 tokens

@@ -1,0 +1,131 @@
+"""Real runs of ``t2rl train`` in processes of their own, watched through the files they write."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rl.lineage import duplicates, read_lineage
+from rl.records.jsonl import read_jsonl
+from rl.records.metrics import read_metrics
+
+TIMEOUT_S = 240
+DRILL = ["run.steps=40", "checkpoint.every=4", "stream.group_timeout_s=20", "evaluation.num_prompts=4"]
+"""A nano run long enough to be hit in the middle."""
+
+
+class Job:
+    """One ``t2rl train debug`` process."""
+
+    def __init__(self, runs: Path, cache: Path, *overrides: str, env: dict[str, str] | None = None) -> None:
+        self.run = runs / "debug"
+        self.output = runs / f"output-{time.time_ns()}.txt"
+        command = [str(Path(sys.executable).with_name("t2rl")), "train", "debug", f"run.dir={runs}", *overrides]
+        self.process = subprocess.Popen(
+            command,
+            stdout=self.output.open("wb"),
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "T2RL_CACHE": str(cache), **(env or {})},
+            start_new_session=True,
+        )
+
+    def wait(self, timeout_s: float = TIMEOUT_S) -> int:
+        """Exit code."""
+        return self.process.wait(timeout_s)
+
+    @property
+    def log(self) -> str:
+        """What it printed."""
+        return self.output.read_text(errors="replace")
+
+    def steps(self) -> int:
+        """Steps in the metrics file so far, lineage only."""
+        path = self.run / "metrics.jsonl"
+        return len(read_metrics(path)) if path.exists() else 0
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Poll; fail with the log if the process ends or nothing happens."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert self.process.poll() is None, f"ended before {what}:\n{self.log}"
+            assert time.monotonic() < deadline, f"no {what} within {TIMEOUT_S} s:\n{self.log}"
+            time.sleep(0.05)
+
+    def until_step(self, step: int) -> None:
+        """Wait for ``step`` steps to be trained."""
+        self.until(lambda: self.steps() >= step, f"step {step}")
+
+    def pids(self, name: str) -> list[int]:
+        """Live descendants whose command line contains ``name`` (Ray titles its workers ``ray::CLASS``)."""
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if name in " ".join(child.cmdline()) or name in child.name():
+                    found.append(child.pid)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill_descendant(self, name: str) -> int:
+        """SIGKILL one descendant; returns its pid."""
+        self.until(lambda: bool(self.pids(name)), f"a process named {name}")
+        pid = self.pids(name)[0]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def end(self) -> None:
+        """Leave nothing behind: the session's whole process group."""
+        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)] if self.alive else []
+        for process in family:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self.process.wait(30)
+
+    @property
+    def alive(self) -> bool:
+        """True while it runs."""
+        return self.process.poll() is None
+
+
+def assert_exactly_once(run: Path, *, steps: int, groups_per_step: int) -> None:
+    """Invariant 2: in the lineage of the final weights every planned group is trained once, and no prompt is skipped or repeated."""
+    lineage = read_lineage(run / "trained_groups.jsonl")
+    assert sorted(lineage) == list(range(steps))
+    assert {len(rows) for rows in lineage.values()} == {groups_per_step}
+    assert duplicates(lineage) == []
+    prompts = [row["prompt_id"] for step in sorted(lineage) for row in lineage[step]]
+    assert len(set(prompts)) == len(prompts), "within one epoch no prompt comes twice"
+    assert {row["group_id"] >> 20 for step in lineage for row in lineage[step]} == set(range(steps)), "no plan was left out"
+
+
+def attempts(run: Path) -> list[int]:
+    """The restored step of every attempt, in order."""
+    return [row["restored_step"] for row in read_jsonl(run / "attempts.jsonl") if "restored_step" in row]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of bases for the whole session, so that the nano base is built once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def start(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Job]]:
+    """Start jobs that are gone after the test, whatever happens."""
+    jobs: list[Job] = []
+
+    def _start(*overrides: str, env: dict[str, str] | None = None) -> Job:
+        jobs.append(Job(tmp_path, cache, *overrides, env=env))
+        return jobs[-1]
+
+    yield _start
+    for job in jobs:
+        job.end()

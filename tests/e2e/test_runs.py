@@ -1,0 +1,52 @@
+"""Whole runs: the debug config from the command line, without a compiler, twice the same, and evaluated again."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from rl.records.metrics import read_metrics
+from tests.e2e.conftest import assert_exactly_once
+
+TIMINGS = ("time/", "sync/push_s", "learner/step_s", "rollout/tokens_per_s")
+
+
+def test_a_run_leaves_everything_it_promises(start, cache):
+    job = start("run.steps=4", "tracker=wandb", "learner.lora={}", "curriculum=knapsack+mixed", "stream.refill_rounds=1")
+    assert job.wait() == 0, job.log
+    for name in ("config.yaml", "metrics.jsonl", "trained_groups.jsonl", "summary.json", "model/model.safetensors", "wandb"):
+        assert (job.run / name).exists(), name
+    assert any(e["ph"] == "X" for e in json.loads((job.run / "trace.json").read_text()))
+    assert len(list((job.run / "eval").glob("version-*.jsonl"))) == 2
+    assert str(job.run) in job.log.replace("\n", "") and "pass@1" in job.log
+    t2rl = str(Path(sys.executable).with_name("t2rl"))
+    evaluated = subprocess.run([t2rl, "eval", str(job.run), "--json"], capture_output=True, text=True, timeout=240, check=False)
+    assert evaluated.returncode == 0, evaluated.stderr
+    lines = {(row["category"], row["metric"], row["temperature"]): row["after"]["value"] for row in json.loads(evaluated.stdout)}
+    trained = {(row["category"], row["metric"], row["temperature"]): row["after"]["value"] for row in json.loads((job.run / "summary.json").read_text())}
+    assert lines == trained, "the exported model is the model that was evaluated"
+
+
+def test_no_compiler_and_no_ninja_is_needed(start, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    job = start("run.steps=3", env={"PATH": str(empty), "CC": "", "CXX": ""})
+    assert job.wait() == 0, job.log
+    assert_exactly_once(job.run, steps=3, groups_per_step=4)
+
+
+def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
+    def run(name):
+        job = start("run.steps=6", f"run.name={name}", "stream.max_staleness=0", "run.seed=3")
+        job.run = job.run.with_name(name)
+        assert job.wait() == 0, job.log
+        return job.run
+
+    first, second = run("first"), run("second")
+    rows = [[{k: v for k, v in r.items() if not k.startswith(TIMINGS)} for r in read_metrics(d / "metrics.jsonl")] for d in (first, second)]
+    assert rows[0] == rows[1]
+    assert max(r["buffer/staleness_max"] for r in rows[0]) == 0
+    groups = [(d / "trained_groups.jsonl").read_text() for d in (first, second)]
+    assert groups[0] == groups[1]
+    evaluations = [sorted((d / "eval").glob("*.jsonl")) for d in (first, second)]
+    assert [p.read_text() for p in evaluations[0]] == [p.read_text() for p in evaluations[1]]
