@@ -36,7 +36,7 @@ class LearnerConfig(Section):
     """Global norm; 0 = off."""
     updates_per_batch: PositiveInt = 1
     """Optimizer steps taken on one training batch (PPO mini-batches), each on a disjoint share of its groups."""
-    micro_batch_tokens: PositiveInt = 8192
+    micro_batch_tokens: PositiveInt = 4096
     """Padded tokens of one forward-backward (CPU buckets) or packed tokens (GPU)."""
     packing: Literal["buckets", "varlen"] = "buckets"
     """``buckets``: length-sorted and right-padded. ``varlen``: packed flash attention, GPU only."""

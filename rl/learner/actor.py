@@ -6,12 +6,25 @@ import ray
 
 from rl.learner.rank import LearnerRank
 
+CONCURRENCY_GROUPS = {"background": 1}
+"""For ``ray.remote(concurrency_groups=...)``: what must not stand in line behind a training step, nor hold one up."""
+
 
 class LearnerActor(LearnerRank):
-    """``ray.remote(LearnerActor)``; calls run one at a time, in order."""
+    """Calls run one at a time, in order, but for those of the background group."""
 
     def endpoint(self) -> tuple[str, int]:
         """This node's address and a port that was free a moment ago, where the other ranks will meet rank 0."""
         with socket.socket() as probe:
             probe.bind(("", 0))
             return ray.util.get_node_ip_address(), probe.getsockname()[1]
+
+    @ray.method(concurrency_group="background")
+    def wait_saved(self) -> None:
+        """As in LearnerRank; training goes on meanwhile."""
+        super().wait_saved()
+
+    @ray.method(concurrency_group="background")
+    def stats(self) -> dict[str, float]:
+        """As in LearnerRank; answers at once, also during a step."""
+        return super().stats()

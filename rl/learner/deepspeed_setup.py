@@ -22,9 +22,8 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
 
     A peer that dies raises in the others at once; one that is stopped makes gloo wait, so callers keep a timeout of their own.
     """
-    os.environ.update(
-        MASTER_ADDR=address, MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0", LOCAL_SIZE="1"
-    )
+    # Each rank is alone in its process and sees only its own GPU, hence local rank 0.
+    os.environ.update(MASTER_ADDR=address, MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0")
     if config.device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed

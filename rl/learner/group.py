@@ -11,7 +11,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
-from rl.learner.actor import LearnerActor
+from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
 from rl.types import StepResult, TrainingBatch
 from rollout.engine import WeightUpdate
 
@@ -71,7 +71,7 @@ class LearnerGroup:
         On a group that already runs (or has a dead rank) this is a rebuild from the base model: ``load`` a checkpoint next.
         """
         self._kill()
-        actor_class = ray.remote(LearnerActor)
+        actor_class = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(LearnerActor)
         self._actors = [
             actor_class.options(**options).remote(rank=rank, **self._arguments) for rank, options in enumerate(self._options)
         ]

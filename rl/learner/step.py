@@ -1,7 +1,7 @@
 """One training batch on one rank: its updates, each planned, run and added up."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,13 @@ class PreparedUpdate:
 
 
 def train_on_batch(engine: Any, batch: TrainingBatch, context: StepContext) -> StepResult:
-    """Run the batch's updates in order; a non-finite gradient ends it there, with that update's weights untouched."""
+    """Run the batch's updates in order; a non-finite gradient ends it there, with that update's weights untouched.
+
+    Loss tokens whose behaviour log-prob is not a number leave the batch first: they can be neither trained on nor counted.
+    """
+    usable = batch.loss_mask & np.isfinite(batch.behavior_logprobs)
+    dropped = int(batch.loss_mask.sum() - usable.sum())
+    batch = replace(batch, loss_mask=usable)
     shares = shares_of_groups(batch.segment_ids, num_shares=context.config.updates_per_batch)
     updates = [_prepare(batch, share, context) for share in shares]
     proximal = _proximal_logprobs(engine, batch, updates, context)
@@ -67,7 +73,7 @@ def train_on_batch(engine: Any, batch: TrainingBatch, context: StepContext) -> S
             logger.warning("step %d: non-finite gradient, update %d of %d refused", batch.step, index + 1, len(updates))
             break
     totals = torch.stack([r.totals for r in results]).cpu()
-    metrics = _loss_metrics(batch, totals) | {
+    metrics = _loss_metrics(totals, dropped_before=dropped) | {
         "learner/grad_norm": results[-1].grad_norm,
         "learner/lr": lr,
         "learner/tokens": float(len(batch.token_ids)),
@@ -77,14 +83,9 @@ def train_on_batch(engine: Any, batch: TrainingBatch, context: StepContext) -> S
     return StepResult(applied=results[-1].applied, metrics=metrics, detail=detail)
 
 
-def usable_tokens(batch: TrainingBatch) -> np.ndarray:
-    """[N] bool: loss tokens whose behaviour log-prob is a number; the others can be neither trained on nor counted."""
-    return batch.loss_mask & np.isfinite(batch.behavior_logprobs)
-
-
 def _prepare(batch: TrainingBatch, share: np.ndarray, context: StepContext) -> PreparedUpdate:
     """Advantages and weights over the share's samples, micro-batches over those that have a gradient."""
-    valid = np.add.reduceat(usable_tokens(batch).astype(np.int64), batch.offsets[:-1])
+    valid = np.add.reduceat(batch.loss_mask.astype(np.int64), batch.offsets[:-1])
     terms = sample_terms(
         torch.from_numpy(batch.rewards[share]),
         torch.from_numpy(np.unique(batch.segment_ids[share], return_inverse=True)[1]),
@@ -119,11 +120,10 @@ def _proximal_logprobs(engine: Any, batch: TrainingBatch, updates: list[Prepared
     return out
 
 
-def _loss_metrics(batch: TrainingBatch, totals: torch.Tensor) -> dict[str, float]:
+def _loss_metrics(totals: torch.Tensor, *, dropped_before: int) -> dict[str, float]:
     """From ``totals`` [updates, SIZE]: token sums over all updates, the mean loss, and the log-prob gap of the first update."""
     assert totals.shape[1] == SIZE
     summed = totals.sum(0)
     summed[len(SUMS)] /= len(totals)
     gap = totals[0, [SUMS.index("abs_gap"), SUMS.index("tokens")]]
-    dropped = int((batch.loss_mask & ~usable_tokens(batch)).sum())
-    return loss_metrics(summed, gap, dropped_before=dropped)
+    return loss_metrics(summed, gap, dropped_before=dropped_before)

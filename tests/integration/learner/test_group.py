@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from learner_host import make_batch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
+from rl.learner.actor import LearnerActor
 from rl.learner.group import LearnerDead, LearnerGroup
 
 BATCHES = [make_batch(seed) for seed in range(3)]
@@ -23,6 +25,15 @@ def local_ray() -> Iterator[None]:
     ray.init(include_dashboard=False, object_store_memory=200 << 20, num_cpus=4, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+class SlowDisk(LearnerActor):
+    """Takes three seconds to write a checkpoint."""
+
+    @ray.method(concurrency_group="background")
+    def wait_saved(self) -> None:
+        time.sleep(3)
+        super().wait_saved()
 
 
 def make_group(model_path: Path, **arguments: object) -> LearnerGroup:
@@ -37,15 +48,22 @@ def make_group(model_path: Path, **arguments: object) -> LearnerGroup:
     )
 
 
-def test_a_killed_rank_is_named_at_once_and_the_rebuilt_group_goes_on(tiny_llama: Path, tmp_path: Path) -> None:
+def test_a_killed_rank_is_named_at_once_and_the_rebuilt_group_goes_on(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr("rl.learner.group.LearnerActor", SlowDisk)
+
     async def scenario() -> None:
         group = make_group(tiny_llama, timeout_s=60.0)
         facts = await group.start()
         assert len({fact["pid"] for fact in facts}) == 2
         await group.train(BATCHES[0])
         await group.save(str(tmp_path / "save"))
-        await group.wait_saved()
+        writing = asyncio.create_task(group.wait_saved())
         expected = await group.train(BATCHES[1])
+        assert not writing.done(), "a slow disk must not hold up training"
+        await writing
         assert expected.applied and (await group.stats())[1]["tokens"] == sum(len(b.token_ids) for b in BATCHES[:2])
 
         os.kill(facts[1]["pid"], signal.SIGKILL)

@@ -161,6 +161,21 @@ def test_log_probs_in_buckets_equal_single_sequences_at_the_sampling_temperature
         np.testing.assert_allclose(scores, alone.numpy(), atol=1e-5)
 
 
+def test_tokens_with_a_broken_behavior_log_prob_are_dropped_from_loss_and_denominator(hosts: Hosts, tiny_llama: Path) -> None:
+    batch = make_batch(8, sizes=(4, 3, 1))
+    broken = np.flatnonzero(batch.loss_mask)[[0, 5, -1]]  # the last one is in the group of one, which trains nothing
+    behavior, mask = batch.behavior_logprobs.copy(), batch.loss_mask.copy()
+    behavior[broken] = [np.nan, -np.inf, np.nan]
+    mask[broken] = False
+    hosts.build(tiny_llama)
+    got = hosts.call("train", replace(batch, behavior_logprobs=behavior)).metrics
+    hosts.build(tiny_llama)
+    without = hosts.call("train", replace(batch, loss_mask=mask)).metrics
+    assert got["loss/dropped_tokens"] == 3 and without["loss/dropped_tokens"] == 0
+    for key in ("loss/total", "learner/grad_norm", "learner/trained_tokens"):
+        assert got[key] == without[key]
+
+
 def test_two_updates_per_batch_are_two_batches_of_half_the_groups(hosts: Hosts, tiny_llama: Path) -> None:
     whole = make_batch(5, sizes=(4, 3, 5, 2))
     hosts.build(tiny_llama, updates_per_batch=2)
