@@ -1,8 +1,8 @@
 """Verifiers: each says of one completion text how good it is, and why.
 
 A new reward is one module with a factory (a class or a function that takes keyword arguments and returns a
-:class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1, and one line in :data:`REWARDS`; the
-contract tests find it there. Rewards outside this package are named by import path, ``pkg.module:attr``.
+:class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1, and one line in
+:data:`REWARDS`; the contract tests find it there. Rewards outside this package are named by import path, ``pkg.module:attr``.
 """
 
 import importlib
@@ -23,7 +23,7 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     """Make a reward from its name and keyword arguments.
 
     Args:
-        name: A key of :data:`REWARDS`, or ``pkg.module:attr`` where ``attr`` is a factory: called with ``args`` it returns the reward.
+        name: A key of :data:`REWARDS`, or ``pkg.module:attr``, a factory of your own that returns the reward.
         args: Keyword arguments of the factory.
 
     Raises:

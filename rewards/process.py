@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rewards.wire import LENGTH, Progress, frame, prompt_to_wire, result_from_wire
@@ -29,7 +30,7 @@ class VerifierLost(Exception):
 
 
 class VerifierProcess:
-    """A ``rewards.worker`` subprocess. Belongs to the event loop and the thread that start it: the kernel kills it with that thread.
+    """A ``rewards.worker`` subprocess. It belongs to the event loop and the thread that start it: the kernel kills it with them.
 
     Args:
         reward_name: For ``rewards.build_reward``, which runs in the process.
@@ -173,6 +174,6 @@ class VerifierProcess:
 
 def child_environment() -> dict[str, str]:
     """Ours, with this process's import path, one thread, and a fixed hash seed, so that verdicts do not depend on set order."""
-    paths = [path or str(os.getcwd()) for path in sys.path]
+    paths = [path or str(Path.cwd()) for path in sys.path]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}

@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 import sys
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from rewards import build_reward
 from rewards.wire import Progress, frame, prompt_from_wire, read_frame, result_to_wire
@@ -47,7 +47,7 @@ def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list
     except MemoryError:
         # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool charges this text alone.
         os._exit(OUT_OF_MEMORY)
-    except Exception as error:  # noqa: BLE001  process boundary: any verifier bug costs one sample, not the run
+    except Exception as error:
         logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=True)
         return failure(f"error: {type(error).__name__}")
 
@@ -87,7 +87,7 @@ def main() -> None:
     for fd in (socket_fd, progress_fd):
         os.set_inheritable(fd, False)  # whatever a reward starts must not hold the pool's socket open
     with socket.socket(fileno=socket_fd) as connection, connection.makefile("rwb") as stream:
-        serve(stream, Progress(progress_fd))
+        serve(cast(IO[bytes], stream), Progress(progress_fd))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from rl.config.base import Section
 
 
 class Columns(Section):
-    """Which column holds what. A column named here and absent from a row is an error, except the optional ones at their defaults."""
+    """Which column holds what. One that a row lacks is an error, except the optional ones under their default names."""
 
     prompt: str = "prompt"
     """The problem: a string, or chat messages [{role, content}, ...]."""
@@ -31,7 +31,7 @@ class FileTaskConfig(Section):
     name: str = "file"
     """First part of every prompt id, and the name in tables."""
     path: str | None = None
-    """One file (.jsonl, .parquet) or dataset directory, carved into train, dev and test; which split a row gets depends on its id only."""
+    """One file (.jsonl, .parquet) or dataset directory, carved into train, dev and test by each row's id."""
     train: str | None = None
     """File or directory of the train split, instead of ``path``."""
     dev: str | None = None
@@ -44,7 +44,7 @@ class FileTaskConfig(Section):
     """Share of ``path`` that becomes test."""
     columns: Columns = Columns()
     chat: bool = False
-    """Send a string prompt as a user message through the tokenizer's chat template. Rows that hold messages always go through it."""
+    """Send string prompts as user messages through the tokenizer's chat template. Rows that hold messages always go through it."""
     system_prompt: str | None = None
     """First message of every chat that has no system message of its own."""
     prompt_template: str = "{prompt}"

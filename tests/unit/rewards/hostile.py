@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from rollout.types import Prompt, RewardResult
 
@@ -66,8 +67,7 @@ class CommandReward:
         if child == 0:
             time.sleep(600)
             os._exit(0)
-        with open(argument, "w") as file:
-            file.write(str(child))
+        Path(argument).write_text(str(child))
         time.sleep(600)
         raise AssertionError("unreachable")
 

@@ -1,0 +1,121 @@
+"""Prompts from files: read, checked, split, templated and tokenised."""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from rl.config.task import FileTaskConfig
+from rl.tasks.base import Split, Tokenizer
+from rl.tasks.records import Record, parse_row
+from rl.tasks.rows import read_rows
+from rl.tasks.templates import PromptTemplate
+from rollout.types import Prompt
+
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+
+
+class FileTask:
+    """Prompts from JSONL or Parquet files or Hugging Face dataset directories. See ``FileTaskConfig`` for the knobs.
+
+    Args:
+        config: The validated section.
+        tokenizer: A transformers tokenizer of the policy.
+        max_prompt_tokens: A longer prompt is an error.
+    """
+
+    def __init__(self, config: FileTaskConfig, tokenizer: Tokenizer, *, max_prompt_tokens: int) -> None:
+        self.name = config.name
+        self.reward_name = config.reward
+        self.reward_args: dict[str, Any] = dict(config.reward_args)
+        self._config = config
+        self._tokenizer = tokenizer
+        self._template = PromptTemplate(config, tokenizer)
+        self._max_prompt_tokens = max_prompt_tokens
+
+    def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
+        """The first ``limit`` prompts of a split, in file order; all of them if None.
+
+        Raises:
+            ValueError: Anything wrong with any file of the task, with file, line and fix; a split without rows; a prompt too long.
+        """
+        records = self._records[split][:limit]
+        if not records and limit != 0:
+            raise ValueError(self._no_rows(split))
+        texts = [self._template.render(record) for record in records]
+        # A chat template writes its special tokens itself.
+        plain = [i for i, record in enumerate(records) if not self._template.is_chat(record)]
+        chats = [i for i, record in enumerate(records) if self._template.is_chat(record)]
+        token_ids = {
+            **self._tokenize(texts, plain, add_special_tokens=True),
+            **self._tokenize(texts, chats, add_special_tokens=False),
+        }
+        return [self._prompt(split, record, texts[i], token_ids[i]) for i, record in enumerate(records)]
+
+    @cached_property
+    def _records(self) -> dict[Split, list[Record]]:
+        """Every row of every file, by split. All files are read at once, since ids must be unique across splits."""
+        config = self._config
+        if config.path:
+            records = self._read(config.path)
+            require_unique_ids(records)
+            splits: dict[Split, list[Record]] = {split: [] for split in SPLITS}
+            for record in records:
+                splits[split_of(record.id, dev_share=config.dev_share, test_share=config.test_share)].append(record)
+            return splits
+        paths: dict[Split, str | None] = {"train": config.train, "dev": config.dev, "test": config.test}
+        separate = {split: self._read(path) if path else [] for split, path in paths.items()}
+        require_unique_ids(chain.from_iterable(separate.values()))
+        return separate
+
+    def _read(self, path: str) -> list[Record]:
+        return [parse_row(row, self._config.columns) for row in read_rows(path)]
+
+    def _tokenize(self, texts: list[str], indices: list[int], *, add_special_tokens: bool) -> dict[int, tuple[int, ...]]:
+        if not indices:
+            return {}
+        encoded = self._tokenizer([texts[i] for i in indices], add_special_tokens=add_special_tokens)["input_ids"]
+        return {i: tuple(ids) for i, ids in zip(indices, encoded, strict=True)}
+
+    def _prompt(self, split: Split, record: Record, text: str, token_ids: tuple[int, ...]) -> Prompt:
+        if len(token_ids) > self._max_prompt_tokens:
+            fix = "raise rollout.max_model_len, lower rollout.max_tokens, or remove the row"
+            room = f"{self._max_prompt_tokens} fit (rollout.max_model_len - rollout.max_tokens)"
+            raise ValueError(f"{record.where}: the prompt is {len(token_ids)} tokens long, only {room}; {fix}")
+        if not token_ids:
+            raise ValueError(f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove the row")
+        return Prompt(
+            id=f"{self.name}/{split}/{record.id}",
+            text=text,
+            token_ids=token_ids,
+            answer=record.answer,
+            category=record.category,
+            difficulty=record.difficulty,
+            metadata=record.metadata,
+        )
+
+    def _no_rows(self, split: Split) -> str:
+        if self._config.path:
+            fix = f"raise task.{split}_share" if split != "train" else "lower task.dev_share and task.test_share"
+            return f"{self._config.path}: no row falls into the {split} split; {fix}, or give the splits as separate files"
+        return f"there is no {split} data; set task.{split}=FILE, or use task.path, which is carved into splits"
+
+
+def split_of(record_id: str, *, dev_share: float, test_share: float) -> Split:
+    """The split of a row of one carved file: a hash of its id and nothing else, so other rows may come and go."""
+    digest = hashlib.blake2b(record_id.encode(), digest_size=8).digest()
+    position = int.from_bytes(digest) / 2**64
+    if position < test_share:
+        return "test"
+    return "dev" if position < test_share + dev_share else "train"
+
+
+def require_unique_ids(records: Iterable[Record]) -> None:
+    """Raise ``ValueError`` naming both rows if two share an id, in one file or across splits."""
+    first: dict[str, str] = {}
+    for record in records:
+        if record.id in first:
+            fix = "remove one (rows without an id column are the same if their prompts are), or give each its own id"
+            raise ValueError(f"{record.where}: duplicate id {record.id!r}, first at {first[record.id]}; {fix}")
+        first[record.id] = record.where

@@ -1,0 +1,115 @@
+"""One row of a file as a checked record: columns found, types right, id known."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rl.config.task import Columns
+from rl.tasks.rows import Row
+
+Messages = list[dict[str, Any]]
+_DEFAULTS = Columns()
+OPTIONAL = ("category", "difficulty", "id", "metadata")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A row in our own words, before templates and tokens."""
+
+    where: str
+    id: str
+    """As given, or a hash of the prompt."""
+    prompt: str | Messages
+    answer: str
+    category: str
+    difficulty: int
+    metadata: dict[str, Any]
+
+
+def parse_row(row: Row, columns: Columns) -> Record:
+    """Check one row.
+
+    Raises:
+        ValueError: A column is missing or holds the wrong thing; the message names file, line, column and fix.
+    """
+    prompt = _prompt(_field(row, columns, "prompt"), row.where)
+    given_id = _field(row, columns, "id")
+    category = _field(row, columns, "category")
+    return Record(
+        where=row.where,
+        id=str(given_id) if given_id is not None else prompt_hash(prompt),
+        prompt=prompt,
+        answer=_answer(_field(row, columns, "answer"), row.where, columns.answer),
+        category="default" if category is None else str(category),
+        difficulty=_difficulty(_field(row, columns, "difficulty"), row.where, columns.difficulty),
+        metadata=_metadata(_field(row, columns, "metadata"), row.where, columns.metadata),
+    )
+
+
+def prompt_hash(prompt: str | Messages) -> str:
+    """Id of a prompt that brings none: 16 hex digits that depend on its content alone."""
+    return hashlib.blake2b(json.dumps(prompt, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _field(row: Row, columns: Columns, role: str) -> Any:
+    """The column that plays ``role``; None only where an optional column is absent under its default name, or holds null."""
+    column = getattr(columns, role)
+    if column in row.fields:
+        return row.fields[column]
+    if role in OPTIONAL and column == getattr(_DEFAULTS, role):
+        return None
+    have = ", ".join(map(str, row.fields)) or "none"
+    raise ValueError(
+        f"{row.where}: no column {column!r} (columns: {have}); set task.columns.{role} to the one that holds the {role}"
+    )
+
+
+def _prompt(value: Any, where: str) -> str | Messages:
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, list) and value:
+        for message in value:
+            if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
+                raise ValueError(f"{where}: a chat message must be {{role, content}}, this one is {message!r:.80}")
+        return value
+    if value in (None, "", []) or isinstance(value, str):
+        raise ValueError(f"{where}: the prompt is empty; fill it or remove the row")
+    raise ValueError(
+        f"{where}: the prompt is a {type(value).__name__}; it must be a string or a list of {{role, content}} messages"
+    )
+
+
+def _answer(value: Any, where: str, column: str) -> str:
+    if isinstance(value, dict | list):
+        raise ValueError(f"{where}: {column!r} is a {type(value).__name__}; the answer must be a string or a number")
+    text = "" if value is None else str(value)
+    if not text.strip():
+        raise ValueError(f"{where}: the answer is empty ({column!r}); fill it or remove the row, since nothing could ever be right")
+    return text
+
+
+def _difficulty(value: Any, where: str, column: str) -> int:
+    if value is None:
+        return 0
+    try:
+        level = int(value)
+    except (TypeError, ValueError) as error:
+        fix = "it must be an integer; map task.columns.difficulty to another column, or convert it"
+        raise ValueError(f"{where}: {column!r} is {value!r}; {fix}") from error
+    if level < 0:
+        raise ValueError(f"{where}: {column!r} is {level}; levels count from 0 (unknown) or 1 (easiest)")
+    return level
+
+
+def _metadata(value: Any, where: str, column: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{where}: {column!r} is text but not JSON ({error.msg}); it must be a mapping") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: {column!r} is a {type(value).__name__}; it must be a mapping")
+    return value
