@@ -147,7 +147,7 @@ def create_placement(plan: Placement, *, timeout_s: float = TIMEOUT_S) -> Placed
 
     _refuse_impossible(plan)
     deadline = time.monotonic() + timeout_s
-    groups = [placement_group([b.resources for b in g.bundles], strategy=g.strategy, name=f"t2rl-{g.name}") for g in plan.groups]
+    groups = [placement_group([b.resources for b in g.bundles], strategy=g.strategy) for g in plan.groups]
     placed = Placed(plan, groups)
     for group in groups:
         if not group.wait(max(0.0, deadline - time.monotonic())):

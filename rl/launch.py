@@ -74,11 +74,17 @@ def submit(job: Submission, *, echo: Callable[[str], object]) -> int:
     Raises:
         ConfigError: No dashboard answers, or it has no job server.
     """
+    from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
     try:
         client = JobSubmissionClient(job.address)
         job_id = client.submit_job(entrypoint=job.entrypoint, runtime_env=job.runtime_env, metadata=job.metadata)
+    except AuthenticationError as error:
+        raise ConfigError(
+            f"--address {job.address}: the cluster asks for its token; set RAY_AUTH_MODE=token, with the head's ~/.ray/auth_token "
+            "in RAY_AUTH_TOKEN or in that file here"
+        ) from error
     except (ConnectionError, RuntimeError) as error:
         raise ConfigError(
             f"--address {job.address}: cannot submit ({str(error).strip().splitlines()[0]}). The head needs Ray's dashboard and "

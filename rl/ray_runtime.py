@@ -1,7 +1,8 @@
 """Starting and stopping Ray for one run: a small private instance that no other one on the machine can be confused with.
 
-A local Ray lives in a temporary directory of its own, marked with the process that owns it. If that process is killed, Ray's
-processes die with it (the kernel tells them), and the next start saves the logs to the run directory and removes the rest.
+A local Ray lives in a temporary directory of its own, marked with the process that owns it. If that process is killed, the kernel
+ends Ray's main processes with it, actors follow in a second or two, and two helpers linger for a minute. The next start ends those,
+saves the logs to the run directory and removes the rest.
 """
 
 import json
@@ -80,6 +81,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
         _temp_dir=str(temp),
         **common,
     )
+    _claim(temp, logs, helpers=psutil.Process().children(recursive=True))
     if logs is not None:
         _link(logs / "ray", temp / "session_latest" / "logs")
 
@@ -106,21 +108,49 @@ def _temp_dirs() -> list[Path]:
 
 def _make_temp(logs: Path | None) -> Path:
     temp = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temp_root()))
-    me = psutil.Process()
-    claim = {"pid": me.pid, "created": me.create_time(), "logs": str(logs.resolve()) if logs else None}
-    (temp / OWNER).write_text(json.dumps(claim), encoding="utf-8")
+    _claim(temp, logs, helpers=[])
     return temp
 
 
-def _owner_pid(temp: Path) -> int | None:
-    """Pid of the live owner, None if it is gone. The start time tells an owner from a stranger with a recycled number."""
+def _claim(temp: Path, logs: Path | None, *, helpers: list[psutil.Process]) -> None:
+    """Write down whose directory this is, and which processes go with it."""
+    claim = {
+        "owner": _identity(psutil.Process()),
+        "helpers": [_identity(p) for p in helpers if p.is_running()],
+        "logs": str(logs.resolve()) if logs else None,
+    }
+    staging = temp / f"{OWNER}.tmp"
+    staging.write_text(json.dumps(claim), encoding="utf-8")
+    staging.replace(temp / OWNER)
+
+
+def _identity(process: psutil.Process) -> tuple[int, float]:
+    """Pid and start time: the second tells a process from a stranger with a recycled number."""
+    return process.pid, process.create_time()
+
+
+def _alive(identity: tuple[int, float]) -> psutil.Process | None:
     try:
-        claim = json.loads((temp / OWNER).read_text(encoding="utf-8"))
-        process = psutil.Process(claim["pid"])
-        gone = process.create_time() != claim["created"] or process.status() == psutil.STATUS_ZOMBIE
-        return None if gone else process.pid
-    except (psutil.NoSuchProcess, json.JSONDecodeError, FileNotFoundError):
+        process = psutil.Process(identity[0])
+        same = process.create_time() == identity[1] and process.status() != psutil.STATUS_ZOMBIE
+        return process if same else None
+    except psutil.NoSuchProcess:
         return None
+
+
+def _read_claim(temp: Path) -> dict[str, Any]:
+    """Empty if it was never written whole."""
+    try:
+        claim: dict[str, Any] = json.loads((temp / OWNER).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, FileNotFoundError):
+        return {"owner": (0, 0.0), "helpers": [], "logs": None}
+    return claim
+
+
+def _owner_pid(temp: Path) -> int | None:
+    """Pid of the live owner, None if it is gone."""
+    owner = _alive(_read_claim(temp)["owner"])
+    return owner.pid if owner else None
 
 
 def _remove_leftovers() -> None:
@@ -128,15 +158,14 @@ def _remove_leftovers() -> None:
     for temp in _temp_dirs():
         if temp.stat().st_uid == os.getuid() and _owner_pid(temp) is None:
             logger.info("removing %s, left by a run that was killed", temp)
+            for helper in filter(None, map(_alive, _read_claim(temp)["helpers"])):
+                helper.kill()
             _retire(temp)
 
 
 def _retire(temp: Path) -> None:
     """Copy the workers' logs to their run directory, then remove ``temp``."""
-    try:
-        logs = json.loads((temp / OWNER).read_text(encoding="utf-8"))["logs"]
-    except (json.JSONDecodeError, FileNotFoundError):
-        logs = None
+    logs = _read_claim(temp)["logs"]
     if logs is not None and Path(logs).is_dir():
         target = Path(logs) / "ray"
         if target.is_symlink():

@@ -60,21 +60,18 @@ def compose_dict(folder: Path, name: str, overrides: list[Override]) -> dict[str
     texts = [override.text for override in overrides]
     if folder != PACKAGED:
         texts.append(f'hydra.searchpath=["file://{PACKAGED}"]')
+    return _compose_adding(folder, name, texts)
+
+
+def _compose_adding(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
+    """Compose; a preset of a group that the file's defaults do not mention is added to them."""
     try:
         return _compose(folder, name, texts)
     except ConfigCompositionException as error:
-        missing = {o.text: f"+{o.text}" for o in overrides if o.group and f"Could not override '{o.group}'" in str(error)}
-        if not missing:
+        unmatched = [t for t in texts if f"Could not override '{t.partition('=')[0]}'" in str(error)]
+        if not unmatched:
             raise ConfigError(_first_line(error)) from error
-    # The user's file has no defaults entry for this group, so the selection adds one.
-    return _reworded(folder, name, [missing.get(text, text) for text in texts])
-
-
-def _reworded(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
-    try:
-        return _compose(folder, name, texts)
-    except ConfigCompositionException as error:
-        raise ConfigError(_first_line(error)) from error
+    return _compose_adding(folder, name, [f"+{t}" if t in unmatched else t for t in texts])
 
 
 def _compose(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""A private Ray per run: starts small, logs into the run directory, and leaves nothing behind even when its owner is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SCRIPT = """
+import json, os, sys, time
+from pathlib import Path
+import psutil, ray
+from rl.config.load import load_config
+from rl.ray_runtime import start_ray, stop_ray
+
+@ray.remote
+class Speaker:
+    def speak(self):
+        print("words of an actor", flush=True)
+        return os.getpid()
+
+logs = Path(sys.argv[1])
+start_ray(load_config("debug"), logs)
+speaker = Speaker.remote()
+ray.get(speaker.speak.remote(), timeout=60)
+children = [p.pid for p in psutil.Process().children(recursive=True)]
+have = ray.cluster_resources()
+print(json.dumps({"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0)}), flush=True)
+if sys.argv[2] == "hang":
+    time.sleep(300)
+stop_ray()
+stop_ray()
+"""
+
+
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ray's directories of this test only; short, because they hold unix sockets."""
+    root = Path(f"/tmp/t2{os.getpid() % 10000}")
+    root.mkdir()
+    monkeypatch.setenv("TMPDIR", str(root))
+    yield root
+    subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+def start(logs: Path, mode: str) -> tuple["subprocess.Popen[str]", dict]:
+    logs.mkdir(exist_ok=True)
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(logs), mode], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+def gone(pids: list[int], *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not any(psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE for p in pids):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def words(logs: Path) -> str:
+    return "".join(f.read_text() for f in (logs / "ray").glob("worker-*.out"))
+
+
+def test_stop_keeps_the_logs_and_removes_the_rest(scratch: Path, tmp_path: Path) -> None:
+    process, facts = start(tmp_path / "logs", "stop")
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()
+    assert facts["cpus"] == 3 and facts["gpus"] == 0
+    assert "words of an actor" in words(tmp_path / "logs")
+    assert not list(scratch.glob("t2rl-ray-*"))
+    assert gone(facts["children"], within_s=20)
+
+
+def test_a_killed_owner_takes_ray_along_and_the_next_start_cleans_up(scratch: Path, tmp_path: Path) -> None:
+    process, facts = start(tmp_path / "logs", "hang")
+    assert (tmp_path / "logs" / "ray").is_symlink() and "words of an actor" in words(tmp_path / "logs")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    process.stdout.close()
+    # Ray's two agents spend a minute trying to report the death; everything else is gone at once.
+    agents = [p for p in facts["children"] if psutil.pid_exists(p) and psutil.Process(p).name() in AGENTS]
+    assert gone([p for p in facts["children"] if p not in agents], within_s=30)
+    assert list(scratch.glob("t2rl-ray-*"))
+    again, _ = start(tmp_path / "next", "stop")
+    assert again.wait(timeout=60) == 0
+    again.stdout.close()
+    assert gone(agents, within_s=5)
+    assert not list(scratch.glob("t2rl-ray-*"))
+    assert not (tmp_path / "logs" / "ray").is_symlink() and "words of an actor" in words(tmp_path / "logs")

@@ -1,0 +1,142 @@
+"""The command as a user meets it: help, exit codes, messages without tracebacks."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib.metadata import entry_points
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rl.cli import app, main
+from rl.cli.exits import exit_codes
+from rl.config.load import load_config
+
+runner = CliRunner()
+
+
+def test_the_installed_script_is_this_one() -> None:
+    (script,) = (e for e in entry_points(group="console_scripts") if e.name == "t2rl")
+    assert script.load() is main
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, rl.cli\n"
+        "try: rl.cli.app(['--help'])\n"
+        "except SystemExit as error: assert error.code == 0\n"
+        "print([m for m in ('torch', 'ray', 'vllm', 'deepspeed', 'transformers', 'hydra', 'wandb') if m in sys.modules])"
+    )
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        times.append(time.perf_counter() - began)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "train" in done.stdout and "t2rl doctor" in done.stdout
+    assert min(times) < 1.0
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "config", "doctor", "launch", "base"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"] if command != "base" else ["base", "build", "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert f"t2rl {command}" in result.output
+
+
+def test_config_prints_what_would_run() -> None:
+    result = runner.invoke(app, ["config", "quickstart", "learner.lr=1e-3", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.output)["learner"]["lr"] == 1e-3
+
+
+def test_config_as_yaml_is_a_config(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(runner.invoke(app, ["config", "quickstart", "run.steps=7"]).output)
+    assert load_config(str(file)) == load_config("quickstart", ["run.steps=7"])
+
+
+def test_config_without_a_name_lists_what_ships() -> None:
+    listing = runner.invoke(app, ["config"]).output
+    assert "quickstart" in listing and "knapsack, mixed, uniform" in listing
+    assert "grpo" in json.loads(runner.invoke(app, ["config", "--json"]).output)["groups"]["algorithm"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "quikstart"], "Did you mean 'quickstart'?"),
+        (["train", "quickstart", "learner.lrr=1"], "Did you mean 'lr'?"),
+        (["config", "quickstart", "stream.pipeline_depth=9"], "stream.pipeline_depth"),
+        (["launch", "quickstart", "learner.lrr=1", "--dry-run"], "Did you mean 'lr'?"),
+        (["base", "build", "quickstart", "model=path", "model.path=x"], "choose a recipe"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_wrong_input_is_two_with_a_short_message(arguments: list[str], words: str) -> None:
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 2
+    assert words in result.output and "Traceback" not in result.output
+
+
+def test_exit_codes_of_failures() -> None:
+    def leave(error: BaseException) -> int:
+        with pytest.raises(typer.Exit) as exit_, exit_codes():
+            raise error
+        return exit_.value.exit_code
+
+    assert leave(ValueError("learner.lr: too small")) == 2
+    assert leave(KeyboardInterrupt()) == 130
+    with pytest.raises(RuntimeError), exit_codes():
+        raise RuntimeError("ours: keeps its traceback, exit code 1")
+
+
+def test_a_failure_of_ours_is_one() -> None:
+    code = "from rl.cli.exits import exit_codes\nwith exit_codes():\n    raise RuntimeError('ours')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_launch_dry_run_prints_the_submission(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs.yaml").write_text("defaults: [debug, _self_]\nrun: {name: far}\n")
+    arguments = ["launch", "runs.yaml", "learner.lr=1e-3", "--dry-run", "--address", "http://head:8265"]
+    submission = json.loads(runner.invoke(app, arguments).output)
+    assert submission["entrypoint"] == "python -m rl.cli train runs.yaml learner.lr=1e-3 cluster.address=auto"
+    assert submission["address"] == "http://head:8265"
+    assert submission["runtime_env"]["working_dir"] == "." and "/runs/" in submission["runtime_env"]["excludes"]
+    assert submission["metadata"] == {"name": "far", "cluster": "local"}
+
+
+def test_launch_quotes_overrides_and_keeps_an_address(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["launch", "debug", "run.name=a b", "cluster.address=10.0.0.1:6379", "--dry-run"]
+    entrypoint = json.loads(runner.invoke(app, arguments).output)["entrypoint"]
+    assert entrypoint == "python -m rl.cli train debug 'run.name=a b' cluster.address=10.0.0.1:6379"
+
+
+def test_launch_refuses_a_file_that_the_cluster_would_not_see(tmp_path) -> None:
+    (tmp_path / "mine.yaml").write_text("defaults: [debug, _self_]\n")
+    (tmp_path / "work").mkdir()
+    result = runner.invoke(app, ["launch", str(tmp_path / "mine.yaml"), "--working-dir", str(tmp_path / "work"), "--dry-run"])
+    assert result.exit_code == 2 and "outside --working-dir" in result.output
+
+
+def test_doctor_quick_reports_as_json() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rl.cli", "doctor", "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ,
+    )
+    checks = {c["name"]: c for c in json.loads(done.stdout)}
+    assert {"cores", "cpu features", "memory", "shared memory", "gpus", "compiler", "python", "packages", "torchvision"} == set(
+        checks
+    )
+    assert done.returncode == int(any(c["status"] == "fail" for c in checks.values()))
+    assert all(c["remedy"] for c in checks.values() if c["status"] != "ok")

@@ -1,0 +1,52 @@
+"""From sections to bundles and seats: counted by hand."""
+
+import pytest
+
+from rl.cluster import Bundle, BundleGroup, Placement, Seat, plan_placement
+from rl.config.load import load_config
+from rl.ray_runtime import needed_cpus
+
+GPU = ["rollout=gpu", "learner=gpu"]
+
+
+def plan(*overrides: str) -> Placement:
+    return plan_placement(load_config("quickstart", list(overrides)))
+
+
+def test_local_gives_each_actor_a_cpu_bundle() -> None:
+    placement = plan("rollout.num_engines=2", "cluster.cpus_per_learner=2")
+    assert placement.groups == (BundleGroup("run", "PACK", (Bundle(1), Bundle(1), Bundle(2))),)
+    assert placement.engines == (Seat(0, 0, 1, 0), Seat(0, 1, 1, 0))
+    assert placement.learners == (Seat(0, 2, 2, 0),)
+    assert placement.totals == {"CPU": 4}
+
+
+def test_gpu1_puts_both_on_one_device() -> None:
+    only = ["rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc", "cluster=gpu1"]
+    placement = plan(*GPU, *only, "cluster.gpus_per_engine=0.6", "cluster.gpus_per_learner=0.4")
+    assert placement.groups == (BundleGroup("shared", "STRICT_PACK", (Bundle(2, 1),)),)
+    assert placement.engines == (Seat(0, 0, 1, 0.6),) and placement.learners == (Seat(0, 0, 1, 0.4),)
+
+
+def test_node8_holds_tensor_parallel_engines_beside_ranks() -> None:
+    placement = plan(*GPU, "cluster=node8", "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2")
+    (group,) = placement.groups
+    assert group.strategy == "STRICT_PACK" and [b.gpus for b in group.bundles] == [2, 2, 1, 1, 1, 1]
+    assert [s.bundle for s in placement.learners] == [2, 3, 4, 5]
+    assert placement.totals == {"CPU": 6, "GPU": 8}
+
+
+def test_multinode_packs_ranks_by_node_and_spreads_engines() -> None:
+    placement = plan(
+        *GPU, "cluster=multinode", "cluster.nodes=3", "cluster.learner_nodes=2", "learner.num_ranks=8", "rollout.num_engines=3"
+    )
+    learner, engines = placement.groups
+    assert (learner.strategy, learner.bundles) == ("STRICT_SPREAD", (Bundle(4, 4), Bundle(4, 4)))
+    assert (engines.strategy, engines.bundles) == ("SPREAD", (Bundle(1, 1),) * 3)
+    assert [s.bundle for s in placement.learners] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert all(s.group == 1 for s in placement.engines)
+
+
+@pytest.mark.parametrize(("overrides", "cpus"), [([], 3), (["rollout.num_engines=3", "cluster.cpus_per_engine=0.5"], 4)])
+def test_a_local_ray_gets_a_cpu_for_each_actor_and_one_to_spare(overrides: list[str], cpus: int) -> None:
+    assert needed_cpus(load_config("quickstart", overrides)) == cpus

@@ -1,0 +1,74 @@
+"""Sections that do not fit together are refused before any actor starts, naming the field and the fix."""
+
+import pytest
+
+from rl.config.load import ConfigError, load_config
+
+GPU = ["rollout=gpu", "learner=gpu", "cluster=node8"]
+
+REFUSED = [
+    (["stream.max_staleness=1", "stream.pipeline_depth=2"], "stream.pipeline_depth: 2 plans ahead"),
+    (["stream.max_staleness=0", "stream.rollover_share=0.1"], "stream.rollover_share"),
+    (["stream.prompts_per_step=3", "learner.updates_per_batch=4"], "stream.prompts_per_step: 3 groups are too few"),
+    (["curriculum=knapsack", "stream.rollouts_per_prompt=1"], "the allocator's floor of 2"),
+    (["curriculum=knapsack", "stream.rollouts_per_prompt=129"], "the allocator's cap of 128"),
+    (["curriculum=knapsack", "curriculum.allocator.args.flor=2"], "unexpected keyword argument 'flor'"),
+    (["curriculum.verdict={name: knapsack}", "curriculum.allocator={name: knapsack}"], "more than one allocator"),
+    (["rollout.max_tokens=128", "rollout.max_model_len=128"], "rollout.max_tokens: 128 leaves no room"),
+    (["rollout.top_p=0.9"], "rollout.top_p"),
+    (["evaluation.ks=[1,9]"], "pass@9 cannot be estimated from evaluation.samples_per_prompt=8"),
+    (["algorithm.importance_cap=2.0"], "algorithm.importance_cap: truncated importance weights need algorithm.reference=proximal"),
+    (["algorithm.mask=dual_clip", "algorithm.dual_clip=1.1"], "algorithm.dual_clip"),
+    (["learner.dtype=bfloat16"], "rollout.probe_tolerance: 0.001 nats is tighter than bf16"),
+    (["rollout.dtype=float16"], "rollout.dtype: float16"),
+    (["learner.packing=varlen"], "learner.packing: varlen"),
+    (["rollout.weight_transfer=nccl"], "rollout.weight_transfer: nccl moves weights between GPUs"),
+    (["rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc moves weights between GPUs"),
+    (["rollout.tensor_parallel=2"], "rollout.tensor_parallel: 2 needs rollout.device=cuda"),
+    (["rollout=gpu", "learner=gpu"], "cluster.gpus_per_engine: 0 GPUs, but rollout.device=cuda"),
+    (["cluster=node8"], "cluster.gpus_per_engine: reserves 1 GPU(s), but rollout.device=cpu"),
+    ([*GPU, "rollout.tensor_parallel=2"], "cluster.gpus_per_engine: 1 does not match rollout.tensor_parallel=2"),
+    ([*GPU, "cluster.gpus_per_engine=2"], "cluster.gpus_per_engine: 2, but rollout.tensor_parallel=1"),
+    ([*GPU, "cluster.gpus_per_learner=2"], "cluster.gpus_per_learner: 2, but a rank drives one GPU"),
+    ([*GPU, "cluster=gpu1"], "cluster.name: gpu1 is one engine and one rank"),
+    ([*GPU, "rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc needs engine and learner on the same GPU"),
+    (["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"], "shm is shared memory of one node"),
+    (["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.address=null"], "cluster.address"),
+    (["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.learner_nodes=3"], "cluster.learner_nodes: 3 exceeds"),
+    (
+        ["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.learner_nodes=2", "learner.num_ranks=5"],
+        "learner.num_ranks: 5 ranks do not divide",
+    ),
+    (["cluster.nodes=2", "rollout.weight_transfer=shm"], "cluster.nodes: 2 nodes need cluster=multinode"),
+]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"), REFUSED, ids=[words.split(":")[0] + str(i) for i, (_, words) in enumerate(REFUSED)]
+)
+def test_impossible_combinations_are_refused(overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config("quickstart", overrides)
+    assert words in str(error.value)
+
+
+ACCEPTED = [
+    ["stream.max_staleness=2", "stream.pipeline_depth=1"],
+    ["curriculum=knapsack", "stream.rollouts_per_prompt=2"],
+    ["algorithm=grpo_tis"],
+    ["learner.dtype=bfloat16", "rollout.dtype=bfloat16", "rollout.probe_tolerance=0.1"],
+    GPU,
+    [*GPU, "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2"],
+    ["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.nodes=4", "cluster.learner_nodes=2", "learner.num_ranks=16"],
+]
+
+
+@pytest.mark.parametrize("overrides", ACCEPTED)
+def test_what_should_work_is_accepted(overrides: list[str]) -> None:
+    assert load_config("quickstart", overrides).run.name == "quickstart"
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config("quickstart", ["stream.pipeline_depth=5", "rollout.top_p=0.5", "evaluation.ks=[99]"])
+    assert len(str(error.value).splitlines()) == 3
