@@ -8,11 +8,12 @@ import pytest
 from rl.config.compose import PACKAGED, config_groups, run_names
 from rl.config.load import dump_config, load_config
 
-NEEDED = {"gsm8k": ["model.path=models/any"]}
+GSM8K = ["task.train=data/train.jsonl", "task.test=data/test.jsonl"]
+NEEDED = {"gsm8k": ["model.path=models/any", *GSM8K]}
 """What a shipped run leaves to its user."""
 PRESET_NEEDS = {
     "model=path": ["model.path=models/any"],
-    "task=gsm8k": [],
+    "task=gsm8k": GSM8K,
     "rollout=gpu": ["learner=gpu", "cluster=node8"],
     "learner=gpu": ["rollout=gpu", "cluster=node8"],
     "cluster=node8": ["rollout=gpu", "learner=gpu"],
