@@ -32,6 +32,7 @@ class AsyncEngine:
         self._serial = itertools.count()
         self._groups: dict[int, set[str]] = {}
         self._updating = asyncio.Lock()
+        self._ending: asyncio.Task[None] | None = None
         self._load = _Load()
         self._tokens = 0
         self._vocab_size = 0
@@ -219,7 +220,7 @@ class AsyncEngine:
             except BaseException as error:
                 # Half-loaded weights must never serve, and a paused engine never answers: be dead for everyone.
                 self._dead = EngineDead(f"loading version {update.version} failed: {type(error).__name__}: {error}")
-                asyncio.create_task(self._stop())  # noqa: RUF006 - it ends the loop, which outlives nobody
+                self._ending = asyncio.create_task(self._stop())
                 raise self._dead from error
             self._version = update.version
 

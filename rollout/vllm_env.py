@@ -24,6 +24,9 @@ def vllm_environment(config: EngineConfig) -> dict[str, str]:
     """Variables for the process of this engine, e.g. for Ray's ``runtime_env``."""
     # vLLM warns of every choice made here, a dozen lines for each engine.
     environment = COMMON_ENVIRONMENT | {"VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "ERROR")}
+    if config.weight_transfer == "ipc":
+        # vLLM's IPC handles travel as pickles, which it accepts only so; they come from our own learner.
+        environment["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"
     if config.device == "cpu":
         environment |= CPU_ENVIRONMENT | {"OMP_NUM_THREADS": str(config.num_threads)}
     elif config.backend == "inprocess":

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import psutil
 
 from rollout.engine import EngineConfig, EngineDead, InferenceEngine, WeightUpdate, build_engine
+from rollout.packing import CompletionBatch
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_env import prepare_process
 
@@ -34,7 +35,7 @@ class RolloutWorker:
 
     async def generate(self, request: GroupRequest) -> list[Completion]:
         """[G] completions in seed order. ValueError on a request it cannot serve, EngineDead, or CancelledError after ``abort``."""
-        return await self._live.generate(request)
+        return CompletionBatch(await self._live.generate(request))
 
     async def update_weights(self, update: WeightUpdate) -> int:
         """Load a published set of weights; returns the version served now. WeightUpdateRefused leaves everything as it was."""

@@ -22,6 +22,10 @@ class Handle:
         """One Ray reference for each group."""
         return [self._actor.generate.options(concurrency_group="generate").remote(r) for r in requests]
 
+    def begin(self, name: str, *args: Any) -> Any:
+        """The Ray reference of a control call."""
+        return getattr(self._actor, name).options(concurrency_group="control").remote(*args)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         import ray
 
