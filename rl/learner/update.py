@@ -18,10 +18,10 @@ from rl.types import TrainingBatch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateTerms:
-    """Per-token constants of one update on the host, indexed like ``TrainingBatch.token_ids``, [N] float32."""
+    """The update's constants on the host, float32; each loss token looks its own up."""
 
     advantages: np.ndarray
-    """[S] per sample."""
+    """[S] of each sample."""
     weights: np.ndarray
     """[S] weight of one token of the sample."""
     proximal_logprobs: np.ndarray | None

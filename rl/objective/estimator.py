@@ -51,7 +51,8 @@ class LossOutput:
 def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOutput:
     """The loss of one micro-batch.
 
-    Tokens with a non-finite log-prob on either side are left out and counted as ``dropped``. Log-ratios are clamped to
+    Tokens with a non-finite log-prob on either side are left out and counted as ``dropped``; those of the behaviour side were never
+    in the weights' denominators, those of the policy side are only known now and stay in them. Log-ratios are clamped to
     ``max_log_ratio`` before exp, so that no ratio overflows; a clamped token gets no gradient through its ratio.
     """
     usable = torch.isfinite(inputs.policy_logprobs) & torch.isfinite(inputs.behavior_logprobs)
