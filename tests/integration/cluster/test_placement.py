@@ -9,6 +9,7 @@ from rl.cluster import Placed, PlacementError, create_placement, plan_placement
 from rl.config.load import load_config
 
 GPU = ["rollout=gpu", "learner=gpu"]
+MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,13 +52,13 @@ def test_node8_with_tensor_parallel_engines_uses_each_gpu_once() -> None:
 
 
 def test_gpu1_shares_one_device() -> None:
-    only = ["cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc"]
+    only = ["cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1"]
     engines, ranks = devices(place(*GPU, *only))
     assert len(engines[0]) == 1 and engines == ranks
 
 
 def test_multinode_plan_on_one_node_keeps_ranks_together() -> None:
-    engines, ranks = devices(place(*GPU, "cluster=multinode", "cluster.nodes=1"))
+    engines, ranks = devices(place(*MULTI, "cluster.nodes=1"))
     assert len({d for seat in ranks for d in seat}) == 4
     assert sorted(d for seat in engines + ranks for d in seat) == list("01234567")
 
@@ -83,7 +84,7 @@ def test_too_many_gpus_are_refused_at_once_with_both_sides_of_the_sum() -> None:
 
 def test_more_learner_nodes_than_nodes_are_refused_at_once() -> None:
     with pytest.raises(PlacementError, match="'learner' needs 2 nodes"):
-        place(*GPU, "cluster=multinode", "cluster.learner_nodes=2")
+        place(*MULTI, "cluster.learner_nodes=2")
 
 
 def test_resources_that_others_hold_time_out_with_what_is_free() -> None:

@@ -7,6 +7,7 @@ from rl.config.load import load_config
 from rl.ray_runtime import needed_cpus
 
 GPU = ["rollout=gpu", "learner=gpu"]
+MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl"]
 
 
 def plan(*overrides: str) -> Placement:
@@ -22,7 +23,7 @@ def test_local_gives_each_actor_a_cpu_bundle() -> None:
 
 
 def test_gpu1_puts_both_on_one_device() -> None:
-    only = ["rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc", "cluster=gpu1"]
+    only = ["rollout.num_engines=1", "learner.num_ranks=1", "cluster=gpu1"]
     placement = plan(*GPU, *only, "cluster.gpus_per_engine=0.6", "cluster.gpus_per_learner=0.4")
     assert placement.groups == (BundleGroup("shared", "STRICT_PACK", (Bundle(2, 1),)),)
     assert placement.engines == (Seat(0, 0, 1, 0.6),) and placement.learners == (Seat(0, 0, 1, 0.4),)
@@ -38,7 +39,11 @@ def test_node8_holds_tensor_parallel_engines_beside_ranks() -> None:
 
 def test_multinode_packs_ranks_by_node_and_spreads_engines() -> None:
     placement = plan(
-        *GPU, "cluster=multinode", "cluster.nodes=3", "cluster.learner_nodes=2", "learner.num_ranks=8", "rollout.num_engines=3"
+        *MULTI,
+        "cluster.nodes=3",
+        "cluster.learner_nodes=2",
+        "learner.num_ranks=8",
+        "rollout.num_engines=3",
     )
     learner, engines = placement.groups
     assert (learner.strategy, learner.bundles) == ("STRICT_SPREAD", (Bundle(4, 4), Bundle(4, 4)))

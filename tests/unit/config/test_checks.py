@@ -5,6 +5,7 @@ import pytest
 from rl.config.load import ConfigError, load_config
 
 GPU = ["rollout=gpu", "learner=gpu", "cluster=node8"]
+MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl"]
 
 REFUSED = [
     (["stream.max_staleness=1", "stream.pipeline_depth=2"], "stream.pipeline_depth: 2 plans ahead"),
@@ -33,10 +34,20 @@ REFUSED = [
     ([*GPU, "cluster=gpu1"], "cluster.name: gpu1 is one engine and one rank"),
     ([*GPU, "rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc needs engine and learner on the same GPU"),
     (["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"], "shm is shared memory of one node"),
-    (["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.address=null"], "cluster.address"),
-    (["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.learner_nodes=3"], "cluster.learner_nodes: 3 exceeds"),
     (
-        ["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.learner_nodes=2", "learner.num_ranks=5"],
+        [*MULTI, "cluster.address=null"],
+        "cluster.address",
+    ),
+    (
+        [*MULTI, "cluster.learner_nodes=3"],
+        "cluster.learner_nodes: 3 exceeds",
+    ),
+    (
+        [
+            *MULTI,
+            "cluster.learner_nodes=2",
+            "learner.num_ranks=5",
+        ],
         "learner.num_ranks: 5 ranks do not divide",
     ),
     (["cluster.nodes=2", "rollout.weight_transfer=shm"], "cluster.nodes: 2 nodes need cluster=multinode"),
@@ -59,7 +70,12 @@ ACCEPTED = [
     ["learner.dtype=bfloat16", "rollout.dtype=bfloat16", "rollout.probe_tolerance=0.1"],
     GPU,
     [*GPU, "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2"],
-    ["rollout=gpu", "learner=gpu", "cluster=multinode", "cluster.nodes=4", "cluster.learner_nodes=2", "learner.num_ranks=16"],
+    [
+        *MULTI,
+        "cluster.nodes=4",
+        "cluster.learner_nodes=2",
+        "learner.num_ranks=16",
+    ],
 ]
 
 
