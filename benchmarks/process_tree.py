@@ -1,0 +1,70 @@
+"""CPU seconds of a whole process tree over time, measured from outside: the same yardstick for every program compared."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import psutil
+
+
+class CpuClock:
+    """Samples the CPU time of a process and all its descendants until it is closed.
+
+    A process that ends keeps what it was last seen to have used, so at most one interval of a short-lived child is lost.
+
+    Example::
+
+        with CpuClock(child.pid) as clock:
+            child.wait()
+        clock.between(t0, t1)   # CPU seconds, for two times of time.time()
+    """
+
+    def __init__(self, pid: int, *, interval_s: float = 0.5) -> None:
+        self._pid = pid
+        self._interval_s = interval_s
+        self._seen: dict[tuple[int, float], float] = {}
+        self._times: list[float] = []
+        self._totals: list[float] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cpu-clock", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def between(self, start: float, end: float) -> float:
+        """CPU seconds used between two wall-clock times (``time.time()``), interpolated.
+
+        Raises:
+            ValueError: a time lies outside what was observed.
+        """
+        if not self._times or start < self._times[0] or end > self._times[-1] + 2 * self._interval_s:
+            raise ValueError(f"the process tree was not observed from {start:.1f} to {end:.1f}")
+        used = np.interp([start, end], self._times, self._totals)
+        return float(used[1] - used[0])
+
+    def _run(self) -> None:
+        while not self._done.is_set():
+            self._sample()
+            self._done.wait(self._interval_s)
+
+    def _sample(self) -> None:
+        try:
+            root = psutil.Process(self._pid)
+            processes = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        for process in processes:
+            try:
+                times, born = process.cpu_times(), process.create_time()
+            except psutil.NoSuchProcess:  # it ended since we listed it
+                continue
+            self._seen[process.pid, born] = times.user + times.system
+        self._times.append(time.time())
+        self._totals.append(sum(self._seen.values()))
