@@ -73,3 +73,10 @@ def _ints(text: str) -> list[int]:
 
 def _wrong(reason: str) -> RewardResult:
     return RewardResult(value=0.0, correct=False, components={"accuracy": 0.0}, reason=reason)
+
+
+def example() -> tuple[Prompt, str]:
+    """A prompt and a text that must score 1, for the contract tests."""
+    entry = {"answer": "12", "metadata": {"numbers": [24, 36], "result": 12}}
+    facts = {"dataset": "gcd", "config": {"min_value": 1, "max_value": 99}, "entry": entry, "answer_format": "plain"}
+    return Prompt(id="train/gcd/L4/0", text="g 24,36=", token_ids=(1,), answer="12", metadata=facts), "36%24:12,24%12:0#12"

@@ -40,7 +40,7 @@ class RecipeConfig(Section):
     hidden_size: PositiveInt = 64
     num_layers: PositiveInt = 3
     num_heads: PositiveInt = 4
-    """Arithmetic is learned several times faster with four heads than with two, whatever their total width."""
+    """Must divide ``hidden_size``. Arithmetic is learned several times faster with four heads than with two, at equal total width."""
     head_dim: PositiveInt = 32
     """Even, for rotary positions; ``num_heads * head_dim`` need not be ``hidden_size``. vLLM on CPU takes 32 and larger ones."""
     intermediate_size: PositiveInt = 176
@@ -69,7 +69,9 @@ class RecipeConfig(Section):
     """Torch threads; part of the identity, since it changes the order of float sums."""
 
     @model_validator(mode="after")
-    def _rotary(self) -> Self:
+    def _heads(self) -> Self:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"model.recipe.num_heads: {self.num_heads} must divide hidden_size {self.hidden_size}; try 4")
         if self.head_dim % 2:
             raise ValueError(f"model.recipe.head_dim: {self.head_dim} must be even; try 32")
         return self

@@ -1,0 +1,107 @@
+"""The reasoning-gym reward: gold scores 1 on every cell, everything else scores 0 and says why."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rewards.reasoning_gym import ReasoningGymReward, example
+from rl.base.tokenizer import char_tokenizer
+from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.tasks.reasoning_gym import ReasoningGymTask
+from rollout.types import Prompt
+
+REWARD = ReasoningGymReward()
+LIBRARY_QUESTIONS = {
+    "lcm": ({"max_value": 20},),
+    "basic_arithmetic": ({"max_digits": 2},),
+    "letter_counting": ({"max_words": 6},),
+    "countdown": ({},),
+    "maze": ({},),
+    "prime_factorization": ({},),
+}
+
+
+def prompts(number: int = 200, **fields: Any) -> list[Prompt]:
+    return ReasoningGymTask(ReasoningGymTaskConfig(**fields), char_tokenizer(256), max_prompt_tokens=5000).load("test", number)
+
+
+def wire(prompt: Prompt) -> Prompt:
+    """As it arrives in a verifier process."""
+    return replace(prompt, metadata=json.loads(json.dumps(prompt.metadata)))
+
+
+def test_gold_scores_one_on_every_cell() -> None:
+    for prompt in prompts():
+        result = REWARD(wire(prompt), f"1+1=3,3#{prompt.answer}", truncated=False)
+        assert (result.value, result.correct, result.reason) == (1.0, True, ""), prompt.id
+
+
+@pytest.mark.parametrize("dataset", LIBRARY_QUESTIONS)
+def test_gold_scores_one_for_questions_of_the_library(dataset: str) -> None:
+    reward = ReasoningGymReward(extraction="answer_tags")
+    for prompt in prompts(5, style="question", categories=(dataset,), levels=(1,), level_args=LIBRARY_QUESTIONS):
+        assert reward(wire(prompt), f"So <answer>1</answer>, no: <answer> {prompt.answer} </answer>.", truncated=False).correct
+
+
+def test_wrong_and_missing_answers_score_zero_with_a_reason() -> None:
+    for prompt in prompts(20):
+        for text, truncated, reason in [
+            ("", False, "empty"),
+            (" \n", False, "empty"),
+            (prompt.answer, False, "no answer"),
+            (f"#{prompt.answer}#", False, "no answer"),
+            (f"#{prompt.answer}", True, "truncated"),
+            (f"#{prompt.answer}0", False, "wrong"),
+            (f"#{prompt.answer} or 7", False, "wrong"),
+            (f"#{prompt.answer}#zz", False, "wrong"),
+            ("#" + "9" * 5000, False, "wrong"),
+        ]:
+            result = REWARD(prompt, text, truncated=truncated)
+            assert (result.value, result.correct, result.reason) == (0.0, False, reason), (prompt.id, text[:40])
+
+
+def test_sorting_is_exact_although_the_library_forgives_errors_of_one() -> None:
+    prompt = next(p for p in prompts(categories=("number_sorting",)) if p.text.startswith("u ") and p.answer.startswith("0,2"))
+    off_by_one = "1,2" + prompt.answer[3:]
+    assert off_by_one != prompt.answer
+    assert REWARD(prompt, f"#{prompt.answer}", truncated=False).correct
+    assert not REWARD(prompt, f"#{off_by_one}", truncated=False).correct
+    for text in ("#", "#,", "#1,,2", "#one,two", "#1e3,2", f"#[{prompt.answer}]"):
+        assert not REWARD(prompt, text, truncated=False).correct
+
+
+def test_partial_credit_of_the_library_is_not_correctness() -> None:
+    prompt = next(p for p in prompts(categories=("spell_backward",), levels=(4,)))
+    almost = prompt.answer[:-1] + ("a" if prompt.answer[-1] != "a" else "b")
+    assert REWARD(prompt, f"#{almost}", truncated=False).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("extraction", "text", "correct"),
+    [
+        ("hash", "#### 12", True),
+        ("hash", "12", False),
+        ("answer_tags", "<answer>12</answer>", True),
+        ("answer_tags", "<answer>12", False),
+        ("last_number", "24 and 36: so it is 12.", True),
+        ("last_number", "12, not 6", False),
+        ("last_number", "twelve", False),
+    ],
+)
+def test_extraction(extraction: str, text: str, correct: bool) -> None:
+    prompt, _ = example()
+    assert ReasoningGymReward(extraction=extraction)(prompt, text, truncated=False).correct is correct
+
+
+def test_an_unknown_extraction_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"extraction: 'boxed' is unknown; use one of \['answer_tags', 'hash', 'last_number'\]"):
+        ReasoningGymReward(extraction="boxed")
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys, rewards.reasoning_gym; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
