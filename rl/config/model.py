@@ -40,7 +40,7 @@ class RecipeConfig(Section):
     hidden_size: PositiveInt = 64
     num_layers: PositiveInt = 3
     num_heads: PositiveInt = 4
-    """Must divide ``hidden_size``. Arithmetic is learned several times faster with four heads than with two, at equal total width."""
+    """Must divide ``hidden_size``. Four learn arithmetic several times faster than two of the same total width."""
     head_dim: PositiveInt = 32
     """Even, for rotary positions; ``num_heads * head_dim`` need not be ``hidden_size``. vLLM on CPU takes 32 and larger ones."""
     intermediate_size: PositiveInt = 176

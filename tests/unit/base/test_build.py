@@ -69,7 +69,8 @@ def test_two_processes_at_once_give_one_sound_base() -> None:
 CHANGES: dict[str, Any] = {
     "name": "other", "hidden_size": 48, "num_layers": 1, "num_heads": 1, "head_dim": 32, "intermediate_size": 64,
     "max_positions": 128, "rope_theta": 5e3, "tied": False, "tokens": 9_000, "batch_tokens": 256, "lr": 1e-3, "muon_lr": 0.01,
-    "muon_weight_decay": 0.0, "warmup_steps": 5, "decay_share": 0.5, "min_lr_ratio": 0.1, "grad_clip": 2.0, "seed": 1, "num_threads": 2,
+    "muon_weight_decay": 0.0, "warmup_steps": 5,
+    "decay_share": 0.5, "min_lr_ratio": 0.1, "grad_clip": 2.0, "seed": 1, "num_threads": 2,
     "corpus": CorpusConfig(step_error=0.2),
 }  # fmt: skip
 
