@@ -33,5 +33,4 @@ def train(name: Name, overrides: Overrides = None) -> None:
         config = load_config(name, overrides)
         from rl.train import train as run
 
-        directory = run(config)
-    typer.echo(f"run directory: {directory}")
+        run(config)
