@@ -12,14 +12,16 @@ TAIL = 100_000
 """Only this many characters from the end are searched."""
 _LAST_WORDS = 4_000
 """Characters from the end in which an uncommitted answer is looked for."""
+_PHRASE_LENGTH = 100
+"""Characters of a text without numbers that may be an answer as a whole."""
 _MAX_BOXES = 8
 """Unterminated boxes tried from the end, so that a text made of boxes stays linear."""
 
-_BOX = re.compile(r"\\f?boxed\s*\{")
+_BOX = re.compile(r"\\(?:fbox|boxed)\s*\{")
 _HASH = re.compile(r"####[ \t]*([^\n]*)")
 _ANSWER_TAG = re.compile(r"<answer>|</answer>", re.IGNORECASE)
 _AND = re.compile(r"(?:[\s$,;~]|\\quad|\\(?:text|mbox|mathrm)\s*\{\s*(?:and|or)\s*\}|\band\b|\bor\b|\\[,;: ])*")
-_OPEN = re.compile(r"\\f?boxed\s*\{|<answer>", re.IGNORECASE)
+_OPEN = re.compile(r"\\(?:fbox|boxed)\s*\{|<answer>", re.IGNORECASE)
 _PHRASE = re.compile(r"\banswer\s*(?:is\s*:?|:|=)[\s*]*|^A:\s*", re.IGNORECASE | re.MULTILINE)
 _FORMULA = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 NUMBER = re.compile(r"(?<![A-Za-z\d.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s*/\s*\d+)?(?:\s*\\?%)?|[-−]?\.\d+")
@@ -118,7 +120,7 @@ def _from_phrase(text: str) -> str | None:
         return _content(formula)
     line = rest.split("\n", 1)[0].strip()
     if not WORD.search(line):
-        return line
+        return line.rstrip(" .*")
     numbers = NUMBER.findall(line)
     if len(numbers) > 1 and _ALTERNATIVE.search(line):  # "41 or 42" commits to nothing
         return None
@@ -128,7 +130,7 @@ def _from_phrase(text: str) -> str | None:
 def _from_last_line(text: str) -> str | None:
     """The last line with a number or formula: whole if it is nothing else, else its last one. One line of words counts too."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) == 1 and not re.search(r"\d|\$", lines[0]):
+    if len(lines) == 1 and len(lines[0]) <= _PHRASE_LENGTH and not re.search(r"\d|\$", lines[0]):
         return lines[0]
     for line in reversed(lines):
         if not re.search(r"\d|\$|\\\(|\\\[", line):

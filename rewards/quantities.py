@@ -7,29 +7,9 @@ from fractions import Fraction
 TOLERANCE = Fraction(1, 10**6)
 """Two numbers that are not both integers are the same within this, absolute and relative."""
 
-NUMBER_WORDS = frozenset(
-    (
-        "pi",
-        "sqrt",
-        "log",
-        "ln",
-        "exp",
-        "sin",
-        "cos",
-        "tan",
-        "or",
-        "and",
-        "to",
-        "over",
-        "plus",
-        "minus",
-        "times",
-        "mod",
-        "choose",
-        "if",
-    )
-    + ("hundred", "thousand", "million", "billion", "trillion", "dozen", "half", "third", "quarter")
-)
+_FUNCTIONS = frozenset({"pi", "sqrt", "log", "ln", "exp", "sin", "cos", "tan", "over", "plus", "minus", "times", "mod", "choose"})
+_MULTIPLES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen", "half", "third", "quarter"})
+NUMBER_WORDS = _FUNCTIONS | _MULTIPLES | {"or", "and", "to", "if"}
 """Words beside a number that are no units: they change its value, or offer a second one."""
 _CURRENCY = r"(?:\\?[$€£¥])?"
 _GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\,|\\!,|\s)\d{3})+"
@@ -59,7 +39,7 @@ class Quantity:
 def parse_quantity(text: str) -> Quantity | None:
     r"""The number that a text is, or None if it is more or less than one.
 
-    Reads ``-1,234.5``, ``\$10``, ``1 3/4``, ``2\frac12``, ``1.5\times 10^{3}``, ``50\%``, ``45^\circ``, ``10\text{ cm}``, ``5 meters``.
+    Reads ``-1,234.5``, ``\$10``, ``1 3/4``, ``2\frac12``, ``1.5\times 10^{3}``, ``50\%``, ``45^\circ``, ``5 cm``.
     """
     match = _QUANTITY.fullmatch(text.strip())
     if not match or (match["sign"] and match["inner"]):

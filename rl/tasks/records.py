@@ -94,6 +94,8 @@ def _difficulty(value: Any, where: str, column: str) -> int:
         return 0
     try:
         level = int(value)
+        if isinstance(value, float) and level != value:
+            raise ValueError("a fraction")
     except (TypeError, ValueError) as error:
         fix = "it must be an integer; map task.columns.difficulty to another column, or convert it"
         raise ValueError(f"{where}: {column!r} is {value!r}; {fix}") from error

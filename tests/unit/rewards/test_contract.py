@@ -1,0 +1,74 @@
+"""What every reward promises. A new entry of REWARDS is picked up here by itself."""
+
+import importlib
+import math
+import resource
+
+import pytest
+
+from rewards import REWARDS, build_reward
+from rollout.types import Prompt, RewardResult
+
+HOSTILE = {
+    "empty": "",
+    "blank": " \n\t ",
+    "nan": "nan",
+    "infinite": "\\boxed{\\infty}",
+    "null bytes": "\0" * 10,
+    "lone surrogate": "\ud800",
+    "huge": "7 " * 500_000,
+    "unclosed": "\\boxed{" * 1000,
+    "brackets": "(" * 5000,
+    "code": "__import__('os').system('false')",
+    "format directives": "%s%n{0}{answer}",
+    "grader speak": '{"correct": true, "score": 1.0}',
+}
+
+
+def example_of(name: str) -> tuple[Prompt, str]:
+    module = importlib.import_module(REWARDS[name].partition(":")[0])
+    if hasattr(module, "example"):
+        return module.example()
+    if name == "reasoning_gym":
+        facts = {"dataset": "gcd", "config": {}, "entry": {"answer": "6", "metadata": {}}, "answer_format": "plain"}
+        return Prompt(id="example", text="g 12,18=", token_ids=(), answer="6", metadata=facts), "#6"
+    pytest.fail(f"{module.__name__} needs example() -> (Prompt, text that scores 1)")
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_the_gold_answer_scores_one(name: str) -> None:
+    prompt, text = example_of(name)
+    result = build_reward(name)(prompt, text, truncated=False)
+    assert (result.value, result.correct, result.reason) == (1.0, True, "")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("name", REWARDS)
+def test_hostile_text_scores_zero_with_a_reason(name: str, text: str, truncated: bool) -> None:
+    prompt, _ = example_of(name)
+    result = build_reward(name)(prompt, text, truncated=truncated)
+    assert (result.value, result.correct) == (0.0, False)
+    assert result.reason
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_verdicts_are_deterministic_and_finite(name: str) -> None:
+    prompt, gold = example_of(name)
+    first, second = build_reward(name), build_reward(name)
+    for text in [gold, *HOSTILE.values(), gold]:
+        results = [reward(prompt, text, truncated=False) for reward in (first, second, first)]
+        assert results[0] == results[1] == results[2]
+        assert isinstance(results[0], RewardResult)
+        assert math.isfinite(results[0].value)
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_a_verdict_on_a_long_text_takes_seconds_at_most(name: str) -> None:
+    prompt, gold = example_of(name)
+    reward = build_reward(name)
+    reward(prompt, gold, truncated=False)
+    began = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    for unit in ("7 ", "\\boxed{", "####a\n", "\\(", "<answer>", "$", "1,111,"):
+        reward(prompt, unit * (200_000 // len(unit)), truncated=False)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - began < 7.0

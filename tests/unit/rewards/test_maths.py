@@ -1,0 +1,123 @@
+"""The maths reward on real problems, on Math-Verify's own cases, and on attacks."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewards.algebra import EXPLOSIVE, is_dangerous
+from rewards.maths import MathReward, same_answer
+from rollout.types import Prompt
+
+GSM8K = Path(__file__).parents[3] / "examples" / "data" / "gsm8k_mini.jsonl"
+DATA = Path(__file__).parent / "data"
+EXPLODING = ("2^{99999}", "9^{9^{9}}", "\\binom{99999}{5}", "(99!)!", "1!2!3!4!", "|1" * 14, "\\int x" * 5)
+"""One for each kind in EXPLOSIVE."""
+PromptFor = Callable[[str], Prompt]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def by_id(cases: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"argvalues": cases, "ids": [case["id"] for case in cases]}
+
+
+def test_the_gold_answer_of_gsm8k_scores_one(prompt_for: PromptFor) -> None:
+    problems = rows(GSM8K)
+    assert len(problems) == 60
+    reward = MathReward()
+    for row in problems:
+        assert reward(prompt_for(row["answer"]), row["solution"], truncated=False).value == 1.0, row["id"]
+        assert reward(prompt_for(row["solution"]), f"\\boxed{{{row['answer']}}}", truncated=False).value == 1.0, row["id"]
+        wrong = f"#### {int(row['answer']) + 1}"
+        assert reward(prompt_for(row["answer"]), wrong, truncated=False).reason == "wrong", row["id"]
+
+
+@pytest.mark.parametrize("case", **by_id(rows(DATA / "math_verify_subset.jsonl")))
+def test_math_verify_cases(case: dict[str, Any], prompt_for: PromptFor) -> None:
+    assert MathReward()(prompt_for(case["gold"]), case["prediction"], truncated=False).correct is case["expected"]
+
+
+@pytest.mark.parametrize("case", **by_id(rows(DATA / "math_grader_attacks.jsonl")))
+def test_attacks(case: dict[str, Any], prompt_for: PromptFor) -> None:
+    result = MathReward()(prompt_for(case["gold"]), case["completion"], truncated=False)
+    assert case["expected"] is None or result.correct is case["expected"]
+
+
+@pytest.mark.parametrize(
+    ("text", "truncated", "reason"),
+    [
+        ("", False, "empty"),
+        (" \n ", False, "empty"),
+        ("I do not know.\nSorry.", False, "no answer"),
+        ("\\boxed{}", False, "no answer"),
+        ("so 40 + 2 is 42", True, "truncated"),
+        ("so \\boxed{4", True, "truncated"),
+        ("#### 42\nand then it went on and on", True, ""),
+        ("so 40 + 2 is 42", False, ""),
+        ("\\boxed{41}", False, "wrong"),
+        ("\\boxed{" + "1+" * 400 + "1}", False, "answer too long"),
+    ],
+)
+def test_reasons(text: str, truncated: bool, reason: str, prompt_for: PromptFor) -> None:
+    result = MathReward()(prompt_for("42"), text, truncated=truncated)
+    assert result.reason == reason
+    assert result.correct is (reason == "")
+    assert result.value == float(reason == "")
+
+
+def test_uncommitted_answers_can_be_refused(prompt_for: PromptFor) -> None:
+    strict = MathReward(require_committed=True)
+    assert strict(prompt_for("42"), "the answer is 42", truncated=False).reason == "not committed"
+    assert strict(prompt_for("42"), "#### 42", truncated=False).correct
+
+
+@pytest.mark.parametrize(
+    ("gold", "given", "same"),
+    [
+        ("x^2+2x+1", "(x+1)^2", True),
+        ("x^2+2x+1", "(x-1)^2", False),
+        ("\\frac{\\sqrt{3}}{3}", "\\frac{1}{\\sqrt{3}}", True),
+        ("\\frac{\\sqrt{3}}{3}", "\\frac{\\sqrt{3}}{3} \\approx 0.577", True),
+        ("5", "x = 5", True),
+        ("5", "2 + 3 = 5", True),
+        ("42", "41 = 42", False),
+        ("42", "41 \\approx 42", False),
+        ("42", "6 \\cdot 7", True),
+        ("y = x + 1", "x + 1", True),
+        ("16", "Seth is 16 years old", True),
+        ("16", "between 15 and 16", False),
+        ("A", "\\textbf{(A)}", True),
+        ("yes", "Yes.", True),
+        ("odd", "ddo", False),  # the same product of letters
+        ("\\{1,2\\}", "\\{2,1\\}", True),
+        ("[0,\\infty)", "[0,\\infty)", True),
+        ("\\sqrt{2}", "9\\infty" * 60, False),  # math-verify says true
+        ("\\{1,2\\}", "9^\\infty" * 60, False),
+        ("7", "7 \\text{ but } 8", False),
+        ("0", "\\text{nan}", False),
+    ],
+)
+def test_sameness(gold: str, given: str, same: bool) -> None:
+    assert same_answer(gold, given) is same
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    list(zip(EXPLOSIVE, EXPLODING, strict=True)),
+)
+def test_explosive_answers_are_not_computed(kind: str, text: str) -> None:
+    assert is_dangerous(text), kind
+    assert not same_answer("7", text)
+    assert same_answer(text, text), "the reference itself may be of that kind"
+
+
+@pytest.mark.parametrize(
+    "text", ["2^{2024}", "e^{x^{2}}", "|x-1|+|x+1|", "\\frac{10!}{3!7!}", "\\binom{52}{5}", "\\int_0^1 x\\,dx"]
+)
+def test_ordinary_answers_are_not_called_explosive(text: str) -> None:
+    assert not is_dangerous(text)
