@@ -14,6 +14,7 @@ TRL gets every core. Before the repeats its settings are tried for a few steps e
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -44,6 +45,8 @@ CANDIDATES: tuple[tuple[str, int, str], ...] = tuple(
     for threads in sorted({1, CORES})
 )
 """(generator, threads, attention) that TRL may run with."""
+Snapshots = dict[int, Path]
+"""Batches trained -> weights."""
 NO_EVALUATION = ("num_prompts=1", "samples_per_prompt=1", "ks=[1]", "greedy=false", "extra_temperatures=[]", "every=0")
 
 
@@ -93,12 +96,12 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
     result: dict[str, Any] = {"machine": machine(), "command": " ".join(["python", "benchmarks/vs_trl.py", *sys.argv[1:]])}
     trial = _write(work / "trial.yaml", args.config, [*overrides, f"run.steps={args.trial_steps}"])
     candidates = CANDIDATES if not args.quick else CANDIDATES[:2]
-    tried = {
-        f"{g}, {t} threads, {a}": _try_trl(trial, work / f"trial-{g}-{t}-{a}", g, t, a).rollouts_per_s for g, t, a in candidates
-    }
-    setting = candidates[max(range(len(candidates)), key=list(tried.values()).__getitem__)]
-    CONSOLE.print("TRL, rollouts/s:", {k: round(v, 1) for k, v in tried.items()}, "->", setting)
-    result |= {"trl_settings_tried": tried, "trl_setting": dict(zip(("generator", "threads", "attention"), setting, strict=True))}
+    tried = {setting: _try_trl(trial, work / "-".join(map(str, setting)), *setting) for setting in candidates}
+    setting = max(tried, key=tried.__getitem__)
+    by_name = {f"{g}, {t} threads, {a}": rate for (g, t, a), rate in tried.items()}
+    CONSOLE.print("TRL, rollouts/s:", {k: round(v, 1) for k, v in by_name.items()}, "->", setting)
+    chosen = dict(zip(("generator", "threads", "attention"), setting, strict=True))
+    result |= {"trl_rollouts_per_s_by_setting": by_name, "trl_setting": chosen}
     sides: dict[str, list[Side]] = {"t2rl": [], "trl": []}
     curves: dict[str, list[list[tuple[float, float]]]] = {"t2rl": [], "trl": []}
     for repeat in range(args.repeats):
@@ -119,7 +122,7 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
 # -- the two sides -------------------------------------------------------------------------------------------------------------
 
 
-def run_ours(config: str, overrides: Sequence[str], out: Path, *, every: int) -> tuple[list[Step], CpuClock, list[Path]]:
+def run_ours(config: str, overrides: Sequence[str], out: Path, *, every: int) -> tuple[list[Step], CpuClock, Snapshots]:
     """``t2rl train``, with a checkpoint as the snapshot. Writing it is off the clock, as far as training waits for it."""
     settings = [*overrides, f"run.dir={out}", "run.name=run", f"checkpoint.every={every}", "checkpoint.keep=1000000"]
     clock = _run([sys.executable, "-m", "rl.cli", "train", config, *settings], out, {})
@@ -130,26 +133,31 @@ def run_ours(config: str, overrides: Sequence[str], out: Path, *, every: int) ->
         rollouts += row["rollout/rollouts"]
         tokens += row["rollout/tokens"]
         steps.append(Step(seconds=seconds, ended=ends[row["step"]], rollouts=rollouts, tokens=tokens))
-    return steps, clock, sorted((out / "run" / "checkpoints").glob("step-*"))
+    return steps, clock, {int(p.name.split("-")[1]): p for p in (out / "run" / "checkpoints").glob("step-*")}
 
 
 def run_trl(
     config: Path, out: Path, generator: str, threads: int, attention: str, *, every: int
-) -> tuple[list[Step], CpuClock, list[Path]]:
-    """``trl_side.py`` with every core at its disposal. Its steps are optimizer steps; ours are batches."""
-    updates = load_config(str(config)).learner.updates_per_batch
+) -> tuple[list[Step], CpuClock, Snapshots]:
+    """``trl_side.py`` with every core at its disposal."""
+    updates = load_config(str(config)).learner.updates_per_batch  # TRL counts optimizer steps; here a step is a batch
     options = ["--generator", generator, "--attention", attention, "--snapshot-every", str(every * updates)]
     command = [sys.executable, str(HERE / "trl_side.py"), "--config", str(config), "--out", str(out), *options]
     clock = _run(command, out, {"OMP_NUM_THREADS": str(threads)})
     rows = [json.loads(line) for line in (out / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
     batches = rows[updates - 1 :: updates]
     steps = [Step(seconds=r["seconds"], ended=r["ended"], rollouts=r["rollouts"], tokens=r["tokens"]) for r in batches]
-    return steps, clock, sorted((out / "snapshots").glob("*"))
+    return steps, clock, {int(p.name) // updates: p for p in (out / "snapshots").glob("*")}
 
 
-def _try_trl(config: Path, out: Path, generator: str, threads: int, attention: str) -> Side:
-    steps, clock, _ = run_trl(config, out, generator, threads, attention, every=0)
-    return summarise(steps, clock, first=len(steps) // 3)
+def _try_trl(config: Path, out: Path, generator: str, threads: int, attention: str) -> float:
+    """Rollouts per second over a few steps; 0 if this setting does not run here."""
+    try:
+        steps, clock, _ = run_trl(config, out, generator, threads, attention, every=0)
+    except RuntimeError as error:
+        CONSOLE.print(f"TRL does not run with {generator}, {threads} threads, {attention}: {error}")
+        return 0.0
+    return summarise(steps, clock, first=len(steps) // 3).rollouts_per_s
 
 
 def _run(command: Sequence[str], out: Path, environment: dict[str, str]) -> CpuClock:
@@ -202,25 +210,27 @@ def summarise(steps: Sequence[Step], clock: CpuClock, *, first: int) -> Side:
 
 
 def _curve(
-    args: argparse.Namespace, overrides: Sequence[str], out: Path, snapshots: Sequence[Path], side: Side
+    args: argparse.Namespace, overrides: Sequence[str], out: Path, snapshots: Snapshots, side: Side
 ) -> list[tuple[float, float]]:
     """(training seconds, held-out pass@1) of the base and of each snapshot."""
     evaluation = [f"evaluation.num_prompts={args.eval_prompts}", f"evaluation.samples_per_prompt={args.eval_samples}"]
+    paths = [snapshots[step] for step in sorted(snapshots)]
     config = _write(out / "held-out.yaml", args.config, [*overrides, *evaluation])
-    _run([sys.executable, str(HERE / "held_out.py"), "--config", str(config), "--out", str(out / "eval"), *map(str, snapshots)],
+    _run([sys.executable, str(HERE / "held_out.py"), "--config", str(config), "--out", str(out / "eval"), *map(str, paths)],
          out / "held-out", {})  # fmt: skip
     files = sorted((out / "eval").glob("version-*.jsonl"))
     rates = [read_counts(f, max_tokens=1, top_p=1)[0].pass_rate for f in files]
-    every = args.steps // max(1, len(snapshots))
-    times = [0.0] + [side.step_seconds[min((i + 1) * every, len(side.step_seconds)) - 1] for i in range(len(snapshots))]
+    times = [0.0] + [side.step_seconds[step - 1] for step in sorted(snapshots)]
     return [(round(t, 2), round(r, 4)) for t, r in zip(times, rates, strict=True)]
 
 
 def time_to(curve: Sequence[tuple[float, float]], target: float) -> float | None:
     """Training seconds at which the curve first reaches the target; None if it does not."""
-    for (t0, r0), (t1, r1) in zip(curve, curve[1:], strict=False):
+    for (t0, r0), (t1, r1) in itertools.pairwise(curve):
+        if r0 >= target:
+            return t0
         if r1 >= target:
-            return t0 + (t1 - t0) * max(0.0, (target - r0) / (r1 - r0)) if r1 > r0 else t0
+            return t0 + (t1 - t0) * (target - r0) / (r1 - r0)
     return None
 
 
