@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from safetensors.torch import save_file
+from transformers import GenerationConfig, LlamaConfig
 
 from rl.base.lean import RMS_EPS, LeanLayer, LeanLlama
 from rl.base.tokenizer import BOS_ID, EOS_ID, PAD_ID, VOCAB_SIZE, char_tokenizer
@@ -15,6 +16,7 @@ from rl.config.model import RecipeConfig
 def llama_config(recipe: RecipeConfig) -> LlamaConfig:
     """The transformers config of a recipe."""
     return LlamaConfig(
+        architectures=["LlamaForCausalLM"],
         vocab_size=VOCAB_SIZE,
         hidden_size=recipe.hidden_size,
         intermediate_size=recipe.intermediate_size,
@@ -48,19 +50,12 @@ def hf_state_dict(model: LeanLlama) -> dict[str, torch.Tensor]:
     return {name: w.detach().clone().contiguous() for name, w in weights.items()}
 
 
-def to_transformers(model: LeanLlama, recipe: RecipeConfig) -> LlamaForCausalLM:
-    """An equal LlamaForCausalLM."""
-    exported = LlamaForCausalLM(llama_config(recipe))
-    missing, unexpected = exported.load_state_dict(hf_state_dict(model), strict=False)
-    assert not unexpected, unexpected
-    assert set(missing) <= ({"lm_head.weight"} if recipe.tied else set()), missing
-    exported.tie_weights()
-    return exported
-
-
 def export(model: LeanLlama, recipe: RecipeConfig, directory: Path, *, facts: dict[str, Any]) -> None:
     """Write config, safetensors, tokenizer and ``recipe.json`` {recipe, facts} into ``directory``."""
-    to_transformers(model, recipe).save_pretrained(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    llama_config(recipe).save_pretrained(directory)
+    GenerationConfig(bos_token_id=BOS_ID, eos_token_id=EOS_ID, pad_token_id=PAD_ID).save_pretrained(directory)
+    save_file(hf_state_dict(model), directory / "model.safetensors", metadata={"format": "pt"})
     char_tokenizer(recipe.max_positions).save_pretrained(directory)
     content = {"recipe": recipe.model_dump(mode="json"), "facts": facts}
     (directory / "recipe.json").write_text(json.dumps(content, indent=2) + "\n")

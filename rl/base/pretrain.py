@@ -1,17 +1,20 @@
 """Pretraining of a tiny base: deterministic, interruptible, resumable with the same final weights."""
 
 import logging
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rl.base.batches import collate, plan_batches
-from rl.base.corpus import corpus
+from rl.base.corpus import Document, corpus
 from rl.base.lean import LeanLlama
 from rl.base.muon import BatchedMuon
 from rl.base.tokenizer import VOCAB_SIZE
@@ -52,48 +55,73 @@ def lr_factor(step: int, total: int, recipe: RecipeConfig) -> float:
     return warmup * min(1.0, max(recipe.min_lr_ratio, decay))
 
 
-def pretrain(
-    recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True, stop_after: int | None = None
-) -> tuple[LeanLlama, PretrainState]:
-    """Train from ``checkpoint`` if it exists, else from scratch; Ctrl-C saves there and re-raises.
-
-    ``stop_after`` ends early at that step as an interrupt would (for tests).
-    """
+def pretrain(recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True) -> tuple[LeanLlama, PretrainState]:
+    """Train from ``checkpoint`` if it exists, else from scratch; Ctrl-C saves there and raises ``KeyboardInterrupt``."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(recipe.num_threads)
-    torch.manual_seed(recipe.seed)
-    model = LeanLlama(recipe, VOCAB_SIZE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = LeanLlama(recipe, VOCAB_SIZE)
     optimizers = make_optimizers(model, recipe)
     state = PretrainState()
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, model, optimizers)
         log.info("resuming pretraining of %s at step %d", recipe.name, state.step)
     docs = corpus(recipe.corpus, tokens=recipe.tokens)
-    batches = plan_batches(docs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
+    plan = plan_batches(docs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
+    batches = [[docs[i] for i in batch] for batch in plan]
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeRemainingColumn())
-    saved = resumed = time.monotonic()
-    before = state.seconds
-    with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task(f"pretraining {recipe.name}", total=len(batches), completed=state.step, status="")
-        try:
-            while state.step < len(batches):
-                if state.step == stop_after:
-                    raise KeyboardInterrupt
-                loss = train_step(model, optimizers, [docs[i] for i in batches[state.step]], state.step, len(batches), recipe)
-                state.loss = loss if state.step == 0 else LOSS_DECAY * state.loss + (1 - LOSS_DECAY) * loss
-                state.step += 1
-                state.seconds = before + time.monotonic() - resumed
+    try:
+        with deferred_interrupt() as interrupted, Progress(*columns, disable=not progress) as bar:
+            task = bar.add_task(f"pretraining {recipe.name}", total=len(batches), completed=state.step, status="")
+            for _ in _steps(model, optimizers, batches, state, recipe, checkpoint):
                 bar.update(task, completed=state.step, status=f"loss {state.loss:.3f}")
-                if time.monotonic() - saved > SAVE_EVERY_S:
+                if interrupted.is_set():
                     save_checkpoint(checkpoint, model, optimizers, state)
-                    saved = time.monotonic()
-        except KeyboardInterrupt:
-            save_checkpoint(checkpoint, model, optimizers, state)
-            raise
+                    raise KeyboardInterrupt
+    finally:
+        torch.set_num_threads(threads)
     return model, state
 
 
+@contextmanager
+def deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of raising in the middle of a step, where half of the weights are already updated."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread handle signals.
+        yield event
+        return
+    previous = signal.signal(signal.SIGINT, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _steps(
+    model: LeanLlama,
+    optimizers: list[torch.optim.Optimizer],
+    batches: list[list[Document]],
+    state: PretrainState,
+    recipe: RecipeConfig,
+    checkpoint: Path,
+) -> Iterator[None]:
+    """Take the remaining steps, updating ``state`` and saving now and then, yielding after each."""
+    saved = resumed = time.monotonic()
+    before = state.seconds
+    while state.step < len(batches):
+        loss = train_step(model, optimizers, batches[state.step], state.step, len(batches), recipe)
+        state.loss = loss if state.step == 0 else LOSS_DECAY * state.loss + (1 - LOSS_DECAY) * loss
+        state.step += 1
+        state.seconds = before + time.monotonic() - resumed
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            save_checkpoint(checkpoint, model, optimizers, state)
+            saved = time.monotonic()
+        yield
+
+
 def train_step(
-    model: LeanLlama, optimizers: list[torch.optim.Optimizer], docs: list[Any], step: int, total: int, recipe: RecipeConfig
+    model: LeanLlama, optimizers: list[torch.optim.Optimizer], docs: list[Document], step: int, total: int, recipe: RecipeConfig
 ) -> float:
     """One optimizer step on the solution tokens of ``docs``; returns the mean loss in nats."""
     factor = lr_factor(step, total, recipe)

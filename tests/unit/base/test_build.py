@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 
 from rl.base import cache
 from rl.base.cache import base_dir, build_base, recipe_hash
-from rl.base.pretrain import lr_factor, pretrain
+from rl.base.pretrain import lr_factor, pretrain, train_step
 from rl.config.model import CorpusConfig, RecipeConfig
 from rl.tasks import rg_cells
 from tests.unit.base.recipes import nano
@@ -21,11 +23,19 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("T2RL_CACHE", str(tmp_path / "cache"))
 
 
-def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_middle_of_a_step_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, state = pretrain(nano(), checkpoint=tmp_path / "a.pt", progress=False)
-    with pytest.raises(KeyboardInterrupt):
-        pretrain(nano(), checkpoint=tmp_path / "b.pt", progress=False, stop_after=7)
-    assert torch.load(tmp_path / "b.pt", weights_only=True)["state"]["step"] == 7
+
+    def interrupted_step(*args: Any) -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        return train_step(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rl.base.pretrain.train_step", interrupted_step)
+        for step in (1, 2):  # twice, the second time from a checkpoint
+            with pytest.raises(KeyboardInterrupt):
+                pretrain(nano(), checkpoint=tmp_path / "b.pt", progress=False)
+            assert torch.load(tmp_path / "b.pt", weights_only=True)["state"]["step"] == step
     resumed, resumed_state = pretrain(nano(), checkpoint=tmp_path / "b.pt", progress=False)
     assert state.step == resumed_state.step > 15
     assert state.loss == resumed_state.loss
