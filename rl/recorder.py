@@ -1,7 +1,7 @@
 """What a run writes about itself, one call per event: metrics, trained groups, trace, progress, evaluations."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rl.records.jsonl import JsonlWriter
@@ -49,9 +49,8 @@ class Recorder:
     trace: TraceWriter
     tracker: Tracker
     progress: ProgressDisplay
-    curriculum_metrics: Callable[[], dict[str, float]]
-    fleet_metrics: Callable[[], dict[str, float]]
-    reissues: Callable[[], dict[str, int]]
+    sources: Sequence[Callable[[], Mapping[str, float]]]
+    """Parts of the run that report figures of their own: curriculum, fleet, service, verifiers."""
     evaluate: Callable[[int], Awaitable[None]]
     """Evaluates the version that every engine serves."""
     evaluate_every: int
@@ -81,7 +80,9 @@ class Recorder:
         now = time.time()
         elapsed = now - record.started - record.evaluate_s
         state.totals.train_s += elapsed
-        row = group_metrics(plan) | result.metrics | self.curriculum_metrics() | self.fleet_metrics()
+        row = group_metrics(plan) | result.metrics
+        for source in self.sources:
+            row |= source()
         row |= {
             "time/step_s": elapsed,
             "time/learner_wait_s": record.wait_s,
@@ -94,7 +95,6 @@ class Recorder:
             "rollout/total_tokens": state.totals.rollout_tokens,
             "learner/applied": float(result.applied),
         }
-        row |= {f"rollout/reissued_{reason.replace(' ', '_')}": count for reason, count in self.reissues().items()}
         if record.sync is not None:
             row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
             if record.sync.probe_gap is not None:

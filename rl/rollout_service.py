@@ -44,6 +44,10 @@ class RolloutService:
         self.reissues: Counter[str] = Counter()
         """Why groups were issued again."""
 
+    def metrics(self) -> dict[str, float]:
+        """Re-issues so far, by reason."""
+        return {f"rollout/reissued_{reason.replace(' ', '_')}": count for reason, count in self.reissues.items()}
+
     async def finish(self, state: GroupState) -> RolloutGroup:
         """Issue ``state`` until its group is whole and scored; returns that group.
 

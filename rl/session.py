@@ -63,7 +63,7 @@ class Session:
             )
             evaluator = self._evaluator(service)
             with ProgressDisplay(self.config.run.steps, first_step=self.state.version) as progress:
-                controller, recorder = self._controller(fleet, learner, service, evaluator, trace, progress)
+                controller, recorder = self._controller(fleet, learner, scorer, service, evaluator, trace, progress)
                 try:
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
@@ -147,6 +147,7 @@ class Session:
         self,
         fleet: EngineFleet,
         learner: LearnerGroup,
+        scorer: VerifierPool,
         service: RolloutService,
         evaluator: Evaluator,
         trace: TraceWriter,
@@ -168,9 +169,7 @@ class Session:
                 config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt
             ),
             progress=progress,
-            curriculum_metrics=curriculum.metrics,
-            fleet_metrics=fleet.metrics,
-            reissues=lambda: dict(service.reissues),
+            sources=(curriculum.metrics, fleet.metrics, service.metrics, scorer.metrics),
             evaluate=evaluate,
             evaluate_every=config.evaluation.every,
         )
