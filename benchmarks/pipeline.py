@@ -23,8 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.alone import Alone, learner_alone, rollout_alone
 from benchmarks.common import CONSOLE, machine, parser, save, show, spread
-from benchmarks.rig import Mix, Rig, RunFacts, Setting
-from rl.prepare import locate_model
+from benchmarks.rig import Mix, Rig, RunFacts, Setting, make_rigs
 from rl.ray_runtime import start_ray, stop_ray
 
 MIXES = (
@@ -118,15 +117,6 @@ async def measure(plan: Plan, mixes: list[Mix]) -> list[Outcome]:
     finally:
         for rig in rigs.values():
             await rig.stop()
-
-
-def make_rigs(settings: list[Setting]) -> dict[str, Rig]:
-    """One per setting, on one base, not started."""
-    from transformers import AutoTokenizer
-
-    model_path = locate_model(settings[0].config())
-    tokenizer = AutoTokenizer.from_pretrained(model_path)
-    return {setting.name: Rig(setting, model_path=model_path, tokenizer=tokenizer) for setting in settings}
 
 
 async def measure_mix(plan: Plan, mix: Mix, rigs: dict[str, Rig], candidates: list[str]) -> Outcome:

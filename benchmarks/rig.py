@@ -24,6 +24,7 @@ from rl.config.schema import Config
 from rl.controller import Controller, Parts
 from rl.fleet import EngineFleet, FleetTimeouts
 from rl.learner.group import LearnerGroup
+from rl.prepare import locate_model
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
@@ -289,15 +290,22 @@ class Rig:
             trace=self.trace,
             tracker=NoTracker(),
             progress=clock,  # type: ignore[arg-type]
-            curriculum_metrics=curriculum.metrics,
-            fleet_metrics=self.fleet.metrics,
-            reissues=lambda: dict(self.service.reissues),
+            sources=(curriculum.metrics, self.fleet.metrics, self.service.metrics),
             evaluate=evaluate,
             evaluate_every=0,
         )
 
 
 DAEMONS = ("raylet", "gcs_server")
+
+
+def make_rigs(settings: list[Setting]) -> dict[str, Rig]:
+    """One per setting, on one base, not started."""
+    from transformers import AutoTokenizer
+
+    model_path = locate_model(settings[0].config())
+    tokenizer = AutoTokenizer.from_pretrained(model_path)
+    return {setting.name: Rig(setting, model_path=model_path, tokenizer=tokenizer) for setting in settings}
 
 
 def _sampling(config: Config) -> SamplingConfig:
