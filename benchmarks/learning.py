@@ -15,7 +15,6 @@ import hashlib
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 from common import CONSOLE, machine, parser, save
 from learning_plot import plot_curves
+from process_tree import run_logged
 from rich.table import Table
 
 from planner.intervals import Difference, paired_difference, seeds_difference
@@ -74,11 +74,7 @@ class Runs:
     def _run(config: str, overrides: Sequence[str], log: Path, label: str) -> float:
         CONSOLE.print(f"{label}: training, see {log}")
         started = time.monotonic()
-        with log.open("w") as out:
-            command = [sys.executable, "-m", "rl.cli", "train", config, *overrides, "tracker=none"]
-            code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
-        if code:
-            raise RuntimeError(f"{label} failed ({code}):\n{log.read_text()[-3000:]}")
+        run_logged([sys.executable, "-m", "rl.cli", "train", config, *overrides, "tracker=none"], log)
         return time.monotonic() - started
 
 

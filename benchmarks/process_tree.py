@@ -1,12 +1,20 @@
-"""CPU seconds of a whole process tree over time, measured from outside: the same yardstick for every program compared."""
+"""Programs under measurement: run as children that do not outlive us, with the CPU time of their whole process tree."""
 
+import ctypes
+import os
+import signal
+import subprocess
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 import psutil
+
+PR_SET_PDEATHSIG = 1
 
 
 class CpuClock:
@@ -68,3 +76,33 @@ class CpuClock:
             self._seen[process.pid, born] = times.user + times.system
         self._times.append(time.time())
         self._totals.append(sum(self._seen.values()))
+
+
+def run_logged(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> CpuClock:
+    """Run a command to its end with its output in ``log``; returns the clock of its process tree.
+
+    If this process is interrupted or dies, the child gets a SIGTERM, so that it can stop its own children.
+
+    Raises:
+        RuntimeError: it failed; with the end of its log.
+    """
+    libc = ctypes.CDLL(None)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as out:
+        child = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | dict(environment or {}),
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
+        )
+        with CpuClock(child.pid) as clock:
+            try:
+                code = child.wait()
+            except BaseException:
+                child.terminate()
+                child.wait(timeout=120)
+                raise
+    if code:
+        raise RuntimeError(f"{' '.join(command)} failed ({code}):\n{log.read_text()[-3000:]}")
+    return clock

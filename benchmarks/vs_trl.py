@@ -19,7 +19,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from common import CONSOLE, machine, parser, save, show, spread
-from process_tree import CpuClock
+from process_tree import CpuClock, run_logged
 
 from rl.config.load import dump_config, load_config
 from rl.evaluate import read_counts
@@ -125,7 +124,7 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
 def run_ours(config: str, overrides: Sequence[str], out: Path, *, every: int) -> tuple[list[Step], CpuClock, Snapshots]:
     """``t2rl train``, with a checkpoint as the snapshot. Writing it is off the clock, as far as training waits for it."""
     settings = [*overrides, f"run.dir={out}", "run.name=run", f"checkpoint.every={every}", "checkpoint.keep=1000000"]
-    clock = _run([sys.executable, "-m", "rl.cli", "train", config, *settings], out, {})
+    clock = run_logged([sys.executable, "-m", "rl.cli", "train", config, *settings], out / "log.txt")
     ends = _train_ends(out / "run" / "trace.json")
     steps, seconds, rollouts, tokens = [], 0.0, 0, 0
     for row in read_metrics(out / "run" / "metrics.jsonl"):
@@ -143,7 +142,7 @@ def run_trl(
     updates = load_config(str(config)).learner.updates_per_batch  # TRL counts optimizer steps; here a step is a batch
     options = ["--generator", generator, "--attention", attention, "--snapshot-every", str(every * updates)]
     command = [sys.executable, str(HERE / "trl_side.py"), "--config", str(config), "--out", str(out), *options]
-    clock = _run(command, out, {"OMP_NUM_THREADS": str(threads)})
+    clock = run_logged(command, out / "log.txt", {"OMP_NUM_THREADS": str(threads)})
     rows = [json.loads(line) for line in (out / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
     batches = rows[updates - 1 :: updates]
     steps = [Step(seconds=r["seconds"], ended=r["ended"], rollouts=r["rollouts"], tokens=r["tokens"]) for r in batches]
@@ -158,27 +157,6 @@ def _try_trl(config: Path, out: Path, generator: str, threads: int, attention: s
         CONSOLE.print(f"TRL does not run with {generator}, {threads} threads, {attention}: {error}")
         return 0.0
     return summarise(steps, clock, first=len(steps) // 3).rollouts_per_s
-
-
-def _run(command: Sequence[str], out: Path, environment: dict[str, str]) -> CpuClock:
-    """Run to the end, with the clock on.
-
-    Raises:
-        RuntimeError: it failed; with the end of its log.
-    """
-    out.mkdir(parents=True)
-    with (out / "log.txt").open("w") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | environment)
-        with CpuClock(child.pid) as clock:
-            try:
-                code = child.wait()
-            except BaseException:
-                child.terminate()
-                child.wait(timeout=60)
-                raise
-    if code:
-        raise RuntimeError(f"{' '.join(command)} failed ({code}):\n{(out / 'log.txt').read_text()[-3000:]}")
-    return clock
 
 
 def _train_ends(trace: Path) -> dict[int, float]:
@@ -216,8 +194,8 @@ def _curve(
     evaluation = [f"evaluation.num_prompts={args.eval_prompts}", f"evaluation.samples_per_prompt={args.eval_samples}"]
     paths = [snapshots[step] for step in sorted(snapshots)]
     config = _write(out / "held-out.yaml", args.config, [*overrides, *evaluation])
-    _run([sys.executable, str(HERE / "held_out.py"), "--config", str(config), "--out", str(out / "eval"), *map(str, paths)],
-         out / "held-out", {})  # fmt: skip
+    command = [sys.executable, str(HERE / "held_out.py"), "--config", str(config), "--out", str(out / "eval")]
+    run_logged([*command, *map(str, paths)], out / "held-out.txt")
     files = sorted((out / "eval").glob("version-*.jsonl"))
     rates = [read_counts(f, max_tokens=1, top_p=1)[0].pass_rate for f in files]
     times = [0.0] + [side.step_seconds[step - 1] for step in sorted(snapshots)]
