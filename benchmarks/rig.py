@@ -110,7 +110,8 @@ class RunFacts:
     rollout_tokens: float
     """Completion tokens per step."""
     parts: dict[str, float]
-    """Mean seconds per step that the learner loop waits, trains, publishes; that a push takes."""
+    """Mean seconds per step of the learner loop's turn (wait for the batch, train, publish, other), and of parts inside them:
+    the rank's own step, the push of weights."""
     cpu: dict[str, float]
     """CPU seconds per step: engine, learner, controller, verifier, ray."""
 
@@ -322,16 +323,19 @@ def _facts(clock: StepClock, steps: int) -> RunFacts:
         return float(np.mean([row.get(key, 0.0) for row in rows]))
 
     keys = {
-        "learner_wait_s": "time/learner_wait_s",
+        "wait_s": "time/learner_wait_s",
         "train_s": "time/train_s",
-        "learner_step_s": "learner/step_s",
+        "rank_step_s": "learner/step_s",
         "publish_s": "time/publish_s",
         "push_s": "sync/push_s",
     }
     start, end = clock.cpu
+    step_s = (clock.times[-1] - clock.times[-steps - 1]) / steps
+    parts = {name: mean(key) for name, key in keys.items()}
+    parts["other_s"] = step_s - parts["wait_s"] - parts["train_s"] - parts["publish_s"]
     return RunFacts(
-        step_s=(clock.times[-1] - clock.times[-steps - 1]) / steps,
+        step_s=step_s,
         rollout_tokens=mean("rollout/tokens"),
-        parts={name: round(mean(key), 4) for name, key in keys.items()},
+        parts={name: round(seconds, 4) for name, seconds in parts.items()},
         cpu={kind: round((end[kind] - start[kind]) / steps, 4) for kind in start},
     )
