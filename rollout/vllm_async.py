@@ -27,7 +27,7 @@ class AsyncEngine:
         self._config = config
         self._version = config.initial_version
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm-client", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="vllm-client", daemon=True)
         self._dead: EngineDead | None = None
         self._serial = itertools.count()
         self._groups: dict[int, set[str]] = {}
@@ -50,6 +50,7 @@ class AsyncEngine:
             await self._cross(self._start())
         except (RuntimeError, ValueError, OSError) as error:
             self._dead = EngineDead(f"the engine did not start: {type(error).__name__}: {error}")
+            await self.stop()
             raise self._dead from error
 
     async def generate(self, request: GroupRequest) -> list[Completion]:
@@ -77,7 +78,7 @@ class AsyncEngine:
 
     async def check_health(self) -> None:
         """EngineDead if the engine core is gone."""
-        await self._cross(self._llm.check_health())
+        await self._cross(self._check_health())
 
     async def stats(self) -> dict[str, float]:
         """Counters and gauges; see ``InferenceEngine.stats``.
@@ -116,10 +117,15 @@ class AsyncEngine:
         except EngineDeadError as error:
             self._dead = self._dead or EngineDead("the engine core died; its own log has the cause")
             raise EngineDead(str(self._dead)) from error
-        except asyncio.CancelledError:
-            if self._dead is not None:  # stop() cancels what still waits
+        except (asyncio.CancelledError, RuntimeError):
+            if self._dead is not None:  # stopping cancels what still waits, then closes the loop
                 raise EngineDead(str(self._dead)) from None
             raise
+
+    def _run_loop(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(_cancel_tasks())  # of calls that came in while it stopped
+        self._loop.close()
 
     # Everything below runs on the engine's loop.
 
@@ -134,10 +140,7 @@ class AsyncEngine:
     async def _stop(self) -> None:
         if self._llm is not None:
             self._llm.shutdown()
-        waiting = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await _cancel_tasks()
         self._llm = None
         self._loop.stop()
 
@@ -201,6 +204,9 @@ class AsyncEngine:
         if ids:
             await self._llm.abort(ids)
 
+    async def _check_health(self) -> None:
+        await self._llm.check_health()
+
     async def _rpc(self, method: str, arguments: Mapping[str, Any] | None = None) -> list[Any]:
         return await self._llm.collective_rpc(method, kwargs=dict(arguments or {}))
 
@@ -223,6 +229,15 @@ class AsyncEngine:
                 self._ending = asyncio.create_task(self._stop())
                 raise self._dead from error
             self._version = update.version
+
+
+async def _cancel_tasks() -> None:
+    """Cancel every other task of this loop and wait until they have ended."""
+    await asyncio.sleep(0)
+    waiting = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 class _Load:

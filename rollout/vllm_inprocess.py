@@ -20,7 +20,7 @@ from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateR
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_args import engine_arguments, sampling_arguments, scoring_arguments, update_payload
-from rollout.vllm_outputs import completion_of, prompt_logprobs_of
+from rollout.vllm_outputs import SequenceRecord
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,10 @@ class _Batch:
     """Sequences whose results belong to one call."""
 
     future: Future[Any]
-    convert: Callable[[Any], Any]
-    results: list[Any]
+    convert: Callable[[SequenceRecord, str], Any]
+    """(record, finish reason) -> one result."""
     group_id: int | None = None
+    results: list[Any] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     remaining: int = 0
 
@@ -52,7 +53,8 @@ class InProcessEngine:
         self._config = config
         self._version = config.initial_version
         self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._batches: dict[str, tuple[_Batch, int]] = {}
+        self._sequences: dict[str, tuple[SequenceRecord, _Batch, int]] = {}
+        """Request id -> record, the call it belongs to, its index there."""
         self._serial = itertools.count()
         self._thread: threading.Thread | None = None
         self._dead: EngineDead | None = None
@@ -81,7 +83,7 @@ class InProcessEngine:
     async def generate(self, request: GroupRequest) -> list[Completion]:
         """[G] completions in seed order; see ``InferenceEngine.generate``."""
         check_request(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
-        batch = _Batch(Future(), _completion, [None] * len(request.seeds), group_id=request.group_id)
+        batch = _Batch(Future(), SequenceRecord.completion, group_id=request.group_id)
         try:
             return await self._submit(lambda: self._add_group(request, batch), batch.future)
         except asyncio.CancelledError:
@@ -101,7 +103,7 @@ class InProcessEngine:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1."""
         for sequence in sequences:
             check_sequence(sequence, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
-        batch = _Batch(Future(), prompt_logprobs_of, [None] * len(sequences))
+        batch = _Batch(Future(), lambda record, _: record.prompt_logprobs)
         return await self._submit(lambda: self._add_scores(sequences, batch), batch.future) if sequences else []
 
     async def abort(self, group_ids: Sequence[int]) -> None:
@@ -177,16 +179,17 @@ class InProcessEngine:
 
     def _turn(self) -> None:
         """Run the jobs that wait, blocking for one if there is nothing to step; then one engine step."""
-        while not self._stopping and (not self._batches or not self._inbox.empty()):
+        while not self._stopping and (not self._sequences or not self._inbox.empty()):
             self._run(self._inbox.get())
-        if not self._batches:
+        if not self._sequences:
             return
         began = self._step_began = time.perf_counter()
-        outputs = self._llm.step()
+        # Not LLMEngine.step(): for small models its output processor is a tenth of the cost, for text that nobody reads.
+        step = self._llm.engine_core.get_output()
+        for output in step.outputs:
+            self._deliver(output, step.weight_version)
         self._step_began = None
         self._busy_s += time.perf_counter() - began
-        for output in outputs:
-            self._deliver(output)
 
     def _run(self, job: _Job) -> None:
         self._step_began = time.perf_counter()
@@ -224,24 +227,35 @@ class InProcessEngine:
 
         request_id = str(next(self._serial))
         try:
-            self._llm.add_request(request_id, prompt, params)
+            request = self._llm.input_processor.process_inputs(
+                request_id, prompt, params, supported_tasks=self._llm.get_supported_tasks()
+            )
         except VLLMClientError as error:
             self._drop(batch)
             raise ValueError(f"vLLM refused the request: {error}") from error
-        self._batches[request_id] = (batch, batch.remaining)
+        request.external_req_id = request_id
+        self._llm.engine_core.add_request(request)
+        self._sequences[request_id] = (SequenceRecord(), batch, len(batch.results))
         batch.request_ids.append(request_id)
+        batch.results.append(None)
         batch.remaining += 1
 
-    def _deliver(self, output: Any) -> None:
-        batch, index = self._batches.pop(output.request_id)
-        batch.results[index] = batch.convert(output)
+    def _deliver(self, output: Any, version: str) -> None:
+        if output.request_id not in self._sequences:  # aborted
+            return
+        record, batch, index = self._sequences[output.request_id]
+        record.add(output, version)
+        if output.finish_reason is None:
+            return
+        del self._sequences[output.request_id]
+        batch.results[index] = batch.convert(record, str(output.finish_reason))
         batch.remaining -= 1
-        self._tokens += len(output.outputs[0].token_ids) if batch.group_id is not None else 0
+        self._tokens += len(record.logprobs)
         if not batch.remaining:
             _answer(batch.future, batch.results)
 
     def _abort_groups(self, group_ids: set[int]) -> None:
-        for batch in {id(b): b for b, _ in self._batches.values() if b.group_id in group_ids}.values():
+        for batch in {id(b): b for _, b, _ in self._sequences.values() if b.group_id in group_ids}.values():
             self._abort(batch)
 
     def _abort(self, batch: _Batch) -> None:
@@ -249,8 +263,7 @@ class InProcessEngine:
         batch.future.cancel()
 
     def _drop(self, batch: _Batch) -> None:
-        alive = [i for i in batch.request_ids if self._batches.pop(i, None) is not None]
-        self._llm.abort_request(alive)
+        self._llm.engine_core.abort_requests([i for i in batch.request_ids if self._sequences.pop(i, None) is not None])
 
     def _update(self, update: WeightUpdate) -> None:
         payload = {"update_info": update_payload(update)}
@@ -281,10 +294,10 @@ class InProcessEngine:
 
     def _fail_everything(self, error: EngineDead) -> None:
         self._dead = error
-        futures = [batch.future for batch, _ in self._batches.values()]
+        futures = [batch.future for _, batch, _ in self._sequences.values()]
         if self._job is not None:
             futures.append(self._job.future)
-        self._batches.clear()
+        self._sequences.clear()
         while not self._inbox.empty():
             try:
                 futures.append(self._inbox.get_nowait().future)
@@ -314,7 +327,3 @@ def _reject(future: Future[Any], error: Exception) -> None:
     """Set the exception unless the caller has gone or has an answer."""
     if not future.done() and future.set_running_or_notify_cancel():
         future.set_exception(error)
-
-
-def _completion(output: Any) -> Completion:
-    return completion_of(output.outputs[0])

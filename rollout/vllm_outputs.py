@@ -1,6 +1,7 @@
-"""vLLM's finished sequences as ours: flat arrays and version spans. Duck-typed, so it imports no vLLM."""
+"""vLLM's sequences as ours: flat arrays and version spans. Duck-typed, so it imports no vLLM."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,18 +34,54 @@ class FinishedSequence(Protocol):
 
 def completion_of(output: FinishedSequence) -> Completion:
     """One finished vLLM sequence as a ``Completion``. RuntimeError if vLLM ended it for a reason of its own."""
-    if output.finish_reason not in (FinishReason.STOP, FinishReason.LENGTH):
-        raise RuntimeError(f"vLLM ended a sequence with finish reason {output.finish_reason!r}")
-    token_ids = np.array(output.token_ids, dtype=np.int32)
-    logprobs = np.array(output.logprobs.logprobs, dtype=np.float32)
+    spans = version_spans(output.weight_versions, num_tokens=len(output.token_ids))
+    return _completion(output.token_ids, output.logprobs.logprobs, spans, output.finish_reason)
+
+
+def _completion(
+    token_ids: Sequence[int], logprobs: Sequence[float], spans: tuple[VersionSpan, ...], finish_reason: str | None
+) -> Completion:
+    if finish_reason not in (FinishReason.STOP, FinishReason.LENGTH):
+        raise RuntimeError(f"vLLM ended a sequence with finish reason {finish_reason!r}")
     assert len(logprobs) == len(token_ids), f"{len(logprobs)} log-probs for {len(token_ids)} tokens"
     return Completion(
-        token_ids=token_ids,
-        behavior_logprobs=logprobs,
+        token_ids=np.array(token_ids, dtype=np.int32),
+        behavior_logprobs=np.array(logprobs, dtype=np.float32),
         loss_mask=np.ones(len(token_ids), dtype=bool),
-        spans=version_spans(output.weight_versions, num_tokens=len(token_ids)),
-        finish_reason=FinishReason(output.finish_reason),
+        spans=spans,
+        finish_reason=FinishReason(finish_reason),
     )
+
+
+@dataclass(slots=True)
+class SequenceRecord:
+    """One sequence in flight, fed with the raw output of every engine step that touches it.
+
+    This is the whole cost that we add per token, and a fraction of vLLM's own output processor, which is made for streaming text.
+    """
+
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    prompt_logprobs: list[float] = field(default_factory=list)
+    span_starts: list[tuple[int, str]] = field(default_factory=list)
+    """(first token, weight version) of each span."""
+
+    def add(self, output: Any, version: str) -> None:
+        """Take one ``EngineCoreOutput`` of a step that ran on weights labelled ``version``."""
+        if output.new_token_ids:
+            if not self.span_starts or self.span_starts[-1][1] != version:
+                self.span_starts.append((len(self.token_ids), version))
+            self.token_ids += output.new_token_ids
+            if output.new_logprobs is not None:
+                self.logprobs += output.new_logprobs.logprobs[:, 0].tolist()
+        if output.new_prompt_logprobs_tensors is not None:
+            self.prompt_logprobs += output.new_prompt_logprobs_tensors.logprobs[:, 0].tolist()
+
+    def completion(self, finish_reason: str) -> Completion:
+        """The finished sequence. RuntimeError if vLLM ended it for a reason of its own."""
+        ends = [start for start, _ in self.span_starts[1:]] + [len(self.token_ids)]
+        spans = tuple(VersionSpan(start, end, int(v)) for (start, v), end in zip(self.span_starts, ends, strict=True))
+        return _completion(self.token_ids, self.logprobs, spans, finish_reason)
 
 
 def version_spans(spans: Sequence[WeightVersionSpan] | None, *, num_tokens: int) -> tuple[VersionSpan, ...]:

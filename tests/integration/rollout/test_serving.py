@@ -1,6 +1,5 @@
 """What a rollout worker answers, how it fails, and that nothing waits behind what it should not."""
 
-import asyncio
 import pickle
 import time
 from collections.abc import Callable
@@ -125,17 +124,6 @@ def test_a_bad_request_costs_only_itself(worker: Handle, change: dict[str, Any],
     assert len(ray.get(good[0], timeout=20)) == 4
 
 
-def test_abort_cancels_the_named_groups_only(worker: Handle) -> None:
-    doomed, spared = worker.generate(group(1, max_tokens=200), group(2, max_tokens=200))
-    time.sleep(0.05)
-    worker.abort([1])
-    with pytest.raises((asyncio.CancelledError, ray.exceptions.TaskCancelledError)):
-        ray.get(doomed, timeout=20)
-    assert [len(c.token_ids) for c in ray.get(spared, timeout=60)] == [200] * 4
-    stats = worker.stats()
-    assert (stats["running_seqs"], stats["waiting_seqs"], stats["kv_usage"]) == (0, 0, 0)
-
-
 def test_stats_count_the_work_and_idling_costs_nothing(worker: Handle) -> None:
     before = worker.stats()
     run(worker, group(0, max_tokens=30))
@@ -143,6 +131,7 @@ def test_stats_count_the_work_and_idling_costs_nothing(worker: Handle) -> None:
     assert after["generated_tokens"] - before["generated_tokens"] == 4 * 30
     assert after["busy_s"] > before["busy_s"]
     assert after["cpu_s"] > before["cpu_s"]
+    assert (after["running_seqs"], after["waiting_seqs"], after["kv_usage"]) == (0, 0, 0)
     idle = worker.stats()
     time.sleep(1.5)
     assert worker.stats()["cpu_s"] - idle["cpu_s"] < 0.3

@@ -111,6 +111,16 @@ def test_spans_of_sequences_in_flight_are_exact(
     assert seen == 3, "the updates missed the sequences"
 
 
+def test_abort_cancels_the_named_groups_only(engine: str, host: Handle) -> None:
+    doomed, spared = host.generate(group(1, max_tokens=200), group(2, max_tokens=20))
+    while not ray.wait([doomed], timeout=0.01)[0]:
+        host.abort([1])  # calls of two concurrency groups may overtake each other, and an abort ahead of its group is for nobody
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(doomed, timeout=20)
+    assert len(ray.get(spared, timeout=60)) == 4
+    assert host.stats()["running_seqs"] == host.stats()["waiting_seqs"] == 0
+
+
 def test_death_fails_every_call_at_once(engine: str, host: Handle) -> None:
     """Last of the engine's tests. AsyncLLM: its core is killed. In process: the engine thread hits an error."""
     references = host.generate(*(group(i, max_tokens=200) for i in range(40)))
@@ -150,6 +160,23 @@ def test_without_the_cache_reset_the_comparison_fails(
     assert not same(run(host), fresh["tied"])
     host.on_engine_thread(lambda llm: llm.reset_prefix_cache(True))
     assert same(run(host), fresh["tied"])
+
+
+def test_a_load_that_fails_half_way_kills_the_engine(host: Handle, config: Callable[..., EngineConfig], publish: Publish) -> None:
+    """The checks passed, then the load did not: nobody may be served by what is in memory now."""
+    host.swap(config("tied-old"))
+
+    def break_load(llm: Any) -> None:
+        def load_weights(weights: Any) -> None:
+            raise ValueError(f"out of luck after {next(iter(weights))[0]}")
+
+        llm.model_executor.driver_worker.model_runner.model.load_weights = load_weights
+
+    host.on_engine_thread(break_load)
+    with pytest.raises(EngineDead, match="out of luck after"):
+        host.update_weights(publish("tied-new"))
+    with pytest.raises(EngineDead, match="out of luck after"):
+        host.check_health()
 
 
 def test_kept_kv_still_gives_new_sequences_clean_prefixes(

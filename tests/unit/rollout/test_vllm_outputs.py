@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rollout.types import FinishReason, VersionSpan
-from rollout.vllm_outputs import completion_of, version_spans
+from rollout.vllm_outputs import SequenceRecord, completion_of, version_spans
 
 
 def spans_of(*rows: tuple[int, int, str]) -> list[Any]:
@@ -30,6 +30,33 @@ def test_neighbours_of_one_version_are_joined() -> None:
 def test_gaps_are_caught(rows: list[tuple[int, int, str]], num_tokens: int) -> None:
     with pytest.raises(AssertionError, match="version spans"):
         version_spans(spans_of(*rows), num_tokens=num_tokens)
+
+
+def step(*tokens: int, prompt: list[float] | None = None) -> Any:
+    """What one engine step says of one sequence: tokens, with log-prob -token / 10 and another candidate's beside it."""
+    return SimpleNamespace(
+        new_token_ids=list(tokens),
+        new_logprobs=SimpleNamespace(logprobs=np.array([[-t / 10, -9.0] for t in tokens]).reshape(-1, 2)) if tokens else None,
+        new_prompt_logprobs_tensors=None if prompt is None else SimpleNamespace(logprobs=np.array(prompt)[:, None]),
+    )
+
+
+def test_record_cuts_spans_where_the_version_changed() -> None:
+    record = SequenceRecord()
+    for tokens, version in (([3], "0"), ([4], "0"), ([], "1"), ([5], "2"), ([6, 7], "2"), ([8], "0")):
+        record.add(step(*tokens), version)
+    completion = record.completion("length")
+    assert completion.token_ids.tolist() == [3, 4, 5, 6, 7, 8]
+    assert completion.behavior_logprobs.tolist() == pytest.approx([-0.3, -0.4, -0.5, -0.6, -0.7, -0.8])
+    assert completion.spans == (VersionSpan(0, 2, 0), VersionSpan(2, 5, 2), VersionSpan(5, 6, 0))  # version 1 sampled nothing
+    assert completion.finish_reason is FinishReason.LENGTH
+
+
+def test_record_of_a_scored_prompt() -> None:
+    record = SequenceRecord()
+    record.add(step(prompt=[-1.5, -0.5]), "0")
+    record.add(SimpleNamespace(new_token_ids=[4], new_logprobs=None, new_prompt_logprobs_tensors=None), "0")
+    assert record.prompt_logprobs == [-1.5, -0.5]
 
 
 def finished(**fields: Any) -> Any:
