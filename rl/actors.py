@@ -46,6 +46,7 @@ def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFlee
         num_engines=config.rollout.num_engines,
         max_restarts=config.rollout.max_restarts,
         timeouts=FleetTimeouts(sync=config.stream.sync_timeout_s),
+        rejoin=config.rollout.weight_transfer == "shm",
     )
 
 

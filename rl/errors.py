@@ -6,4 +6,4 @@ class EngineLost(RuntimeError):
 
 
 class FleetDead(RuntimeError):
-    """An engine died more often than ``rollout.max_restarts`` allows."""
+    """An engine died more often than ``rollout.max_restarts`` allows, or died where none can rejoin (nccl, ipc)."""

@@ -7,7 +7,7 @@ nothing. *returning*: a new actor is loading; it gets the current weights and ve
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,10 +54,20 @@ class FleetTimeouts:
 class EngineFleet:
     """Every engine of a run behind one object."""
 
-    def __init__(self, *, make_actor: Callable[[int], Any], num_engines: int, max_restarts: int, timeouts: FleetTimeouts) -> None:
+    def __init__(
+        self,
+        *,
+        make_actor: Callable[[int], Any],
+        num_engines: int,
+        max_restarts: int,
+        timeouts: FleetTimeouts,
+        rejoin: bool = True,
+    ) -> None:
+        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends the run."""
         self._make_actor = make_actor
         self._max_restarts = max_restarts
         self._timeouts = timeouts
+        self._rejoin = rejoin
         self._slots = [EngineSlot(index=i) for i in range(num_engines)]
         self._push_lock = asyncio.Lock()
         self._update: WeightUpdate | None = None
@@ -205,11 +215,25 @@ class EngineFleet:
 
     # -- weights -------------------------------------------------------------------------------------------------------------
 
+    async def init_weight_transfer(self, info_of: Callable[[int], Mapping[str, Any]], *, timeout_s: float) -> None:
+        """Make every engine join the transfer group with its own init info, all at once; for nccl and ipc.
+
+        Raises:
+            StreamTimeout: they did not join in time; where one is missing, the others hang too.
+        """
+        calls = [s.actor.init_weight_transfer.options(concurrency_group="control").remote(info_of(s.index)) for s in self._slots]
+        await wait_for(asyncio.gather(*calls), timeout_s, f"all of {len(calls)} engines to join the weight transfer")
+
     async def push(self, update: WeightUpdate) -> None:
         """Give every live engine these weights; one that fails leaves routing and restarts. Versions only rise.
 
         When it returns, ``confirmed_version == update.version``.
+
+        Raises:
+            FleetDead: an engine failed that cannot rejoin; at once, since the others wait for it inside the transfer.
         """
+        if self._fatal is not None and not self._rejoin:
+            raise self._fatal
         assert update.version >= self._target_version, "policy versions never go back"
         async with self._push_lock:
             self._update, self._target_version = update, update.version
@@ -222,6 +246,8 @@ class EngineFleet:
             await self._push_slot(slot, update)
         except (*LOST, RuntimeError, ValueError) as error:
             self._lose(slot, actor, error)
+            if self._fatal is not None and not self._rejoin:
+                raise self._fatal from error
 
     async def _push_slot(self, slot: EngineSlot, update: WeightUpdate) -> None:
         call = slot.actor.update_weights.options(concurrency_group="control").remote(update)
@@ -240,6 +266,14 @@ class EngineFleet:
             return
         slot.live, slot.lost_at = False, time.monotonic()
         self._versions.leave(slot.index)
+        if not self._rejoin:
+            self._fatal = self._fatal or FleetDead(
+                f"engine {slot.index} was lost ({_brief(error)}), and a restarted one cannot rejoin by "
+                "rollout.weight_transfer=nccl|ipc; resume=auto goes on from the last checkpoint, and on one node rollout.weight_transfer=shm restarts engines"
+            )
+            logger.error("%s", self._fatal)
+            self.changed.notify()
+            return
         slot.restarts += 1
         logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:

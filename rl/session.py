@@ -30,6 +30,7 @@ from rl.records.tracker import make_tracker
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
 from rl.state import RunState
+from rl.weight_exchange import create_exchange
 from rl.weight_sync import WeightSync
 from rollout.statistics import StatisticsStore
 from rollout.types import SamplingConfig
@@ -65,6 +66,7 @@ class Session:
             with ProgressDisplay(self.config.run.steps, first_step=self.state.version) as progress:
                 controller, recorder = self._controller(fleet, learner, scorer, service, evaluator, trace, progress)
                 try:
+                    await controller.parts.sync.connect()
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
                 finally:
@@ -180,6 +182,7 @@ class Session:
             probe=self.prepared.probe(),
             probe_every=config.rollout.probe_every,
             tolerance=config.rollout.probe_tolerance,
+            exchange=create_exchange(config, learner=learner, fleet=fleet),
         )
         saver = Saver(
             store=CheckpointStore(run.checkpoints, keep=config.checkpoint.keep),

@@ -1,17 +1,21 @@
 """The learner rank as a Ray actor: what needs to know that it runs under Ray."""
 
 import socket
+from typing import Any
 
 import ray
 
 from rl.learner.rank import LearnerRank
 
-CONCURRENCY_GROUPS = {"background": 1}
-"""For ``ray.remote(concurrency_groups=...)``: what must not stand in line behind a training step, nor hold one up."""
+CONCURRENCY_GROUPS = {"background": 1, "transfer": 1}
+"""For ``ray.remote(concurrency_groups=...)``: what must not stand in line behind a training step, nor hold one up.
+
+``transfer`` is apart because a checkpoint may keep ``background`` waiting for the disk.
+"""
 
 
 class LearnerActor(LearnerRank):
-    """Calls run one at a time, in order, but for those of the background group."""
+    """Calls run one at a time, in order, but for those of the two other groups."""
 
     def endpoint(self) -> tuple[str, int]:
         """This node's address and a port that was free a moment ago, where the other ranks will meet rank 0."""
@@ -28,3 +32,13 @@ class LearnerActor(LearnerRank):
     def stats(self) -> dict[str, float]:
         """As in LearnerRank; answers at once, also during a step."""
         return super().stats()
+
+    @ray.method(concurrency_group="transfer")
+    def outgoing(self) -> dict[str, Any]:
+        """As in LearnerRank; while ``connect`` or ``send`` runs."""
+        return super().outgoing()
+
+    @ray.method(concurrency_group="transfer")
+    def delivered(self) -> None:
+        """As in LearnerRank; while ``connect`` or ``send`` runs."""
+        super().delivered()

@@ -14,6 +14,7 @@ from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
 from rl.types import StepResult, TrainingBatch
 from rollout.engine import WeightUpdate
+from rollout.weight_sender import Rendezvous
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,7 @@ class LearnerGroup:
         self._actors = [
             actor_class.options(**options).remote(rank=rank, **self._arguments) for rank, options in enumerate(self._options)
         ]
-        endpoint = self._actors[0].endpoint.remote()
-        address, port = (await self._gather([endpoint], "the rendezvous address", self._start_timeout_s))[0]
+        address, port = await self._ask_first("endpoint", self._start_timeout_s)
         return await self._call("setup", address, port, timeout_s=self._start_timeout_s)
 
     async def train(self, batch: TrainingBatch) -> StepResult:
@@ -89,6 +89,28 @@ class LearnerGroup:
         update = (await self._call("publish", version, directory))[0]
         assert update is not None, "rank 0 publishes"
         return update
+
+    async def prepare_transfer(self, *, transport: str, num_workers: int, timeout_s: float) -> None:
+        """Get ready to send to ``num_workers`` vLLM workers by ``transport``; ``timeout_s`` for each of the engines' answers."""
+        address, port = await self._ask_first("endpoint", self._start_timeout_s)
+        rendezvous = Rendezvous(transport=transport, address=address, port=port, num_workers=num_workers, timeout_s=timeout_s)
+        await self._call("prepare_transfer", rendezvous)
+
+    async def connect(self) -> None:
+        """Meet the engines; returns when they are there. Needs ``outgoing`` and ``delivered`` meanwhile."""
+        await self._call("connect")
+
+    async def send(self) -> None:
+        """Send the weights of now; returns when every engine serves them. Needs ``outgoing`` and ``delivered`` meanwhile."""
+        await self._call("send")
+
+    async def outgoing(self) -> dict[str, Any]:
+        """What the sender wants every engine to be told."""
+        return await self._ask_first("outgoing")
+
+    async def delivered(self) -> None:
+        """Every engine has done what ``outgoing`` said."""
+        await self._ask_first("delivered")
 
     async def score(self, sequences: list[list[int]]) -> list[list[float]]:
         """[sequences][T - 1] log-probs of tokens 1..T-1 at temperature 1."""
@@ -133,6 +155,11 @@ class LearnerGroup:
         assert self._actors, "start() the learner group first"
         references = [getattr(actor, method).remote(*arguments) for actor in self._actors]
         return await self._gather(references, f"learner.{method}", timeout_s or self._timeout_s)
+
+    async def _ask_first(self, method: str, timeout_s: float | None = None) -> Any:
+        """What rank 0 answers."""
+        reference = getattr(self._actors[0], method).remote()
+        return (await self._gather([reference], f"learner.{method}", timeout_s or self._timeout_s))[0]
 
     async def _gather(self, references: list[Any], waiting_for: str, timeout_s: float) -> list[Any]:
         """Results of one reference per rank, or the exception that explains the failure best."""

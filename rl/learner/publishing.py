@@ -1,10 +1,12 @@
-"""Publishing weights: two shared-memory files taken in turn, so that engines can read one while the next is written."""
+"""Weights on their way out: shared-memory files taken in turn, so that engines read one while the next is written; or a stream."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from rl.learner.weights import checkpoint_layout, iterate_weights
+from rl.learner.weights import checkpoint_layout, has_adapters, iterate_weights
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
 
@@ -49,3 +51,24 @@ class WeightPublisher:
         for buffer in self._buffers:
             buffer.close(unlink=True)
         self._buffers = []
+
+
+class WeightStream:
+    """What a GPU transport sends (``rollout.weight_sender.Weights``): the tensors that shared memory would hold, in the same order.
+
+    vLLM keeps tensors until a buffer is full or the transfer is over, longer than a gathered or merged one lives: PEFT takes the
+    adapter out of the merged tensor in place. Those are copied; parameters that are whole anyway are sent from where they are.
+    """
+
+    def __init__(self, causal_lm: nn.Module, *, gather: bool) -> None:
+        self._causal_lm = causal_lm
+        self._gather = gather
+        self._copies = gather or has_adapters(causal_lm)
+
+    def layout(self) -> list[tuple[str, str, tuple[int, ...]]]:
+        """(name, dtype name, shape) of every tensor, in the order of iteration."""
+        return checkpoint_layout(self._causal_lm)
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in iterate_weights(self._causal_lm, gather=self._gather):
+            yield name, tensor.clone() if self._copies else tensor

@@ -14,6 +14,7 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.types import StepResult, TrainingBatch
 from rollout.engine import WeightUpdate
+from rollout.weight_sender import Rendezvous, WeightSender
 
 
 class LearnerRank:
@@ -47,6 +48,7 @@ class LearnerRank:
         self._busy_cpu_s = 0.0
         self._tokens = 0
         self._engine: Any = None
+        self._sender: WeightSender | None = None
 
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
@@ -108,6 +110,34 @@ class LearnerRank:
         """
         return self._publisher.publish(version, Path(directory))
 
+    def prepare_transfer(self, rendezvous: Rendezvous) -> None:
+        """Get ready to send from GPU to GPU (nccl, ipc), so that ``outgoing`` may be asked."""
+        from rl.learner.publishing import WeightStream
+
+        weights = WeightStream(self._engine.module.causal_lm, gather=self._gather)
+        self._sender = WeightSender(weights, rendezvous, rank=self._rank)
+
+    def connect(self) -> None:
+        """Meet the engines' workers; returns when they are there, for which somebody must carry ``outgoing``. Collective."""
+        self._transfer.connect()
+
+    def send(self) -> None:
+        """Send the weights of now; returns when every engine serves them, with ``outgoing`` as in ``connect``. Collective."""
+        self._transfer.send()
+
+    def outgoing(self) -> dict[str, Any]:
+        """What vLLM wants every engine to be told next; waits for it. Rank 0 only, while ``connect`` or ``send`` runs."""
+        return self._transfer.courier.outgoing()
+
+    def delivered(self) -> None:
+        """Every engine has done what ``outgoing`` said. Rank 0 only."""
+        self._transfer.courier.delivered()
+
+    @property
+    def _transfer(self) -> WeightSender:
+        assert self._sender is not None, "prepare_transfer() first"
+        return self._sender
+
     def score(self, sequences: list[list[int]]) -> list[list[float]]:
         """[sequences][T - 1] log-probs in nats of tokens 1..T-1 at temperature 1, for the probe. Collective."""
         from rl.learner.scoring import sequence_logprobs
@@ -162,6 +192,9 @@ class LearnerRank:
             return
         self._engine.checkpoint_engine.wait()
         self._engine.checkpoint_engine.cleanup()
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
         self._publisher.close()
         self._engine.destroy()
         self._engine = None

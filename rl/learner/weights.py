@@ -38,6 +38,11 @@ def iterate_weights(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str
                 yield hf_name(name), current[name].data
 
 
+def has_adapters(causal_lm: nn.Module) -> bool:
+    """True if weights are merged with LoRA parts on their way out."""
+    return any(LORA_PART.search(name) for name, _ in causal_lm.named_parameters())
+
+
 def hf_name(name: str) -> str:
     """Checkpoint name of a parameter that PEFT may have wrapped."""
     return name.replace(".base_layer.", ".")

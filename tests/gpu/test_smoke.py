@@ -1,4 +1,7 @@
-"""Two steps on one GPU: every step is applied, and engine and learner agree on fixed tokens. Not yet run on hardware."""
+"""Two steps on one GPU, weights by CUDA IPC and by shared memory: every step is applied, engine and learner agree on fixed tokens.
+
+Not yet run on hardware. NCCL needs two GPUs.
+"""
 
 import subprocess
 import sys
@@ -28,9 +31,11 @@ BF16_GAP = 0.1
 """Nats, mean over the probe tokens: bf16 on equal weights measured 0.03-0.05 on CPU."""
 
 
+@pytest.mark.parametrize("transport", ["ipc", "shm"])
 @pytest.mark.parametrize(("dtype", "gap"), [("float32", 1e-3), ("bfloat16", BF16_GAP)])
-def test_two_steps_on_one_gpu(tmp_path: Path, dtype: str, gap: float) -> None:
+def test_two_steps_on_one_gpu(tmp_path: Path, dtype: str, gap: float, transport: str) -> None:
     overrides = [*ONE_GPU, f"rollout.dtype={dtype}", f"learner.dtype={dtype}", f"rollout.probe_tolerance={gap}"]
+    overrides += [f"rollout.weight_transfer={transport}"]
     run = ["run.steps=2", f"run.dir={tmp_path}", "run.name=gpu", "rollout.probe_every=1"]
     done = subprocess.run(
         [sys.executable, "-m", "rl.cli", "train", "debug", *overrides, *run],

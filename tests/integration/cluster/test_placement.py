@@ -52,7 +52,7 @@ def test_node8_with_tensor_parallel_engines_uses_each_gpu_once() -> None:
 
 
 def test_gpu1_shares_one_device() -> None:
-    only = ["cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1"]
+    only = ["cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc"]
     engines, ranks = devices(place(*GPU, *only))
     assert len(engines[0]) == 1 and engines == ranks
 

@@ -63,6 +63,16 @@ def weights(state: dict[str, Any]) -> dict[str, np.ndarray]:
     return {n: t.float().numpy().copy() for n, t in iterate_weights(rank._engine.module.causal_lm, gather=rank._gather)}
 
 
+def streamed(state: dict[str, Any]) -> tuple[list[tuple[str, str, tuple[int, ...]]], dict[str, np.ndarray]]:
+    """What a GPU transport declares and gets: every tensor of one pass is kept until the pass is over, as vLLM keeps them."""
+    from rl.learner.publishing import WeightStream
+
+    rank = state["rank"]
+    stream = WeightStream(rank._engine.module.causal_lm, gather=rank._gather)
+    kept = list(stream)
+    return stream.layout(), {n: t.float().numpy().copy() for n, t in kept}
+
+
 def raw_parameters(state: dict[str, Any]) -> dict[str, np.ndarray]:
     """Every parameter as PEFT names it, base and adapters apart, whole also under ZeRO-3."""
     from deepspeed.runtime.zero import GatheredParameters
@@ -96,7 +106,7 @@ def close(state: dict[str, Any]) -> None:
         state["rank"] = None
 
 
-OPERATIONS = {f.__name__: f for f in (build, call, weights, raw_parameters, train_and_capture, close)}
+OPERATIONS = {f.__name__: f for f in (build, call, weights, streamed, raw_parameters, train_and_capture, close)}
 
 
 class Hosts:

@@ -111,6 +111,20 @@ def test_adapters_are_published_merged_and_left_as_they_were(
     assert moved >= 10, "the adapters must have moved the weights"
 
 
+@pytest.mark.parametrize(("world", "stage", "lora"), [(1, 0, None), (1, 0, LORA), (2, 3, LORA)])
+def test_a_stream_kept_to_its_end_is_what_shared_memory_publishes(
+    hosts: Hosts, tiny_llama: Path, shared: str, world: int, stage: int, lora: dict | None
+) -> None:
+    hosts.build(tiny_llama, world=world, zero_stage=stage, lora=lora, lr=1e-2)
+    hosts.call("train", BATCHES[0])
+    update = hosts.call("publish", 1, shared)
+    layout, values = hosts.run("streamed")
+    assert layout == [(t.name, t.dtype, t.shape) for t in update.tensors]
+    published = read(update)
+    assert list(values) == [t.name for t in update.tensors]
+    assert all(np.array_equal(values[name], published[name]) for name in published)
+
+
 @pytest.mark.parametrize(
     ("world", "stage", "dtype", "lora"),
     [(1, 0, "float32", None), (2, 2, "float32", None), (2, 3, "float32", LORA), (1, 0, "bfloat16", None), (2, 1, "float32", LORA)],

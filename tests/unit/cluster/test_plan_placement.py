@@ -23,7 +23,7 @@ def test_local_gives_each_actor_a_cpu_bundle() -> None:
 
 
 def test_gpu1_puts_both_on_one_device() -> None:
-    only = ["rollout.num_engines=1", "learner.num_ranks=1", "cluster=gpu1"]
+    only = ["rollout.num_engines=1", "learner.num_ranks=1", "cluster=gpu1", "rollout.weight_transfer=ipc"]
     placement = plan(*GPU, *only, "cluster.gpus_per_engine=0.6", "cluster.gpus_per_learner=0.4")
     assert placement.groups == (BundleGroup("shared", "STRICT_PACK", (Bundle(2, 1),)),)
     assert placement.engines == (Seat(0, 0, 1, 0.6),) and placement.learners == (Seat(0, 0, 1, 0.4),)

@@ -33,6 +33,7 @@ REFUSED = [
     ([*GPU, "cluster.gpus_per_learner=2"], "cluster.gpus_per_learner: 2, but a rank drives one GPU"),
     ([*GPU, "cluster=gpu1"], "cluster.name: gpu1 is one engine and one rank"),
     ([*GPU, "rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc needs engine and learner on the same GPU"),
+    ([*GPU, "cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1"], "NCCL refuses two ranks on one GPU"),
     (["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"], "shm is shared memory of one node"),
     (
         [*MULTI, "cluster.address=null"],
@@ -69,6 +70,8 @@ ACCEPTED = [
     ["algorithm=grpo_tis"],
     ["learner.dtype=bfloat16", "rollout.dtype=bfloat16", "rollout.probe_tolerance=0.1"],
     GPU,
+    [*GPU, "rollout.weight_transfer=shm"],
+    [*GPU, "cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc"],
     [*GPU, "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2"],
     [
         *MULTI,

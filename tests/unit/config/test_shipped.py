@@ -23,6 +23,7 @@ PRESET_NEEDS = {
         "learner=gpu",
         "rollout.num_engines=1",
         "learner.num_ranks=1",
+        "rollout.weight_transfer=ipc",
     ],
 }
 """What else must be chosen beside a preset on top of quickstart."""
