@@ -269,7 +269,8 @@ class EngineFleet:
         if not self._rejoin:
             self._fatal = self._fatal or FleetDead(
                 f"engine {slot.index} was lost ({_brief(error)}), and a restarted one cannot rejoin by "
-                "rollout.weight_transfer=nccl|ipc; resume=auto goes on from the last checkpoint, and on one node rollout.weight_transfer=shm restarts engines"
+                "rollout.weight_transfer=nccl|ipc; resume=auto goes on from the last checkpoint, "
+                "and on one node rollout.weight_transfer=shm restarts engines"
             )
             logger.error("%s", self._fatal)
             self.changed.notify()
