@@ -34,7 +34,8 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def machine() -> dict[str, Any]:
     """The machine and the day, for the record."""
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "unknown"
+        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        "unknown",
     )
     return {
         "date": date.today().isoformat(),
