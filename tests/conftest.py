@@ -1,8 +1,12 @@
 """Tiers by folder, and one place for what every test needs."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before anything imports torch: tiny models gain nothing from threads, and on a busy machine waiting for them costs tenfold.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TIERS = ("unit", "integration", "e2e", "gpu")
 

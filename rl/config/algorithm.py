@@ -24,11 +24,12 @@ class AlgorithmConfig(Section):
     advantage: Literal["grpo", "dr_grpo"] = "grpo"
     """``grpo``: (r - mean) / (std + eps). ``dr_grpo``: r - mean."""
     likelihood: Literal["token_ratio", "truncated_weight"] = "token_ratio"
-    """How the log-likelihood gets its gradient: through the ratio, or log p times a detached truncated weight (CISPO)."""
+    """Where the gradient comes from: the ratio, or log p times a detached truncated weight (CISPO)."""
     importance_cap: PositiveFloat | None = 2.0
-    """Truncated importance sampling: weight min(proximal / behaviour, cap), detached; only with ``reference=proximal``. None = off."""
+    """Truncated importance sampling: detached weight min(proximal / behaviour, cap), with ``reference=proximal``; None = off."""
     aggregation: Literal["token", "sequence", "dr_grpo"] = "token"
-    """``token``: sum over valid tokens / their global count. ``sequence``: mean of per-sequence means. ``dr_grpo``: sum / (samples * max_tokens)."""
+    """``token``: sum / global count of valid tokens. ``sequence``: mean of per-sequence means. ``dr_grpo``: sum / (samples *
+    max_tokens)."""
     group_weight: Literal["sample", "prompt"] = "sample"
     """``prompt`` gives groups of unequal size equal weight."""
     max_log_ratio: PositiveFloat = 20.0

@@ -74,7 +74,13 @@ def test_group_ids_and_seeds_depend_on_the_plan_alone():
 
 def test_prompts_without_rollouts_make_no_group():
     made = new_groups(
-        plan_step=0, refill_round=1, prompts=[PROMPT] * 3, num_rollouts=[2, 0, 1], max_tokens=[8, 8, 4], sampling=SamplingConfig(), run_seed=0
+        plan_step=0,
+        refill_round=1,
+        prompts=[PROMPT] * 3,
+        num_rollouts=[2, 0, 1],
+        max_tokens=[8, 8, 4],
+        sampling=SamplingConfig(),
+        run_seed=0,
     )
     assert [len(g.request.seeds) for g in made] == [2, 1]
     assert made[1].request.sampling.max_tokens == 4
