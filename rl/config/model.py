@@ -48,11 +48,11 @@ class RecipeConfig(Section):
     rope_theta: PositiveFloat = 10_000.0
     tied: bool = True
     """Output head shares the embedding matrix."""
-    tokens: PositiveInt = 2_500_000
+    tokens: PositiveInt = 3_000_000
     """Corpus size, prompts included, seen once."""
     batch_tokens: PositiveInt = 1024
     """Padded tokens of one optimizer step."""
-    lr: PositiveFloat = 0.01
+    lr: PositiveFloat = 0.02
     """AdamW: embeddings, output head and norms."""
     muon_lr: PositiveFloat = 0.02
     """Muon: every other matrix."""
