@@ -199,7 +199,7 @@ def main() -> None:
     plan = Plan(
         repeats=args.repeats or (2 if quick else 5),
         steps=args.steps or (2 if quick else 8),
-        warm=1 if quick else 2,
+        warm=1 if quick else 3,
         alone_steps=1 if quick else 3,
         calibration_rounds=0 if quick else 2,
         colocated=not quick,

@@ -79,8 +79,9 @@ class StepClock:
     """Stands where the progress display stands: hears of every finished step, at the very end of it."""
 
     warm: int
-    """Steps before the clock starts: the pipeline fills."""
+    """Steps before the window, at least 1."""
     last: int
+    """The window's last step."""
     probe: Any
     """() -> CPU seconds by process kind, read at both ends of the window."""
     times: list[float] = field(default_factory=list)
@@ -173,8 +174,14 @@ class Rig:
     # -- work ----------------------------------------------------------------------------------------------------------------
 
     async def run(self, mix: Mix, *, steps: int, warm: int) -> RunFacts:
-        """``warm + steps`` steps of the Controller from the current version on; the facts are of the last ``steps``."""
-        config = self._config(mix, self.version + warm + steps)
+        """Steps of the Controller from the current version on; the facts are of ``steps`` of them.
+
+        ``warm`` steps before fill the pipeline; an asynchronous one gets a few behind too, so that its engines have the next plans
+        to work on to the end of the window, as in the midst of a long run.
+        """
+        staleness = self.config.stream.max_staleness
+        total = warm + steps + (staleness + 1 if staleness else 0)
+        config = self._config(mix, self.version + total)
         clock = StepClock(warm=warm, last=warm + steps, probe=self.cpu_seconds)
         prompts = self.prompts(mix)
         curriculum, statistics = self._curriculum(config, prompts)
@@ -201,7 +208,7 @@ class Rig:
             await Controller(config=config, parts=parts, state=RunState(version=self.version, tickets=tickets)).run()
         finally:
             recorder.close()
-        self.version += warm + steps
+        self.version += total
         return _facts(clock, steps)
 
     def sync(self, *, probe_every: int) -> WeightSync:
@@ -317,7 +324,7 @@ def _sampling(config: Config) -> SamplingConfig:
 
 
 def _facts(clock: StepClock, steps: int) -> RunFacts:
-    rows = clock.rows[-steps:]
+    rows = clock.rows[clock.warm : clock.last]
 
     def mean(key: str) -> float:
         return float(np.mean([row.get(key, 0.0) for row in rows]))
@@ -330,7 +337,7 @@ def _facts(clock: StepClock, steps: int) -> RunFacts:
         "push_s": "sync/push_s",
     }
     start, end = clock.cpu
-    step_s = (clock.times[-1] - clock.times[-steps - 1]) / steps
+    step_s = (clock.times[clock.last - 1] - clock.times[clock.warm - 1]) / steps
     parts = {name: mean(key) for name, key in keys.items()}
     parts["other_s"] = step_s - parts["wait_s"] - parts["train_s"] - parts["publish_s"]
     return RunFacts(
