@@ -70,17 +70,19 @@ class VerifierProcess:
         await self.close()
         message = frame(self._setup)
         await self._spawn()
-        try:
-            answer = await asyncio.wait_for(self._exchange(message), self._start_timeout_s)
-        except BaseException as error:
-            self.kill()
-            if not isinstance(error, TimeoutError | EOFError | ConnectionError):
-                raise
-            what = f"did not come up in {self._start_timeout_s} s" if isinstance(error, TimeoutError) else "died while starting"
-            raise RuntimeError(f"the verifier process of reward {self._setup['name']!r} {what}; see its output above") from error
-        if "failed" in answer:
-            self.kill()
-            raise ValueError(answer["failed"])
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.kill)
+            try:
+                answer = await asyncio.wait_for(self._exchange(message), self._start_timeout_s)
+            except (TimeoutError, EOFError, ConnectionError) as error:
+                late = isinstance(error, TimeoutError)
+                what = f"did not come up in {self._start_timeout_s} s" if late else "died while starting"
+                raise RuntimeError(
+                    f"the verifier process of reward {self._setup['name']!r} {what}; see its output above"
+                ) from error
+            if "failed" in answer:
+                raise ValueError(answer["failed"])
+            undo.pop_all()
 
     async def judge(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
         """[G] results, in order.
@@ -98,13 +100,12 @@ class VerifierProcess:
             ) from error
         self._progress.mark(Progress.READING)
         exchange = asyncio.ensure_future(self._exchange(message))
-        try:
-            answer = await self._watch(exchange, self._progress)
-        except BaseException:
+        with contextlib.ExitStack() as undo:
             # Cancelled or lost: an answer still under way must not be taken for the next one's.
-            exchange.cancel()
-            self.kill()
-            raise
+            undo.callback(self.kill)
+            undo.callback(exchange.cancel)
+            answer = await self._watch(exchange, self._progress)
+            undo.pop_all()
         return [result_from_wire(fields) for fields in answer]
 
     async def _watch(self, exchange: "asyncio.Future[Any]", progress: Progress) -> Any:
@@ -132,8 +133,11 @@ class VerifierProcess:
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         shared = os.memfd_create("verifier-progress")
-        os.ftruncate(shared, Progress.SIZE)
-        try:
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as done:
+            undo.callback(ours.close)
+            done.callback(theirs.close)
+            done.callback(os.close, shared)
+            os.ftruncate(shared, Progress.SIZE)
             self._progress = Progress(shared)
             fds = (theirs.fileno(), shared)
             self._process = subprocess.Popen(
@@ -144,12 +148,7 @@ class VerifierProcess:
                 start_new_session=True,  # Ctrl-C is for the parent, and a kill takes the verifier's own children along
                 env=child_environment(),
             )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(shared)
+            undo.pop_all()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
 
     def kill(self) -> None:
