@@ -1,0 +1,75 @@
+"""The yardsticks of the benchmarks: CPU seconds of a process tree, time to a target, per-problem alignment."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rl.evaluate import Counts
+from rollout.types import SamplingConfig
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+import learning
+import process_tree
+import vs_trl
+
+BURN = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"
+PARENT = f"""
+import subprocess, sys, time
+subprocess.run([sys.executable, '-c', {BURN.format(seconds=0.6)!r}])
+time.sleep(0.3)
+"""
+    f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN.format(seconds=0.6)!r}])\nimport time; time.sleep(0.3)"
+)
+
+
+def test_cpu_clock_counts_children_that_have_ended():
+    before = time.time()
+    child = subprocess.Popen([sys.executable, "-c", PARENT])
+    with process_tree.CpuClock(child.pid, interval_s=0.02) as clock:
+        started = time.time()
+        child.wait()
+        ended = time.time()
+    assert clock.between(max(started, clock._times[0]), ended) == pytest.approx(0.6, abs=0.25)
+    with pytest.raises(ValueError, match="not observed"):
+        clock.between(before - 10, ended)
+
+
+def test_run_logged_ends_its_child_when_interrupted(tmp_path):
+    log = tmp_path / "log.txt"
+    with pytest.raises(RuntimeError, match=r"failed \(3\)[\s\S]*out of luck"):
+        process_tree.run_logged([sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"], log)
+    helper = f"import sys; sys.path.insert(0, {str(Path(process_tree.__file__).parent)!r})\nimport process_tree, pathlib\n"
+    sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    call = f"process_tree.run_logged([sys.executable, '-c', {sleeper!r}], pathlib.Path({str(log)!r}))"
+    outer = subprocess.Popen([sys.executable, "-c", helper + call])
+    deadline = time.monotonic() + 30
+    while not (pid := log.read_text().strip()).isdigit():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    outer.kill()
+    outer.wait()
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "the child outlived its parent"
+        time.sleep(0.02)
+
+
+def test_time_to_target_interpolates_between_snapshots():
+    curve = [(0.0, 0.4), (10.0, 0.4), (20.0, 0.6), (30.0, 0.5)]
+    assert vs_trl.time_to(curve, 0.5) == pytest.approx(15.0)
+    assert vs_trl.time_to(curve, 0.4) == 0.0
+    assert vs_trl.time_to(curve, 0.61) is None
+
+
+def test_per_problem_is_aligned_by_id_whatever_the_order():
+    def counts(*rows):
+        made = [{"id": i, "category": "", "difficulty": None, "n": n, "c": c} for i, n, c in rows]
+        return Counts(version=0, sampling=SamplingConfig(temperature=1.0, top_p=1.0, max_tokens=8), rows=made)
+
+    first = learning.per_problem(counts(("a", 4, 1), ("b", 4, 4)))
+    second = learning.per_problem(counts(("b", 4, 4), ("a", 4, 1)))
+    assert first.tolist() == second.tolist() == pytest.approx([0.25, 1.0])
+    assert learning.per_problem(counts(("a", 4, 1)), 4).tolist() == [1.0]
