@@ -22,8 +22,6 @@ import subprocess, sys, time
 subprocess.run([sys.executable, '-c', {BURN.format(seconds=0.6)!r}])
 time.sleep(0.3)
 """
-    f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN.format(seconds=0.6)!r}])\nimport time; time.sleep(0.3)"
-)
 
 
 def test_cpu_clock_counts_children_that_have_ended():
