@@ -98,16 +98,22 @@ def summarise(
 
 
 def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
-    """A rich table; differences whose interval excludes 0 are bold."""
-    table = Table(title=f"{title} ({summary.confidence:.0%} intervals over problems)")
-    for heading in ("category", "problems", "metric", "T"):
-        table.add_column(heading)
-    for heading in ("before", "after", "after - before", "P(> 0)"):
-        table.add_column(heading, justify="right")
+    """A table that fits 80 columns; differences whose interval excludes 0 are bold.
+
+    Categories are shown at the first sampling config and greedily; ``to_json`` has every line.
+    """
+    problems = f"{summary.lines[0].num_problems} problems, {summary.confidence:.0%} intervals over problems"
+    table = Table(title=f"{title}\n{problems}", box=None, padding=(0, 1, 0, 0))
+    for heading in ("category", "metric"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("before", "after", "after - before"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    main = summary.lines[0].temperature
+    shown = [line for line in summary.lines if line.category == OVERALL or line.temperature in (0, main)]
     previous = None
-    for line in summary.lines:
+    for line in shown:
         if previous is not None and line.category != previous:
-            table.add_section()
+            table.add_row()
         table.add_row(*_cells(line, first=line.category != previous))
         previous = line.category
     return table
@@ -168,20 +174,20 @@ def _aligned(after: Counts, before: Counts) -> list[Mapping[str, Any]]:
 
 
 def _cells(line: SummaryLine, *, first: bool) -> list[str]:
-    metric = f"{line.metric} = {line.alias}" if line.alias else line.metric
-    difference, probability = "", ""
+    metric = line.metric if line.temperature in (0, 1) else f"{line.metric} T={line.temperature:g}".replace("=0.", "=.")
+    difference = ""
     if line.difference is not None:
         difference = _span(line.difference, sign="+")
         difference = f"[bold]{difference}[/bold]" if line.difference.excludes_zero else difference
-        probability = f"{line.difference.probability_positive:.3f}"
     before = _span(line.before) if line.before is not None else ""
-    head = [line.category, str(line.num_problems)] if first else ["", ""]
-    return [*head, metric, f"{line.temperature:g}", before, _span(line.after), difference, probability]
+    return [line.category if first else "", metric, before, _span(line.after), difference]
 
 
 def _span(interval: Interval, *, sign: str = "") -> str:
-    value = f"{interval.value:{sign}.3f}"
-    return value if math.isnan(interval.low) else f"{value} [{interval.low:{sign}.2f}..{interval.high:{sign}.2f}]"
+    """``.338 (.30 .38)``: leading zeros and brackets (which rich reads as markup) left out."""
+    numbers = [f"{interval.value:{sign}.3f}", f"{interval.low:{sign}.2f}", f"{interval.high:{sign}.2f}"]
+    value, low, high = (number.replace("0.", ".", 1) for number in numbers)
+    return value if math.isnan(interval.low) else f"{value} ({low} {high})"
 
 
 def _without_nan(value: Any) -> Any:
