@@ -114,6 +114,7 @@ class Controller:
 
     def _loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         return {
+            "fleet": self.parts.fleet.watch,
             "prompts": self._prompts_loop,
             "rollouts": self._rollouts_loop,
             "batches": self._batches_loop,

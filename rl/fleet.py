@@ -6,6 +6,7 @@ nothing. *returning*: a new actor is loading; it gets the current weights and ve
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -137,6 +138,12 @@ class EngineFleet:
         except LOST as error:
             logger.info("engine %d was gone before it could stop: %s", slot.index, error)
         ray.kill(slot.actor)
+
+    async def watch(self) -> None:
+        """Run beside the loops: raises FleetDead as soon as no restart is left, also while nobody asks for an engine."""
+        await self.changed.until(lambda: self._fatal is not None, timeout_s=math.inf, what="an engine lost for good")
+        assert self._fatal is not None
+        raise self._fatal
 
     # -- requests ------------------------------------------------------------------------------------------------------------
 
@@ -295,9 +302,9 @@ class EngineFleet:
                 await self._start_slot(slot)
             except (*LOST, RuntimeError) as error:
                 slot.restarts += 1
-                logger.warning("engine %d did not come back (%s); restart %d", slot.index, error, slot.restarts)
+                logger.warning("engine %d did not come back (%s); restart %d", slot.index, _brief(error), slot.restarts)
                 if slot.restarts > self._max_restarts:
-                    self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {error}")
+                    self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {_brief(error)}")
                     self.changed.notify()
                     return
                 ray.kill(slot.actor)

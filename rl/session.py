@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from curricula import build_curriculum
 from curricula.pool import PromptPool
@@ -30,6 +30,7 @@ from rl.records.tracker import make_tracker
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
 from rl.state import RunState
+from rl.weight_directory import fresh_weight_directory
 from rl.weight_exchange import create_exchange
 from rl.weight_sync import WeightSync
 from rollout.statistics import StatisticsStore
@@ -48,6 +49,7 @@ class Session:
         self.placed = placed
         self.checkpoint = checkpoint
         self.state = checkpoint.load_state() if checkpoint else RunState()
+        self.weights = fresh_weight_directory()
         self.attempt = run.begin_attempt(restored_step=self.state.version)
 
     async def run(self) -> bool:
@@ -115,6 +117,7 @@ class Session:
             yield fleet, learner, scorer
         finally:
             await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
+            shutil.rmtree(self.weights, ignore_errors=True)
 
     def _evaluator(self, service: RolloutService) -> Evaluator:
         return Evaluator(
@@ -178,7 +181,7 @@ class Session:
         sync = WeightSync(
             learner=learner,
             fleet=fleet,
-            directory=Path("/dev/shm") / f"t2rl-{run.path.name}-{self.attempt}",
+            directory=self.weights,
             probe=self.prepared.probe(),
             probe_every=config.rollout.probe_every,
             tolerance=config.rollout.probe_tolerance,

@@ -1,6 +1,7 @@
 """Awaiting with a name: no await in the controller lasts forever, and the error says what it waited for."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ async def wait_for(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
         StreamTimeout: naming ``what`` after ``timeout_s`` seconds.
     """
     try:
-        return await asyncio.wait_for(awaitable, timeout_s)
+        return await asyncio.wait_for(awaitable, None if timeout_s == math.inf else timeout_s)
     except TimeoutError as error:
         if isinstance(error, StreamTimeout):
             raise

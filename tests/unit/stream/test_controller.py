@@ -12,7 +12,7 @@ from curricula import build_curriculum
 from curricula.pool import PromptPool
 from rl.config.schema import Config
 from rl.controller import Controller, Parts
-from rl.errors import EngineLost
+from rl.errors import EngineLost, FleetDead
 from rl.rollout_service import GroupFailed, RolloutService
 from rl.state import RunState
 from rl.stream.waiting import Signal, StreamTimeout
@@ -53,6 +53,9 @@ class ScriptedFleet:
 
     async def abort(self, group_id):
         return None
+
+    async def watch(self):
+        await asyncio.Event().wait()
 
 
 class ScriptedLearner:
@@ -285,3 +288,15 @@ def test_a_learner_that_hangs_is_named_by_a_timeout():
 
     with pytest.raises(StreamTimeout, match="learner rank 0"):
         asyncio.run(build(learner=Hung()).run())
+
+
+def test_a_fleet_without_restarts_left_ends_the_run_though_nobody_asks_for_an_engine():
+    controller = build(learner=ScriptedLearner(delay_s=60))
+
+    async def watch():
+        await asyncio.sleep(0.05)
+        raise FleetDead("engine 0 died 4 times")
+
+    controller.parts.fleet.watch = watch
+    with pytest.raises(FleetDead, match="4 times"):
+        asyncio.run(controller.run())
