@@ -40,7 +40,7 @@ def plot_curves(result: dict[str, Any], path: Path) -> None:
     axes.set(xlabel="optimizer step", ylabel=f"held-out accuracy ({result['problems']} problems)")
     axes.set_title(f"{result['config']}: {len(curves)} seeds and their mean, {result['machine']['date']}", fontsize=10)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)

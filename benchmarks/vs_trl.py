@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -75,6 +76,7 @@ class Side:
 
 def main() -> None:
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stop the child and clean up, as after Ctrl-C
     overrides = [*args.overrides, *(f"evaluation.{o}" for o in NO_EVALUATION), "tracker=none"]
     config = load_config(args.config, overrides)
     every = max(1, args.steps // args.snapshots)
