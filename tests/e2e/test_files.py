@@ -1,0 +1,62 @@
+"""A model of one's own, and GSM8K from a file through its chat template, from the command line."""
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from tests.e2e.conftest import assert_exactly_once
+
+DATA = Path(__file__).parents[2] / "examples" / "data" / "gsm8k_mini.jsonl"
+CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+
+
+def write_model(path: Path) -> Path:
+    """A random byte-level Llama with a chat template, head untied: nothing of our own recipe."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(["<pad>", "<eos>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
+    fast.chat_template = CHAT
+    fast.save_pretrained(path)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=2048,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(path)
+    return path
+
+
+def test_gsm8k_from_a_file_goes_through_the_chat_template(start, tmp_path):
+    model = write_model(tmp_path / "model")
+    file = ["task=gsm8k", f"task.path={DATA}", "task.chat=true", "rollout.max_model_len=1536", "rollout.max_tokens=8"]
+    job = start("model=path", f"model.path={model}", *file, "run.steps=2", "evaluation.num_prompts=2")
+    assert job.wait() == 0, job.log
+    assert_exactly_once(job.run, steps=2, groups_per_step=4)
+    trained = json.loads((job.run / "model" / "config.json").read_text())
+    assert trained["tie_word_embeddings"] is False
+
+
+def test_a_prompt_that_does_not_fit_is_an_error_with_its_line_before_anything_starts(start, tmp_path):
+    model = write_model(tmp_path / "model")
+    job = start(
+        "model=path", f"model.path={model}", "task=gsm8k", f"task.path={DATA}", "rollout.max_model_len=64", "rollout.max_tokens=8"
+    )
+    assert job.wait() == 2, job.log
+    assert f"{DATA.name}:" in job.log and "max_model_len" in job.log
+    assert not job.run.exists()
