@@ -330,14 +330,32 @@ class Controller:
         self.state.version = plan.step + 1
 
     async def _push(self, published: Published) -> SyncReport:
+        await self._calm()
         started = time.time()
         report = await self.parts.sync.push(published)
         self.parts.recorder.trace.complete("sync", f"version {report.version}", started, time.time(), gap=report.probe_gap)
         self._signal.notify()
         return report
 
+    async def _calm(self) -> None:
+        """Let the one plan that is out come near its end before its weights change under it.
+
+        It costs nothing that matters: where rollout is the slower half the learner would wait for that plan anyway, and where the
+        learner is, the plan is done. No ticket is left until the push, so the plan does end.
+        """
+        stream = self.config.stream
+        if self.tickets.depth != 1 or stream.push_at_share >= 1:
+            return
+        enough = stream.push_at_share * stream.prompts_per_step * stream.rollouts_per_prompt
+        await self._signal.until(
+            lambda: self.parts.fleet.outstanding <= enough,
+            timeout_s=stream.step_timeout_s,
+            what="the plan in flight to come near its end",
+        )
+
     async def _settled(self, push: asyncio.Task[SyncReport]) -> SyncReport:
-        return await wait_for(asyncio.shield(push), self.config.stream.sync_timeout_s, "the weight push")
+        limit = self.config.stream.step_timeout_s + self.config.stream.sync_timeout_s
+        return await wait_for(asyncio.shield(push), limit, "the weight push")
 
 
 async def _first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[None]) -> None:

@@ -91,6 +91,11 @@ class EngineFleet:
         """The version that every live engine serves; a lost one returns with the current weights, so it never falls."""
         return self._versions.confirmed
 
+    @property
+    def outstanding(self) -> int:
+        """Rollouts that engines are working on."""
+        return sum(s.outstanding for s in self._slots)
+
     def metrics(self) -> dict[str, float]:
         """Deaths and recoveries so far."""
         recoveries = [seconds for s in self._slots for seconds in s.recovery_s]

@@ -37,6 +37,9 @@ class StreamConfig(Section):
     """Plans issued ahead of the weights; at most ``max_staleness`` (its default)."""
     refill_rounds: NonNegativeInt = 0
     """Rounds of replacement groups for dropped ones before the batch goes short."""
+    push_at_share: float = Field(default=0.25, ge=0, le=1)
+    """With one plan ahead, new weights wait until at most this share of it is still being sampled: every sequence in flight must be
+    prefilled again under them. 1 pushes at once. With more plans ahead the engines are never that idle, and weights never wait."""
     rollover_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if still fresh enough."""
     group_timeout_s: PositiveFloat = 120.0

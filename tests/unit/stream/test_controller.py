@@ -32,8 +32,17 @@ class ScriptedFleet:
         self.changed = Signal()
         self.confirmed_version = version
         self.generated: list[int] = []
+        self.outstanding = 0
+        self.outstanding_at_push: list[int] = []
 
     async def generate(self, request, *, timeout_s):
+        self.outstanding += len(request.seeds)
+        try:
+            return await self._generate(request)
+        finally:
+            self.outstanding -= len(request.seeds)
+
+    async def _generate(self, request):
         start = self.confirmed_version
         await asyncio.sleep(self.rng.random() ** 3 * self.spread_s)
         if self.rng.random() < self.loss_rate:
@@ -77,6 +86,7 @@ class ScriptedSync:
         return version
 
     async def push(self, version):
+        self.fleet.outstanding_at_push.append(self.fleet.outstanding)
         await asyncio.sleep(self.fleet.rng.random() * 0.002)
         assert version > self.fleet.confirmed_version, "versions never go back"
         self.fleet.confirmed_version = version
@@ -300,3 +310,13 @@ def test_a_fleet_without_restarts_left_ends_the_run_though_nobody_asks_for_an_en
     controller.parts.fleet.watch = watch
     with pytest.raises(FleetDead, match="4 times"):
         asyncio.run(controller.run())
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.25, 6), (0.0, 0), (1.0, 24)])
+def test_with_one_plan_ahead_weights_wait_for_it_to_come_near_its_end(share, most):
+    controller = build(steps=10, staleness=1, push_at_share=share, learner=ScriptedLearner(delay_s=0.001))
+    controller.parts.fleet.spread_s = 0.05
+    asyncio.run(controller.run())
+    at_push = controller.parts.fleet.outstanding_at_push
+    assert max(at_push) <= most
+    assert share < 1 or max(at_push) > 6, "at once means in the middle of a plan"
