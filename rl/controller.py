@@ -269,6 +269,7 @@ class Controller:
             plan, batch = taken
             record.wait_s = record.lap()
             result = await self._train(plan, batch)
+            record.figures = self.parts.recorder.figures()
             record.train_s = record.lap()
             published = await self.parts.sync.publish(self.state.version)
             record.publish_s = record.lap()

@@ -28,6 +28,8 @@ class StepRecord:
     save_s: float = 0.0
     evaluate_s: float = 0.0
     """Not part of the step: whether and how often a run is evaluated must not change what its training is said to cost."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What the parts of the run reported right after the step, before new weights let the next plan out."""
     sync: SyncReport | None = None
     """The push that settled in this turn: of the version before, unless an evaluation waited for this one."""
     started: float = field(default_factory=time.time)
@@ -55,6 +57,10 @@ class Recorder:
     """Evaluates the version that every engine serves."""
     evaluate_every: int
 
+    def figures(self) -> dict[str, float]:
+        """What every source reports now."""
+        return {key: value for source in self.sources for key, value in source().items()}
+
     def evaluation_due(self, version: int) -> bool:
         """True every ``evaluation.every`` steps."""
         return self.evaluate_every > 0 and version % self.evaluate_every == 0
@@ -81,8 +87,7 @@ class Recorder:
         elapsed = now - record.started - record.evaluate_s
         state.totals.train_s += elapsed
         row = group_metrics(plan) | result.metrics
-        for source in self.sources:
-            row |= source()
+        row |= record.figures
         row |= {
             "time/step_s": elapsed,
             "time/learner_wait_s": record.wait_s,

@@ -123,6 +123,9 @@ class ScriptedRecorder:
     def evaluation_due(self, version):
         return False
 
+    def figures(self):
+        return {}
+
     def trained(self, plan, *, applied):
         self.trained_groups += [(plan.step, g.request.group_id) for g in plan.kept()]
 
