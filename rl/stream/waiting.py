@@ -19,7 +19,9 @@ async def wait_for(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
         StreamTimeout: naming ``what`` after ``timeout_s`` seconds.
     """
     try:
-        return await asyncio.wait_for(awaitable, None if timeout_s == math.inf else timeout_s)
+        # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that meets a result, and the caller's loop waits on.
+        async with asyncio.timeout(None if timeout_s == math.inf else timeout_s):
+            return await awaitable
     except TimeoutError as error:
         if isinstance(error, StreamTimeout):
             raise

@@ -1,0 +1,25 @@
+"""Awaiting with a name."""
+
+import asyncio
+
+import pytest
+
+from rl.stream.waiting import Signal, StreamTimeout, wait_for
+
+
+def test_a_timeout_names_what_it_waited_for():
+    with pytest.raises(StreamTimeout, match="waited 0.01 s for plan 3"):
+        asyncio.run(wait_for(asyncio.sleep(5), 0.01, "plan 3"))
+
+
+def test_a_cancellation_that_meets_a_notification_still_cancels():
+    async def scenario():
+        signal = Signal()
+        task = asyncio.create_task(signal.until(lambda: False, timeout_s=60, what="what never comes"))
+        await asyncio.sleep(0)
+        signal.notify()
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=2)
+        return bool(done) and task.cancelled()
+
+    assert asyncio.run(scenario())
