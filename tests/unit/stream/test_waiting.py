@@ -8,7 +8,7 @@ from rl.stream.waiting import Signal, StreamTimeout, wait_for
 
 
 def test_a_timeout_names_what_it_waited_for():
-    with pytest.raises(StreamTimeout, match="waited 0.01 s for plan 3"):
+    with pytest.raises(StreamTimeout, match=r"waited 0\.01 s for plan 3"):
         asyncio.run(wait_for(asyncio.sleep(5), 0.01, "plan 3"))
 
 
