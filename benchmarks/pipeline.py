@@ -2,19 +2,27 @@
 
     python benchmarks/pipeline.py [--quick] [--json FILE] [--mix NAME] [--repeats N] [--steps N] [--staleness N]
 
-Three fixed workloads; every step of one has the same requests, tokens and gradients. In each repeat the four measurements follow
-each other: the engine alone, the learner alone, synchronous, asynchronous (the last two in turn first), and then:
+Three fixed workloads; every step of one has the same requests, tokens and gradients. First each side's settings are timed, and for
+each workload the fastest of each side is taken. Then in each repeat the measurements follow each other: the engine alone, the
+learner alone, synchronous, asynchronous (the last two in turn first), and then:
 
 * ``async_over_sync``: steps per second, asynchronous over synchronous, both with the pipeline full. Synchronous is
-  ``max_staleness=0`` with one engine and one rank, each free to use both cores, at the threads that are fastest for the workload.
-* ``bound_share``: ``async_over_sync`` over (rollout + learner) / max(rollout, learner), seconds per step measured alone, one core.
+  ``max_staleness=0`` with one engine and one rank, each free to use both cores.
+* ``bound_share``: ``async_over_sync`` over (rollout + learner) / max(rollout, learner), seconds per step measured alone, on
+  one core. A synchronous side that is faster than rollout + learner, because it uses the second core too, lowers it.
+* ``overlap_share``: max(rollout, learner) over the asynchronous step: what the asynchronous side itself falls short of.
 * ``async_over_colocated``: against another synchronous layout, two engines and two ranks that take turns on both cores.
+
+The result file is written after each workload.
 """
 
+import argparse
 import asyncio
 import logging
 import statistics
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +41,21 @@ MIXES = (
 )
 """Named by rollout : learner seconds."""
 
-FREE = ("stream.max_staleness=0", "rollout.cores=null", "learner.cores=null")
+FREE = ("rollout.cores=null", "learner.cores=null")
 SYNC = tuple(
-    Setting(name=f"sync, {e} + {r} threads", overrides=(*FREE, f"rollout.num_threads={e}", f"learner.num_threads={r}"))
+    Setting(
+        name=f"sync, {e} + {r} threads",
+        overrides=("stream.max_staleness=0", *FREE, f"rollout.num_threads={e}", f"learner.num_threads={r}"),
+    )
     for e, r in ((1, 1), (1, 2), (2, 2))
 )
 """Engine + rank."""
+PINNED = Setting(name="async, a core each", overrides=("rollout.cores=[0]", "learner.cores=[1]"))
+ASYNC = (
+    PINNED,
+    Setting(name="async, a core each, push at once", overrides=(*PINNED.overrides, "stream.push_at_share=1")),
+    Setting(name="async, 2 + 2 threads", overrides=(*FREE, "rollout.num_threads=2", "learner.num_threads=2")),
+)
 COLOCATED = Setting(
     name="sync, 2 engines and 2 ranks",
     overrides=(
@@ -61,8 +78,8 @@ class Plan:
     steps: int
     warm: int
     alone_steps: int
-    calibration_rounds: int
-    """0: take the first synchronous setting."""
+    calibration_steps: int
+    """0: take the first setting of each side."""
     colocated: bool
     staleness: int
 
@@ -86,6 +103,11 @@ class Repeat:
         """How much of it came true."""
         return self.gain("sync") / self.bound
 
+    @property
+    def overlap_share(self) -> float:
+        """The slower half alone over the asynchronous step."""
+        return max(self.rollout_alone.wall_s, self.learner_alone.wall_s) / self.runs["async"].step_s
+
     def gain(self, baseline: str) -> float:
         """Steps per second of "async" over those of ``baseline``."""
         return self.runs[baseline].step_s / self.runs["async"].step_s
@@ -96,55 +118,60 @@ class Outcome:
     """Everything measured of one mix."""
 
     mix: Mix
-    sync_setting: str
+    settings: dict[str, str]
+    """Mode -> name of its setting."""
     calibration_step_s: dict[str, float]
     repeats: list[Repeat]
 
 
-async def measure(plan: Plan, mixes: list[Mix]) -> list[Outcome]:
-    """All mixes, all repeats, on actors that are started once."""
-    asynchronous = Setting(
-        name="async", overrides=(f"stream.max_staleness={plan.staleness}", "rollout.cores=[0]", "learner.cores=[1]")
-    )
-    candidates = SYNC if plan.calibration_rounds else SYNC[:1]
-    settings = [asynchronous, *candidates, *([COLOCATED] if plan.colocated else [])]
+async def calibrate(plan: Plan, mixes: list[Mix]) -> dict[str, dict[str, float]]:
+    """Mix -> setting -> seconds per step. Each setting has the machine to itself."""
+    timed: dict[str, dict[str, float]] = {mix.name: {} for mix in mixes}
+    for setting in (*SYNC, *ASYNC):
+        async with started([at(setting, plan)]) as rigs:
+            for mix in mixes:
+                facts = await rigs[setting.name].run(mix, steps=plan.calibration_steps, warm=2)
+                timed[mix.name][setting.name] = round(facts.step_s, 4)
+                CONSOLE.print(f"{mix.name}: {setting.name}: {facts.step_s:.2f} s per step")
+    return timed
+
+
+async def measure(plan: Plan, mix: Mix, timed: dict[str, float]) -> Outcome:
+    """All repeats of one mix, on actors that are started once."""
+    sync, asynchronous = (min(side, key=lambda s: timed.get(s.name, 0.0)) for side in (SYNC, ASYNC))
+    chosen = {"sync": sync, "async": asynchronous} | ({"colocated": COLOCATED} if plan.colocated else {})
+    async with started([at(s, plan) for s in {s.name: s for s in (*chosen.values(), PINNED)}.values()]) as rigs:
+        repeats = []
+        for number in range(plan.repeats):
+            first = FIRST_ALONE + number * plan.alone_steps
+            rollout, batches = await rollout_alone(rigs[PINNED.name], mix, first=first, steps=plan.alone_steps)
+            learner = await learner_alone(rigs[PINNED.name], batches)
+            order = list(chosen) if number % 2 == 0 else list(reversed(chosen))
+            runs = {mode: await rigs[chosen[mode].name].run(mix, steps=plan.steps, warm=plan.warm) for mode in order}
+            repeats.append(Repeat(rollout_alone=rollout, learner_alone=learner, runs=runs))
+            CONSOLE.print(line(mix, repeats[-1]))
+    names = {mode: setting.name for mode, setting in chosen.items()}
+    return Outcome(mix=mix, settings=names, calibration_step_s=timed, repeats=repeats)
+
+
+def at(setting: Setting, plan: Plan) -> Setting:
+    """The asynchronous settings at the staleness asked for."""
+    bound = (f"stream.max_staleness={plan.staleness}",) if setting in ASYNC else ()
+    return Setting(name=setting.name, overrides=(*setting.overrides, *bound))
+
+
+@asynccontextmanager
+async def started(settings: list[Setting]) -> AsyncIterator[dict[str, Rig]]:
+    """Rigs of these settings, by name, with their actors up."""
     rigs = make_rigs(settings)
     try:
         for rig in rigs.values():
             CONSOLE.print(f"starting: {rig.setting.name}")
             await rig.start()
-        return [await measure_mix(plan, mix, rigs, [s.name for s in candidates]) for mix in mixes]
+        yield rigs
     finally:
         for rig in rigs.values():
             await rig.stop()
-
-
-async def measure_mix(plan: Plan, mix: Mix, rigs: dict[str, Rig], candidates: list[str]) -> Outcome:
-    """Calibrate the synchronous setting, then repeat."""
-    calibration = await calibrate(plan, mix, rigs, candidates) if plan.calibration_rounds else {}
-    chosen = min(calibration, key=lambda name: calibration[name]) if calibration else candidates[0]
-    modes = {"sync": rigs[chosen], "async": rigs["async"]} | ({"colocated": rigs[COLOCATED.name]} if plan.colocated else {})
-    repeats = []
-    for number in range(plan.repeats):
-        first = FIRST_ALONE + number * plan.alone_steps
-        rollout, batches = await rollout_alone(rigs["async"], mix, first=first, steps=plan.alone_steps)
-        learner = await learner_alone(rigs["async"], batches)
-        order = list(modes) if number % 2 == 0 else list(reversed(modes))
-        runs = {mode: await modes[mode].run(mix, steps=plan.steps, warm=plan.warm) for mode in order}
-        repeats.append(Repeat(rollout_alone=rollout, learner_alone=learner, runs=runs))
-        CONSOLE.print(line(mix, repeats[-1]))
-    return Outcome(mix=mix, sync_setting=chosen, calibration_step_s=calibration, repeats=repeats)
-
-
-async def calibrate(plan: Plan, mix: Mix, rigs: dict[str, Rig], candidates: list[str]) -> dict[str, float]:
-    """Fastest seconds per step of each synchronous setting, in rounds."""
-    best: dict[str, float] = {}
-    for _ in range(plan.calibration_rounds):
-        for name in candidates:
-            facts = await rigs[name].run(mix, steps=max(2, plan.steps // 2), warm=1)
-            best[name] = min(best.get(name, facts.step_s), facts.step_s)
-    CONSOLE.print(f"{mix.name}: seconds per step, " + "; ".join(f"{name}: {s:.2f}" for name, s in best.items()))
-    return {name: round(s, 4) for name, s in best.items()}
 
 
 # -- reporting -----------------------------------------------------------------------------------------------------------------
@@ -155,7 +182,8 @@ def line(mix: Mix, repeat: Repeat) -> str:
     steps = ", ".join(f"{mode} {facts.step_s:.2f}" for mode, facts in repeat.runs.items())
     return (
         f"{mix.name}: alone rollout {repeat.rollout_alone.wall_s:.2f} learner {repeat.learner_alone.wall_s:.2f}; seconds per step: "
-        f"{steps}; async/sync {repeat.gain('sync'):.2f} of {repeat.bound:.2f} = {repeat.bound_share:.2f}"
+        f"{steps}; async/sync {repeat.gain('sync'):.2f} of {repeat.bound:.2f} = {repeat.bound_share:.2f}, "
+        f"overlap {repeat.overlap_share:.2f}"
     )
 
 
@@ -167,10 +195,11 @@ def mix_result(outcome: Outcome) -> dict[str, Any]:
     return {
         "workload": asdict(outcome.mix),
         "rollout_tokens_per_step": repeats[0].runs["async"].rollout_tokens,
-        "sync_setting": outcome.sync_setting,
+        "settings": outcome.settings,
         "calibration_step_s": outcome.calibration_step_s,
         **gains,
         "bound_share": spread([r.bound_share for r in repeats]),
+        "overlap_share": spread([r.overlap_share for r in repeats]),
         "bound": spread([r.bound for r in repeats]),
         "rollout_alone_s": spread([r.rollout_alone.wall_s for r in repeats]),
         "learner_alone_s": spread([r.learner_alone.wall_s for r in repeats]),
@@ -201,7 +230,7 @@ def main() -> None:
         steps=args.steps or (2 if quick else 8),
         warm=1 if quick else 3,
         alone_steps=1 if quick else 3,
-        calibration_rounds=0 if quick else 2,
+        calibration_steps=0 if quick else 6,
         colocated=not quick,
         staleness=args.staleness,
     )
@@ -209,23 +238,29 @@ def main() -> None:
     facts = machine()
     start_ray(Setting(name="ray", overrides=()).config())
     try:
-        outcomes = asyncio.run(measure(plan, [m for m in MIXES if not args.mix or m.name in args.mix]))
+        result = asyncio.run(everything(plan, [m for m in MIXES if not args.mix or m.name in args.mix], facts, args))
     finally:
         stop_ray()
-    everything = [repeat for outcome in outcomes for repeat in outcome.repeats]
-    by_mix = {outcome.mix.name: mix_result(outcome) for outcome in outcomes}
-    result = {
-        "machine": facts,
-        "command": " ".join(["python", *sys.argv]),
-        "plan": asdict(plan),
-        "async_over_sync": spread([r.gain("sync") for r in everything]),
-        "bound_share": spread([r.bound_share for r in everything]),
-        "mixes": by_mix,
-    }
-    shown = [key for key in next(iter(by_mix.values())) if key.startswith("async_over_")] + ["bound_share"]
-    rows = {f"{key}, {name}": mix[key] for key in shown for name, mix in by_mix.items()}
+    mixes = result["mixes"]
+    shown = [key for key in next(iter(mixes.values())) if key.startswith("async_over_")] + ["bound_share", "overlap_share"]
+    rows = {f"{key}, {name}": mix[key] for key in shown for name, mix in mixes.items()}
     show(f"async over sync ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
-    save("pipeline", result, args=args)
+
+
+async def everything(plan: Plan, mixes: list[Mix], facts: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Calibrate, then measure mix by mix; what is done is on disk after each."""
+    timed = await calibrate(plan, mixes) if plan.calibration_steps else {mix.name: {} for mix in mixes}
+    result: dict[str, Any] = {"machine": facts, "command": " ".join(["python", *sys.argv]), "plan": asdict(plan), "mixes": {}}
+    repeats: list[Repeat] = []
+    for mix in mixes:
+        outcome = await measure(plan, mix, timed[mix.name])
+        repeats += outcome.repeats
+        result["mixes"][mix.name] = mix_result(outcome)
+        for key in ("bound_share", "overlap_share"):
+            result[key] = spread([getattr(r, key) for r in repeats])
+        result["async_over_sync"] = spread([r.gain("sync") for r in repeats])
+        save("pipeline", result, args=args)
+    return result
 
 
 if __name__ == "__main__":
