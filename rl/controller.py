@@ -43,7 +43,7 @@ from rl.stream.tickets import STALE, Tickets
 from rl.stream.waiting import StreamTimeout, wait_for
 from rl.types import StepResult, TrainingBatch
 from rl.weight_sync import Published, SyncReport, WeightSync
-from rollout.types import Prompt, SamplingConfig
+from rollout.types import Prompt, RolloutGroup, SamplingConfig
 
 if TYPE_CHECKING:
     from rl.fleet import EngineFleet
@@ -64,6 +64,8 @@ class Parts:
     sync: WeightSync
     saver: Saver
     recorder: Recorder
+    annotate: Callable[[list[RolloutGroup]], list[RolloutGroup]] = list
+    """What the objective wants to know of a batch's groups beyond their rollouts."""
 
 
 class Controller:
@@ -200,7 +202,8 @@ class Controller:
             await self._whole(step)
             plan = self.state.plans[step]
             kept = plan.kept()
-            batch = TrainingBatch.from_groups(step, [g.group for g in kept if g.group]) if kept else None
+            groups = self.parts.annotate([g.group for g in kept if g.group])
+            batch = TrainingBatch.from_groups(step, groups, progress=step / self._steps) if groups else None
             await self._signal.until(
                 lambda: not self._batches.full(),
                 timeout_s=self.config.stream.step_timeout_s,

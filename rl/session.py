@@ -12,6 +12,7 @@ from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
 from rewards.pool import VerifierPool
 from rl.actors import create_fleet
+from rl.annotate import make_annotate
 from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
 from rl.config.schema import Config
@@ -204,6 +205,7 @@ class Session:
             sync=sync,
             saver=saver,
             recorder=recorder,
+            annotate=make_annotate(config.algorithm, statistics),
         )
         return Controller(config=config, parts=parts, state=self.state), recorder
 

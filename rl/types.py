@@ -3,12 +3,13 @@
 Shape letters: S = samples (rollouts) of the batch, N = all tokens of all samples, prompts included.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from rollout.types import RolloutGroup
+from rollout.types import Rollout, RolloutGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,20 @@ class TrainingBatch:
     """[S] float32."""
     correct: np.ndarray
     """[S] bool raw correctness."""
+    truncated: np.ndarray
+    """[S] bool reached the completion limit."""
+    demonstration: np.ndarray
+    """[S] bool, True where the completion was shown, not sampled; ``behavior_logprobs`` are 0 there."""
     segment_ids: np.ndarray
     """[S] int32 group index inside the batch, non-decreasing."""
     group_ids: np.ndarray
     """[num_groups] int64, the run-wide ids in segment order."""
     temperature: float
     """Sampling temperature, at which the learner must score."""
+    aux: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Per-sample extras by name, [S, ...] float64: ``reward/NAME`` (components), ``pass_k``, ``posterior``, ``budget_scores``."""
+    progress: float = 0.0
+    """Share of the run that is over, for what changes along it."""
 
     @property
     def num_valid_tokens(self) -> int:
@@ -48,8 +57,11 @@ class TrainingBatch:
         return int(self.loss_mask.sum())
 
     @classmethod
-    def from_groups(cls, step: int, groups: list[RolloutGroup]) -> "TrainingBatch":
-        """Concatenate finished groups; all must share one temperature."""
+    def from_groups(cls, step: int, groups: list[RolloutGroup], *, progress: float = 0.0) -> "TrainingBatch":
+        """Concatenate finished groups; all must share one temperature.
+
+        A group's ``aux`` may hold ``demonstration`` (True: its rollouts were shown) and arrays [G, ...] for the batch's ``aux``.
+        """
         if not groups:
             raise ValueError("a training batch needs at least one group")
         temperatures = {g.sampling.temperature for g in groups}
@@ -82,10 +94,26 @@ class TrainingBatch:
             token_versions=np.concatenate(versions).astype(np.int32),
             rewards=np.array([r.result.value for r in rollouts], dtype=np.float32),
             correct=np.array([r.result.correct for r in rollouts], dtype=bool),
+            truncated=np.array([r.completion.truncated for r in rollouts], dtype=bool),
+            demonstration=np.concatenate([np.full(len(g.rollouts), bool(g.aux.get("demonstration"))) for g in groups]),
             segment_ids=np.array(segments, dtype=np.int32),
             group_ids=np.array([g.group_id for g in groups], dtype=np.int64),
             temperature=temperatures.pop(),
+            aux=_components(rollouts) | _arrays(groups),
+            progress=progress,
         )
+
+
+def _components(rollouts: list[Rollout]) -> dict[str, np.ndarray]:
+    """``reward/NAME`` -> [S] float64, 0 where a sample has no such component."""
+    names = sorted({name for r in rollouts for name in r.result.components})
+    return {f"reward/{name}": np.array([r.result.components.get(name, 0.0) for r in rollouts]) for name in names}
+
+
+def _arrays(groups: list[RolloutGroup]) -> dict[str, np.ndarray]:
+    """The groups' arrays joined, where every group brought one."""
+    shared = set.intersection(*({k for k, v in g.aux.items() if isinstance(v, np.ndarray)} for g in groups))
+    return {name: np.concatenate([g.aux[name] for g in groups]) for name in sorted(shared)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,93 @@
-"""The algorithm section: the four parts of the policy-gradient estimator, plus loss aggregation (DESIGN, "Objective")."""
+"""The algorithm section: the four parts of the policy-gradient estimator and what goes around them (``docs/objectives.md``)."""
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from rl.config.base import Section
+
+Band = tuple[PositiveFloat, PositiveFloat]
+"""(low, high) of a probability ratio."""
+
+
+class KlConfig(Section):
+    """Distance to a reference policy: the base that the run started from."""
+
+    coefficient: NonNegativeFloat = 0.0
+    """0 = no reference policy at all."""
+    estimator: Literal["k1", "k2", "k3"] = "k3"
+    """Of KL(policy || reference) from one sampled token; with place=loss k2 or k3, since the gradient of k1 is 0 on average."""
+    place: Literal["loss", "reward"] = "loss"
+    """``loss``: added to each token's loss (GRPO). ``reward``: taken from each token's reward (PPO, REINFORCE++)."""
+    policy: Literal["auto", "copy", "adapter_off"] = "auto"
+    """A frozen copy of the base, or the base under the adapter; ``auto`` takes the second where there is an adapter."""
+    target: PositiveFloat | None = None
+    """Adapts the coefficient so that the mean KL per token stays near this; None = fixed."""
+    horizon: PositiveInt = 100
+    """Steps in which the adaptive coefficient can change by a factor of e^0.2."""
+
+
+class CriticConfig(Section):
+    """A value function for ``advantage=gae``."""
+
+    kind: Literal["separate", "shared"] = "separate"
+    """An engine of its own that starts from the base, or a head on the policy's trunk."""
+    lr: PositiveFloat = 1e-3
+    """Of a separate critic; a shared one learns with the policy's."""
+    coefficient: PositiveFloat = 0.5
+    """Weight of the value loss beside the policy's, ``shared`` only."""
+    clip: PositiveFloat | None = 0.2
+    """Values may move this far from those at the start of the batch before their gradient stops; None = free."""
+    warmup_steps: NonNegativeInt = 0
+    """Training batches in which only the critic learns."""
+    grad_clip: NonNegativeFloat = 1.0
+    """Global norm of a separate critic's gradient; 0 = off."""
+
+
+class GaeConfig(Section):
+    """Generalised advantage estimation (Schulman et al. 2015, arXiv 1506.02438)."""
+
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    lam: float = Field(default=0.95, ge=0, le=1)
+    whiten_rewards: bool = False
+    """Divide the rewards of a batch by their standard deviation (their mean stays)."""
+    whiten: bool = True
+    """Advantages of a batch to mean 0 and standard deviation 1 over its tokens."""
+
+
+class DemonstrationConfig(Section):
+    """HPT: a group with too few successes is replaced by its prompt's demonstration (Lv et al. 2025, arXiv 2509.04419)."""
+
+    gate: NonNegativeInt = 0
+    """Groups with at most this many successes switch."""
+    coefficient: PositiveFloat = 1.0
+    """Weight of a demonstration token's negative log-likelihood."""
+    field: str = "demonstration"
+    """Key of the prompt's metadata that holds the text."""
+
+
+class BudgetConfig(Section):
+    """BRPO: answers asked for at several thinking budgets (Qi et al. 2025, arXiv 2505.13438)."""
+
+    tokens: tuple[PositiveInt, ...] = ()
+    """Thinking tokens of each budget, rising; the last is the whole thinking."""
+    prior: Literal["uniform", "linear", "last"] = "uniform"
+    """How likely each budget is: alike, as its tokens, or always the last."""
+    baseline: Literal["brpo", "own", "group", "none"] = "brpo"
+    """``own``: the sample's earlier scores. ``group``: the group's mean. ``brpo`` moves from the second to the first."""
+    summaries: PositiveInt = 4
+    """Answers asked for at each budget."""
+    summary_tokens: PositiveInt = 16
+    """Of one of them, at most."""
+    end_of_thinking: str = " = "
+    """Put where thinking is cut off; never trained on."""
+
+
+class ShapingConfig(Section):
+    """One change of the rewards before the advantages; raw correctness stays what it is."""
+
+    name: str
+    args: dict[str, float | str] = Field(default_factory=dict)
 
 
 class AlgorithmConfig(Section):
@@ -21,12 +104,40 @@ class AlgorithmConfig(Section):
     """Ratio ceiling for negative advantages, ``mask=dual_clip`` only."""
     reference: Literal["behavior", "proximal", "current"] = "behavior"
     """Denominator of the ratio: the sampler, the learner's weights at the start of the step, or the detached current policy."""
-    advantage: Literal["grpo", "dr_grpo"] = "grpo"
-    """``grpo``: (r - mean) / (std + eps). ``dr_grpo``: r - mean."""
-    likelihood: Literal["token_ratio", "truncated_weight"] = "token_ratio"
-    """Where the gradient comes from: the ratio, or log p times a detached truncated weight (CISPO)."""
-    importance_cap: PositiveFloat | None = 2.0
-    """Truncated importance sampling: detached weight min(proximal / behaviour, cap), with ``reference=proximal``; None = off."""
+    importance: Literal["none", "token", "sequence"] = "none"
+    """Truncated importance weights from the sampler to the reference, per token or one for the sequence."""
+    importance_cap: PositiveFloat = 2.0
+    """The weights are at most this."""
+    token_band: Band | None = None
+    """IcePop: tokens whose learner-to-sampler ratio is outside (low, high) lose their gradient; None = off."""
+    sequence_band: Band | None = None
+    """The same for whole sequences, by the geometric mean of their tokens' ratios."""
+    advantage: Literal[
+        "grpo",
+        "dr_grpo",
+        "rloo",
+        "max_rl",
+        "reinforce_pp",
+        "reinforce_pp_baseline",
+        "gae",
+        "passk",
+        "passk_s",
+        "passk_s_loo",
+        "passk_s_loo_minus_one",
+        "passk_chen",
+        "passk_weight",
+        "brpo",
+    ] = "grpo"
+    """How rewards become advantages; ``docs/objectives.md`` has the formulas."""
+    pass_k: PositiveInt = 1
+    """k of the ``passk`` family."""
+    advantage_scale: Literal["none", "batch_rms"] = "none"
+    """``batch_rms``: divided by one number for the whole update, which keeps the prompts' weights to each other."""
+    likelihood: Literal["token_ratio", "sequence_ratio", "truncated_weight", "log_likelihood", "mirror"] = "token_ratio"
+    """Where the gradient comes from: the token's ratio, the sequence's (GSPO), log p times a truncated weight (CISPO), log p alone,
+    or mirror descent (Kimi)."""
+    mirror_tau: PositiveFloat = 0.1
+    """Weight of the squared log-ratio, ``likelihood=mirror`` only."""
     aggregation: Literal["token", "sequence", "dr_grpo"] = "token"
     """``token``: sum / global count of valid tokens. ``sequence``: mean of per-sequence means. ``dr_grpo``: sum / (samples *
     max_tokens)."""
@@ -36,3 +147,11 @@ class AlgorithmConfig(Section):
     """Clamp before exp."""
     advantage_clip: NonNegativeFloat = 0.0
     """Symmetric clip on advantages; 0 = off."""
+    kl: KlConfig = KlConfig()
+    critic: CriticConfig | None = None
+    gae: GaeConfig = GaeConfig()
+    budgets: BudgetConfig = BudgetConfig()
+    demonstrations: DemonstrationConfig | None = None
+    """None: no demonstrations."""
+    shaping: tuple[ShapingConfig, ...] = ()
+    """Applied in order."""

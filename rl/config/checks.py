@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from rl.config.checks_algorithm import algorithm_problems
 from rl.config.checks_cluster import cluster_problems
 from rl.config.checks_curriculum import curriculum_problems
 
@@ -59,21 +60,6 @@ def evaluation_problems(config: "Config") -> Iterator[str]:
         yield (
             f"evaluation.ks: pass@{too_large[0]} cannot be estimated from evaluation.samples_per_prompt="
             f"{evaluation.samples_per_prompt}; raise the samples or drop the k"
-        )
-
-
-def algorithm_problems(config: "Config") -> Iterator[str]:
-    """Parts of the estimator that contradict each other."""
-    algorithm = config.algorithm
-    if algorithm.importance_cap is not None and algorithm.reference != "proximal":
-        yield (
-            f"algorithm.importance_cap: truncated importance weights need algorithm.reference=proximal (here "
-            f"{algorithm.reference}); set that, or algorithm.importance_cap=null"
-        )
-    if algorithm.mask == "dual_clip" and algorithm.dual_clip <= 1 + algorithm.clip_high:
-        yield (
-            f"algorithm.dual_clip: {algorithm.dual_clip} must exceed 1 + algorithm.clip_high = {1 + algorithm.clip_high:g}, "
-            "or it would clip what the first clip allows"
         )
 
 

@@ -15,7 +15,7 @@ from rl.config.task import FileTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 
 TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig, Field(discriminator="kind")]
-DEFAULT_ALGORITHM = AlgorithmConfig(importance_cap=None)
+DEFAULT_ALGORITHM = AlgorithmConfig()
 """Without a preset: clipped against the behaviour policy, where a truncated importance weight has no place."""
 
 

@@ -27,6 +27,8 @@ def batch() -> TrainingBatch:
         token_versions=np.array([-1] * 3 + [0] * 3 + [-1] * 3 + [0] * 3, dtype=np.int32),
         rewards=np.array([1.0, 0.0], dtype=np.float32),
         correct=np.array([True, False]),
+        truncated=np.zeros(2, dtype=bool),
+        demonstration=np.zeros(2, dtype=bool),
         segment_ids=np.array([0, 0], dtype=np.int32),
         group_ids=np.array([0], dtype=np.int64),
         temperature=1.0,
@@ -38,7 +40,7 @@ def main(model: Path) -> str:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rank = LearnerRank(
         config=LearnerConfig.model_validate({"device": device}),
-        algorithm=AlgorithmConfig(importance_cap=None),
+        algorithm=AlgorithmConfig(),
         model_path=str(model),
         rank=0,
         world_size=1,

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 
-TAG = "shards"
 SHAPE_FILE = "learner.json"
 
 
-def run_shape(config: LearnerConfig, *, world_size: int) -> dict[str, Any]:
+def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:
     """What a checkpoint depends on; a run of another shape cannot load it."""
     return {
         "world_size": world_size,
@@ -23,20 +23,23 @@ def run_shape(config: LearnerConfig, *, world_size: int) -> dict[str, Any]:
         "dtype": config.dtype,
         "lora": None if config.lora is None else config.lora.model_dump(mode="json"),
         "weight_decay_groups": config.weight_decay > 0,
+        "critic": None if algorithm.critic is None else algorithm.critic.kind,
     }
 
 
-def save_state(engine: Any, directory: Path, *, shape: dict[str, Any], counters: dict[str, Any]) -> None:
-    """Snapshot this rank and hand it to the background writer; a collective. Returns before the files are complete."""
+def save_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any], counters: dict[str, Any]) -> None:
+    """Snapshot this rank's engines (by tag) and hand them to the background writer; a collective. Returns before the files are
+    complete."""
     directory.mkdir(parents=True, exist_ok=True)
-    engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
+    for tag, engine in engines.items():
+        engine.save_checkpoint(str(directory), tag=tag, save_latest=False)
     if dist.get_rank() == 0:
         (directory / SHAPE_FILE).write_text(json.dumps(shape, indent=1))
     own = {"counters": counters, "rng": _rng_state()}
-    engine.checkpoint_engine.save(own, str(_own_file(directory)))
+    _writer(engines).save(own, str(_own_file(directory)))
 
 
-def load_state(engine: Any, directory: Path, *, shape: dict[str, Any]) -> dict[str, Any]:
+def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any]) -> dict[str, Any]:
     """Restore weights, optimizer, scheduler and RNG; returns the counters. A collective.
 
     ValueError if the directory holds no checkpoint or one of a run of another shape, naming what differs.
@@ -51,12 +54,18 @@ def load_state(engine: Any, directory: Path, *, shape: dict[str, Any]) -> dict[s
             f"checkpoint: {directory} was written with {'; '.join(different)}. ZeRO shards fit only the run that wrote them: "
             "resume with the same learner settings (world_size is learner.num_ranks), or start a new run from an exported model"
         )
-    own = engine.checkpoint_engine.load(str(_own_file(directory)))
-    path, _ = engine.load_checkpoint(str(directory), tag=TAG)
-    if path is None:
-        raise ValueError(f"checkpoint: {directory} holds no {TAG} directory")
+    own = _writer(engines).load(str(_own_file(directory)))
+    for tag, engine in engines.items():
+        path, _ = engine.load_checkpoint(str(directory), tag=tag)
+        if path is None:
+            raise ValueError(f"checkpoint: {directory} holds no {tag} directory")
     _set_rng_state(own["rng"])
     return own["counters"]
+
+
+def _writer(engines: dict[str, Any]) -> Any:
+    """All engines of a rank share one background writer."""
+    return next(iter(engines.values())).checkpoint_engine
 
 
 def _own_file(directory: Path) -> Path:

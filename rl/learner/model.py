@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from rl.config.learner import LearnerConfig, LoraConfig
+from rl.learner.value_head import ValueHead
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +22,10 @@ RESCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "
 class LogprobModel(nn.Module):
     """Wraps the causal LM so that DeepSpeed sees one module whose output is [T] log-probs."""
 
-    def __init__(self, causal_lm: nn.Module) -> None:
+    def __init__(self, causal_lm: nn.Module, *, value_head: bool = False) -> None:
         super().__init__()
         self.causal_lm = causal_lm
+        self.value_head = ValueHead(causal_lm.config.hidden_size) if value_head else None
         self.rescales = any(getattr(causal_lm.config, field, None) not in (None, 1.0) for field in RESCALED_LOGITS)
 
     def forward(
@@ -33,8 +35,9 @@ class LogprobModel(nn.Module):
         select: torch.Tensor,
         targets: torch.Tensor,
         temperature: float,
-    ) -> torch.Tensor:
-        """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``.
+        with_values: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``; and [T] values there.
 
         Only the selected hidden states meet the vocabulary, so prompts and padding cost no logits. No cache and no attention mask:
         with either, transformers falls out of the exact causal path for packed rows (off by nats, silently).
@@ -49,12 +52,17 @@ class LogprobModel(nn.Module):
         head = self.causal_lm.get_output_embeddings()
         rows = max(1, LOGITS_PER_CHUNK // self.causal_lm.config.vocab_size)
         if len(hidden) <= rows:
-            return token_logprobs(head(hidden), targets, temperature)
-        chunks = [
-            checkpoint(_head_logprobs, head, h, t, temperature, use_reentrant=False)
-            for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
-        ]
-        return torch.cat(chunks)
+            logprobs = token_logprobs(head(hidden), targets, temperature)
+        else:
+            chunks = [
+                checkpoint(_head_logprobs, head, h, t, temperature, use_reentrant=False)
+                for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
+            ]
+            logprobs = torch.cat(chunks)
+        if not with_values:
+            return logprobs
+        assert self.value_head is not None, "built without a value head"
+        return logprobs, self.value_head(hidden)
 
 
 def token_logprobs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -67,10 +75,10 @@ def _head_logprobs(head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor,
     return token_logprobs(head(hidden), targets, temperature)
 
 
-def load_model(model_path: str, config: LearnerConfig) -> LogprobModel:
+def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False) -> LogprobModel:
     """Load the base, with adapters if configured, in float32 (DeepSpeed casts to bf16 and keeps float32 masters).
 
-    ValueError if ``packing=varlen`` is asked for on a CPU.
+    ValueError if ``packing=varlen`` is asked for on a CPU, or a value head for a model that rescales its logits.
     """
     from transformers import AutoModelForCausalLM
 
@@ -84,7 +92,10 @@ def load_model(model_path: str, config: LearnerConfig) -> LogprobModel:
         causal_lm = add_adapters(causal_lm, config.lora)
     if config.gradient_checkpointing:
         causal_lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return LogprobModel(causal_lm)
+    model = LogprobModel(causal_lm, value_head=value_head)
+    if value_head and model.rescales:
+        raise ValueError("algorithm.critic.kind: shared does not know this model's own forward pass; use separate")
+    return model
 
 
 def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:

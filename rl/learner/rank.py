@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +68,28 @@ class LearnerRank:
     def _build(self) -> None:
         """The engine and what hangs on it; needs the process group."""
         from rl.learner.checkpoint_engine import BackgroundCheckpointEngine
+        from rl.learner.critic import build_separate_critic
         from rl.learner.deepspeed_setup import initialize_engine
         from rl.learner.model import load_model
         from rl.learner.publishing import WeightPublisher
-        from rl.learner.step import StepContext
+        from rl.learner.reference import build_reference
+        from rl.learner.step import Models, Progress
+        from rl.learner.update_plan import StepContext
 
         # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own shard of them.
         _seed_everything(self._seed)
-        model = load_model(self._model_path, self._config)
-        self._engine = initialize_engine(model, self._config, total_updates=self._total_steps * self._config.updates_per_batch)
+        critic = self._algorithm.critic
+        total_updates = self._total_steps * self._config.updates_per_batch
+        model = load_model(self._model_path, self._config, value_head=critic is not None and critic.kind == "shared")
+        self._engine = initialize_engine(model, self._config, total_updates=total_updates)
         self._engine.checkpoint_engine = BackgroundCheckpointEngine()
+        own_critic = None
+        if critic is not None and critic.kind == "separate":
+            own_critic = build_separate_critic(self._model_path, critic, self._config, total_updates=total_updates)
+            own_critic.engine.checkpoint_engine = self._engine.checkpoint_engine
+        reference = build_reference(self._engine, self._model_path, self._algorithm.kl, self._config)
+        self._models = Models(engine=self._engine, critic=own_critic, reference=reference)
+        self._progress = Progress(kl_coefficient=self._algorithm.kl.coefficient)
         self._gather = self._config.zero_stage == 3
         self._publisher = WeightPublisher(model.causal_lm, gather=self._gather, is_writer=self._rank == 0)
         self._context = StepContext(
@@ -96,7 +109,7 @@ class LearnerRank:
         from rl.learner.step import train_on_batch
 
         started, started_cpu = time.perf_counter(), time.process_time()
-        result = train_on_batch(self._engine, batch, self._context)
+        result = train_on_batch(self._models, batch, self._context, self._progress)
         result.metrics["learner/step_s"] = time.perf_counter() - started
         self._busy_s += result.metrics["learner/step_s"]
         self._busy_cpu_s += time.process_time() - started_cpu
@@ -153,8 +166,8 @@ class LearnerRank:
         from rl.learner.checkpoint import save_state
 
         self._engine.checkpoint_engine.wait()
-        counters = {"busy_s": self._busy_s, "busy_cpu_s": self._busy_cpu_s, "tokens": self._tokens}
-        save_state(self._engine, Path(directory), shape=self._shape(), counters=counters)
+        counters = {"busy_s": self._busy_s, "busy_cpu_s": self._busy_cpu_s, "tokens": self._tokens, **asdict(self._progress)}
+        save_state(self._engines(), Path(directory), shape=self._shape(), counters=counters)
 
     def wait_saved(self) -> None:
         """Block until this rank's part of the last ``save`` is on disk; raises what writing raised (OSError on a full disk)."""
@@ -167,8 +180,9 @@ class LearnerRank:
         """
         from rl.learner.checkpoint import load_state
 
-        counters = load_state(self._engine, Path(directory), shape=self._shape())
+        counters = load_state(self._engines(), Path(directory), shape=self._shape())
         self._busy_s, self._busy_cpu_s, self._tokens = counters["busy_s"], counters["busy_cpu_s"], counters["tokens"]
+        self._progress.kl_coefficient, self._progress.batches = counters["kl_coefficient"], counters["batches"]
 
     def export(self, directory: str) -> None:
         """Write a Hugging Face model directory: merged weights, config, tokenizer. Collective; rank 0 writes."""
@@ -196,16 +210,22 @@ class LearnerRank:
             self._sender.close()
             self._sender = None
         self._publisher.close()
-        self._engine.destroy()
+        for engine in self._engines().values():
+            engine.destroy()
         self._engine = None
         from deepspeed import comm
 
         comm.destroy_process_group()  # DeepSpeed's, because it forgets its own handles of the groups too
 
+    def _engines(self) -> dict[str, Any]:
+        """Tag -> DeepSpeed engine, of everything that a checkpoint must hold."""
+        critic = self._models.critic
+        return {"shards": self._engine} | ({} if critic is None else {"critic": critic.engine})
+
     def _shape(self) -> dict[str, Any]:
         from rl.learner.checkpoint import run_shape
 
-        return run_shape(self._config, world_size=self._world_size)
+        return run_shape(self._config, self._algorithm, world_size=self._world_size)
 
 
 def _claim_cpu(config: LearnerConfig, *, rank: int, world_size: int) -> None:

@@ -1,12 +1,13 @@
-"""Log-probs without gradients: of a batch's loss tokens, and of whole sequences for the engine-learner probe."""
+"""Numbers without gradients: per loss token of a batch (log-probs, values), and of whole sequences for the engine-learner probe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
-from rl.learner.batching import plan_micro_batches
+from rl.learner.batching import MicroBatchPlan, plan_micro_batches
 from rl.learner.micro_batch import MicroBatch, build_micro_batch
 from rl.types import TrainingBatch
 
@@ -18,6 +19,31 @@ def batch_logprobs(engine: Any, micro_batches: Sequence[MicroBatch], batch: Trai
         micro = host.to(engine.device)
         logprobs = engine.module(micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature)
         out[micro.flat] = logprobs.float().cpu().numpy()
+
+
+@torch.no_grad()
+def all_ranks(
+    score: Callable[[MicroBatch], torch.Tensor],
+    batch: TrainingBatch,
+    plans: Sequence[Sequence[MicroBatchPlan]],
+    *,
+    rank: int,
+    device: torch.device,
+    packed: bool,
+) -> np.ndarray:
+    """[N] float32 scores of every loss token of the batch on every rank: each scores its own plan, one reduction joins them.
+
+    ``score`` maps a micro-batch on the device to [T]. Collective; padding micro-batches run too, since ZeRO-3's forward needs them.
+    """
+    out = torch.zeros(len(batch.token_ids), dtype=torch.float32)
+    for plan in plans[rank]:
+        host = build_micro_batch(batch, plan, packed=packed)
+        scores = score(host.to(device)).float().cpu()
+        if not plan.padding:
+            out[torch.from_numpy(host.flat)] = scores
+    everywhere = out.to(device)
+    dist.all_reduce(everywhere)
+    return everywhere.cpu().numpy()
 
 
 def sequence_logprobs(engine: Any, sequences: Sequence[Sequence[int]], *, token_budget: int, packed: bool) -> list[list[float]]:
@@ -52,6 +78,8 @@ def _as_batch(sequences: Sequence[Sequence[int]]) -> TrainingBatch:
         token_versions=np.full(len(token_ids), -1, dtype=np.int32),
         rewards=np.zeros(count, dtype=np.float32),
         correct=np.zeros(count, dtype=bool),
+        truncated=np.zeros(count, dtype=bool),
+        demonstration=np.zeros(count, dtype=bool),
         segment_ids=np.arange(count, dtype=np.int32),
         group_ids=np.arange(count, dtype=np.int64),
         temperature=1.0,

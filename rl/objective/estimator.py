@@ -1,6 +1,6 @@
 """The policy-gradient estimator: one loss, four interchangeable parts (mask, reference, advantage, likelihood).
 
-    loss = sum over tokens of weight * importance * likelihood(bounded ratio, A),   ratio = exp(policy - reference)
+    loss = sum over tokens of weight * (correction * likelihood(bounded ratio, A) + kl),   ratio = exp(policy - reference)
 
 The advantage and the weight come with the token (``rl.objective.samples``); everything else happens here, on flat tensors [T].
 """
@@ -10,32 +10,29 @@ from dataclasses import dataclass
 import torch
 
 from rl.config.algorithm import AlgorithmConfig
-from rl.objective.importance import truncated_importance
+from rl.objective.correction import Correction, correction
+from rl.objective.inputs import TokenInputs
+from rl.objective.kl import KL_ESTIMATORS
 from rl.objective.likelihood import LIKELIHOODS
+from rl.objective.likelihood.terms import Terms
 from rl.objective.masks import MASKS
 from rl.objective.references import REFERENCES
 from rl.objective.shapes import PerToken, Scalar
 
-SUMS = ("tokens", "ratio", "ratio_clipped", "neg_logprob", "kl_behavior_k3", "importance_capped", "dropped", "abs_gap")
+SUMS = (
+    "tokens",
+    "ratio",
+    "ratio_clipped",
+    "neg_logprob",
+    "kl_behavior_k3",
+    "importance_capped",
+    "band_masked",
+    "clamped",
+    "abs_gap",
+    "demonstration_tokens",
+    "dropped",
+)
 """Names of ``LossOutput.sums``, in order; all are sums over tokens, so that they add up over micro-batches and ranks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenInputs:
-    """The loss tokens of one micro-batch, flattened over its samples."""
-
-    policy_logprobs: PerToken
-    """[T] nats, under the weights being trained, at the sampling temperature; the only field with a gradient."""
-    behavior_logprobs: PerToken
-    """[T] nats, as the engine reported them."""
-    proximal_logprobs: PerToken | None = None
-    """[T] under the weights at the start of the batch; None on the first update, when they are the policy's own."""
-    advantages: PerToken
-    """[T]. Per token, so that an estimator with a critic fits; today every token holds its sample's."""
-    weights: PerToken
-    """[T] aggregation weight, global denominator included; 0 on padding micro-batches."""
-    values: PerToken | None = None
-    """[T] a critic's estimates; no estimator reads them yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,50 +53,72 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     ``max_log_ratio`` before exp, so that no ratio overflows; a clamped token gets no gradient through its ratio.
     """
     usable = torch.isfinite(inputs.policy_logprobs) & torch.isfinite(inputs.behavior_logprobs)
+    if inputs.reference_logprobs is not None:
+        usable &= torch.isfinite(inputs.reference_logprobs)
     policy = torch.where(usable, inputs.policy_logprobs, 0.0)
     behavior = torch.where(usable, inputs.behavior_logprobs, 0.0)
-    proximal = inputs.proximal_logprobs
-    if proximal is not None:
-        proximal = torch.where(usable, proximal, 0.0)
-    reference = REFERENCES[config.reference](policy, behavior, proximal)
-    ratio = (policy - reference).clamp(-config.max_log_ratio, config.max_log_ratio).exp()
-    bounded = MASKS[config.mask](ratio, inputs.advantages, config)
-    token_loss = LIKELIHOODS[config.likelihood](policy, ratio, bounded, inputs.advantages, config)
-    importance = _importance(reference, behavior, config)
-    if importance is not None:
-        token_loss = token_loss * importance
+    proximal = None if inputs.proximal_logprobs is None else torch.where(usable, inputs.proximal_logprobs, 0.0)
+    terms = _terms(inputs, policy, REFERENCES[config.reference](policy, behavior, proximal), usable, config)
+    start = policy.detach() if proximal is None else proximal
+    corrected = correction(start - behavior, inputs.sequence, usable, config)
+    token_loss = corrected.apply(LIKELIHOODS[config.likelihood].loss(terms, config))
+    if inputs.reference_logprobs is not None:
+        base = torch.where(usable, inputs.reference_logprobs, 0.0)
+        kl = KL_ESTIMATORS[config.kl.estimator](policy, base, config.max_log_ratio)
+        token_loss = token_loss + inputs.kl_coefficient * kl
+    if inputs.demonstration is not None:
+        coefficient = 0.0 if config.demonstrations is None else config.demonstrations.coefficient
+        token_loss = torch.where(inputs.demonstration, -coefficient * policy, token_loss)
     weights = torch.where(usable, inputs.weights, 0.0)
     # An all-zero weight still has to reach every parameter, else ZeRO waits for a gradient that never comes.
     loss = (token_loss * weights).sum()
-    sums = _sums(policy, behavior, ratio, bounded, importance, usable, weights, config)
-    return LossOutput(loss=loss, sums=sums)
+    return LossOutput(loss=loss, sums=_sums(inputs, terms, behavior, corrected, weights, config))
 
 
-def _importance(reference: PerToken, behavior: PerToken, config: AlgorithmConfig) -> PerToken | None:
-    """[T] truncated importance weights, or None where the ratio itself already corrects or nothing should."""
-    if config.reference != "proximal" or config.importance_cap is None:
-        return None
-    return truncated_importance(reference, behavior, cap=config.importance_cap, max_log_ratio=config.max_log_ratio)
+def _terms(inputs: TokenInputs, policy: PerToken, reference: PerToken, usable: torch.Tensor, config: AlgorithmConfig) -> Terms:
+    log_ratio = policy - reference
+    seen = LIKELIHOODS[config.likelihood].log_ratio(log_ratio, inputs.sequence, usable)
+    ratio = seen.clamp(-config.max_log_ratio, config.max_log_ratio).exp()
+    return Terms(
+        policy=policy,
+        log_ratio=log_ratio.clamp(-config.max_log_ratio, config.max_log_ratio),
+        ratio=ratio,
+        bounded=MASKS[config.mask](ratio, inputs.advantages, config),
+        advantages=inputs.advantages,
+        sequence=inputs.sequence,
+        usable=usable,
+    )
 
 
 @torch.no_grad()
 def _sums(
-    policy: PerToken,
+    inputs: TokenInputs,
+    terms: Terms,
     behavior: PerToken,
-    ratio: PerToken,
-    bounded: PerToken,
-    importance: PerToken | None,
-    usable: torch.Tensor,
+    corrected: Correction,
     weights: PerToken,
     config: AlgorithmConfig,
 ) -> torch.Tensor:
-    """[len(SUMS)] metric sums over usable tokens of positive weight (padding micro-batches count nothing)."""
-    counted = weights > 0
-    log_ratio = (policy - behavior).clamp(-config.max_log_ratio, config.max_log_ratio)
-    k3 = log_ratio.exp() - 1 - log_ratio
-    capped = torch.zeros_like(ratio) if importance is None else (importance >= (config.importance_cap or torch.inf)).float()
-    rows = torch.stack([torch.ones_like(ratio), ratio, (bounded != ratio).float(), -policy, k3, capped])
-    sums = (rows * counted).sum(1, dtype=torch.float64)
-    dropped = (~usable).sum().double()
-    gap = ((policy - behavior).abs() * counted).sum(dtype=torch.float64)
-    return torch.cat([sums, torch.stack([dropped, gap])])
+    """[len(SUMS)] metric sums over usable, sampled tokens of positive weight (padding micro-batches count nothing)."""
+    counted, nothing = weights > 0, torch.zeros_like(weights)
+    shown = nothing.bool() if inputs.demonstration is None else inputs.demonstration & counted
+    counted = counted & ~shown
+    gap = terms.policy - behavior
+    log_ratio = gap.clamp(-config.max_log_ratio, config.max_log_ratio)
+    capped = nothing if corrected.weight is None else (corrected.weight >= config.importance_cap).float()
+    rows = torch.stack(
+        [
+            torch.ones_like(weights),
+            terms.ratio,
+            (terms.bounded != terms.ratio).float(),
+            -terms.policy,
+            log_ratio.exp() - 1 - log_ratio,
+            capped,
+            nothing if corrected.kept is None else (~corrected.kept).float(),
+            (terms.log_ratio.abs() >= config.max_log_ratio).float(),
+            gap.abs(),
+        ]
+    )
+    # where() and not a product: what is not counted may be infinite.
+    sums = torch.where(counted, rows, 0.0).sum(1, dtype=torch.float64)
+    return torch.cat([sums, torch.stack([shown.sum().double(), (~terms.usable).sum().double()])])

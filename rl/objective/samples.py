@@ -1,36 +1,57 @@
-"""What each sample brings to the loss before any forward pass: its advantage and the weight of its tokens."""
+"""One update's samples and their loss tokens, as the advantage estimators see them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from rl.config.algorithm import AlgorithmConfig
-from rl.objective.advantages import ADVANTAGES
-from rl.objective.aggregation import AGGREGATIONS
-from rl.objective.group_weight import GROUP_WEIGHTS
-from rl.objective.shapes import PerSample, SegmentIds
+import torch
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleTerms:
-    """Per-sample constants of one update, computed over all its samples on every rank alike."""
-
-    advantages: PerSample
-    """[S] float32; 0 means that the sample needs no forward pass."""
-    token_weights: PerSample
-    """[S] float32 weight of one token: aggregation times group weight. Samples without gradient are in the denominators."""
+from rl.objective.shapes import PerSample, PerUpdateToken, SampleFlags, SegmentIds, UpdateTokenIds
 
 
-def sample_terms(
-    rewards: PerSample, segment_ids: SegmentIds, valid_tokens: PerSample, *, config: AlgorithmConfig, max_tokens: int
-) -> SampleTerms:
-    """Advantages and token weights of one update's samples.
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """The samples of one update, the same on every rank."""
 
-    ``valid_tokens`` [S] counts the loss tokens of each sample with a finite behaviour log-prob; ``max_tokens`` is the completion
-    limit that Dr. GRPO divides by.
-    """
-    advantages = ADVANTAGES[config.advantage](rewards, segment_ids)
-    if config.advantage_clip:
-        advantages = advantages.clamp(-config.advantage_clip, config.advantage_clip)
-    weights = AGGREGATIONS[config.aggregation](valid_tokens.double(), max_tokens)
-    return SampleTerms(
-        advantages=advantages.float(), token_weights=(weights * GROUP_WEIGHTS[config.group_weight](segment_ids)).float()
-    )
+    rewards: PerSample
+    """[S]."""
+    correct: SampleFlags
+    """[S] raw correctness."""
+    segment_ids: SegmentIds
+    """[S] group of each sample, 0, 1, ... without gaps."""
+    lengths: SegmentIds
+    """[S] loss tokens with a usable log-prob."""
+    truncated: SampleFlags
+    """[S] reached the completion limit."""
+    demonstration: SampleFlags
+    """[S] True where the sample was shown, not sampled; such a sample is a group of its own."""
+    aux: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Per-sample extras by name, [S, ...]: ``reward/NAME`` components, ``pass_k``, ``posterior``, ``budget_scores``."""
+    progress: float = 0.0
+    """Share of the run that is over, 0 to 1."""
+    max_tokens: int
+    """Completion limit."""
+
+    @cached_property
+    def num_groups(self) -> int:
+        """Groups of the update."""
+        return int(self.segment_ids.max()) + 1 if len(self.segment_ids) else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """The loss tokens of those samples, in order of samples and positions; the same on every rank."""
+
+    sample: UpdateTokenIds
+    """[N] index into ``Samples``, non-decreasing."""
+    kl: PerUpdateToken | None = None
+    """[N] penalty in nats of KL, times the coefficient; with ``kl.place=reward`` only."""
+    values: PerUpdateToken | None = None
+    """[N] the critic's estimate before each token, under its weights at the start of the batch."""
+
+    @cached_property
+    def position(self) -> UpdateTokenIds:
+        """[N] place of each token among the loss tokens of its sample, from 0."""
+        index = torch.arange(len(self.sample))
+        first = torch.ones(len(self.sample), dtype=torch.bool)
+        first[1:] = self.sample[1:] != self.sample[:-1]
+        return index - index[first][first.long().cumsum(0) - 1]

@@ -26,3 +26,8 @@ def segment_varies(values: PerSample, segment_ids: SegmentIds) -> torch.Tensor:
     low = torch.full((count,), torch.inf, dtype=values.dtype).scatter_reduce_(0, ids, values, "amin")
     high = torch.full((count,), -torch.inf, dtype=values.dtype).scatter_reduce_(0, ids, values, "amax")
     return (low != high)[ids]
+
+
+def segment_mean(values: PerSample, segment_ids: SegmentIds) -> PerSample:
+    """[S] the mean over each sample's group."""
+    return segment_sum(values, segment_ids) / segment_size(segment_ids)

@@ -2,15 +2,17 @@
 
 import torch
 
-from rl.objective.segments import segment_size, segment_sum, segment_varies
-from rl.objective.shapes import PerSample, SegmentIds
+from rl.config.algorithm import AlgorithmConfig
+from rl.objective.samples import Samples
+from rl.objective.segments import segment_mean, segment_varies
+from rl.objective.shapes import PerSample
 
 
-def dr_grpo(rewards: PerSample, segment_ids: SegmentIds) -> PerSample:
+def dr_grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] ``r_i - mean(r in its group)`` (Liu et al. 2025, arXiv 2503.20783, section 3.2).
 
     A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in float64.
     """
-    values = rewards.double()
-    mean = segment_sum(values, segment_ids) / segment_size(segment_ids)
-    return torch.where(segment_varies(values, segment_ids), values - mean, 0.0).to(rewards.dtype)
+    values = samples.rewards.double()
+    centred = values - segment_mean(values, samples.segment_ids)
+    return torch.where(segment_varies(values, samples.segment_ids), centred, 0.0).to(samples.rewards.dtype)

@@ -128,7 +128,7 @@ class Hosts:
         self.world = world
         arguments = {
             "config": LearnerConfig(num_ranks=world, **{"lr": 1e-3, "collective_timeout_s": 60.0} | config),
-            "algorithm": AlgorithmConfig(**{"importance_cap": None} | (algorithm or {})),
+            "algorithm": AlgorithmConfig(**(algorithm or {})),
             "model_path": str(model_path),
             "world_size": world,
             "seed": 3,
@@ -198,6 +198,8 @@ def make_batch(
         token_versions=np.where(mask, 0, -1).astype(np.int32),
         rewards=rewards,
         correct=rewards > 0,
+        truncated=np.zeros(len(rewards), dtype=bool),
+        demonstration=np.zeros(len(rewards), dtype=bool),
         segment_ids=np.array(segments, np.int32),
         group_ids=np.arange(len(sizes), dtype=np.int64),
         temperature=temperature,

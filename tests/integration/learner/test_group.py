@@ -39,7 +39,7 @@ class SlowDisk(LearnerActor):
 def make_group(model_path: Path, **arguments: object) -> LearnerGroup:
     return LearnerGroup(
         config=LearnerConfig(num_ranks=2, zero_stage=2, lr=1e-3),
-        algorithm=AlgorithmConfig(importance_cap=None),
+        algorithm=AlgorithmConfig(),
         model_path=str(model_path),
         seed=0,
         total_steps=10,

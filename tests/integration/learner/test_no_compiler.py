@@ -14,7 +14,7 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.rank import LearnerRank
 
-rank = LearnerRank(config=LearnerConfig(zero_stage=2), algorithm=AlgorithmConfig(importance_cap=None), model_path=sys.argv[1],
+rank = LearnerRank(config=LearnerConfig(zero_stage=2), algorithm=AlgorithmConfig(), model_path=sys.argv[1],
                    rank=0, world_size=1, seed=0, total_steps=2, max_tokens=32)
 rank.setup("127.0.0.1", free_port())
 assert rank.train(make_batch(0)).applied

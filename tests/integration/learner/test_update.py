@@ -10,8 +10,10 @@ from learner_host import Hosts, make_batch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.learner.batching import plan_micro_batches
-from rl.objective.estimator import TokenInputs, policy_gradient_loss
-from rl.objective.samples import sample_terms
+from rl.objective.estimator import policy_gradient_loss
+from rl.objective.inputs import TokenInputs
+from rl.objective.samples import Samples, Tokens
+from rl.objective.terms import token_terms
 from rl.types import TrainingBatch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
@@ -33,9 +35,17 @@ def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     count = len(batch.rewards)
     valid = np.array([batch.loss_mask[batch.offsets[s] : batch.offsets[s + 1]].sum() for s in range(count)])
-    terms = sample_terms(
-        torch.from_numpy(batch.rewards), torch.from_numpy(batch.segment_ids), torch.from_numpy(valid), config=config, max_tokens=32
+    samples = Samples(
+        rewards=torch.from_numpy(batch.rewards),
+        correct=torch.from_numpy(batch.correct),
+        segment_ids=torch.from_numpy(batch.segment_ids),
+        lengths=torch.from_numpy(valid),
+        truncated=torch.from_numpy(batch.truncated),
+        demonstration=torch.from_numpy(batch.demonstration),
+        max_tokens=32,
     )
+    terms = token_terms(samples, Tokens(sample=torch.repeat_interleave(torch.arange(count), samples.lengths)), config)
+    ends = np.cumsum(valid)
     total = 0.0
     for sample in range(count):
         policy = plain_logprobs(model, batch, sample)
@@ -44,8 +54,9 @@ def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -
         inputs = TokenInputs(
             policy_logprobs=policy,
             behavior_logprobs=behavior,
-            advantages=terms.advantages[sample].expand(len(policy)),
-            weights=terms.token_weights[sample].expand(len(policy)),
+            advantages=terms.advantages[ends[sample] - valid[sample] : ends[sample]],
+            weights=terms.weights[ends[sample] - valid[sample] : ends[sample]],
+            sequence=torch.zeros(len(policy), dtype=torch.long),
         )
         loss = policy_gradient_loss(inputs, config).loss
         loss.backward()
@@ -55,7 +66,7 @@ def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -
 
 @pytest.mark.parametrize("aggregation", ["token", "sequence", "dr_grpo"])
 def test_loss_and_gradients_equal_plain_torch_however_the_batch_is_split(hosts: Hosts, tiny_llama: Path, aggregation: str) -> None:
-    algorithm = {"aggregation": aggregation, "group_weight": "prompt", "importance_cap": None}
+    algorithm = {"aggregation": aggregation, "group_weight": "prompt"}
     loss, gradients = plain_gradients(tiny_llama, BATCHES[0], AlgorithmConfig(**algorithm))
     for world, budget in ((1, 100_000), (1, 70), (2, 70)):
         hosts.build(tiny_llama, world=world, micro_batch_tokens=budget, algorithm=algorithm)
@@ -191,7 +202,7 @@ def test_two_updates_per_batch_are_two_batches_of_half_the_groups(hosts: Hosts, 
 
 def test_the_proximal_policy_is_the_one_before_the_batch(hosts: Hosts, tiny_llama: Path) -> None:
     """With a proximal reference the first update's ratios are 1; the second's are not, since the first has moved the weights."""
-    algorithm = {"reference": "proximal", "importance_cap": 2.0}
+    algorithm = {"reference": "proximal", "importance": "token", "importance_cap": 2.0}
     batch = make_batch(6, sizes=(4, 4))
     hosts.build(tiny_llama, algorithm=algorithm, lr=1e-2)
     one = hosts.call("train", batch).metrics
@@ -217,5 +228,7 @@ def part_of(batch: TrainingBatch, groups: tuple[int, ...]) -> TrainingBatch:
         token_versions=batch.token_versions[tokens],
         rewards=batch.rewards[samples],
         correct=batch.correct[samples],
+        truncated=batch.truncated[samples],
+        demonstration=batch.demonstration[samples],
         segment_ids=np.unique(batch.segment_ids[samples], return_inverse=True)[1].astype(np.int32),
     )

@@ -50,7 +50,7 @@ def test_a_users_file_without_defaults_takes_presets_from_the_command_line(tmp_p
     file.write_text("run: {steps: 7}\n")
     assert "model: missing" in refused("task=tiny", name=str(file))
     config = load_config(str(file), ["task=tiny", "model=tiny", "curriculum=mixed"])
-    assert config.run.steps == 7 and config.algorithm.importance_cap is None
+    assert config.run.steps == 7 and config.algorithm.importance == "none"
     assert config.curriculum.verdict is not None
 
 

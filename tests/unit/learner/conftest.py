@@ -31,6 +31,8 @@ def _random_batch(seed: int, *, samples: int, vocab: int = 50, longest: int = 30
         token_versions=np.where(mask, 0, -1).astype(np.int32),
         rewards=draw.integers(0, 2, samples).astype(np.float32),
         correct=np.zeros(samples, bool),
+        truncated=np.zeros(samples, dtype=bool),
+        demonstration=np.zeros(samples, dtype=bool),
         segment_ids=np.sort(draw.integers(0, max(samples // 3, 1), samples)).astype(np.int32),
         group_ids=np.arange(samples, dtype=np.int64),
         temperature=1.0,

@@ -41,6 +41,8 @@ def test_a_sample_of_one_token_gives_no_loss_tokens() -> None:
         prompt_lens=np.array([1]),
         loss_mask=np.array([False]),
         correct=np.array([False]),
+        truncated=np.zeros(1, dtype=bool),
+        demonstration=np.zeros(1, dtype=bool),
         segment_ids=np.array([0]),
         group_ids=np.array([0]),
         temperature=1.0,

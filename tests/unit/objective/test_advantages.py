@@ -1,54 +1,94 @@
-"""Advantages against hand-computed values, on groups of unequal size."""
+"""Advantages of whole samples against hand-computed values, on groups of unequal size."""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from one_update import config, one_token_each, samples
 
 from rl.objective.advantages import ADVANTAGES
+from rl.objective.advantages.dr_grpo import dr_grpo
+from rl.objective.advantages.grpo import grpo
 
-SEGMENTS = torch.tensor([0, 0, 0, 1, 2, 2])
-REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.5, 1.5])
-
-
-def test_dr_grpo_is_the_reward_less_the_group_mean(checked: Callable) -> None:
-    got = checked(ADVANTAGES["dr_grpo"])(REWARDS, SEGMENTS)
-    torch.testing.assert_close(got, torch.tensor([2 / 3, -1 / 3, -1 / 3, 0.0, -0.5, 0.5]))
-
-
-def test_grpo_divides_by_the_sample_standard_deviation(checked: Callable) -> None:
-    got = checked(ADVANTAGES["grpo"])(REWARDS, SEGMENTS)
-    three = math.sqrt((4 / 9 + 1 / 9 + 1 / 9) / 2) + 1e-4  # 0.57745
-    two = math.sqrt(0.5) + 1e-4
-    expected = torch.tensor([2 / 3 / three, -1 / 3 / three, -1 / 3 / three, 0.0, -0.5 / two, 0.5 / two])
-    torch.testing.assert_close(got, expected)
+SEGMENTS = [0, 0, 0, 1, 2, 2]
+REWARDS = [1.0, 0.0, 0.0, 1.0, 0.5, 1.5]
+OF_A_GROUP = sorted(set(ADVANTAGES) - {"gae", "brpo", "reinforce_pp", "reinforce_pp_baseline"})
+"""Estimators that look at one group of samples at a time."""
 
 
-@pytest.mark.parametrize("name", sorted(ADVANTAGES))
+def estimate(name: str, rewards: list[float], segments: list[int], **fields: Any) -> torch.Tensor:
+    """One token per sample, so per token is per sample."""
+    return ADVANTAGES[name](samples(rewards, segments), one_token_each(len(rewards)), config(**fields)).advantages
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("dr_grpo", [2 / 3, -1 / 3, -1 / 3, 0.0, -0.5, 0.5]),
+        ("rloo", [1.0, -0.5, -0.5, 0.0, -1.0, 1.0]),
+        ("max_rl", [2.0, -1.0, -1.0, 0.0, -0.5, 0.5]),
+        (
+            "grpo",
+            [
+                2 / 3 / (math.sqrt(1 / 3) + 1e-4),
+                -1 / 3 / (math.sqrt(1 / 3) + 1e-4),
+                -1 / 3 / (math.sqrt(1 / 3) + 1e-4),
+                0.0,
+                -0.5 / (math.sqrt(0.5) + 1e-4),
+                0.5 / (math.sqrt(0.5) + 1e-4),
+            ],
+        ),
+    ],
+)
+def test_by_hand(name: str, expected: list[float]) -> None:
+    torch.testing.assert_close(estimate(name, REWARDS, SEGMENTS), torch.tensor(expected, dtype=torch.float64))
+
+
+def test_max_rl_weighs_a_group_by_one_over_its_pass_rate() -> None:
+    """One success in eight against one in two: (1 - p) / p is 7 and 1."""
+    got = estimate("max_rl", [1.0] + [0.0] * 7 + [1.0, 0.0], [0] * 8 + [1] * 2)
+    assert got[0] == 7 and got[8] == 1
+
+
+def test_reinforce_pp_standardises_over_the_batch() -> None:
+    got = estimate("reinforce_pp", [1.0, 0.0, 0.0, 1.0], [0, 0, 1, 2])
+    torch.testing.assert_close(got, torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64) * math.sqrt(0.75), rtol=1e-6, atol=0)
+
+
+def test_reinforce_pp_baseline_takes_the_group_mean_first() -> None:
+    got = estimate("reinforce_pp_baseline", [1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1])
+    assert (got[2:] == 0).all() and got[0] == -got[1] > 0
+
+
+@pytest.mark.parametrize("name", OF_A_GROUP)
 def test_a_group_of_one_and_a_group_of_equal_rewards_get_exactly_zero(name: str) -> None:
     """0.1 is the trap: sixteen of them do not have 0.1 as their floating-point mean, and a tiny std would blow the rest up."""
-    rewards = torch.tensor([0.1] * 16 + [0.7])
-    segments = torch.tensor([0] * 16 + [1])
-    assert (ADVANTAGES[name](rewards, segments) == 0).all()
+    assert (estimate(name, [0.1] * 16 + [0.7], [0] * 16 + [1], pass_k=2) == 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(ADVANTAGES))
+@pytest.mark.parametrize("name", OF_A_GROUP)
 def test_advantages_do_not_depend_on_other_groups_or_on_the_order(name: str) -> None:
-    alone = ADVANTAGES[name](REWARDS[:3], SEGMENTS[:3])
-    order = torch.tensor([4, 0, 3, 1, 5, 2])
-    shuffled = ADVANTAGES[name](REWARDS[order], SEGMENTS[order])
-    torch.testing.assert_close(shuffled[torch.tensor([1, 3, 5])], alone)
-    torch.testing.assert_close(ADVANTAGES[name](REWARDS, SEGMENTS).sum(), torch.tensor(0.0), atol=1e-6, rtol=0)
+    rewards = [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]
+    whole = estimate(name, rewards, SEGMENTS, pass_k=2)
+    torch.testing.assert_close(whole[:3], estimate(name, rewards[:3], SEGMENTS[:3], pass_k=2))
+    order = [4, 0, 3, 1, 5, 2]
+    shuffled = estimate(name, [rewards[i] for i in order], [SEGMENTS[i] for i in order], pass_k=2)
+    torch.testing.assert_close(shuffled, whole[order])
 
 
-@pytest.mark.parametrize("name", sorted(ADVANTAGES))
+@pytest.mark.parametrize("name", OF_A_GROUP)
 def test_a_nan_reward_stays_visible(name: str) -> None:
     """It must reach the gradient, where the finite check stops it, and must not become a quiet 0."""
-    got = ADVANTAGES[name](torch.tensor([1.0, float("nan"), 0.0, 1.0]), torch.tensor([0, 0, 1, 1]))
+    got = estimate(name, [1.0, float("nan"), 0.0, 1.0], [0, 0, 1, 1], pass_k=2)
     assert got[:2].isnan().all() and got[2:].isfinite().all()
 
 
-def test_a_wrong_shape_is_caught(checked: Callable) -> None:
-    with pytest.raises(Exception, match="S"):
-        checked(ADVANTAGES["grpo"])(REWARDS, SEGMENTS[:2])
+@pytest.mark.parametrize("function", [grpo, dr_grpo])
+def test_a_wrong_shape_is_caught(checked: Callable, function: Callable) -> None:
+    given = samples(REWARDS, SEGMENTS)
+    assert checked(function)(given, config()).shape == (6,)
+    broken = samples(REWARDS, SEGMENTS[:2])
+    with pytest.raises((RuntimeError, IndexError)):
+        checked(function)(broken, config())

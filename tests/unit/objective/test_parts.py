@@ -1,20 +1,23 @@
-"""Masks, references, likelihoods, importance weights, aggregation and group weights against hand-computed values."""
+"""Masks, references, likelihoods, corrections, aggregation and group weights against hand-computed values."""
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 
 from rl.config.algorithm import AlgorithmConfig
+from rl.objective.advantages import ADVANTAGES
 from rl.objective.aggregation import AGGREGATIONS
+from rl.objective.correction import IMPORTANCE, correction
 from rl.objective.group_weight import GROUP_WEIGHTS
-from rl.objective.importance import truncated_importance
+from rl.objective.kl import KL_ESTIMATORS, adapted
 from rl.objective.likelihood import LIKELIHOODS
+from rl.objective.likelihood.terms import Terms
 from rl.objective.masks import MASKS
 from rl.objective.references import REFERENCES
-from rl.objective.samples import sample_terms
 
-CONFIG = AlgorithmConfig(clip_low=0.2, clip_high=0.3, dual_clip=3.0, importance_cap=None)
+CONFIG = AlgorithmConfig(clip_low=0.2, clip_high=0.3, dual_clip=3.0, importance_cap=2.0)
 RATIO = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0, 5.0])
 ADVANTAGE = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
 
@@ -43,7 +46,15 @@ def test_clip_times_the_advantage_is_ppos_surrogate() -> None:
 
 
 def test_every_mask_is_in_the_config_and_the_other_way_round() -> None:
-    for field, registry in (("mask", MASKS), ("reference", REFERENCES), ("likelihood", LIKELIHOODS), ("aggregation", AGGREGATIONS)):
+    registries = {
+        "mask": MASKS,
+        "reference": REFERENCES,
+        "likelihood": LIKELIHOODS,
+        "aggregation": AGGREGATIONS,
+        "advantage": ADVANTAGES,
+        "importance": IMPORTANCE,
+    }
+    for field, registry in registries.items():
         assert set(AlgorithmConfig.model_fields[field].annotation.__args__) == set(registry)
     assert set(AlgorithmConfig.model_fields["group_weight"].annotation.__args__) == set(GROUP_WEIGHTS)
 
@@ -56,35 +67,6 @@ def test_references_are_constants(checked: Callable) -> None:
     for detached in (REFERENCES["current"](policy, behavior, proximal), REFERENCES["proximal"](policy, behavior, None)):
         assert not detached.requires_grad
         torch.testing.assert_close(detached, policy.detach())
-
-
-def test_token_ratio_gradient_is_minus_ratio_times_advantage(checked: Callable) -> None:
-    policy = torch.tensor([-1.0, -2.0], requires_grad=True)
-    ratio = (policy - torch.tensor([-1.5, -1.5])).exp()
-    advantages = torch.tensor([2.0, -1.0])
-    loss = checked(LIKELIHOODS["token_ratio"])(policy, ratio, ratio, advantages, CONFIG)
-    loss.sum().backward()
-    torch.testing.assert_close(policy.grad, -ratio.detach() * advantages)
-
-
-def test_truncated_weight_caps_the_weight_and_lets_the_gradient_only_through_log_p(checked: Callable) -> None:
-    policy = torch.tensor([-1.0, -1.0, -1.0], requires_grad=True)
-    ratio = torch.tensor([0.5, 2.0, 2.0])
-    bounded = torch.tensor([0.5, 2.0, 1.3])  # the third token is masked
-    advantages = torch.tensor([2.0, 1.0, 1.0])
-    loss = checked(LIKELIHOODS["truncated_weight"])(policy, ratio.requires_grad_(), bounded, advantages, CONFIG)
-    torch.testing.assert_close(loss.detach(), torch.tensor([0.5 * 2.0, 1.3, 0.0]))
-    loss.sum().backward()
-    torch.testing.assert_close(policy.grad, torch.tensor([-0.5 * 2.0, -1.3, 0.0]))
-    assert ratio.grad is None
-
-
-def test_importance_weights_are_capped_constants(checked: Callable) -> None:
-    proximal = torch.tensor([-1.0, -1.0, -1.0], requires_grad=True)
-    behavior = torch.tensor([-1.0, -3.0, -0.5])
-    got = checked(truncated_importance)(proximal, behavior, cap=2.0, max_log_ratio=20.0)
-    torch.testing.assert_close(got, torch.tensor([1.0, 2.0, 0.60653]), atol=1e-5, rtol=0)
-    assert not got.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -104,14 +86,142 @@ def test_group_weights_give_prompts_equal_weight(checked: Callable) -> None:
     )
 
 
-def test_samples_without_gradient_stay_in_the_denominator(checked: Callable) -> None:
-    rewards, segments = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 1, 1])
-    terms = sample_terms(rewards, segments, torch.tensor([2, 3, 5, 10]), config=CONFIG, max_tokens=10)
-    assert (terms.advantages[2:] == 0).all() and (terms.advantages[:2] != 0).all()
-    torch.testing.assert_close(terms.token_weights, torch.full((4,), 1 / 20))
+def terms(log_ratio: torch.Tensor, advantages: torch.Tensor, sequence: torch.Tensor, *, mask: str = "none") -> Terms:
+    likelihood_ratio = log_ratio.exp()
+    return Terms(
+        policy=log_ratio - 1.0,
+        log_ratio=log_ratio,
+        ratio=likelihood_ratio,
+        bounded=MASKS[mask](likelihood_ratio, advantages, CONFIG),
+        advantages=advantages,
+        sequence=sequence,
+        usable=torch.ones(len(log_ratio), dtype=torch.bool),
+    )
 
 
-def test_advantage_clip_is_symmetric() -> None:
-    config = CONFIG.model_copy(update={"advantage": "dr_grpo", "advantage_clip": 0.5})
-    terms = sample_terms(torch.tensor([3.0, 0.0, 0.0]), torch.tensor([0, 0, 0]), torch.ones(3), config=config, max_tokens=1)
-    assert terms.advantages.tolist() == [0.5, -0.5, -0.5]
+THREE = torch.tensor([0, 0, 1])
+
+
+def test_token_ratio_gradient_is_minus_ratio_times_advantage(checked: Callable) -> None:
+    log_ratio = torch.tensor([0.5, -0.5, 0.0], requires_grad=True)
+    advantages = torch.tensor([2.0, -1.0, 1.0])
+    checked(LIKELIHOODS["token_ratio"].loss)(terms(log_ratio, advantages, THREE), CONFIG).sum().backward()
+    torch.testing.assert_close(log_ratio.grad, -log_ratio.detach().exp() * advantages)
+
+
+def test_the_sequence_ratio_is_the_geometric_mean_and_skips_broken_tokens(checked: Callable) -> None:
+    log_ratio = torch.tensor([0.3, 0.1, -0.2], requires_grad=True)
+    whole = checked(LIKELIHOODS["sequence_ratio"].log_ratio)
+    torch.testing.assert_close(whole(log_ratio, THREE, torch.tensor([True, True, True])), torch.tensor([0.2, 0.2, -0.2]))
+    torch.testing.assert_close(whole(log_ratio, THREE, torch.tensor([True, False, True])), torch.tensor([0.3, 0.3, -0.2]))
+    whole(log_ratio, THREE, torch.ones(3, dtype=torch.bool))[0].backward()
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([0.5, 0.5, 0.0]))
+
+
+def test_truncated_weight_caps_the_weight_and_lets_the_gradient_only_through_log_p(checked: Callable) -> None:
+    policy = torch.tensor([-1.0, -1.0, -1.0], requires_grad=True)
+    ratio = torch.tensor([0.5, 2.0, 2.0], requires_grad=True)
+    given = Terms(
+        policy=policy,
+        log_ratio=ratio.log(),
+        ratio=ratio,
+        bounded=torch.tensor([0.5, 2.0, 1.3]),  # the third token is masked
+        advantages=torch.tensor([2.0, 1.0, 1.0]),
+        sequence=THREE,
+        usable=torch.ones(3, dtype=torch.bool),
+    )
+    loss = checked(LIKELIHOODS["truncated_weight"].loss)(given, CONFIG)
+    torch.testing.assert_close(loss.detach(), torch.tensor([0.5 * 2.0, 1.3, 0.0]))
+    loss.sum().backward()
+    torch.testing.assert_close(policy.grad, torch.tensor([-0.5 * 2.0, -1.3, 0.0]))
+    assert ratio.grad is None
+
+
+def test_log_likelihood_gradient_is_the_advantage(checked: Callable) -> None:
+    log_ratio = torch.tensor([0.1, -0.5, 1.0], requires_grad=True)
+    advantages = torch.tensor([2.0, -1.0, 1.0])
+    checked(LIKELIHOODS["log_likelihood"].loss)(terms(log_ratio, advantages, THREE, mask="clip"), CONFIG).sum().backward()
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([-2.0, 0.0, 0.0]))  # e^-.5 and e^1 are outside the clip
+
+
+def test_mirror_coefficient_by_hand(checked: Callable) -> None:
+    """A = .5, tau = .1, the answer's log-ratio .2 over two tokens: each token's coefficient is .5 - .1 * .2 = .48."""
+    log_ratio = torch.tensor([0.15, 0.05, 0.0], requires_grad=True)
+    loss = checked(LIKELIHOODS["mirror"].loss)(terms(log_ratio, torch.tensor([0.5, 0.5, 0.0]), THREE), CONFIG)
+    assert loss.sum().item() == pytest.approx(-0.5 * 0.2 + 0.05 * 0.2**2)
+    loss.sum().backward()
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([-0.48, -0.48, 0.0]))
+
+
+def test_mirror_pulls_back_samples_without_advantage() -> None:
+    log_ratio = torch.tensor([0.3, 0.3, 0.0], requires_grad=True)
+    LIKELIHOODS["mirror"].loss(terms(log_ratio, torch.zeros(3), THREE), CONFIG).sum().backward()
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([0.06, 0.06, 0.0]))
+    assert LIKELIHOODS["mirror"].without_advantage
+
+
+MISMATCH = torch.tensor([0.0, 1.0, -0.5])
+ALL = torch.ones(3, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("importance", "expected"),
+    [("token", [1.0, 2.0, math.exp(-0.5)]), ("sequence", [2.0, 2.0, math.exp(-0.5)])],
+)
+def test_importance_weights_are_capped_constants(checked: Callable, importance: str, expected: list[float]) -> None:
+    chosen = CONFIG.model_copy(update={"importance": importance, "importance_cap": 2.0})
+    got = checked(IMPORTANCE[importance])(MISMATCH, THREE, ALL, chosen)
+    torch.testing.assert_close(got, torch.tensor(expected))
+    assert not correction(MISMATCH.clone().requires_grad_(), THREE, ALL, chosen).weight.requires_grad
+
+
+def test_bands_take_tokens_or_whole_sequences(checked: Callable) -> None:
+    """Ratios 1, e, .61; geometric means e^.5 for the first sequence and .61 for the second."""
+    token = CONFIG.model_copy(update={"token_band": (0.7, 2.0)})
+    assert checked(correction)(MISMATCH, THREE, ALL, token).kept.tolist() == [True, False, False]
+    sequence = CONFIG.model_copy(update={"sequence_band": (0.7, 2.0)})
+    assert checked(correction)(MISMATCH, THREE, ALL, sequence).kept.tolist() == [True, True, False]
+    both = CONFIG.model_copy(update={"token_band": (0.1, 2.0), "sequence_band": (0.7, 2.0)})
+    assert checked(correction)(MISMATCH, THREE, ALL, both).kept.tolist() == [True, False, False]
+
+
+def test_no_correction_changes_nothing_and_a_band_survives_infinite_losses() -> None:
+    none = correction(MISMATCH, THREE, ALL, CONFIG)
+    loss = torch.tensor([1.0, 2.0, 3.0])
+    assert none.weight is None and none.kept is None and none.apply(loss) is loss
+    banded = correction(MISMATCH, THREE, ALL, CONFIG.model_copy(update={"token_band": (0.7, 2.0)}))
+    assert banded.apply(torch.tensor([1.0, math.inf, math.nan])).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "gradient"),
+    [("k1", 0.5, 1.0), ("k2", 0.125, 0.5), ("k3", math.exp(-0.5) - 0.5, 1 - math.exp(-0.5))],
+)
+def test_kl_estimators_by_hand(checked: Callable, name: str, value: float, gradient: float) -> None:
+    policy = torch.tensor([-1.0], requires_grad=True)
+    got = checked(KL_ESTIMATORS[name])(policy, torch.tensor([-1.5]), 20.0)
+    assert got.item() == pytest.approx(value)
+    got.sum().backward()
+    assert policy.grad.item() == pytest.approx(gradient)
+
+
+def test_k1_and_k3_are_unbiased_and_k2_has_the_right_gradient() -> None:
+    """Over a whole distribution: the means are KL(p || q), and the mean gradient of k2 in the loss is that of KL."""
+    logits = torch.tensor([0.3, -0.2, 1.0], dtype=torch.float64, requires_grad=True)
+    q = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    log_p = logits.log_softmax(0)
+    p = log_p.exp()
+    kl = (p * (log_p - q.log())).sum()
+    for name in ("k1", "k3"):
+        torch.testing.assert_close((p * KL_ESTIMATORS[name](log_p, q.log(), 20.0)).sum(), kl)
+    (true,) = torch.autograd.grad(kl, logits, retain_graph=True)
+    for name, right in (("k1", False), ("k2", True), ("k3", False)):
+        (got,) = torch.autograd.grad((p.detach() * KL_ESTIMATORS[name](log_p, q.log(), 20.0)).sum(), logits, retain_graph=True)
+        assert torch.allclose(got, true) is right, name
+
+
+def test_the_adaptive_coefficient_follows_its_target() -> None:
+    assert adapted(0.1, measured=0.02, target=0.02, horizon=100) == 0.1
+    assert adapted(0.1, measured=1.0, target=0.02, horizon=100) == pytest.approx(0.1 * 1.002)
+    assert adapted(0.1, measured=0.0, target=0.02, horizon=100) == pytest.approx(0.1 * 0.998)
+    assert adapted(0.1, measured=0.022, target=0.02, horizon=100) == pytest.approx(0.1 * 1.001)

@@ -1,0 +1,133 @@
+"""Parts of the objective that contradict each other, or the rest of the run."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.errors import listed, suggest
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+
+COMBINATORIAL = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one", "passk_chen")
+"""Estimators of pass@k that are noise where k is near the group's size."""
+NO_BAND = (1e-300, 1e300)
+
+
+def algorithm_problems(config: "Config") -> Iterator[str]:
+    """Every contradiction, with the field and the fix."""
+    yield from _ratio_problems(config.algorithm)
+    yield from _critic_problems(config.algorithm)
+    yield from _kl_problems(config)
+    yield from _pass_k_problems(config)
+    yield from _shaping_problems(config.algorithm)
+    yield from _stage_problems(config)
+
+
+def _ratio_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
+    if algorithm.importance != "none" and algorithm.reference == "behavior":
+        yield (
+            "algorithm.importance: with algorithm.reference=behavior the ratio already corrects for the sampler, and would do so "
+            "twice; set algorithm.reference=proximal, or algorithm.importance=none"
+        )
+    if algorithm.mask != "none" and algorithm.clip_low >= 1:
+        yield (
+            f"algorithm.clip_low: {algorithm.clip_low:g} puts the ratio's floor at {1 - algorithm.clip_low:g}, which no ratio "
+            "reaches; use less than 1, or algorithm.mask=none"
+        )
+    if algorithm.mask == "dual_clip" and algorithm.dual_clip <= 1 + algorithm.clip_high:
+        yield (
+            f"algorithm.dual_clip: {algorithm.dual_clip} must exceed 1 + algorithm.clip_high = {1 + algorithm.clip_high:g}, "
+            "or it would clip what the first clip allows"
+        )
+    for field in ("token_band", "sequence_band"):
+        low, high = getattr(algorithm, field) or NO_BAND
+        if low >= high:
+            yield f"algorithm.{field}: the bounds are crossed, ({low:g}, {high:g}); give (low, high) with low < 1 < high"
+        elif not low < 1 < high:
+            yield f"algorithm.{field}: ({low:g}, {high:g}) leaves out 1, the ratio of a fresh token; give low < 1 < high"
+
+
+def _critic_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
+    if algorithm.critic is not None and algorithm.advantage != "gae":
+        yield (
+            f"algorithm.critic: nothing reads its values with algorithm.advantage={algorithm.advantage}; set algorithm=ppo "
+            "(algorithm.advantage=gae), or algorithm.critic=null"
+        )
+    if algorithm.critic is None and algorithm.advantage == "gae":
+        yield "algorithm.advantage: gae needs a critic; set algorithm.critic.kind=separate (or take algorithm=ppo)"
+
+
+def _kl_problems(config: "Config") -> Iterator[str]:
+    kl, lora = config.algorithm.kl, config.learner.lora
+    if kl.coefficient == 0 and (kl.target is not None or kl.policy != "auto"):
+        field = "target" if kl.target is not None else "policy"
+        yield (
+            f"algorithm.kl.{field}: a reference policy with algorithm.kl.coefficient=0 costs memory and does nothing; set the "
+            f"coefficient (0.001 is usual), or leave algorithm.kl.{field} out"
+        )
+    if kl.coefficient > 0 and kl.place == "loss" and kl.estimator == "k1":
+        yield (
+            "algorithm.kl.estimator: the gradient of k1 is 0 on average, so it is no loss; use k2 or k3, or "
+            "algorithm.kl.place=reward"
+        )
+    if kl.policy == "adapter_off" and lora is None:
+        yield "algorithm.kl.policy: adapter_off needs an adapter to switch off; set learner.lora, or algorithm.kl.policy=copy"
+
+
+def _pass_k_problems(config: "Config") -> Iterator[str]:
+    algorithm, group = config.algorithm, config.stream.rollouts_per_prompt
+    if not algorithm.advantage.startswith("passk"):
+        if algorithm.pass_k > 1:
+            yield (
+                f"algorithm.pass_k: {algorithm.pass_k} is not read by algorithm.advantage={algorithm.advantage}; take "
+                "algorithm=passk, or leave algorithm.pass_k at 1"
+            )
+        return
+    if algorithm.pass_k > group:
+        yield (
+            f"algorithm.pass_k: pass@{algorithm.pass_k} cannot be estimated from stream.rollouts_per_prompt={group}; lower the "
+            "first or raise the second"
+        )
+    elif algorithm.advantage in COMBINATORIAL and algorithm.pass_k > group / 2:
+        yield (
+            f"algorithm.pass_k: above half of stream.rollouts_per_prompt={group} the {algorithm.advantage} estimator loses most of "
+            "its gradient; use algorithm.advantage=passk, which takes the posterior-weight form there, or lower k"
+        )
+
+
+def _shaping_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
+    # Imported here: the parts need torch, which reading a config must not.
+    from rl.config.shaping_names import SHAPING_ARGS
+
+    for index, part in enumerate(algorithm.shaping):
+        if part.name not in SHAPING_ARGS:
+            hint = suggest(part.name, SHAPING_ARGS)
+            yield f"algorithm.shaping[{index}].name: {part.name!r} is unknown.{hint} Choices: {listed(SHAPING_ARGS)}"
+            continue
+        required, optional = SHAPING_ARGS[part.name]
+        unknown = sorted(set(part.args) - required - optional)
+        missing = sorted(required - set(part.args))
+        if unknown:
+            yield f"algorithm.shaping[{index}].args: {part.name} takes no {unknown[0]!r}; it takes {listed(required | optional)}"
+        if missing:
+            yield f"algorithm.shaping[{index}].args: {part.name} needs {missing[0]!r}"
+
+
+def _stage_problems(config: "Config") -> Iterator[str]:
+    algorithm = config.algorithm
+    verdict = config.curriculum.verdict
+    if algorithm.demonstrations is not None and verdict is not None and verdict.name == "mixed":
+        yield (
+            "algorithm.demonstrations: curriculum.verdict=mixed drops the groups without success that demonstrations are for; "
+            "leave the verdict out"
+        )
+    if algorithm.advantage == "brpo":
+        budgets = algorithm.budgets.tokens
+        if len(budgets) < 2 or list(budgets) != sorted(set(budgets)):
+            yield f"algorithm.budgets.tokens: {list(budgets)} must be at least two rising numbers of thinking tokens"
+        elif budgets[-1] + algorithm.budgets.summary_tokens > config.rollout.max_model_len:
+            yield (
+                f"algorithm.budgets.tokens: {budgets[-1]} thinking tokens and an answer of "
+                f"{algorithm.budgets.summary_tokens} do not fit into rollout.max_model_len={config.rollout.max_model_len}"
+            )

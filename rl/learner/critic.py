@@ -1,0 +1,81 @@
+"""The critic: a value for the state before each sampled token."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from rl.config.algorithm import CriticConfig
+from rl.config.learner import LearnerConfig
+from rl.learner.micro_batch import MicroBatch
+from rl.learner.terms import UpdateTerms, look_up
+from rl.learner.update import UpdateResult, run_update
+from rl.learner.value_head import ValueHead
+from rl.objective.value_loss import value_loss
+
+
+class ValueModel(nn.Module):
+    """A trunk of its own under a value head."""
+
+    def __init__(self, causal_lm: nn.Module) -> None:
+        super().__init__()
+        self.trunk = causal_lm.base_model
+        self.head = ValueHead(causal_lm.config.hidden_size)
+
+    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor | None, select: torch.Tensor) -> torch.Tensor:
+        """[T] values of the states at the flattened positions ``select``; see ``LogprobModel`` for the arguments."""
+        arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
+        if position_ids is not None:
+            arguments["position_ids"] = position_ids
+        return self.head(self.trunk(**arguments).last_hidden_state.flatten(0, 1).index_select(0, select))
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateCritic:
+    """A DeepSpeed engine around a ``ValueModel``."""
+
+    engine: Any
+    config: CriticConfig
+
+    def values(self, micro: MicroBatch) -> torch.Tensor:
+        """[T] values, for scoring under no_grad."""
+        return self.engine.module(micro.input_ids, micro.position_ids, micro.select)
+
+    def update(self, micro_batches: list[tuple[MicroBatch, bool]], terms: UpdateTerms, *, world_size: int) -> UpdateResult:
+        """One step towards ``terms.returns``; totals are [1], the loss. Collective."""
+
+        def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
+            values = self.engine(micro.input_ids, micro.position_ids, micro.select)
+            value = critic_loss(values, micro, terms, self.config, padding=padding)
+            return value, value.detach().double()[None]
+
+        self.engine.train()
+        return run_update(self.engine, micro_batches, loss=loss, size=1, world_size=world_size)
+
+
+def critic_loss(
+    values: torch.Tensor, micro: MicroBatch, terms: UpdateTerms, config: CriticConfig, *, padding: bool
+) -> torch.Tensor:
+    """[] the micro-batch's share of the value loss; a padding micro-batch gives 0 with a gradient path."""
+    assert terms.values is not None and terms.returns is not None
+    weights = look_up(terms.value_weights, micro, values.device)
+    return value_loss(
+        values,
+        look_up(terms.values, micro, values.device),
+        look_up(terms.returns, micro, values.device),
+        torch.zeros_like(weights) if padding else weights,
+        clip=config.clip,
+    )
+
+
+def build_separate_critic(model_path: str, config: CriticConfig, learner: LearnerConfig, *, total_updates: int) -> SeparateCritic:
+    """A critic that starts from the base, trained whole (no adapters) with the learner's sharding and schedule."""
+    from rl.learner.deepspeed_setup import initialize_engine
+    from rl.learner.model import load_model
+
+    own = learner.model_copy(
+        update={"lora": None, "lr": config.lr, "grad_clip": config.grad_clip, "optimizer": "adamw", "gradient_checkpointing": False}
+    )
+    model = ValueModel(load_model(model_path, own).causal_lm)
+    return SeparateCritic(initialize_engine(model, own, total_updates=total_updates), config)

@@ -1,0 +1,23 @@
+"""Reward shaping: rewards changed before the advantages. Raw correctness, which pass rates and verdicts read, is never touched.
+
+A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is one file and one line here.
+"""
+
+from collections.abc import Callable
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.objective.samples import Samples
+from rl.objective.shapes import PerSample
+from rl.objective.shaping.handover import handover
+from rl.objective.shaping.overlong import overlong
+from rl.objective.shaping.trust import trust
+
+SHAPINGS: dict[str, Callable[..., PerSample]] = {"overlong": overlong, "trust": trust, "handover": handover}
+
+
+def shaped(samples: Samples, config: AlgorithmConfig) -> PerSample:
+    """[S] rewards after all shapings of the config, in order."""
+    rewards = samples.rewards
+    for part in config.shaping:
+        rewards = SHAPINGS[part.name](rewards, samples, **part.args)
+    return rewards

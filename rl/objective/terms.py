@@ -1,0 +1,50 @@
+"""What an update's tokens bring to the loss before the policy's forward pass: advantages, value targets, weights."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.objective.advantages import ADVANTAGES
+from rl.objective.aggregation import AGGREGATIONS
+from rl.objective.group_weight import GROUP_WEIGHTS
+from rl.objective.samples import Samples, Tokens
+from rl.objective.shapes import PerUpdateToken
+from rl.objective.shaping import shaped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTerms:
+    """Constants of one update."""
+
+    advantages: PerUpdateToken
+    """[N] float32; a sample that is 0 everywhere may need no forward pass."""
+    weights: PerUpdateToken
+    """[N] float32 aggregation times group weight. Samples without gradient are in the denominators."""
+    returns: PerUpdateToken | None = None
+    """[N] float32 the critic's targets; None without one."""
+
+
+def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> TokenTerms:
+    """Shape the rewards, estimate the advantages, weigh the tokens; demonstrations have a loss of their own and advantage 0."""
+    samples = replace(samples, rewards=shaped(samples, config))
+    estimate = ADVANTAGES[config.advantage](samples, tokens, config)
+    advantages = estimate.advantages
+    if config.advantage_scale == "batch_rms":
+        advantages = _by_rms(advantages, tokens)
+    if config.advantage_clip:
+        advantages = advantages.clamp(-config.advantage_clip, config.advantage_clip)
+    weights = AGGREGATIONS[config.aggregation](samples.lengths.double(), samples.max_tokens)
+    weights = weights * GROUP_WEIGHTS[config.group_weight](samples.segment_ids)
+    return TokenTerms(
+        advantages=torch.where(samples.demonstration[tokens.sample], 0.0, advantages).float(),
+        weights=weights[tokens.sample].float(),
+        returns=None if estimate.returns is None else estimate.returns.float(),
+    )
+
+
+def _by_rms(advantages: PerUpdateToken, tokens: Tokens) -> PerUpdateToken:
+    """[N] over the root mean square of the samples that have any: one number for the batch, so prompts keep their weights."""
+    of_sample = advantages[tokens.position == 0].double()
+    nonzero = of_sample[of_sample != 0]
+    return advantages if not len(nonzero) else advantages / nonzero.square().mean().sqrt()
