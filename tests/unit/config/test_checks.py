@@ -29,7 +29,7 @@ REFUSED = [
     (["algorithm.kl.coefficient=0.1", "algorithm.kl.estimator=k1"], "algorithm.kl.estimator: the gradient of k1 is 0"),
     (["algorithm.kl.coefficient=0.1", "algorithm.kl.policy=adapter_off"], "algorithm.kl.policy: adapter_off needs an adapter"),
     (["algorithm.pass_k=4"], "algorithm.pass_k: 4 is not read by algorithm.advantage=grpo"),
-    (["algorithm=passk", "algorithm.pass_k=17"], "algorithm.pass_k: pass@17 cannot be estimated from stream.rollouts_per_prompt=16"),
+    (["algorithm=passk", "algorithm.pass_k=17"], "algorithm.pass_k: pass@17 cannot be estimated from stream.rollouts_per_prompt"),
     (["algorithm=passk_s", "algorithm.pass_k=12"], "algorithm.pass_k: above half of stream.rollouts_per_prompt=16"),
     (["algorithm.shaping=[{name: overlon}]"], "algorithm.shaping[0].name: 'overlon' is unknown. Did you mean 'overlong'?"),
     (["algorithm.shaping=[{name: trust}]"], "algorithm.shaping[0].args: trust needs 'component'"),
