@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rl.advisories import Advisor
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
@@ -56,6 +57,7 @@ class Recorder:
     evaluate: Callable[[int], Awaitable[None]]
     """Evaluates the version that every engine serves."""
     evaluate_every: int
+    advisor: Advisor = field(default_factory=Advisor)
 
     def figures(self) -> dict[str, float]:
         """What every source reports now."""
@@ -104,6 +106,9 @@ class Recorder:
             row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
             if record.sync.probe_gap is not None:
                 row["sync/probe_gap"] = record.sync.probe_gap
+        for name, text in self.advisor.update(record.step, row).items():
+            row[f"advisory/{name}"] = 1.0
+            self.progress.note(f"step {record.step}: {text}")
         self.metrics.write(record.step, row)
         self.tracker.log(record.step, row)
         self.trace.complete("learner", f"wait {record.step}", record.started, record.started + record.wait_s)

@@ -1,0 +1,162 @@
+"""Advisories: a short text when a run's own metrics say that something is going wrong, and what to do about it.
+
+A rule is a function of the metric rows so far; a new one is one function and one line in ``RULES``. They only advise: what must
+stop a run (non-finite steps, a failed probe, a broken staleness bound) stops it elsewhere.
+"""
+
+import statistics
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+Row = Mapping[str, float]
+History = Sequence[Row]
+
+EARLY = 5
+"""Rows that say what is normal for a run."""
+WINDOW = 3
+"""Latest rows that must agree before a rule speaks."""
+QUIET_STEPS = 25
+"""Steps until the same rule may speak again."""
+
+
+class Advisor:
+    """Fed one metric row a step; remembers as many as the rules look at."""
+
+    def __init__(self) -> None:
+        self._early: list[Row] = []
+        self._latest: deque[Row] = deque(maxlen=WINDOW)
+        self._silent_until: dict[str, int] = {}
+
+    def update(self, step: int, row: Row) -> dict[str, str]:
+        """Rule name -> text, of the rules that speak now."""
+        if len(self._early) < EARLY:
+            self._early.append(row)
+        self._latest.append(row)
+        said = {}
+        for name, rule in RULES.items():
+            if step < self._silent_until.get(name, 0):
+                continue
+            text = rule(self._early, list(self._latest))
+            if text is not None:
+                said[name] = text
+                self._silent_until[name] = step + QUIET_STEPS
+        return said
+
+
+def entropy_collapse(early: History, latest: History) -> str | None:
+    """The policy has become nearly deterministic."""
+    start, now = _start(early, "loss/entropy"), _agree(latest, "loss/entropy", max)
+    if start is None or now is None or now > 0.3 * start:
+        return None
+    return (
+        f"entropy fell to {now:.3f} nats a token from {start:.3f}: exploration is ending. Lower learner.lr, raise "
+        "algorithm.clip_high, or hold the policy with algorithm.kl.coefficient"
+    )
+
+
+def entropy_explosion(early: History, latest: History) -> str | None:
+    """The policy is dissolving into noise."""
+    start, now = _start(early, "loss/entropy"), _agree(latest, "loss/entropy", min)
+    if start is None or now is None or now < 2 * start + 0.5:
+        return None
+    return f"entropy rose to {now:.3f} nats a token from {start:.3f}: the policy is dissolving. Lower learner.lr"
+
+
+def far_from_sampler(early: History, latest: History) -> str | None:
+    """Updates are too large, or rollouts too old, for the ratio to mean much."""
+    now = _agree(latest, "loss/kl_behavior_k3", min)
+    if now is None or now < 0.1:
+        return None
+    return (
+        f"the policy is {now:.2f} nats a token from the sampler: updates are too large or rollouts too old. Lower learner.lr, "
+        "learner.updates_per_batch or stream.max_staleness, or correct for it (algorithm=grpo_tis)"
+    )
+
+
+def far_from_reference(early: History, latest: History) -> str | None:
+    """The reference policy does not hold."""
+    now = _agree(latest, "loss/kl_reference", min)
+    if now is None or now < 0.5:
+        return None
+    return f"KL to the reference is {now:.2f} nats a token: raise algorithm.kl.coefficient, or set algorithm.kl.target"
+
+
+def gap_rising(early: History, latest: History) -> str | None:
+    """Engine and learner disagree more than they used to."""
+    start, now = _start(early, "learner/logprob_gap"), _agree(latest, "learner/logprob_gap", min)
+    if start is None or now is None or now < max(6 * start, 0.05):
+        return None
+    return (
+        f"engine and learner differ by {now:.3f} nats a token, {start:.4f} at the start: staleness or a numerical mismatch. "
+        "Look at sync/probe_gap; if that is small, lower stream.max_staleness"
+    )
+
+
+def little_gradient(early: History, latest: History) -> str | None:
+    """Most rollouts teach nothing."""
+    now = _agree(latest, "learner/zero_advantage_frac", min)
+    if now is None or now < 0.5:
+        return None
+    return (
+        f"{now:.0%} of the rollouts have no advantage (all right or all wrong): choose prompts by difficulty "
+        "(curriculum=mixed with stream.refill_rounds, or curriculum=knapsack)"
+    )
+
+
+def mostly_bounded(early: History, latest: History) -> str | None:
+    """The objective throws most tokens away."""
+    for key, field in (
+        ("loss/ratio_clipped_frac", "algorithm.clip_low and clip_high"),
+        ("loss/band_masked_frac", "algorithm.token_band and sequence_band"),
+        ("loss/importance_capped_frac", "algorithm.importance_cap"),
+    ):
+        now = _agree(latest, key, min)
+        if now is not None and now > 0.3:
+            return f"{now:.0%} of the tokens are out of bounds ({key}): widen {field}, or lower learner.lr or stream.max_staleness"
+    return None
+
+
+def blind_critic(early: History, latest: History) -> str | None:
+    """The critic is worse than a constant."""
+    now = _agree(latest, "critic/explained_variance", max)
+    if now is None or now > -0.2 or len(early) < EARLY:
+        return None
+    return (
+        f"the critic's explained variance is {now:.2f}, worse than a constant: raise algorithm.critic.warmup_steps or "
+        "algorithm.critic.lr"
+    )
+
+
+def broken_numbers(early: History, latest: History) -> str | None:
+    """Steps are refused, or tokens dropped."""
+    row = latest[-1]
+    if row.get("learner/applied", 1.0) == 0 and row.get("learner/trained_tokens", 0) > 0:
+        return "a non-finite gradient was refused and the step skipped: lower learner.lr or learner.grad_clip, or use float32"
+    if row.get("loss/dropped_tokens", 0) > 0:
+        return f"{row['loss/dropped_tokens']:.0f} tokens had a log-prob that is not a number and were left out"
+    return None
+
+
+RULES: dict[str, Callable[[History, History], str | None]] = {
+    "entropy_collapse": entropy_collapse,
+    "entropy_explosion": entropy_explosion,
+    "far_from_sampler": far_from_sampler,
+    "far_from_reference": far_from_reference,
+    "gap_rising": gap_rising,
+    "little_gradient": little_gradient,
+    "mostly_bounded": mostly_bounded,
+    "blind_critic": blind_critic,
+    "broken_numbers": broken_numbers,
+}
+
+
+def _start(early: History, key: str) -> float | None:
+    """Median of a run's first rows; None until there are enough."""
+    values = [row[key] for row in early if key in row]
+    return statistics.median(values) if len(values) >= EARLY else None
+
+
+def _agree(latest: History, key: str, weakest: Callable[[Sequence[float]], float]) -> float | None:
+    """The least alarming of the latest values; None unless there is a full window of them."""
+    values = [row[key] for row in latest if key in row]
+    return weakest(values) if len(values) == WINDOW else None

@@ -1,0 +1,73 @@
+"""Every preset trains on recorded rollouts in one learner process, and what it does to the policy is what it is for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from learner_host import Hosts
+from recorded import GROUP, record, sequence_logprob
+
+from rl.types import TrainingBatch
+
+FOLDER = Path(__file__).parents[3] / "configs" / "algorithm"
+PRESETS = sorted(p.stem for p in FOLDER.glob("*.yaml"))
+STEPS = 4
+
+
+def preset(name: str) -> dict:
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    return content.get("algorithm", content)
+
+
+@pytest.fixture(scope="module")
+def batch(tiny_llama: Path) -> TrainingBatch:
+    recorded = record(tiny_llama)
+    by_group = recorded.rewards.reshape(-1, GROUP).mean(1)
+    assert ((by_group > 0) & (by_group < 1)).sum() >= 4, "the fixture needs groups with both outcomes"
+    return recorded
+
+
+def fitted(name: str, batch: TrainingBatch) -> TrainingBatch:
+    """What the stream would have added for this preset."""
+    if name == "brpo":  # thinkings whose later budgets score as the whole answer, earlier ones 0
+        scores = batch.rewards[:, None] * np.array([0.0, 1.0, 1.0, 1.0])
+        return replace(batch, aux={"budget_scores": scores})
+    if name == "hpt":  # the second group was switched to a demonstration: one of its samples, shown
+        keep = (batch.segment_ids != 1) | (np.arange(len(batch.rewards)) == GROUP)
+        tokens = np.repeat(keep, np.diff(batch.offsets))
+        return replace(
+            batch,
+            **{f: getattr(batch, f)[tokens] for f in ("token_ids", "loss_mask", "behavior_logprobs", "token_versions")},
+            **{f: getattr(batch, f)[keep] for f in ("prompt_lens", "rewards", "correct", "truncated", "segment_ids")},
+            offsets=np.concatenate([[0], np.cumsum(np.diff(batch.offsets)[keep])]),
+            demonstration=np.isin(np.flatnonzero(keep), [GROUP]),
+        )
+    return batch
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_it_trains_on_recorded_rollouts(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, name: str) -> None:
+    """After a few steps on the same rollouts right answers are likelier and wrong ones less likely, relative to each other."""
+    given = fitted(name, batch)
+    algorithm = preset(name)
+    if name == "brpo":
+        algorithm["budgets"] = {**algorithm["budgets"], "tokens": [2, 4, 6, 8]}
+    if algorithm.get("critic"):
+        algorithm["critic"] = {**algorithm["critic"], "warmup_steps": 0}
+    hosts.build(tiny_llama, algorithm=algorithm, lr=3e-4)
+    before = sequence_logprob(hosts.run("weights"), tiny_llama, given)
+    results = [hosts.call("train", given) for _ in range(STEPS)]
+    assert all(r.applied for r in results)
+    for result in results:
+        assert all(np.isfinite(v) for k, v in result.metrics.items() if k != "critic/explained_variance"), result.metrics
+    change = sequence_logprob(hosts.run("weights"), tiny_llama, given) - before
+    sampled = ~given.demonstration
+    right, wrong = change[sampled & given.correct].mean(), change[sampled & ~given.correct].mean()
+    assert right > wrong + 1e-4, (right, wrong)
+    if given.demonstration.any():
+        assert change[given.demonstration].min() > 0.01
+        assert results[0].metrics["learner/demonstration_tokens"] == 8
+    assert 0.5 < results[0].metrics["loss/ratio_mean"] < 2
+    assert results[0].metrics["learner/logprob_gap"] < 1e-4

@@ -1,0 +1,65 @@
+"""Each advisory speaks when it should, names the fix, and is then quiet for a while."""
+
+import pytest
+
+from rl.advisories import EARLY, QUIET_STEPS, RULES, WINDOW, Advisor
+
+HEALTHY = {
+    "loss/entropy": 1.0,
+    "loss/kl_behavior_k3": 0.001,
+    "loss/kl_reference": 0.01,
+    "loss/ratio_clipped_frac": 0.02,
+    "learner/logprob_gap": 0.01,
+    "learner/zero_advantage_frac": 0.3,
+    "learner/applied": 1.0,
+    "learner/trained_tokens": 100.0,
+    "loss/dropped_tokens": 0.0,
+    "critic/explained_variance": 0.4,
+}
+
+SICK = [
+    ("entropy_collapse", {"loss/entropy": 0.2}, "learner.lr"),
+    ("entropy_explosion", {"loss/entropy": 3.0}, "learner.lr"),
+    ("far_from_sampler", {"loss/kl_behavior_k3": 0.4}, "stream.max_staleness"),
+    ("far_from_reference", {"loss/kl_reference": 0.9}, "algorithm.kl.coefficient"),
+    ("gap_rising", {"learner/logprob_gap": 0.2}, "sync/probe_gap"),
+    ("little_gradient", {"learner/zero_advantage_frac": 0.8}, "curriculum=mixed"),
+    ("mostly_bounded", {"loss/ratio_clipped_frac": 0.6}, "algorithm.clip_low"),
+    ("mostly_bounded", {"loss/band_masked_frac": 0.6}, "algorithm.token_band"),
+    ("blind_critic", {"critic/explained_variance": -0.6}, "algorithm.critic.warmup_steps"),
+    ("broken_numbers", {"learner/applied": 0.0}, "non-finite gradient"),
+    ("broken_numbers", {"loss/dropped_tokens": 2.0}, "2 tokens"),
+]
+
+
+def advisor_of(rows: int) -> Advisor:
+    advisor = Advisor()
+    for step in range(rows):
+        assert advisor.update(step, HEALTHY) == {}
+    return advisor
+
+
+@pytest.mark.parametrize(("name", "symptom", "word"), SICK)
+def test_it_speaks_once_and_names_what_to_change(name: str, symptom: dict[str, float], word: str) -> None:
+    advisor = advisor_of(EARLY)
+    said = [advisor.update(EARLY + i, HEALTHY | symptom) for i in range(QUIET_STEPS + WINDOW)]
+    spoken = [i for i, texts in enumerate(said) if name in texts]
+    first = 0 if name == "broken_numbers" else WINDOW - 1
+    assert spoken == [first, first + QUIET_STEPS] or spoken == [first]
+    assert word in said[first][name]
+    assert set(said[first]) == {name}
+
+
+def test_one_bad_row_is_no_trend() -> None:
+    advisor = advisor_of(EARLY)
+    assert advisor.update(EARLY, HEALTHY | {"loss/entropy": 0.01}) == {}
+    assert all(advisor.update(EARLY + 1 + i, HEALTHY) == {} for i in range(10))
+
+
+def test_missing_metrics_say_nothing() -> None:
+    advisor = Advisor()
+    assert all(advisor.update(step, {}) == {} for step in range(20))
+
+
+def test_every_rule_has_a_test() -> None:
+    assert {name for name, *_ in SICK} == set(RULES)
