@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rl.anytime import with_answers
 from rl.config.algorithm import AlgorithmConfig
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup
@@ -16,6 +17,8 @@ def make_annotate(config: AlgorithmConfig, store: StatisticsStore) -> Annotate:
     """The annotations that this objective reads; the groups themselves where it reads none."""
     if config.advantage in ("passk", "passk_weight"):
         return lambda groups: with_posterior(groups, store)
+    if config.advantage == "brpo":
+        return with_answers
     return list
 
 

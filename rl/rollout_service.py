@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rl.errors import EngineLost
@@ -34,7 +34,10 @@ class RolloutService:
         group_timeout_s: float,
         max_issues: int,
         trace: TraceWriter,
+        expand: Callable[[RolloutGroup], Awaitable[RolloutGroup]] | None = None,
     ) -> None:
+        """``expand`` may sample more from a scored group before it counts as finished (answers at thinking budgets)."""
+        self._expand = expand
         self._fleet = fleet
         self._scorer = scorer
         self._decode = decode
@@ -70,15 +73,16 @@ class RolloutService:
             state.issued_at = time.time()
             try:
                 completions = await self._fleet.generate(state.request, timeout_s=self._group_timeout_s)
+                if any(c.finish_reason is FinishReason.ABORTED for c in completions):
+                    problem = "interrupted from outside"
+                    self.again(state, "aborted", problem)
+                    continue
+                group = await self._scored(state, completions)
+                state.group = group if self._expand is None else await self._expand(group)
             except EngineLost as error:
                 problem = str(error)
                 self.again(state, "engine lost", problem)
                 continue
-            if any(c.finish_reason is FinishReason.ABORTED for c in completions):
-                problem = "interrupted from outside"
-                self.again(state, "aborted", problem)
-                continue
-            state.group = await self._scored(state, completions)
             state.status = GroupStatus.FINISHED
             state.finished_version = self._fleet.confirmed_version
             return state.group

@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from curricula import build_curriculum
 from curricula.pool import PromptPool
@@ -13,6 +14,7 @@ from curricula.stack import CurriculumStack
 from rewards.pool import VerifierPool
 from rl.actors import create_fleet
 from rl.annotate import make_annotate
+from rl.anytime import AnytimeAnswers
 from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
 from rl.config.schema import Config
@@ -57,15 +59,8 @@ class Session:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in ``RUN/model``."""
         async with self._actors() as (fleet, learner, scorer):
             trace = TraceWriter(self.run_dir.trace)
-            service = RolloutService(
-                fleet=fleet,
-                scorer=scorer,
-                decode=self.prepared.decode(),
-                group_timeout_s=self.config.stream.group_timeout_s,
-                max_issues=self.config.stream.max_issues,
-                trace=trace,
-            )
-            evaluator = self._evaluator(service)
+            service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer))
+            evaluator = self._evaluator(self._service(fleet, scorer, trace))
             with ProgressDisplay(self.config.run.steps, first_step=self.state.version) as progress:
                 controller, recorder = self._controller(fleet, learner, scorer, service, evaluator, trace, progress)
                 try:
@@ -119,6 +114,32 @@ class Session:
         finally:
             await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
             shutil.rmtree(self.weights, ignore_errors=True)
+
+    def _service(self, fleet: EngineFleet, scorer: VerifierPool, trace: TraceWriter, **more: Any) -> RolloutService:
+        return RolloutService(
+            fleet=fleet,
+            scorer=scorer,
+            decode=self.prepared.decode(),
+            group_timeout_s=self.config.stream.group_timeout_s,
+            max_issues=self.config.stream.max_issues,
+            trace=trace,
+            **more,
+        )
+
+    def _answers(self, fleet: EngineFleet, scorer: VerifierPool) -> AnytimeAnswers | None:
+        """Answers at thinking budgets, where the objective reads them."""
+        algorithm = self.config.algorithm
+        if algorithm.advantage != "brpo":
+            return None
+        return AnytimeAnswers(
+            fleet=fleet,
+            scorer=scorer,
+            decode=self.prepared.decode(),
+            marker=tuple(self.prepared.tokenizer.encode(algorithm.budgets.end_of_thinking, add_special_tokens=False)),
+            config=algorithm.budgets,
+            run_seed=self.config.run.seed,
+            timeout_s=self.config.stream.group_timeout_s,
+        )
 
     def _evaluator(self, service: RolloutService) -> Evaluator:
         return Evaluator(

@@ -126,6 +126,11 @@ def _stage_problems(config: "Config") -> Iterator[str]:
         budgets = algorithm.budgets.tokens
         if len(budgets) < 2 or list(budgets) != sorted(set(budgets)):
             yield f"algorithm.budgets.tokens: {list(budgets)} must be at least two rising numbers of thinking tokens"
+        elif budgets[-1] > config.rollout.max_tokens:
+            yield (
+                f"algorithm.budgets.tokens: no thinking reaches {budgets[-1]} tokens with rollout.max_tokens="
+                f"{config.rollout.max_tokens}; lower the last budget or raise the limit"
+            )
         elif budgets[-1] + algorithm.budgets.summary_tokens > config.rollout.max_model_len:
             yield (
                 f"algorithm.budgets.tokens: {budgets[-1]} thinking tokens and an answer of "

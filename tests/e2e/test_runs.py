@@ -1,10 +1,13 @@
 """Whole runs: the debug config from the command line, without a compiler, twice the same, and evaluated again."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from rl.records.metrics import read_metrics
 from tests.e2e.conftest import assert_exactly_once
@@ -58,6 +61,24 @@ def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
     assert groups[0] == groups[1]
     evaluations = [sorted((d / "eval").glob("*.jsonl")) for d in (first, second)]
     assert [p.read_text() for p in evaluations[0]] == [p.read_text() for p in evaluations[1]]
+
+
+@pytest.mark.parametrize(
+    ("preset", "figures"),
+    [
+        (("algorithm=ppo", "algorithm.critic.warmup_steps=1"), ("critic/explained_variance", "loss/kl_reference")),
+        (("algorithm=passk", "algorithm.pass_k=2"), ("loss/total",)),
+    ],
+)
+def test_other_algorithms_run_end_to_end(start, preset, figures):
+    """GRPO is every other test's; the remaining presets train on recorded rollouts in the learner's tests."""
+    job = start("run.steps=4", "learner.updates_per_batch=1", *preset)
+    assert job.wait() == 0, job.log
+    rows = read_metrics(job.run / "metrics.jsonl")
+    assert len(rows) == 4 and all(row["learner/applied"] == 1 for row in rows)
+    assert all(math.isfinite(row[name]) for row in rows[1:] for name in figures)
+    assert any(row.get("learner/grad_norm", 0) > 0 for row in rows)
+    assert_exactly_once(job.run, steps=4, groups_per_step=4)
 
 
 def _untimed(row):
