@@ -95,8 +95,12 @@ def _best_of(rewards: np.ndarray, k: int) -> float:
 def _without_each(rewards: np.ndarray, k: int) -> np.ndarray:
     """[n] expected maximum of k of the others."""
     unique, inverse = np.unique(rewards, return_inverse=True)
-    values = [_best_of(np.delete(rewards, np.flatnonzero(rewards == value)[0]), k) for value in unique]
-    return np.array(values)[inverse]
+    return np.array([_best_of(_others(rewards, value), k) for value in unique])[inverse]
+
+
+def _others(rewards: np.ndarray, value: float) -> np.ndarray:
+    """[n - 1] all but one sample of that reward, rising."""
+    return np.sort(np.delete(rewards, np.flatnonzero(rewards == value)[0]))
 
 
 def _s_loo(rewards: np.ndarray, k: int) -> np.ndarray:
@@ -109,7 +113,12 @@ def _s_loo_minus_one(rewards: np.ndarray, k: int) -> np.ndarray:
     n = len(rewards)
     if k == 1:
         return _centred(rewards) / (n - 1)
-    return _s(rewards, k) - k / n * _without_each(rewards, k - 1)
+    # Summed over the others that it beats. Subtracting two expected maxima would leave rounding errors where it adds nothing, and a
+    # batch of nothing else would be scaled up to advantages of 1.
+    chance = _ratio(np.arange(n - 1), k - 2, n - 1, k - 1)
+    unique, inverse = np.unique(rewards, return_inverse=True)
+    added = [chance @ np.maximum(value - _others(rewards, value), 0.0) for value in unique]
+    return k / n * np.array(added)[inverse]
 
 
 def _chen(rewards: np.ndarray, k: int) -> np.ndarray:

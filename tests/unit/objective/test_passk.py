@@ -13,6 +13,7 @@ from one_update import config, one_token_each, samples
 
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.passk import posterior_weight
+from rl.objective.terms import token_terms
 
 UNBIASED = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one")
 
@@ -52,6 +53,18 @@ def test_graded_rewards_by_hand() -> None:
     rewards = [0.1, 0.4, 0.2, 0.9]
     np.testing.assert_allclose(one_group("passk_s", rewards, 2), [0.25, 0.28333, 0.25, 0.45], atol=1e-5)
     np.testing.assert_allclose(one_group("passk_s_loo_minus_one", rewards, 2), [0, 0.08333, 0.01667, 0.33333], atol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(9, 3, 4), (16, 3, 4), (12, 5, 3), (16, 14, 4)])
+def test_what_adds_nothing_gets_exactly_zero(n: int, c: int, k: int) -> None:
+    """A rounding error in its place would count as an advantage, and a batch of nothing else would be scaled up to 1."""
+    got = one_group("passk", binary(n, c), k)
+    assert (got[c:] == 0).all() and (got[:c] != 0).all() == (c <= n - k + 1)
+    terms = token_terms(
+        samples(binary(n, c), [0] * n), one_token_each(n), config(advantage="passk", pass_k=k, advantage_scale="batch_rms")
+    )
+    np.testing.assert_allclose(terms.advantages[:c], float(c <= n - k + 1), rtol=1e-6)
+    assert (terms.advantages[c:] == 0).all()
 
 
 @given(st.lists(st.integers(0, 5), min_size=3, max_size=7), st.integers(2, 4))
