@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from rewards import build_reward
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.learner.schedule import lr_multiplier
+from rl.learner.schedules import lr_multiplier
 from rl.prepare import Prepared, prepare
 from rollout.vllm_env import COMMON_ENVIRONMENT, CPU_ENVIRONMENT
 

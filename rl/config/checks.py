@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from rl.config.checks_algorithm import algorithm_problems
 from rl.config.checks_cluster import cluster_problems
 from rl.config.checks_curriculum import curriculum_problems
+from rl.config.checks_learner import learner_problems
+from rl.config.checks_lora import lora_problems
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
@@ -84,6 +86,8 @@ CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
     evaluation_problems,
     algorithm_problems,
     precision_problems,
+    learner_problems,
+    lora_problems,
     curriculum_problems,
     cluster_problems,
 )

@@ -15,6 +15,13 @@ class LoraConfig(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     kind: Literal["lora", "rslora", "dora"] = "lora"
+    push: Literal["merged", "adapter"] = "merged"
+    """``merged``: engines get whole weights. ``adapter``: the adapter alone, which vLLM's LoRA runtime adds to the base."""
+
+    @property
+    def pushes_adapter(self) -> bool:
+        """True if engines serve base + adapter."""
+        return self.push == "adapter"
 
 
 class LearnerConfig(Section):
@@ -24,11 +31,27 @@ class LearnerConfig(Section):
     zero_stage: Literal[0, 1, 2, 3] = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """``muon``: DeepSpeed's Muon for the hidden matrices, AdamW for embeddings, heads and vectors."""
     lr: PositiveFloat = 4e-4
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Peak rate of AdamW."""
+    muon_lr: PositiveFloat = 1e-3
+    """Peak rate of Muon, in units of the spectral norm of one update; ``optimizer=muon`` only."""
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    schedule: Literal["constant", "linear", "cosine", "rex", "wsd", "power", "uba"] = "constant"
+    """From the peak to ``min_lr_ratio`` at the run's last update; ``rl.learner.schedules`` has formulas and papers."""
     warmup_steps: NonNegativeInt = 0
+    """Updates of linear rise, the first of them not 0; counted in optimizer updates, as the schedule is."""
     min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
-    """Where the schedule ends, as a share of ``lr``."""
+    """Where the schedule ends, as a share of the peak."""
+    schedule_decay_share: float = Field(default=0.1, gt=0, le=1)
+    """Last share of the way in which ``wsd`` and ``power`` come down to ``min_lr_ratio``."""
+    schedule_decay_shape: Literal["linear", "cosine", "sqrt"] = "linear"
+    """How they do; ``sqrt`` is 1 - sqrt(x)."""
+    schedule_exponent: PositiveFloat = 0.5
+    """Of ``power``; 0.5 is the inverse square root."""
+    schedule_phi: NonNegativeFloat = 2.0
+    """Shape of ``uba``: 0 constant, 2 cosine, larger falls faster."""
     betas: tuple[float, float] = (0.9, 0.95)
     eps: PositiveFloat = 1e-8
     weight_decay: NonNegativeFloat = 0.0
@@ -41,6 +64,15 @@ class LearnerConfig(Section):
     packing: Literal["buckets", "varlen"] = "buckets"
     """``buckets``: length-sorted and right-padded. ``varlen``: packed flash attention, GPU only."""
     gradient_checkpointing: bool = False
+    """Recompute each layer's activations in the backward pass instead of keeping them."""
+    offload_optimizer: Literal["none", "cpu", "nvme"] = "none"
+    """Where optimizer states and float32 masters live instead of the GPU; needs zero_stage 1-3, nvme 3."""
+    offload_parameters: Literal["none", "cpu", "nvme"] = "none"
+    """The same for the parameters' shards; needs zero_stage 3."""
+    offload_path: str | None = None
+    """Directory on the NVMe device."""
+    sequence_parallel: PositiveInt = 1
+    """Ranks that share each sequence (Ulysses); GPU only."""
     lora: LoraConfig | None = None
     num_threads: PositiveInt = 1
     cores: tuple[int, ...] | None = None

@@ -21,7 +21,9 @@ def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: 
         "world_size": world_size,
         "zero_stage": config.zero_stage,
         "dtype": config.dtype,
-        "lora": None if config.lora is None else config.lora.model_dump(mode="json"),
+        "optimizer": config.optimizer,
+        # How the adapter travels is no part of what the shards hold.
+        "lora": None if config.lora is None else config.lora.model_dump(mode="json", exclude={"push"}),
         "weight_decay_groups": config.weight_decay > 0,
         "critic": None if algorithm.critic is None else algorithm.critic.kind,
     }

@@ -39,7 +39,8 @@ class SeparateCritic:
     config: CriticConfig
 
     def values(self, micro: MicroBatch) -> torch.Tensor:
-        """[T] values, for scoring under no_grad."""
+        """[T] values, for scoring under no_grad: without dropout, like the policy's."""
+        self.engine.eval()
         return self.engine.module(micro.input_ids, micro.position_ids, micro.select)
 
     def update(self, micro_batches: list[tuple[MicroBatch, bool]], terms: UpdateTerms, *, world_size: int) -> UpdateResult:
@@ -75,7 +76,15 @@ def build_separate_critic(model_path: str, config: CriticConfig, learner: Learne
     from rl.learner.model import load_model
 
     own = learner.model_copy(
-        update={"lora": None, "lr": config.lr, "grad_clip": config.grad_clip, "optimizer": "adamw", "gradient_checkpointing": False}
+        update={
+            "lora": None,
+            "lr": config.lr,
+            "grad_clip": config.grad_clip,
+            "optimizer": "adamw",
+            "gradient_checkpointing": False,
+            # DeepSpeed empties the directory of the parameters that it swaps, the policy's included.
+            "offload_path": learner.offload_path and f"{learner.offload_path}/critic",
+        }
     )
     model = ValueModel(load_model(model_path, own).causal_lm)
     return SeparateCritic(initialize_engine(model, own, total_updates=total_updates), config)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from rl.config.learner import LearnerConfig
-from rl.learner.schedule import lr_multiplier
+from rl.learner.optimizers import make_optimizer
+from rl.learner.schedules import lr_multiplier
 
 NO_CLIP = 0.0
 
@@ -37,7 +38,7 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
 
 
 def initialize_engine(model: nn.Module, config: LearnerConfig, *, total_updates: int) -> Any:
-    """A DeepSpeed engine around ``model`` with torch's AdamW, our schedule and our own gradient reduction at ZeRO-0."""
+    """A DeepSpeed engine around ``model`` with our optimizer, our schedule and our own gradient reduction at ZeRO-0."""
     import deepspeed
 
     multiplier = lr_multiplier(config, total_updates=total_updates)
@@ -53,20 +54,6 @@ def initialize_engine(model: nn.Module, config: LearnerConfig, *, total_updates:
     return engine
 
 
-def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
-    """AdamW over the trainable parameters, weight decay on matrices only. torch's fused kernel needs no compiler."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    if not config.weight_decay:
-        groups: list[dict[str, Any]] = [{"params": trainable}]
-    else:
-        matrices = [p for p in trainable if p.ndim >= 2]
-        vectors = [p for p in trainable if p.ndim < 2]
-        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors}]
-    return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=0.0, fused=True
-    )
-
-
 def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str, Any]:
     """DeepSpeed's own configuration.
 
@@ -77,6 +64,9 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     bucket = min(max(num_parameters, 1024), 500_000_000)
     zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
+    zero |= _offload(config)
+    if config.optimizer == "muon" and stage == 3:
+        zero["reduce_scatter"] = False  # Muon orthogonalises whole gradients, and DeepSpeed refuses the pair
     result: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
@@ -85,6 +75,9 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
         "steps_per_print": 1_000_000_000,
         "zero_optimization": zero,
     }
+    if config.offload_optimizer != "none":
+        # DeepSpeed would insist on its own CPU Adam, which it compiles on the spot; torch's fused one needs no compiler.
+        result["zero_force_ds_cpu_optimizer"] = False
     if config.dtype == "bfloat16":
         result["bf16"] = {"enabled": True}
         result["data_types"] = {"grad_accum_dtype": "fp32"}
@@ -98,3 +91,14 @@ def effective_stage(config: LearnerConfig) -> int:
     the same state.
     """
     return 1 if config.dtype == "bfloat16" and config.zero_stage == 0 else config.zero_stage
+
+
+def _offload(config: LearnerConfig) -> dict[str, Any]:
+    """DeepSpeed's names for what leaves the GPU."""
+    sections = {"offload_optimizer": config.offload_optimizer, "offload_param": config.offload_parameters}
+    return {
+        name: {"device": device, "pin_memory": config.device == "cuda"}
+        | ({"nvme_path": config.offload_path} if device == "nvme" else {})
+        for name, device in sections.items()
+        if device != "none"
+    }

@@ -80,8 +80,11 @@ class LearnerRank:
         _seed_everything(self._seed)
         critic = self._algorithm.critic
         total_updates = self._total_steps * self._config.updates_per_batch
+        # While a critic of its own warms up, the policy takes no step, and neither does its schedule.
+        waiting = critic.warmup_steps if critic is not None and critic.kind == "separate" else 0
+        own_updates = max(self._total_steps - waiting, 1) * self._config.updates_per_batch
         model = load_model(self._model_path, self._config, value_head=critic is not None and critic.kind == "shared")
-        self._engine = initialize_engine(model, self._config, total_updates=total_updates)
+        self._engine = initialize_engine(model, self._config, total_updates=own_updates)
         self._engine.checkpoint_engine = BackgroundCheckpointEngine()
         own_critic = None
         if critic is not None and critic.kind == "separate":
@@ -91,7 +94,13 @@ class LearnerRank:
         self._models = Models(engine=self._engine, critic=own_critic, reference=reference)
         self._progress = Progress(kl_coefficient=self._algorithm.kl.coefficient)
         self._gather = self._config.zero_stage == 3
-        self._publisher = WeightPublisher(model.causal_lm, gather=self._gather, is_writer=self._rank == 0)
+        lora = self._config.lora
+        self._publisher = WeightPublisher(
+            model.causal_lm,
+            gather=self._gather,
+            is_writer=self._rank == 0,
+            adapter=lora is not None and lora.pushes_adapter,
+        )
         self._context = StepContext(
             config=self._config,
             algorithm=self._algorithm,
@@ -117,7 +126,7 @@ class LearnerRank:
         return result
 
     def publish(self, version: int, directory: str) -> WeightUpdate | None:
-        """Write the weights to shared memory as ``version``, merged if there are adapters. Collective; rank 0 returns the update.
+        """Write the merged weights, or the adapter alone, to shared memory as ``version``. Collective; rank 0 returns the update.
 
         Two files in ``directory`` are used in turn, so engines may still read the previous version meanwhile.
         """
@@ -185,7 +194,7 @@ class LearnerRank:
         self._progress.kl_coefficient, self._progress.batches = counters["kl_coefficient"], counters["batches"]
 
     def export(self, directory: str) -> None:
-        """Write a Hugging Face model directory: merged weights, config, tokenizer. Collective; rank 0 writes."""
+        """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank 0 writes."""
         from rl.learner.export import export_model
 
         model = self._engine.module.causal_lm

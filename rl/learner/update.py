@@ -8,7 +8,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from rl.learner.gradients import accumulated_gradients, discard_gradients, reduce_unmanaged, sum_of_squares
+from rl.learner.gradients import (
+    accumulated_gradients,
+    discard_gradients,
+    reduce_unmanaged,
+    reported_norm,
+    sum_of_squares,
+)
 from rl.learner.micro_batch import MicroBatch
 
 
@@ -57,5 +63,4 @@ def _step(engine: Any, totals: torch.Tensor) -> UpdateResult:
         discard_gradients(engine)
         return UpdateResult(applied=False, totals=totals[:-1], grad_norm=norm)
     engine.step()
-    reported = engine.get_global_grad_norm()
-    return UpdateResult(applied=True, totals=totals[:-1], grad_norm=norm if reported is None else float(reported))
+    return UpdateResult(applied=True, totals=totals[:-1], grad_norm=reported_norm(engine, norm))

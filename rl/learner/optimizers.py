@@ -1,0 +1,65 @@
+"""The optimizers by config: AdamW, or DeepSpeed's Muon with AdamW beside it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from rl.config.learner import LearnerConfig
+from rl.learner.value_head import ValueHead
+
+
+def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
+    """Over the trainable parameters, weight decay on matrices only. torch's fused AdamW needs no compiler, also when offloaded."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    if config.optimizer == "muon":
+        return _muon(model, trainable, config)
+    groups = _adamw_groups(trainable, config)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=0.0, fused=True)
+
+
+def muon_parameters(model: nn.Module) -> set[nn.Parameter]:
+    """The hidden matrices: every 2-D parameter that is neither of an embedding nor of an output head, adapters included."""
+    kept_out = {p for module in _ends(model) for p in module.parameters()}
+    return {p for p in model.parameters() if p.ndim == 2 and p not in kept_out}
+
+
+def _ends(model: nn.Module) -> Iterator[nn.Module]:
+    for module in model.modules():
+        if isinstance(module, nn.Embedding | ValueHead):
+            yield module
+        head = module.get_output_embeddings() if hasattr(module, "get_output_embeddings") else None
+        if head is not None:
+            yield head
+
+
+def _adamw_groups(parameters: list[nn.Parameter], config: LearnerConfig) -> list[dict[str, Any]]:
+    if not config.weight_decay:
+        return [{"params": parameters}]
+    matrices = {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay}
+    vectors = {"params": [p for p in parameters if p.ndim < 2]}
+    return [g for g in (matrices, vectors) if g["params"]]
+
+
+def _muon(model: nn.Module, trainable: list[nn.Parameter], config: LearnerConfig) -> torch.optim.Optimizer:
+    """Jordan et al. 2024 (kellerjordan.github.io/posts/muon) in DeepSpeed's version, which knows ZeRO's partitions.
+
+    AdamW's groups come first, so that the rate reported as the learner's is ``lr`` wherever there are any.
+    """
+    if config.device == "cpu":
+        # DeepSpeed compiles Muon's kernels when the module is imported, which on CPU would take a C++ compiler.
+        import torch._dynamo
+
+        torch._dynamo.config.disable = True
+    from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
+
+    hidden = muon_parameters(model)
+    for parameter in model.parameters():
+        parameter.use_muon = parameter in hidden  # what ZeRO reads
+    rest = _adamw_groups([p for p in trainable if p not in hidden], config)
+    adamw = {"lr": config.lr, "betas": config.betas, "eps": config.eps}
+    muon = {"lr": config.muon_lr, "momentum": config.muon_momentum, "weight_decay": config.weight_decay}
+    groups = [{**adamw, **group, "use_muon": False} for group in rest if group["params"]]
+    groups.append({"params": [p for p in trainable if p in hidden], "use_muon": True, **muon})
+    return MuonWithAuxAdam(groups, adam_optimizer=torch.optim.AdamW, adam_optimizer_kwargs={"fused": True})
