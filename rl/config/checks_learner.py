@@ -88,6 +88,8 @@ def _sequence_problems(learner: LearnerConfig) -> Iterator[str]:
             f"learner.sequence_parallel: {learner.sequence_parallel} exchanges attention heads between GPUs; on CPU leave it at 1 "
             "and lower learner.micro_batch_tokens instead"
         )
+    elif learner.packing != "varlen":
+        yield "learner.sequence_parallel: DeepSpeed's Ulysses takes one row at a time; set learner.packing=varlen"
     if learner.num_ranks % learner.sequence_parallel:
         yield (
             f"learner.sequence_parallel: {learner.sequence_parallel} does not divide learner.num_ranks={learner.num_ranks}; use a "

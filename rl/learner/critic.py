@@ -9,6 +9,7 @@ from torch import nn
 from rl.config.algorithm import CriticConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.micro_batch import MicroBatch
+from rl.learner.sequence_parallel import SequenceParallel, hidden_states
 from rl.learner.terms import UpdateTerms, look_up
 from rl.learner.update import UpdateResult, run_update
 from rl.learner.value_head import ValueHead
@@ -22,13 +23,11 @@ class ValueModel(nn.Module):
         super().__init__()
         self.trunk = causal_lm.base_model
         self.head = ValueHead(causal_lm.config.hidden_size)
+        self.sequence_group: Any = None
 
     def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor | None, select: torch.Tensor) -> torch.Tensor:
         """[T] values of the states at the flattened positions ``select``; see ``LogprobModel`` for the arguments."""
-        arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
-        if position_ids is not None:
-            arguments["position_ids"] = position_ids
-        return self.head(self.trunk(**arguments).last_hidden_state.flatten(0, 1).index_select(0, select))
+        return self.head(hidden_states(self.trunk, input_ids, position_ids, select, self.sequence_group))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,9 @@ class SeparateCritic:
         self.engine.eval()
         return self.engine.module(micro.input_ids, micro.position_ids, micro.select)
 
-    def update(self, micro_batches: list[tuple[MicroBatch, bool]], terms: UpdateTerms, *, world_size: int) -> UpdateResult:
+    def update(
+        self, micro_batches: list[tuple[MicroBatch, bool]], terms: UpdateTerms, *, gradient_scale: float, counted: bool
+    ) -> UpdateResult:
         """One step towards ``terms.returns``; totals are [1], the loss. Collective."""
 
         def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,7 +53,7 @@ class SeparateCritic:
             return value, value.detach().double()[None]
 
         self.engine.train()
-        return run_update(self.engine, micro_batches, loss=loss, size=1, world_size=world_size)
+        return run_update(self.engine, micro_batches, loss=loss, size=1, gradient_scale=gradient_scale, counted=counted)
 
 
 def critic_loss(
@@ -70,7 +71,14 @@ def critic_loss(
     )
 
 
-def build_separate_critic(model_path: str, config: CriticConfig, learner: LearnerConfig, *, total_updates: int) -> SeparateCritic:
+def build_separate_critic(
+    model_path: str,
+    config: CriticConfig,
+    learner: LearnerConfig,
+    *,
+    total_updates: int,
+    sequences: SequenceParallel | None = None,
+) -> SeparateCritic:
     """A critic that starts from the base, trained whole (no adapters) with the learner's sharding and schedule."""
     from rl.learner.deepspeed_setup import initialize_engine
     from rl.learner.model import load_model
@@ -87,4 +95,4 @@ def build_separate_critic(model_path: str, config: CriticConfig, learner: Learne
         }
     )
     model = ValueModel(load_model(model_path, own).causal_lm)
-    return SeparateCritic(initialize_engine(model, own, total_updates=total_updates), config)
+    return SeparateCritic(initialize_engine(model, own, total_updates=total_updates, sequences=sequences), config)

@@ -14,6 +14,7 @@ from torch import nn
 from rl.config.learner import LearnerConfig
 from rl.learner.optimizers import make_optimizer
 from rl.learner.schedules import lr_multiplier
+from rl.learner.sequence_parallel import SequenceParallel
 
 NO_CLIP = 0.0
 
@@ -37,15 +38,23 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
     deepspeed.init_distributed(dist_backend=backend, timeout=timedelta(seconds=config.collective_timeout_s))
 
 
-def initialize_engine(model: nn.Module, config: LearnerConfig, *, total_updates: int) -> Any:
-    """A DeepSpeed engine around ``model`` with our optimizer, our schedule and our own gradient reduction at ZeRO-0."""
+def initialize_engine(
+    model: nn.Module, config: LearnerConfig, *, total_updates: int, sequences: SequenceParallel | None = None
+) -> Any:
+    """A DeepSpeed engine around ``model`` with our optimizer, our schedule and our own gradient reduction at ZeRO-0.
+
+    With ``sequences``, ``model.sequence_group`` becomes the ranks that share each of them.
+    """
     import deepspeed
 
+    if sequences is not None:
+        model.sequence_group = sequences.group
     multiplier = lr_multiplier(config, total_updates=total_updates)
     engine, *_ = deepspeed.initialize(
         model=model,
         optimizer=make_optimizer(model, config),
         lr_scheduler=lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier),
+        mpu=None if sequences is None else sequences.mpu,
         config=deepspeed_config(config, num_parameters=sum(p.numel() for p in model.parameters())),
     )
     if engine.zero_optimization_stage() == 0:

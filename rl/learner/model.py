@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from rl.config.learner import LearnerConfig, LoraConfig
+from rl.learner.sequence_parallel import hidden_states
 from rl.learner.value_head import ValueHead
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class LogprobModel(nn.Module):
         super().__init__()
         self.causal_lm = causal_lm
         self.value_head = ValueHead(causal_lm.config.hidden_size) if value_head else None
+        self.sequence_group: Any = None
+        """Ranks that share each sequence, once there are any."""
         self.rescales = any(getattr(causal_lm.config, field, None) not in (None, 1.0) for field in RESCALED_LOGITS)
 
     def forward(
@@ -39,16 +42,15 @@ class LogprobModel(nn.Module):
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``; and [T] values there.
 
-        Only the selected hidden states meet the vocabulary, so prompts and padding cost no logits. No cache and no attention mask:
-        with either, transformers falls out of the exact causal path for packed rows (off by nats, silently).
+        Only the selected hidden states meet the vocabulary, so prompts and padding cost no logits.
         """
-        arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
-        if position_ids is not None:
-            arguments["position_ids"] = position_ids
         if self.rescales:
+            arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
+            if position_ids is not None:
+                arguments["position_ids"] = position_ids
             logits = self.causal_lm(**arguments).logits.flatten(0, 1).index_select(0, select)
             return token_logprobs(logits, targets, temperature)
-        hidden = self.causal_lm.base_model(**arguments).last_hidden_state.flatten(0, 1).index_select(0, select)
+        hidden = hidden_states(self.causal_lm.base_model, input_ids, position_ids, select, self.sequence_group)
         head = self.causal_lm.get_output_embeddings()
         rows = max(1, LOGITS_PER_CHUNK // self.causal_lm.config.vocab_size)
         if len(hidden) <= rows:
@@ -95,6 +97,8 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
     model = LogprobModel(causal_lm, value_head=value_head)
     if value_head and model.rescales:
         raise ValueError("algorithm.critic.kind: shared does not know this model's own forward pass; use separate")
+    if config.sequence_parallel > 1 and model.rescales:
+        raise ValueError("learner.sequence_parallel: does not know this model's own forward pass; set it to 1")
     return model
 
 
@@ -102,7 +106,14 @@ def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:
     """The same model with PEFT's layers injected and everything else frozen; initialised from torch's global RNG."""
     import peft
 
-    adapter = peft.LoraConfig(
+    return peft.get_peft_model(causal_lm, peft_config(config)).get_base_model()
+
+
+def peft_config(config: LoraConfig) -> Any:
+    """Our section in PEFT's words."""
+    import peft
+
+    return peft.LoraConfig(
         r=config.r,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
@@ -111,4 +122,3 @@ def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:
         use_dora=config.kind == "dora",
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(causal_lm, adapter).get_base_model()

@@ -50,6 +50,7 @@ class LearnerRank:
         self._tokens = 0
         self._engine: Any = None
         self._sender: WeightSender | None = None
+        self._sequences: Any = None
 
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
@@ -73,6 +74,7 @@ class LearnerRank:
         from rl.learner.model import load_model
         from rl.learner.publishing import WeightPublisher
         from rl.learner.reference import build_reference
+        from rl.learner.sequence_parallel import SequenceParallel
         from rl.learner.step import Models, Progress
         from rl.learner.update_plan import StepContext
 
@@ -84,11 +86,15 @@ class LearnerRank:
         waiting = critic.warmup_steps if critic is not None and critic.kind == "separate" else 0
         own_updates = max(self._total_steps - waiting, 1) * self._config.updates_per_batch
         model = load_model(self._model_path, self._config, value_head=critic is not None and critic.kind == "shared")
-        self._engine = initialize_engine(model, self._config, total_updates=own_updates)
+        copies = self._config.sequence_parallel
+        self._sequences = SequenceParallel(model.causal_lm, self._config) if copies > 1 else None
+        self._engine = initialize_engine(model, self._config, total_updates=own_updates, sequences=self._sequences)
         self._engine.checkpoint_engine = BackgroundCheckpointEngine()
         own_critic = None
         if critic is not None and critic.kind == "separate":
-            own_critic = build_separate_critic(self._model_path, critic, self._config, total_updates=total_updates)
+            own_critic = build_separate_critic(
+                self._model_path, critic, self._config, total_updates=total_updates, sequences=self._sequences
+            )
             own_critic.engine.checkpoint_engine = self._engine.checkpoint_engine
         reference = build_reference(self._engine, self._model_path, self._algorithm.kl, self._config)
         self._models = Models(engine=self._engine, critic=own_critic, reference=reference)
@@ -104,9 +110,11 @@ class LearnerRank:
         self._context = StepContext(
             config=self._config,
             algorithm=self._algorithm,
-            rank=self._rank,
-            world_size=self._world_size,
+            rank=self._rank // copies,
+            world_size=self._world_size // copies,
             max_tokens=self._max_tokens,
+            copies=copies,
+            counted=self._rank % copies == 0,
         )
         _seed_everything(self._seed * 1000 + self._rank)
 
@@ -218,6 +226,8 @@ class LearnerRank:
         if self._sender is not None:
             self._sender.close()
             self._sender = None
+        if self._sequences is not None:
+            self._sequences.close()
         self._publisher.close()
         for engine in self._engines().values():
             engine.destroy()

@@ -30,16 +30,18 @@ def all_ranks(
     rank: int,
     device: torch.device,
     packed: bool,
+    counted: bool,
 ) -> np.ndarray:
     """[N] float32 scores of every loss token of the batch on every rank: each scores its own plan, one reduction joins them.
 
-    ``score`` maps a micro-batch on the device to [T]. Collective; padding micro-batches run too, since ZeRO-3's forward needs them.
+    Of several ranks with one plan, one is ``counted``. ``score`` maps a micro-batch on the device to [T]. Collective; padding
+    micro-batches run too, since ZeRO-3's forward needs them.
     """
     out = torch.zeros(len(batch.token_ids), dtype=torch.float32)
     for plan in plans[rank]:
         host = build_micro_batch(batch, plan, packed=packed)
         scores = score(host.to(device)).float().cpu()
-        if not plan.padding:
+        if counted and not plan.padding:
             out[torch.from_numpy(host.flat)] = scores
     everywhere = out.to(device)
     dist.all_reduce(everywhere)

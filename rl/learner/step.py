@@ -85,7 +85,9 @@ def _run(
     models.engine.train()
     for index, update in enumerate(updates):
         if models.critic is not None:
-            done = models.critic.update(update.critic_micro_batches, update.terms, world_size=context.world_size)
+            done = models.critic.update(
+                update.critic_micro_batches, update.terms, gradient_scale=context.gradient_scale, counted=context.counted
+            )
             critic_results.append(done)
             if not done.applied:
                 logger.warning("step %d: non-finite gradient of the critic, update %d refused", batch.step, index + 1)
@@ -100,7 +102,8 @@ def _run(
                 update.micro_batches,
                 loss=_policy_loss(models.engine, batch, terms, context),
                 size=SIZE,
-                world_size=context.world_size,
+                gradient_scale=context.gradient_scale,
+                counted=context.counted,
             )
         )
         if not results[-1].applied:
@@ -145,7 +148,7 @@ def _signals(models: Models, batch: TrainingBatch, context: StepContext, progres
         wanted = np.add.reduceat(batch.loss_mask, batch.offsets[:-1]) > 0
         plans = micro_batch_plans(batch, wanted, context)
         packed = context.config.packing == "varlen"
-        return all_ranks(score, batch, plans, rank=context.rank, device=engine.device, packed=packed)
+        return all_ranks(score, batch, plans, rank=context.rank, device=engine.device, packed=packed, counted=context.counted)
 
     def shared_values(micro: MicroBatch) -> torch.Tensor:
         return engine.module(micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature, True)[1]

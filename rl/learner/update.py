@@ -34,18 +34,25 @@ MicroBatchLoss = Callable[[MicroBatch, bool], tuple[torch.Tensor, torch.Tensor]]
 
 
 def run_update(
-    engine: Any, micro_batches: Sequence[tuple[MicroBatch, bool]], *, loss: MicroBatchLoss, size: int, world_size: int
+    engine: Any,
+    micro_batches: Sequence[tuple[MicroBatch, bool]],
+    *,
+    loss: MicroBatchLoss,
+    size: int,
+    gradient_scale: float,
+    counted: bool,
 ) -> UpdateResult:
     """Accumulate gradients over (micro-batch, is padding) pairs and step, unless the gradient is not finite.
 
     The loss already has its global denominator, so the ranks' gradients must be added; DeepSpeed averages them, hence the factor
-    ``world_size``. Nothing here waits for the device until the one reduction at the end.
+    ``gradient_scale``. Sums of a rank that is not ``counted`` are another rank's too. Nothing here waits for the device until the
+    one reduction at the end.
     """
     totals = torch.zeros(size + 1, dtype=torch.float64, device=engine.device)
     for micro_batch, padding in micro_batches:
         value, sums = loss(micro_batch.to(engine.device), padding)
-        engine.backward(value * world_size, scale_wrt_gas=False)
-        if not padding:
+        engine.backward(value * gradient_scale, scale_wrt_gas=False)
+        if counted and not padding:
             totals[:size] += sums
     return _step(engine, totals)
 

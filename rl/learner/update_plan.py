@@ -24,13 +24,24 @@ class StepContext:
     config: LearnerConfig
     algorithm: AlgorithmConfig
     rank: int
+    """Which part of every batch this rank gets."""
     world_size: int
+    """How many parts there are."""
     max_tokens: int
+    copies: int = 1
+    """Ranks with the same part, which share its sequences."""
+    counted: bool = True
+    """Of those, one counts."""
 
     @property
     def shared_critic(self) -> bool:
         """The policy's trunk carries a value head."""
         return self.algorithm.critic is not None and self.algorithm.critic.kind == "shared"
+
+    @property
+    def gradient_scale(self) -> float:
+        """Makes DeepSpeed's average over the parts a sum; each copy contributes the whole loss, and DeepSpeed adds them up."""
+        return self.world_size / self.copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
