@@ -39,6 +39,8 @@ ROOT = Path(__file__).parent.parent
 SYNC_THREADS: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 2))
 """(engine, learner) threads that a synchronous run may use; both processes may run on every core."""
 MANY_STEPS = 1_000_000
+LEARNER_PROCESS = "ray::Learner"
+"""How the name of a learner rank's process starts."""
 
 
 class Runs:
@@ -64,18 +66,23 @@ class Runs:
         if key not in self._done:
             path = self._directory / key
             shutil.rmtree(path, ignore_errors=True)  # what an interrupted call left
-            seconds = self._run(config, [*overrides, f"run.dir={path}", "run.name=run"], path.with_suffix(".log"), label)
-            self._done[key] = {"label": label, "seconds": round(seconds, 1), "finished": time.strftime("%Y-%m-%d %H:%M")}
+            facts = self._run(config, [*overrides, f"run.dir={path}", "run.name=run"], path.with_suffix(".log"), label)
+            self._done[key] = {"label": label, **facts, "finished": time.strftime("%Y-%m-%d %H:%M")}
             self._manifest.write_text(json.dumps(self._done, indent=1) + "\n", encoding="utf-8")
         CONSOLE.print(f"{label}: {self._done[key]['seconds']:.0f} s in all, finished {self._done[key]['finished']}")
         return self._directory / key / "run"
 
+    def facts(self, run: Path) -> dict[str, Any]:
+        """What was noted when that run finished: ``seconds``, ``learner_peak_mib`` (of the largest rank)."""
+        return self._done[run.parent.name]
+
     @staticmethod
-    def _run(config: str, overrides: Sequence[str], log: Path, label: str) -> float:
+    def _run(config: str, overrides: Sequence[str], log: Path, label: str) -> dict[str, Any]:
         CONSOLE.print(f"{label}: training, see {log}")
         started = time.monotonic()
-        run_logged([sys.executable, "-m", "rl.cli", "train", config, *overrides, "tracker=none"], log)
-        return time.monotonic() - started
+        clock = run_logged([sys.executable, "-m", "rl.cli", "train", config, *overrides, "tracker=none"], log)
+        peak = clock.peak_memory_mib(LEARNER_PROCESS)
+        return {"seconds": round(time.monotonic() - started, 1), "learner_peak_mib": None if peak is None else round(peak, 1)}
 
 
 # -- reading a run -------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class CpuClock:
         self._seen: dict[tuple[int, float], float] = {}
         self._times: list[float] = []
         self._totals: list[float] = []
+        self._peaks: dict[tuple[int, float], tuple[str, float]] = {}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cpu-clock", daemon=True)
 
@@ -57,6 +58,11 @@ class CpuClock:
         used = np.interp([start, end], self._times, self._totals)
         return float(used[1] - used[0])
 
+    def peak_memory_mib(self, name: str) -> float | None:
+        """Largest resident memory of a process whose name starts with ``name`` (15 characters at most, as the kernel keeps them);
+        None if none was seen. What a process reached in its last interval may be missing."""
+        return max((peak for process, peak in self._peaks.values() if process.startswith(name)), default=None)
+
     def _run(self) -> None:
         while not self._done.is_set():
             self._sample()
@@ -70,12 +76,23 @@ class CpuClock:
             return
         for process in processes:
             try:
-                times, born = process.cpu_times(), process.create_time()
-            except psutil.NoSuchProcess:  # it ended since we listed it
+                times, born, called = process.cpu_times(), process.create_time(), process.name()
+                peak = _peak_memory_mib(process.pid)
+            except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):  # it ended since we listed it
                 continue
             self._seen[process.pid, born] = times.user + times.system
+            if peak is not None:
+                self._peaks[process.pid, born] = (called, peak)
         self._times.append(time.time())
         self._totals.append(sum(self._seen.values()))
+
+
+def _peak_memory_mib(pid: int) -> float | None:
+    """The kernel's own high-water mark of resident memory; None for a process that has given its memory back."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return None
 
 
 def run_logged(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> CpuClock:
