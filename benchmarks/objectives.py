@@ -4,8 +4,8 @@
     python benchmarks/objectives.py --markdown        # the table of the last result, for docs/objectives.md; runs nothing
 
 Held-out pass@1, pass@8 and greedy accuracy of the final policy, each with its difference to ``grpo`` (paired by seed and problem,
-95% interval), seconds of a training step, and the learner process's peak memory. Presets are as shipped. One that draws dropped groups
-again (DAPO) ends at the tokens that ``grpo`` sampled with the same seed, if its steps are not over before.
+95% interval), seconds of a training step, and the learner process's peak memory. Presets are as shipped. One that draws dropped
+groups again (DAPO) ends at the tokens that ``grpo`` sampled with the same seed, if its steps are not over before.
 
 Finished runs are remembered (``runs/benchmarks/objectives``), so a second call goes on where the first was interrupted; the result
 is written after every run. A preset whose run fails is in the result with the reason, and the exit status is 1.
@@ -65,9 +65,8 @@ def main() -> None:
     for seed in args.seeds:  # interleaved: all presets see the same weather
         for preset in args.presets:
             train(args, runs, arms, preset, seed, facts)
-            result = facts | {
-                "presets": {name: summary(arm, arms[REFERENCE]) for name, arm in arms.items() if arm.runs or arm.failed}
-            }
+            shown = {name: arm for name, arm in arms.items() if arm.runs or arm.failed}
+            result = facts | {"presets": {name: summary(arm, arms[REFERENCE]) for name, arm in shown.items()}}
             save("objectives", result, args=args)
     _show(result)
     if any(arm.failed for arm in arms.values()):
@@ -171,7 +170,7 @@ def markdown(result: dict[str, Any]) -> str:
     rows = [names, ["---"] * len(names), *(cells(name, facts, metrics) for name, facts in ranked(result)), base]
     failed = [f"`{name}` failed: {facts['failed']}" for name, facts in result["presets"].items() if "failed" in facts]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, *([""] + failed if failed else [])])
+    return "\n".join([*lines, *(["", *failed] if failed else [])])
 
 
 def _show(result: dict[str, Any]) -> None:
