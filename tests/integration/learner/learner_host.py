@@ -83,6 +83,20 @@ def raw_parameters(state: dict[str, Any]) -> dict[str, np.ndarray]:
         return {n: p.detach().float().numpy().copy() for n, p in model.named_parameters()}
 
 
+def randomise_adapter(state: dict[str, Any], seed: int) -> None:
+    """As if trained: adapters start at zero (lora_B), where a lost one would not be noticed. Not under ZeRO-3."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in state["rank"]._engine.module.causal_lm.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            if ".lora_B." in name:
+                parameter.copy_(0.1 * noise)
+            elif ".lora_magnitude_vector." in name:
+                parameter.mul_(1 + 0.1 * noise)
+
+
 def train_and_capture(state: dict[str, Any], batch: TrainingBatch) -> tuple[Any, dict[str, np.ndarray]]:
     """Train on a batch at ZeRO-0 and return the gradients that the step was about to apply."""
     engine = state["rank"]._engine
@@ -100,13 +114,20 @@ def train_and_capture(state: dict[str, Any], batch: TrainingBatch) -> tuple[Any,
         engine.step = original
 
 
+def recomputes(state: dict[str, Any]) -> bool:
+    """True if layers run again in the backward pass."""
+    return bool(state["rank"]._engine.module.causal_lm.is_gradient_checkpointing)
+
+
 def close(state: dict[str, Any]) -> None:
     if state["rank"] is not None:
         state["rank"].close()
         state["rank"] = None
 
 
-OPERATIONS = {f.__name__: f for f in (build, call, weights, streamed, raw_parameters, train_and_capture, close)}
+OPERATIONS = {
+    f.__name__: f for f in (build, call, weights, streamed, raw_parameters, randomise_adapter, train_and_capture, recomputes, close)
+}
 
 
 class Hosts:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import shutil, sys
 assert not any(shutil.which(tool) for tool in ("cc", "c++", "gcc", "g++", "clang", "ninja", "make"))
@@ -14,7 +16,8 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.rank import LearnerRank
 
-rank = LearnerRank(config=LearnerConfig(zero_stage=2), algorithm=AlgorithmConfig(), model_path=sys.argv[1],
+config = LearnerConfig(zero_stage=2, optimizer=sys.argv[3], grad_clip=0)
+rank = LearnerRank(config=config, algorithm=AlgorithmConfig(), model_path=sys.argv[1],
                    rank=0, world_size=1, seed=0, total_steps=2, max_tokens=32)
 rank.setup("127.0.0.1", free_port())
 assert rank.train(make_batch(0)).applied
@@ -23,11 +26,13 @@ print("trained without a compiler")
 """
 
 
-def test_a_step_without_a_compiler(tiny_llama: Path, tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k not in ("CC", "CXX", "DS_ACCELERATOR")}
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_without_a_compiler(tiny_llama: Path, tmp_path: Path, optimizer: str) -> None:
+    unwanted = ("CC", "CXX", "DS_ACCELERATOR", "TORCH_COMPILE_DISABLE")
+    environment = {k: v for k, v in os.environ.items() if k not in unwanted}
     environment |= {"PATH": str(tmp_path), "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tiny_llama), str(Path(__file__).parent)],
+        [sys.executable, "-c", SCRIPT, str(tiny_llama), str(Path(__file__).parent), optimizer],
         env=environment,
         capture_output=True,
         text=True,

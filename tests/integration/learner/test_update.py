@@ -85,19 +85,9 @@ def reference(hosts: Hosts, tiny_llama: Path) -> tuple[list[dict[str, float]], d
     return [hosts.call("train", batch).metrics for batch in BATCHES], hosts.run("weights")
 
 
-@pytest.mark.parametrize(
-    ("world", "stage", "dtype"),
-    [
-        (1, 0, "float32"),
-        (2, 0, "float32"),
-        (2, 1, "float32"),
-        (2, 2, "float32"),
-        (2, 3, "float32"),
-        (1, 0, "bfloat16"),
-        (2, 2, "bfloat16"),
-        (2, 3, "bfloat16"),
-    ],
-)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("world", [1, 2])
 def test_every_stage_follows_one_rank_and_refuses_a_nan(
     hosts: Hosts, tiny_llama: Path, reference: tuple, world: int, stage: int, dtype: str
 ) -> None:
