@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rewards import build_reward
+from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
+from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.tasks import Task, build_task
+from rl.worked_solutions import with_worked_solutions
 from rollout.types import Prompt
 
 
@@ -20,6 +23,8 @@ class Prepared:
     task: Task
     train_prompts: list[Prompt]
     eval_prompts: list[Prompt]
+    demonstrations: Demonstrations | None = None
+    """Of the train prompts, where the objective asks for them."""
 
     def decode(self) -> Callable[[Sequence[Sequence[int]]], list[str]]:
         """Token ids to text, special tokens left out; reads only, so what is trained is never re-tokenised."""
@@ -50,10 +55,30 @@ def prepare(config: Config) -> Prepared:
     if not train_prompts or not eval_prompts:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
-    return Prepared(model_path=model_path, tokenizer=tokenizer, task=task, train_prompts=train_prompts, eval_prompts=eval_prompts)
+    demonstrations, asked = None, config.algorithm.demonstrations
+    if asked is not None:
+        train_prompts = with_worked_solutions(train_prompts, config.task, asked.field)
+        demonstrations = tokenise_demonstrations(train_prompts, tokenizer, asked, max_model_len=config.rollout.max_model_len)
+    return Prepared(
+        model_path=model_path,
+        tokenizer=tokenizer,
+        task=task,
+        train_prompts=train_prompts,
+        eval_prompts=eval_prompts,
+        demonstrations=demonstrations,
+    )
 
 
-def locate_model(config: Config) -> Path:
+class HasModel(Protocol):
+    """A run's config, or a stage's."""
+
+    @property
+    def model(self) -> RecipeModelConfig | PathModelConfig:
+        """The base."""
+        ...
+
+
+def locate_model(config: HasModel) -> Path:
     """The directory of the base: built from its recipe (or found in the cache), or the path the config names."""
     if config.model.kind == "recipe":
         from rl.base.cache import build_base

@@ -57,6 +57,8 @@ class Recorder:
     evaluate: Callable[[int], Awaitable[None]]
     """Evaluates the version that every engine serves."""
     evaluate_every: int
+    of_plan: Sequence[Callable[[PlanState], Mapping[str, float]]] = ()
+    """Figures that are computed from the plan that was just trained."""
     advisor: Advisor = field(default_factory=Advisor)
 
     def figures(self) -> dict[str, float]:
@@ -90,6 +92,8 @@ class Recorder:
         state.totals.train_s += elapsed
         row = group_metrics(plan) | result.metrics
         row |= record.figures
+        for figures in self.of_plan:
+            row |= figures(plan)
         row |= {
             "time/step_s": elapsed,
             "time/learner_wait_s": record.wait_s,

@@ -19,6 +19,7 @@ from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
 from rl.config.schema import Config
 from rl.controller import Controller, Parts
+from rl.demonstrations import with_demonstrations
 from rl.evaluate import Evaluator, temperatures_of
 from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
@@ -197,6 +198,7 @@ class Session:
             ),
             progress=progress,
             sources=(curriculum.metrics, fleet.metrics, service.metrics, scorer.metrics),
+            of_plan=() if self.prepared.demonstrations is None else (self.prepared.demonstrations.metrics,),
             evaluate=evaluate,
             evaluate_every=config.evaluation.every,
         )
@@ -226,7 +228,7 @@ class Session:
             sync=sync,
             saver=saver,
             recorder=recorder,
-            annotate=make_annotate(config.algorithm, statistics),
+            annotate=with_demonstrations(make_annotate(config.algorithm, statistics), self.prepared.demonstrations),
         )
         return Controller(config=config, parts=parts, state=self.state), recorder
 

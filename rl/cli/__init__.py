@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import base, config, doctor, evaluate, launch, train
+from rl.cli import base, config, doctor, dpo, evaluate, launch, sft, train
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ def options(
 
 
 train.register(app)
+sft.register(app)
+dpo.register(app)
 evaluate.register(app)
 config.register(app)
 doctor.register(app)

@@ -30,12 +30,13 @@ def config(
 ) -> None:
     """Print a config as it would run: composed, overridden, checked."""
     with exit_codes():
-        from rl.config.load import dump_config, load_config
+        from rl.config.load import dump_config, load_as
+        from rl.config.roots import root_of
 
         if not name:
             typer.echo(_listing(as_json=as_json), nl=False)
             return
-        loaded = load_config(name, overrides)
+        loaded = load_as(root_of(name), name, overrides)
         typer.echo(loaded.model_dump_json(indent=2) + "\n" if as_json else dump_config(loaded), nl=False)
 
 

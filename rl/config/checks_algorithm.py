@@ -122,6 +122,17 @@ def _stage_problems(config: "Config") -> Iterator[str]:
             "algorithm.demonstrations: curriculum.verdict=mixed drops the groups without success that demonstrations are for; "
             "leave the verdict out"
         )
+    if algorithm.demonstrations is not None and algorithm.advantage == "brpo":
+        yield (
+            "algorithm.demonstrations: algorithm.advantage=brpo scores what was sampled at every thinking budget, which a "
+            "demonstration has none of; set algorithm.demonstrations=null"
+        )
+    group = config.stream.rollouts_per_prompt
+    if algorithm.demonstrations is not None and algorithm.demonstrations.gate >= group:
+        yield (
+            f"algorithm.demonstrations.gate: {algorithm.demonstrations.gate} switches every group of "
+            f"stream.rollouts_per_prompt={group}; lower it (for nothing but demonstrations there is t2rl sft)"
+        )
     if algorithm.advantage == "brpo":
         budgets = algorithm.budgets.tokens
         if len(budgets) < 2 or list(budgets) != sorted(set(budgets)):

@@ -63,6 +63,20 @@ def compose_dict(folder: Path, name: str, overrides: list[Override]) -> dict[str
     return _compose_adding(folder, name, texts)
 
 
+def peek(folder: Path, name: str, key: str) -> Any:
+    """The value of one key of a config as it stands, without overrides; None where it has none.
+
+    Raises:
+        ConfigError: Hydra or OmegaConf refuses the file.
+    """
+    try:
+        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+            texts = [] if folder == PACKAGED else [f'hydra.searchpath=["file://{PACKAGED}"]']
+            return OmegaConf.select(compose(config_name=name, overrides=texts), key)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"{name}: {_first_line(error)}") from error
+
+
 def _compose_adding(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
     """Compose; a preset of a group that the file's defaults do not mention is added to them."""
     try:

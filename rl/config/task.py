@@ -22,6 +22,8 @@ class Columns(Section):
     """Optional; a hash of the prompt where absent, so that it survives reordering."""
     metadata: str = "metadata"
     """Optional mapping (or JSON text of one) for the reward."""
+    demonstration: str = "demonstration"
+    """Optional worked solution, for ``algorithm=hpt`` and ``t2rl sft``; goes into the metadata under the same name."""
 
 
 class FileTaskConfig(Section):

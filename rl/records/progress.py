@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import IO
 
 from rich.console import Console
@@ -22,9 +23,21 @@ SHOWN = (
 class ProgressDisplay:
     """Context manager; call :meth:`update` after every step."""
 
-    def __init__(self, total_steps: int, *, first_step: int = 0, stream: IO[str] | None = None, interval_s: float = 10.0) -> None:
-        """Show the way to ``total_steps`` on ``stream`` (stderr unless told), every ``interval_s`` seconds if it is no terminal."""
+    def __init__(
+        self,
+        total_steps: int,
+        *,
+        first_step: int = 0,
+        stream: IO[str] | None = None,
+        interval_s: float = 10.0,
+        shown: Sequence[tuple[str, str, str]] = SHOWN,
+    ) -> None:
+        """Show the way to ``total_steps`` on ``stream`` (stderr unless told), every ``interval_s`` seconds if it is no terminal.
+
+        ``shown`` names the figures beside the step, as ``SHOWN`` does.
+        """
         self._console = Console(file=stream or sys.stderr)
+        self._shown = shown
         self._total = total_steps
         self._done = first_step
         self._interval_s = interval_s
@@ -50,7 +63,7 @@ class ProgressDisplay:
     def update(self, steps_done: int, metrics: dict[str, float]) -> None:
         """``steps_done`` optimizer steps are done; ``metrics`` may lack any of the shown figures (the last value then stays)."""
         self._done = steps_done
-        self._metrics.update({key: metrics[key] for _, key, _ in SHOWN if metrics.get(key) is not None})
+        self._metrics.update({key: metrics[key] for _, key, _ in self._shown if metrics.get(key) is not None})
         self._times.append((time.monotonic(), steps_done))
         if self._live is not None:
             self._live.update(self._panel())
@@ -70,13 +83,15 @@ class ProgressDisplay:
 
     def line(self) -> str:
         """The display as one line of text."""
-        figures = [f"{label} {format(self._metrics[key], spec)}" for label, key, spec in SHOWN if key in self._metrics]
+        figures = [f"{label} {format(self._metrics[key], spec)}" for label, key, spec in self._shown if key in self._metrics]
         return "  ".join([f"step {self._done}/{self._total}", *figures, f"ETA {_clock(self.eta_s)}"])
 
     def _panel(self) -> Table:
         grid = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=max(1, self._total), completed=self._done, width=30)
-        figures = [f"{label} [bold]{format(self._metrics[key], spec)}[/]" for label, key, spec in SHOWN if key in self._metrics]
+        figures = [
+            f"{label} [bold]{format(self._metrics[key], spec)}[/]" for label, key, spec in self._shown if key in self._metrics
+        ]
         grid.add_row(f"step [bold]{self._done}[/]/{self._total}", bar, *figures, f"ETA {_clock(self.eta_s)}")
         return grid
 

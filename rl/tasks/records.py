@@ -10,7 +10,7 @@ from rl.tasks.rows import Row
 
 Messages = list[dict[str, Any]]
 _DEFAULTS = Columns()
-OPTIONAL = ("category", "difficulty", "id", "metadata")
+OPTIONAL = ("category", "difficulty", "id", "metadata", "demonstration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ def parse_row(row: Row, columns: Columns) -> Record:
     Raises:
         ValueError: A column is missing or holds the wrong thing; the message names file, line, column and fix.
     """
-    prompt = _prompt(_field(row, columns, "prompt"), row.where)
+    prompt = parse_prompt(_field(row, columns, "prompt"), row.where)
     given_id = _field(row, columns, "id")
     category = _field(row, columns, "category")
     return Record(
@@ -43,7 +43,8 @@ def parse_row(row: Row, columns: Columns) -> Record:
         answer=_answer(_field(row, columns, "answer"), row.where, columns.answer),
         category="default" if category is None else str(category),
         difficulty=_difficulty(_field(row, columns, "difficulty"), row.where, columns.difficulty),
-        metadata=_metadata(_field(row, columns, "metadata"), row.where, columns.metadata),
+        metadata=_metadata(_field(row, columns, "metadata"), row.where, columns.metadata)
+        | _demonstration(_field(row, columns, "demonstration"), row.where, columns.demonstration),
     )
 
 
@@ -65,7 +66,12 @@ def _field(row: Row, columns: Columns, role: str) -> Any:
     )
 
 
-def _prompt(value: Any, where: str) -> str | Messages:
+def parse_prompt(value: Any, where: str) -> str | Messages:
+    """Text or chat messages, neither of them empty.
+
+    Raises:
+        ValueError: It is something else.
+    """
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, list) and value:
@@ -102,6 +108,14 @@ def _difficulty(value: Any, where: str, column: str) -> int:
     if level < 0:
         raise ValueError(f"{where}: {column!r} is {level}; levels count from 0 (unknown) or 1 (easiest)")
     return level
+
+
+def _demonstration(value: Any, where: str, column: str) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{where}: {column!r} is {value!r:.40}; a demonstration must be text, or null where there is none")
+    return {"demonstration": value}
 
 
 def _metadata(value: Any, where: str, column: str) -> dict[str, Any]:

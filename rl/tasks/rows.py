@@ -26,7 +26,7 @@ def read_rows(path: str) -> list[Row]:
     """
     source = Path(path)
     if not source.exists():
-        raise ValueError(f"{path}: no such file or directory; task paths are relative to where t2rl is started ({Path.cwd()})")
+        raise ValueError(f"{path}: no such file or directory; paths are relative to where t2rl is started ({Path.cwd()})")
     if source.is_dir():
         rows = list(_dataset_rows(source))
     elif source.suffix == ".parquet":
@@ -36,7 +36,7 @@ def read_rows(path: str) -> list[Row]:
     else:
         raise ValueError(f"{path}: cannot read {source.suffix or 'a file without suffix'}; give {FORMATS}")
     if not rows:
-        raise ValueError(f"{path}: the file is empty; it needs at least one row with a prompt and an answer")
+        raise ValueError(f"{path}: the file is empty; it needs at least one row")
     return rows
 
 

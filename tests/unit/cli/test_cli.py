@@ -40,7 +40,7 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
     assert min(times) < 1.0
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "config", "doctor", "launch", "base"])
+@pytest.mark.parametrize("command", ["train", "sft", "dpo", "eval", "config", "doctor", "launch", "base"])
 def test_every_command_explains_itself(command: str) -> None:
     result = runner.invoke(app, [command, "--help"] if command != "base" else ["base", "build", "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
@@ -71,6 +71,11 @@ def test_config_without_a_name_lists_what_ships() -> None:
         (["train", "quikstart"], "Did you mean 'quickstart'?"),
         (["train", "quickstart", "learner.lrr=1"], "Did you mean 'lr'?"),
         (["config", "quickstart", "stream.pipeline_depth=9"], "stream.pipeline_depth"),
+        (["config", "sft_quickstart", "trainer.lrr=1"], "Did you mean 'lr'?"),
+        (["sft", "sft_quickstart", "learner.lr=1"], "learner: no such field"),
+        (["sft", "sft_quickstart", "trainer.micro_batch_size=5"], "must divide batch_size=32"),
+        (["dpo", "sft_quickstart"], "run: t2rl sft sft_quickstart"),
+        (["train", "dpo_quickstart"], "run: t2rl dpo dpo_quickstart"),
         (["launch", "quickstart", "learner.lrr=1", "--dry-run"], "Did you mean 'lr'?"),
         (["base", "build", "quickstart", "model=path", "model.path=x"], "choose a recipe"),
         (["nonsense"], "No such command"),

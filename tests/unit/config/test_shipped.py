@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from rl.config.compose import PACKAGED, config_groups, run_names
-from rl.config.load import dump_config, load_config
+from rl.config.load import dump_config, load_as, load_config
+from rl.config.roots import root_of
 
 GSM8K = ["task.train=data/train.jsonl", "task.test=data/test.jsonl"]
 NEEDED = {"gsm8k": ["model.path=models/any", *GSM8K]}
@@ -31,10 +32,12 @@ PRESET_NEEDS = {
 
 @pytest.mark.parametrize("name", run_names())
 def test_every_run_composes_and_survives_a_round_trip(name: str, tmp_path) -> None:
-    config = load_config(name, NEEDED.get(name, []))
+    root = root_of(name)
+    config = load_as(root, name, NEEDED.get(name, []))
     dumped = tmp_path / "dumped.yaml"
     dumped.write_text(dump_config(config))
-    assert load_config(str(dumped)) == config
+    assert root_of(str(dumped)) is root
+    assert load_as(root, str(dumped)) == config
 
 
 @pytest.mark.parametrize("preset", [f"{group}={name}" for group, names in config_groups().items() for name in sorted(names)])

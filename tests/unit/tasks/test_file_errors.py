@@ -97,7 +97,7 @@ def test_not_utf8(task: Build, tmp_path: Path) -> None:
 
 
 def test_missing_and_unreadable_files(task: Build, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"nowhere.jsonl: no such file or directory; task paths are relative to"):
+    with pytest.raises(ValueError, match=r"nowhere.jsonl: no such file or directory; paths are relative to"):
         task(path="nowhere.jsonl").load("train")
     for name, message in [("data.csv", "cannot read .csv; give a .jsonl file"), ("broken.parquet", "not a Parquet file")]:
         (tmp_path / name).write_text("prompt,answer\n")

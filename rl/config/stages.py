@@ -1,0 +1,170 @@
+"""The stages before RLVR: ``t2rl sft`` (supervised), ``t2rl dpo`` (preferences). A config's ``stage`` says which one it is of."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from rl.config.base import Section
+from rl.config.learner import LoraConfig
+from rl.config.model import ModelConfig
+from rl.config.schema import TaskConfig
+from rl.config.sections import CheckpointConfig, ClusterConfig, RolloutConfig
+
+
+class StageRunConfig(Section):
+    """Identity of the run."""
+
+    name: str = "stage"
+    """Directory under ``dir``."""
+    dir: str = "runs"
+    """Where run directories go."""
+    seed: NonNegativeInt = 0
+    """Order of the rows, initial LoRA weights, sampled pairs."""
+
+
+class TrainerConfig(Section):
+    """Optimizer and batches, in the words of the learner section; TRL's trainer does the work, in one process."""
+
+    epochs: PositiveFloat = 1.0
+    """Passes over the rows."""
+    max_steps: PositiveInt | None = None
+    """Optimizer steps at most; None = what ``epochs`` asks for."""
+    batch_size: PositiveInt = 32
+    """Rows (pairs) of one optimizer step."""
+    micro_batch_size: PositiveInt | None = None
+    """Rows of one forward-backward; must divide ``batch_size``, which is its default."""
+    lr: PositiveFloat = 1e-3
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    """To 0 after ``warmup_steps``, except ``constant``."""
+    warmup_steps: NonNegativeInt = 0
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.0
+    grad_clip: NonNegativeFloat = 1.0
+    """Global norm; 0 = off."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is computed in; weights are float32 either way, and saved as such."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    gradient_checkpointing: bool = False
+    lora: LoraConfig | None = None
+    num_threads: PositiveInt = 1
+    """Torch threads on CPU."""
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> "TrainerConfig":
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size={self.micro_batch_size} must divide batch_size={self.batch_size}; choose a divisor, or leave it "
+                "out"
+            )
+        return self
+
+
+class RowsConfig(Section):
+    """What the rows of both stages share: where they are, and how their prompts become text."""
+
+    path: str | None = None
+    """JSONL or Parquet file, or dataset directory."""
+    chat: bool = False
+    """Send string prompts as user messages through the tokenizer's chat template. Messages always go through it."""
+    system_prompt: str | None = None
+    """First message of every chat that has no system message of its own."""
+    prompt_template: str = "{prompt}"
+    """Wrapped around string prompts; give the one of the RLVR run's task, so that the policy meets the prompts that it knows."""
+    max_tokens: PositiveInt = 1024
+    """Prompt and completion together, the end token included; a longer row is an error."""
+    limit: PositiveInt | None = None
+    """Only the first rows."""
+
+    @model_validator(mode="after")
+    def _template_has_a_place(self) -> "RowsConfig":
+        if "{prompt}" not in self.prompt_template:
+            raise ValueError("prompt_template must contain {prompt}, where the row's prompt goes")
+        return self
+
+
+class SftColumns(Section):
+    """Which column holds what."""
+
+    prompt: str = "prompt"
+    """A string, or chat messages."""
+    completion: str = "completion"
+    """A string, or a list of one assistant message."""
+    messages: str = "messages"
+    """A whole chat that ends with the assistant's answer, instead of the other two. Only that answer is trained on."""
+
+
+class SftDataConfig(RowsConfig):
+    """Rows {prompt, completion} or {messages}; without ``path``, the train prompts of ``task`` with their demonstrations."""
+
+    columns: SftColumns = SftColumns()
+
+
+class PairColumns(Section):
+    """Which column holds what."""
+
+    prompt: str = "prompt"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
+
+
+class PairsConfig(RowsConfig):
+    """Rows {prompt, chosen, rejected}; without ``path``, pairs are sampled from the model and judged by the task's reward."""
+
+    columns: PairColumns = PairColumns()
+    prompts: PositiveInt = 400
+    """Train prompts of ``task`` to sample at."""
+    samples_per_prompt: int = Field(default=8, ge=2)
+    """Attempts at each, at ``rollout.temperature``."""
+    per_prompt: PositiveInt = 2
+    """Pairs of one prompt at most: one right and one wrong completion each, none used twice."""
+
+
+class StageConfig(Section):
+    """What both stages share."""
+
+    run: StageRunConfig = StageRunConfig()
+    model: ModelConfig
+    task: TaskConfig | None = None
+    trainer: TrainerConfig = TrainerConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    resume: str = "never"
+    """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
+
+    @model_validator(mode="after")
+    def _resume_is_known(self) -> "StageConfig":
+        if self.resume not in ("never", "auto") and "/" not in self.resume:
+            raise ValueError(f"resume: {self.resume!r} is none of never, auto, or the path of a checkpoint directory (with a /)")
+        return self
+
+
+class SftConfig(StageConfig):
+    """Supervised fine-tuning: negative log-likelihood of completions."""
+
+    stage: Literal["sft"] = "sft"
+    data: SftDataConfig = SftDataConfig()
+
+    @model_validator(mode="after")
+    def _has_rows(self) -> "SftConfig":
+        if self.data.path is None and self.task is None:
+            raise ValueError("no data: set data.path=FILE, or a task whose train prompts have demonstrations")
+        return self
+
+
+class DpoConfig(StageConfig):
+    """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290)."""
+
+    stage: Literal["dpo"] = "dpo"
+    beta: PositiveFloat = 0.1
+    """How dearly the policy pays for leaving the model it starts from."""
+    pairs: PairsConfig = PairsConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    """For sampled pairs."""
+    cluster: ClusterConfig = ClusterConfig()
+    """For sampled pairs."""
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> "DpoConfig":
+        if self.pairs.path is None and self.task is None:
+            raise ValueError("no pairs: set pairs.path=FILE, or a task to sample them at")
+        return self

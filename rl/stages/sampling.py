@@ -1,0 +1,93 @@
+"""Pairs from the model itself: the train prompts of a task, sampled by the real engines and judged by the task's reward."""
+
+import asyncio
+from typing import Any
+
+from rewards.pool import VerifierPool
+from rl.actors import create_fleet
+from rl.cluster import create_placement, plan_placement
+from rl.config.load import validate
+from rl.config.schema import Config
+from rl.config.stages import DpoConfig
+from rl.prepare import Prepared, prepare
+from rl.ray_runtime import start_ray, stop_ray
+from rl.records.rundir import RunDir
+from rl.records.trace import TraceWriter
+from rl.rollout_service import RolloutService
+from rl.stages.preference import pairs_of
+from rl.stream.plans import new_groups
+from rollout.types import RolloutGroup, SamplingConfig
+
+
+def sampling_config(config: DpoConfig) -> Config:
+    """The stage as a run that only samples: the same sections under the same names, so that their checks speak the user's language.
+
+    Raises:
+        ConfigError: They do not fit together.
+    """
+    sections: dict[str, Any] = config.model_dump(include={"task", "model", "rollout", "cluster"}, mode="json")
+    run = {"name": config.run.name, "dir": config.run.dir, "seed": config.run.seed}
+    learner = {"device": "cuda", "dtype": "bfloat16"} if config.rollout.device == "cuda" else {}
+    return validate({**sections, "run": run, "learner": learner, "evaluation": {"num_prompts": 1}, "tracker": "none"})
+
+
+def sample_pairs(config: DpoConfig, sampling: Config, prepared: Prepared, run: RunDir) -> list[dict[str, Any]]:
+    """Rows for ``rl.stages.preference.write_pairs``; starts Ray and engines, and stops them.
+
+    Raises:
+        ValueError: No prompt had a right and a wrong completion.
+    """
+    start_ray(sampling, run.logs)
+    try:
+        groups = asyncio.run(_sample(config, sampling, prepared, run))
+    finally:
+        stop_ray()
+    rows = pairs_of(groups, per_prompt=config.pairs.per_prompt)
+    if not rows:
+        right = sum(g.num_correct for g in groups)
+        raise ValueError(
+            f"pairs: none of {len(groups)} prompts had a right and a wrong completion that ended (right ones: {right} of "
+            f"{sum(len(g.rollouts) for g in groups)}); raise pairs.prompts or pairs.samples_per_prompt, or begin with t2rl sft"
+        )
+    return rows
+
+
+def prepare_sampling(config: DpoConfig) -> tuple[Config, Prepared]:
+    """The checked run and its prompts, before any actor starts.
+
+    Raises:
+        ValueError: As ``rl.prepare.prepare``.
+    """
+    sampling = sampling_config(config)
+    return sampling, prepare(sampling)
+
+
+async def _sample(config: DpoConfig, sampling: Config, prepared: Prepared, run: RunDir) -> list[RolloutGroup]:
+    rollout = sampling.rollout
+    fleet = create_fleet(sampling, prepared.model_path, create_placement(plan_placement(sampling)))
+    scorer = VerifierPool(prepared.task.reward_name, prepared.task.reward_args)
+    trace = TraceWriter(run.trace)
+    prompts = prepared.train_prompts[: config.pairs.prompts]
+    states = new_groups(
+        plan_step=0,
+        refill_round=0,
+        prompts=prompts,
+        num_rollouts=[config.pairs.samples_per_prompt] * len(prompts),
+        max_tokens=[rollout.max_tokens] * len(prompts),
+        sampling=SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens),
+        run_seed=config.run.seed,
+    )
+    try:
+        await asyncio.gather(fleet.start(), scorer.start())
+        service = RolloutService(
+            fleet=fleet,
+            scorer=scorer,
+            decode=prepared.decode(),
+            group_timeout_s=sampling.stream.group_timeout_s,
+            max_issues=sampling.stream.max_issues,
+            trace=trace,
+        )
+        return list(await asyncio.gather(*(service.finish(state) for state in states)))
+    finally:
+        await asyncio.gather(fleet.stop(), scorer.close(), return_exceptions=True)
+        trace.close()
