@@ -82,8 +82,13 @@ class Case:
         return Problem(sequences=sequences, max_tokens=MAX_TOKENS)
 
 
-def make_case(config: AlgorithmConfig, *, seed: int = 0) -> Case:
-    """Groups of unequal size and sequences of unequal length, some tokens of an older policy, some not to be trained."""
+def make_case(
+    config: AlgorithmConfig, *, seed: int = 0, sizes: tuple[int, ...] = SIZES, tools: bool = True, stale: bool = True
+) -> Case:
+    """Groups of unequal size and sequences of unequal length, some tokens of an older policy, some not to be trained.
+
+    Other code than ours may need less: groups of one size, no ``tools`` between sampled tokens, no ``stale`` tokens.
+    """
     draw = torch.Generator().manual_seed(seed)
 
     def near(table: torch.Tensor, distance: float) -> torch.Tensor:
@@ -92,29 +97,30 @@ def make_case(config: AlgorithmConfig, *, seed: int = 0) -> Case:
     start = torch.randn(VOCAB, VOCAB, generator=draw)
     older, values = near(start, 0.5), 0.5 + 0.3 * torch.randn(VOCAB, generator=draw)
     case = Case(
-        batch=_batch(np.random.default_rng(seed), graded=config.advantage != "passk_chen"),
+        batch=_batch(np.random.default_rng(seed), sizes, tools=tools, graded=config.advantage != "passk_chen"),
         start=start,
         moved=near(start, 0.3),
         base=near(start, 0.5),
         values=values,
         values_moved=near(values, 0.3),
     )
-    return _special(replace(case, batch=_sampled(case, older, np.random.default_rng(seed + 1))), config)
+    share = 0.4 if stale else 0.0
+    return _special(replace(case, batch=_sampled(case, older, np.random.default_rng(seed + 1), share=share)), config)
 
 
-def _batch(draw: np.random.Generator, *, graded: bool) -> TrainingBatch:
+def _batch(draw: np.random.Generator, sizes: tuple[int, ...], *, tools: bool, graded: bool) -> TrainingBatch:
     tokens, masks, prompts, lengths = [], [], [], []
-    for size in SIZES:
+    for size in sizes:
         prompt = draw.integers(0, VOCAB, draw.integers(1, 4))
         for member in range(size):
             loss = np.ones(MAX_TOKENS if member == 0 else draw.integers(1, MAX_TOKENS), bool)
-            if member % 3 == 1:  # what a tool said, in between
+            if tools and member % 3 == 1:  # what a tool said, in between
                 loss = np.concatenate([loss[:1], np.zeros(2, bool), loss[1:]])
             masks += [np.zeros(len(prompt), bool), loss]
             tokens += [prompt, draw.integers(0, VOCAB, len(loss))]
             prompts.append(len(prompt))
             lengths.append(len(prompt) + len(loss))
-    rewards = np.concatenate([_rewards(group, size, graded=graded) for group, size in enumerate(SIZES)])
+    rewards = np.concatenate([_rewards(group, size, graded=graded) for group, size in enumerate(sizes)])
     count, mask = len(rewards), np.concatenate(masks)
     return TrainingBatch(
         step=0,
@@ -128,26 +134,26 @@ def _batch(draw: np.random.Generator, *, graded: bool) -> TrainingBatch:
         correct=rewards >= 1,
         truncated=np.zeros(count, bool),
         demonstration=np.zeros(count, bool),
-        segment_ids=np.repeat(np.arange(len(SIZES)), SIZES).astype(np.int32),
-        group_ids=np.arange(len(SIZES), dtype=np.int64),
+        segment_ids=np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
+        group_ids=np.arange(len(sizes), dtype=np.int64),
         temperature=1.0,
-        aux={"posterior": np.repeat(np.array(POSTERIORS), SIZES, axis=0)},
+        aux={"posterior": np.repeat(np.array(POSTERIORS[: len(sizes)]), sizes, axis=0)},
     )
 
 
 def _rewards(group: int, size: int, *, graded: bool) -> np.ndarray:
     """Rare successes, a tie, grades in quarters (exact in float32), a group of one, equal rewards."""
-    if group == 2 and graded:
+    if group == 2 and size == 6 and graded:
         return np.array([0.0, 0.25, 0.25, 0.75, 1.0, 0.0])
     right: Rows[int] = ((1, 4, 6), (0, 3), (3, 5), (0,), (0, 1, 2))[group]
     return np.isin(np.arange(size), right).astype(float)
 
 
-def _sampled(case: Case, older: torch.Tensor, draw: np.random.Generator) -> TrainingBatch:
-    """Two in five tokens came from the older policy, often within one sequence; every third sequence is all fresh."""
+def _sampled(case: Case, older: torch.Tensor, draw: np.random.Generator, *, share: float) -> TrainingBatch:
+    """A share of the tokens came from the older policy, often within one sequence; every third sequence is all fresh."""
     batch = case.batch
     owner = np.repeat(np.arange(len(batch.rewards)), np.diff(batch.offsets))
-    stale = (draw.random(len(owner)) < 0.4) & (owner % 3 != 0) & batch.loss_mask
+    stale = (draw.random(len(owner)) < share) & (owner % 3 != 0) & batch.loss_mask
     logprobs = np.where(stale, case.scores(older), case.scores(case.start))
     return replace(
         batch,
