@@ -17,7 +17,8 @@ MAX_CALLS = 100_000
 
 def engine_config(config: Config, model_path: Path) -> EngineConfig:
     """What an engine needs to know, without the rest of the run."""
-    rollout = config.rollout
+    rollout, lora = config.rollout, config.learner.lora
+    served = lora if lora is not None and lora.pushes_adapter else None
     return EngineConfig(
         model=str(model_path),
         backend=rollout.backend,
@@ -32,6 +33,8 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         prefix_cache=rollout.prefix_cache,
         kv_after_update=rollout.kv_after_update,
         weight_transfer=rollout.weight_transfer,
+        lora_rank=0 if served is None else served.r,
+        lora_modules=() if served is None or isinstance(served.target_modules, str) else served.target_modules,
         num_threads=rollout.num_threads,
         cores=rollout.cores,
         seed=config.run.seed,

@@ -55,7 +55,9 @@ def resolve(target: Path, overrides: list[str]) -> tuple[Config, Path]:
     names = [o for o in overrides if "=" not in o]
     settings = [o for o in overrides if "=" in o]
     config = load_config(names[0] if names else name, settings)
-    return config.model_copy(update={"model": _path_model(model)}), model
+    # An exported model is merged, so engines have no adapter to wait for.
+    learner = config.learner.model_copy(update={"lora": None})
+    return config.model_copy(update={"model": _path_model(model), "learner": learner}), model
 
 
 def _path_model(model: Path) -> object:

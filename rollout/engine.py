@@ -50,6 +50,10 @@ class EngineConfig:
     """``clear`` recomputes the KV of sequences in flight under new weights; ``keep`` goes on with the old KV, an approximation."""
     weight_transfer: str = "shm"
     """A member of ``TRANSPORTS``; nccl and ipc are vLLM's own, need GPUs, and have not been run on hardware."""
+    lora_rank: int = 0
+    """Above 0 the engine serves ``model`` plus one adapter of at most this rank, and takes adapters instead of whole weights."""
+    lora_modules: tuple[str, ...] = ()
+    """Last names of the modules that adapters touch; empty = every linear layer but the head."""
     num_threads: int = 1
     """Torch threads, CPU only."""
     cores: tuple[int, ...] | None = None
@@ -70,6 +74,8 @@ class EngineConfig:
             raise ValueError(f"weight_transfer: {self.weight_transfer!r} is unknown; use one of {', '.join(TRANSPORTS)}")
         if self.device == "cpu" and self.weight_transfer != "shm":
             raise ValueError(f"weight_transfer: {self.weight_transfer} needs device=cuda; use shm on a CPU")
+        if self.lora_rank and self.weight_transfer != "shm":
+            raise ValueError(f"lora_rank: adapters travel by shm only, not {self.weight_transfer}; push merged weights")
         if self.backend == "inprocess" and self.tensor_parallel > 1:
             raise ValueError("tensor_parallel: the inprocess backend is one process; use backend=async to split a model")
 
@@ -100,6 +106,8 @@ class WeightUpdate:
     tensors: tuple[TensorSpec, ...]
     checksum: str
     """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. ``shm`` only: empty for nccl and ipc."""
+    adapter: bool = False
+    """The tensors are an adapter's (``rollout.weight_adapter``), for an engine with ``lora_rank``. ``shm`` only."""
     backend_info: Mapping[str, Any] = field(default_factory=dict)
     """Extra keys of vLLM's own update info, e.g. ``ipc_handles``; empty for ``shm``."""
 

@@ -1,8 +1,10 @@
 """Our configs as vLLM's arguments. The one place that knows vLLM's names."""
 
+from pathlib import Path
 from typing import Any
 
 from rollout.engine import EngineConfig, WeightUpdate
+from rollout.lora import buffer_rank, linear_modules
 from rollout.types import SamplingConfig
 
 EXTENSION = "rollout.weight_receiver.WeightReceiver"
@@ -26,7 +28,19 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "worker_extension_cls": EXTENSION,
         "weight_transfer_config": {"backend": config.weight_transfer},
     }
+    if config.lora_rank:
+        arguments |= _lora_arguments(config)
     return arguments | (_cpu_arguments(config) if config.device == "cpu" else _cuda_arguments(config))
+
+
+def _lora_arguments(config: EngineConfig) -> dict[str, Any]:
+    return {
+        "enable_lora": True,
+        "max_loras": 1,
+        "max_lora_rank": buffer_rank(config.lora_rank),
+        # Without it vLLM wraps embedding and head too, and would look for prompt tokens' rows in a map of sampled ones.
+        "lora_target_modules": list(config.lora_modules) or linear_modules(Path(config.model)),
+    }
 
 
 def _cpu_arguments(config: EngineConfig) -> dict[str, Any]:
@@ -77,10 +91,18 @@ def update_payload(update: WeightUpdate) -> dict[str, Any]:
     """What goes to every vLLM worker, as plain types that its message format can carry."""
     if update.transport == "shm":
         tensors = [[t.name, t.dtype, list(t.shape), t.offset, t.num_bytes] for t in update.tensors]
-        return {"path": update.path, "tensors": tensors, "checksum": update.checksum}
+        return {"path": update.path, "tensors": tensors, "checksum": update.checksum, "adapter": update.adapter}
     return {
         "names": [t.name for t in update.tensors],
         "dtype_names": [t.dtype for t in update.tensors],
         "shapes": [list(t.shape) for t in update.tensors],
         **update.backend_info,
     }
+
+
+def load_calls(update: WeightUpdate) -> list[tuple[str, dict[str, Any]]]:
+    """(worker method, keyword arguments), in order, that load a push which every worker has verified."""
+    payload = {"update_info": update_payload(update)}
+    if update.adapter:
+        return [("load_adapter", payload)]
+    return [("start_weight_update", {}), ("update_weights", payload), ("finish_weight_update", {})]

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
-from rollout.vllm_args import engine_arguments, sampling_arguments, scoring_arguments, update_payload
+from rollout.vllm_args import engine_arguments, load_calls, sampling_arguments, scoring_arguments, update_payload
 from rollout.vllm_outputs import completion_of, prompt_logprobs_of
 
 T = TypeVar("T")
@@ -37,6 +37,8 @@ class AsyncEngine:
         self._tokens = 0
         self._vocab_size = 0
         self._llm: Any = None
+        self._adapter: Any = None
+        """vLLM's LoRARequest if the engine serves base + adapter."""
 
     @property
     def policy_version(self) -> int:
@@ -135,6 +137,11 @@ class AsyncEngine:
 
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(self._config)))
         await self._llm.update_weight_version(str(self._version))
+        if self._config.lora_rank:
+            from rollout.weight_adapter import adapter_request
+
+            await self._rpc("clear_adapter")
+            self._adapter = adapter_request()
         self._vocab_size = self._llm.model_config.get_vocab_size()
 
     async def _stop(self) -> None:
@@ -190,7 +197,7 @@ class AsyncEngine:
         params = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
         final = None
         try:
-            async for output in self._llm.generate(prompt, params, request_id):
+            async for output in self._llm.generate(prompt, params, request_id, lora_request=self._adapter):
                 final = output
         except VLLMClientError as error:
             raise ValueError(f"vLLM refused the request: {error}") from error
@@ -219,7 +226,7 @@ class AsyncEngine:
                 raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
             try:
                 await self._llm.pause_generation(mode="keep", clear_cache=clear)
-                for method, arguments in (("start_weight_update", {}), ("update_weights", payload), ("finish_weight_update", {})):
+                for method, arguments in load_calls(update):
                     await self._rpc(method, arguments)
                 await self._llm.update_weight_version(str(update.version))
                 await self._llm.resume_generation()

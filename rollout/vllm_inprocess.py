@@ -19,7 +19,7 @@ from typing import Any
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
-from rollout.vllm_args import engine_arguments, sampling_arguments, scoring_arguments, update_payload
+from rollout.vllm_args import engine_arguments, load_calls, sampling_arguments, scoring_arguments, update_payload
 from rollout.vllm_outputs import SequenceRecord
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class InProcessEngine:
         self._tokens = 0
         self._vocab_size = 0
         self._llm: Any = None
+        self._adapter: Any = None
+        """vLLM's LoRARequest if the engine serves base + adapter."""
 
     @property
     def policy_version(self) -> int:
@@ -172,6 +174,11 @@ class InProcessEngine:
 
         self._llm = LLMEngine.from_engine_args(EngineArgs(**engine_arguments(self._config)))
         self._llm.set_weight_version(str(self._version))
+        if self._config.lora_rank:
+            from rollout.weight_adapter import adapter_request
+
+            self._llm.collective_rpc("clear_adapter")
+            self._adapter = adapter_request()
         self._vocab_size = self._llm.model_config.get_vocab_size()
         # What was imported and loaded stays; without this every full collection walks over it.
         gc.collect()
@@ -228,7 +235,7 @@ class InProcessEngine:
         request_id = str(next(self._serial))
         try:
             request = self._llm.input_processor.process_inputs(
-                request_id, prompt, params, supported_tasks=self._llm.get_supported_tasks()
+                request_id, prompt, params, supported_tasks=self._llm.get_supported_tasks(), lora_request=self._adapter
             )
         except VLLMClientError as error:
             self._drop(batch)
@@ -271,9 +278,8 @@ class InProcessEngine:
         if problems:
             raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
         try:
-            self._llm.collective_rpc("start_weight_update")
-            self._llm.collective_rpc("update_weights", kwargs=payload)
-            self._llm.collective_rpc("finish_weight_update")
+            for method, arguments in load_calls(update):
+                self._llm.collective_rpc(method, kwargs=arguments)
         except ValueError as error:  # would pass for a caller's mistake, but the weights are half loaded by now
             raise RuntimeError(f"loading version {update.version} failed: {error}") from error
         self._llm.set_weight_version(str(update.version))

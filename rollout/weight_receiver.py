@@ -5,7 +5,6 @@ the shared-memory transport and keeps CPU weights unpacked. Transports nccl and 
 bytes are hashed on the way and the engine-learner log-prob probe is their check. They have not been run on hardware.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.layers import utils as layer_utils
 from vllm.platforms import current_platform
 
+from rollout.checkpoint_shapes import checkpoint_shapes
 from rollout.engine import TensorSpec
+from rollout.weight_adapter import adapter_problem, clear_adapter, load_adapter
 from rollout.weight_buffer import WeightBuffer
 
 TIED_HEAD = "lm_head.weight"
@@ -49,6 +50,8 @@ class SharedMemoryUpdate(WeightTransferUpdateInfo):
     tensors: list[list[Any]]
     """Rows of ``TensorSpec`` fields: name, dtype, shape, offset, num_bytes."""
     checksum: str
+    adapter: bool = False
+    """The tensors are an adapter's, for an engine that serves base + adapter."""
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
@@ -74,16 +77,21 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
             raise ValueError(f"weight_transfer: shm cannot update packed weights such as {empty[0]}; load the model unpacked")
         self._expected = checkpoint_shapes(Path(self.model_config.model))
         self._tied = bool(getattr(self.model_config.hf_config, "tie_word_embeddings", False))
+        self._serves_adapter = self.vllm_config.lora_config is not None
 
     def verify(self, update_info: dict[str, Any]) -> str:
         """Open the buffer, check its layout against the checkpoint and hash every byte. '' if good, else why not; loads nothing."""
         self._verified = None
         update = self.parse_update_info(update_info)
+        if update.adapter != self._serves_adapter:
+            serves, sent = (("base + adapter", "merged weights"), ("merged weights", "an adapter"))[update.adapter]
+            return f"adapter: the engine was started for {serves} and was sent {sent}; learner.lora.push must be what it was then"
         try:
             buffer = WeightBuffer.open(update.path, update.specs)
         except (ValueError, OSError) as error:
             return str(error)
-        problem = self._layout_problem({t.name: t.shape for t in update.specs})
+        shapes = {t.name: t.shape for t in update.specs}
+        problem = adapter_problem(self.model, shapes, self._expected) if update.adapter else self._layout_problem(shapes)
         if problem:
             return problem
         actual = buffer.checksum()
@@ -117,14 +125,24 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
 
     def receive_weights(self, update_info: SharedMemoryUpdate) -> None:
         """Load the buffer that ``verify`` accepted. RuntimeError if it is another one, or if a parameter stayed as it was."""
-        buffer, self._verified = self._verified, None
-        if buffer is None or self._checksum != update_info.checksum:
-            raise RuntimeError("receive_weights without a verify of the same push")
+        buffer = self._take_verified(update_info)
         loaded = self.model.load_weights(buffer.tensors())
         buffer.close()
         stale = sorted(name for name, _ in self.model.named_parameters() if name not in loaded)
         if stale:
             raise RuntimeError(f"the push did not reach {', '.join(stale[:3])} ({len(stale)} parameters)")
+
+    def receive_adapter(self, update_info: dict[str, Any]) -> None:
+        """Fill the adapter's slot from the buffer that ``verify`` accepted; RuntimeError as in ``receive_weights``."""
+        buffer = self._take_verified(self.parse_update_info(update_info))
+        load_adapter(self.model, buffer.tensors())
+        buffer.close()
+
+    def _take_verified(self, update_info: SharedMemoryUpdate) -> WeightBuffer:
+        buffer, self._verified = self._verified, None
+        if buffer is None or self._checksum != update_info.checksum:
+            raise RuntimeError("a push was to be loaded that was not verified just before")
+        return buffer
 
     def shutdown(self) -> None:
         """Drop the mapping, if any."""
@@ -141,15 +159,15 @@ class WeightReceiver:
         engine = self.weight_transfer_engine
         return engine.verify(update_info) if isinstance(engine, SharedMemoryEngine) else ""
 
+    def load_adapter(self, update_info: dict[str, Any]) -> None:
+        """Serve the adapter of a verified push. Not one of vLLM's weight updates, because those end by dropping every adapter."""
+        assert isinstance(self.weight_transfer_engine, SharedMemoryEngine), "the config allows adapters through shm only"
+        self.weight_transfer_engine.receive_adapter(update_info)
 
-def checkpoint_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every tensor in the safetensors files of a checkpoint, read from their headers; empty if there are none."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(directory.glob("*.safetensors")):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    return shapes
+    def clear_adapter(self) -> None:
+        """Serve the base, through an adapter of zeros; once, before the first request."""
+        assert self.weight_transfer_engine is not None
+        clear_adapter(self.weight_transfer_engine.model)
 
 
 if current_platform.is_cpu():

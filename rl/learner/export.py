@@ -1,18 +1,24 @@
-"""Exporting: a Hugging Face model directory that vLLM and transformers load, adapters merged in."""
+"""Exporting: a Hugging Face model directory that vLLM and transformers load, adapters merged in and beside it in PEFT's format."""
 
 import shutil
 from pathlib import Path
 
 from torch import nn
 
-from rl.learner.weights import iterate_weights
+from rl.learner.adapters import save_adapter
+from rl.learner.weights import has_adapters, iterate_weights
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5")
 WRITTEN_HERE = ("config.json", "generation_config.json")
 
 
 def export_model(causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool) -> None:
-    """Write weights, config and tokenizer to ``directory``. A collective; only the writer rank holds the model and writes."""
+    """Write weights, config and tokenizer to ``directory``, and a trained adapter to ``directory/adapter``.
+
+    A collective; only the writer rank holds the model and writes.
+    """
+    if has_adapters(causal_lm):
+        save_adapter(causal_lm, directory / "adapter", model_path=model_path, gather=gather, is_writer=is_writer)
     state = {}
     for name, tensor in iterate_weights(causal_lm, gather=gather):
         if is_writer:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from rl.learner.adapters import adapter_layout, iterate_adapter
 from rl.learner.weights import checkpoint_layout, has_adapters, iterate_weights
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
@@ -14,17 +15,20 @@ from rollout.weight_buffer import WeightBuffer, plan_layout
 class WeightPublisher:
     """Owned by every rank; only rank 0 holds buffers, the others take part in gathering."""
 
-    def __init__(self, causal_lm: nn.Module, *, gather: bool, is_writer: bool) -> None:
+    def __init__(self, causal_lm: nn.Module, *, gather: bool, is_writer: bool, adapter: bool = False) -> None:
+        """``adapter``: publish the adapter alone, for engines that serve base + adapter."""
         self._causal_lm = causal_lm
         self._gather = gather
         self._is_writer = is_writer
+        self._adapter = adapter
         self._buffers: list[WeightBuffer] = []
         self._published = 0
 
     def publish(self, version: int, directory: Path) -> WeightUpdate | None:
-        """Write all weights to the buffer that the last publication did not use. None on every rank but the writer."""
+        """Write the weights (or the adapter) to the buffer that the last publication did not use. None on every rank but rank 0."""
         buffer = self._next_buffer(directory) if self._is_writer else None
-        for name, tensor in iterate_weights(self._causal_lm, gather=self._gather):
+        iterate = iterate_adapter if self._adapter else iterate_weights
+        for name, tensor in iterate(self._causal_lm, gather=self._gather):
             if buffer is not None:
                 buffer.write(name, tensor)
         if buffer is None:
@@ -35,12 +39,13 @@ class WeightPublisher:
             path=str(buffer.path),
             tensors=tuple(buffer.specs.values()),
             checksum=buffer.checksum(),
+            adapter=self._adapter,
         )
 
     def _next_buffer(self, directory: Path) -> WeightBuffer:
         if not self._buffers:
             directory.mkdir(parents=True, exist_ok=True)
-            layout = plan_layout(checkpoint_layout(self._causal_lm))
+            layout = plan_layout((adapter_layout if self._adapter else checkpoint_layout)(self._causal_lm))
             self._buffers = [WeightBuffer.create(directory / f"weights-{i}", layout) for i in range(2)]
         buffer = self._buffers[self._published % 2]
         self._published += 1

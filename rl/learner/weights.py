@@ -77,7 +77,7 @@ def _merged(modules: list[nn.Module]) -> Iterator[None]:
     PEFT merges into a new tensor (``safe_merge``); the old one is put back afterwards, because subtracting the adapter again would
     leave rounding errors in the base, a little more with every publication.
     """
-    saved = [(m, m.get_base_layer().weight.data) for m in modules if _is_lora_layer(m)]
+    saved = [(m, m.get_base_layer().weight.data) for m in modules if is_lora_layer(m)]
     for module, _ in saved:
         module.merge(safe_merge=True)
     try:
@@ -88,5 +88,6 @@ def _merged(modules: list[nn.Module]) -> Iterator[None]:
             module.get_base_layer().weight.data = original
 
 
-def _is_lora_layer(module: Any) -> bool:
+def is_lora_layer(module: Any) -> bool:
+    """True for a layer that PEFT has wrapped."""
     return hasattr(module, "lora_A") and hasattr(module, "get_base_layer")
