@@ -105,9 +105,9 @@ def test_pairs_reach_the_model_as_they_are_and_the_margin_grows(base: Path, tmp_
     assert metrics[-1]["dpo/reward_margin"] > 0.02 and metrics[-1]["dpo/loss"] < metrics[0]["dpo/loss"]
 
 
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize(("lora", "number"), [(False, signal.SIGINT), (True, signal.SIGTERM)])
 def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_one_does(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: bool
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: bool, number: int
 ) -> None:
     adapters = ["trainer.lora={r: 4}", "trainer.lr=1e-2"] if lora else []
     whole = run_sft(sft(base, tmp_path, "run.name=whole", *adapters))
@@ -116,7 +116,7 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
     def interrupt_at_four(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
         original(self, args, state, control, **more)
         if state.global_step == 4:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="resume=auto"):
         patched.setattr(trl_side.Records, "on_log", interrupt_at_four)
@@ -147,7 +147,18 @@ def test_a_checkpoint_that_a_kill_cut_off_is_passed_over(base: Path, tmp_path: P
         run_sft(sft(base, tmp_path, f"resume={run}/checkpoints/checkpoint-6"))
 
 
-def test_nothing_is_reported_to_the_hub() -> None:
+def test_nothing_is_reported_to_the_hub(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
+    from huggingface_hub.utils import _telemetry
 
-    assert constants.HF_HUB_DISABLE_TELEMETRY is True
+    sent: list[Any] = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(constants, "is_offline_mode", lambda: False)
+    monkeypatch.setattr(_telemetry, "_start_telemetry_thread", lambda: None)
+    monkeypatch.setattr(_telemetry._TELEMETRY_QUEUE, "put", sent.append)
+    columns = {"input_ids": [[1, 5, 2]], "labels": [[-100, 5, 2]]}
+    build(sft(base, tmp_path), columns, base, tmp_path / "out")
+    assert sent == []
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    build(sft(base, tmp_path), columns, base, tmp_path / "out")
+    assert len(sent) == 1, "it would have been"
