@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import Hosts, make_batch
+from learner_host import VOCAB, Hosts, make_batch
 
 from rollout.weight_buffer import WeightBuffer
 
@@ -40,7 +40,7 @@ def test_an_adapter_push_holds_the_adapter_alone_with_its_scaling(
 
 
 @pytest.mark.parametrize(
-    ("world", "stage", "kind"), [(1, 0, "lora"), (1, 0, "rslora"), (1, 0, "dora"), (2, 2, "dora"), (2, 3, "lora")]
+    ("world", "stage", "kind"), [(1, 0, "lora"), (1, 0, "rslora"), (1, 0, "dora"), (2, 2, "dora"), (2, 3, "lora"), (2, 3, "dora")]
 )
 def test_peft_loads_the_exported_adapter_and_computes_the_same(
     hosts: Hosts, untied_llama: Path, tmp_path: Path, world: int, stage: int, kind: str
@@ -70,6 +70,46 @@ def test_peft_loads_the_exported_adapter_and_computes_the_same(
     config = json.loads((tmp_path / "export" / "adapter" / "adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"], config["use_rslora"], config["use_dora"]) == (3, 8, kind == "rslora", kind == "dora")
     assert config["base_model_name_or_path"] == str(untied_llama) and config["inference_mode"] is True
+
+
+def test_adapters_that_zero_3_really_splits_leave_whole(hosts: Hosts, tmp_path: Path) -> None:
+    """DeepSpeed keeps parameters under 100,000 elements whole on every rank; these have 262 x 384 and 384 x 262."""
+    import peft
+    from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCAB,
+        hidden_size=384,
+        intermediate_size=384,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        initializer_range=0.05,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "wide")
+    shared = Path("/dev/shm") / f"t2rl-test-{tmp_path.name}"
+    lora = LORA | {"r": 262, "target_modules": ["q_proj", "down_proj"]}
+    hosts.build(tmp_path / "wide", world=2, zero_stage=3, lora=lora, lr=1e-3)
+    hosts.call("train", make_batch(0))
+    try:
+        update = hosts.call("publish", 1, str(shared))
+        buffer = WeightBuffer.open(update.path, update.tensors)
+        assert {n.rpartition("j.")[2]: tuple(t.shape) for n, t in buffer.tensors()} == {
+            "lora_A.weight": (262, 384),
+            "lora_B.weight": (384, 262),
+        }
+        assert all(tensor.abs().max() > 0 for _, tensor in buffer.tensors())
+        buffer.close()
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+    hosts.call("export", str(tmp_path / "export"))
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "wide", dtype=torch.float32)
+    adapted = peft.PeftModel.from_pretrained(base, str(tmp_path / "export" / "adapter")).eval()
+    with torch.no_grad():
+        logprobs = torch.log_softmax(adapted(input_ids=torch.tensor([SEQUENCE])).logits[0, :-1], -1)
+    expected = [float(logprobs[i, token]) for i, token in enumerate(SEQUENCE[1:])]
+    np.testing.assert_allclose(hosts.call("score", [SEQUENCE])[0], expected, atol=1e-5)
 
 
 def test_an_export_without_adapters_has_no_adapter_directory(hosts: Hosts, tiny_llama: Path, tmp_path: Path) -> None:
