@@ -37,7 +37,7 @@ from process_tree import run_logged
 from rl.config.load import load_config
 from rl.config.schema import Config
 from rl.learner import update_plan
-from rl.learner.batching import MicroBatchPlan, shares_of_groups
+from rl.learner.batching import MicroBatchPlan, plan_micro_batches, shares_of_groups
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.model import load_model
 from rl.learner.rank import LearnerRank
@@ -45,6 +45,7 @@ from rl.learner.update_plan import Signals, StepContext, plan_update
 from rl.prepare import locate_model
 from rl.types import TrainingBatch
 
+CONFIG = "quickstart"
 STILL = ["learner.lr=1e-7", "learner.max_restarts=0"]
 """The policy stays where it is, so that every repeat does the same work."""
 
@@ -62,6 +63,8 @@ def random_micro_batches(
 ) -> list[list[MicroBatchPlan]]:
     """``plan_micro_batches`` with the samples in random order: rows are added while rows times the longest fit the budget."""
     assert world_size == 1, "one rank only"
+    if not len(samples):
+        return plan_micro_batches(lengths, samples, world_size=world_size, token_budget=token_budget)
     order = np.random.default_rng(len(samples)).permutation(samples)
     plans: list[MicroBatchPlan] = []
     rows: list[int] = []
@@ -211,12 +214,12 @@ def mix(batches: list[TrainingBatch]) -> dict[str, Any]:
     }
 
 
-def recorded(name: str, *, batches: int) -> list[TrainingBatch]:
+def recorded(overrides: list[str], *, batches: int) -> list[TrainingBatch]:
     """Batches sampled by an engine in a process of its own, which is gone before anything is timed."""
     with tempfile.TemporaryDirectory(prefix="t2rl-bench-record-") as directory:
         out = Path(directory) / "batches.pkl"
         script = str(Path(__file__).with_name("record.py"))
-        command = [sys.executable, script, "--config", name, "--batches", str(batches), "--out", str(out)]
+        command = [sys.executable, script, "--config", CONFIG, "--batches", str(batches), "--out", str(out), *overrides]
         run_logged(command, Path(directory) / "log.txt")
         return list(pickle.loads(out.read_bytes()))
 
@@ -232,7 +235,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--repeats", type=int, default=None, help="default 9; 3 with --quick")
     made.add_argument("--batches", type=int, default=None, help="recorded, each trained once a repeat; default 4; 1 with --quick")
     args = made.parse_args()
-    args.config = "debug" if args.quick else "quickstart"
+    args.overrides = ["model=nano"] if args.quick else []
     args.repeats = args.repeats or (3 if args.quick else 9)
     args.batches = args.batches or (1 if args.quick else 4)
     return args
@@ -241,8 +244,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     args = _arguments()
     facts = machine()
-    batches = recorded(args.config, batches=args.batches)
-    config = load_config(args.config, STILL)
+    batches = recorded(args.overrides, batches=args.batches)
+    config = load_config(CONFIG, [*args.overrides, *STILL])
     sides = Sides(config, batches)
     try:
         detail = figures(measure(sides, repeats=args.repeats), sides.tokens())
@@ -252,9 +255,14 @@ def main() -> None:
     rows = {name: detail[name] for name in detail if name.startswith(("length_aware", "share_of"))}
     for unit in ("tokens_per_s", "tokens_per_cpu_s"):
         rows |= {f"{name}, {unit.replace('_', ' ')}": value for name, value in detail[unit].items()}
-    show(f"one learner rank, {args.config}'s length mix ({facts['cpu']}, {facts['date']})", rows)
+    show(f"one learner rank, {CONFIG}'s length mix ({facts['cpu']}, {facts['date']})", rows)
     CONSOLE.print(f"padding: {detail['padding_share']}")
-    result = {"machine": facts, "command": " ".join(["python", "benchmarks/learner.py", *sys.argv[1:]]), "config": args.config}
+    result = {
+        "machine": facts,
+        "command": " ".join(["python", "benchmarks/learner.py", *sys.argv[1:]]),
+        "config": CONFIG,
+        "overrides": args.overrides,
+    }
     save("learner", result | {"mix": mix(batches)} | detail, args=args)
 
 
