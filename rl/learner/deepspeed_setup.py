@@ -74,8 +74,6 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
     zero |= _offload(config)
-    if config.optimizer == "muon" and stage == 3:
-        zero["reduce_scatter"] = False  # Muon orthogonalises whole gradients, and DeepSpeed refuses the pair
     result: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
@@ -97,9 +95,11 @@ def effective_stage(config: LearnerConfig) -> int:
     """The ZeRO stage DeepSpeed is told.
 
     bf16 at stage 0 runs as stage 1: only from there does DeepSpeed accumulate gradients in float32, and with one rank both hold
-    the same state.
+    the same state. Muon in float32 at stage 1 runs as stage 2, where there are reduced gradients to measure before it steps.
     """
-    return 1 if config.dtype == "bfloat16" and config.zero_stage == 0 else config.zero_stage
+    if config.dtype == "bfloat16":
+        return max(config.zero_stage, 1)
+    return 2 if config.optimizer == "muon" and config.zero_stage == 1 else config.zero_stage
 
 
 def _offload(config: LearnerConfig) -> dict[str, Any]:

