@@ -50,7 +50,7 @@ class GaeConfig(Section):
     gamma: float = Field(default=1.0, gt=0, le=1)
     lam: float = Field(default=0.95, ge=0, le=1)
     whiten_rewards: bool = False
-    """Divide the rewards of a batch by their standard deviation (their mean stays)."""
+    """Divide the rewards of a batch's tokens by their standard deviation; they are not centred."""
     whiten: bool = True
     """Advantages of a batch to mean 0 and standard deviation 1 over its tokens."""
 
