@@ -85,7 +85,7 @@ def train(args: argparse.Namespace, runs: Runs, arms: dict[str, Arm], preset: st
     try:
         run = runs.train(args.config, overrides, label=f"{preset}, seed {seed}")
     except RuntimeError as error:
-        arm.failed = str(error).strip().splitlines()[-1]
+        arm.failed = " ".join(str(error).rpartition("error: ")[2].split())[-300:]
         CONSOLE.print(f"{preset}, seed {seed}: failed: {arm.failed}", style="red")
         return
     reached = metrics_of(run)
