@@ -50,12 +50,6 @@ def _schedule_problems(config: "Config") -> Iterator[str]:
 def _muon_problems(learner: LearnerConfig) -> Iterator[str]:
     if learner.optimizer != "muon":
         return
-    if learner.zero_stage == 3:
-        yield (
-            "learner.zero_stage: 3 does not work with learner.optimizer=muon (DeepSpeed refuses it by default, and without its "
-            "reduce_scatter two ranks hang); set learner.zero_stage=2, or learner.optimizer=adamw"
-        )
-        return
     whole = learner.zero_stage == 0 or (learner.dtype == "bfloat16" and learner.zero_stage == 1)
     if learner.grad_clip and not whole:
         yield (

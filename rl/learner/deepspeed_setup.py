@@ -74,6 +74,8 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
     zero |= _offload(config)
+    if config.optimizer == "muon" and stage == 3:
+        zero["reduce_scatter"] = False  # Muon orthogonalises whole gradients, and DeepSpeed refuses the pair
     result: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,

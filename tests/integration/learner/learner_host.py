@@ -134,8 +134,12 @@ class Hosts:
     """Up to two rank processes; every call goes to the first ``world`` of them at once."""
 
     def __init__(self) -> None:
+        self.world, self.sharded_world = 0, 0
+        self._start()
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipes, self.processes, self.world = [], [], 0
+        self.pipes, self.processes = [], []
         for _ in range(2):
             ours, theirs = context.Pipe()
             process = context.Process(target=serve, args=(theirs,), daemon=True)
@@ -147,6 +151,12 @@ class Hosts:
     def build(self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any) -> None:
         """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
         self.world = world
+        if config.get("zero_stage") == 3:
+            # DeepSpeed keeps more than ids over a process's life: two ranks hang at ZeRO-3 if one has been there without the other.
+            if self.sharded_world not in (0, world):
+                self.stop()
+                self._start()
+            self.sharded_world = world
         arguments = {
             "config": LearnerConfig(num_ranks=world, **{"lr": 1e-3, "collective_timeout_s": 60.0} | config),
             "algorithm": AlgorithmConfig(**(algorithm or {})),

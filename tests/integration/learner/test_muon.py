@@ -9,7 +9,7 @@ from learner_host import Hosts
 
 MUON = {"optimizer": "muon", "muon_lr": 1e-2, "grad_clip": 0.0}
 LORA = {"r": 4, "alpha": 8}
-ALLOWED = [(world, stage) for world in (1, 2) for stage in (0, 1, 2)]
+ALLOWED = [(world, stage) for world in (1, 2) for stage in (0, 1, 2, 3)]
 HIDDEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -45,7 +45,7 @@ def test_bfloat16_stays_near(hosts: Hosts, tiny_llama: Path, world: int, stage: 
     assert_same(run_curve(hosts), expected, keys=("loss/total",), atol=1e-2, weights=5e-2)
 
 
-@pytest.mark.parametrize(("world", "stage"), [(2, 1), (2, 2)])
+@pytest.mark.parametrize(("world", "stage"), [(2, 1), (2, 2), (2, 3)])
 def test_adapters_train_by_muon(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
     config = MUON | {"lora": LORA}
     expected = one_rank(hosts, tiny_llama, **config)
@@ -55,7 +55,7 @@ def test_adapters_train_by_muon(hosts: Hosts, tiny_llama: Path, world: int, stag
 
 @pytest.mark.parametrize(
     ("world", "stage", "dtype"),
-    [(1, 0, "float32"), (2, 1, "float32"), (2, 2, "float32"), (2, 1, "bfloat16"), (2, 2, "bfloat16")],
+    [(1, 0, "float32"), (2, 1, "float32"), (2, 2, "float32"), (2, 3, "float32"), (2, 2, "bfloat16"), (2, 3, "bfloat16")],
 )
 def test_a_loaded_learner_goes_on_exactly(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path, world: int, stage: int, dtype: str

@@ -101,3 +101,8 @@ def test_adamw_decays_matrices_only() -> None:
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.1, 0.0)
     assert {p.ndim for p in matrices["params"]} == {2} and {p.ndim for p in vectors["params"]} == {1}
     assert len(matrices["params"]) + len(vectors["params"]) == len(list(model.parameters()))
+
+
+def test_muon_at_stage_3_reduces_whole_gradients() -> None:
+    assert told(zero_stage=3, optimizer="muon")["zero_optimization"]["reduce_scatter"] is False
+    assert "reduce_scatter" not in told(zero_stage=3)["zero_optimization"]
