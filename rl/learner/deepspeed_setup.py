@@ -67,10 +67,10 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     """DeepSpeed's own configuration.
 
     ``managed_gradient_accumulation`` is off: we call backward as often as there are micro-batches and step once. The bucket is no
-    larger than the model, else ZeRO allocates gigabytes for a tiny one.
+    larger than the model, else ZeRO allocates gigabytes for a tiny one, and even, as DeepSpeed asks.
     """
     stage = effective_stage(config)
-    bucket = min(max(num_parameters, 1024), 500_000_000)
+    bucket = min(max(num_parameters + num_parameters % 2, 1024), 500_000_000)
     zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
     zero |= _offload(config)

@@ -26,6 +26,12 @@ def test_nothing_is_offloaded_unless_asked() -> None:
     }
 
 
+def test_buckets_are_even_for_an_odd_number_of_parameters() -> None:
+    """A critic's head has a bias of one, and DeepSpeed refuses odd buckets."""
+    zero = deepspeed_config(LearnerConfig(zero_stage=1), num_parameters=5001)["zero_optimization"]
+    assert zero["reduce_bucket_size"] == zero["allgather_bucket_size"] == 5002
+
+
 def test_offloading_goes_to_pinned_host_memory_with_torchs_adamw() -> None:
     result = told(zero_stage=2, device="cuda", offload_optimizer="cpu")
     assert result["zero_optimization"]["offload_optimizer"] == {"device": "cpu", "pin_memory": True}
