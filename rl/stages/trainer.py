@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import torch
 from datasets import Dataset
 from huggingface_hub import constants as hub
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
+from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig as TrlDpoConfig
 from trl import DPOTrainer, SFTConfig, SFTTrainer
 
@@ -60,6 +62,9 @@ def build_trainer(
     """
     trainer = config.trainer
     torch.set_num_threads(trainer.num_threads)
+    disable_progress_bar()  # the stage has a display of its own
+    if trainer.device == "cpu":
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # accelerate imports DeepSpeed, which else warns that it found no GPU
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32, attn_implementation="sdpa")
     rest: dict[str, Any] = {
         "model": model,

@@ -135,6 +135,7 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, atol=1e-6, rtol=0, msg=name)
     assert max(float((weights[0][n] - start[n]).abs().max()) for n in start) > 1e-3
+    assert (cut / "model" / "adapter" / "adapter_model.safetensors").is_file() is lora
     assert (cut / "model" / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
 
 
