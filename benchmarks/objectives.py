@@ -4,7 +4,7 @@
     python benchmarks/objectives.py --markdown        # the table of the last result, for docs/objectives.md; runs nothing
 
 Held-out pass@1, pass@8 and greedy accuracy of the final policy, each with its difference to ``grpo`` (paired by seed and problem,
-95% interval), seconds of a training step, the learner process's peak resident memory. Presets are as shipped. One that draws dropped
+95% interval), seconds of a training step, peak resident memory of the learner. Presets are as shipped. One that draws dropped
 groups again (DAPO) ends at the tokens that ``grpo`` sampled with the same seed, if its steps are not over before.
 
 Finished runs are remembered (``runs/benchmarks/objectives``), so a second call goes on where the first was interrupted; the result
