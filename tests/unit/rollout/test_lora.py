@@ -8,6 +8,7 @@ import pytest
 
 from rl.actors import engine_config
 from rl.config.load import load_config
+from rl.eval_command import resolve
 from rollout.engine import EngineConfig, TensorSpec, WeightUpdate
 from rollout.lora import LORA_RANKS, buffer_rank, linear_modules
 from rollout.vllm_args import engine_arguments, load_calls
@@ -79,6 +80,13 @@ def test_adapters_travel_through_shared_memory_only() -> None:
 def test_engines_learn_of_adapters_from_the_run_config(overrides: list[str], rank: int, modules: tuple[str, ...]) -> None:
     config = engine_config(load_config("debug", overrides), Path("m"))
     assert (config.lora_rank, config.lora_modules) == (rank, modules)
+
+
+def test_an_exported_model_is_evaluated_by_plain_engines(tmp_path: Path) -> None:
+    """It is merged, whatever its run pushed."""
+    (tmp_path / "config.json").write_text("{}")
+    config, _ = resolve(tmp_path, ["quickstart", "learner.lora.push=adapter"])
+    assert engine_config(config, tmp_path).lora_rank == 0
 
 
 def update(**fields: Any) -> WeightUpdate:
