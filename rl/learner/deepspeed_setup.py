@@ -74,8 +74,9 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
     zero |= _offload(config)
-    if config.optimizer == "muon" and stage == 3:
-        zero["reduce_scatter"] = False  # Muon orthogonalises whole gradients, and DeepSpeed refuses the pair
+    if stage == 3 and (config.optimizer == "muon" or config.sequence_parallel > 1):
+        # DeepSpeed refuses it beside Muon, and averages over the ranks that share a sequence where it must add.
+        zero["reduce_scatter"] = False
     result: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,

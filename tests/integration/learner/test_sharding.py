@@ -115,7 +115,9 @@ def test_ranks_that_share_sequences_follow_one_rank(hosts: Hosts, tiny_llama: Pa
     algorithm = {"likelihood": likelihood, "kl": {"coefficient": 0.1}}
     expected = one_rank(hosts, tiny_llama, algorithm=algorithm)
     hosts.build(tiny_llama, world=2, zero_stage=stage, algorithm=algorithm, sequence_parallel=2, micro_batch_tokens=1)
-    assert_same(run_curve(hosts), expected, keys=("loss/total", "loss/kl_reference", "learner/trained_tokens"))
+    # A NaN advantage leaves GSPO's gradient finite, so there is nothing to refuse.
+    got = run_curve(hosts, with_nan=likelihood == "token_ratio")
+    assert_same(got, expected, keys=("loss/total", "loss/kl_reference", "learner/trained_tokens"))
 
 
 @pytest.mark.parametrize("stage", [0, 3])

@@ -109,6 +109,7 @@ def test_adamw_decays_matrices_only() -> None:
     assert len(matrices["params"]) + len(vectors["params"]) == len(list(model.parameters()))
 
 
-def test_muon_at_stage_3_reduces_whole_gradients() -> None:
+def test_muon_and_shared_sequences_reduce_whole_gradients_at_stage_3() -> None:
     assert told(zero_stage=3, optimizer="muon")["zero_optimization"]["reduce_scatter"] is False
+    assert told(zero_stage=3, sequence_parallel=2)["zero_optimization"]["reduce_scatter"] is False
     assert "reduce_scatter" not in told(zero_stage=3)["zero_optimization"]
