@@ -102,6 +102,18 @@ def test_the_tiny_task_gives_its_prompts_and_clean_solutions_as_its_corpus_write
         assert text.endswith(f"#{prompt.answer}")
 
 
+def test_a_file_tasks_demonstrations_are_rows_and_one_without_is_refused(tokenizer: Any, jsonl: Callable[[list[Any]], str]) -> None:
+    path = jsonl([{"question": f"{n}+1=", "answer": f"so #### {n + 1}"} for n in range(9)])
+    task = ["task=gsm8k", f"task.train={path}", "data.limit=null", "data.max_tokens=200"]
+    config = load_as(SftConfig, "sft_quickstart", [*task, "task.columns.demonstration=answer"])
+    examples = sft_examples(config, tokenizer)
+    prompts = build_task(config.task, tokenizer, max_model_len=200, max_tokens=8).load("train")
+    assert [e.prompt_ids for e in examples] == [p.token_ids for p in prompts]
+    assert tokenizer.decode(examples[3].completions[0]) == "so #### 4</s>"
+    with pytest.raises(ValueError, match=r"none of its 9 train prompts has a demonstration; set task\.columns\.demonstration"):
+        sft_examples(load_as(SftConfig, "sft_quickstart", task), tokenizer)
+
+
 GOOD = {"prompt": "1+1=", "completion": "2"}
 BAD_ROWS = [
     ({"prompt": "x"}, r"no column 'completion' \(columns: prompt\); set data.columns.completion"),
