@@ -31,6 +31,10 @@ class Ctx:
     """0 for the plan itself, r for its r-th refill."""
     rollout_budget: int = 0
     """Rollouts to hand out, in ``allocate`` only."""
+    num_prompts: int = 0
+    """Prompts that the plan or refill wants, in the hooks that choose and weigh them."""
+    examined: int = 0
+    """Prompts drawn for this plan or refill before the present draw: more than none only where a part skipped some."""
 
     def rng(self, name: str) -> np.random.Generator:
         """A fresh generator, fixed by (seed, step, round, name)."""
@@ -83,7 +87,37 @@ class Curriculum:
     drops_mixed_groups: ClassVar[bool] = False
     """Its verdict may drop groups with both outcomes (conflict rule 3)."""
     buys_rare_outcomes: ClassVar[bool] = False
-    """Its allocation buys large groups where an outcome is rare (conflict rule 3)."""
+    """Its allocation buys large groups where an outcome is rare (conflict rules 3 and 12)."""
+    unequal_groups: ClassVar[bool] = False
+    """Its allocation gives prompts groups of different sizes (conflict rule 6)."""
+    skips_unsolved: ClassVar[bool] = False
+    """It passes over prompts where no attempt has succeeded (conflict rule 10)."""
+    trains_subset: ClassVar[bool] = False
+    """Its verdict trains on some rollouts of a group only (conflict rule 13)."""
+    values_whole_groups: ClassVar[bool] = False
+    """It values a group as if all its rollouts were trained on (conflict rule 13)."""
+
+    @property
+    def size_dependent_signal(self) -> bool:
+        """It compares groups by a figure that depends on their size (conflict rule 6)."""
+        return False
+
+    @property
+    def undiscounted_pass_rate(self) -> bool:
+        """It reads pass rates in which an old visit counts like a new one (conflict rule 8)."""
+        return False
+
+    @property
+    def favours_unsolved(self) -> bool:
+        """It sends prompts or rollouts where no attempt has succeeded (conflict rule 10)."""
+        return False
+
+    def check_pool(self, pool: PromptPool) -> None:
+        """Refuse a pool that the part cannot work with, before anything is drawn.
+
+        Raises:
+            ValueError: naming the argument or the column, and the fix.
+        """
 
     def draw(self, ctx: Ctx, cursor: int, num_prompts: int) -> tuple[np.ndarray, int] | None:
         """The next ``num_prompts`` indices [K] after ``cursor``, and the new cursor. One part of a stack does."""

@@ -1,7 +1,8 @@
 """The prompts of a run as columns, so that no hook ever walks over a million objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class PromptPool:
     """[P] int32."""
     by_category: tuple[np.ndarray, ...]
     """Per category code, the [P_c] int64 indices of its prompts, ascending."""
+    metadata: tuple[Mapping[str, Any], ...] = ()
+    """[P] what the task knows of each prompt, or nothing; read as columns by ``curricula.columns``."""
 
     def __len__(self) -> int:
         """Number of prompts."""
@@ -47,4 +50,5 @@ class PromptPool:
             categories=categories,
             difficulties=np.array([prompt.difficulty for prompt in prompts], dtype=np.int32),
             by_category=tuple(np.flatnonzero(categories == code) for code in range(len(names))),
+            metadata=tuple(prompt.metadata for prompt in prompts),
         )

@@ -16,7 +16,7 @@ from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
 logger = logging.getLogger(__name__)
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class CurriculumStack:
@@ -47,17 +47,24 @@ class CurriculumStack:
         self._total_steps = 0
         self._pending: list[tuple[int, list[RolloutStat]]] = []
         self._plan_metrics: dict[int, dict[str, float]] = {}
+        self._drawn: dict[int, list[int]] = {}
+        """Plan -> prompts drawn by weight for it and its refills, until it is observed: none of them twice."""
         self._last_metrics: dict[str, float] = {}
         self.validate()
 
     def validate(self) -> None:
-        """Apply the conflict rules (methods/curricula.md §12).
+        """Apply the conflict rules (methods/curricula.md §12), and show every part the pool.
 
         Raises:
             ValueError: naming the slots that cannot go together. Doubtful combinations are logged as warnings.
         """
         for warning in check(self._parts):
             logger.warning("curriculum: %s", warning)
+        for slot, part in self._parts.items():
+            try:
+                part.check_pool(self._pool)
+            except ValueError as error:
+                raise ValueError(f"curriculum.{slot}: {error}") from error
 
     def plan(self, step: int, *, total_steps: int, num_prompts: int, rollout_budget: int) -> Plan:
         """The orders of step ``step``: ``num_prompts`` prompts that share ``rollout_budget`` rollouts.
@@ -106,6 +113,7 @@ class CurriculumStack:
             raise ValueError(f"plan {step} observed, plan {self._next_observed} is next: in plan order, each once, after the plan")
         self._next_observed = step + 1
         self._pending.append((step, list(stats)))
+        self._drawn.pop(step, None)
         ratios = {f"curriculum/{key}": value for key, value in {**effective_ratios(stats), **difficulty_buckets(stats)}.items()}
         self._last_metrics = {**self._plan_metrics.pop(step), **ratios}
         self._absorb()
@@ -127,6 +135,7 @@ class CurriculumStack:
             "next_observed": self._next_observed,
             "total_steps": self._total_steps,
             "pending": [[step, [dataclasses.asdict(stat) for stat in stats]] for step, stats in self._pending],
+            "drawn": [[step, list(drawn)] for step, drawn in self._drawn.items()],
             "plan_metrics": [[step, dict(metrics)] for step, metrics in self._plan_metrics.items()],
             "last_metrics": dict(self._last_metrics),
             "parts": {slot: part.state_dict() for slot, part in self._parts.items()},
@@ -148,6 +157,7 @@ class CurriculumStack:
         self._next_observed, self._total_steps = state["next_observed"], state["total_steps"]
         self._pending = [(step, [RolloutStat(**stat) for stat in stats]) for step, stats in state["pending"]]
         self._plan_metrics = {step: dict(metrics) for step, metrics in state["plan_metrics"]}
+        self._drawn = {step: list(drawn) for step, drawn in state["drawn"]}
         self._last_metrics = dict(state["last_metrics"])
         for slot, part in self._parts.items():
             part.load_state_dict(state["parts"][slot])
@@ -176,6 +186,7 @@ class CurriculumStack:
     def _order(self, ctx: Ctx, *, num_prompts: int, rollout_budget: int) -> Plan:
         if not 1 <= num_prompts <= rollout_budget:
             raise ValueError(f"{num_prompts} prompts and {rollout_budget} rollouts: every prompt needs a rollout")
+        ctx = dataclasses.replace(ctx, num_prompts=num_prompts)
         indices = self._draw(ctx, num_prompts)
         allocation = self._allocate(dataclasses.replace(ctx, rollout_budget=rollout_budget), indices)
         counts = allocation.num_rollouts
@@ -190,12 +201,12 @@ class CurriculumStack:
         chosen: list[np.ndarray] = []
         missing, examined = num_prompts, 0
         while missing and examined < len(self._pool):
-            indices = self._next(ctx, missing)
+            indices = self._next(dataclasses.replace(ctx, examined=examined), missing)
             examined += missing
             chosen.append(indices[~self._skipped(ctx, indices)])
             missing -= len(chosen[-1])
         if missing:
-            chosen.append(self._next(ctx, missing))
+            chosen.append(self._next(dataclasses.replace(ctx, examined=examined), missing))
         return np.concatenate(chosen)
 
     def _next(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
@@ -205,9 +216,17 @@ class CurriculumStack:
         if category_logits is not None or prompt_logits is not None:
             rng = ctx.rng(f"weighted draw at {self._cursor}")
             self._cursor += num_prompts
-            return weighted_draw(
-                rng, pool=self._pool, num_prompts=num_prompts, category_logits=category_logits, prompt_logits=prompt_logits
+            before = self._drawn.setdefault(ctx.step, [])
+            indices = weighted_draw(
+                rng,
+                pool=self._pool,
+                num_prompts=num_prompts,
+                category_logits=category_logits,
+                prompt_logits=prompt_logits,
+                exclude=np.array(before, dtype=np.int64),
             )
+            before += indices.tolist()
+            return indices
         drawn = self._the_one("draw").draw(ctx, self._cursor, num_prompts)
         assert drawn is not None and len(drawn[0]) == num_prompts, "the sampler did not give the prompts it was asked for"
         indices, self._cursor = drawn

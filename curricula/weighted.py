@@ -12,6 +12,7 @@ def weighted_draw(
     num_prompts: int,
     category_logits: np.ndarray | None,
     prompt_logits: np.ndarray | None,
+    exclude: np.ndarray | None = None,
 ) -> np.ndarray:
     """[num_prompts] distinct indices: categories by softmax of their logits, then prompts inside each by softmax of theirs.
 
@@ -24,6 +25,7 @@ def weighted_draw(
         num_prompts: at most P.
         category_logits: [C] or None.
         prompt_logits: [P] or None for equal weights; -inf is drawn only when nothing else is left.
+        exclude: indices not to draw again, unless too few others are left; None = none.
 
     Raises:
         ValueError: if more prompts are asked for than the pool has.
@@ -31,11 +33,16 @@ def weighted_draw(
     if num_prompts > len(pool):
         raise ValueError(f"{num_prompts} distinct prompts asked of a pool of {len(pool)}: lower stream.prompts_per_step")
     # Gumbel keys: the n largest are a draw of n without replacement with probability proportional to exp(logit).
-    keys = rng.gumbel(size=len(pool)) + (0.0 if prompt_logits is None else prompt_logits)
+    keys = (0.0 if prompt_logits is None else prompt_logits) - np.log(rng.standard_exponential(len(pool)))
+    out = np.zeros(0, dtype=np.int64) if exclude is None else np.unique(exclude)
+    if len(pool) - len(out) < num_prompts:
+        out = out[:0]
+    keys[out] = -np.inf
     if category_logits is None:
         return _largest(keys, np.arange(len(pool)), num_prompts)
     sizes = np.array([len(members) for members in pool.by_category])
-    quotas = _quotas(rng, category_logits, sizes, num_prompts)
+    taken = np.bincount(pool.categories[out], minlength=len(sizes))
+    quotas = _quotas(rng, category_logits, sizes - taken, num_prompts)
     drawn = [_largest(keys, members, int(q)) for members, q in zip(pool.by_category, quotas, strict=True)]
     return rng.permutation(np.concatenate(drawn))
 
