@@ -44,7 +44,7 @@ def loss_metrics(totals: torch.Tensor, *, dropped_before: int) -> dict[str, floa
 def critic_metrics(updates: Sequence[PlannedUpdate], values: np.ndarray, losses: Sequence[UpdateResult]) -> dict[str, float]:
     """Of a step with a critic: how well it had foreseen the returns, and its loss; ``losses`` end in the value loss's total."""
     counted = np.any([u.terms.value_weights > 0 for u in updates], axis=0)
-    returns = np.sum([u.terms.returns for u in updates], axis=0)
+    returns = np.sum([u.terms.returns for u in updates if u.terms.returns is not None], axis=0)
     found = {
         "critic/explained_variance": explained_variance(torch.from_numpy(values[counted]), torch.from_numpy(returns[counted])),
         "critic/value_mean": float(values[counted].mean()),

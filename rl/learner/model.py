@@ -103,10 +103,21 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
 
 
 def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:
-    """The same model with PEFT's layers injected and everything else frozen; initialised from torch's global RNG."""
-    import peft
+    """The same model with PEFT's layers injected and everything else frozen; initialised from torch's global RNG.
 
-    return peft.get_peft_model(causal_lm, peft_config(config)).get_base_model()
+    ValueError for an adapter on tied embeddings: merged, it would change the other end of the model too.
+    """
+    import peft
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    injected = peft.get_peft_model(causal_lm, peft_config(config)).get_base_model()
+    ends = (injected.get_input_embeddings(), injected.get_output_embeddings())
+    if injected.config.tie_word_embeddings and any(isinstance(end, BaseTunerLayer) for end in ends):
+        raise ValueError(
+            "learner.lora.target_modules: the base's embeddings and output head are one matrix, which an adapter on either would "
+            "change for both; leave embed_tokens and lm_head out"
+        )
+    return injected
 
 
 def peft_config(config: LoraConfig) -> Any:

@@ -47,7 +47,7 @@ def test_adapter_off_is_the_base_also_after_training(hosts: Hosts, tiny_llama: P
 
 @pytest.mark.parametrize("place", ["loss", "reward"])
 def test_a_strong_kl_holds_the_policy_near_the_base(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, place: str) -> None:
-    """In the reward it is paid where the sampler left the base; on the base's own rollouts that is nowhere, so only the loss binds."""
+    """In the reward it is paid where the sampler left the base: on the base's own rollouts nowhere, so only the loss binds."""
     away = {}
     for coefficient in (1e-6, 20.0):
         hosts.build(tiny_llama, algorithm=kl(place=place, coefficient=coefficient) | {"advantage": "dr_grpo"}, lr=1e-3)
