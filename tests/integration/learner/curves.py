@@ -36,7 +36,7 @@ def assert_same(got: Curve, expected: Curve, *, keys: tuple[str, ...], atol: flo
     """Metrics ``keys`` of every step within ``atol``, the gradients' norm within 1e-4 of itself, the weights within ``weights``."""
     for result, other in zip(got[0], expected[0], strict=True):
         for key in keys:
-            assert result.metrics[key] == pytest.approx(other.metrics[key], abs=atol), key
+            assert result.metrics[key] == pytest.approx(other.metrics[key], abs=atol), (key, result.metrics, other.metrics)
         assert result.metrics["learner/grad_norm"] == pytest.approx(other.metrics["learner/grad_norm"], rel=max(1e-4, 10 * atol))
     assert got[1].keys() == expected[1].keys()
     for name, value in got[1].items():

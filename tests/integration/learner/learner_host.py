@@ -134,7 +134,7 @@ class Hosts:
     """Up to two rank processes; every call goes to the first ``world`` of them at once."""
 
     def __init__(self) -> None:
-        self.world, self.sharded_world = 0, 0
+        self.world, self.alone = 0, False
         self._start()
 
     def _start(self) -> None:
@@ -151,12 +151,13 @@ class Hosts:
     def build(self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any) -> None:
         """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
         self.world = world
-        if config.get("zero_stage") == 3:
-            # DeepSpeed keeps more than ids over a process's life: two ranks hang at ZeRO-3 if one has been there without the other.
-            if self.sharded_world not in (0, world):
-                self.stop()
-                self._start()
-            self.sharded_world = world
+        # ZeRO-3 replaces torch's linear for the rest of a process's life, which changes the order of gradients: two ranks must have
+        # the same past, or they hang at ZeRO-3 and add up the wrong gradients at ZeRO-2.
+        if world == 2 and self.alone:
+            self.stop()
+            self._start()
+            self.alone = False
+        self.alone |= world == 1 and config.get("zero_stage") == 3
         arguments = {
             "config": LearnerConfig(num_ranks=world, **{"lr": 1e-3, "collective_timeout_s": 60.0} | config),
             "algorithm": AlgorithmConfig(**(algorithm or {})),
