@@ -295,6 +295,7 @@ class Rig:
         return Recorder(
             metrics=MetricsWriter(self.dir / "metrics.jsonl", attempt=1, fsync_every=0),
             groups=JsonlWriter(self.dir / "groups.jsonl", attempt=1, restored_step=0, fsync_every=0),
+            choices=JsonlWriter(self.dir / "curriculum.jsonl", attempt=1, restored_step=0, fsync_every=0),
             trace=self.trace,
             tracker=NoTracker(),
             progress=clock,  # type: ignore[arg-type]

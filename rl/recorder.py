@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from curricula.tally import tally
 from rl.advisories import Advisor
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
@@ -49,6 +50,8 @@ class Recorder:
 
     metrics: MetricsWriter
     groups: JsonlWriter
+    choices: JsonlWriter
+    """What the curriculum chose, one ``curricula.tally`` row a step."""
     trace: TraceWriter
     tracker: Tracker
     progress: ProgressDisplay
@@ -70,7 +73,8 @@ class Recorder:
         return self.evaluate_every > 0 and version % self.evaluate_every == 0
 
     def trained(self, plan: PlanState, *, applied: bool) -> None:
-        """Log every group that went into the weights, before anything else can happen to them."""
+        """Log every group that went into the weights, and what was chosen, before anything else can happen to them."""
+        self.choices.write({"step": plan.step, "refill_rounds": plan.refill_round, **tally(plan.stats())})
         for group in plan.kept():
             self.groups.write(
                 {
@@ -124,5 +128,6 @@ class Recorder:
         """Flush everything."""
         self.metrics.close()
         self.groups.close()
+        self.choices.close()
         self.trace.close()
         self.tracker.finish()

@@ -192,6 +192,7 @@ class Session:
         recorder = Recorder(
             metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0),
             groups=JsonlWriter(run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0),
+            choices=JsonlWriter(run.curriculum, attempt=attempt, restored_step=self.state.version, fsync_every=0),
             trace=trace,
             tracker=make_tracker(
                 config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt

@@ -6,6 +6,7 @@ Layout::
               attempts.jsonl        one row per start: attempt, restored_step, pid, time
               metrics.jsonl         one row per step
               trained_groups.jsonl  one row per trained group
+              curriculum.jsonl      one row per step: what was chosen, by category
               trace.json            for ui.perfetto.dev
               eval/ checkpoints/ logs/
 """
@@ -35,6 +36,7 @@ class RunDir:
         self.attempts = path / "attempts.jsonl"
         self.metrics = path / "metrics.jsonl"
         self.trained_groups = path / "trained_groups.jsonl"
+        self.curriculum = path / "curriculum.jsonl"
         self.trace = path / "trace.json"
         self.eval = path / "eval"
         self.checkpoints = path / "checkpoints"
