@@ -8,24 +8,32 @@ from rollout.arrays import decode, encode, grown
 from rollout.types import RolloutStat
 
 SUCCESSES, FAILURES, TOKENS, TRUNCATED = range(4)
+COLUMNS = ("sums", "version", "clock", "comparable", "total")
 
 
 class DecayedCounts:
-    """Row r holds ``sum_j discount**(version_r - v_j) * x_j`` over its groups j, with x = (successes, failures, tokens, truncated).
+    """Row r holds ``sum_j discount**(version_r - v_j) * budget_discount**(clock_r - c_j) * x_j`` over its groups j.
 
+    x = (successes, failures, tokens, truncated), v_j the group's policy version, c_j its budget clock (see ``StatisticsStore``).
     Decay is applied when a row is touched or read, so one group costs O(1) and the order of arrival does not matter
     (methods/planner.md §4.1: on an update from v to v', s <- discount**(v' - v) * s, then add).
     """
 
-    def __init__(self, discount: float) -> None:
-        if not 0 < discount <= 1:
-            raise ValueError(f"curriculum.discount is {discount}: it must lie in (0, 1]; 1 never forgets")
+    def __init__(self, discount: float, budget_discount: float = 1.0) -> None:
+        for name, value in (("discount", discount), ("budget_discount", budget_discount)):
+            if not 0 < value <= 1:
+                raise ValueError(f"curriculum.{name} is {value}: it must lie in (0, 1]; 1 never forgets")
         self.discount = discount
+        self.budget_discount = budget_discount
         self.num_rows = 0
         self.sums = np.zeros((0, 4))
         """[capacity, 4] float64, decayed to ``version``."""
         self.version = np.zeros(0, dtype=np.int64)
         """[capacity] newest policy version in the row."""
+        self.clock = np.zeros(0)
+        """[capacity] latest budget clock in the row."""
+        self.comparable = np.zeros(0)
+        """[capacity] rollouts, discounted by budget changes up to ``clock`` and by nothing else."""
         self.total = np.zeros(0, dtype=np.int64)
         """[capacity] rollouts ever counted, without decay."""
 
@@ -33,34 +41,52 @@ class DecayedCounts:
         """Append an empty row; amortised O(1)."""
         row = self.num_rows
         self.num_rows += 1
-        self.sums, self.version, self.total = (grown(a, self.num_rows) for a in (self.sums, self.version, self.total))
+        for name in COLUMNS:
+            setattr(self, name, grown(getattr(self, name), self.num_rows))
         return row
 
-    def add(self, row: int, stat: RolloutStat) -> None:
-        """Count one group, at the version of its oldest token."""
+    def add(self, row: int, stat: RolloutStat, *, clock: float = 0.0) -> None:
+        """Count one group, at the version of its oldest token and the budget clock that it was drawn under."""
         counts = (stat.num_correct, stat.num_rollouts - stat.num_correct, stat.num_tokens, stat.num_truncated)
-        age = int(self.version[row]) - stat.min_policy_version if self.total[row] else 0
-        if age <= 0:
-            self.sums[row] *= self.discount**-age
-            self.version[row] = stat.min_policy_version
-        self.sums[row] += self.discount ** max(age, 0) * np.asarray(counts, dtype=np.float64)
+        empty = not self.total[row]
+        version = stat.min_policy_version if empty else max(int(self.version[row]), stat.min_policy_version)
+        latest = clock if empty else max(float(self.clock[row]), clock)
+        by_budget = self.budget_discount ** (latest - float(self.clock[row]))
+        self.sums[row] *= self.discount ** (version - int(self.version[row])) * by_budget
+        self.comparable[row] *= by_budget
+        self.version[row], self.clock[row] = version, latest
+        weight = self.budget_discount ** (latest - clock)
+        self.sums[row] += self.discount ** (version - stat.min_policy_version) * weight * np.asarray(counts, dtype=np.float64)
+        self.comparable[row] += weight * stat.num_rollouts
         self.total[row] += stat.num_rollouts
 
-    def at(self, rows: np.ndarray, *, version: int) -> np.ndarray:
-        """[K, 4] sums of rows [K], decayed to ``version``; rows < 0 are all zero."""
+    def at(self, rows: np.ndarray, *, version: int, clock: float = 0.0) -> np.ndarray:
+        """[K, 4] sums of rows [K], decayed to ``version`` and ``clock``; rows < 0 are all zero."""
         known = rows >= 0
         out = np.zeros((len(rows), 4))
         held = rows[known]
         age = np.maximum(version - self.version[held], 0)
-        out[known] = self.sums[held] * (self.discount ** age.astype(np.float64))[:, None]
+        weight = self.discount ** age.astype(np.float64) * self._budget_weight(held, clock)
+        out[known] = self.sums[held] * weight[:, None]
         return out
+
+    def comparable_at(self, rows: np.ndarray, *, clock: float) -> np.ndarray:
+        """[K] rollouts of rows [K], discounted by budget changes alone; rows < 0 are zero."""
+        out = np.zeros(len(rows))
+        known = rows >= 0
+        out[known] = self.comparable[rows[known]] * self._budget_weight(rows[known], clock)
+        return out
+
+    def _budget_weight(self, rows: np.ndarray, clock: float) -> np.ndarray:
+        return self.budget_discount ** np.maximum(clock - self.clock[rows], 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able, exact."""
         n = self.num_rows
-        return {"sums": encode(self.sums[:n]), "version": encode(self.version[:n]), "total": encode(self.total[:n])}
+        return {name: encode(getattr(self, name)[:n]) for name in COLUMNS}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave, bit for bit."""
-        self.sums, self.version, self.total = (decode(state[name]) for name in ("sums", "version", "total"))
+        for name in COLUMNS:
+            setattr(self, name, decode(state[name]))
         self.num_rows = len(self.total)

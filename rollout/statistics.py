@@ -4,6 +4,7 @@ Rows are keyed by (prompt, sampling config) and exist only for what was observed
 so a query is a gather over the indices asked for and never a pass over the pool.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from rollout.visits import VisitBuffer
 PassRateMode = Literal["beta", "decayed", "last_visit", "pooled16"]
 
 POOLED_WINDOW = 16
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,28 +45,38 @@ class StatisticsStore:
 
     Every finished group arrives exactly once, kept or dropped. A truncated completion is a failure unless its reward said
     otherwise; an aborted one is no observation and never arrives.
+
+    Counts fade as the policy moves on, and as a length budget moves: success under 256 tokens says little about success under 64.
+    The *budget clock* is the sum of ``|log2(new / old)|`` over the changes so far; a group of clock c weighs
+    ``budget_discount ** (now - c)``.
     """
 
-    def __init__(self, prompt_ids: Sequence[str], *, sampling_key: str, discount: float = 0.9) -> None:
+    def __init__(
+        self, prompt_ids: Sequence[str], *, sampling_key: str, discount: float = 0.9, budget_discount: float = 0.5
+    ) -> None:
         """One pass over the ids, once.
 
         Args:
             prompt_ids: the pool's ids; index i in every query means ``prompt_ids[i]``. Ids met later get the next indices.
             sampling_key: ``SamplingConfig.key`` that queries mean unless told otherwise.
             discount: weight of one policy version's age; counts of version v weigh ``discount**(now - v)``.
+            budget_discount: weight of what was drawn before the length budget halved (or doubled) once.
         """
         self.sampling_key = sampling_key
         self.version = 0
         """Newest policy version observed; queries decay to it."""
+        self.budget_clock = 0.0
+        """Halvings and doublings of the length budget so far; queries decay to it."""
+        self._budget: float | None = None
         self._index = {prompt_id: index for index, prompt_id in enumerate(prompt_ids)}
         if len(self._index) != len(prompt_ids):
             raise ValueError("prompt ids are not unique: statistics would mix prompts")
         self._rows: dict[str, np.ndarray] = {}
         self._row_keys: list[tuple[str, str]] = []
-        self._counts = DecayedCounts(discount)
+        self._counts = DecayedCounts(discount, budget_discount)
         self._visits = VisitBuffer()
         self._category_rows: dict[tuple[str, str], int] = {}
-        self._categories = DecayedCounts(discount)
+        self._categories = DecayedCounts(discount, budget_discount)
 
     @property
     def num_rows(self) -> int:
@@ -76,19 +87,26 @@ class StatisticsStore:
         """Index of a prompt id; an unknown id gets the next one."""
         return self._index.setdefault(prompt_id, len(self._index))
 
-    def add(self, stat: RolloutStat) -> None:
-        """Count one finished group; O(1)."""
+    def set_budget(self, tokens: float) -> None:
+        """The length budget of what is drawn from now on; the first one moves no clock."""
+        if self._budget is not None:
+            self.budget_clock += abs(math.log2(tokens / self._budget))
+        self._budget = tokens
+
+    def add(self, stat: RolloutStat, *, budget_clock: float | None = None) -> None:
+        """Count one finished group; O(1). ``budget_clock`` is the clock when its plan was drawn; None = now."""
+        clock = self.budget_clock if budget_clock is None else budget_clock
         if not 0 <= stat.num_correct <= stat.num_rollouts or stat.num_rollouts < 1:
             raise ValueError(
                 f"prompt {stat.prompt_id}: {stat.num_correct} correct of {stat.num_rollouts} rollouts is no observation"
             )
         row = self._row(stat.prompt_id, stat.sampling_key)
-        self._counts.add(row, stat)
-        self._visits.add(row, num_rollouts=stat.num_rollouts, num_correct=stat.num_correct)
+        self._counts.add(row, stat, clock=clock)
+        self._visits.add(row, num_rollouts=stat.num_rollouts, num_correct=stat.num_correct, clock=clock)
         category = (stat.category, stat.sampling_key)
         if category not in self._category_rows:
             self._category_rows[category] = self._categories.new_row()
-        self._categories.add(self._category_rows[category], stat)
+        self._categories.add(self._category_rows[category], stat, clock=clock)
         self.version = max(self.version, stat.min_policy_version)
 
     def pass_rate(self, indices: np.ndarray, *, mode: PassRateMode = "pooled16", sampling_key: str | None = None) -> np.ndarray:
@@ -102,16 +120,16 @@ class StatisticsStore:
         if mode == "last_visit":
             return self._visits.pass_rate(rows, window=0)
         if mode == "pooled16":
-            return self._visits.pass_rate(rows, window=POOLED_WINDOW)
-        sums = self._counts.at(rows, version=self.version)
+            return self._visits.pass_rate(rows, window=POOLED_WINDOW, budget_discount=self._counts.budget_discount)
+        sums = self._counts.at(rows, version=self.version, clock=self.budget_clock)
         successes, failures = sums[:, SUCCESSES], sums[:, FAILURES]
         if mode == "beta":
             return (successes + 1) / (successes + failures + 2)
         return _ratio(successes, successes + failures)
 
     def counts(self, indices: np.ndarray, *, sampling_key: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """[K] decayed successes and [K] decayed failures, as of the newest version observed."""
-        sums = self._counts.at(self._gather(indices, sampling_key), version=self.version)
+        """[K] decayed successes and [K] decayed failures, as of the newest version observed and the present length budget."""
+        sums = self._counts.at(self._gather(indices, sampling_key), version=self.version, clock=self.budget_clock)
         return sums[:, SUCCESSES], sums[:, FAILURES]
 
     def num_observed(self, indices: np.ndarray, *, sampling_key: str | None = None) -> np.ndarray:
@@ -121,9 +139,16 @@ class StatisticsStore:
         out[rows >= 0] = self._counts.total[rows[rows >= 0]]
         return out
 
+    def num_comparable(self, indices: np.ndarray, *, sampling_key: str | None = None) -> np.ndarray:
+        """[K] float64 rollouts ever counted, discounted by changes of the length budget since, and by nothing else.
+
+        Equal to ``num_observed`` without a length curriculum. Ask this one whether a pass rate is to be trusted.
+        """
+        return self._counts.comparable_at(self._gather(indices, sampling_key), clock=self.budget_clock)
+
     def mean_tokens(self, indices: np.ndarray, *, sampling_key: str | None = None) -> np.ndarray:
         """[K] decayed mean completion length in tokens; NaN if unseen."""
-        sums = self._counts.at(self._gather(indices, sampling_key), version=self.version)
+        sums = self._counts.at(self._gather(indices, sampling_key), version=self.version, clock=self.budget_clock)
         return _ratio(sums[:, TOKENS], sums[:, SUCCESSES] + sums[:, FAILURES])
 
     def categories(self, *, sampling_key: str | None = None) -> dict[str, CategoryCounts]:
@@ -131,7 +156,8 @@ class StatisticsStore:
         key = self.sampling_key if sampling_key is None else sampling_key
         rows = {category: row for (category, used), row in self._category_rows.items() if used == key}
         names = sorted(rows)
-        sums = self._categories.at(np.array([rows[name] for name in names], dtype=np.int64), version=self.version)
+        places = np.array([rows[name] for name in names], dtype=np.int64)
+        sums = self._categories.at(places, version=self.version, clock=self.budget_clock)
         return {
             name: CategoryCounts(
                 successes=float(values[SUCCESSES]),
@@ -148,7 +174,10 @@ class StatisticsStore:
         return {
             "state_version": STATE_VERSION,
             "discount": self._counts.discount,
+            "budget_discount": self._counts.budget_discount,
             "version": self.version,
+            "budget_clock": self.budget_clock,
+            "budget": self._budget,
             "rows": [list(key) for key in self._row_keys],
             "counts": self._counts.state_dict(),
             "visits": self._visits.state_dict(len(self._row_keys)),
@@ -164,11 +193,13 @@ class StatisticsStore:
         """
         if state["state_version"] != STATE_VERSION:
             raise ValueError(f"statistics state of version {state['state_version']}: this build reads {STATE_VERSION}")
-        if state["discount"] != self._counts.discount:
-            raise ValueError(
-                f"curriculum.discount was {state['discount']} when the statistics were saved, now {self._counts.discount}"
-            )
+        for name in ("discount", "budget_discount"):
+            if state[name] != getattr(self._counts, name):
+                raise ValueError(
+                    f"curriculum.{name} was {state[name]} when the statistics were saved, now {getattr(self._counts, name)}"
+                )
         self.version = state["version"]
+        self.budget_clock, self._budget = state["budget_clock"], state["budget"]
         self._rows, self._row_keys = {}, []
         for prompt_id, key in state["rows"]:
             self._place(prompt_id, key)

@@ -48,13 +48,17 @@ class SamplingConfig:
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 64
+    nominal_max_tokens: int | None = None
+    """The run's limit, where a length curriculum put a lower one into ``max_tokens``; None = ``max_tokens`` is the run's."""
     ignore_eos: bool = False
     """Go on to ``max_tokens`` whatever is sampled: for benchmarks with fixed token counts."""
 
     @property
     def key(self) -> str:
-        """Identity used by the statistics store, e.g. ``t1-p1-m64``."""
-        return f"t{self.temperature:g}-p{self.top_p:g}-m{self.max_tokens}" + ("-ignore_eos" if self.ignore_eos else "")
+        """Identity used by the statistics store, e.g. ``t1-p1-m64``. A length budget does not change it: the store discounts by
+        budget instead, or no prompt would have statistics under the present one."""
+        limit = self.nominal_max_tokens or self.max_tokens
+        return f"t{self.temperature:g}-p{self.top_p:g}-m{limit}" + ("-ignore_eos" if self.ignore_eos else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
