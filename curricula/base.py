@@ -36,6 +36,9 @@ class Ctx:
     examined: int = 0
     """Prompts drawn for this plan or refill before the present draw: more than none only where a part skipped some."""
 
+    max_tokens: int = 64
+    """The run's completion limit: what a length budget is part of."""
+
     def rng(self, name: str) -> np.random.Generator:
         """A fresh generator, fixed by (seed, step, round, name)."""
         return np.random.default_rng([self.seed, self.step, self.round, zlib.crc32(name.encode())])
@@ -76,6 +79,8 @@ class Plan:
     max_tokens: np.ndarray | None
     """[K] int64 completion tokens at most; None = the sampling config's."""
     metrics: dict[str, float]
+    shown_budgets: np.ndarray | None = None
+    """[K] int64 tokens to name in prompts that say their budget; None = no part has one."""
 
 
 class Curriculum:
@@ -112,6 +117,23 @@ class Curriculum:
         """It sends prompts or rollouts where no attempt has succeeded (conflict rule 10)."""
         return False
 
+    drops_all_wrong: ClassVar[bool] = False
+    """Its verdict drops groups without success (conflict rules 9 and 16)."""
+    sets_length_target: ClassVar[bool] = False
+    """It sets a length that completions are to have (conflict rule 11)."""
+    punishes_overlong: ClassVar[bool] = False
+    """It punishes completions near their limit, as ``algorithm.shaping`` may."""
+
+    @property
+    def judges_reward(self) -> bool:
+        """Its verdict reads reward values instead of raw correctness (conflict rule 7)."""
+        return False
+
+    @property
+    def shapes_length(self) -> bool:
+        """It adds a reward for length (conflict rules 7 and 11)."""
+        return False
+
     def check_pool(self, pool: PromptPool) -> None:
         """Refuse a pool that the part cannot work with, before anything is drawn.
 
@@ -143,6 +165,10 @@ class Curriculum:
         """[K] int64 completion tokens at most; the smallest opinion holds."""
         return None
 
+    def shown_budget(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
+        """[K] int64 tokens that prompts with ``{budget}`` in their template are to name; the smallest opinion holds."""
+        return None
+
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
         """Named reward components [G], added to the reward; never touches correctness."""
         return {}
@@ -154,6 +180,10 @@ class Curriculum:
     def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[Any] | None:
         """Token-level credit that replaces the estimator's, one entry for each group."""
         return None
+
+    def describe(self, ctx: Ctx, indices: np.ndarray) -> Mapping[str, float]:
+        """Figures on prompts [K] that a plan chose, for the log, keys without the ``curriculum/`` prefix: what decided, and why."""
+        return {}
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Finished groups of plan ``ctx.step`` (kept, dropped) after the store took them in: the only hook with side effects."""

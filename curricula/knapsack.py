@@ -24,6 +24,8 @@ class Knapsack(Curriculum):
     """
 
     buys_rare_outcomes: ClassVar[bool] = True
+    unequal_groups: ClassVar[bool] = True
+    values_whole_groups: ClassVar[bool] = True
 
     floor: Positive = 2
     """Rollouts of any prompt, at least; below 2 a group can carry no group-relative gradient."""
@@ -38,11 +40,24 @@ class Knapsack(Curriculum):
     allow_fallback: bool = True
     """Hand rollouts beyond the effective prompts' claims to the unsolved; False gives them to the optimiser."""
     compat_published_dp: bool = False
-    """Use the released dynamic programme, which can be worse than optimal."""
+    """As released: the dynamic programme, which can be worse than optimal, and unseen prompts counted as unsolved in the fallback.
+
+    Where every prompt is effective and there is a surplus the released code divides by zero; here the optimiser gets it.
+    """
 
     def __post_init__(self) -> None:
         if self.cap < self.floor:
             raise ValueError(f"knapsack: cap={self.cap} is below floor={self.floor}")
+
+    @property
+    def undiscounted_pass_rate(self) -> bool:
+        """Visits are raw outcomes, an epoch old where every prompt comes once per epoch."""
+        return self.pass_rate in ("last_visit", "pooled16")
+
+    @property
+    def favours_unsolved(self) -> bool:
+        """The fallback."""
+        return self.allow_fallback
 
     def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
         """Classify by the store's pass rates, then split the budget."""
@@ -71,7 +86,7 @@ class Knapsack(Curriculum):
         """
         check_budget(len(rates), budget=budget, floor=self.floor, cap=self.cap)
         effective = np.flatnonzero(valid & (rates > 0) & (rates < 1))
-        unsolved = np.flatnonzero(valid & (rates <= 0))
+        unsolved = np.flatnonzero((valid & (rates <= 0)) | (~valid & self.compat_published_dp))
         others = np.flatnonzero(~valid | (rates <= 0) | (rates >= 1))
         counts = np.where(valid, self.floor, budget // len(rates)).astype(np.int64)
         rest = budget - int(counts.sum())

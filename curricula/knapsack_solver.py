@@ -82,16 +82,16 @@ def solve_published(p: np.ndarray, *, budget: int, floor: int, cap: int) -> np.n
     return counts
 
 
-def check_budget(num_prompts: int, *, budget: int, floor: int, cap: int) -> None:
-    """Raise ValueError, naming the fix, if the budget cannot be spent within floor and cap."""
+def check_budget(num_prompts: int, *, budget: int, floor: int, cap: int, name: str = "knapsack") -> None:
+    """Raise ValueError, naming the allocator and the fix, if the budget cannot be spent within floor and cap."""
     low, high = num_prompts * floor, num_prompts * cap
     if budget < low:
         raise ValueError(
-            f"knapsack: {budget} rollouts for {num_prompts} prompts, but floor={floor} takes {low}: "
+            f"{name}: {budget} rollouts for {num_prompts} prompts, but floor={floor} takes {low}: "
             "raise stream.rollouts_per_prompt or lower the allocator's floor"
         )
     if budget > high:
         raise ValueError(
-            f"knapsack: {budget} rollouts for {num_prompts} prompts, but cap={cap} allows {high}: "
+            f"{name}: {budget} rollouts for {num_prompts} prompts, but cap={cap} allows {high}: "
             "lower stream.rollouts_per_prompt or raise the allocator's cap"
         )

@@ -193,7 +193,8 @@ class CurriculumStack:
         assert counts.shape == indices.shape and counts.min() >= 1, "the allocator left a prompt without rollouts"
         assert int(counts.sum()) == rollout_budget, f"the allocator spent {int(counts.sum())} rollouts of {rollout_budget}"
         group_sizes = {"group_size_min": float(counts.min()), "group_size_max": float(counts.max())}
-        metrics = {f"curriculum/{key}": value for key, value in {**group_sizes, **allocation.metrics}.items()}
+        described = {key: value for part in self._parts.values() for key, value in part.describe(ctx, indices).items()}
+        metrics = {f"curriculum/{key}": value for key, value in {**group_sizes, **described, **allocation.metrics}.items()}
         return Plan(prompt_indices=indices, num_rollouts=counts, max_tokens=self._max_tokens(ctx, indices), metrics=metrics)
 
     def _draw(self, ctx: Ctx, num_prompts: int) -> np.ndarray:

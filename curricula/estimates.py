@@ -1,0 +1,55 @@
+"""Samplers that weigh prompts by an estimate of their pass rate."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from curricula.base import Ctx, Curriculum
+from rollout.statistics import PassRateMode
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateWeighted(Curriculum, ABC):
+    """Base: reads the estimates, names the figures. A subclass says how they weigh."""
+
+    label: ClassVar[str]
+    """Prefix of its figures."""
+
+    pass_rate: PassRateMode = "beta"
+    """Estimate that is weighed. ``beta`` is the posterior mean of counts that fade as the policy moves on, so a prompt not visited
+    for long drifts back to .5 and is tried again."""
+    unseen: Rate = 0.5
+    """Estimate of a prompt without observations: never seen is not unsolvable."""
+
+    @property
+    def undiscounted_pass_rate(self) -> bool:
+        """Visits are raw outcomes, however old."""
+        return self.pass_rate in ("last_visit", "pooled16")
+
+    def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        """[K] log-weights from the estimates [K]."""
+        return self.weigh(self.estimates(ctx, indices))
+
+    @abstractmethod
+    def weigh(self, rates: np.ndarray) -> np.ndarray:
+        """[K] log-weights of pass rates [K] in [0, 1]."""
+
+    def estimates(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        """[K] pass rates in [0, 1]."""
+        rates = ctx.store.pass_rate(indices, mode=self.pass_rate)
+        if self.pass_rate == "beta":
+            return rates if self.unseen == 0.5 else np.where(ctx.store.num_observed(indices) > 0, rates, self.unseen)
+        return np.where(np.isnan(rates), self.unseen, rates)
+
+    def describe(self, ctx: Ctx, indices: np.ndarray) -> dict[str, float]:
+        """Mean estimate of the prompts chosen, and how many of them were never seen."""
+        seen = ctx.store.num_observed(indices) > 0
+        return {
+            f"{self.label}_estimate": float(self.estimates(ctx, indices).mean()),
+            f"{self.label}_unseen_ratio": float((~seen).mean()),
+        }
