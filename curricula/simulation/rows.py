@@ -1,4 +1,4 @@
-"""The pool of a simulation: JSONL rows ``{id, category?, difficulty?, pass_rate, length?, skills?}``, checked line by line."""
+"""The pool of a simulation: JSONL rows ``{id, category?, difficulty?, pass_rate, length?, metadata?}``, checked line by line."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from curricula.simulation.curves import Curves
 from rollout.types import Prompt
 
-FIELDS = ("id", "category", "difficulty", "pass_rate", "length", "skills")
+FIELDS = ("id", "category", "difficulty", "pass_rate", "length", "metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +81,15 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}; a row has {', '.join(FIELDS)}")
     prompt_id, category, difficulty = row.get("id"), row.get("category", "default"), row.get("difficulty") or 0
-    skills = row.get("skills") or []
+    metadata = row.get("metadata") or {}
     if not isinstance(prompt_id, str | int) or isinstance(prompt_id, bool) or prompt_id == "":
         raise ValueError(f"id is {prompt_id!r}; it must be text or an integer")
     if not isinstance(category, str) or not category:
         raise ValueError(f"category is {category!r}; it must be text")
     if not isinstance(difficulty, int) or isinstance(difficulty, bool):
         raise ValueError(f"difficulty is {difficulty!r}; it must be an integer level")
-    if not isinstance(skills, list) or not all(isinstance(skill, str) for skill in skills):
-        raise ValueError(f"skills is {skills!r}; it must be a list of texts")
-    metadata = {"skills": skills} if skills else {}
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata is {metadata!r}; it must be an object: what parts may read of a prompt, e.g. its skills")
     return Prompt(
         id=str(prompt_id), text="", token_ids=(0,), answer="", category=category, difficulty=difficulty, metadata=metadata
     )

@@ -40,14 +40,24 @@ class Simulation:
     """One run: plans ahead of the learner by ``max_staleness``, verdicts, refills, one update and one observation a step."""
 
     def __init__(
-        self, stack: CurriculumStack, *, outcomes: Outcomes, learner: SimulatedLearner, schedule: Schedule, num_prompts: int
+        self,
+        stack: CurriculumStack,
+        *,
+        outcomes: Outcomes,
+        learner: SimulatedLearner,
+        schedule: Schedule,
+        num_prompts: int,
+        first_step: int = 0,
     ) -> None:
-        """Parts that were built for the same pool of ``num_prompts`` prompts; the stack's ``lag`` is the schedule's staleness."""
+        """Parts that were built for the same pool of ``num_prompts`` prompts; the stack's ``lag`` is the schedule's staleness.
+
+        ``first_step`` is the next plan of a stack that was restored.
+        """
         self.stack, self.learner, self.schedule = stack, learner, schedule
         self._outcomes = outcomes
         self._everything = np.arange(num_prompts)
         self._open: dict[int, _Open] = {}
-        self._version = 0
+        self._version = first_step
 
     def run(self, *, on_step: Callable[[dict[str, Any]], None] = lambda row: None) -> list[dict[str, Any]]:
         """All steps; one row each (see ``step``), also given to ``on_step`` as it comes."""

@@ -31,7 +31,9 @@ Examples:
 
 [bold]t2rl curriculum check knapsack --args '{"cap": 16}'[/]   one of ours, with arguments
 """
-POOL = "JSONL rows {id, category?, difficulty?, pass_rate, length?, skills?}; pass_rate, length: a number, or a list over training."
+POOL = (
+    "JSONL rows {id, category?, difficulty?, pass_rate, length?, metadata?}; pass_rate, length: a number or a list over training."
+)
 HeatmapFile = Annotated[Path | None, typer.Option("--heatmap", help="Write category x step to this .csv or .json file.")]
 
 
@@ -92,12 +94,15 @@ def inspect(
 def check(
     name: str = typer.Argument(..., metavar="NAME|pkg.module:Class", help="A curriculum part."),
     args: str = typer.Option("{}", help="Its arguments, as JSON."),
+    pool: Annotated[
+        Path | None, typer.Option(help="Rows as of simulate, for a part that needs certain categories or metadata.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the contract that every part must keep: pure hooks, exact resume, budgets, shapes. Exit code 1 if one is broken."""
     with exit_codes():
         from rl.curriculum.check import check_part
 
-        passed = check_part(name, args, as_json=as_json)
+        passed = check_part(name, args, pool=pool, as_json=as_json)
     if not passed:
         raise typer.Exit(FAILED)
