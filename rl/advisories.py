@@ -132,6 +132,8 @@ def broken_numbers(early: History, latest: History) -> str | None:
     row = latest[-1]
     if row.get("learner/applied", 1.0) == 0 and row.get("learner/trained_tokens", 0) > 0:
         return "a non-finite gradient was refused and the step skipped: lower learner.lr or learner.grad_clip, or use float32"
+    if row.get("critic/refused_updates", 0) > 0:
+        return "a non-finite gradient of the critic was refused: lower algorithm.critic.lr"
     if row.get("loss/dropped_tokens", 0) > 0:
         return f"{row['loss/dropped_tokens']:.0f} tokens had a log-prob that is not a number and were left out"
     return None

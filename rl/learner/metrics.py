@@ -53,4 +53,5 @@ def critic_metrics(updates: Sequence[PlannedUpdate], values: np.ndarray, losses:
     if losses:
         found["critic/loss"] = float(np.mean([float(r.totals[-1]) for r in losses]))
         found["critic/grad_norm"] = losses[-1].grad_norm
+        found["critic/refused_updates"] = float(sum(not r.applied for r in losses))
     return found

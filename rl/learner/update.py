@@ -26,7 +26,7 @@ class UpdateResult:
     totals: torch.Tensor
     """[size] float64 sums of what the losses reported, over micro-batches and ranks."""
     grad_norm: float
-    """Before clipping; NaN or infinite where the step was refused."""
+    """Before clipping; a step is refused where this or one of the totals is not finite."""
 
 
 MicroBatchLoss = Callable[[MicroBatch, bool], tuple[torch.Tensor, torch.Tensor]]
@@ -58,7 +58,10 @@ def run_update(
 
 
 def _step(engine: Any, totals: torch.Tensor) -> UpdateResult:
-    """Check all ranks' gradients with one reduction, then step or discard on all of them. The last entry is for the norm."""
+    """Check all ranks' gradients and sums with one reduction, then step or discard on all of them. The last entry is for the norm.
+
+    A loss may be broken where its gradient is not: a clipped token has none, whatever its reward.
+    """
     reduce_unmanaged(engine)
     squared = sum_of_squares(accumulated_gradients(engine), totals.device)
     if engine.zero_optimization_stage() == 0:
@@ -66,7 +69,7 @@ def _step(engine: Any, totals: torch.Tensor) -> UpdateResult:
     totals[-1] = squared
     dist.all_reduce(totals)
     norm = float(totals[-1].sqrt())
-    if not np.isfinite(norm):
+    if not (np.isfinite(norm) and bool(totals.isfinite().all())):
         discard_gradients(engine)
         return UpdateResult(applied=False, totals=totals[:-1], grad_norm=norm)
     engine.step()

@@ -71,3 +71,15 @@ def test_it_trains_on_recorded_rollouts(hosts: Hosts, tiny_llama: Path, batch: T
         assert results[0].metrics["learner/demonstration_tokens"] == 8
     assert 0.5 < results[0].metrics["loss/ratio_mean"] < 2
     assert results[0].metrics["learner/logprob_gap"] < 1e-4
+
+
+@pytest.mark.parametrize("name", ["grpo", "gspo", "cispo", "kimi"])
+def test_a_broken_reward_stops_the_step(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, name: str) -> None:
+    """Also where every token of its sample is clipped and the gradient stays finite: the second update of GSPO's narrow band."""
+    hosts.build(tiny_llama, algorithm=preset(name), lr=1e-3)
+    hosts.call("train", batch)
+    before = hosts.run("weights")
+    rewards = batch.rewards.copy()
+    rewards[0] = np.nan
+    assert not hosts.call("train", replace(batch, rewards=rewards)).applied
+    assert all((value == before[key]).all() for key, value in hosts.run("weights").items())

@@ -28,6 +28,7 @@ SICK = [
     ("mostly_bounded", {"loss/band_masked_frac": 0.6}, "algorithm.token_band"),
     ("blind_critic", {"critic/explained_variance": -0.6}, "algorithm.critic.warmup_steps"),
     ("broken_numbers", {"learner/applied": 0.0}, "non-finite gradient"),
+    ("broken_numbers", {"critic/refused_updates": 1.0}, "algorithm.critic.lr"),
     ("broken_numbers", {"loss/dropped_tokens": 2.0}, "2 tokens"),
 ]
 
