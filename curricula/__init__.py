@@ -7,12 +7,37 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from curricula.balanced import Balanced
 from curricula.base import Curriculum
+from curricula.cooldown import Cooldown
+from curricula.cures import CuresAllocator, CuresSampler
+from curricula.cyclical import Cyclical
+from curricula.dots import DifficultyTargeted
+from curricula.dump import UpperConfidence
+from curricula.dynamic_budget import DynamicBudget
+from curricula.dynamic_sampling import DynamicSampling
+from curricula.easy_to_hard import EasyToHard
+from curricula.gain import GainOrder
+from curricula.greso import Greso
+from curricula.kimi_length import KimiLength
 from curricula.knapsack import Knapsack
 from curricula.mixed import MixedOutcomes
+from curricula.mixture import Mixture
+from curricula.overlong import Overlong
+from curricula.pcl import IntermediatePrompts
+from curricula.pods import Pods
 from curricula.pool import PromptPool
+from curricula.prioritized import Prioritized
+from curricula.retire import Retire
+from curricula.sec import SelfEvolving
+from curricula.skill_it import SkillIt
+from curricula.speed import SpeedAllocator, SpeedSampler
 from curricula.stack import CurriculumStack
+from curricula.stage_drop import StageDrop
+from curricula.stat import SkillTargeted
+from curricula.train_long_think_short import TrainLongThinkShort
 from curricula.uniform import EqualAllocator, UniformSampler
+from curricula.vcrl import VCRL
 from rollout.statistics import StatisticsStore
 
 CURRICULA: dict[str, type[Curriculum]] = {
@@ -20,17 +45,44 @@ CURRICULA: dict[str, type[Curriculum]] = {
     "equal": EqualAllocator,
     "mixed": MixedOutcomes,
     "knapsack": Knapsack,
+    "cures": CuresAllocator,
+    "speed": SpeedAllocator,
+    "speed_sampler": SpeedSampler,
+    "sec": SelfEvolving,
+    "dump": UpperConfidence,
+    "skill_it": SkillIt,
+    "cooldown": Cooldown,
+    "mixture": Mixture,
+    "cures_sampler": CuresSampler,
+    "prioritized": Prioritized,
+    "dots": DifficultyTargeted,
+    "pcl": IntermediatePrompts,
+    "gain": GainOrder,
+    "stat": SkillTargeted,
+    "cyclical": Cyclical,
+    "easy_to_hard": EasyToHard,
+    "balanced": Balanced,
+    "dynamic_sampling": DynamicSampling,
+    "vcrl": VCRL,
+    "pods": Pods,
+    "greso": Greso,
+    "retire": Retire,
+    "polaris": StageDrop,
+    "train_long_think_short": TrainLongThinkShort,
+    "dynamic_budget": DynamicBudget,
+    "kimi_length": KimiLength,
+    "overlong": Overlong,
 }
 """Name in a config -> part. A part outside this repository is named ``pkg.module:attr``."""
 
-SLOTS = ("sampler", "category", "prompts", "skip", "allocator", "length", "shape", "verdict")
+SLOTS = ("sampler", "category", "prompts", "skip", "allocator", "length", "shape", "verdict", "downsample")
 """Order of the hooks. Presets write distinct slots, so that composing two of them keeps both."""
 
 DEFAULTS = {"sampler": "uniform", "allocator": "equal"}
 
 
 def build_curriculum(
-    config: Mapping[str, Any], *, pool: PromptPool, store: StatisticsStore, seed: int, lag: int = 0
+    config: Mapping[str, Any], *, pool: PromptPool, store: StatisticsStore, seed: int, lag: int = 0, max_tokens: int = 64
 ) -> CurriculumStack:
     """Build the parts that the slots name, and check that they go together.
 
@@ -40,6 +92,7 @@ def build_curriculum(
         store: takes in every observation.
         seed: of the run.
         lag: pass ``max_staleness``, so that plans do not depend on when observations arrive (see ``CurriculumStack``).
+        max_tokens: the run's completion limit, which length budgets are part of.
 
     Raises:
         ValueError: naming the slot, for an unknown name, wrong arguments, or parts that conflict.
@@ -49,7 +102,7 @@ def build_curriculum(
         spec = config.get(slot) or ({"name": DEFAULTS[slot]} if slot in DEFAULTS else None)
         if spec is not None:
             parts[slot] = build_part(slot, spec["name"], spec.get("args") or {})
-    return CurriculumStack(parts, pool=pool, store=store, seed=seed, lag=lag)
+    return CurriculumStack(parts, pool=pool, store=store, seed=seed, lag=lag, max_tokens=max_tokens)
 
 
 def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:

@@ -16,7 +16,9 @@ from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
 logger = logging.getLogger(__name__)
-STATE_VERSION = 2
+STATE_VERSION = 3
+BUDGET_SAMPLE = 256
+"""Prompts whose mean length budget says how far the budget moved."""
 
 
 class CurriculumStack:
@@ -27,7 +29,14 @@ class CurriculumStack:
     """
 
     def __init__(
-        self, parts: Mapping[str, Curriculum], *, pool: PromptPool, store: StatisticsStore, seed: int, lag: int = 0
+        self,
+        parts: Mapping[str, Curriculum],
+        *,
+        pool: PromptPool,
+        store: StatisticsStore,
+        seed: int,
+        lag: int = 0,
+        max_tokens: int = 64,
     ) -> None:
         """Parts by slot; order is the order of the hooks.
 
@@ -38,15 +47,18 @@ class CurriculumStack:
             seed: of the run.
             lag: plan s sees the observations of plans <= s - 1 - lag only, however early others arrive. Pass ``max_staleness``, so
                 that the plans of an asynchronous run do not depend on timing.
+            max_tokens: the run's completion limit.
         """
         self._parts = dict(parts)
-        self._pool, self._store, self._seed, self._lag = pool, store, seed, lag
+        self._pool, self._store, self._seed, self._lag, self._limit = pool, store, seed, lag, max_tokens
         self._cursor = 0
         self._next_plan = 0
         self._next_observed = 0
         self._total_steps = 0
         self._pending: list[tuple[int, list[RolloutStat]]] = []
         self._plan_metrics: dict[int, dict[str, float]] = {}
+        self._clocks: dict[int, float] = {}
+        """Plan -> the store's budget clock when it was drawn, until its observations are absorbed."""
         self._drawn: dict[int, list[int]] = {}
         """Plan -> prompts drawn by weight for it and its refills, until it is observed: none of them twice."""
         self._last_metrics: dict[str, float] = {}
@@ -77,6 +89,7 @@ class CurriculumStack:
         self._total_steps = total_steps
         self._absorb()
         self._next_plan = step + 1
+        self._set_budget(step)
         plan = self._order(self._ctx(step), num_prompts=num_prompts, rollout_budget=rollout_budget)
         self._plan_metrics[step] = plan.metrics
         return plan
@@ -96,7 +109,13 @@ class CurriculumStack:
     def shape(self, group: RolloutGroup) -> dict[str, np.ndarray]:
         """Reward components [G] of all parts by name, to be added to the rewards."""
         ctx = self._ctx(group.plan_step)
-        return {name: values for part in self._parts.values() for name, values in part.shape(ctx, group).items()}
+        components: dict[str, np.ndarray] = {}
+        for part in self._parts.values():
+            for name, values in part.shape(ctx, group).items():
+                assert name not in components, f"two parts shape a reward component {name!r}"
+                assert values.shape == (len(group.rollouts),), f"component {name!r} needs one value for each rollout"
+                components[name] = values
+        return components
 
     def token_advantages(self, step: int, groups: Sequence[RolloutGroup]) -> list[Any] | None:
         """Token-level credit for the batch of ``step``, from the one part that gives it; None leaves it to the estimator."""
@@ -135,6 +154,7 @@ class CurriculumStack:
             "next_observed": self._next_observed,
             "total_steps": self._total_steps,
             "pending": [[step, [dataclasses.asdict(stat) for stat in stats]] for step, stats in self._pending],
+            "clocks": [[step, clock] for step, clock in self._clocks.items()],
             "drawn": [[step, list(drawn)] for step, drawn in self._drawn.items()],
             "plan_metrics": [[step, dict(metrics)] for step, metrics in self._plan_metrics.items()],
             "last_metrics": dict(self._last_metrics),
@@ -158,6 +178,7 @@ class CurriculumStack:
         self._pending = [(step, [RolloutStat(**stat) for stat in stats]) for step, stats in state["pending"]]
         self._plan_metrics = {step: dict(metrics) for step, metrics in state["plan_metrics"]}
         self._drawn = {step: list(drawn) for step, drawn in state["drawn"]}
+        self._clocks = dict(state["clocks"])
         self._last_metrics = dict(state["last_metrics"])
         for slot, part in self._parts.items():
             part.load_state_dict(state["parts"][slot])
@@ -171,6 +192,7 @@ class CurriculumStack:
             store=self._store,
             round=round,
             rollout_budget=rollout_budget,
+            max_tokens=self._limit,
         )
 
     def _absorb(self) -> None:
@@ -178,8 +200,9 @@ class CurriculumStack:
         done = self._next_plan >= self._total_steps
         while self._pending and (done or self._pending[0][0] <= self._next_plan - 1 - self._lag):
             step, stats = self._pending.pop(0)
+            clock = self._clocks.pop(step)
             for stat in stats:
-                self._store.add(stat)
+                self._store.add(stat, budget_clock=clock)
             for part in self._parts.values():
                 part.observe(self._ctx(step), stats)
 
@@ -192,10 +215,13 @@ class CurriculumStack:
         counts = allocation.num_rollouts
         assert counts.shape == indices.shape and counts.min() >= 1, "the allocator left a prompt without rollouts"
         assert int(counts.sum()) == rollout_budget, f"the allocator spent {int(counts.sum())} rollouts of {rollout_budget}"
-        group_sizes = {"group_size_min": float(counts.min()), "group_size_max": float(counts.max())}
+        figures = {"group_size_min": float(counts.min()), "group_size_max": float(counts.max())}
+        limits, shown = (self._smallest(hook, ctx, indices) for hook in ("length_budget", "shown_budget"))
+        figures |= {} if limits is None else {"max_tokens_mean": float(limits.mean())}
+        figures |= {} if shown is None else {"length_budget_mean": float(shown.mean())}
         described = {key: value for part in self._parts.values() for key, value in part.describe(ctx, indices).items()}
-        metrics = {f"curriculum/{key}": value for key, value in {**group_sizes, **described, **allocation.metrics}.items()}
-        return Plan(prompt_indices=indices, num_rollouts=counts, max_tokens=self._max_tokens(ctx, indices), metrics=metrics)
+        metrics = {f"curriculum/{key}": value for key, value in {**figures, **described, **allocation.metrics}.items()}
+        return Plan(prompt_indices=indices, num_rollouts=counts, max_tokens=limits, metrics=metrics, shown_budgets=shown)
 
     def _draw(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
         """[num_prompts] next prompts that no part skips; after a whole epoch of skips, the next ones as they come."""
@@ -246,10 +272,18 @@ class CurriculumStack:
         assert allocation is not None, "an allocator must allocate"
         return allocation
 
-    def _max_tokens(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
-        budgets = [part.length_budget(ctx, indices) for part in self._parts.values()]
-        opinions = [budget for budget in budgets if budget is not None]
+    def _smallest(self, hook: str, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
+        """[K] int64 smallest answer of the parts that have one."""
+        answers = [getattr(part, hook)(ctx, indices) for part in self._parts.values()]
+        opinions = [answer for answer in answers if answer is not None]
         return np.minimum.reduce(opinions).astype(np.int64) if opinions else None
+
+    def _set_budget(self, step: int) -> None:
+        """Tell the store how long completions of this plan may be, before anything reads it; fixed prompts stand for the pool."""
+        limits = self._smallest("length_budget", self._ctx(step), np.arange(min(len(self._pool), BUDGET_SAMPLE)))
+        if limits is not None:
+            self._store.set_budget(float(limits.mean()))
+        self._clocks[step] = self._store.budget_clock
 
     def _opinion(self, hook: str, *args: Any) -> np.ndarray | None:
         """The answer of the one part that overrides the hook, if there is one."""

@@ -117,12 +117,14 @@ def refuse_shared_slots(folder: Path, override: Override) -> None:
     owners: dict[str, tuple[str, Any]] = {}
     for preset in override.presets if len(override.presets) > 1 else ():
         own, shipped = (root / str(override.group) / f"{preset}.yaml" for root in (folder, PACKAGED))
-        content = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else shipped)))
-        for key, value in _leaves(content):
+        file = own if own.is_file() else shipped
+        content = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(file)))
+        whole_tree = file.read_text(encoding="utf-8").startswith("# @package _global_")
+        for key, value in _leaves(content, "" if whole_tree else f"{override.group}."):
             other, other_value = owners.setdefault(key, (preset, value))
-            if other_value != value and key != "name":
+            if other_value != value and key != f"{override.group}.name":
                 raise ConfigError(
-                    f"{override.group}={'+'.join(override.presets)}: {other} and {preset} both set {override.group}.{key} "
+                    f"{override.group}={'+'.join(override.presets)}: {other} and {preset} both set {key} "
                     f"({other_value!r}, {value!r}); stack presets that fill different slots, or set the key after them"
                 )
 

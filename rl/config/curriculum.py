@@ -23,6 +23,8 @@ class CurriculumConfig(Section):
     """Of the preset, for the log."""
     discount: float = Field(default=0.9, gt=0, le=1)
     """Statistics of policy version v weigh ``discount ** (now - v)``; 1 never forgets."""
+    budget_discount: float = Field(default=0.5, gt=0, le=1)
+    """Statistics from before the length budget halved weigh this, from before it halved twice its square; 1 never forgets."""
     sampler: PartConfig | None = None
     """Which prompts come next (default ``uniform``)."""
     category: PartConfig | None = None
@@ -39,3 +41,5 @@ class CurriculumConfig(Section):
     """Reward components added to the reward."""
     verdict: PartConfig | None = None
     """Which finished groups reach the optimiser (default: all)."""
+    downsample: PartConfig | None = None
+    """Which rollouts of those groups (default: all)."""
