@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+OVERHEAD_SHARE = 1 / 16
+"""What a micro-batch costs besides its tokens, as a share of the token budget: a forward and backward pass of nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class MicroBatchPlan:
@@ -60,10 +63,21 @@ def _shards(lengths: np.ndarray, samples: np.ndarray, world_size: int) -> list[l
 
 
 def _buckets(order: list[int], lengths: np.ndarray, token_budget: int) -> list[MicroBatchPlan]:
-    """Cut a longest-first list where rows times the longest row would exceed the budget."""
+    """Cut a longest-first list so that padding plus a fixed price for each micro-batch is least.
+
+    Exact, by dynamic programming from the end: ``best[i]`` is the least cost of the samples from the i-th on. A bucket holds rows
+    times its longest row in padded tokens, at most the budget; a sample longer than that stands alone.
+    """
+    sizes = lengths[order]
+    count, price = len(order), token_budget * OVERHEAD_SHARE
+    best, cut = np.zeros(count + 1), np.zeros(count, dtype=np.int64)
+    for first in range(count - 1, -1, -1):
+        rows = np.arange(1, max(1, min(token_budget // int(sizes[first]), count - first)) + 1)
+        costs = price + rows * sizes[first] + best[first + rows]
+        cut[first] = first + rows[np.argmin(costs)]
+        best[first] = costs.min()
     plans, start = [], 0
-    while start < len(order):
-        rows = max(1, token_budget // int(lengths[order[start]]))
-        plans.append(MicroBatchPlan(np.array(order[start : start + rows], dtype=np.int64)))
-        start += rows
+    while start < count:
+        plans.append(MicroBatchPlan(np.array(order[start : cut[start]], dtype=np.int64)))
+        start = int(cut[start])
     return plans

@@ -1,11 +1,13 @@
 """Plans of micro-batches: every sample once, within the budget, as many on every rank, in balance."""
 
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.learner.batching import plan_micro_batches, shares_of_groups
+from rl.learner.batching import OVERHEAD_SHARE, plan_micro_batches, shares_of_groups
 
 
 @given(
@@ -45,6 +47,23 @@ def test_rank_with_nothing_to_do_gets_weightless_work() -> None:
     nothing = plan_micro_batches(np.array([9, 5, 7]), np.array([], dtype=np.int64), world_size=2, token_budget=100)
     assert [[p.padding for p in rank] for rank in nothing] == [[True], [True]]
     assert nothing[0][0].samples.tolist() == [1], "the shortest sample is the cheapest padding"
+
+
+@given(lengths=st.lists(st.integers(2, 30), min_size=1, max_size=9), token_budget=st.integers(16, 120))
+def test_no_other_cut_costs_less(lengths: list[int], token_budget: int) -> None:
+    """Against every way to cut the sorted list: padded tokens plus the price of each micro-batch."""
+    sizes = np.sort(np.array(lengths))[::-1]
+
+    def cost(bounds: list[int]) -> float:
+        parts = [sizes[a:b] for a, b in pairwise(bounds)]
+        fits = all(len(part) == 1 or len(part) * part[0] <= token_budget for part in parts)
+        return sum(len(part) * int(part[0]) + token_budget * OVERHEAD_SHARE for part in parts) if fits else np.inf
+
+    inner = range(1, len(sizes))
+    every = [[0, *chosen, len(sizes)] for size in range(len(sizes)) for chosen in combinations(inner, size)]
+    plans = plan_micro_batches(sizes, np.arange(len(sizes)), world_size=1, token_budget=token_budget)[0]
+    planned = cost(np.cumsum([0, *(len(p.samples) for p in plans)]).tolist())
+    assert planned == pytest.approx(min(cost(bounds) for bounds in every))
 
 
 def test_length_sorting_pads_little() -> None:
