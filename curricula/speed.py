@@ -8,9 +8,9 @@ A plan is one order to the engines and cannot wait for its own results, so the t
 
 which is the paper's efficient version (the continuation of one step rides with the screening of the next). What differs: a
 screening group and its continuation are two groups, each with its own baseline, and each trains in the plan it was sampled for, so
-that no screening waits for a later step and grows stale; the paper trains on both as one group one step later. The size of a step is
-fixed, so the size of a continuation is what the screenings leave: with a share r of screenings mixed, ``stream.rollouts_per_prompt``
-of (screen + r * continue) / (1 + r) gives continuations of ``continue``.
+that no screening waits for a later step and grows stale; the paper trains on both as one group one step later. The size of a step
+is fixed, so a continuation gets what the screenings leave: with a share r of screenings mixed, ``stream.rollouts_per_prompt`` of
+(screen + r * continue) / (1 + r) gives continuations of ``continue``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -42,7 +42,7 @@ def mixed_pool(size: int = 56, categories: int = 4) -> SimulatedPool:
             "difficulty": i % 3,
             "pass_rate": RATES[i % len(RATES)],
             "length": 4 + i % 40,
-            "metadata": {"skills": ["add", "carry", "units"][: 1 + i % 3]},
+            "metadata": {"skills": ["add", "carry", "units"][: 1 + i % 3], "angle": i * 37 % size / size},
         }
         for i in range(size)
     )
@@ -50,7 +50,7 @@ def mixed_pool(size: int = 56, categories: int = 4) -> SimulatedPool:
 
 def flat_pool(rate: float) -> SimulatedPool:
     """One category, one pass rate: all solved, or none."""
-    return pool_of({"id": f"p{i}", "pass_rate": rate, "length": 8} for i in range(24))
+    return pool_of({"id": f"p{i}", "pass_rate": rate, "length": 8, "metadata": {"angle": i / 24}} for i in range(24))
 
 
 @dataclass(slots=True)
