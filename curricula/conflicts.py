@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from curricula import conflicts_sampling
 from curricula.base import Curriculum, overrides
 
 EXCLUSIVE = {
@@ -27,7 +28,7 @@ def check(parts: Mapping[str, Curriculum]) -> list[str]:
             raise ValueError(f"curriculum has more than one {role} (slots {', '.join(slots)}): keep one of them")
         if not slots and hook in REQUIRED:
             raise ValueError(f"curriculum has no {role}: set curriculum.{role} or leave it out for the uniform one")
-    return _warnings(parts)
+    return _warnings(parts) + [text for rule in conflicts_sampling.WARNINGS for text in rule(parts)]
 
 
 def _warnings(parts: Mapping[str, Curriculum]) -> list[str]:

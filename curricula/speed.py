@@ -88,7 +88,11 @@ class SpeedAllocator(Curriculum):
 
 @dataclass(kw_only=True, eq=False)
 class SpeedSampler(Curriculum):
-    """First the prompts whose screening in the plan observed last was mixed, then the next in line of a shuffled epoch."""
+    """First the prompts whose screening in the plan observed last was mixed, then the next in line of a shuffled epoch.
+
+    At least one prompt of a plan is new, so that the epoch goes on. A mixed prompt that finds no place stays waiting until the next
+    epoch, and is continued then.
+    """
 
     def __post_init__(self) -> None:
         self._screening = Screening()
@@ -97,8 +101,8 @@ class SpeedSampler(Curriculum):
     def draw(self, ctx: Ctx, cursor: int, num_prompts: int) -> tuple[np.ndarray, int]:
         """Continuations come once: in the plan itself, not in its refills, nor in place of prompts that were skipped."""
         first_draw = ctx.round == 0 and ctx.examined == 0
-        back = self._screening.newest()[: num_prompts if first_draw else 0]
-        fresh, cursor = self._line.draw(ctx, cursor, num_prompts - len(back)) if len(back) < num_prompts else (back[:0], cursor)
+        back = self._screening.newest()[: num_prompts - 1 if first_draw else 0]
+        fresh, cursor = self._line.draw(ctx, cursor, num_prompts - len(back))
         return np.concatenate([back, fresh]), cursor
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:

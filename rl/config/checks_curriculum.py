@@ -1,10 +1,13 @@
 """The curriculum against the stream. Parts are built as for the run, so a wrong argument fails before any actor starts."""
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
+
+logger = logging.getLogger(__name__)
 
 
 def curriculum_problems(config: "Config") -> Iterator[str]:
@@ -12,6 +15,7 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
     # Plug-ins may be anybody's code: imported when a config is checked, not when the schema is imported.
     from curricula import DEFAULTS, SLOTS, build_part
     from curricula.conflicts import check
+    from curricula.conflicts_sampling import at_budgets
 
     parts = {}
     for slot in SLOTS:
@@ -28,6 +32,8 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
         check(parts)
     except ValueError as error:
         yield str(error)
+    if config.algorithm.advantage == "brpo" and parts["allocator"].buys_rare_outcomes:
+        logger.warning("curriculum: %s", at_budgets("algorithm.advantage=brpo", "curriculum.allocator"))
     yield from _budget(config, floor=getattr(parts["allocator"], "floor", 1), cap=getattr(parts["allocator"], "cap", None))
 
 
