@@ -282,7 +282,12 @@ class Rig:
         pool = PromptPool.from_prompts(prompts)
         store = StatisticsStore(pool.ids, sampling_key=_sampling(config).key)
         stack = build_curriculum(
-            config.curriculum.model_dump(), pool=pool, store=store, seed=config.run.seed, lag=config.stream.max_staleness
+            config.curriculum.model_dump(),
+            pool=pool,
+            store=store,
+            seed=config.run.seed,
+            lag=config.stream.max_staleness,
+            max_tokens=config.rollout.max_tokens,
         )
         cursor = first * config.stream.prompts_per_step
         stack.load_state_dict(stack.state_dict() | {"next_plan": first, "next_observed": first, "cursor": cursor})

@@ -50,8 +50,8 @@ class ExtremeRuns:
     def state_dict(self) -> dict[str, Any]:
         """JSON-able, exact."""
         visited = np.flatnonzero(self._last >= 0)
-        columns = {"index": visited, "run": self._run[visited], "last": self._last[visited]}
-        return {"size": len(self._last), **{name: encode(column) for name, column in columns.items()}}
+        index, run, last = (encode(column) for column in (visited, self._run[visited], self._last[visited]))
+        return {"size": len(self._last), "index": index, "run": run, "last": last}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""

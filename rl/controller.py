@@ -40,6 +40,7 @@ from rl.saver import Saver
 from rl.state import RunState
 from rl.stream.plans import GroupState, GroupStatus, PlanState, new_groups
 from rl.stream.tickets import STALE, Tickets
+from rl.stream.trained import trained_groups
 from rl.stream.waiting import StreamTimeout, wait_for
 from rl.types import StepResult, TrainingBatch
 from rl.weight_sync import Published, SyncReport, WeightSync
@@ -162,7 +163,7 @@ class Controller:
             refill_round=plan.refill_round,
             prompts=[self.parts.prompts[i] for i in drawn.prompt_indices],
             num_rollouts=[int(n) for n in drawn.num_rollouts],
-            max_tokens=[min(int(limit), self._sampling.max_tokens) for limit in limits],
+            max_tokens=[int(limit) for limit in limits],
             sampling=self._sampling,
             run_seed=self.config.run.seed,
         )
@@ -190,7 +191,7 @@ class Controller:
     async def _finish(self, state: GroupState) -> None:
         group = await self.parts.service.finish(state)
         verdict = self.parts.curriculum.verdict(group)
-        state.kept, state.reason = verdict.action == "train", verdict.reason
+        state.kept, state.reason, state.indices = verdict.action == "train", verdict.reason, verdict.indices
         self._tasks.pop(state.request.group_id, None)
         self._signal.notify()
 
@@ -201,8 +202,7 @@ class Controller:
         for step in range(self.state.version, self._steps):
             await self._whole(step)
             plan = self.state.plans[step]
-            kept = plan.kept()
-            groups = self.parts.annotate([g.group for g in kept if g.group])
+            groups = trained_groups(plan.kept(), shape=self.parts.curriculum.shape, annotate=self.parts.annotate)
             batch = TrainingBatch.from_groups(step, groups, progress=step / self._steps) if groups else None
             await self._signal.until(
                 lambda: not self._batches.full(),
@@ -224,6 +224,9 @@ class Controller:
             self._roll_over(plan)
             missing = plan.num_dropped - plan.refilled
             if missing <= 0 or plan.refill_round >= stream.refill_rounds:
+                if missing > 0 and stream.refill_rounds > 0:
+                    text = "step %d: the batch is %d groups short after %d refills (stream.refill_rounds); it trains as it is"
+                    logger.warning(text, step, missing, plan.refill_round)
                 return
             plan.refill_round += 1
             plan.refilled += missing

@@ -12,7 +12,7 @@ from rl.records.progress import ProgressDisplay
 from rl.records.trace import TraceWriter
 from rl.records.tracker import Tracker
 from rl.state import RunState
-from rl.step_metrics import group_metrics
+from rl.step_metrics import batch_metrics, group_metrics
 from rl.stream.plans import PlanState
 from rl.types import StepResult, TrainingBatch
 from rl.weight_sync import SyncReport
@@ -94,7 +94,7 @@ class Recorder:
         now = time.time()
         elapsed = now - record.started - record.evaluate_s
         state.totals.train_s += elapsed
-        row = group_metrics(plan) | result.metrics
+        row = batch_metrics(batch) | group_metrics(plan) | result.metrics
         row |= record.figures
         for figures in self.of_plan:
             row |= figures(plan)

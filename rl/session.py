@@ -162,9 +162,15 @@ class Session:
             max_tokens=rollout.max_tokens,
             ignore_eos=rollout.ignore_eos,
         )
-        store = StatisticsStore(pool.ids, sampling_key=sampling.key, discount=config.curriculum.discount)
+        discounts = {"discount": config.curriculum.discount, "budget_discount": config.curriculum.budget_discount}
+        store = StatisticsStore(pool.ids, sampling_key=sampling.key, **discounts)
         stack = build_curriculum(
-            config.curriculum.model_dump(), pool=pool, store=store, seed=config.run.seed, lag=config.stream.max_staleness
+            config.curriculum.model_dump(),
+            pool=pool,
+            store=store,
+            seed=config.run.seed,
+            lag=config.stream.max_staleness,
+            max_tokens=rollout.max_tokens,
         )
         if self.checkpoint is not None:
             store.load_state_dict(self.state.statistics)

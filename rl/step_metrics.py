@@ -3,6 +3,7 @@
 import numpy as np
 
 from rl.stream.plans import GroupState, PlanState
+from rl.types import TrainingBatch
 
 
 def group_metrics(plan: PlanState) -> dict[str, float]:
@@ -25,9 +26,18 @@ def group_metrics(plan: PlanState) -> dict[str, float]:
         "rollout/groups_dropped": plan.num_dropped,
         "rollout/groups_rolled_over": plan.rolled_over,
         "rollout/refill_rounds": plan.refill_round,
+        "rollout/groups_short": max(0, plan.num_dropped - plan.refilled),
         **{f"rollout/dropped_{reason}": count for reason, count in _reasons(done).items()},
         **staleness_metrics(plan.step, plan.kept()),
     }
+
+
+def batch_metrics(batch: TrainingBatch | None) -> dict[str, float]:
+    """Metrics of what reached the learner: rollouts, and the mean of each reward component over them, ``reward/NAME``."""
+    if batch is None:
+        return {"rollout/rollouts_trained": 0}
+    means = {name: float(values.mean()) for name, values in batch.aux.items() if name.startswith("reward/")}
+    return {**means, "rollout/rollouts_trained": len(batch.rewards), "reward/trained_mean": float(batch.rewards.mean())}
 
 
 def _reasons(groups: list[GroupState]) -> dict[str, int]:

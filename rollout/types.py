@@ -5,7 +5,7 @@ Shape letters: L = tokens of one completion, G = rollouts of one group.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -59,6 +59,10 @@ class SamplingConfig:
         budget instead, or no prompt would have statistics under the present one."""
         limit = self.nominal_max_tokens or self.max_tokens
         return f"t{self.temperature:g}-p{self.top_p:g}-m{limit}" + ("-ignore_eos" if self.ignore_eos else "")
+
+    def limited(self, tokens: int) -> "SamplingConfig":
+        """The same sampling under a length budget: at most ``tokens``, and never more than the run's limit."""
+        return replace(self, max_tokens=min(tokens, self.max_tokens), nominal_max_tokens=self.nominal_max_tokens or self.max_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,11 @@ def build_simulation(
         ValueError: as ``build_curriculum``.
     """
     prompts = PromptPool.from_prompts(pool.prompts)
-    store = StatisticsStore(prompts.ids, sampling_key=sampling.key, discount=curriculum.get("discount", 0.9))
-    stack = build_curriculum(curriculum, pool=prompts, store=store, seed=seed, lag=schedule.max_staleness)
+    discounts = {name: curriculum[name] for name in ("discount", "budget_discount") if name in curriculum}
+    store = StatisticsStore(prompts.ids, sampling_key=sampling.key, **discounts)
+    stack = build_curriculum(
+        curriculum, pool=prompts, store=store, seed=seed, lag=schedule.max_staleness, max_tokens=sampling.max_tokens
+    )
     trained: SimulatedLearner = (
         LogisticLearner(pool.pass_rates, prompts, rate=rate) if learner == "logistic" else CurveLearner(pool.pass_rates)
     )

@@ -1,7 +1,5 @@
 """Rollouts of a simulated learner: Bernoulli draws that depend on seed, step, prompt and position alone."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from curricula.base import Plan
@@ -26,13 +24,14 @@ class Outcomes:
         self._zeros = np.zeros(sampling.max_tokens, dtype=np.int32)
 
     def groups(
-        self, plan: Plan, *, step: int, rates: np.ndarray, version: int, progress: float, drawn: dict[int, int]
+        self, plan: Plan, *, step: int, position: int, rates: np.ndarray, version: int, progress: float, drawn: dict[int, int]
     ) -> list[RolloutGroup]:
         """One group for each prompt of the plan.
 
         Args:
             plan: K prompts.
             step: the plan's.
+            position: groups that the step had before.
             rates: [K] pass rates now.
             version: policy version that samples.
             progress: of training, in [0, 1].
@@ -55,10 +54,10 @@ class Outcomes:
             ]
             out.append(
                 RolloutGroup(
-                    group_id=step * MAX_GROUPS + len(drawn),
+                    group_id=step * MAX_GROUPS + position + k,
                     plan_step=step,
                     prompt=self._pool.prompts[index],
-                    sampling=replace(self._sampling, max_tokens=limit),
+                    sampling=self._sampling.limited(limit),
                     rollouts=tuple(rollouts),
                 )
             )

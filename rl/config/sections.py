@@ -35,7 +35,7 @@ class StreamConfig(Section):
     """Learner version at consumption minus oldest token version never exceeds it; 0 is synchronous."""
     pipeline_depth: NonNegativeInt | None = None
     """Plans issued ahead of the weights; at most ``max_staleness`` (its default)."""
-    refill_rounds: NonNegativeInt = 0
+    refill_rounds: int = Field(default=0, ge=0, le=63)
     """Rounds of replacement groups for dropped ones before the batch goes short."""
     push_at_share: float = Field(default=0.25, ge=0, le=1)
     """With one plan ahead, new weights wait until at most this share of it is still being sampled: every sequence in flight must be

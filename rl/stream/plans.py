@@ -1,6 +1,6 @@
 """A plan in flight: one step ticket's groups, from planned to trained."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -51,6 +51,8 @@ class GroupState:
     group: RolloutGroup | None = None
     kept: bool = False
     reason: str = ""
+    indices: tuple[int, ...] | None = None
+    """Rollouts that train, if kept; None = all."""
 
     def reset(self) -> None:
         """Back to WAITING: the whole group is drawn again (keeping its finished members would favour short answers)."""
@@ -111,7 +113,10 @@ def new_groups(
     sampling: SamplingConfig,
     run_seed: int,
 ) -> list[GroupState]:
-    """Turn a curriculum's plan into groups ready to be issued; prompts with no rollout are left out."""
+    """Turn a curriculum's plan into groups ready to be issued; prompts with no rollout are left out.
+
+    An engine keeps a request's ``max_tokens`` when weights change under it, so a length budget holds for the whole completion.
+    """
     groups = []
     for position, (prompt, count, tokens) in enumerate(zip(prompts, num_rollouts, max_tokens, strict=True)):
         if count == 0:
@@ -121,7 +126,7 @@ def new_groups(
             group_id=group_id,
             prompt_token_ids=prompt.token_ids,
             seeds=request_seeds(run_seed, group_id, count),
-            sampling=replace(sampling, max_tokens=tokens),
+            sampling=sampling.limited(tokens),
         )
         groups.append(GroupState(request=request, prompt=prompt, plan_step=plan_step))
     return groups
