@@ -1,7 +1,7 @@
 """Drives a curriculum stack through a run as the controller does, with a simulated learner in place of engines and optimizer."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from curricula.simulation.learners import SimulatedLearner
 from curricula.simulation.outcomes import Outcomes
 from curricula.stack import CurriculumStack
 from curricula.tally import tally
-from rollout.types import RolloutStat
+from rollout.types import RolloutGroup, RolloutStat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,8 @@ class _Open:
 
     stats: list[RolloutStat] = field(default_factory=list)
     drawn: dict[int, int] = field(default_factory=dict)
-    trained_rollouts: int = 0
+    trained: list[RolloutStat] = field(default_factory=list)
+    """Kept groups, with the rollouts that their verdicts chose."""
 
 
 class Simulation:
@@ -77,7 +78,7 @@ class Simulation:
 
         Returns:
             Counts and ratios over all its groups, refills, kept and dropped ones included, and ``curricula.tally``;
-            ``trained_effective_ratio`` is the share of mixed groups' rollouts among those of kept groups; ``pool_pass_rate`` is the
+            ``trained_effective_ratio`` is the share of mixed groups' rollouts among those trained on; ``pool_pass_rate`` is the
             learner's over the whole pool, before the step; ``metrics`` is what the stack logs.
         """
         step = self._version
@@ -86,12 +87,11 @@ class Simulation:
         refills = self._refill(step)
         done = self._open.pop(step)
         mean_rate = float(self._rates(self._everything).mean())
-        kept = [stat for stat in done.stats if stat.kept]
-        if kept:
-            self.learner.update(kept)
+        if done.trained:
+            self.learner.update(done.trained)
         self._version = step + 1
         self.stack.observe(step, done.stats)
-        return self._row(step, done, kept, refills=refills) | {"pool_pass_rate": mean_rate}
+        return self._row(step, done, refills=refills) | {"pool_pass_rate": mean_rate}
 
     def _plan(self, step: int) -> None:
         stream = self.schedule
@@ -118,6 +118,7 @@ class Simulation:
         groups = self._outcomes.groups(
             plan,
             step=step,
+            position=len(state.stats),
             rates=self._rates(plan.prompt_indices),
             version=self._version,
             progress=self._version / self.schedule.steps,
@@ -125,25 +126,31 @@ class Simulation:
         )
         for group in groups:
             verdict = self.stack.verdict(group)
-            kept = verdict.action == "train"
-            state.stats.append(RolloutStat.of(group, kept=kept, reason=verdict.reason))
-            if kept:
-                state.trained_rollouts += len(group.rollouts) if verdict.indices is None else len(verdict.indices)
+            stat = RolloutStat.of(group, kept=verdict.action == "train", reason=verdict.reason)
+            state.stats.append(stat)
+            if stat.kept:
+                state.trained.append(stat if verdict.indices is None else _subset(stat, group, verdict.indices))
 
     def _rates(self, indices: np.ndarray) -> np.ndarray:
         return self.learner.pass_rates(indices, progress=self._version / self.schedule.steps)
 
-    def _row(self, step: int, done: _Open, kept: list[RolloutStat], *, refills: int) -> dict[str, Any]:
-        kept_rollouts = sum(stat.num_rollouts for stat in kept)
-        mixed = sum(stat.num_rollouts for stat in kept if 0 < stat.num_correct < stat.num_rollouts)
+    def _row(self, step: int, done: _Open, *, refills: int) -> dict[str, Any]:
+        trained = sum(stat.num_rollouts for stat in done.trained)
+        mixed = sum(stat.num_rollouts for stat in done.trained if 0 < stat.num_correct < stat.num_rollouts)
         return {
             "step": step,
             **effective_ratios(done.stats),
-            "trained_effective_ratio": mixed / kept_rollouts if kept_rollouts else 0.0,
+            "trained_effective_ratio": mixed / trained if trained else 0.0,
             "rollouts_generated": sum(stat.num_rollouts for stat in done.stats),
-            "rollouts_trained": done.trained_rollouts,
+            "rollouts_trained": trained,
             "tokens_generated": sum(stat.num_tokens for stat in done.stats),
             "refill_rounds": refills,
             **tally(done.stats),
             "metrics": self.stack.metrics(),
         }
+
+
+def _subset(stat: RolloutStat, group: RolloutGroup, indices: Sequence[int]) -> RolloutStat:
+    """What the learner sees of a group of which some rollouts train."""
+    correct = sum(group.rollouts[i].result.correct for i in indices)
+    return replace(stat, num_rollouts=len(indices), num_correct=correct)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -85,18 +86,18 @@ class HeatMap:
         writer.writerows(records)
         path.write_text(text.getvalue(), encoding="utf-8")
 
-    def table(self, *, width: int, colour: bool, title: str = "share of rollouts, category x step") -> Table:
+    def picture(self, *, width: int, colour: bool) -> Group:
         """At most ``width`` cells a line; a cell is the mean of the steps it stands for."""
         parts = stretches(len(self.steps), lines=width)
         shares = self.share()
-        out = Table(title=title, show_header=False, box=None, padding=(0, 1), title_justify="left")
+        out = Table(show_header=False, box=None, padding=(0, 1))
         for c, name in enumerate(self.categories):
             means = [float(shares[c, part.start : part.stop].mean()) for part in parts]
             out.add_row(name, _cells(means, colour=colour), f"{means[0]:.0%} -> {means[-1]:.0%}")
         first, last = str(self.steps[0]), str(self.steps[-1])
         axis = first + last.rjust(max(len(parts) - len(first), len(last) + 1))
         out.add_row("[dim]step[/]", Text(axis, style="dim"), "[dim]first -> last[/]")
-        return out
+        return Group("share of rollouts, category x step", out)
 
 
 def check_suffix(path: Path) -> None:

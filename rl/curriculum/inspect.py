@@ -83,12 +83,13 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     """Tables and heat map for a terminal."""
     metrics, choices = found["metrics"], found["choices"]
     console.print(f"[bold]{found['run']}[/]: {_parts(found['curriculum'])}", highlight=False)
+    console.print(TITLE)
     console.print(_steps(metrics, {row["step"]: row for row in choices}))
     reasons = _said(metrics)
     if reasons is not None:
         console.print(reasons)
     if choices:
-        console.print(HeatMap.of(choices).table(width=max(10, console.width - 40), colour=console.is_terminal))
+        console.print(HeatMap.of(choices).picture(width=max(10, console.width - 40), colour=console.is_terminal))
     else:
         console.print("no curriculum.jsonl (made by an older version): categories and group sizes by step are not known")
     most = sorted(found["prompts"].items(), key=lambda item: (-item[1][1], item[0]))[:MOST_TRAINED]
@@ -104,7 +105,7 @@ def _parts(section: Mapping[str, Any]) -> str:
 
 
 def _steps(metrics: Sequence[Mapping[str, Any]], choices: Mapping[int, Mapping[str, Any]]) -> Table:
-    table = Table("step", "gradient", "prompt", "group sizes", "rollouts", "refills", "dropped", title=TITLE, title_justify="left")
+    table = Table("step", "gradient", "prompt", "group sizes", "rollouts", "refills", "dropped")
     for part in stretches(len(metrics)):
         some = [metrics[i] for i in part]
         chosen = [choices[row["step"]] for row in some if row["step"] in choices]

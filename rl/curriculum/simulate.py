@@ -23,7 +23,7 @@ from rollout.types import SamplingConfig
 
 SHOWN = (("effective gradient", "effective_gradient_ratio", ".3f"), ("effective prompt", "effective_prompt_ratio", ".3f"))
 RATIOS = ("effective_gradient_ratio", "effective_prompt_ratio", "trained_effective_ratio")
-TITLE = "effective share of rollouts (gradient), of prompts, and of the rollouts of kept groups"
+TITLE = "effective share of rollouts (gradient), of prompts, and of the rollouts trained on"
 COUNTS = ("rollouts_generated", "rollouts_trained", "tokens_generated", "refill_rounds")
 
 
@@ -119,7 +119,7 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Tables for a terminal."""
     rows, total = result["steps"], result["summary"]
     table = Table(
-        "step", "gradient", "prompt", "of kept", "sizes", "rollouts", "trained", "refills", title=TITLE, title_justify="left"
+        "step", "gradient", "prompt", "of trained", "sizes", "rollouts", "trained", "refills", title=TITLE, title_justify="left"
     )
     for part in stretches(len(rows)):
         some = [rows[i] for i in part]
@@ -132,8 +132,9 @@ def show(result: dict[str, Any], console: Console) -> None:
             figure(float(np.sum([row["refill_rounds"] for row in some])), ".0f"),
         )
     console.print(f"[bold]simulation[/] of curriculum={result['preset']}, not of a model: pass rates are put in")
+    console.print(TITLE)
     console.print(table)
-    console.print(HeatMap.of(rows).table(width=max(10, console.width - 40), colour=console.is_terminal))
+    console.print(HeatMap.of(rows).picture(width=max(10, console.width - 40), colour=console.is_terminal))
     console.print(
         f"all steps: effective gradient {figure(total['effective_gradient_ratio'])}, effective prompt "
         f"{figure(total['effective_prompt_ratio'])}; {total['rollouts_generated']:,} rollouts generated, "

@@ -1,0 +1,185 @@
+"""The contract, on every part that ships, on the example, and on parts that break it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from curricula import CURRICULA, build_part
+from curricula.base import Allocation, Ctx, Curriculum, Verdict
+from curricula.contract import run_contract
+from curricula.contract.checks import ALL
+from rl.config.compose import PACKAGED
+from rollout.types import RolloutGroup, RolloutStat
+
+Case = tuple[str, dict[str, Any]]
+
+
+def cases() -> list[Case]:
+    """Every part of CURRICULA with the arguments of every preset that names it, and bare if it takes none."""
+    found: list[Case] = []
+    for file in sorted((PACKAGED / "curriculum").glob("*.yaml")):
+        for slot in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).values():
+            if isinstance(slot, dict) and "name" in slot:
+                found.append((slot["name"], slot.get("args") or {}))
+    named = {name for name, _ in found}
+    return [*found, *((name, {}) for name in CURRICULA if name not in named)]
+
+
+@pytest.mark.parametrize(("name", "args"), cases(), ids=lambda case: str(case))
+def test_every_part_keeps_the_contract(name: str, args: dict[str, Any]) -> None:
+    findings = run_contract(lambda: build_part("slot", name, args))
+    assert [f.check for f in findings] == list(ALL)
+    assert [f"{f.check}: {f.problem}" for f in findings if not f.passed] == []
+
+
+def test_every_part_is_among_the_cases() -> None:
+    assert {name for name, _ in cases()} >= set(CURRICULA)
+
+
+def test_the_shipped_example_of_an_own_part() -> None:
+    findings = run_contract(lambda: build_part("prompts", "examples.own_curriculum:Uncertain", {"strength": 3.0}))
+    assert [f.problem for f in findings if not f.passed] == []
+    with pytest.raises(ValueError, match="strength is -1"):
+        build_part("prompts", "examples.own_curriculum:Uncertain", {"strength": -1.0})
+
+
+class Neutral(Curriculum):
+    pass
+
+
+class Forgetful(Curriculum):
+    """Counts, and does not save."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        return np.where(indices % 5 == self.count % 5, 3.0, 0.0)
+
+    def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
+        self.count += len(stats)
+
+
+class Counter(Forgetful):
+    """Saves, but counts where it is asked instead of where it observes."""
+
+    def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        self.count += 1
+        return super().prompt_logits(ctx, indices)
+
+    def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
+        """Nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.count = state["count"]
+
+
+class OwnDice(Curriculum):
+    def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        return np.random.random(len(indices)) < 0.5
+
+
+class SecretDice(Curriculum):
+    """Repeats itself when asked twice, and yet is no function of the context."""
+
+    def __init__(self) -> None:
+        self.asked: dict[tuple[int, int, int], np.ndarray] = {}
+
+    def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        return self.asked.setdefault((ctx.step, ctx.round, int(indices.sum())), np.random.random(len(indices)) < 0.5)
+
+
+class Spendthrift(Curriculum):
+    def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
+        return Allocation(num_rollouts=np.full(len(indices), ctx.rollout_budget // len(indices) + 1))
+
+
+class Unbounded(Curriculum):
+    """Meets the budget, but not the cap it promises."""
+
+    cap = 4
+
+    def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
+        counts = np.ones(len(indices), dtype=np.int64)
+        counts[0] += ctx.rollout_budget - len(indices)
+        return Allocation(num_rollouts=counts)
+
+
+class WrongShape(Curriculum):
+    def category_logits(self, ctx: Ctx) -> np.ndarray:
+        return np.zeros(len(ctx.pool))
+
+
+class NotANumber(Curriculum):
+    def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        return 1.0 - ctx.store.pass_rate(indices, mode="decayed")
+
+
+class Silent(Curriculum):
+    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+        return Verdict(action="drop")
+
+
+class TextMetric(Curriculum):
+    def length_budget(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        return np.full(len(indices), 32)
+
+    def metrics(self) -> dict[str, float]:
+        return {"mode": "long"}  # type: ignore[dict-item]  # what is tested
+
+
+class NotJson(Forgetful):
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": np.int64(self.count)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.count = state["count"]
+
+
+class KeysLost(Forgetful):
+    """JSON turns its keys into text."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"by": {1: self.count}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.count = state["by"][1]
+
+
+class NeedsSuccess(Curriculum):
+    """Divides by zero where nothing was ever solved."""
+
+    def category_logits(self, ctx: Ctx) -> np.ndarray:
+        counts = ctx.store.categories()
+        solved = [counts[name].successes if name in counts else 1.0 for name in ctx.pool.category_names]
+        return np.array([1 / float(value) for value in solved])
+
+
+@pytest.mark.parametrize(
+    ("part", "check", "words"),
+    [
+        (Neutral, "has an opinion", "overrides none of"),
+        (Forgetful, "resumes exactly", "keep what you need in state_dict"),
+        (Counter, "hooks are pure and well shaped", "prompt_logits changed the part's state"),
+        (OwnDice, "hooks are pure and well shaped", "draw random numbers from ctx.rng"),
+        (SecretDice, "same seed, same choices", "two runs with one seed choose differently"),
+        (Spendthrift, "budgets conserved", "spent"),
+        (Unbounded, "budgets conserved", "above its cap of 4"),
+        (WrongShape, "hooks are pure and well shaped", "category_logits gave shape (56,); it must be (4,)"),
+        (NotANumber, "hooks are pure and well shaped", "prompt_logits gave NaN"),
+        (Silent, "hooks are pure and well shaped", "without a reason"),
+        (TextMetric, "hooks are pure and well shaped", "mode is 'long'"),
+        (NotJson, "hooks are pure and well shaped", "state_dict is not JSON"),
+        (KeysLost, "hooks are pure and well shaped", "keys must be text"),
+        (NeedsSuccess, "works on bare pools", "ZeroDivisionError"),
+    ],
+)
+def test_a_part_that_breaks_the_contract_is_told_what_and_where(part: type[Curriculum], check: str, words: str) -> None:
+    (finding,) = (f for f in run_contract(part) if f.check == check)
+    assert not finding.passed and words in finding.problem
