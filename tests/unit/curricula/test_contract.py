@@ -89,10 +89,10 @@ class SecretDice(Curriculum):
     """Repeats itself when asked twice, and yet is no function of the context."""
 
     def __init__(self) -> None:
-        self.asked: dict[tuple[int, int, int], np.ndarray] = {}
+        self.asked: dict[tuple[int, int, bytes], np.ndarray] = {}
 
     def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
-        return self.asked.setdefault((ctx.step, ctx.round, int(indices.sum())), np.random.random(len(indices)) < 0.5)
+        return self.asked.setdefault((ctx.step, ctx.round, indices.tobytes()), np.random.random(len(indices)) < 0.5)
 
 
 class Spendthrift(Curriculum):
