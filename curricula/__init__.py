@@ -2,13 +2,13 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from curricula.balanced import Balanced
-from curricula.base import Curriculum
+from curricula.base import Curriculum, overrides
 from curricula.cooldown import Cooldown
 from curricula.cures import CuresAllocator, CuresSampler
 from curricula.cyclical import Cyclical
@@ -32,13 +32,14 @@ from curricula.retire import Retire
 from curricula.sec import SelfEvolving
 from curricula.skill_it import SkillIt
 from curricula.speed import SpeedAllocator, SpeedSampler
-from curricula.stack import CurriculumStack
+from curricula.stack import CurriculumStack, refuse_pool
 from curricula.stage_drop import StageDrop
 from curricula.stat import SkillTargeted
 from curricula.train_long_think_short import TrainLongThinkShort
 from curricula.uniform import EqualAllocator, UniformSampler
 from curricula.vcrl import VCRL
 from rollout.statistics import StatisticsStore
+from rollout.types import Prompt
 
 CURRICULA: dict[str, type[Curriculum]] = {
     "uniform": UniformSampler,
@@ -97,12 +98,33 @@ def build_curriculum(
     Raises:
         ValueError: naming the slot, for an unknown name, wrong arguments, or parts that conflict.
     """
-    parts = {}
-    for slot in SLOTS:
-        spec = config.get(slot) or ({"name": DEFAULTS[slot]} if slot in DEFAULTS else None)
-        if spec is not None:
-            parts[slot] = build_part(slot, spec["name"], spec.get("args") or {})
-    return CurriculumStack(parts, pool=pool, store=store, seed=seed, lag=lag, max_tokens=max_tokens)
+    return CurriculumStack(_parts(config), pool=pool, store=store, seed=seed, lag=lag, max_tokens=max_tokens)
+
+
+def check_prompts(config: Mapping[str, Any], prompts: Sequence[Prompt], *, prompts_per_step: int) -> None:
+    """Find out before any actor starts whether the parts can work with the task's prompts.
+
+    Raises:
+        ValueError: naming the slot or field, and the fix.
+    """
+    parts = _parts(config)
+    weigh = any(overrides(part, hook) for part in parts.values() for hook in ("category_logits", "prompt_logits"))
+    if weigh and prompts_per_step > len(prompts):
+        raise ValueError(
+            f"stream.prompts_per_step: {prompts_per_step} prompts cannot be drawn by weight without repeats from {len(prompts)}; "
+            f"lower it to {len(prompts)} at most, or use the uniform sampler"
+        )
+    asking = {slot: part for slot, part in parts.items() if overrides(part, "check_pool")}
+    pool = PromptPool.from_prompts(prompts) if asking else None
+    for slot, part in asking.items():
+        assert pool is not None
+        refuse_pool(slot, part, pool)
+
+
+def _parts(config: Mapping[str, Any]) -> dict[str, Curriculum]:
+    """Every slot's part, in the order of the hooks."""
+    specs = {slot: config.get(slot) or ({"name": DEFAULTS[slot]} if slot in DEFAULTS else None) for slot in SLOTS}
+    return {slot: build_part(slot, spec["name"], spec.get("args") or {}) for slot, spec in specs.items() if spec is not None}
 
 
 def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:

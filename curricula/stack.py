@@ -73,10 +73,7 @@ class CurriculumStack:
         for warning in check(self._parts):
             logger.warning("curriculum: %s", warning)
         for slot, part in self._parts.items():
-            try:
-                part.check_pool(self._pool)
-            except ValueError as error:
-                raise ValueError(f"curriculum.{slot}: {error}") from error
+            refuse_pool(slot, part, self._pool)
 
     def plan(self, step: int, *, total_steps: int, num_prompts: int, rollout_budget: int) -> Plan:
         """The orders of step ``step``: ``num_prompts`` prompts that share ``rollout_budget`` rollouts.
@@ -292,3 +289,11 @@ class CurriculumStack:
     def _the_one(self, hook: str) -> Curriculum:
         """The part that answers an exclusive hook; ``validate`` made sure there is exactly one."""
         return next(part for part in self._parts.values() if overrides(part, hook))
+
+
+def refuse_pool(slot: str, part: Curriculum, pool: PromptPool) -> None:
+    """Raise ValueError, naming the slot, if the part cannot work with the pool."""
+    try:
+        part.check_pool(pool)
+    except ValueError as error:
+        raise ValueError(f"curriculum.{slot}: {error}") from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from curricula import check_prompts
 from rewards import build_reward
 from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
@@ -55,6 +56,7 @@ def prepare(config: Config) -> Prepared:
     if not train_prompts or not eval_prompts:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
+    check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step)
     demonstrations, asked = None, config.algorithm.demonstrations
     if asked is not None:
         train_prompts = with_worked_solutions(train_prompts, config.task, asked.field)
