@@ -16,6 +16,8 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 EASY, HARD = "easy", "hard"
 LEAST, MOST = 0.05, 0.95
 """Bounds of the base probabilities of being looked at."""
+ROUNDING = 1e-9
+"""A share that meets its target exactly must not miss it by a rounding error."""
 
 
 @dataclass(kw_only=True)
@@ -68,7 +70,7 @@ class Greso(Curriculum):
         if first_epoch:
             return
         for name, kind, share in ((EASY, 1, self.easy_share), (HARD, -1, 1 - self.easy_share)):
-            enough = float((kinds == kind).mean()) >= share * self.target
+            enough = float((kinds == kind).mean()) >= share * self.target - ROUNDING
             moved = self._base[name] + (-self.rate if enough else self.rate)
             self._base[name] = float(np.clip(moved, LEAST, MOST))
 

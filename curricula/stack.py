@@ -109,8 +109,11 @@ class CurriculumStack:
         components: dict[str, np.ndarray] = {}
         for part in self._parts.values():
             for name, values in part.shape(ctx, group).items():
-                assert name not in components, f"two parts shape a reward component {name!r}"
-                assert values.shape == (len(group.rollouts),), f"component {name!r} needs one value for each rollout"
+                if name in components or values.shape != (len(group.rollouts),):
+                    what = (
+                        "is given twice" if name in components else f"has shape {values.shape} for {len(group.rollouts)} rollouts"
+                    )
+                    raise ValueError(f"curriculum: reward component {name!r} {what}; one value for each rollout, from one part")
                 components[name] = values
         return components
 
