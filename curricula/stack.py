@@ -11,7 +11,7 @@ from curricula.base import TRAIN, Allocation, Ctx, Curriculum, Plan, Verdict, ov
 from curricula.conflicts import check
 from curricula.effective import difficulty_buckets, effective_ratios
 from curricula.pool import PromptPool
-from curricula.weighted import weighted_draw
+from curricula.weighted import WeightedOrder
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -225,34 +225,38 @@ class CurriculumStack:
 
     def _draw(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
         """[num_prompts] next prompts that no part skips; after a whole epoch of skips, the next ones as they come."""
+        order = self._order_by_weight(ctx)
         chosen: list[np.ndarray] = []
         missing, examined = num_prompts, 0
         while missing and examined < len(self._pool):
-            indices = self._next(dataclasses.replace(ctx, examined=examined), missing)
+            indices = self._next(dataclasses.replace(ctx, examined=examined), missing, order)
             examined += missing
             chosen.append(indices[~self._skipped(ctx, indices)])
             missing -= len(chosen[-1])
         if missing:
-            chosen.append(self._next(dataclasses.replace(ctx, examined=examined), missing))
+            chosen.append(self._next(dataclasses.replace(ctx, examined=examined), missing, order))
         return np.concatenate(chosen)
 
-    def _next(self, ctx: Ctx, num_prompts: int) -> np.ndarray:
-        """[num_prompts] by weight if a part weighs categories or prompts, else the sampler's next ones; moves the cursor."""
+    def _order_by_weight(self, ctx: Ctx) -> WeightedOrder | None:
+        """The order in which prompts come if a part weighs categories or prompts; None leaves it to the sampler."""
         category_logits = self._opinion("category_logits", ctx)
         prompt_logits = self._opinion("prompt_logits", ctx, np.arange(len(self._pool)))
-        if category_logits is not None or prompt_logits is not None:
-            rng = ctx.rng(f"weighted draw at {self._cursor}")
+        if category_logits is None and prompt_logits is None:
+            return None
+        return WeightedOrder(
+            ctx.rng(f"weighted draw at {self._cursor}"),
+            pool=self._pool,
+            category_logits=category_logits,
+            prompt_logits=prompt_logits,
+            exclude=np.array(self._drawn.get(ctx.step, []), dtype=np.int64),
+        )
+
+    def _next(self, ctx: Ctx, num_prompts: int, order: WeightedOrder | None) -> np.ndarray:
+        """[num_prompts] by weight, or the sampler's next ones; moves the cursor."""
+        if order is not None:
+            indices = order.take(num_prompts)
             self._cursor += num_prompts
-            before = self._drawn.setdefault(ctx.step, [])
-            indices = weighted_draw(
-                rng,
-                pool=self._pool,
-                num_prompts=num_prompts,
-                category_logits=category_logits,
-                prompt_logits=prompt_logits,
-                exclude=np.array(before, dtype=np.int64),
-            )
-            before += indices.tolist()
+            self._drawn.setdefault(ctx.step, []).extend(indices.tolist())
             return indices
         drawn = self._the_one("draw").draw(ctx, self._cursor, num_prompts)
         assert drawn is not None and len(drawn[0]) == num_prompts, "the sampler did not give the prompts it was asked for"

@@ -3,6 +3,67 @@
 import numpy as np
 
 from curricula.pool import PromptPool
+from curricula.queues import Queue, Ranked, Shuffled
+
+
+class WeightedOrder:
+    """One draw without replacement, taken piece by piece: categories by softmax of their logits, prompts inside each by theirs.
+
+    A category with too few prompts gives what it has, and the rest comes from the others. Without category logits all prompts
+    compete. Weights are read once: a plan that passes over prompts goes on down the same order instead of weighing the pool again.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        *,
+        pool: PromptPool,
+        category_logits: np.ndarray | None,
+        prompt_logits: np.ndarray | None,
+        exclude: np.ndarray | None = None,
+    ) -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            rng: fixed by the context.
+            pool: P prompts, C categories.
+            category_logits: [C] or None.
+            prompt_logits: [P] or None for equal weights; -inf is drawn only when nothing else is left.
+            exclude: indices not to draw again, unless too few others are left; None = none.
+        """
+        self._rng, self._pool = rng, pool
+        self._category_logits, self._prompt_logits = category_logits, prompt_logits
+        self._begin(np.zeros(0, dtype=np.int64) if exclude is None else np.unique(exclude))
+
+    def take(self, count: int) -> np.ndarray:
+        """[count] next distinct indices; prompts that were taken or excluded come again only when too few others are left.
+
+        Raises:
+            ValueError: if more prompts are asked for than the pool has.
+        """
+        if count > len(self._pool):
+            raise ValueError(f"{count} distinct prompts asked of a pool of {len(self._pool)}: lower stream.prompts_per_step")
+        if sum(queue.left for queue in self._queues) < count:
+            self._begin(np.zeros(0, dtype=np.int64))
+        if self._category_logits is None:
+            return self._queues[0].take(count)
+        quotas = _quotas(self._rng, self._category_logits, np.array([queue.left for queue in self._queues]), count)
+        drawn = [queue.take(int(quota)) for queue, quota in zip(self._queues, quotas, strict=True)]
+        return self._rng.permutation(np.concatenate(drawn))
+
+    def _begin(self, out: np.ndarray) -> None:
+        """Every prompt but those at ``out`` [ascending] may come."""
+        categories = self._pool.by_category if self._category_logits is not None else (None,)
+        if self._prompt_logits is None:
+            size = len(self._pool)
+            self._queues: list[Queue] = [Shuffled(self._rng, members, size=size, out=out) for members in categories]
+            return
+        # log E - logit with E exponential, ascending, is an order without replacement of weights exp(logit) (Gumbel's trick).
+        keys = self._rng.standard_exponential(len(self._pool))
+        np.log(keys, out=keys)
+        keys -= self._prompt_logits
+        keys[out] = np.nan
+        self._queues = [Ranked(keys, members) for members in categories]
 
 
 def weighted_draw(
@@ -14,37 +75,9 @@ def weighted_draw(
     prompt_logits: np.ndarray | None,
     exclude: np.ndarray | None = None,
 ) -> np.ndarray:
-    """[num_prompts] distinct indices: categories by softmax of their logits, then prompts inside each by softmax of theirs.
-
-    A category with too few prompts gives what it has, and the rest is drawn from the others. Without category logits all prompts
-    compete.
-
-    Args:
-        rng: fixed by the context.
-        pool: P prompts, C categories.
-        num_prompts: at most P.
-        category_logits: [C] or None.
-        prompt_logits: [P] or None for equal weights; -inf is drawn only when nothing else is left.
-        exclude: indices not to draw again, unless too few others are left; None = none.
-
-    Raises:
-        ValueError: if more prompts are asked for than the pool has.
-    """
-    if num_prompts > len(pool):
-        raise ValueError(f"{num_prompts} distinct prompts asked of a pool of {len(pool)}: lower stream.prompts_per_step")
-    # Gumbel keys: the n largest are a draw of n without replacement with probability proportional to exp(logit).
-    keys = (0.0 if prompt_logits is None else prompt_logits) - np.log(rng.standard_exponential(len(pool)))
-    out = np.zeros(0, dtype=np.int64) if exclude is None else np.unique(exclude)
-    if len(pool) - len(out) < num_prompts:
-        out = out[:0]
-    keys[out] = -np.inf
-    if category_logits is None:
-        return _largest(keys, np.arange(len(pool)), num_prompts)
-    sizes = np.array([len(members) for members in pool.by_category])
-    taken = np.bincount(pool.categories[out], minlength=len(sizes))
-    quotas = _quotas(rng, category_logits, sizes - taken, num_prompts)
-    drawn = [_largest(keys, members, int(q)) for members, q in zip(pool.by_category, quotas, strict=True)]
-    return rng.permutation(np.concatenate(drawn))
+    """[num_prompts] distinct indices; arguments and errors as of ``WeightedOrder``."""
+    order = WeightedOrder(rng, pool=pool, category_logits=category_logits, prompt_logits=prompt_logits, exclude=exclude)
+    return order.take(num_prompts)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -63,11 +96,3 @@ def _quotas(rng: np.random.Generator, logits: np.ndarray, sizes: np.ndarray, num
         quotas[open_to] += rng.multinomial(missing, softmax(logits[open_to]))
         quotas = np.minimum(quotas, sizes)
     return quotas
-
-
-def _largest(keys: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
-    """The ``count`` members with the largest keys, largest first."""
-    if count == 0:
-        return members[:0]
-    top = members[np.argpartition(-keys[members], count - 1)[:count]]
-    return top[np.argsort(-keys[top], kind="stable")].astype(np.int64)

@@ -7,7 +7,8 @@ from curricula.base import Ctx, Curriculum
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
 from curricula.uniform import EqualAllocator, UniformSampler
-from curricula.weighted import softmax, weighted_draw
+from curricula.queues import Ranked, Shuffled
+from curricula.weighted import WeightedOrder, softmax, weighted_draw
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 
@@ -76,3 +77,86 @@ def test_a_stack_draws_by_weight_when_a_part_weighs() -> None:
     following = [s.plan(1, total_steps=9, num_prompts=9, rollout_budget=9).prompt_indices.tolist() for s in (one, resumed)]
     assert following[0] == following[1]
     assert min(following[0]) >= 4
+
+
+# -- piece by piece --------------------------------------------------------------------------------------------------------------
+
+
+def order(seed: int, *, categories: list[float] | None, prompts: np.ndarray | None, exclude: list[int]) -> WeightedOrder:
+    logits = None if categories is None else np.array(categories)
+    rng = np.random.default_rng(seed)
+    return WeightedOrder(rng, pool=POOL, category_logits=logits, prompt_logits=prompts, exclude=np.array(exclude, dtype=np.int64))
+
+
+@pytest.mark.parametrize("categories", [None, [0.0, 0.5]])
+@pytest.mark.parametrize("weights", [None, np.linspace(-2, 2, 20)])
+def test_an_order_taken_in_pieces_never_repeats_and_leaves_out_what_it_should(
+    categories: list[float] | None, weights: np.ndarray | None
+) -> None:
+    for seed in range(30):
+        drawn = order(seed, categories=categories, prompts=weights, exclude=[3, 11, 11])
+        pieces = [drawn.take(n).tolist() for n in (1, 6, 0, 4, 7)]
+        assert sorted(sum(pieces, [])) == [i for i in range(20) if i not in (3, 11)]
+        assert len(drawn.take(5)) == 5, "with none left, all may come again"
+
+
+def test_a_ranked_order_in_pieces_is_the_order_as_a_whole() -> None:
+    keys = np.random.default_rng(0).normal(size=5000)
+    keys[::7] = np.nan
+    members = np.arange(1, 5000, 2)
+    pieces = Ranked(keys, members)
+    taken = np.concatenate([pieces.take(n) for n in (3, 500, 0, 900, 40)])
+    expected = members[np.argsort(keys[members])]  # NaN come last
+    assert taken.tolist() == expected[:1443].tolist()
+    assert pieces.left == np.count_nonzero(~np.isnan(keys[members])) - 1443
+
+
+def test_pieces_of_an_order_follow_the_weights_that_are_left() -> None:
+    """With weights 1, 2, 3 the second prompt after 3 was taken is 2 in two of three draws (successive sampling)."""
+    logits = np.full(20, -np.inf)
+    logits[:3] = np.log([1.0, 2.0, 3.0])
+    seconds = []
+    for seed in range(6000):
+        drawn = order(seed, categories=None, prompts=logits, exclude=[])
+        if drawn.take(1)[0] == 2:
+            seconds.append(int(drawn.take(1)[0]))
+    assert len(seconds) / 6000 == pytest.approx(1 / 2, abs=0.025)
+    assert np.mean(np.array(seconds) == 1) == pytest.approx(2 / 3, abs=0.03)
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_equal_weights_give_every_member_the_same_chance(count: int) -> None:
+    """Below half of the members by rejection, above by a permutation of the rest."""
+    members, times = np.arange(30, 42), np.zeros(100)
+    for seed in range(3000):
+        queue = Shuffled(np.random.default_rng(seed), members, size=100, out=np.array([2, 31, 40, 99]))
+        assert queue.left == 10
+        times[queue.take(count)] += 1
+    inside = np.setdiff1d(members, [31, 40])
+    assert times.sum() == times[inside].sum() == 3000 * count
+    assert times[inside] / 3000 == pytest.approx(np.full(10, count / 10), abs=0.04)
+
+
+class Half(Curriculum):
+    """Passes over odd prompts, and counts how often the pool is weighed."""
+
+    def __init__(self) -> None:
+        self.weighed = 0
+
+    def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        self.weighed += 1
+        return np.zeros(len(indices))
+
+    def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        return indices % 2 == 1
+
+
+def test_a_plan_that_passes_over_prompts_weighs_the_pool_once() -> None:
+    part = Half()
+    store = StatisticsStore(POOL.ids, sampling_key="t1-p1-m64")
+    made = CurriculumStack(
+        {"sampler": UniformSampler(), "allocator": EqualAllocator(), "prompts": part}, pool=POOL, store=store, seed=0
+    )
+    plan = made.plan(0, total_steps=9, num_prompts=10, rollout_budget=10)
+    assert sorted(plan.prompt_indices.tolist()) == list(range(0, 20, 2))
+    assert part.weighed == 1
