@@ -1,13 +1,15 @@
 """Weighted drawing without replacement, and its place in the stack."""
 
+import json
+
 import numpy as np
 import pytest
 
 from curricula.base import Ctx, Curriculum
 from curricula.pool import PromptPool
+from curricula.queues import Ranked, Shuffled
 from curricula.stack import CurriculumStack
 from curricula.uniform import EqualAllocator, UniformSampler
-from curricula.queues import Ranked, Shuffled
 from curricula.weighted import WeightedOrder, softmax, weighted_draw
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
@@ -44,6 +46,25 @@ def test_draws_are_distinct_and_a_small_category_gives_what_it_has() -> None:
     assert len(set(draw(0, 18, categories=[-np.inf, 0.0]))) == 18
     with pytest.raises(ValueError, match="21 distinct prompts asked of a pool of 20"):
         draw(0, 21)
+
+
+def test_excluded_prompts_are_drawn_only_when_nothing_else_is_left() -> None:
+    for categories in (None, [9.0, 0.0]):
+        logits = None if categories is None else np.array(categories)
+        for seed in range(20):
+            left = weighted_draw(
+                np.random.default_rng(seed),
+                pool=POOL,
+                num_prompts=8,
+                category_logits=logits,
+                prompt_logits=None,
+                exclude=np.array([0, 1, 2, *range(8, 17)]),
+            )
+            assert sorted(left.tolist()) == [3, 4, 5, 6, 7, 17, 18, 19]
+    everyone = weighted_draw(
+        np.random.default_rng(0), pool=POOL, num_prompts=20, category_logits=None, prompt_logits=None, exclude=np.arange(5)
+    )
+    assert sorted(everyone.tolist()) == list(range(20))
 
 
 def test_softmax_is_stable_at_low_temperature() -> None:
@@ -96,7 +117,7 @@ def test_an_order_taken_in_pieces_never_repeats_and_leaves_out_what_it_should(
     for seed in range(30):
         drawn = order(seed, categories=categories, prompts=weights, exclude=[3, 11, 11])
         pieces = [drawn.take(n).tolist() for n in (1, 6, 0, 4, 7)]
-        assert sorted(sum(pieces, [])) == [i for i in range(20) if i not in (3, 11)]
+        assert sorted(i for piece in pieces for i in piece) == [i for i in range(20) if i not in (3, 11)]
         assert len(drawn.take(5)) == 5, "with none left, all may come again"
 
 
@@ -160,3 +181,19 @@ def test_a_plan_that_passes_over_prompts_weighs_the_pool_once() -> None:
     plan = made.plan(0, total_steps=9, num_prompts=10, rollout_budget=10)
     assert sorted(plan.prompt_indices.tolist()) == list(range(0, 20, 2))
     assert part.weighed == 1
+
+
+def test_a_weighted_plan_and_its_refills_share_no_prompt() -> None:
+    one = stack()
+    plan = one.plan(0, total_steps=9, num_prompts=5, rollout_budget=5)
+    one = resumed_from(one)
+    refills = [one.refill(0, round=r, num_prompts=5, rollout_budget=5) for r in (1, 2)]
+    drawn = np.concatenate([p.prompt_indices for p in (plan, *refills)])
+    assert len(set(drawn.tolist())) == 15
+    assert sorted(plan.prompt_indices.tolist()) == [15, 16, 17, 18, 19]
+
+
+def resumed_from(one: CurriculumStack) -> CurriculumStack:
+    again = stack()
+    again.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    return again
