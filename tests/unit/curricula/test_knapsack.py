@@ -102,6 +102,12 @@ def test_unseen_prompts_get_the_equal_share_and_never_the_fallback_of_the_unsolv
     assert split([0, 1, 1], budget=25, unseen=(0, 1, 2)) == [9, 8, 8]
 
 
+def test_compat_counts_the_unseen_as_unsolved_in_the_fallback() -> None:
+    """As released: the floor of 2 for the others leaves 12 of 24, the claim of .5 is 3, and the 9 left are split over the zeros."""
+    assert split([0, 0, 0.5], budget=24, unseen=(0,), compat_published_dp=True) == [13, 6, 5]
+    assert split([0, 0, 0.5], budget=24, unseen=(0,)) == [8, 11, 5], "unseen is not unsolvable"
+
+
 def test_when_every_prompt_is_effective_the_surplus_goes_to_the_optimiser() -> None:
     """Claims of .5 are 3 rollouts each, so 26 of 32 are surplus, and there is nobody else to give them to."""
     assert split([0.5, 0.5], budget=32) == [16, 16]
