@@ -141,10 +141,16 @@ def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:
     try:
         return cls(**args)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (got {e['input']!r})" for e in error.errors())
-        raise ValueError(f"curriculum.{slot}.args: {problems}") from error
+        raise ValueError(f"curriculum.{slot}.args: {'; '.join(_reworded(e) for e in error.errors())}") from error
     except ValueError as error:
         raise ValueError(f"curriculum.{slot}.args: {error}") from error
+
+
+def _reworded(error: Mapping[str, Any]) -> str:
+    """One pydantic error; what a part found by itself in the part's own words."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return f"{'.'.join(str(place) for place in error['loc'])}: {error['msg']} (got {error['input']!r})"
 
 
 def _resolve(slot: str, name: str) -> type[Curriculum]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from curricula import conflicts_sampling
+from curricula import conflicts_filters, conflicts_sampling
 from curricula.base import Curriculum, overrides
 
 EXCLUSIVE = {
@@ -28,15 +28,4 @@ def check(parts: Mapping[str, Curriculum]) -> list[str]:
             raise ValueError(f"curriculum has more than one {role} (slots {', '.join(slots)}): keep one of them")
         if not slots and hook in REQUIRED:
             raise ValueError(f"curriculum has no {role}: set curriculum.{role} or leave it out for the uniform one")
-    return _warnings(parts) + [text for rule in conflicts_sampling.WARNINGS for text in rule(parts)]
-
-
-def _warnings(parts: Mapping[str, Curriculum]) -> list[str]:
-    band = [slot for slot, part in parts.items() if part.drops_mixed_groups]
-    buyer = [slot for slot, part in parts.items() if part.buys_rare_outcomes]
-    if not (band and buyer):
-        return []
-    return [
-        f"{band[0]} drops groups with a rare success, which {buyer[0]} buys large groups for: use the mixed verdict instead "
-        "(a prompt of pass rate 1/16 gets dozens of rollouts and a [.2, .8] band then drops them)"
-    ]
+    return [text for rules in (conflicts_filters, conflicts_sampling) for rule in rules.WARNINGS for text in rule(parts)]

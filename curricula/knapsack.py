@@ -62,7 +62,7 @@ class Knapsack(Curriculum):
     def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
         """Classify by the store's pass rates, then split the budget."""
         rates = ctx.store.pass_rate(indices, mode=self.pass_rate)
-        valid = ctx.store.num_observed(indices) >= self.min_count
+        valid = ctx.store.num_comparable(indices) >= self.min_count
         counts, surplus = self.split(rates, valid, budget=ctx.rollout_budget)
         effective = valid & (rates > 0) & (rates < 1)
         metrics = {

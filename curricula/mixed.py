@@ -1,5 +1,7 @@
 """Keep only groups that carry a group-relative gradient."""
 
+from typing import ClassVar
+
 from pydantic.dataclasses import dataclass
 
 from curricula.base import TRAIN, Ctx, Curriculum, Verdict
@@ -15,6 +17,8 @@ class MixedOutcomes(Curriculum):
 
     Raw correctness, not reward: a length bonus would give an all-correct group a spread that says nothing about being right.
     """
+
+    drops_all_wrong: ClassVar[bool] = True
 
     def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
         """Train if at least one rollout is right and one is wrong."""

@@ -116,12 +116,6 @@ def _shaping_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
 
 def _stage_problems(config: "Config") -> Iterator[str]:
     algorithm = config.algorithm
-    verdict = config.curriculum.verdict
-    if algorithm.demonstrations is not None and verdict is not None and verdict.name == "mixed":
-        yield (
-            "algorithm.demonstrations: curriculum.verdict=mixed drops the groups without success that demonstrations are for; "
-            "leave the verdict out"
-        )
     if algorithm.demonstrations is not None and algorithm.advantage == "brpo":
         yield (
             "algorithm.demonstrations: algorithm.advantage=brpo scores what was sampled at every thinking budget, which a "

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rl.config.curriculum_rules import doubts, refusals
+
 if TYPE_CHECKING:
     from rl.config.schema import Config
 
@@ -32,6 +34,9 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
         check(parts)
     except ValueError as error:
         yield str(error)
+    yield from refusals(config, parts)
+    for doubt in doubts(config, parts):
+        logger.warning("%s", doubt)
     if config.algorithm.advantage == "brpo" and parts["allocator"].buys_rare_outcomes:
         logger.warning("curriculum: %s", at_budgets("algorithm.advantage=brpo", "curriculum.allocator"))
     yield from _budget(config, floor=getattr(parts["allocator"], "floor", 1), cap=getattr(parts["allocator"], "cap", None))

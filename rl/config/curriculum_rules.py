@@ -1,0 +1,78 @@
+"""Curriculum parts against the rest of a run (methods/curricula.md §12, rules 4, 9, 11, 14, 15, 16): refusals and doubts."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from curricula.base import Curriculum
+    from rl.config.schema import Config
+
+    Parts = Mapping[str, Curriculum]
+
+FRESH_ENOUGH = 1
+"""Plans ahead up to which a group mixes two policy versions at most."""
+
+
+def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
+    """What cannot work."""
+    algorithm = config.algorithm
+    for slot, part in parts.items():
+        field = f"curriculum.{slot}"
+        if algorithm.demonstrations is not None and part.drops_all_wrong:
+            yield (
+                f"algorithm.demonstrations: {field}={_name(config, slot)} drops the groups without success that demonstrations "
+                f"are for; leave {field} out"
+            )
+        if algorithm.advantage == "brpo" and part.sets_length_target:
+            yield (
+                f"{field}: {_name(config, slot)} moves completions to one length, algorithm.advantage=brpo credits them at several "
+                "thinking budgets; take one of the two (algorithm.budgets.prior says which budgets matter)"
+            )
+        if part.punishes_overlong and any(shaping.name == "overlong" for shaping in algorithm.shaping):
+            yield f"{field}: algorithm.shaping punishes overlong completions already; leave one of the two out"
+
+
+def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
+    """What may mislead."""
+    from curricula.base import overrides
+
+    stream, refills = config.stream, config.stream.refill_rounds > 0
+    judge = next((slot for slot, part in parts.items() if slot != "downsample" and overrides(part, "verdict")), None)
+    uneven = next((slot for slot, part in parts.items() if part.unequal_groups or part.buys_rare_outcomes), None)
+    if refills and judge and config.run.rollout_token_budget is None:
+        yield (
+            f"stream.refill_rounds: groups that {judge} drops are replaced, so steps do not cost alike; compare runs by "
+            "rollout/total_tokens (or set run.rollout_token_budget), not by steps"
+        )
+    if refills and judge and uneven:
+        yield (
+            f"stream.refill_rounds: {uneven} makes groups unequal, and a refill replaces one dropped group by one of "
+            f"stream.rollouts_per_prompt={stream.rollouts_per_prompt} on average; batches are full by groups, not by rollouts"
+        )
+    adaptive = next((slot for slot, part in parts.items() if _reads_outcomes(part)), None)
+    if adaptive and (stream.max_staleness > FRESH_ENOUGH or stream.rollover_share > 0):
+        yield (
+            f"stream.max_staleness: {adaptive} goes by pass rates, and a group may mix {stream.max_staleness + 1} policy versions; "
+            "it counts from its oldest token's, and only when finished, so estimates lag by as many steps"
+        )
+    judged = any(shaping.name == "handover" for shaping in config.algorithm.shaping)
+    if judged and not any(part.drops_all_wrong for part in parts.values()):
+        yield (
+            "algorithm.shaping: handover's first component is all that differs in groups without both outcomes, and so all they "
+            "teach; drop them with curriculum=mixed (trust is 0 there by itself)"
+        )
+
+
+def _reads_outcomes(part: "Curriculum") -> bool:
+    from curricula.base import overrides
+
+    return (
+        part.unequal_groups
+        or part.buys_rare_outcomes
+        or any(overrides(part, h) for h in ("category_logits", "prompt_logits", "skip"))
+    )
+
+
+def _name(config: "Config", slot: str) -> str:
+    part = getattr(config.curriculum, slot)
+    return part.name if part is not None else "default"
