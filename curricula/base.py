@@ -109,7 +109,7 @@ class Curriculum:
 
     @property
     def undiscounted_pass_rate(self) -> bool:
-        """It reads pass rates in which an old visit counts like a new one (conflict rule 8)."""
+        """It reads pass rates of old visits as they are, without ``num_comparable`` to say that they are old (conflict rule 8)."""
         return False
 
     @property

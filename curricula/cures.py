@@ -29,7 +29,10 @@ class CuresSampler(RateWeighted):
 
     def weigh(self, rates: np.ndarray) -> np.ndarray:
         """Standard deviation of an outcome over the temperature."""
-        return gradient_std(rates) / self.temperature
+        spread = rates * (1 - rates)
+        np.sqrt(spread, out=spread)
+        spread /= self.temperature
+        return spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +58,9 @@ class CuresAllocator(Curriculum):
         if self.cap < self.floor:
             raise ValueError(f"cures: cap={self.cap} is below floor={self.floor}")
 
-    @property
-    def undiscounted_pass_rate(self) -> bool:
-        """Visits are raw outcomes, however old."""
-        return self.pass_rate in ("last_visit", "pooled16")
-
     def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
         """Warm-up for prompts without a posterior, the rest in proportion."""
-        known = ctx.store.num_observed(indices) >= self.warmup
+        known = ctx.store.num_comparable(indices) >= self.warmup
         counts = self.split(ctx.store.pass_rate(indices, mode=self.pass_rate), known, budget=ctx.rollout_budget)
         shares = {"cures_warmup_ratio": float((~known).mean()), "cures_warmup_rollouts": float(counts[~known].sum())}
         return Allocation(num_rollouts=counts, metrics=shares)

@@ -23,4 +23,7 @@ class DifficultyTargeted(RateWeighted):
 
     def weigh(self, rates: np.ndarray) -> np.ndarray:
         """Distance to the target over the temperature."""
-        return -np.abs(rates - self.target) / self.temperature
+        distance = rates - self.target
+        np.abs(distance, out=distance)
+        distance /= -self.temperature
+        return distance

@@ -50,11 +50,6 @@ class Knapsack(Curriculum):
             raise ValueError(f"knapsack: cap={self.cap} is below floor={self.floor}")
 
     @property
-    def undiscounted_pass_rate(self) -> bool:
-        """Visits are raw outcomes, an epoch old where every prompt comes once per epoch."""
-        return self.pass_rate in ("last_visit", "pooled16")
-
-    @property
     def favours_unsolved(self) -> bool:
         """The fallback."""
         return self.allow_fallback

@@ -31,12 +31,13 @@ class Prioritized(RateWeighted):
 
     def weigh(self, rates: np.ndarray) -> np.ndarray:
         """[K] log-probabilities."""
-        fails = 1.0 - rates
-        weights = fails / fails.sum() if fails.sum() > 0 else np.full(len(rates), 1 / len(rates))
-        shares = (1 - self.uniform_share) * weights + self.uniform_share / len(rates)
+        shares = 1.0 - rates
+        total = float(shares.sum())
+        shares *= (1 - self.uniform_share) / total if total > 0 else 0.0
+        shares += self.uniform_share / len(rates) if total > 0 else 1 / len(rates)
         unsolved = rates <= 0
-        held = float(shares[unsolved].sum())
-        if self.unsolved_cap < held and shares[~unsolved].sum() > 0:
-            shares = shares * np.where(unsolved, self.unsolved_cap / held, (1 - self.unsolved_cap) / shares[~unsolved].sum())
+        held, rest = float(shares.sum(where=unsolved)), float(shares.sum(where=~unsolved))
+        if self.unsolved_cap < held and rest > 0:
+            shares *= np.where(unsolved, self.unsolved_cap / held, (1 - self.unsolved_cap) / rest)
         with np.errstate(divide="ignore"):
-            return np.log(shares)
+            return np.log(shares, out=shares)

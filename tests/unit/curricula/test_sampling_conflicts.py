@@ -75,13 +75,13 @@ def test_rule_6_size_dependent_signal_with_unequal_groups(reader: type[Any]) -> 
 
 
 def test_rule_8_stale_pass_rates_under_a_moving_length_budget() -> None:
-    (text,) = warnings(allocator=Knapsack(), length=MovingLength())
-    assert text.startswith("allocator goes by visits made under other length budgets, and length moves the budget")
-    assert "curriculum.allocator.args.pass_rate=beta or decayed" in text
-    assert warnings(allocator=Knapsack(pass_rate="beta"), length=MovingLength()) == []
+    (text,) = warnings(prompts=DifficultyTargeted(pass_rate="pooled16"), length=MovingLength())
+    assert text.startswith("prompts goes by visits made under other length budgets, and length moves the budget")
+    assert "curriculum.prompts.args.pass_rate=beta or decayed" in text
+    assert warnings(prompts=DifficultyTargeted(), length=MovingLength()) == []
     assert "skip goes by visits" in warnings(skip=Greso(), length=MovingLength())[0]
-    assert warnings(prompts=DifficultyTargeted(pass_rate="last_visit"), length=MovingLength())
-    assert warnings(allocator=CuresAllocator(), length=MovingLength()) == []
+    assert warnings(allocator=Knapsack(), length=MovingLength()) == [], "it asks which rollouts are comparable"
+    assert warnings(prompts=DifficultyTargeted(pass_rate="pooled16")) == []
 
 
 def test_rule_10_parts_opposed_over_the_unsolved() -> None:
