@@ -51,6 +51,16 @@ def test_through_the_store_posteriors_count_after_the_warm_up() -> None:
     assert allocation.metrics == {"cures_warmup_ratio": pytest.approx(1 / 3), "cures_warmup_rollouts": 4.0}
 
 
+def test_a_shorter_length_budget_sends_prompts_back_to_the_warm_up() -> None:
+    """8 rollouts drawn under 64 tokens count as 2 under 16: two halvings at one half each."""
+    world, part = World(), CuresAllocator(warmup=4)
+    world.store.set_budget(64.0)
+    world.observe(part, [world.stat(0, n=8, correct=4)])
+    assert part.allocate(world.ctx(rollout_budget=20), np.array([0, 1])).metrics["cures_warmup_ratio"] == 0.5
+    world.store.set_budget(16.0)
+    assert part.allocate(world.ctx(rollout_budget=20), np.array([0, 1])).metrics["cures_warmup_ratio"] == 1.0
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_budget_floor_and_cap_hold_on_any_input(data: st.DataObject) -> None:
