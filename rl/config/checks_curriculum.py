@@ -17,7 +17,6 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
     # Plug-ins may be anybody's code: imported when a config is checked, not when the schema is imported.
     from curricula import DEFAULTS, SLOTS, build_part
     from curricula.conflicts import check
-    from curricula.conflicts_sampling import at_budgets
 
     parts = {}
     for slot in SLOTS:
@@ -31,14 +30,13 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
             yield str(error)
             return
     try:
-        check(parts)
+        warnings = check(parts)
     except ValueError as error:
+        warnings = []
         yield str(error)
     yield from refusals(config, parts)
-    for doubt in doubts(config, parts):
+    for doubt in (*(f"curriculum: {warning}" for warning in warnings), *doubts(config, parts)):
         logger.warning("%s", doubt)
-    if config.algorithm.advantage == "brpo" and parts["allocator"].buys_rare_outcomes:
-        logger.warning("curriculum: %s", at_budgets("algorithm.advantage=brpo", "curriculum.allocator"))
     yield from _budget(config, floor=getattr(parts["allocator"], "floor", 1), cap=getattr(parts["allocator"], "cap", None))
 
 

@@ -1,4 +1,4 @@
-"""Curriculum parts against the rest of a run (methods/curricula.md §12, rules 4, 9, 11, 14, 15, 16): refusals and doubts."""
+"""Curriculum parts against the rest of a run (methods/curricula.md §12, rules 4, 8, 9, 11, 12, 14, 15, 16): refusals and doubts."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
 def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
     """What may mislead."""
     from curricula.base import overrides
+    from curricula.conflicts_sampling import at_budgets
 
     stream, refills = config.stream, config.stream.refill_rounds > 0
     judge = next((slot for slot, part in parts.items() if slot != "downsample" and overrides(part, "verdict")), None)
@@ -55,6 +56,14 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
             f"stream.max_staleness: {adaptive} goes by pass rates, and a group may mix {stream.max_staleness + 1} policy versions; "
             "it counts from its oldest token's, and only when finished, so estimates lag by as many steps"
         )
+    moving = next((slot for slot, part in parts.items() if overrides(part, "length_budget")), None)
+    if adaptive and moving and config.curriculum.budget_discount == 1:
+        yield (
+            f"curriculum.budget_discount: at 1 pass rates seen under other length budgets count in full, {moving} moves the budget "
+            f"and {adaptive} goes by pass rates; lower it (0.5 halves them when the budget halves)"
+        )
+    if config.algorithm.advantage == "brpo" and parts["allocator"].buys_rare_outcomes:
+        yield at_budgets("algorithm.advantage=brpo", "curriculum.allocator")
     judged = any(shaping.name == "handover" for shaping in config.algorithm.shaping)
     if judged and not any(part.drops_all_wrong for part in parts.values()):
         yield (

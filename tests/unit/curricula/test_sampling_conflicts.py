@@ -84,6 +84,21 @@ def test_rule_8_stale_pass_rates_under_a_moving_length_budget() -> None:
     assert warnings(prompts=DifficultyTargeted(pass_rate="pooled16")) == []
 
 
+def test_rule_8_a_discount_of_one_keeps_what_is_stale(caplog: pytest.LogCaptureFixture) -> None:
+    stack = ["curriculum=knapsack+train_long_think_short"]
+    with caplog.at_level(logging.WARNING):
+        load_config("quickstart", stack)
+        assert "budget_discount" not in caplog.text
+        load_config("quickstart", [*stack, "curriculum.budget_discount=1"])
+    assert "curriculum.budget_discount: at 1 pass rates seen under other length budgets count in full" in caplog.text
+
+
+def test_warnings_are_given_when_the_config_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        load_config("quickstart", ["curriculum=prioritized+knapsack"])
+    assert "curriculum: prompts and allocator both favour prompts without any success" in caplog.text
+
+
 def test_rule_10_parts_opposed_over_the_unsolved() -> None:
     texts = warnings(prompts=Prioritized(), allocator=Knapsack(), skip=Greso())
     assert sum("which skip passes over" in text for text in texts) == 2
