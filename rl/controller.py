@@ -32,6 +32,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curricula.base import Plan
 from curricula.stack import CurriculumStack
 from rl.config.schema import Config
 from rl.recorder import Recorder, StepRecord
@@ -67,6 +68,8 @@ class Parts:
     recorder: Recorder
     annotate: Callable[[list[RolloutGroup]], list[RolloutGroup]] = list
     """What the objective wants to know of a batch's groups beyond their rollouts."""
+    say_budget: Callable[[Prompt, int], Prompt] | None = None
+    """Puts a length budget, in tokens, into a prompt whose template asks for it."""
 
 
 class Controller:
@@ -161,7 +164,7 @@ class Controller:
         groups = new_groups(
             plan_step=plan.step,
             refill_round=plan.refill_round,
-            prompts=[self.parts.prompts[i] for i in drawn.prompt_indices],
+            prompts=self._prompts_of(drawn),
             num_rollouts=[int(n) for n in drawn.num_rollouts],
             max_tokens=[int(limit) for limit in limits],
             sampling=self._sampling,
@@ -170,6 +173,13 @@ class Controller:
         plan.groups += groups
         self._enqueue(groups)
         self._signal.notify()
+
+    def _prompts_of(self, drawn: Plan) -> list[Prompt]:
+        prompts = [self.parts.prompts[i] for i in drawn.prompt_indices]
+        if self.parts.say_budget is None:
+            return prompts
+        shown = drawn.shown_budgets if drawn.shown_budgets is not None else [self._sampling.max_tokens] * len(prompts)
+        return [self.parts.say_budget(prompt, int(tokens)) for prompt, tokens in zip(prompts, shown, strict=True)]
 
     def _enqueue(self, groups: list[GroupState]) -> None:
         for group in groups:

@@ -10,6 +10,7 @@ from rewards import build_reward
 from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
+from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
 from rl.tasks import Task, build_task
 from rl.worked_solutions import with_worked_solutions
 from rollout.types import Prompt
@@ -26,6 +27,8 @@ class Prepared:
     eval_prompts: list[Prompt]
     demonstrations: Demonstrations | None = None
     """Of the train prompts, where the objective asks for them."""
+    budget: PromptBudget | None = None
+    """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come filled."""
 
     def decode(self) -> Callable[[Sequence[Sequence[int]]], list[str]]:
         """Token ids to text, special tokens left out; reads only, so what is trained is never re-tokenised."""
@@ -57,6 +60,10 @@ def prepare(config: Config) -> Prepared:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
     check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step)
+    budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
+    if budget is not None:
+        last = final_budget(config)
+        eval_prompts = [budget(prompt, last) for prompt in eval_prompts]
     demonstrations, asked = None, config.algorithm.demonstrations
     if asked is not None:
         train_prompts = with_worked_solutions(train_prompts, config.task, asked.field)
@@ -68,6 +75,7 @@ def prepare(config: Config) -> Prepared:
         train_prompts=train_prompts,
         eval_prompts=eval_prompts,
         demonstrations=demonstrations,
+        budget=budget,
     )
 
 

@@ -236,6 +236,7 @@ class Session:
             saver=saver,
             recorder=recorder,
             annotate=with_demonstrations(make_annotate(config.algorithm, statistics), self.prepared.demonstrations),
+            say_budget=self.prepared.budget,
         )
         return Controller(config=config, parts=parts, state=self.state), recorder
 

@@ -50,7 +50,8 @@ class FileTaskConfig(Section):
     system_prompt: str | None = None
     """First message of every chat that has no system message of its own."""
     prompt_template: str = "{prompt}"
-    """Wrapped around string prompts, before the chat template if there is one; ``{prompt}`` stands for the row's prompt."""
+    """Wrapped around string prompts, before the chat template if there is one; ``{prompt}`` stands for the row's prompt and
+    ``{budget}`` for the length budget in tokens, which a length curriculum moves (held-out prompts name the last step's)."""
     reward: str = "math"
     """A name from ``rewards.REWARDS``, or ``pkg.module:attr`` of your own."""
     reward_args: dict[str, Any] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -170,3 +171,25 @@ def test_resume_keeps_indices_shapes_and_budgets(staleness: int, refills: int) -
         assert again == {step: values for step, values in rewards.items() if step >= version}
         for plan in resumed.parts.recorder.records:
             assert [g.request.sampling.max_tokens for g in plan.groups] == limits[plan.step]
+
+
+@pytest.mark.parametrize(("curriculum", "said"), [({"length": HARD}, [40, 25, 15, 10]), ({}, [64] * 4)])
+def test_prompts_that_ask_for_it_name_the_budget_of_their_plan(curriculum: dict[str, Any], said: list[int]) -> None:
+    controller = build(steps=4, staleness=0, curriculum=curriculum)
+
+    def say(prompt: Prompt, tokens: int) -> Prompt:
+        return replace(prompt, text=f"{prompt.text} in {tokens}", token_ids=(*prompt.token_ids, tokens))
+
+    controller.parts = replace(controller.parts, say_budget=say)
+    controller.parts.service._scorer = _Right()
+    asyncio.run(controller.run())
+    for plan, tokens in zip(controller.parts.recorder.records, said, strict=True):
+        assert {g.request.prompt_token_ids[-1] for g in plan.groups} == {tokens}
+        assert {g.group.prompt.text.partition(" in ")[2] for g in plan.groups} == {str(tokens)}
+        assert all(g.group.prompt.id in controller.parts.saver.store._index for g in plan.groups)
+    assert len(controller.parts.saver.store._index) == 64
+
+
+class _Right:
+    async def score(self, prompt: Prompt, texts: list[str], truncated: list[bool]) -> list[RewardResult]:
+        return [RewardResult(value=float(i % 2), correct=bool(i % 2)) for i, _ in enumerate(texts)]
