@@ -177,8 +177,8 @@ class Curriculum:
         """Judge a finished group on raw correctness; the first part that does not say "train" decides."""
         return TRAIN
 
-    def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[Any] | None:
-        """Token-level credit that replaces the estimator's, one entry for each group."""
+    def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[list[np.ndarray]] | None:
+        """Credit that replaces the estimator's: for each group, for each rollout, one advantage for each token it sampled."""
         return None
 
     def describe(self, ctx: Ctx, indices: np.ndarray) -> Mapping[str, float]:

@@ -117,7 +117,7 @@ class CurriculumStack:
                 components[name] = values
         return components
 
-    def token_advantages(self, step: int, groups: Sequence[RolloutGroup]) -> list[Any] | None:
+    def token_advantages(self, step: int, groups: Sequence[RolloutGroup]) -> list[list[np.ndarray]] | None:
         """Token-level credit for the batch of ``step``, from the one part that gives it; None leaves it to the estimator."""
         answers = (part.token_advantages(self._ctx(step), groups) for part in self._parts.values())
         return next((answer for answer in answers if answer is not None), None)

@@ -30,6 +30,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curricula.base import Plan
@@ -212,7 +213,13 @@ class Controller:
         for step in range(self.state.version, self._steps):
             await self._whole(step)
             plan = self.state.plans[step]
-            groups = trained_groups(plan.kept(), shape=self.parts.curriculum.shape, annotate=self.parts.annotate)
+            curriculum = self.parts.curriculum
+            groups = trained_groups(
+                plan.kept(),
+                shape=curriculum.shape,
+                credit=partial(curriculum.token_advantages, step),
+                annotate=self.parts.annotate,
+            )
             batch = TrainingBatch.from_groups(step, groups, progress=step / self._steps) if groups else None
             await self._signal.until(
                 lambda: not self._batches.full(),

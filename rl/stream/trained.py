@@ -15,19 +15,49 @@ from rl.stream.plans import GroupState
 from rollout.types import RolloutGroup
 
 Shape = Callable[[RolloutGroup], Mapping[str, np.ndarray]]
+Credit = Callable[[Sequence[RolloutGroup]], Sequence[Sequence[np.ndarray]] | None]
 Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
 
+CREDIT = "token_advantages"
 
-def trained_groups(kept: Sequence[GroupState], *, shape: Shape, annotate: Annotate) -> list[RolloutGroup]:
+
+def trained_groups(kept: Sequence[GroupState], *, shape: Shape, credit: Credit, annotate: Annotate) -> list[RolloutGroup]:
     """The groups of a batch, in the order of ``kept``.
 
     Args:
         kept: finished groups whose verdict was to train.
         shape: reward components of a group, [G] each.
+        credit: advantages of every token that was sampled, for each rollout of each group; None leaves them to the estimator.
         annotate: what the objective wants to know of a batch's groups; it keeps their order, and may put demonstrations in.
     """
-    groups = annotate([shaped(state.group, shape(state.group)) for state in kept if state.group is not None])
-    return [subset(group, state.indices) for group, state in zip(groups, kept, strict=True)]
+    whole = [shaped(state.group, shape(state.group)) for state in kept if state.group is not None]
+    groups = [subset(group, state.indices) for group, state in zip(annotate(credited(whole, credit(whole))), kept, strict=True)]
+    wide = [group.aux[CREDIT].shape[1] for group in groups if CREDIT in group.aux]
+    # A demonstration took its group's place: it has no credit, but the batch needs a row.
+    blank = {CREDIT: np.zeros((1, wide[0]))} if wide else {}
+    return [group if CREDIT in group.aux else replace(group, aux={**group.aux, **blank}) for group in groups]
+
+
+def credited(groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarray]] | None) -> list[RolloutGroup]:
+    """Each group with ``aux["token_advantages"]`` [G, longest of the batch], 0 behind a rollout's last token; as they are for None.
+
+    Raises:
+        ValueError: a rollout did not get one advantage for each of its sampled tokens.
+    """
+    if credit is None:
+        return list(groups)
+    width = max((len(values) for of_group in credit for values in of_group), default=0)
+    made = []
+    for group, of_group in zip(groups, credit, strict=True):
+        table = np.zeros((len(group.rollouts), width))
+        for place, (rollout, values) in enumerate(zip(group.rollouts, of_group, strict=True)):
+            if len(values) != int(rollout.completion.loss_mask.sum()):
+                raise ValueError(
+                    f"token_advantages: {len(values)} for a rollout with {int(rollout.completion.loss_mask.sum())} tokens"
+                )
+            table[place, : len(values)] = values
+        made.append(replace(group, aux={**group.aux, CREDIT: table}))
+    return made
 
 
 def shaped(group: RolloutGroup, components: Mapping[str, np.ndarray]) -> RolloutGroup:

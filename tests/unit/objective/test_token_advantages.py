@@ -1,5 +1,7 @@
 """Advantages that differ from token to token: GAE, REINFORCE++ with KL, BRPO."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from rl.config.algorithm import BudgetConfig, GaeConfig
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.brpo import prior, thinking_advantages
 from rl.objective.samples import Tokens
+from rl.objective.terms import token_terms
 from rl.objective.value_loss import explained_variance, value_loss
 
 TWO = Tokens(
@@ -142,3 +145,14 @@ def test_explained_variance() -> None:
     assert explained_variance(returns, returns) == 1
     assert explained_variance(torch.full((4,), 0.3), returns) == pytest.approx(0)
     assert np.isnan(explained_variance(returns, torch.ones(4)))
+
+
+def test_a_curriculums_own_credit_takes_the_estimators_place() -> None:
+    """By place in each sample; the clip still holds."""
+    rows = samples([1.0, 0.0], [0, 0])
+    given = torch.tensor([[1.0, 2.0, 30.0], [-1.0, -2.0, 99.0]], dtype=torch.float64)
+    chosen = config(advantage="grpo", advantage_clip=5.0)
+    tokens = Tokens(sample=torch.tensor([0, 0, 0, 1, 1]))
+    got = token_terms(replace(rows, aux={"token_advantages": given}), tokens, chosen).advantages
+    assert got.tolist() == [1, 2, 5, -1, -2]
+    assert token_terms(rows, tokens, chosen).advantages.tolist() != got.tolist()

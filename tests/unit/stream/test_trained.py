@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from curricula.base import Ctx, Curriculum
 from rl.step_metrics import batch_metrics, group_metrics
-from rl.stream.trained import shaped, subset
+from rl.stream.plans import GroupState
+from rl.stream.trained import credited, shaped, subset, trained_groups
 from rl.types import TrainingBatch
 from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig, VersionSpan
 from tests.unit.stream.test_controller import build
@@ -193,3 +196,35 @@ def test_prompts_that_ask_for_it_name_the_budget_of_their_plan(curriculum: dict[
 class _Right:
     async def score(self, prompt: Prompt, texts: list[str], truncated: list[bool]) -> list[RewardResult]:
         return [RewardResult(value=float(i % 2), correct=bool(i % 2)) for i, _ in enumerate(texts)]
+
+
+class Ramp(Curriculum):
+    """Token t of rollout i is worth i + t / 10."""
+
+    def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[list[np.ndarray]]:
+        return [[i + np.arange(len(r.completion.token_ids)) / 10 for i, r in enumerate(g.rollouts)] for g in groups]
+
+
+def test_a_curriculums_own_credit_reaches_the_batch_with_the_chosen_rollouts() -> None:
+    here = f"{__name__}:Ramp"
+    controller = build(steps=2, curriculum={"shape": {"name": here}, "downsample": PODS})
+    asyncio.run(controller.run())
+    for batch, plan in zip(controller.parts.learner.batches, controller.parts.recorder.records, strict=True):
+        chosen = [i for g in plan.kept() for i in g.indices]
+        assert batch.aux["token_advantages"].tolist() == [[i, i + 0.1] for i in chosen]
+
+
+def test_credit_is_padded_checked_and_blank_on_demonstrations() -> None:
+    groups = [group_of([True, False], lengths=[1, 3]), group_of([False, False], lengths=[2, 2])]
+    credit = [[np.array([5.0]), np.arange(3.0)], [np.ones(2), np.ones(2)]]
+    states = [GroupState(request=None, prompt=g.prompt, plan_step=0, group=g, kept=True) for g in groups]  # type: ignore[arg-type]
+
+    def second_is_shown(given: list[RolloutGroup]) -> list[RolloutGroup]:
+        return [given[0], replace(given[1], rollouts=given[1].rollouts[:1], aux={"demonstration": True})]
+
+    made = trained_groups(states, shape=lambda g: {}, credit=lambda g: credit, annotate=second_is_shown)
+    assert made[0].aux["token_advantages"].tolist() == [[5, 0, 0], [0, 1, 2]]
+    assert made[1].aux["token_advantages"].tolist() == [[0, 0, 0]] and made[1].aux["demonstration"]
+    with pytest.raises(ValueError, match="token_advantages: 1 for a rollout with 3 tokens"):
+        credited(groups[:1], [[np.ones(1), np.ones(1)]])
+    assert credited(groups, None) == groups
