@@ -87,11 +87,12 @@ def test_bad_pushes_are_refused_and_the_old_weights_serve_on(engine: str, host: 
 def test_spans_of_sequences_in_flight_are_exact(
     engine: str, host: Handle, publish: Publish, judge: Callable[..., np.ndarray]
 ) -> None:
-    """Across two updates: the log-probs of each span are those of the weights that it names, to the token."""
+    """Across two updates: the log-probs of each span are those of the weights that it names, to the token, and each request keeps
+    the limit that it came with (a length curriculum gives groups different ones)."""
     updates = {u.version: (u, name) for name in ("old", "new", "old") for u in [publish(f"{engine}-{name}")]}
     first, *later = [u for u, _ in updates.values()]
     host.update_weights(first)
-    requests = [group(100 + i, max_tokens=200) for i in range(8)]
+    requests = [group(100 + i, max_tokens=200 - 15 * (i % 3)) for i in range(8)]
     references = host.generate(*requests)
     for update in later:
         time.sleep(0.08)
@@ -100,7 +101,9 @@ def test_spans_of_sequences_in_flight_are_exact(
     for request, completions in zip(requests, ray.get(references, timeout=60), strict=True):
         for completion in completions:
             seen = max(seen, len(completion.spans))
-            assert completion.finish_reason is FinishReason.STOP or len(completion.token_ids) == 200
+            limit = request.sampling.max_tokens
+            assert completion.finish_reason is FinishReason.STOP or len(completion.token_ids) == limit
+            assert len(completion.token_ids) <= limit
             assert [s.start for s in completion.spans] == [0, *(s.end for s in completion.spans[:-1])]
             for span in completion.spans:
                 name = f"{engine}-{updates[span.policy_version][1]}"
