@@ -1,5 +1,6 @@
 """Length budgets and rewards: worked examples of methods/curricula.md §5, §8, §10.2; limits that save tokens."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from curricula.kimi_length import KimiLength
 from curricula.length_rewards import falling, overlong, relative_to_group, triangular, well_formed
 from curricula.length_schedules import continuous, exponential, interpolated
 from curricula.overlong import Overlong
+from curricula.stack import CurriculumStack
 from curricula.train_long_think_short import TrainLongThinkShort
 from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig, VersionSpan
 from tests.unit.curricula.test_stack import POOL, built, new_store, plan_next, stat
@@ -210,3 +212,31 @@ def test_observations_that_come_late_keep_the_budget_they_were_drawn_under() -> 
     assert early.num_comparable(where) == pytest.approx(20 * 8 * 0.5 + 20 * 8)
     assert late.num_comparable(where) == pytest.approx(early.num_comparable(where))
     assert late.counts(where)[0] == pytest.approx(early.counts(where)[0])
+
+
+def test_a_resume_while_observations_are_pending_keeps_their_budgets() -> None:
+    args = {"mode": "hard", "start": 64, "final": 4, "decays": 4}
+    slots: dict[str, Any] = {"length": {"name": "train_long_think_short", "args": args}, "allocator": {"name": "knapsack"}}
+
+    def run(stack: CurriculumStack, first: int, last: int) -> list[tuple[list[int], list[int]]]:
+        """Plans come two ahead of their observations, and of the lag nothing is left over."""
+        made = []
+        for step in range(first, last):
+            plan = plan_next(stack, step, num_prompts=10, budget=80)
+            made.append((plan.prompt_indices.tolist(), plan.num_rollouts.tolist()))
+            if step >= 2:
+                stack.observe(step - 2, [stat(i, n=8, correct=i % 9, step=step - 2) for i in range(20)])
+        return made
+
+    store = new_store()
+    whole = built(store, lag=2, **slots)
+    early = run(whole, 0, 17)
+    saved, statistics = json.loads(json.dumps([whole.state_dict(), store.state_dict()]))
+    assert len(early) == 17 and len({clock for _, clock in saved["clocks"]}) == 2, "plans under two budgets are still out"
+    rest = run(whole, 17, 40)
+    again = new_store()
+    again.load_state_dict(statistics)
+    resumed = built(again, lag=2, **slots)
+    resumed.load_state_dict(saved)
+    assert run(resumed, 17, 40) == rest
+    assert json.dumps(again.state_dict()) == json.dumps(store.state_dict())
