@@ -18,6 +18,7 @@ from typing import Any
 import curricula_cost
 import curricula_simulation
 from common import CONSOLE, RESULTS, machine, parser, save
+from curricula_pools import FROZEN
 from rich.table import Table
 
 LAYERS = ("simulation", "cost")
@@ -51,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--layers", nargs="+", choices=LAYERS, default=list(LAYERS))
     made.add_argument("--seeds", nargs="+", type=int, default=None, help="at least three for intervals")
-    made.add_argument("--steps", type=int, default=96)
+    made.add_argument("--steps", type=int, default=80)
     made.add_argument("--sizes", nargs="+", type=int, default=[10**k for k in range(3, 8)])
     args = made.parse_args()
     args.seeds = args.seeds or (list(range(3)) if args.quick else list(range(5)))
@@ -69,7 +70,7 @@ def _cost(sizes: tuple[int, ...], *, plans: int) -> dict[str, Any]:
 
 
 def headlines(found: dict[str, Any]) -> dict[str, Any]:
-    """The keys that documents quote: relative gains over uniform on the frozen mixed pool, and the slowest find."""
+    """The keys that documents quote: gains relative to uniform on pool ``mixed`` from its second epoch on, and the slowest find."""
     out: dict[str, Any] = {}
     for arm, figures in found["pools"]["mixed"].items():
         out[arm] = {
@@ -97,26 +98,9 @@ def targets(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _simulated_targets(simulated: dict[str, Any]) -> list[dict[str, Any]]:
-    pool = simulated["pools"]["mixed"]
-    base = pool["uniform"]["effective_gradient_ratio"]["mean"]
-    out = [{"target": "uniform under 0.5 on the mixed pool", "found": f"{base:.3f}", "met": base < 0.5}]
-    for arm in (name for name in pool if name.startswith("knapsack")):
-        gain, prompt = (pool[arm][key] for key in curricula_simulation.METRICS)
-        relative, difference = gain["relative"], prompt["difference"]
-        out.append(
-            {
-                "target": f"{arm}: effective gradient ratio at least 40% above uniform's",
-                "found": f"{relative['mean']:+.1%} ({_limits(relative, '.1%')})",
-                "met": relative["mean"] >= GAIN,
-            }
-        )
-        out.append(
-            {
-                "target": f"{arm}: effective prompt ratio not below uniform's",
-                "found": f"{difference['mean']:+.4f} ({_limits(difference, '.4f')})",
-                "met": difference["mean"] >= 0,
-            }
-        )
+    out: list[dict[str, Any]] = []
+    for name in FROZEN:
+        out += _frozen_targets(name, simulated["pools"][name])
     for arm in ("sec", "dump"):
         if arm not in simulated["moving"]:
             continue
@@ -136,6 +120,31 @@ def _simulated_targets(simulated: dict[str, Any]) -> list[dict[str, Any]]:
                 "met": gain["low"] is not None and gain["low"] > 0,
             }
         )
+    return out
+
+
+def _frozen_targets(name: str, pool: dict[str, Any]) -> list[dict[str, Any]]:
+    """Knapsack against uniform where pass rates do not move and are learnt from the run's own rollouts."""
+    base = pool["uniform"]["effective_gradient_ratio"]["mean"]
+    out = [{"target": f"pool {name}: uniform's effective gradient ratio is under 0.5", "found": f"{base:.3f}", "met": base < 0.5}]
+    for arm in (arm for arm in pool if arm.startswith("knapsack")):
+        for prefix, when in (("", "from the second epoch on"), ("whole_run_", "over the whole run")):
+            relative = pool[arm][f"{prefix}effective_gradient_ratio"]["relative"]
+            difference = pool[arm][f"{prefix}effective_prompt_ratio"]["difference"]
+            out.append(
+                {
+                    "target": f"pool {name}: {arm}: effective gradient ratio at least 40% above uniform's {when}",
+                    "found": f"{relative['mean']:+.1%} ({_limits(relative, '.1%')})",
+                    "met": relative["mean"] >= GAIN,
+                }
+            )
+            out.append(
+                {
+                    "target": f"pool {name}: {arm}: effective prompt ratio not below uniform's {when}",
+                    "found": f"{difference['mean']:+.4f} ({_limits(difference, '.4f')})",
+                    "met": difference["mean"] >= 0,
+                }
+            )
     return out
 
 

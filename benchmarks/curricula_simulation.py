@@ -1,5 +1,6 @@
 """The simulation layer of ``benchmarks/curricula.py``: presets on simulated learners. Nothing here is a result of a model."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from scipy.stats import t as student
 
 from curricula.simulation.rows import pool_of
 from rl.config.load import ConfigError
+from rl.config.schema import Config
 from rl.curriculum.heatmap import HeatMap
 from rl.curriculum.simulate import run_simulation, simulated_config
 
@@ -35,9 +37,13 @@ FOUND_SHARE = 1.5
 """A category is found when it has the largest share of prompts, at least so many times its uniform one, over ``FOUND_STEPS``."""
 FOUND_STEPS = 3
 LEARNING_RATE = 0.6
+DIGITS = 5
+"""Of what is written down."""
 
 
-def run(*, seeds: Sequence[int], steps: int, arms: Sequence[str], note: Callable[[str], None]) -> dict[str, Any]:
+def run(
+    *, seeds: Sequence[int], steps: int, arms: Sequence[str], note: Callable[[str], None], only: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Every pool, every arm, every seed.
 
     Args:
@@ -45,16 +51,21 @@ def run(*, seeds: Sequence[int], steps: int, arms: Sequence[str], note: Callable
         steps: of every run.
         arms: keys of ``ARMS``, the reference among them.
         note: told what is being done.
+        only: pools to run; None = all that this machine has.
     """
     epoch = SIZE // PER_STEP
     result: dict[str, Any] = {"arms": list(arms), "seeds": list(seeds), "steps": steps, "first_steps_left_out": epoch}
     pools = {name: (make, "curves") for name, make in available()} | {"logistic": (mixed, "logistic")}
     result["pools"] = {}
     for pool, (make, learner) in pools.items():
+        if only is not None and pool not in only:
+            continue
         note(f"pool {pool}")
         rows = {arm: [_one(arm, make(seed), seed=seed, steps=steps, learner=learner) for seed in seeds] for arm in arms}
         measured = {arm: [_figures(r, skip=epoch) for r in runs] for arm, runs in rows.items()}
         result["pools"][pool] = {arm: compare(measured[arm], measured[REFERENCE]) for arm in arms}
+    if only is not None and "moving" not in only:
+        return result
     note("pool moving")
     result["moving"] = _moving(seeds=seeds, arms=[arm for arm in (REFERENCE, "sec", "dump") if arm in arms])
     return result
@@ -74,12 +85,19 @@ def usable(wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _one(arm: str, rows: Rows, *, seed: int, steps: int, learner: str) -> list[dict[str, Any]]:
-    preset, overrides = ARMS[arm]
-    sizes = [f"stream.prompts_per_step={PER_STEP}", f"stream.rollouts_per_prompt={PER_PROMPT}", "stream.max_staleness=1"]
-    config = simulated_config("quickstart", preset, [*sizes, *overrides], steps=steps, seed=seed)
+    config = _config(arm, steps)
+    config = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
     kind = "logistic" if learner == "logistic" else "curves"
     found = run_simulation(config, pool_of(rows), learner=kind, rate=LEARNING_RATE)
     return found["steps"]
+
+
+@functools.cache
+def _config(arm: str, steps: int) -> Config:
+    """Composing takes as long as simulating."""
+    preset, overrides = ARMS[arm]
+    sizes = [f"stream.prompts_per_step={PER_STEP}", f"stream.rollouts_per_prompt={PER_PROMPT}", "stream.max_staleness=1"]
+    return simulated_config("quickstart", preset, [*sizes, *overrides], steps=steps, seed=0)
 
 
 def _figures(rows: Sequence[dict[str, Any]], *, skip: int) -> dict[str, float]:
@@ -107,8 +125,8 @@ def compare(arm: Sequence[dict[str, float]], reference: Sequence[dict[str, float
     for key in arm[0]:
         mine, theirs = np.array([run[key] for run in arm]), np.array([run[key] for run in reference])
         out[key] = {
-            "mean": float(mine.mean()),
-            "by_seed": [round(float(value), 5) for value in mine],
+            "mean": round(float(mine.mean()), DIGITS),
+            "by_seed": [round(float(value), DIGITS) for value in mine],
             "difference": interval(mine - theirs),
             "relative": interval(mine / theirs - 1),
         }
@@ -118,9 +136,10 @@ def compare(arm: Sequence[dict[str, float]], reference: Sequence[dict[str, float
 def interval(values: np.ndarray, *, confidence: float = 0.95) -> dict[str, float | None]:
     """``{mean, low, high}`` over seeds; no limits from one seed."""
     if len(values) < 2:
-        return {"mean": float(values.mean()), "low": None, "high": None}
+        return {"mean": round(float(values.mean()), DIGITS), "low": None, "high": None}
     half = float(student.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return {"mean": float(values.mean()), "low": float(values.mean()) - half, "high": float(values.mean()) + half}
+    mean = float(values.mean())
+    return {"mean": round(mean, DIGITS), "low": round(mean - half, DIGITS), "high": round(mean + half, DIGITS)}
 
 
 def _moving(*, seeds: Sequence[int], arms: Sequence[str]) -> dict[str, Any]:
