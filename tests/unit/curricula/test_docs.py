@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_every_preset_has_a_row_with_its_slots() -> None:
     text = (ROOT / "docs" / "curricula.md").read_text(encoding="utf-8")
-    rows = {name: slots for name, slots in re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)}
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE))
     presets = {
         p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) or {} for p in (ROOT / "configs" / "curriculum").glob("*.yaml")
     }
