@@ -17,6 +17,7 @@ from typing import Any
 
 import curricula_cost
 import curricula_simulation
+import numpy as np
 from common import CONSOLE, RESULTS, machine, parser, save
 from curricula_pools import FROZEN
 from rich.table import Table
@@ -145,7 +146,19 @@ def _frozen_targets(name: str, pool: dict[str, Any]) -> list[dict[str, Any]]:
                     "met": difference["mean"] >= 0,
                 }
             )
+        out += _filter_target(name, pool, arm)
     return out
+
+
+def _filter_target(name: str, pool: dict[str, Any], arm: str) -> list[dict[str, Any]]:
+    """Effective rollouts for each one generated, against the filter with refills on uniform draws; nothing if that was not run."""
+    if "mixed" not in pool:
+        return []
+    mine, theirs = (np.array(pool[a]["whole_run_effective_gradient_ratio"]["by_seed"]) for a in (arm, "mixed"))
+    ahead = curricula_simulation.interval(mine - theirs)
+    target = f"pool {name}: {arm}: more effective rollouts per rollout generated than uniform with the mixed filter"
+    found = f"{ahead['mean']:+.3f} ({_limits(ahead, '.3f')})"
+    return [{"target": target, "found": found, "met": ahead["low"] is not None and ahead["low"] > 0}]
 
 
 def _limits(interval: dict[str, float | None], spec: str) -> str:

@@ -23,7 +23,7 @@ OF_PLAN = ("epoch", "observed_prompts", "group_size_min", "group_size_max")
 OF_EVERY_RUN = frozenset(PREFIX + name for name in (*OF_PLAN, *RATIOS, *(f"{bucket}_ratio" for bucket in BUCKETS)))
 """What the stack reports whatever its parts are; the other figures under ``curriculum/`` are what the parts say for themselves."""
 MOST_TRAINED = 5
-SPOTS = 6
+SPOTS = 5
 """Stretches of steps that the parts' figures are shown for."""
 
 
@@ -140,7 +140,10 @@ def _said(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
     if not names:
         return None
     parts = stretches(len(metrics), lines=SPOTS)
-    table = Table("why", *(label([metrics[i]["step"] for i in part]) for part in parts), title="what the parts report")
+    table = Table(title="what the parts report")
+    table.add_column("why", no_wrap=True)
+    for part in parts:
+        table.add_column(label([metrics[i]["step"] for i in part]))
     for name in names:
         table.add_row(name.removeprefix(PREFIX), *(figure(mean_of([metrics[i] for i in part], name), ".4g") for part in parts))
     return table
