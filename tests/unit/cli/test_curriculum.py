@@ -37,6 +37,12 @@ def pool(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.parametrize("command", ["simulate", "inspect", "check"])
+def test_every_command_explains_itself(command: str) -> None:
+    code, output = call(command, "--help")
+    assert code == 0 and f"t2rl curriculum {command}" in output
+
+
 # -- simulate --------------------------------------------------------------------------------------------------------------------
 
 
