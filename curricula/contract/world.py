@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from curricula.base import Curriculum, Plan, Verdict, overrides
 from curricula.pool import PromptPool
 from curricula.simulation.learners import CurveLearner
@@ -135,8 +133,3 @@ def budgets(count: int, *, floor: int, cap: int | None) -> list[int]:
         {low, min(low + 1, high), min(low + count // 2 + 1, high), min(8 * count, high), high}
         - {b for b in (8 * count,) if b < low}
     )
-
-
-def everything(pool: SimulatedPool) -> np.ndarray:
-    """[P] all indices."""
-    return np.arange(len(pool.prompts))
