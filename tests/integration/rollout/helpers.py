@@ -38,13 +38,15 @@ def prompt_of(index: int, length: int = 40) -> tuple[int, ...]:
     return tuple(3 + (index * 17 + i * 5) % (VOCAB - 3) for i in range(length))
 
 
-def group(index: int, *, size: int = 4, length: int = 40, max_tokens: int = 24, temperature: float = 1.0) -> GroupRequest:
+def group(
+    index: int, *, size: int = 4, length: int = 40, max_tokens: int = 24, temperature: float = 1.0, ignore_eos: bool = False
+) -> GroupRequest:
     """A request whose prompt and seeds follow from its index."""
     return GroupRequest(
         group_id=index,
         prompt_token_ids=prompt_of(index, length),
         seeds=tuple(1000 * index + i for i in range(size)),
-        sampling=SamplingConfig(temperature=temperature, max_tokens=max_tokens),
+        sampling=SamplingConfig(temperature=temperature, max_tokens=max_tokens, ignore_eos=ignore_eos),
     )
 
 

@@ -126,7 +126,8 @@ def test_abort_cancels_the_named_groups_only(engine: str, host: Handle) -> None:
 
 def test_death_fails_every_call_at_once(engine: str, host: Handle) -> None:
     """Last of the engine's tests. AsyncLLM: its core is killed. In process: the engine thread hits an error."""
-    references = host.generate(*(group(i, max_tokens=200) for i in range(40)))
+    # None may end by itself before the engine does: a random model samples the end token now and then.
+    references = host.generate(*(group(i, max_tokens=200, ignore_eos=True) for i in range(40)))
     time.sleep(0.1)
     began = time.perf_counter()
     if cores := host.children():
