@@ -22,20 +22,26 @@ CREDIT = "token_advantages"
 
 
 def trained_groups(kept: Sequence[GroupState], *, shape: Shape, credit: Credit, annotate: Annotate) -> list[RolloutGroup]:
-    """The groups of a batch, in the order of ``kept``.
+    """The groups of a batch, in the order of ``kept``; groups that ``annotate`` adds (answers at thinking budgets) are left whole.
 
     Args:
         kept: finished groups whose verdict was to train.
         shape: reward components of a group, [G] each.
         credit: advantages of every token that was sampled, for each rollout of each group; None leaves them to the estimator.
-        annotate: what the objective wants to know of a batch's groups; it keeps their order, and may put demonstrations in.
+        annotate: what the objective wants to know of a batch's groups; it may put demonstrations in their places, and add groups.
     """
     whole = [shaped(state.group, shape(state.group)) for state in kept if state.group is not None]
-    groups = [subset(group, state.indices) for group, state in zip(annotate(credited(whole, credit(whole))), kept, strict=True)]
+    indices = {state.request.group_id: state.indices for state in kept}
+    groups = [subset(group, indices.get(group.group_id)) for group in annotate(credited(whole, credit(whole)))]
     wide = [group.aux[CREDIT].shape[1] for group in groups if CREDIT in group.aux]
-    # A demonstration took its group's place: it has no credit, but the batch needs a row.
-    blank = {CREDIT: np.zeros((1, wide[0]))} if wide else {}
-    return [group if CREDIT in group.aux else replace(group, aux={**group.aux, **blank}) for group in groups]
+    return [_with_credit(group, wide[0]) for group in groups] if wide else groups
+
+
+def _with_credit(group: RolloutGroup, width: int) -> RolloutGroup:
+    """A group that took another's place, or was added, has no credit, but the batch needs its rows."""
+    if CREDIT in group.aux:
+        return group
+    return replace(group, aux={**group.aux, CREDIT: np.zeros((len(group.rollouts), width))})
 
 
 def credited(groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarray]] | None) -> list[RolloutGroup]:

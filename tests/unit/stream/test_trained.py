@@ -11,11 +11,22 @@ import numpy as np
 import pytest
 
 from curricula.base import Ctx, Curriculum
+from rl.anytime import with_answers
 from rl.step_metrics import batch_metrics, group_metrics
 from rl.stream.plans import GroupState
 from rl.stream.trained import credited, shaped, subset, trained_groups
 from rl.types import TrainingBatch
-from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig, VersionSpan
+from rollout.types import (
+    Completion,
+    FinishReason,
+    GroupRequest,
+    Prompt,
+    RewardResult,
+    Rollout,
+    RolloutGroup,
+    SamplingConfig,
+    VersionSpan,
+)
 from tests.unit.stream.test_controller import build
 
 PODS = {"name": "pods", "args": {"share": 0.5}}
@@ -62,6 +73,22 @@ def test_a_subset_takes_its_arrays_along_and_leaves_demonstrations_whole() -> No
     assert subset(shown, (0, 3)) is shown
     with pytest.raises(AssertionError, match="of a group of 4"):
         subset(group, (0, 4))
+
+
+def test_groups_that_the_objective_adds_are_left_whole_and_have_no_credit() -> None:
+    """BRPO's answers: groups of their own behind the one they belong to, under ids of their own."""
+    answer = group_of([True, False, True], group_id=99)
+    state = _finished(group_of([True, False, False, True], group_id=7, aux={"answers": (answer,)}))
+    state.indices = (0, 1)
+    credit = [[np.full(2, 0.5) for _ in range(4)]]
+    made = trained_groups([state], shape=lambda _: {}, credit=lambda _: credit, annotate=with_answers)
+    assert [(g.group_id, len(g.rollouts)) for g in made] == [(7, 2), (99, 3)]
+    assert [g.aux["token_advantages"].tolist() for g in made] == [[[0.5, 0.5]] * 2, [[0.0, 0.0]] * 3]
+
+
+def _finished(group: RolloutGroup) -> GroupState:
+    request = GroupRequest(group_id=group.group_id, prompt_token_ids=(1,), seeds=(0,), sampling=group.sampling)
+    return GroupState(request=request, prompt=group.prompt, plan_step=0, group=group, kept=True)
 
 
 def test_component_means_and_trained_rollouts_are_logged() -> None:
@@ -215,9 +242,9 @@ def test_a_curriculums_own_credit_reaches_the_batch_with_the_chosen_rollouts() -
 
 
 def test_credit_is_padded_checked_and_blank_on_demonstrations() -> None:
-    groups = [group_of([True, False], lengths=[1, 3]), group_of([False, False], lengths=[2, 2])]
+    groups = [group_of([True, False], lengths=[1, 3]), group_of([False, False], lengths=[2, 2], group_id=1)]
     credit = [[np.array([5.0]), np.arange(3.0)], [np.ones(2), np.ones(2)]]
-    states = [GroupState(request=None, prompt=g.prompt, plan_step=0, group=g, kept=True) for g in groups]  # type: ignore[arg-type]
+    states = [_finished(g) for g in groups]
 
     def second_is_shown(given: list[RolloutGroup]) -> list[RolloutGroup]:
         return [given[0], replace(given[1], rollouts=given[1].rollouts[:1], aux={"demonstration": True})]
