@@ -97,7 +97,7 @@ def train(args: argparse.Namespace, runs: Runs, arms: dict[str, Arm], preset: st
         {"seed": seed}
         | {name: round(float(after.mean()), 4) for name, after in arm.after[seed].items()}
         | {
-            "train_s": round(statistics.median(row["time/train_s"] for row in timed), 4),
+            "train_step_s": round(statistics.median(row["time/train_s"] for row in timed), 4),
             "step_s": round(statistics.median(row["time/step_s"] for row in timed), 4),
             "learner_peak_mib": runs.facts(run)["learner_peak_mib"],
             "refused_steps": sum(row["learner/applied"] == 0 for row in rows),
@@ -153,7 +153,7 @@ def cells(name: str, facts: dict[str, Any], metrics: Sequence[str]) -> list[str]
     for metric in metrics:
         out += [f"{mean[metric]:.3f}", _span(against.get(metric))]
     peak = mean.get("learner_peak_mib")
-    return [*out, f"{mean['train_s']:.2f}", "-" if peak is None else f"{peak:.0f}", f"{mean['rollouts']:.0f}"]
+    return [*out, f"{mean['train_step_s']:.2f}", "-" if peak is None else f"{peak:.0f}", f"{mean['rollouts']:.0f}"]
 
 
 def header(metrics: Sequence[str]) -> list[str]:
