@@ -19,7 +19,9 @@ def arm(*by_seed: list[float], first: int = 0) -> objectives.Arm:
     made = objectives.Arm()
     for seed, values in enumerate(by_seed, start=first):
         made.after[seed] = {"pass@1": np.array(values)}
-        made.runs.append({"seed": seed, "pass@1": float(np.mean(values)), "train_step_s": 1.0, "learner_peak_mib": None, "rollouts": 8})
+        made.runs.append(
+            {"seed": seed, "pass@1": float(np.mean(values)), "train_step_s": 1.0, "learner_peak_mib": None, "rollouts": 8}
+        )
     return made
 
 
