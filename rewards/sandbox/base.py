@@ -47,7 +47,7 @@ class Step:
     """True: what it writes in the directory is there for later steps (a compiler). False: later steps see nothing of it (a tested
     program, which could otherwise tamper with its next run)."""
     collect: tuple[str, ...] = ()
-    """Files, relative to the directory, whose content after the step goes into the outcome; those that do not exist are left out."""
+    """Files, relative to the directory, whose content after the step goes into the outcome, if they exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
