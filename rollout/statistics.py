@@ -11,15 +11,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rollout.arrays import grown
+from rollout.arrays import decode, encode, grown
 from rollout.decayed import FAILURES, SUCCESSES, TOKENS, TRUNCATED, DecayedCounts
+from rollout.lengths import LengthProfile, length_counts, profile, values_of
 from rollout.types import RolloutStat
 from rollout.visits import VisitBuffer
 
 PassRateMode = Literal["beta", "decayed", "last_visit", "pooled16"]
 
 POOLED_WINDOW = 16
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,19 @@ class CategoryCounts:
         """Decayed successes over decayed rollouts; NaN before the first."""
         trials = self.successes + self.failures
         return self.successes / trials if trials > 0 else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPrompts:
+    """Every prompt observed under one sampling config: what a prior is fitted to."""
+
+    categories: tuple[str, ...]
+    category: np.ndarray
+    """[K] index into ``categories``."""
+    successes: np.ndarray
+    """[K] decayed."""
+    failures: np.ndarray
+    """[K] decayed."""
 
 
 class StatisticsStore:
@@ -76,7 +90,10 @@ class StatisticsStore:
         self._counts = DecayedCounts(discount, budget_discount)
         self._visits = VisitBuffer()
         self._category_rows: dict[tuple[str, str], int] = {}
+        self._row_category = np.zeros(0, dtype=np.int64)
+        """[capacity] category row of each prompt's latest group."""
         self._categories = DecayedCounts(discount, budget_discount)
+        self._lengths = length_counts(discount, budget_discount)
 
     @property
     def num_rows(self) -> int:
@@ -106,7 +123,12 @@ class StatisticsStore:
         category = (stat.category, stat.sampling_key)
         if category not in self._category_rows:
             self._category_rows[category] = self._categories.new_row()
-        self._categories.add(self._category_rows[category], stat, clock=clock)
+            self._lengths.new_row()
+        category_row = self._category_rows[category]
+        self._categories.add(category_row, stat, clock=clock)
+        self._lengths.add_values(category_row, values_of(stat), stat, clock=clock)
+        self._row_category = grown(self._row_category, row + 1)
+        self._row_category[row] = category_row
         self.version = max(self.version, stat.min_policy_version)
 
     def pass_rate(self, indices: np.ndarray, *, mode: PassRateMode = "pooled16", sampling_key: str | None = None) -> np.ndarray:
@@ -169,6 +191,31 @@ class StatisticsStore:
             for name, values in zip(names, sums, strict=True)
         }
 
+    def lengths(self, category: str, *, sampling_key: str | None = None) -> LengthProfile:
+        """Decayed lengths of one category, given right and given wrong; empty if it was not observed."""
+        key = self.sampling_key if sampling_key is None else sampling_key
+        row = np.array([self._category_rows.get((category, key), -1)])
+        return profile(self._lengths.at(row, version=self.version, clock=self.budget_clock)[0])
+
+    def category_of(self, indices: np.ndarray, *, sampling_key: str | None = None) -> list[str | None]:
+        """[K] category that each prompt was last seen in; None if unseen."""
+        names = [name for name, _ in self._category_rows]
+        rows = self._gather(indices, sampling_key)
+        return [names[self._row_category[row]] if row >= 0 else None for row in rows]
+
+    def observed(self, *, sampling_key: str | None = None) -> ObservedPrompts:
+        """Decayed counts of every prompt observed, with its category: O(prompts observed), for refits and not for every step."""
+        key = self.sampling_key if sampling_key is None else sampling_key
+        table = self._rows.get(key, np.zeros(0, dtype=np.int64))
+        rows = np.sort(table[table >= 0])
+        sums = self._counts.at(rows, version=self.version, clock=self.budget_clock)
+        return ObservedPrompts(
+            categories=tuple(name for name, _ in self._category_rows),
+            category=self._row_category[rows],
+            successes=sums[:, SUCCESSES],
+            failures=sums[:, FAILURES],
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """JSON-able, exact, as large as what was observed; ids, not indices, so that the pool may be reordered or grow."""
         return {
@@ -183,6 +230,8 @@ class StatisticsStore:
             "visits": self._visits.state_dict(len(self._row_keys)),
             "category_rows": [list(key) for key in self._category_rows],
             "categories": self._categories.state_dict(),
+            "row_category": encode(self._row_category[: len(self._row_keys)]),
+            "lengths": self._lengths.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -207,6 +256,8 @@ class StatisticsStore:
         self._visits.load_state_dict(state["visits"])
         self._category_rows = {(category, key): row for row, (category, key) in enumerate(state["category_rows"])}
         self._categories.load_state_dict(state["categories"])
+        self._row_category = decode(state["row_category"])
+        self._lengths.load_state_dict(state["lengths"])
 
     def _gather(self, indices: np.ndarray, sampling_key: str | None) -> np.ndarray:
         """[K] int64 row of each prompt index, -1 if nothing was observed."""

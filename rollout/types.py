@@ -207,6 +207,12 @@ class RolloutStat:
     kept: bool
     reason: str = ""
     """Why it was dropped; '' if kept."""
+    group_id: int = -1
+    """Of the group, so that a log read twice counts once; -1 if whoever made the statistic does not say."""
+    correct_lengths: Sequence[int] = ()
+    """Tokens of each right completion; empty if whoever made the statistic does not say."""
+    wrong_lengths: Sequence[int] = ()
+    """Tokens of each wrong one, truncated ones included."""
 
     @classmethod
     def of(cls, group: RolloutGroup, *, kept: bool, reason: str = "") -> "RolloutStat":
@@ -226,6 +232,9 @@ class RolloutStat:
             max_policy_version=max(c.max_policy_version for c in completions),
             kept=kept,
             reason=reason,
+            group_id=group.group_id,
+            correct_lengths=tuple(len(r.completion.token_ids) for r in group.rollouts if r.result.correct),
+            wrong_lengths=tuple(len(r.completion.token_ids) for r in group.rollouts if not r.result.correct),
         )
 
 
