@@ -1,9 +1,13 @@
 """Curricula: what presets do to the share of rollouts that can teach, and what choosing costs. One layer a section, never mixed.
 
     python benchmarks/curricula.py [--layers simulation cost] [--seeds 0 1 2 3 4] [--quick] [--json FILE]
+    python benchmarks/curricula.py --layers real --split dev [--arms uniform knapsack ...] [overrides]     # hours: see below
 
 *Simulation*: presets as shipped drive a simulated learner (``curricula.simulation``) over pools of known pass rates: frozen ones,
 moving ones, and a logistic learner; differences to ``uniform`` are paired by seed, with 95% intervals. No results of a model.
+
+*Real runs* (only when asked for): ``curriculum_study`` on the tiny base, arms of ``curricula_real.py`` at equal rollout tokens.
+Finished runs are in a committed ledger, ``results/curricula_runs.jsonl``, and are not trained again.
 
 *Cost*: one step of 16,384 rollouts chosen from pools of 10^3 to 10^7 prompts.
 
@@ -16,13 +20,14 @@ import sys
 from typing import Any
 
 import curricula_cost
+import curricula_real
 import curricula_simulation
 import numpy as np
 from common import CONSOLE, RESULTS, machine, parser, save
 from curricula_pools import FROZEN
 from rich.table import Table
 
-LAYERS = ("simulation", "cost")
+LAYERS = ("simulation", "cost", "real")
 GAIN = 0.40
 FOUND_WITHIN = 20
 COST_MS, COST_MIB = 100.0, 1024.0
@@ -43,6 +48,8 @@ def main() -> None:
         sizes = (1_000, 100_000) if args.quick else tuple(args.sizes)
         result["cost"] = {"machine": machine(), "command": command, **_cost(sizes, plans=3 if args.quick else 9)}
         show_cost(result["cost"])
+    if "real" in args.layers:
+        result["real"] = _real(args, result.get("real", {}), command)
     result["targets"] = targets(result)
     for target in result["targets"]:
         CONSOLE.print(f"{'met   ' if target['met'] else 'MISSED'}  {target['target']}: {target['found']}", highlight=False)
@@ -51,11 +58,16 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
-    made.add_argument("--layers", nargs="+", choices=LAYERS, default=list(LAYERS))
+    made.add_argument("--layers", nargs="+", choices=LAYERS, default=list(LAYERS[:2]))
+    made.add_argument("--split", choices=("dev", "test"), default="dev", help="of the real runs: dev to tune and choose, test once")
+    made.add_argument("--arms", nargs="+", choices=list(curricula_real.ARMS), default=list(curricula_real.ARMS))
+    made.add_argument("overrides", nargs="*", help="of the real runs' config, for every arm alike")
     made.add_argument("--seeds", nargs="+", type=int, default=None, help="at least three for intervals")
     made.add_argument("--steps", type=int, default=80)
     made.add_argument("--sizes", nargs="+", type=int, default=[10**k for k in range(3, 8)])
     args = made.parse_args()
+    if args.layers == ["real"]:
+        args.seeds = args.seeds or list(curricula_real.DEV_SEEDS if args.split == "dev" else curricula_real.TEST_SEEDS)
     args.seeds = args.seeds or (list(range(3)) if args.quick else list(range(5)))
     return args
 
@@ -64,6 +76,15 @@ def _earlier(args: argparse.Namespace) -> dict[str, Any]:
     """The layers of the last full result that this call does not measure."""
     path = args.json or RESULTS / "curricula.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() and not args.quick else {}
+
+
+def _real(args: argparse.Namespace, earlier: dict[str, Any], command: str) -> dict[str, Any]:
+    """One split's comparison beside the other's; the headlines come from test only."""
+    found = curricula_real.run(split=args.split, arms=args.arms, seeds=args.seeds, overrides=args.overrides)
+    figures = curricula_real.compare(found)
+    curricula_real.show(args.split, figures)
+    out = earlier | {args.split: {"machine": machine(), "command": command, "arms": figures}}
+    return out | curricula_real.headlines(out["test"]["arms"]) if "test" in out else out
 
 
 def _cost(sizes: tuple[int, ...], *, plans: int) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from curricula import build_curriculum
-from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
 from rewards.pool import VerifierPool
 from rl.actors import create_fleet
@@ -19,6 +17,7 @@ from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
 from rl.config.schema import Config
 from rl.controller import Controller, Parts
+from rl.curriculum.assemble import assemble
 from rl.demonstrations import with_demonstrations
 from rl.evaluate import Evaluator, temperatures_of
 from rl.fleet import EngineFleet
@@ -38,7 +37,6 @@ from rl.weight_directory import fresh_weight_directory
 from rl.weight_exchange import create_exchange
 from rl.weight_sync import WeightSync
 from rollout.statistics import StatisticsStore
-from rollout.types import SamplingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -154,24 +152,7 @@ class Session:
         )
 
     def _curriculum(self) -> tuple[CurriculumStack, StatisticsStore]:
-        config, rollout = self.config, self.config.rollout
-        pool = PromptPool.from_prompts(self.prepared.train_prompts)
-        sampling = SamplingConfig(
-            temperature=rollout.temperature,
-            top_p=rollout.top_p,
-            max_tokens=rollout.max_tokens,
-            ignore_eos=rollout.ignore_eos,
-        )
-        discounts = {"discount": config.curriculum.discount, "budget_discount": config.curriculum.budget_discount}
-        store = StatisticsStore(pool.ids, sampling_key=sampling.key, **discounts)
-        stack = build_curriculum(
-            config.curriculum.model_dump(),
-            pool=pool,
-            store=store,
-            seed=config.run.seed,
-            lag=config.stream.max_staleness,
-            max_tokens=rollout.max_tokens,
-        )
+        stack, store = assemble(self.config, self.prepared.train_prompts)
         if self.checkpoint is not None:
             store.load_state_dict(self.state.statistics)
             stack.load_state_dict(self.state.curriculum)

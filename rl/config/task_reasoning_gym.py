@@ -21,6 +21,9 @@ class ReasoningGymTaskConfig(Section):
     """Difficulty levels, 1-based: level n uses the n-th generator configuration of its category."""
     level_args: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
     """Generator configurations per category, easiest first; overrides the built-in ones (needed for categories without any)."""
+    category_of: Literal["dataset", "cell"] = "dataset"
+    """What a prompt's category is: the dataset (``gcd``), or the dataset and the level (``gcd/L3``), which gives category samplers
+    such as ``curriculum=sec`` an arm for every level."""
     weights: dict[str, PositiveFloat] = Field(default_factory=dict)
     """Relative number of train prompts per category; 1 where absent. Dev and test are always even."""
     seed: NonNegativeInt = 0

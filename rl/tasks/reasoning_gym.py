@@ -77,7 +77,7 @@ class ReasoningGymTask:
                 text=shown,
                 token_ids=token_ids,
                 answer=compact.answer(entry["metadata"]) if compact else str(entry["answer"]),
-                category=category,
+                category=f"{category}/L{level}" if self.config.category_of == "cell" else category,
                 difficulty=level,
                 metadata=reward_metadata(category, args, entry, compact.answer_format if compact else "plain"),
             )

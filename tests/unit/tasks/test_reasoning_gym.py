@@ -148,3 +148,14 @@ def test_wrong_configs_name_the_field(fields: dict[str, Any], message: str) -> N
 def test_a_prompt_that_does_not_fit_is_refused_by_id() -> None:
     with pytest.raises(ValueError, match=r"test/chain_sum/L4/\d+ has \d+ tokens, more than the 8 that fit"):
         make_task(8, categories=("chain_sum",), levels=(4,)).load("test")
+
+
+def test_a_cell_can_be_the_category() -> None:
+    prompts = make_task(categories=("gcd", "chain_sum"), levels=(1, 3), category_of="cell").load("train", 8)
+    assert {(p.category, p.difficulty) for p in prompts} == {
+        ("gcd/L1", 1),
+        ("gcd/L3", 3),
+        ("chain_sum/L1", 1),
+        ("chain_sum/L3", 3),
+    }
+    assert all(p.metadata["dataset"] == p.category.split("/")[0] for p in prompts), "the reward still asks the dataset"
