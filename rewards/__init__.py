@@ -14,6 +14,7 @@ from rollout.types import Reward
 REWARDS: dict[str, str] = {
     "math": "rewards.maths:MathReward",
     "exact": "rewards.exact:ExactReward",
+    "ifeval": "rewards.ifeval.reward:IFEvalReward",
     "reasoning_gym": "rewards.reasoning_gym:ReasoningGymReward",
 }
 """Name -> ``module:factory``. Strings, so that a process imports only what it uses."""

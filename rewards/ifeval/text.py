@@ -1,0 +1,71 @@
+"""How the checkers cut a text into sentences, tokens and words."""
+
+import re
+import string
+from functools import lru_cache
+
+from nltk.tokenize.destructive import NLTKWordTokenizer
+from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+
+ABBREVIATIONS = (
+    "mr mrs ms dr prof st jr sr gen col lt capt sgt rep sen gov rev hon inc corp co ltd vs u.s u.k u.n a.m p.m ph.d "
+    "jan feb mar apr aug sept sep oct nov dec"
+)
+"""Words whose full stop ends no sentence, without it. Punkt's published English model is a download, so these stand in for it."""
+_DELETE_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_WORD = re.compile(r"\w+")
+
+
+@lru_cache(maxsize=1)
+def _splitter() -> PunktSentenceTokenizer:
+    parameters = PunktParameters()
+    parameters.abbrev_types = set(ABBREVIATIONS.split())
+    return PunktSentenceTokenizer(parameters)
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> NLTKWordTokenizer:
+    return NLTKWordTokenizer()
+
+
+def sentences(text: str) -> list[str]:
+    """By Punkt (Kiss and Strunk, 2006), without the white space around them."""
+    return list(_splitter().tokenize(text.strip()))
+
+
+def tokens(text: str) -> list[str]:
+    """Penn Treebank tokens, sentence by sentence: punctuation marks and clitics stand alone."""
+    return [token for sentence in sentences(text) for token in _tokenizer().tokenize(sentence)]
+
+
+def words(text: str) -> list[str]:
+    """Runs of letters, digits and underscores; "don't" is two."""
+    return _WORD.findall(text)
+
+
+def bare_words(text: str) -> list[str]:
+    """What stands between white space once ASCII punctuation is deleted; "don't" is "dont"."""
+    return text.translate(_DELETE_PUNCTUATION).split()
+
+
+def trim(text: str) -> str:
+    """Without ASCII punctuation and spaces at either end."""
+    return text.strip(string.punctuation + " ")
+
+
+def trimmed_words(text: str) -> list[str]:
+    """White-space-separated words, each trimmed; one that was punctuation only is ''."""
+    return [trim(word) for word in text.split()]
+
+
+def compare(count: int, relation: str, bound: float) -> bool:
+    """A count against its bound.
+
+    Raises:
+        ValueError: ``relation`` is neither ``at least`` nor ``less than``, the two that IFEval knows.
+    """
+    if relation == "at least":
+        return count >= bound
+    if relation == "less than":
+        return count < bound
+    raise ValueError(f"relation: {relation!r} is unknown; use 'at least' or 'less than'")
