@@ -124,7 +124,13 @@ def train_step(
     model: LeanLlama, optimizers: list[torch.optim.Optimizer], docs: list[Document], step: int, total: int, recipe: RecipeConfig
 ) -> float:
     """One optimizer step on the solution tokens of ``docs``; returns the mean loss in nats."""
-    factor = lr_factor(step, total, recipe)
+    return update(model, optimizers, docs, lr_factor(step, total, recipe), recipe)
+
+
+def update(
+    model: LeanLlama, optimizers: list[torch.optim.Optimizer], docs: list[Document], factor: float, recipe: RecipeConfig
+) -> float:
+    """The same with the learning rates at ``factor`` of the recipe's."""
     for optimizer, lr in zip(optimizers, (recipe.muon_lr, recipe.lr), strict=True):
         for group in optimizer.param_groups:
             group["lr"] = lr * factor

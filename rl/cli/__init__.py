@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import base, config, curriculum, doctor, dpo, evaluate, launch, sft, train
+from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, sft, train
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ evaluate.register(app)
 config.register(app)
 doctor.register(app)
 base.register(app)
+bases.register(app)
 launch.register(app)
 curriculum.register(app)
 

@@ -15,6 +15,8 @@ from rl.config.overrides import Override
 
 PACKAGED = Path(configs.__file__).parent
 """The configs that ship with T2RL; a user's file may build on them, and its own folder comes first."""
+NOT_GROUPS = {"bases"}
+"""Folders of files that are no part of a run's config."""
 
 
 def find_config(name_or_file: str) -> tuple[Path, str]:
@@ -43,7 +45,7 @@ def config_groups(folder: Path = PACKAGED) -> dict[str, set[str]]:
     """Group -> preset names, over the shipped folder and the user's."""
     groups: dict[str, set[str]] = {}
     for shipped in PACKAGED.iterdir():
-        if shipped.is_dir() and not shipped.name.startswith(("_", ".")):
+        if shipped.is_dir() and not shipped.name.startswith(("_", ".")) and shipped.name not in NOT_GROUPS:
             files = [*shipped.glob("*.yaml"), *(folder / shipped.name).glob("*.yaml")]
             groups[shipped.name] = {file.stem for file in files}
     return groups
