@@ -1,0 +1,158 @@
+"""Sandboxes on this machine, by bubblewrap."""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rewards.process import child_environment
+from rewards.sandbox import codec
+from rewards.sandbox.base import Job, Outcome, SandboxError, Step
+from rewards.sandbox.bubblewrap import bwrap_version, find_bwrap
+from rewards.sandbox.seccomp import filter_program
+from rewards.sandbox.view import toolchains
+from rewards.wire import frame, read_frame
+
+LEAST_BWRAP = (0, 8, 0)
+"""The first with ``--disable-userns``."""
+REFUSED = (
+    "the kernel lets this process make no mount and no user namespace: run as root with CAP_SYS_ADMIN (Docker: --cap-add SYS_ADMIN "
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined), or allow unprivileged user namespaces (sysctl "
+    "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0), or use a remote sandbox, http://host:port"
+)
+log = logging.getLogger(__name__)
+
+
+class LocalSandbox:
+    """A :class:`~rewards.sandbox.base.Sandbox`: every step in namespaces of its own, under a uid of its own, with no network.
+
+    Args:
+        parallel: Calls that run at once; others wait. Default: the CPUs that this process may use.
+        read_only: Further directories of the host to show, read-only, at their own paths. Toolchains that PATH names outside /usr
+            (rustup's, /opt) are shown anyway.
+
+    Raises:
+        SandboxError: bubblewrap is missing or too old, or the kernel refuses namespaces; says what to do.
+
+    Example::
+
+        with LocalSandbox() as sandbox:
+            job = Job(files={"a.py": b"print(input())"}, steps=[Step(argv=("python3", "a.py"), stdin=b"hello")])
+            sandbox.run(job)[0].stdout   # b"hello\\n"
+    """
+
+    def __init__(self, *, parallel: int | None = None, read_only: Sequence[str | Path] = ()) -> None:
+        bwrap = find_bwrap()
+        version = bwrap_version(bwrap)
+        if version < LEAST_BWRAP:
+            raise SandboxError(f"{bwrap} is version {'.'.join(map(str, version))}; 0.8.0 or newer is needed")
+        self.has_seccomp = filter_program() is not None
+        """False: no system call filter, because libseccomp is missing."""
+        if not self.has_seccomp:
+            log.warning("sandbox without a system call filter: libseccomp is missing (Debian: apt-get install libseccomp2)")
+        shown = [str(Path(path).resolve()) for path in read_only]
+        self._config = {"bwrap": bwrap, "read_only": [*map(str, toolchains()), *shown], "secure_calls": self.has_seccomp}
+        self._places = threading.BoundedSemaphore(parallel or len(os.sched_getaffinity(0)))
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start()
+        self._try_out()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rewards.sandbox.supervisor", str(theirs.fileno()), json.dumps(self._config)],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=child_environment(),
+                start_new_session=True,
+            )
+        with ours.makefile("rb") as stream:
+            greeting = read_frame(stream)
+        if greeting is None or greeting["error"]:
+            self._process.wait()
+            ours.close()
+            raise SandboxError(f"{REFUSED}. It said: {greeting['error'] if greeting else 'nothing'}")
+        self._control = ours
+
+    def _try_out(self) -> None:
+        try:
+            [outcome] = self.run(Job(files={}, steps=[Step(argv=("true",))]))
+        except SandboxError as error:
+            self.close()
+            raise SandboxError(f"{REFUSED}. It said: {error}") from error
+        if not outcome.ok:
+            self.close()
+            raise SandboxError(f"cannot run even `true` in a sandbox: {outcome}")
+
+    def run(self, job: Job) -> list[Outcome]:
+        """See :class:`~rewards.sandbox.base.Sandbox`."""
+        return self._call([job])[0]
+
+    def run_linked(self, tested: Job, tester: Job) -> tuple[list[Outcome], list[Outcome]]:
+        """See :class:`~rewards.sandbox.base.Sandbox`."""
+        of_tested, of_tester = self._call([tested, tester])
+        return of_tested, of_tester
+
+    def _call(self, jobs: list[Job]) -> list[list[Outcome]]:
+        request = frame({"jobs": [codec.job_to_wire(job) for job in jobs]})
+        with self._places:
+            answer = self._exchange(request)
+        if answer["error"]:
+            raise SandboxError(answer["error"])
+        return [[codec.outcome_from_wire(wire) for wire in outcomes] for outcomes in answer["outcomes"]]
+
+    def _exchange(self, request: bytes) -> Any:
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs, self._lock:
+                if self._control is None:
+                    raise SandboxError("the sandbox is closed")
+                try:
+                    socket.send_fds(self._control, [b"c"], [theirs.fileno()])
+                except OSError as error:
+                    raise SandboxError(f"the sandbox's supervisor is gone: {error}") from error
+            try:
+                ours.sendall(request)
+                with ours.makefile("rb") as stream:
+                    answer = read_frame(stream)
+            except OSError as error:
+                raise SandboxError(f"the sandbox's supervisor is gone: {error}") from error
+        if answer is None:
+            raise SandboxError("the sandbox's supervisor is gone")
+        return answer
+
+    @property
+    def supervisor_pid(self) -> int:
+        """For drills."""
+        assert self._process is not None, "the sandbox is closed"
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the supervisor, and with it every sandbox at work; idempotent."""
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+                self._control = None
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,85 @@
+"""The process that owns sandboxes: ``python -m rewards.sandbox.supervisor``, started by ``LocalSandbox``.
+
+It lives in a mount namespace of its own, in which it keeps the scratch filesystems, and ends with the process that started it. The
+kernel then kills its sandboxes and frees their files, so nothing is left to sweep. A call arrives on the control socket as one end
+of a socket pair; the request, the answer and, by its closing, the caller's death come through that.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from rewards.sandbox import codec, kernel
+from rewards.sandbox.base import SandboxError
+from rewards.sandbox.runner import LINK, Runner
+from rewards.wire import frame, read_frame
+
+ROOT = Path("/dev/shm")
+"""Mounted over; exists on every Linux, and nothing that a sandbox shows lives there."""
+PARENT_CHECK_S = 0.5
+
+
+def main() -> None:
+    """Serve until the control socket closes or the parent process is gone. Arguments: control descriptor, configuration as JSON."""
+    # Above the low numbers: one of them is the programs' link.
+    control = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, LINK + 1))
+    os.close(int(sys.argv[1]))
+    config = json.loads(sys.argv[2])
+    parent = os.getppid()
+    try:
+        kernel.enter_private_mounts()
+        kernel.adopt_orphans()
+        runner = Runner(
+            ROOT, bwrap=config["bwrap"], read_only=[Path(p) for p in config["read_only"]], secure_calls=config["secure_calls"]
+        )
+    except OSError as error:
+        control.sendall(frame({"error": str(error)}))
+        return
+    control.sendall(frame({"error": ""}))
+    control.settimeout(PARENT_CHECK_S)
+    while os.getppid() == parent:
+        try:
+            _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        except TimeoutError:
+            continue
+        if not descriptors:
+            break
+        call = socket.socket(fileno=descriptors[0])
+        threading.Thread(target=_serve, args=(runner, call), daemon=True).start()
+    os._exit(0)  # the threads' sandboxes die with this process
+
+
+def _serve(runner: Runner, call: socket.socket) -> None:
+    with call, call.makefile("rb") as stream:
+        request = read_frame(stream)
+        if request is None:
+            return
+        try:
+            answer = _answer(runner, request, call)
+        except (SandboxError, OSError, ValueError, RuntimeError) as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        try:
+            call.sendall(frame(answer))
+        except OSError:
+            return  # nobody waits any more
+
+
+def _answer(runner: Runner, request: dict[str, Any], call: socket.socket) -> dict[str, Any]:
+    def alive() -> bool:
+        try:
+            return call.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+
+    jobs = [codec.job_from_wire(wire) for wire in request["jobs"]]
+    lists = [runner.run(jobs[0], alive)] if len(jobs) == 1 else runner.run_linked(jobs[0], jobs[1], alive)
+    return {"error": "", "outcomes": [[codec.outcome_to_wire(outcome) for outcome in outcomes] for outcomes in lists]}
+
+
+if __name__ == "__main__":
+    main()
