@@ -1,0 +1,221 @@
+"""Runs the tests against the program at the other end of file descriptor 3, and writes the verdict, which the program cannot.
+
+Reads ``spec.json``; writes one JSON line a test to stdout, and a last one when it is through.
+"""
+
+import ast
+import builtins
+import importlib
+import json
+import math
+import os
+import socket
+import sys
+import types
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from remote import ProgramError, ProgramLost, Remote, StandIn  # type: ignore[import-not-found]  # files beside this one in the sandbox
+from values import Link, decode, encode  # type: ignore[import-not-found]
+
+
+class Names(dict[str, Any]):
+    """Globals of the tests: what they define, then builtins and the standard library, then the program's."""
+
+    remote: Remote
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name):
+            return getattr(builtins, name)
+        if name in sys.stdlib_module_names:  # else the program could bring a ``math`` of its own
+            return importlib.import_module(name)
+        return self.remote.ask("name", name)
+
+
+class Solution(types.ModuleType):
+    """What ``from solution import f`` finds."""
+
+    remote: Remote
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.remote.ask("name", name)
+
+
+def units(spec: dict[str, Any], names: Names) -> Iterator[Callable[[], Any]]:
+    """The tests, each a call that raises or returns False if it fails."""
+    if spec["style"] == "asserts":
+        for text in spec["tests"]:
+            yield partial(exec, compile(text, "test", "exec"), names)
+    elif spec["style"] == "script":
+        yield from script_units(spec["tests"], names)
+    else:
+        function = entry(spec, names)
+        for case in spec["tests"]:
+            yield partial(call_case, function, case, spec["tolerance"])
+
+
+def script_units(text: str, names: Names) -> Iterator[Callable[[], Any]]:
+    """A module of tests: what it runs by itself, then ``check(candidate)``, ``test_*`` functions and unittest classes.
+
+    Raises:
+        NameError: ``check`` has no function to check.
+        LookupError: It tests nothing, which must not pass.
+    """
+    tree = ast.parse(text)
+    own = [node for part in tree.body if not isinstance(part, (ast.FunctionDef, ast.ClassDef)) for node in ast.walk(part)]
+    called = {node.func.id for node in own if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    found = called or any(isinstance(node, (ast.Assert, ast.Raise)) for node in own)
+    yield lambda: exec(compile(tree, "tests", "exec"), names)
+    for name, value in list(names.items()):
+        if name in called:
+            continue
+        for unit in units_of(name, value, names):
+            found = True
+            yield unit
+    if not found:
+        raise LookupError("the tests test nothing")
+
+
+def units_of(name: str, value: Any, names: Names) -> Iterator[Callable[[], Any]]:
+    """The tests that a function or class of the tests' module holds."""
+    unittest: Any = sys.modules.get("unittest")
+    if name == "check" and callable(value):
+        candidate = names["candidate"]
+        yield partial(value, candidate)
+    elif unittest and isinstance(value, type) and issubclass(value, unittest.TestCase):
+        for method in unittest.defaultTestLoader.getTestCaseNames(value):
+            yield value(method).debug
+    elif isinstance(value, type) and name.startswith("Test"):
+        for method in (m for m in dir(value) if m.startswith("test")):
+            yield getattr(value(), method)
+    elif isinstance(value, types.FunctionType) and name.startswith("test"):
+        yield value
+
+
+def entry(spec: dict[str, Any], names: Names) -> Any:
+    """The function under test; ``Class.method`` makes an instance first."""
+    owner, _, method = spec["entry_point"].rpartition(".")
+    if not owner:
+        return names.remote.ask("name", method)
+    return getattr(names.remote.ask("name", owner)(), method)
+
+
+def call_case(function: Any, case: dict[str, Any], tolerance: float) -> bool:
+    """Call with data, compare with data."""
+    got = function(*decode(case["args"]), **decode(case["kwargs"]))
+    return same(decode(case["expected"]), got, tolerance)
+
+
+def same(wanted: Any, got: Any, tolerance: float) -> bool:
+    """Equal as data: lists and tuples alike (JSON has one of them), truth values apart from numbers."""
+    if isinstance(wanted, (list, tuple)):
+        return (
+            isinstance(got, (list, tuple))
+            and len(wanted) == len(got)
+            and all(same(w, g, tolerance) for w, g in zip(wanted, got, strict=True))
+        )
+    if isinstance(wanted, dict):
+        if not isinstance(got, dict) or len(wanted) != len(got):
+            return False
+        by_text = {key if key in wanted else _json_key(key): value for key, value in got.items()}
+        return len(by_text) == len(got) and all(key in by_text and same(w, by_text[key], tolerance) for key, w in wanted.items())
+    if isinstance(wanted, bool) or isinstance(got, bool) or wanted is None or isinstance(got, StandIn):
+        return type(wanted) is type(got) and not isinstance(got, StandIn) and bool(wanted == got)
+    if isinstance(wanted, (float, complex)) or isinstance(got, (float, complex)):
+        return _close(wanted, got, tolerance)
+    return bool(wanted == got)
+
+
+def _json_key(key: Any) -> Any:
+    """A key as JSON would have written it."""
+    if isinstance(key, bool) or key is None:
+        return json.dumps(key)
+    return repr(key) if isinstance(key, (int, float)) else key
+
+
+def _close(wanted: Any, got: Any, tolerance: float) -> bool:
+    if not isinstance(wanted, (int, float, complex)) or not isinstance(got, (int, float, complex)):
+        return False
+    if wanted == got or (wanted != wanted and got != got):
+        return True
+    if isinstance(wanted, complex) or isinstance(got, complex):
+        return bool(abs(wanted - got) <= tolerance * max(1.0, abs(wanted)))
+    return bool(tolerance) and math.isclose(wanted, got, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def judge(unit: Callable[[], Any]) -> str:
+    """Why the test failed; empty if it passed."""
+    try:
+        return "wrong answer" if unit() is False else ""
+    except AssertionError:
+        return "wrong answer"
+    except ProgramError as error:
+        return f"runtime error: {error.args[0]}"
+    except ProgramLost:
+        raise
+    except BaseException as error:  # noqa: BLE001  # one test's failure, SystemExit included, is a verdict on it alone
+        return f"runtime error: {type(error).__name__}"
+
+
+def record(spec: dict[str, Any], names: Names, say: Callable[..., None]) -> None:
+    """Say what the program returns for each case, None where it raises."""
+    function = entry(spec, names)
+    for case in spec["tests"]:
+        try:
+            say(value=encode(function(*decode(case["args"]), **decode(case["kwargs"]))))
+        except Exception:  # noqa: BLE001  # inputs that the reference refuses are no tests
+            say(value=None, refused=True)
+
+
+def prepare(spec: dict[str, Any], remote: Remote) -> Names:
+    """Globals of the tests, with the trusted prelude and the function under test in them."""
+    names = Names(__name__="tests")
+    names.remote = Solution.remote = remote
+    sys.modules["solution"] = Solution("solution")
+    exec(compile(spec["prelude"], "prelude", "exec"), names)
+    if spec["entry_point"] and spec["style"] in ("asserts", "script"):
+        names["candidate"] = names[spec["entry_point"].split(".")[-1]] = entry(spec, names)
+    exec(compile(spec["setup"], "setup", "exec"), names)
+    return names
+
+
+def main() -> None:
+    """The only writer of the verdict is the descriptor kept here; what tests print goes nowhere."""
+    verdicts = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+    def say(**fields: Any) -> None:
+        verdicts.write(json.dumps(fields) + "\n")
+        verdicts.flush()
+
+    with open("spec.json", encoding="utf-8") as file:  # noqa: PTH123  # quicker to start than pathlib
+        spec = json.load(file)
+    link = Link(socket.socket(fileno=3))
+    try:
+        kind, *rest = link.receive()
+        if kind != "ready":
+            return say(failed=str(rest[0])[:80], detail=str(rest[1])[:80])
+        names = prepare(spec, Remote(link))
+        if spec["style"] == "record":
+            record(spec, names, say)
+        else:
+            for unit in units(spec, names):
+                why = judge(unit)
+                say(why=why)
+                if why and not spec["partial"]:
+                    return None
+        say(done=True)
+    except (ProgramLost, EOFError) as error:
+        say(lost=str(error)[:80])
+    except NameError as error:
+        say(failed="missing function", detail=str(error)[:80])
+    except LookupError as error:
+        say(failed="no tests", detail=str(error)[:80])
+    return None
+
+
+if __name__ == "__main__":
+    main()

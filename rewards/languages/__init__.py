@@ -1,0 +1,1 @@
+"""One YAML file a language; ``rewards.code.languages`` reads them."""
