@@ -9,8 +9,9 @@ MODES = ("strict", "loose")
 
 
 class IFEvalReward:
-    """IFEval and IFBench constraints, named by ``Prompt.metadata``: ``instruction_id_list`` [I] and ``kwargs`` [I] (mappings).
+    """1 if every IFEval or IFBench instruction of the prompt is followed.
 
+    ``Prompt.metadata`` names them: ``instruction_id_list`` [I] and ``kwargs`` [I], mappings of arguments by their published names.
     Components are 1 or 0 for each instruction, under its id (``id#2`` for a second one of the same kind). A truncated completion
     is wrong, and so is one without a single letter or digit: most constraints hold of nothing at all.
 
@@ -45,9 +46,14 @@ class IFEvalReward:
             reason="not followed: " + ", ".join(missed) if missed else "",
         )
 
-    def check_prompt(self, prompt: Prompt) -> None:
-        """Say before anything starts what judging a completion of this prompt would raise."""
-        read_instructions(prompt.metadata)
+
+def check_prompt(prompt: Prompt) -> None:
+    """Say before anything starts what judging a completion of this prompt would raise.
+
+    Raises:
+        ValueError: The metadata name an unknown instruction, or arguments that it does not take.
+    """
+    read_instructions(prompt.metadata)
 
 
 def holds(check: Callable[[str], bool], text: str, *, loose: bool) -> bool:

@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, sft, train
+from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, rewards, sandbox, sft, train
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -38,6 +38,8 @@ base.register(app)
 bases.register(app)
 launch.register(app)
 curriculum.register(app)
+rewards.register(app)
+sandbox.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""What ``t2rl rewards`` does."""

@@ -1,0 +1,68 @@
+"""Where verdicts go: a file that appears whole, or standard output; and what they amount to."""
+
+import contextlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from rollout.types import RewardResult
+
+
+def to_row(result: RewardResult) -> dict[str, Any]:
+    """A verdict as it stands in the file."""
+    return {
+        "value": result.value,
+        "correct": result.correct,
+        "components": dict(result.components),
+        "reason": result.reason,
+    }
+
+
+@contextlib.contextmanager
+def verdict_stream(out: Path | None) -> Iterator[IO[str]]:
+    """Lines go here; None is standard output.
+
+    A file takes its name only once it is complete, so an interrupted command leaves the old one, or none.
+    """
+    if out is None:
+        yield sys.stdout
+        return
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            yield stream
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over the verdicts so far."""
+
+    rows: int = 0
+    correct: int = 0
+    value: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: RewardResult) -> None:
+        """Count one verdict."""
+        self.rows += 1
+        self.correct += result.correct
+        self.value += result.value
+        self.reasons[result.reason] += 1
+
+    def summary(self) -> dict[str, Any]:
+        """``rows``, ``correct``, ``mean_value`` (None without rows) and ``reasons``, the commonest first; ``""`` is "right"."""
+        mean = self.value / self.rows if self.rows else None
+        return {"rows": self.rows, "correct": self.correct, "mean_value": mean, "reasons": dict(self.reasons.most_common())}
+
+
+def write_verdict(stream: IO[str], result: RewardResult) -> None:
+    """One line."""
+    stream.write(json.dumps(to_row(result)) + "\n")
