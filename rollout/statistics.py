@@ -45,6 +45,8 @@ class CategoryCounts:
 class ObservedPrompts:
     """Every prompt observed under one sampling config: what a prior is fitted to."""
 
+    prompts: tuple[str, ...]
+    """[K] ids, in order of first sight."""
     categories: tuple[str, ...]
     category: np.ndarray
     """[K] index into ``categories``."""
@@ -96,6 +98,11 @@ class StatisticsStore:
         self._lengths = length_counts(discount, budget_discount)
 
     @property
+    def discount(self) -> float:
+        """Weight of one policy version's age."""
+        return self._counts.discount
+
+    @property
     def num_rows(self) -> int:
         """Observed (prompt, sampling config) pairs. (No ``__len__``: an empty store must not be falsy.)"""
         return len(self._row_keys)
@@ -103,6 +110,10 @@ class StatisticsStore:
     def index_of(self, prompt_id: str) -> int:
         """Index of a prompt id; an unknown id gets the next one."""
         return self._index.setdefault(prompt_id, len(self._index))
+
+    def has(self, prompt_id: str) -> bool:
+        """True if the id is in the pool or was met since."""
+        return prompt_id in self._index
 
     def set_budget(self, tokens: float) -> None:
         """The length budget of what is drawn from now on; the first one moves no clock."""
@@ -210,6 +221,7 @@ class StatisticsStore:
         rows = np.sort(table[table >= 0])
         sums = self._counts.at(rows, version=self.version, clock=self.budget_clock)
         return ObservedPrompts(
+            prompts=tuple(self._row_keys[row][0] for row in rows),
             categories=tuple(name for name, _ in self._category_rows),
             category=self._row_category[rows],
             successes=sums[:, SUCCESSES],
