@@ -1,36 +1,41 @@
 """Maths answers: extraction, exact numbers, and math-verify for everything symbolic."""
 
 import logging
-import re
 from functools import lru_cache
 
-from rewards.algebra import same_expression
-from rewards.answers import NEGATION, NUMBER, WORD, extract_answer
-from rewards.quantities import NUMBER_WORDS, Quantity, parse_quantity, same_quantity
+from rewards.answers import EXTRACTIONS, Extraction, extract_answer, extract_reference
+from rewards.quantities import PRECISION
+from rewards.sameness import Rules, same_answer
 from rollout.types import Prompt, RewardResult
 
 MAX_ANSWER = 500
 """Characters; a longer answer is not parsed."""
+MAX_PRECISION = 12
 
-_DELIMITERS = re.compile(r"\\left|\\right|\\displaystyle|\\[()\[\]]|\$|\*\*(?=[^*]*$)|^\*\*")
-_SPACES = re.compile(r"\\[,;:! ]|[\s~]")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|emph)\s*\{([^{}]*)\}")
-_EQUALS = re.compile(r"(?<![<>!:\\])=")
-_ABOUT = re.compile(r"\\approx|≈")
+__all__ = ["MAX_ANSWER", "MathReward", "example", "reference", "same_answer"]
 
 
 class MathReward:
     r"""1 if the completion's last committed answer equals the reference, as a number or by math-verify.
 
     Committed: ``\boxed{...}``, ``#### ...``, ``<answer>...</answer>``. Else "the answer is ..." or the last number or formula
-    counts, unless the completion was truncated. The reference may itself be boxed, or a GSM8K solution that ends in ``#### N``.
+    counts, unless the completion was truncated. The reference may itself be boxed, or a solution that ends in ``#### N`` or
+    ``A: N``. Several answers where one is asked are wrong, unless they are all the same.
 
     Args:
-        require_committed: Give 0 to answers that are not committed.
+        extraction: ``lenient`` as above; ``latex``: commitments, else the last formula; ``strict``: commitments only;
+            ``boxed``: boxes only.
+        precision: Decimals to which numbers that are not both integers must agree, absolutely and relatively; 1 to 12.
+        relations_for_sets: Accept a chain of inequalities where the reference is a set or an interval.
     """
 
-    def __init__(self, *, require_committed: bool = False) -> None:
-        self._require_committed = require_committed
+    def __init__(self, *, extraction: Extraction = "lenient", precision: int = PRECISION, relations_for_sets: bool = False) -> None:
+        if extraction not in EXTRACTIONS:
+            raise ValueError(f"reward_args.extraction is {extraction!r}; use one of {', '.join(EXTRACTIONS)}")
+        if isinstance(precision, bool) or not isinstance(precision, int) or not 1 <= precision <= MAX_PRECISION:
+            raise ValueError(f"reward_args.precision is {precision!r}; use a whole number of decimals from 1 to {MAX_PRECISION}")
+        self._extraction: Extraction = extraction
+        self._rules = Rules(precision=precision, relations_for_sets=relations_for_sets)
         # It warns that its signal-based timeouts are off: on purpose, since the pool kills a process that hangs.
         logging.getLogger("math_verify").setLevel(logging.ERROR)
 
@@ -38,73 +43,24 @@ class MathReward:
         """Judge one completion text."""
         if not text.strip():
             return _wrong("empty")
-        answer = extract_answer(text)
+        answer = extract_answer(text, self._extraction)
+        if answer is None and self._extraction in ("strict", "boxed") and not truncated:
+            return _wrong("not committed" if extract_answer(text) else "no answer")
         if answer is None or not answer.text:
             return _wrong("truncated" if truncated else "no answer")
-        if not answer.committed and (truncated or self._require_committed):
-            return _wrong("truncated" if truncated else "not committed")
+        if not answer.committed and truncated:
+            return _wrong("truncated")
         if len(answer.text) > MAX_ANSWER:
             return _wrong("answer too long")
-        if same_answer(reference(prompt.answer), answer.text):
+        if same_answer(reference(prompt.answer), answer.text, self._rules):
             return RewardResult(value=1.0, correct=True)
         return _wrong("wrong")
 
 
 @lru_cache(maxsize=1024)
 def reference(answer: str) -> str:
-    """The reference answer without its box, ``####`` or tags."""
-    extracted = extract_answer(answer)
-    return extracted.text if extracted is not None and extracted.committed else answer.strip()
-
-
-def same_answer(gold: str, given: str) -> bool:
-    """True if both say the same thing; deterministic, and never by evaluating code."""
-    if _plain(gold) == _plain(given) != "":
-        return True
-    if _plain(gold).isalpha() and len(_plain(gold)) > 1:  # a word; as algebra, "odd" would be the product of its letters
-        return False
-    exact, about, rounded = _split_last(_ABOUT, given)
-    if about:  # "1/3 ≈ 0.33" is 1/3; what is rounded counts only beside something that is no number by itself
-        return same_answer(gold, exact) or (parse_quantity(_bare(exact)) is None and same_answer(gold, rounded))
-    if not _EQUALS.search(gold) and "," not in given:
-        left, equals, right = _split_last(_EQUALS, given)
-        if equals:  # "x = 5" and "2 + 3 = 5" are 5, but "41 = 42" is not 42
-            numbers = [side for side in _EQUALS.split(left) if parse_quantity(_bare(side))]
-            return all(same_answer(gold, side) for side in [*numbers, right])
-    gold_quantity, quantity = parse_quantity(_bare(gold)), parse_quantity(_bare(given)) or _number_in_words(given)
-    if gold_quantity and quantity:
-        return same_quantity(gold_quantity, quantity)
-    return same_expression(gold, given)
-
-
-def _split_last(separator: re.Pattern[str], text: str) -> tuple[str, str, str]:
-    """Like ``str.rpartition``, but what is before comes first when there is no separator."""
-    matches = list(separator.finditer(text))
-    if not matches:
-        return text, "", ""
-    return text[: matches[-1].start()], matches[-1][0], text[matches[-1].end() :]
-
-
-def _number_in_words(text: str) -> Quantity | None:
-    """The one number of a sentence such as "Seth is 16 years old"; None if there are several, or none, or it is denied."""
-    words, numbers = WORD.findall(text), list(NUMBER.finditer(text))
-    if len(numbers) != 1 or not words or not NUMBER_WORDS.isdisjoint(word.lower() for word in words):
-        return None
-    return None if "\\" in text or NEGATION.search(text[: numbers[0].start()]) else parse_quantity(numbers[0][0])
-
-
-def _bare(text: str) -> str:
-    """Without maths delimiters, text wrappers, outer brackets and the full stop."""
-    text = _DELIMITERS.sub("", text).strip()
-    whole = _WRAPPER.fullmatch(text)
-    text = (whole[1] if whole else text).strip().removesuffix(".").strip()
-    return text[1:-1].strip() if re.fullmatch(r"\([^(),]*\)", text) else text
-
-
-def _plain(text: str) -> str:
-    """For comparing as strings: bare, without spaces; words and single choice letters lose their case."""
-    text = _SPACES.sub("", _WRAPPER.sub(r"\1", _bare(text))).replace("dfrac", "frac").replace("tfrac", "frac").replace("−", "-")
-    return text.casefold() if re.fullmatch(r"[A-E]|[a-e]|[A-Za-z]{2,}", text) else text
+    """:func:`~rewards.answers.extract_reference`, remembered: a group asks for the same one many times."""
+    return extract_reference(answer)
 
 
 def _wrong(reason: str) -> RewardResult:

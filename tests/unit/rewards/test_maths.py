@@ -71,7 +71,7 @@ def test_reasons(text: str, truncated: bool, reason: str, prompt_for: PromptFor)
 
 
 def test_uncommitted_answers_can_be_refused(prompt_for: PromptFor) -> None:
-    strict = MathReward(require_committed=True)
+    strict = MathReward(extraction="strict")
     assert strict(prompt_for("42"), "the answer is 42", truncated=False).reason == "not committed"
     assert strict(prompt_for("42"), "#### 42", truncated=False).correct
 
