@@ -1,0 +1,1 @@
+"""What counts say: selection metrics, intervals, difficulty models fitted to counts, scaling laws, rare successes, clusters."""
