@@ -27,6 +27,8 @@ PRIOR_MEAN = np.array([0.0, np.log(0.4), np.log(5.0), np.log(0.4), 0.0, 0.5, 0.0
 PRIOR_SD = np.array([1.5, 0.4, 1.5, 0.4, 0.5, 2.0, 0.5])
 H0_SD, T0_SD = 3.0, 2.0
 JITTER = 0.3
+SMALLEST = 1e-10
+"""Of a and b, where mu has rounded to 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class FamilySurface:
         u, offset = _predictor(self.shared, n / MILLION, d / MILLION, z)
         mu = expit(self.h0 + (offset - u)[..., None])
         nu = np.exp(self.t0 - self.shared[4] * u[..., None])
-        return mu * nu, (1 - mu) * nu
+        return np.maximum(mu * nu, SMALLEST), np.maximum((1 - mu) * nu, SMALLEST)
 
     def accuracy(self, params: ArrayLike, tokens: ArrayLike, k: ArrayLike, post: ArrayLike = 0) -> np.ndarray:
         """Mean pass@k over the problems; real k; broadcasts."""
@@ -142,7 +144,7 @@ class _Posterior:
         u, offset = _predictor(shared, self.params, self.tokens, self.post)
         mu = expit((h0[None, :] + (offset - u)[:, None])[self.checkpoint, self.category])
         nu = np.exp(np.clip(t0[None, :] - shared[4] * u[:, None], -15, 15))[self.checkpoint, self.category]
-        a, b = np.maximum(mu * nu, 1e-10), np.maximum((1 - mu) * nu, 1e-10)
+        a, b = np.maximum(mu * nu, SMALLEST), np.maximum((1 - mu) * nu, SMALLEST)
         value = -float(self.weight @ (betaln(self.c + a, self.n - self.c + b) - betaln(a, b)))
         both = digamma(a + b) - digamma(self.n + a + b)
         to_a = self.weight * (digamma(self.c + a) - digamma(a) + both)

@@ -38,6 +38,10 @@ class LadderEvaluation(Section):
     samples: PositiveInt = 256
     """For each problem, in sampling mode."""
     max_tokens: PositiveInt = 24
+    reference: str = "#{answer}"
+    """The one right completion, for likelihood mode; empty turns that mode off (a chain of thought, several right answers)."""
+    task: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the reasoning-gym task section, e.g. ``{style: question, extraction: last_number}``."""
     seed: NonNegativeInt = 0
 
 
