@@ -1,21 +1,36 @@
 """Verifiers: each says of one completion text how good it is, and why.
 
 A new reward is one module with a factory (a class or a function that takes keyword arguments and returns a
-:class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1, and one line in
-:data:`REWARDS`; the contract tests find it there. Rewards outside this package are named by import path, ``pkg.module:attr``.
+:class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1 (a form-only component's: cost
+nothing), and one line in :data:`REWARDS`; the contract tests find it there. Rewards outside this package are named by import path,
+``pkg.module:attr``; functions as TRL takes them, ``fn(completions, **columns)``, are known by their signature.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollout.types import Reward
+from rewards.callables import CallableReward, is_trl_callable
+from rollout.types import Prompt, Reward
 
 REWARDS: dict[str, str] = {
-    "math": "rewards.maths:MathReward",
+    "cosine_length": "rewards.components.cosine_length:CosineLengthReward",
     "exact": "rewards.exact:ExactReward",
+    "experts": "rewards.experts:ExpertsReward",
+    "f1": "rewards.components.f1:F1Reward",
+    "format": "rewards.components.format:FormatReward",
     "ifeval": "rewards.ifeval.reward:IFEvalReward",
+    "json_schema": "rewards.components.json_schema:JsonSchemaReward",
+    "judgement": "rewards.components.judgement:JudgementReward",
+    "language": "rewards.components.language:LanguageReward",
+    "length": "rewards.components.length:LengthReward",
+    "math": "rewards.maths:MathReward",
+    "multiple_choice": "rewards.components.multiple_choice:MultipleChoiceReward",
     "reasoning_gym": "rewards.reasoning_gym:ReasoningGymReward",
+    "regex": "rewards.components.pattern:RegexReward",
+    "repetition": "rewards.components.repetition:RepetitionReward",
+    "rubric": "rewards.rubric:RubricReward",
+    "tag_count": "rewards.components.tag_count:TagCountReward",
 }
 """Name -> ``module:factory``. Strings, so that a process imports only what it uses."""
 
@@ -24,7 +39,8 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     """Make a reward from its name and keyword arguments.
 
     Args:
-        name: A key of :data:`REWARDS`, or ``pkg.module:attr``, a factory of your own that returns the reward.
+        name: A key of :data:`REWARDS`, or ``pkg.module:attr``: a factory of your own that returns the reward, or a function
+            ``fn(completions, **columns)``.
         args: Keyword arguments of the factory.
 
     Raises:
@@ -36,6 +52,8 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
             f"reward: {name!r} is unknown; use one of {sorted(REWARDS)}, or the import path of your own, pkg.module:attr"
         )
     factory = _import(target, name)
+    if is_trl_callable(factory):
+        return CallableReward(factory, **(args or {}))
     try:
         reward = factory(**(args or {}))
     except TypeError as error:
@@ -43,7 +61,20 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
         raise ValueError(f"reward: {name!r} does not take reward_args {dict(args or {})}: {error}; {fix}") from error
     if not callable(reward):
         raise ValueError(f"reward: {name!r} returned {type(reward).__name__}, which cannot be called; return the reward itself")
-    return reward
+    return CallableReward(reward) if is_trl_callable(reward) else reward
+
+
+def check_reward(reward: Reward, prompts: Iterable[Prompt]) -> None:
+    """Find out before a run starts whether this reward can judge these prompts; rewards may have a ``check(prompt)`` method.
+
+    Raises:
+        ValueError: It judges form only, so that nothing would ever be correct, or it misses something of a prompt.
+    """
+    if getattr(reward, "form_only", False):
+        raise ValueError("task.reward: judges form only, so no answer would ever be correct; use it in a rubric, beside a verifier")
+    if (check := getattr(reward, "check", None)) is not None:
+        for prompt in prompts:
+            check(prompt)
 
 
 def _import(target: str, name: str) -> Any:

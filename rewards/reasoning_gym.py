@@ -1,8 +1,8 @@
-"""Reasoning-gym's own verifiers behind the reward protocol."""
+"""Reasoning-gym's own verifiers behind the reward protocol: every dataset of the library, ``composite`` included."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,7 @@ EXTRACTIONS: dict[str, Callable[[str], str | None]] = {
     "hash": _after_hash,
     "answer_tags": extract_answer,
     "last_number": _last_number,
+    "whole": str.strip,
 }
 
 
@@ -36,16 +37,45 @@ def _verifier(name: str, config_json: str) -> Any:
     return create_dataset(name, seed=0, size=1, **json.loads(config_json))
 
 
+TUPLES = {"arc_agi": "output", "rearc": "output"}
+"""Dataset -> its metadata that the library compares with tuples, which JSON has turned into lists."""
+
+
+def library_score(facts: Mapping[str, Any], answer: str | None) -> float:
+    """What the library's ``score_answer`` gives an answer, 0 to 1.
+
+    Args:
+        facts: ``dataset``, ``config`` and ``entry`` {answer, metadata} of the item, as they were or back from JSON.
+        answer: Without any text around it.
+    """
+    name, entry = facts["dataset"], dict(facts["entry"])
+    if name in TUPLES:
+        board = tuple(tuple(row) for row in entry["metadata"][TUPLES[name]])
+        entry["metadata"] = {**entry["metadata"], TUPLES[name]: board}
+    verifier = _verifier(name, json.dumps(facts["config"], sort_keys=True))
+    return float(verifier.score_answer(answer, entry))
+
+
 class ReasoningGymReward:
     """1 if the library's ``score_answer`` gives the extracted answer full marks, else 0: partial credit is not correctness.
 
     Reads ``Prompt.metadata`` only: ``dataset``, ``config``, ``entry`` {answer, metadata}, ``answer_format``.
+
+    Args:
+        extraction: Where the answer stands: after the last ``#``, in ``answer_tags``, the ``last_number``, or the ``whole`` text.
+        partial_credit: Wrong answers get what the library gives them, below 1; some datasets give 0.01 to anything that parses.
     """
 
-    def __init__(self, *, extraction: str = "hash") -> None:
+    def __init__(self, *, extraction: str = "hash", partial_credit: bool = False) -> None:
         if extraction not in EXTRACTIONS:
             raise ValueError(f"extraction: {extraction!r} is unknown; use one of {sorted(EXTRACTIONS)}")
-        self._extract = EXTRACTIONS[extraction]
+        self._extract, self._partial_credit = EXTRACTIONS[extraction], partial_credit
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise ``ValueError`` if the prompt is no item of the library."""
+        missing = [name for name in ("dataset", "config", "entry", "answer_format") if name not in prompt.metadata]
+        if missing:
+            raise ValueError(f"prompt {prompt.id}: reasoning_gym finds no metadata.{missing[0]}; use task.kind=reasoning_gym")
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text; a truncated one is wrong even if it holds the answer."""
@@ -62,17 +92,18 @@ class ReasoningGymReward:
             if not _INT_LIST.fullmatch(answer) or _ints(answer) != _ints(prompt.answer):
                 return _wrong("wrong")
             answer = str([str(float(v)) for v in _ints(answer)])
-        verifier = _verifier(facts["dataset"], json.dumps(facts["config"], sort_keys=True))
-        correct = verifier.score_answer(answer, dict(facts["entry"])) == 1.0
-        return RewardResult(value=1.0, correct=True, components={"accuracy": 1.0}) if correct else _wrong("wrong")
+        score = library_score(facts, answer)
+        if score == 1.0:
+            return RewardResult(value=1.0, correct=True, components={"accuracy": 1.0})
+        return _wrong("wrong", score if self._partial_credit else 0.0)
 
 
 def _ints(text: str) -> list[int]:
     return [int(v) for v in text.split(",")]
 
 
-def _wrong(reason: str) -> RewardResult:
-    return RewardResult(value=0.0, correct=False, components={"accuracy": 0.0}, reason=reason)
+def _wrong(reason: str, value: float = 0.0) -> RewardResult:
+    return RewardResult(value=value, correct=False, components={"accuracy": 0.0}, reason=reason)
 
 
 def example() -> tuple[Prompt, str]:

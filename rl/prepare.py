@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from curricula import check_prompts
-from rewards import build_reward
+from rewards import build_reward, check_reward
 from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
+from rl.reward_model import check_reward_model
+from rl.reward_weights import make_weigh
 from rl.tasks import Task, build_task
 from rl.worked_solutions import with_worked_solutions
 from rollout.types import Prompt
@@ -53,12 +55,16 @@ def prepare(config: Config) -> Prepared:
     model_path = locate_model(config)
     tokenizer = AutoTokenizer.from_pretrained(model_path)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
-    build_reward(task.reward_name, task.reward_args)
+    reward = build_reward(task.reward_name, task.reward_args)
+    make_weigh(config, task)
     train_prompts = task.load("train")
     eval_prompts = task.load(config.evaluation.split, config.evaluation.num_prompts)
     if not train_prompts or not eval_prompts:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
+    check_reward(reward, [*train_prompts, *eval_prompts])
+    if config.reward_model is not None:
+        check_reward_model(config.reward_model)
     check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step)
     budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
     if budget is not None:

@@ -43,7 +43,13 @@ def needed_cpus(config: "Config") -> int:
     """Logical CPUs that every actor of the config can be placed with."""
     cluster = config.cluster
     actors = config.rollout.num_engines * cluster.cpus_per_engine + config.learner.num_ranks * cluster.cpus_per_learner
-    return math.ceil(actors) + SPARE_CPUS
+    model = 0 if config.reward_model is None else config.reward_model.cpus
+    return math.ceil(actors + model) + SPARE_CPUS
+
+
+def _uses_gpus(config: "Config") -> bool:
+    model = config.reward_model
+    return bool(config.cluster.gpus_per_engine or config.cluster.gpus_per_learner or (model is not None and model.gpus))
 
 
 def start_ray(config: "Config", logs: Path | None = None) -> None:
@@ -75,7 +81,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     ray.init(
         address="local",
         num_cpus=config.cluster.num_cpus or needed_cpus(config),
-        num_gpus=None if config.cluster.gpus_per_engine or config.cluster.gpus_per_learner else 0,
+        num_gpus=None if _uses_gpus(config) else 0,
         object_store_memory=config.cluster.object_store_mib << 20,
         include_dashboard=False,
         _temp_dir=str(temp),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rl.errors import EngineLost
 from rl.records.trace import TraceWriter
+from rl.reward_weights import Weigh
 from rl.stream.plans import GroupState, GroupStatus
 from rl.stream.waiting import wait_for
 from rollout.types import Completion, FinishReason, GroupScorer, Rollout, RolloutGroup
@@ -35,9 +36,11 @@ class RolloutService:
         max_issues: int,
         trace: TraceWriter,
         expand: Callable[[RolloutGroup], Awaitable[RolloutGroup]] | None = None,
+        weigh: Weigh | None = None,
     ) -> None:
-        """``expand`` may sample more from a scored group before it counts as finished (answers at thinking budgets)."""
-        self._expand = expand
+        """``expand`` may sample more from a scored group before it counts as finished (answers at thinking budgets); ``weigh``
+        gives its rewards the weights of its plan's step."""
+        self._expand, self._weigh = expand, weigh
         self._fleet = fleet
         self._scorer = scorer
         self._decode = decode
@@ -101,6 +104,8 @@ class RolloutService:
             self._group_timeout_s,
             f"rewards of group {state.request.group_id}",
         )
+        if self._weigh is not None:
+            results = self._weigh(results, state.plan_step)
         self._trace.complete(
             "groups",
             f"plan {state.plan_step}",

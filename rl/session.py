@@ -30,6 +30,8 @@ from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.records.tracker import make_tracker
+from rl.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
+from rl.reward_weights import make_weigh
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
 from rl.state import RunState
@@ -58,8 +60,9 @@ class Session:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in ``RUN/model``."""
         async with self._actors() as (fleet, learner, scorer):
             trace = TraceWriter(self.run_dir.trace)
-            service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer))
-            evaluator = self._evaluator(self._service(fleet, scorer, trace))
+            weigh = make_weigh(self.config, self.prepared.task)
+            service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer), weigh=weigh)
+            evaluator = self._evaluator(self._service(fleet, verifiers_of(scorer), trace))
             with ProgressDisplay(self.config.run.steps, first_step=self.state.version) as progress:
                 controller, recorder = self._controller(fleet, learner, scorer, service, evaluator, trace, progress)
                 try:
@@ -92,7 +95,7 @@ class Session:
     # -- parts ---------------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, VerifierPool]]:
+    async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, Verifiers]]:
         """Engines, learner ranks and verifiers, started side by side and stopped whatever happens."""
         config, task = self.config, self.prepared.task
         fleet = create_fleet(config, self.prepared.model_path, self.placed)
@@ -106,7 +109,7 @@ class Session:
             actor_options=self.placed.learner_options,
             timeout_s=config.stream.step_timeout_s,
         )
-        scorer = VerifierPool(task.reward_name, task.reward_args)
+        scorer = with_reward_model(VerifierPool(task.reward_name, task.reward_args), config.reward_model)
         try:
             await asyncio.gather(fleet.start(), learner.start(), scorer.start())
             yield fleet, learner, scorer
@@ -114,7 +117,7 @@ class Session:
             await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
             shutil.rmtree(self.weights, ignore_errors=True)
 
-    def _service(self, fleet: EngineFleet, scorer: VerifierPool, trace: TraceWriter, **more: Any) -> RolloutService:
+    def _service(self, fleet: EngineFleet, scorer: Verifiers, trace: TraceWriter, **more: Any) -> RolloutService:
         return RolloutService(
             fleet=fleet,
             scorer=scorer,
@@ -125,7 +128,7 @@ class Session:
             **more,
         )
 
-    def _answers(self, fleet: EngineFleet, scorer: VerifierPool) -> AnytimeAnswers | None:
+    def _answers(self, fleet: EngineFleet, scorer: Verifiers) -> AnytimeAnswers | None:
         """Answers at thinking budgets, where the objective reads them."""
         algorithm = self.config.algorithm
         if algorithm.advantage != "brpo":
@@ -162,7 +165,7 @@ class Session:
         self,
         fleet: EngineFleet,
         learner: LearnerGroup,
-        scorer: VerifierPool,
+        scorer: Verifiers,
         service: RolloutService,
         evaluator: Evaluator,
         trace: TraceWriter,

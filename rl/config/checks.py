@@ -8,6 +8,7 @@ from rl.config.checks_cluster import cluster_problems
 from rl.config.checks_curriculum import curriculum_problems
 from rl.config.checks_learner import learner_problems
 from rl.config.checks_lora import lora_problems
+from rl.config.checks_reward_model import reward_model_problems
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
@@ -89,5 +90,6 @@ CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
     learner_problems,
     lora_problems,
     curriculum_problems,
+    reward_model_problems,
     cluster_problems,
 )

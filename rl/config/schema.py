@@ -10,6 +10,7 @@ from rl.config.checks import problems
 from rl.config.curriculum import CurriculumConfig
 from rl.config.learner import LearnerConfig
 from rl.config.model import ModelConfig
+from rl.config.reward_model import RewardModelConfig
 from rl.config.sections import CheckpointConfig, ClusterConfig, EvaluationConfig, RolloutConfig, RunConfig, StreamConfig
 from rl.config.task import FileTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
@@ -25,6 +26,8 @@ class Config(Section):
     run: RunConfig = RunConfig()
     task: TaskConfig
     model: ModelConfig
+    reward_model: RewardModelConfig | None = None
+    """A trained reward model beside the task's reward; None = no model."""
     rollout: RolloutConfig = RolloutConfig()
     learner: LearnerConfig = LearnerConfig()
     algorithm: AlgorithmConfig = DEFAULT_ALGORITHM

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from rewards import REWARDS, build_reward
-from rollout.types import Prompt, RewardResult
+from rollout.types import Prompt, Reward, RewardResult
 
 HOSTILE = {
     "empty": "",
@@ -35,11 +35,20 @@ def example_of(name: str) -> tuple[Prompt, str]:
     pytest.fail(f"{module.__name__} needs example() -> (Prompt, text that scores 1)")
 
 
+def form_only(reward: Reward) -> bool:
+    """It says what a text's form costs, and never that it is right."""
+    return getattr(reward, "form_only", False)
+
+
 @pytest.mark.parametrize("name", REWARDS)
 def test_the_gold_answer_scores_one(name: str) -> None:
     prompt, text = example_of(name)
-    result = build_reward(name)(prompt, text, truncated=False)
-    assert (result.value, result.correct, result.reason) == (1.0, True, "")
+    reward = build_reward(name)
+    result = reward(prompt, text, truncated=False)
+    if form_only(reward):
+        assert (result.value, result.correct, result.reason) == (0.0, False, "")
+    else:  # a length reward takes a hair from any text that is not empty
+        assert (result.value, result.correct, result.reason) == (pytest.approx(1.0, abs=1e-4), True, "")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -47,9 +56,10 @@ def test_the_gold_answer_scores_one(name: str) -> None:
 @pytest.mark.parametrize("name", REWARDS)
 def test_hostile_text_scores_zero_with_a_reason(name: str, text: str, truncated: bool) -> None:
     prompt, _ = example_of(name)
-    result = build_reward(name)(prompt, text, truncated=truncated)
-    assert (result.value, result.correct) == (0.0, False)
-    assert result.reason
+    reward = build_reward(name)
+    result = reward(prompt, text, truncated=truncated)
+    assert (result.value <= 0.0, result.correct) == (True, False)
+    assert result.reason or (form_only(reward) and result.value == 0.0)
 
 
 @pytest.mark.parametrize("name", REWARDS)

@@ -1,0 +1,56 @@
+"""F1 over words, for short free answers."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rewards.components.final_text import final_text
+from rewards.components.verdicts import graded, wrong
+from rewards.components.words import normalise
+from rollout.types import Prompt, RewardResult
+
+KEY = "answers"
+"""Where a prompt's metadata hold several accepted answers."""
+
+
+def f1(given: str, wanted: str) -> float:
+    """Harmonic mean of precision and recall over normalised words, with multiplicity (SQuAD, arXiv 1606.05250).
+
+    Example: "the red house" against "a house" shares "house": precision 1/2, recall 1, F1 2/3.
+    """
+    left, right = Counter(normalise(given).split()), Counter(normalise(wanted).split())
+    shared = (left & right).total()
+    return 2 * shared / (left.total() + right.total()) if shared else 0.0
+
+
+def accepted_answers(prompt: Prompt) -> Sequence[str]:
+    """``metadata.answers`` if there are several, else the reference answer."""
+    return [str(answer) for answer in prompt.metadata.get(KEY, (prompt.answer,))]
+
+
+class F1Reward:
+    """The best F1 of the final text over the accepted answers; correct from ``threshold`` on.
+
+    Args:
+        threshold: F1 that counts as correct.
+
+    Raises:
+        ValueError: The threshold is not in (0, 1].
+    """
+
+    def __init__(self, *, threshold: float = 1.0) -> None:
+        if not 0 < threshold <= 1:
+            raise ValueError(f"threshold: {threshold} must be in (0, 1]")
+        self._threshold = threshold
+
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
+        """Judge one completion text."""
+        given = final_text(text)
+        if not given:
+            return wrong("truncated" if truncated else "no answer" if text.strip() else "empty")
+        best = max((f1(given, wanted) for wanted in accepted_answers(prompt)), default=0.0)
+        return graded(best, "wrong", full=self._threshold)
+
+
+def example() -> tuple[Prompt, str]:
+    """A prompt and a text that scores 1."""
+    return Prompt(id="example", text="Who wrote it?", token_ids=(), answer="Jane Austen"), "<think>her?</think> Jane Austen."
