@@ -110,7 +110,14 @@ def iter_entries(category: str, args: Mapping[str, Any], *, seed: int) -> Iterat
     dataset = _dataset(category, args_json, spread)
     index = 0
     while True:
-        yield index, dataset[index]
+        try:
+            entry = dataset[index]
+        except (IndexError, ValueError) as error:  # e.g. a range of word lengths that its word list has no word in
+            fix = "widen the range, or leave the level out of task.levels"
+            raise ValueError(
+                f"task.level_args.{category}: reasoning-gym draws nothing from {args_json} ({error}); {fix}"
+            ) from error
+        yield index, entry
         index += 1
 
 

@@ -138,6 +138,14 @@ def test_metadata_is_json() -> None:
         ({"style": "question", "categories": ("lcm",)}, "task.level_args.lcm"),
         ({"categories": ("gcd",), "levels": (1,), "level_args": {"gcd": ({"max_vlaue": 3},)}}, "refuses .*max_vlaue"),
         ({"categories": ("gcd",), "levels": (1,), "level_args": {"gcd": ({"min_numbers": 1},)}}, "min_numbers must be at least 2"),
+        (
+            {
+                "categories": ("spell_backward",),
+                "levels": (1,),
+                "level_args": {"spell_backward": ({"min_word_len": 40, "max_word_len": 50},)},
+            },
+            "level_args.spell_backward: .*draws nothing",
+        ),
     ],
 )
 def test_wrong_configs_name_the_field(fields: dict[str, Any], message: str) -> None:
