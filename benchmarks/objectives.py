@@ -29,8 +29,6 @@ from rl.config.load import load_config
 from rl.records.metrics import read_metrics
 
 PRESETS = tuple(sorted(p.stem for p in (ROOT / "configs" / "algorithm").glob("*.yaml")))
-SPECIAL_ROLLOUTS = ("brpo",)
-"""Not run by default: they sample answers at several thinking budgets, which is another budget of rollouts."""
 REFERENCE = "grpo"
 WARM_SHARE = 0.2
 """Of a run's steps, left out of the seconds."""
@@ -189,7 +187,7 @@ def _span(d: dict[str, float] | None) -> str:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--config", default=None, help="default quickstart; debug with --quick")
-    made.add_argument("--presets", default=None, help=f"comma-separated; default all but {', '.join(SPECIAL_ROLLOUTS)}")
+    made.add_argument("--presets", default=None, help="comma-separated; default all, grpo,ppo,kimi with --quick")
     made.add_argument("--seeds", type=int, nargs="+", default=None, help="default 0 1 2; 0 with --quick")
     made.add_argument("--steps", type=int, default=None, help="of every run; default 60, 3 with --quick")
     made.add_argument("--eval-prompts", type=int, default=None, help="held-out prompts, default 400")
@@ -199,7 +197,7 @@ def _arguments() -> argparse.Namespace:
     args = made.parse_args()
     args.config = args.config or ("debug" if args.quick else "quickstart")
     args.seeds = args.seeds or ([0] if args.quick else [0, 1, 2])
-    default = ("grpo", "ppo", "kimi") if args.quick else tuple(p for p in PRESETS if p not in SPECIAL_ROLLOUTS)
+    default = ("grpo", "ppo", "kimi") if args.quick else PRESETS
     args.presets = [p.strip() for p in args.presets.split(",")] if args.presets else list(default)
     unknown = [p for p in args.presets if p not in PRESETS]
     if unknown:
