@@ -16,6 +16,7 @@ run: setup
 	$(VENV)/bin/t2rl train quickstart
 
 setup: $(STAMP)
+	@sh deploy/sandbox-setup.sh
 
 # The stamp comes last, so an interrupted install is taken up again, and an up-to-date one costs nothing.
 $(STAMP): pyproject.toml $(LOCK) $(STUBS:=/pyproject.toml)

@@ -14,16 +14,17 @@ Alive = Callable[[], bool]
 class Place(Protocol):
     """A job's directory, in which steps run."""
 
-    def execute(self, step: Step, alive: Alive, link: socket.socket | None = None) -> Outcome:
-        """Run one step; ``link`` becomes its descriptor 3, and is closed here."""
+    def execute(self, step: Step, alive: Alive, *, last: bool, link: socket.socket | None = None) -> Outcome:
+        """Run one step; ``link`` becomes its descriptor 3, and is closed here. After the last one nobody looks at the directory."""
         ...
 
 
 def run_steps(job: Job, place: Place, alive: Alive, *, but_last: bool = False) -> list[Outcome]:
     """Steps in order, up to a failure if the job says so; without the last one if ``but_last``."""
     outcomes: list[Outcome] = []
-    for step in job.steps[:-1] if but_last else job.steps:
-        outcomes.append(place.execute(step, alive))
+    end = len(job.steps) - 1
+    for index, step in enumerate(job.steps[:end] if but_last else job.steps):
+        outcomes.append(place.execute(step, alive, last=index == end))
         if job.stop_at_failure and not outcomes[-1].ok:
             break
     return outcomes
@@ -50,7 +51,7 @@ def _both(tested: Step, tester: Step, places: tuple[Place, Place], alive: Alive)
 
     def run_tested() -> None:
         try:
-            results.append(places[0].execute(tested, lambda: alive() and not tester_ended.is_set(), ends[0]))
+            results.append(places[0].execute(tested, lambda: alive() and not tester_ended.is_set(), last=True, link=ends[0]))
         except (SandboxError, OSError, ValueError) as error:
             results.append(error)
         finally:
@@ -59,7 +60,7 @@ def _both(tested: Step, tester: Step, places: tuple[Place, Place], alive: Alive)
     beside = threading.Thread(target=run_tested)
     beside.start()
     try:
-        of_tester = places[1].execute(tester, alive, ends[1])
+        of_tester = places[1].execute(tester, alive, last=True, link=ends[1])
     finally:
         ends[1].close()
         tester_ended.set()

@@ -13,6 +13,7 @@ from pathlib import Path
 from rewards.sandbox import kernel
 from rewards.sandbox.base import Job, Outcome, SandboxError, Step, Stop
 from rewards.sandbox.bubblewrap import arguments
+from rewards.sandbox.cgroups import find_groups
 from rewards.sandbox.files import checked_name
 from rewards.sandbox.jobs import Alive, run_linked, run_steps
 from rewards.sandbox.scratch import Scratch
@@ -35,21 +36,33 @@ class Runner:
         bwrap: Path of the binary.
         read_only: Directories of the host to show beside the system's, at their own paths.
         secure_calls: Whether to load the system call filter.
+        cgroups: Whether to use control groups where the host gives them.
     """
 
-    def __init__(self, root: Path, *, bwrap: str, read_only: list[Path], secure_calls: bool) -> None:
+    def __init__(self, root: Path, *, bwrap: str, read_only: list[Path], secure_calls: bool, cgroups: bool) -> None:
         # One owner in a user namespace of its own; as root, a uid of its own for each sandbox at work.
         drops = Path("/proc/self/uid_map").read_text().split()[2] != "1"
         self._owners = list(range(FIRST_UID, LAST_UID + 1)) if drops else [0] * (LAST_UID - FIRST_UID + 1)
-        self._drops = drops
+        self.drops = drops
         self._root, self._bwrap, self._secure_calls = root, bwrap, secure_calls
         self._search_path = search_path(read_only)
         self._names = itertools.count()
+        self._groups = find_groups() if cgroups else None
         self._link_lock = threading.Lock()
         kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0711")
         self._read_only = {path: self._shown(path) for path in read_only}
         self._read_only |= {Path("/etc", name): self._written(name, text) for name, text in FIXED.items()}
         _reserve(LINK)
+
+    @property
+    def limits(self) -> str:
+        """What holds the limits on whole trees."""
+        return f"cgroups version {self._groups.version} and polling" if self._groups is not None else "polling"
+
+    def close(self) -> None:
+        """Remove what outlives this process: its control groups."""
+        if self._groups is not None:
+            self._groups.close()
 
     def _shown(self, path: Path) -> Path:
         """A view of the directory that an unprivileged bubblewrap can reach, whatever its parents forbid."""
@@ -93,10 +106,12 @@ class Runner:
             scratch.close()
             self._owners.append(owner)
 
-    def step(self, step: Step, scratch: Scratch, alive: Alive, link: socket.socket | None) -> Outcome:
-        """Run in the scratch directory, or in a copy of it that is thrown away."""
+    def step(self, step: Step, scratch: Scratch, alive: Alive, *, last: bool, link: socket.socket | None) -> Outcome:
+        """Run in the scratch directory, or, if a later step must not see its changes, in a copy that is thrown away."""
         for name in step.collect:
             checked_name(name)
+        if last:
+            return self._execute(step, scratch, alive, link)
         if step.keeps_changes:
             outcome = self._execute(step, scratch, alive, link)
             return outcome if scratch.tidy() else replace(outcome, stop=Stop.DISK)
@@ -110,16 +125,22 @@ class Runner:
     def _execute(self, step: Step, scratch: Scratch, alive: Alive, link: socket.socket | None) -> Outcome:
         limits = step.limits
         scratch.allow(limits.disk_mib)
-        process, pipes = self._start(step, scratch, link)
-        watch = Watch(
-            process=process,
-            pipes=pipes,
-            limits=limits,
-            stdin=step.stdin,
-            disk_full=lambda: scratch.exceeds(limits.disk_mib),
-            stop_asked=lambda: not alive(),
-        )
-        return replace(watch.run(), files=scratch.collect(step.collect))
+        group = self._groups.open(f"s{next(self._names)}", limits) if self._groups is not None else None
+        try:
+            process, pipes = self._start(step, scratch, link)
+            watch = Watch(
+                process=process,
+                pipes=pipes,
+                limits=limits,
+                stdin=step.stdin,
+                group=group,
+                disk_full=lambda: scratch.exceeds(limits.disk_mib),
+                stop_asked=lambda: not alive(),
+            )
+            return replace(watch.run(), files=scratch.collect(step.collect))
+        finally:
+            if group is not None:
+                group.close()
 
     def _start(self, step: Step, scratch: Scratch, link: socket.socket | None) -> tuple[subprocess.Popen[bytes], Pipes]:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
@@ -150,7 +171,7 @@ class Runner:
                 search_path=self._search_path,
                 descriptors=descriptors,
             )
-            owner = scratch.owner if self._drops else None
+            owner = scratch.owner if self.drops else None
             with self._linked(link) as more:
                 process = subprocess.Popen(
                     command,
@@ -162,7 +183,7 @@ class Runner:
                     cwd="/",
                     user=owner,
                     group=owner,
-                    extra_groups=[] if self._drops else None,
+                    extra_groups=[] if self.drops else None,
                 )
             ours.pop_all()  # the watch closes them
             return process, Pipes(stdin=stdin, stdout=stdout, stderr=stderr, status=status, release=release)
@@ -189,8 +210,8 @@ class _Place:
     runner: Runner
     scratch: Scratch
 
-    def execute(self, step: Step, alive: Alive, link: socket.socket | None = None) -> Outcome:
-        return self.runner.step(step, self.scratch, alive, link)
+    def execute(self, step: Step, alive: Alive, *, last: bool, link: socket.socket | None = None) -> Outcome:
+        return self.runner.step(step, self.scratch, alive, last=last, link=link)
 
 
 def _reserve(descriptor: int) -> None:

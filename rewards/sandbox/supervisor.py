@@ -34,13 +34,11 @@ def main() -> None:
     try:
         kernel.enter_private_mounts()
         kernel.adopt_orphans()
-        runner = Runner(
-            ROOT, bwrap=config["bwrap"], read_only=[Path(p) for p in config["read_only"]], secure_calls=config["secure_calls"]
-        )
+        runner = Runner(ROOT, **{**config, "read_only": [Path(path) for path in config["read_only"]]})
     except OSError as error:
         control.sendall(frame({"error": str(error)}))
         return
-    control.sendall(frame({"error": ""}))
+    control.sendall(frame({"error": "", "drops": runner.drops, "limits": runner.limits}))
     control.settimeout(PARENT_CHECK_S)
     while os.getppid() == parent:
         try:
@@ -51,6 +49,7 @@ def main() -> None:
             break
         call = socket.socket(fileno=descriptors[0])
         threading.Thread(target=_serve, args=(runner, call), daemon=True).start()
+    runner.close()
     os._exit(0)  # the threads' sandboxes die with this process
 
 

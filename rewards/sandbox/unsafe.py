@@ -65,8 +65,8 @@ class _Place:
 
     box: Path
 
-    def execute(self, step: Step, alive: Alive, link: socket.socket | None = None) -> Outcome:
-        if step.keeps_changes:
+    def execute(self, step: Step, alive: Alive, *, last: bool, link: socket.socket | None = None) -> Outcome:
+        if last or step.keeps_changes:
             return _execute(step, self.box, alive, link)
         with tempfile.TemporaryDirectory(prefix="t2rl-unsafe-", ignore_cleanup_errors=True) as copy:
             copy_tree(self.box, Path(copy), os.getuid())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from rewards.sandbox import tree
 from rewards.sandbox.base import Limits, Outcome, SandboxError, Stop
+from rewards.sandbox.cgroups import Group
 
 POLL_S = 0.01
 CHUNK = 1 << 16
@@ -41,6 +42,7 @@ class Watch:
         pipes: All closed by ``run``.
         limits: Of this step.
         stdin: Bytes for the program.
+        group: The control group for its tree, where the host gives one.
         disk_full: Whether it has written too much.
         stop_asked: Whether somebody wants it dead: the caller is gone, or its tester has ended.
     """
@@ -49,6 +51,7 @@ class Watch:
     pipes: Pipes
     limits: Limits
     stdin: bytes
+    group: Group | None
     disk_full: Callable[[], bool]
     stop_asked: Callable[[], bool]
     _stop: Stop | None = None
@@ -106,6 +109,8 @@ class Watch:
         self._init = json.loads(self._report.splitlines()[0])["child-pid"]
         with contextlib.suppress(ProcessLookupError):
             self._init_fd = os.pidfd_open(self._init)
+            if self.group is not None:
+                self.group.add(self._init)
 
     def _serve(self, began: float) -> None:
         """Pipes and limits, until bubblewrap ends or has to."""
@@ -159,7 +164,7 @@ class Watch:
     def _check(self, wall_s: float) -> None:
         """Hold the tree to its limits."""
         usage, pids = tree.measure(self._init)
-        self._cpu_s = max(self._cpu_s, usage.cpu_s)
+        self._cpu_s = max(self._cpu_s, usage.cpu_s, self.group.cpu_s() if self.group else 0.0)
         memory = usage.resident_mib
         if memory > self.limits.memory_mib:
             memory = tree.proportional_mib(pids)
@@ -167,7 +172,7 @@ class Watch:
         exceeded = {
             Stop.WALL: wall_s > self.limits.wall_s,
             Stop.CPU: self._cpu_s > self.limits.cpu_s,
-            Stop.MEMORY: memory > self.limits.memory_mib,
+            Stop.MEMORY: memory > self.limits.memory_mib or self._out_of_memory(),
             Stop.PROCESSES: usage.processes > self.limits.processes,
             Stop.DISK: self.disk_full(),
             Stop.EXIT: self.stop_asked(),
@@ -185,8 +190,13 @@ class Watch:
             cpu_s += cpu
         self._cpu_s = max(self._cpu_s, cpu_s)
         self._peak_mib = max(self._peak_mib, peak / 1024)
+        if self._stop is None and self._out_of_memory():
+            self._stop = Stop.MEMORY
         if self._stop is None and self.disk_full():
             self._stop = Stop.DISK
+
+    def _out_of_memory(self) -> bool:
+        return self.group is not None and self.group.out_of_memory()
 
     def _await_init(self) -> tuple[float, int]:
         """CPU seconds and largest resident KiB below init, once all below it is dead."""

@@ -27,5 +27,6 @@ def run_checks(*, quick: bool = False) -> list[Check]:
     from rl.doctor.live import live_checks
     from rl.doctor.machine import machine_checks
     from rl.doctor.packages import package_checks
+    from rl.doctor.sandbox import sandbox
 
-    return [*machine_checks(), *package_checks(), *([] if quick else live_checks())]
+    return [*machine_checks(), *package_checks(), sandbox(), *([] if quick else live_checks())]
