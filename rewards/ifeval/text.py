@@ -1,9 +1,9 @@
 """How the checkers cut a text into sentences, tokens and words."""
 
-import re
 import string
 from functools import lru_cache
 
+import regex
 from nltk.tokenize.destructive import NLTKWordTokenizer
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
@@ -13,7 +13,7 @@ ABBREVIATIONS = (
 )
 """Words whose full stop ends no sentence, without it. Punkt's published English model is a download, so these stand in for it."""
 _DELETE_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_WORD = re.compile(r"\w+")
+_WORD = regex.compile(r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_\u200c\u200d]*")
 
 
 @lru_cache(maxsize=1)
@@ -39,8 +39,8 @@ def tokens(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters, digits and underscores; "don't" is two."""
-    return _WORD.findall(text)
+    """Runs of letters, digits and underscores, with the vowel signs and joiners of Indic scripts; "don't" is two."""
+    return list(_WORD.findall(text))
 
 
 def bare_words(text: str) -> list[str]:

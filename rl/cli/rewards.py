@@ -10,9 +10,8 @@ from rl.cli.arguments import AsJson
 from rl.cli.exits import exit_codes
 
 SCORE = """
-A row is a JSON object with a [bold]completion[/] and, where there are any, [bold]answer[/], [bold]prompt[/], [bold]id[/], [bold]truncated[/];
-all other fields are facts for the reward. It gives one verdict {value, correct, components, reason} a row, in the same order.
-The file --out appears when it is complete.
+A row is a JSON object with a completion and, where there are any, answer, prompt, id, truncated; all other fields are facts
+for the reward. Each row gets a verdict {value, correct, components, reason}, in the same order. --out appears when complete.
 
 Examples:
 
@@ -20,7 +19,7 @@ Examples:
 
 [bold]t2rl rewards score ifeval rows.jsonl --args '{"mode": "loose"}' --json[/]   rows {completion, instruction_id_list, kwargs}
 
-[bold]t2rl rewards score code rows.jsonl --workers 8[/]   {completion, language, tests}, tests \\[{stdin, stdout}], or kind, entry_point, tests
+[bold]t2rl rewards score code rows.jsonl --workers 8[/]   {completion, language, tests: \\[{stdin, stdout}]}
 
 [bold]t2rl rewards score my_package.rewards:Mine rows.jsonl --timeout 30[/]   a reward of your own; its folder on PYTHONPATH
 """
