@@ -1,6 +1,5 @@
 """Sandboxes on this machine, by bubblewrap."""
 
-import contextlib
 import json
 import logging
 import os
@@ -28,6 +27,8 @@ REFUSED = (
     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined), or allow unprivileged user namespaces (sysctl "
     "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0), or use a remote sandbox, http://host:port"
 )
+CLOSE_TIMEOUT_S = 10.0
+GONE = "the sandbox's supervisor died during the call"
 log = logging.getLogger(__name__)
 
 
@@ -137,21 +138,28 @@ class LocalSandbox:
         ours, theirs = socket.socketpair()
         with ours:
             with theirs, self._lock:
-                if self._control is None:
-                    raise SandboxError("the sandbox is closed")
-                try:
-                    socket.send_fds(self._control, [b"c"], [theirs.fileno()])
-                except OSError as error:
-                    raise SandboxError(f"the sandbox's supervisor is gone: {error}") from error
+                self._send(theirs)
             try:
                 ours.sendall(request)
                 with ours.makefile("rb") as stream:
                     answer = read_frame(stream)
             except OSError as error:
-                raise SandboxError(f"the sandbox's supervisor is gone: {error}") from error
+                raise SandboxError(f"{GONE}: {error}") from error
         if answer is None:
-            raise SandboxError("the sandbox's supervisor is gone")
+            raise SandboxError(GONE)
         return answer
+
+    def _send(self, call: socket.socket) -> None:
+        """Hand a call to the supervisor; if that was killed since the last call, to a new one."""
+        if self._control is None:
+            raise SandboxError("the sandbox is closed")
+        try:
+            socket.send_fds(self._control, [b"c"], [call.fileno()])
+        except OSError:
+            log.warning("sandbox: the supervisor is gone; starting another")
+            self._control.close()
+            self._start()
+            socket.send_fds(self._control, [b"c"], [call.fileno()])
 
     @property
     def supervisor_pid(self) -> int:
@@ -162,15 +170,15 @@ class LocalSandbox:
     def close(self) -> None:
         """End the supervisor, and with it every sandbox at work; idempotent."""
         with self._lock:
-            if self._control is not None:
-                self._control.close()
-                self._control = None
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+            if self._control is None or self._process is None:
+                return
+            self._control.close()
+            self._control = None
+            try:
+                self._process.wait(CLOSE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rewards.sandbox import tree
 from rewards.sandbox.base import Limits, Outcome, SandboxError, Stop
@@ -107,8 +108,11 @@ class Watch:
             self.process.wait()
             raise SandboxError(f"bubblewrap did not start: {os.read(self.pipes.stderr, CHUNK).decode(errors='replace').strip()}")
         self._init = json.loads(self._report.splitlines()[0])["child-pid"]
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it failed at once; what follows says why
             self._init_fd = os.pidfd_open(self._init)
+            # If the machine runs out of memory, this tree goes first.
+            with contextlib.suppress(PermissionError):
+                Path(f"/proc/{self._init}/oom_score_adj").write_text("1000")
             if self.group is not None:
                 self.group.add(self._init)
 
