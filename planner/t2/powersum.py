@@ -28,7 +28,7 @@ class PowerSum:
     def __call__(self, logs: Sequence[ArrayLike]) -> np.ndarray:
         """The law at log features, one array for each term."""
         terms = zip(self.coefficients, self.exponents, logs, strict=True)
-        return self.floor + sum(c * np.exp(-s * np.asarray(x, dtype=np.float64)) for c, s, x in terms)
+        return np.asarray(self.floor + sum(c * np.exp(-s * np.asarray(x, dtype=np.float64)) for c, s, x in terms))
 
 
 def fit_power_sum(

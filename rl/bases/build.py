@@ -30,7 +30,7 @@ def build(ladder: LadderConfig, path: Path, *, jobs: int | None = None, progress
         KeyboardInterrupt: interrupted; the same call goes on from there.
     """
     directory = LadderDir(path)
-    with directory.locked():
+    with directory.locked("build"):
         directory.adopt(ladder)
         sizes = [s for s in ladder.sizes if any(c.size == s and not directory.has_cell(c.name) for c in ladder.cells())]
         workers = min(jobs or os.cpu_count() or 1, len(sizes))
@@ -47,11 +47,15 @@ def _train(ladder: LadderConfig, sizes: list[str], directory: LadderDir, workers
         train_on_ray(ladder, sizes, directory, workers=workers, show=show)
         return
     from rl.base.pretrain import deferred_interrupt
-    from rl.bases.trunk import train_size
+    from rl.bases.trunk import Position, train_size
 
     with deferred_interrupt() as stop:
         for size in sizes:
-            if not train_size(ladder, size, directory, report=lambda at, size=size: show(size, asdict(at)), stop=stop):
+
+            def report(at: Position, size: str = size) -> None:
+                show(size, asdict(at))
+
+            if not train_size(ladder, size, directory, report=report, stop=stop):
                 raise KeyboardInterrupt(f"what was trained is kept in {directory.path}; the same command goes on from there")
 
 

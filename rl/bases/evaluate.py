@@ -55,7 +55,7 @@ def evaluate_ladder(path: Path, *, bits: list[int], only: list[str], progress: b
         raise ConfigError(f"{path} has no finished base yet: t2rl bases build goes on with it")
     jobs = [(c, b) for c in checkpoints for b in [0, *bits]]
     missing = [(c, b) for c, b in jobs if not directory.eval_file(_key(c, b)).is_file()]
-    with directory.locked():
+    with directory.locked("eval"):
         for checkpoint, width in track(missing, "scoring", console=Console(stderr=True), disable=not progress or not missing):
             directory.write_json(directory.eval_file(_key(checkpoint, width)), score(checkpoint, evaluation, bits=width))
     return [headline(json.loads(directory.eval_file(_key(c, b)).read_text(encoding="utf-8"))) for c, b in jobs]

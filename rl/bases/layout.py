@@ -108,16 +108,16 @@ class LadderDir:
         return load_ladder(str(self._ladder))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One writer at a time; released by the kernel when its holder dies.
+    def locked(self, task: str) -> Iterator[None]:
+        """One build, one post-training and one evaluation at a time; released by the kernel when its holder dies.
 
         Raises:
             ConfigError: another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as handle:
+        with (self.path / f".{task}.lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConfigError(f"{self.path}: another t2rl bases command is at work there; wait for it to end") from error
+                raise ConfigError(f"{self.path}: another t2rl bases {task} is at work there; wait for it to end") from error
             yield

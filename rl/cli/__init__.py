@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, rewards, sandbox, sft, train
+from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, plan, rewards, sandbox, sft, train
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ config.register(app)
 doctor.register(app)
 base.register(app)
 bases.register(app)
+plan.register(app)
 launch.register(app)
 curriculum.register(app)
 rewards.register(app)

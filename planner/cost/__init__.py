@@ -1,0 +1,1 @@
+"""What inference costs: FLOPs, bytes, milliseconds and dollars of a query, and the table that trades them against pass@k."""

@@ -1,0 +1,164 @@
+"""``t2rl plan bases``: surfaces, hold-outs, optima, the trade-off table and its pictures, all from the scores on disk."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planner.cost.devices import Device
+from planner.cost.flops import ModelShape
+from planner.cost.tradeoff import Scored, to_csv, to_markdown, tradeoff
+from planner.t2.budget import Deployment, end_to_end
+from planner.t2.overtraining import fit_overtraining
+from planner.t2.shift import discrete_choice
+from rl.bases.layout import LadderDir
+from rl.bases.plan_data import Family, family_of, load_scores
+from rl.bases.plan_fit import Fits, fit_surfaces
+from rl.bases.plan_holdout import judge_holdouts
+from rl.bases.plan_shift import PRIMARY, shift_report
+from rl.bases.scores import headline
+
+CHOICE_KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def plan_bases(
+    path: Path, *, device: Device, queries: Sequence[float], total_flops: float | None, resamples: int, pictures: bool = True
+) -> dict[str, Any]:
+    """Everything about one ladder; also written to ``DIR/plan``.
+
+    Args:
+        path: the ladder's directory, evaluated.
+        device: for latency and price.
+        queries: numbers of queries that the end-to-end optimum is found for.
+        total_flops: budget from training to the last query; None = four times the most expensive base.
+        resamples: bootstrap replicates.
+        pictures: also draw.
+
+    Raises:
+        ConfigError: nothing is scored, or on unequal problems.
+    """
+    directory = LadderDir(path)
+    scores = load_scores(directory)
+    data = family_of(scores)
+    fits = fit_surfaces(data)
+    served = PRIMARY * float(data.params.max())
+    rows = tradeoff([_scored(s) for s in scores], device)
+    heads = [headline(s) for s in scores]
+    mean_tokens = float(np.mean([h["mean_tokens"] for h in heads if not h["bits"]]))
+    budget = total_flops or 4 * float((6 * data.params * data.tokens).max())
+    report = {
+        "ladder": directory.ladder().name,
+        "device": asdict(device),
+        "checkpoints": heads,
+        "problems": len(data.category),
+        "surface": _surface(fits),
+        "overtraining_law": _overtraining(data),
+        "holdouts": judge_holdouts(data, served_flops=served),
+        "shift": shift_report(data, fits, resamples=resamples),
+        "end_to_end": [_end_to_end(data, fits, budget, q, mean_tokens) for q in queries],
+        "discrete": _discrete(data, mean_tokens),
+        "middle_cell": _middle_cell(data),
+    }
+    directory.plan.mkdir(parents=True, exist_ok=True)
+    directory.write_json(directory.plan / "surface.json", _without_nan(report))
+    (directory.plan / "tradeoff.csv").write_text(to_csv(rows), encoding="utf-8")
+    (directory.plan / "tradeoff.md").write_text(to_markdown(rows), encoding="utf-8")
+    if pictures:
+        from rl.bases.plan_pictures import draw_all
+
+        draw_all(directory.plan, data, fits, report, rows)
+    return report
+
+
+def _surface(fits: Fits) -> dict[str, Any]:
+    family = fits.family
+    return {
+        "family": {
+            "shared": dict(
+                zip(("log_A", "log_alpha", "log_B", "log_beta", "t1", "delta0", "delta1"), family.shared.tolist(), strict=True)
+            ),
+            "h0": dict(zip(family.categories, family.h0.tolist(), strict=True)),
+            "t0": dict(zip(family.categories, family.t0.tolist(), strict=True)),
+        },
+        "approach1": None if fits.approach1 is None else asdict(fits.approach1),
+        "approach2": None if fits.approach2 is None else asdict(fits.approach2),
+    }
+
+
+def _overtraining(data: Family) -> dict[str, float] | None:
+    bases = data.of(data.post == 0)
+    if bases.log_p is None or len(bases.keys) < 5:
+        return None
+    return asdict(fit_overtraining(bases.params, bases.tokens, -bases.log_p.mean(axis=1)))
+
+
+def _end_to_end(data: Family, fits: Fits, total: float, queries: float, tokens: float) -> dict[str, Any]:
+    """With the base surface; ``error`` where nothing fits within what was measured."""
+    deployment = Deployment(total_flops=total, queries=queries, tokens_per_sample=tokens)
+    common = {"total_flops": total, "queries": queries, "tokens_per_sample": tokens}
+    try:
+        best = end_to_end(lambda n, d, k: fits.family.accuracy(n, d, k, 0), deployment, measured=data.measured(), max_k=1024)
+    except ValueError as error:
+        return {**common, "error": str(error)}
+    return {**common, **asdict(best), "ratio": best.ratio}
+
+
+def _discrete(data: Family, tokens: float) -> list[dict[str, Any]]:
+    """For a range of query budgets: the measured checkpoint and k that score best."""
+    ks = [k for k in CHOICE_KS if k <= data.n.min()]
+    table = data.pass_table(tuple(ks))
+    flops = 2 * data.params * tokens
+    budgets = np.geomspace(flops.min(), flops.max() * ks[-1], 9)
+    choices = [discrete_choice(data.params, table, np.array(ks), flops, float(b * (1 + 1e-9))) for b in budgets]
+    return [
+        {"flops_per_query": float(b), "checkpoint": data.keys[c.index], "k": c.k, "pass": c.score}
+        for b, c in zip(budgets, choices, strict=True)
+    ]
+
+
+def _middle_cell(data: Family) -> dict[str, Any]:
+    """pass@1 by category at the base of median compute: C1 is vacuous unless half of them lie between .02 and .6."""
+    bases = data.of(data.post == data.post.min())
+    order = np.argsort(bases.params * bases.tokens)
+    j = int(order[len(order) // 2])
+    rates = {name: float((bases.c[j] / bases.n[j])[bases.category == g].mean()) for g, name in enumerate(bases.categories)}
+    inside = sum(0.02 <= r <= 0.6 for r in rates.values())
+    return {"checkpoint": bases.keys[j], "pass@1": rates, "vacuous": inside < len(rates) / 2}
+
+
+def _scored(scores: dict[str, Any]) -> Scored:
+    shape = scores["shape"]
+    lengths = {side: {int(k): v for k, v in counts.items()} for side, counts in scores["lengths"].items()}
+    return Scored(
+        name=scores["key"].partition("@")[0],
+        shape=ModelShape(
+            params=scores["params"],
+            layers=shape["layers"],
+            attention_width=shape["attention_width"],
+            kv_width=shape["kv_width"],
+            width=shape["width"],
+            vocabulary=shape["vocabulary"],
+            embedding_params=scores["params_total"] - scores["params"],
+        ),
+        tokens=scores["tokens"],
+        train_flops=6 * scores["params"] * scores["tokens"] + scores["post_flops"],
+        post=scores["post"],
+        bits=scores["bits"],
+        n=np.array([r["n"] for r in scores["rows"]]),
+        c=np.array([r["c"] for r in scores["rows"]]),
+        prompt_tokens=float(np.mean([r["prompt_tokens"] for r in scores["rows"]])),
+        right_lengths=lengths["right"],
+        wrong_lengths=lengths["wrong"],
+        temperature=scores["temperature"],
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,12 @@
+"""``t2rl plan``: what to spend test-time compute on. One file a subcommand, registered here."""
+
+import typer
+
+from rl.cli import plan_bases
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(no_args_is_help=True, help="Plan test-time compute.")
+    plan_bases.register(group)
+    app.add_typer(group, name="plan")

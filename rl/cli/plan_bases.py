@@ -1,0 +1,70 @@
+"""``t2rl plan bases``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rl.cli.arguments import AsJson
+from rl.cli.exits import exit_codes
+
+if TYPE_CHECKING:
+    from planner.cost.devices import Device
+
+EPILOG = """
+Examples:
+
+[bold]t2rl plan bases runs/bases/mini[/]   surface.json, tradeoff.csv and pictures in runs/bases/mini/plan
+
+[bold]t2rl plan bases runs/bases/mini --device h100_sxm --queries 1e5,1e7 --total-flops 1e14[/]
+
+[bold]t2rl plan bases runs/bases/mini --device here[/]   latencies by what  t2rl  measures on this machine
+"""
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command to ``t2rl plan``."""
+    group.command("bases", epilog=EPILOG)(bases)
+
+
+def bases(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A ladder that t2rl bases eval has scored.")],
+    device: Annotated[str, typer.Option(help="Of planner/cost/devices.yaml, or 'here' to measure this machine.")] = "here",
+    queries: Annotated[str, typer.Option(metavar="Q,...", help="Numbers of queries to serve, for the end-to-end optimum.")] = (
+        "1e4,1e5,1e6"
+    ),
+    total_flops: Annotated[
+        float | None, typer.Option(min=1, help="Budget of training and serving. Default: 4 x the top base.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap replicates of every interval.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a query costs."""
+    with exit_codes():
+        from rl.bases.plan import plan_bases
+        from rl.bases.plan_tables import print_plan
+
+        report = plan_bases(
+            directory, device=_device(device), queries=_numbers(queries), total_flops=total_flops, resamples=resamples
+        )
+        if as_json:
+            typer.echo((directory / "plan" / "surface.json").read_text(encoding="utf-8"))
+        else:
+            print_plan(directory, report)
+
+
+def _device(name: str) -> "Device":
+    if name == "here":
+        from rl.bases.calibrate import this_machine
+
+        return this_machine()
+    from planner.cost.devices import device
+
+    return device(name)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ValueError(f"--queries {text}: give numbers, for example --queries 1e4,1e6") from error
