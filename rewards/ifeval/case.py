@@ -16,7 +16,8 @@ def capital_word_frequency(text: str, *, capital_frequency: float, capital_relat
 
 def english_capital(text: str) -> bool:
     """No lower-case letter, and English."""
-    return text.isupper() and response_language(text, language="en")
+    # langdetect's profiles are of ordinary text; English in capitals looks Vietnamese to it.
+    return text.isupper() and response_language(text.lower(), language="en")
 
 
 def english_lowercase(text: str) -> bool:
