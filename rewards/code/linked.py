@@ -15,6 +15,8 @@ from rewards.sandbox.base import Job, Limits, Outcome, Sandbox, SandboxError, St
 
 TESTED = ("values.py", "tested.py")
 TESTER = ("values.py", "remote.py", "tester.py")
+FIXED = {"PYTHONHASHSEED": "0"}
+"""So that sets have one order in reference and program."""
 TESTER_SLACK_S = 5.0
 """Wall seconds that the tester may go on after the program must have ended."""
 
@@ -84,9 +86,11 @@ def run_tester(
         "tolerance": tolerance,
         "partial": partial,
     }
-    tested = Step(argv=(*python, "tested.py"), limits=limits)
+    tested = Step(argv=(*python, "tested.py"), env=FIXED, limits=limits)
     wall_s, cpu_s = limits.wall_s + TESTER_SLACK_S, limits.cpu_s + TESTER_SLACK_S
-    tester = Step(argv=(*python, "tester.py"), limits=Limits(wall_s=wall_s, cpu_s=cpu_s, output_kib=64 << 10, memory_mib=1024))
+    tester = Step(
+        argv=(*python, "tester.py"), env=FIXED, limits=Limits(wall_s=wall_s, cpu_s=cpu_s, output_kib=64 << 10, memory_mib=1024)
+    )
     source = program.encode("utf-8", "replace")
     of_tested, of_tester = sandbox.run_linked(
         Job(files={**_files(TESTED), "solution.py": source}, steps=[tested]),

@@ -14,6 +14,8 @@ from rewards.code.languages import Language
 from rewards.code.verdict import Verdict, ending
 from rewards.sandbox.base import Job, Sandbox
 
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
@@ -33,7 +35,7 @@ def judge_unit_tests(sandbox: Sandbox, compiler: Compiler, language: Language, p
     style = language.unit_tests
     if style is None:
         raise ValueError(f"tests: {language.name} has no unit_tests in its language file; give tests as [{{stdin, stdout}}]")
-    names = re.findall(style.calls, suite.text) if style.calls else []
+    names = re.findall(style.calls, _COMMENT.sub("", suite.text)) if style.calls else []
     if style.calls and not names:
         raise ValueError(f"tests: no {language.name} test function in them; expected {style.calls}")
     text = suite.text

@@ -15,6 +15,12 @@ for (const name of ["assert", "node:assert"]) {
     Object.freeze(require(name));
     Object.freeze(require(name).strict);
 }
+// What tests compare with: a program must not make JSON.stringify or toString say the same of everything.
+for (const object of [JSON, Math, Object, Array, String, Number, Boolean, Map, Set, Symbol, Reflect]) Object.freeze(object);
+for (const type of [Object, Array, String, Number, Boolean]) fixed(type.prototype, "toJSON", undefined);
+for (const name of Object.getOwnPropertyNames(Array.prototype)) {
+    if (typeof Array.prototype[name] === "function") fixed(Array.prototype, name, Array.prototype[name]);
+}
 globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 fixed(globalThis, "endOfTests", (proof) => { if (!failed) write(1, proof + "\n"); });

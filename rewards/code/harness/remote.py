@@ -90,7 +90,7 @@ def _exception(name: str, message: str) -> Exception:
 
 
 def _refuse(*_: Any) -> Any:
-    raise TypeError("an object of the program's own cannot be compared or tested for truth; it is no plain data")
+    raise TypeError("an object of the program's own cannot be compared; it is no plain data")
 
 
 class StandIn:
@@ -139,5 +139,8 @@ class StandIn:
     def __repr__(self) -> str:
         return "<an object of the program>"
 
-    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    def __bool__(self) -> bool:
+        return self._remote.ask("truth", self._number) is True
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __hash__ = None  # type: ignore[assignment]  # what cannot be compared has no place in a set

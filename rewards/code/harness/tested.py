@@ -62,6 +62,8 @@ class Stage:
             return getattr(target, args[1])
         if operation == "setattr":
             return setattr(target, args[1], decode(args[2], self.resolve))
+        if operation == "truth":
+            return bool(target)
         if operation == "next":
             return next(target)
         raise ValueError(operation)

@@ -6,9 +6,9 @@ part in a comparison of the tester's.
 """
 
 import importlib
-import json
 from collections import deque
 from collections.abc import Callable
+from json import dumps, loads
 from typing import Any
 
 LENGTH = 4
@@ -110,7 +110,7 @@ class Link:
 
     def send(self, message: Any) -> None:
         """One message of JSON types."""
-        body = json.dumps(message, separators=(",", ":")).encode("ascii")
+        body = dumps(message, separators=(",", ":")).encode("ascii")
         self._connection.sendall(len(body).to_bytes(LENGTH, "big") + body)
 
     def receive(self) -> Any:
@@ -123,7 +123,7 @@ class Link:
         if size > LARGEST:
             raise EOFError("message too large")
         try:
-            return json.loads(self._read(size))
+            return loads(self._read(size))
         except (ValueError, RecursionError) as error:
             raise EOFError("not a message") from error
 
