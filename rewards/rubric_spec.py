@@ -64,7 +64,7 @@ class ComponentSpec(Weight):
     """Keyword arguments of the reward."""
     experts: dict[str, Any] | None = None
     """Instead of ``reward``: category -> {reward, args}; see ``rewards.experts``."""
-    default: dict[str, Any] | None = None
+    default: str | dict[str, Any] | None = None
     """Expert of all other categories; without it an unknown category is an error."""
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ def test_extraction(extraction: str, text: str, correct: bool) -> None:
 
 
 def test_an_unknown_extraction_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"extraction: 'boxed' is unknown; use one of \['answer_tags', 'hash', 'last_number', 'whole'\]"):
+    with pytest.raises(ValueError, match=r"'boxed' is unknown; use one of \['answer_tags', 'hash', 'last_number', 'whole'\]"):
         ReasoningGymReward(extraction="boxed")
 
 
