@@ -33,8 +33,7 @@ def newline(text: str) -> bool:
 def ends_with_emoji(text: str) -> bool:
     """Each sentence ends with an emoji, before or behind its full stop."""
     found = [sentence.translate(str.maketrans("", "", string.punctuation)).strip() for sentence in sentences(text)]
-    followers = [*found[1:], ""]
-    return all(_last_is_emoji(here) or _first_is_emoji(after) for here, after in zip(found, followers, strict=True))
+    return all(_last_is_emoji(here) or _first_is_emoji(after) for here, after in pairwise([*found, ""]))
 
 
 def _last_is_emoji(text: str) -> bool:
