@@ -1,0 +1,140 @@
+"""Whoever is killed, and however, nothing stays: no process, no file, no mount, no control group."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rewards.sandbox import Job, Limits, SandboxError, Step
+from rewards.sandbox.local import LocalSandbox
+
+CONTROLLER = """
+import sys
+from rewards.sandbox import Job, Limits, Step
+from rewards.sandbox.local import LocalSandbox
+sandbox = LocalSandbox()
+print(sandbox.supervisor_pid, flush=True)
+code = b"import os, time\\nfor _ in range(3): os.fork()\\nos.setsid() if os.getpid() != 2 else 0\\nopen('/tmp/big', 'wb').write(bytes(40 << 20))\\ntime.sleep(%s)"
+sandbox.run(Job(files={"a.py": code}, steps=[Step(argv=("python3", "a.py", sys.argv[1]), limits=Limits(wall_s=300, memory_mib=2048))]))
+"""
+CONTROLLER = CONTROLLER.replace("%s", "300")
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if mark in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_until(condition, timeout_s: float = 20.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def control_groups(supervisor: int) -> list[Path]:
+    own = Path("/proc/self/cgroup").read_text().splitlines()
+    paths = [line.split(":", 2)[2].lstrip("/") for line in own]
+    roots = [root / path for root in Path("/sys/fs/cgroup").iterdir() for path in paths]
+    return [group for root in roots for group in root.glob(f"t2rl-sandbox-{supervisor}/s*/")]
+
+
+@pytest.mark.parametrize("victim", ["controller", "supervisor"])
+def test_kill_9(sandbox, victim, tmp_path):
+    mark = f"mark-{os.getpid()}-{victim}"
+    shm_before = set(os.listdir("/dev/shm"))
+    controller = subprocess.Popen(
+        [sys.executable, "-c", CONTROLLER, mark], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert controller.stdout is not None
+    supervisor = int(controller.stdout.readline())
+    try:
+        # The controller and bubblewrap (outer, init) carry the mark in their arguments too.
+        assert wait_until(lambda: len(marked(mark)) >= 9), marked(mark)
+        os.kill(controller.pid if victim == "controller" else supervisor, signal.SIGKILL)
+        assert wait_until(lambda: not [p for p in marked(mark) if p.pid != controller.pid]), marked(mark)
+        assert wait_until(lambda: not psutil.pid_exists(supervisor) or psutil.Process(supervisor).status() == psutil.STATUS_ZOMBIE)
+        assert set(os.listdir("/dev/shm")) - shm_before == set()
+        assert "sandbox" not in Path("/proc/self/mounts").read_text()
+        with LocalSandbox():  # sweeps the groups of the dead
+            assert control_groups(supervisor) == []
+    finally:
+        controller.kill()
+        controller.wait()
+
+
+def test_memory_comes_back(sandbox):
+    """40 MiB in the tmpfs of each run, for many runs, would show."""
+    before = psutil.virtual_memory().available
+    step = Step(argv=("python3", "-c", "open('/tmp/x', 'wb').write(bytes(40 << 20))"))
+    for _ in range(20):
+        assert sandbox.run(Job(files={}, steps=[step]))[0].ok
+    assert psutil.virtual_memory().available > before - (400 << 20)
+
+
+def test_a_caller_that_gives_up_takes_its_sandbox_along():
+    mark = f"mark-{os.getpid()}-close"
+    with LocalSandbox() as sandbox:
+        job = Job(files={}, steps=[Step(argv=("python3", "-c", "import time; time.sleep(300)", mark), limits=Limits(wall_s=300))])
+        errors: list[Exception] = []
+
+        def call() -> None:
+            try:
+                sandbox.run(job)
+            except SandboxError as error:
+                errors.append(error)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        assert wait_until(lambda: marked(mark) != [])
+    caller.join(20)
+    assert len(errors) == 1 and wait_until(lambda: marked(mark) == [])
+
+
+def test_a_killed_supervisor_is_replaced():
+    job = Job(files={}, steps=[Step(argv=("true",))])
+    with LocalSandbox() as sandbox:
+        first = sandbox.supervisor_pid
+        os.kill(first, signal.SIGKILL)
+        assert wait_until(lambda: psutil.Process(first).status() == psutil.STATUS_ZOMBIE)
+        assert sandbox.run(job)[0].ok
+        assert sandbox.supervisor_pid != first
+
+
+def test_closed_is_closed():
+    sandbox = LocalSandbox()
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(SandboxError, match="closed"):
+        sandbox.run(Job(files={}, steps=[Step(argv=("true",))]))
+
+
+def test_without_bubblewrap_it_refuses(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SandboxError, match="apt-get install bubblewrap"):
+        LocalSandbox()
+
+
+def test_descriptors_do_not_pile_up(sandbox):
+    count = lambda: len(os.listdir(f"/proc/{sandbox.supervisor_pid}/fd"))  # noqa: E731
+    job = Job(files={}, steps=[Step(argv=("true",)), Step(argv=("no-such-command",))])
+    sandbox.run(job)
+    before = count()
+    for _ in range(10):
+        sandbox.run(job)
+        sandbox.run_linked(job, job)
+    assert wait_until(lambda: count() <= before, 5), (before, count())
