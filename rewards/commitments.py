@@ -15,7 +15,7 @@ MAX_LIST = 64
 """Commitments side by side that are read as one list."""
 
 _TOKEN = re.compile(r"(\\{1,2}(?:fbox|boxed)\s{0,3}\{)|\\.|([{}])", re.DOTALL)
-_NESTED = re.compile(r"\\{1,2}(?:fbox|boxed)\s{0,3}(?=\{)")
+_NESTED = re.compile(r"(?P<before>[=+\-−*/(\[{,]\s{0,3}|\A\s{0,3})?\\{1,2}(?:fbox|boxed)\s{0,3}(?=\{)")
 _HASH = re.compile(r"####[ \t]*([^\n]*)")
 _HEADING = re.compile(r"[*_]*(?:[A-Za-z]{2}|\d{1,3}[.)]\s)")
 _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
@@ -84,7 +84,12 @@ def _boxes(text: str) -> list[_Span]:
                 while found and found[-1][0] > start:
                     found.pop()
                 found.append((start, token.end(), begin, token.start()))
-    return [_Span(start, end, _NESTED.sub("", text[begin:stop]).strip()) for start, end, begin, stop in found[-MAX_LIST:]]
+    return [_Span(start, end, _unnested(text[begin:stop])) for start, end, begin, stop in found[-MAX_LIST:]]
+
+
+def _unnested(content: str) -> str:
+    """Without the boxes inside: part of an equation where they stand in one, else an answer of their own."""
+    return _NESTED.sub(lambda match: ", " if match["before"] is None else match["before"], content).strip()
 
 
 def _tags(text: str) -> list[_Span]:

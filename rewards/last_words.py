@@ -15,7 +15,8 @@ PHRASE_LENGTH = 100
 """Characters of a text without numbers that may be an answer as a whole."""
 
 _PHRASE = re.compile(r"\banswer\s{0,3}(?:is\s{0,3}:?|:|=)[\s*]{0,8}|^A:\s{0,8}", re.IGNORECASE | re.MULTILINE)
-_ITEM = re.compile(rf"{FORMULA.pattern}|{RAW.pattern}|{NUMBER.pattern}", re.DOTALL)
+_SUFFIX = r"(?:\s?(?:\^\{?\s?\\circ\s?\}?|°|\\(?:text|mbox|mathrm)\s?\{[^{}\n]{0,30}\}(?:\^\{?[23]\}?)?))?"
+_ITEM = re.compile(rf"{FORMULA.pattern}|{RAW.pattern}|(?:{NUMBER.pattern}){_SUFFIX}", re.DOTALL)
 _LIST = re.compile(
     rf"[\s$.)}}\]]{{0,4}}(?:,\s{{0,3}}(?:and|or)\b|,|\band\b|(?:\s[A-Za-z]{{1,15}}){{0,2}}\s?,?\s?\bor\b)(?:,?\s{{1,3}}{PERHAPS}\b){{0,4}}\s{{0,3}}",
     re.I,
@@ -40,10 +41,14 @@ def names_answer(text: str) -> bool:
 
 
 def last_formula(text: str) -> str | None:
-    """The last formula of a text, with those joined to it; None without one."""
-    line = _on_one_line(text[-LAST_WORDS:])
-    formulas = list(FORMULA.finditer(line))
-    return _as_list(line, _joined(line, formulas)) if formulas else None
+    """The formula that "the answer is ..." names, else the last one, with those joined to it; None without one."""
+    text = _on_one_line(text[-LAST_WORDS:])
+    line = _after_phrase(text)
+    named = _after_verb(line, list(FORMULA.finditer(line)))
+    if named:
+        return _as_list(line, _joined_forwards(line, named))
+    formulas = list(FORMULA.finditer(text))
+    return _as_list(text, _joined(text, formulas)) if formulas else None
 
 
 def _on_one_line(text: str) -> str:
@@ -51,25 +56,36 @@ def _on_one_line(text: str) -> str:
     return FORMULA.sub(lambda match: match[0].replace("\n", " "), text)
 
 
+def _after_phrase(text: str) -> str:
+    """The rest of the line after the last "the answer is ..."; nothing without one."""
+    *_, phrase = [None, *_PHRASE.finditer(text)]
+    return text[phrase.end() :].split("\n", 1)[0].strip() if phrase else ""
+
+
 def _from_phrase(text: str) -> str | None:
     """What the last "the answer is ..." names: its formulas, its numbers, or the line if it has neither."""
-    *_, phrase = _PHRASE.finditer(text)
-    line = text[phrase.end() :].split("\n", 1)[0].strip()
+    line = _after_phrase(text)
     if not has_words(line) and not FORMULA.search(line):
         return line.rstrip(" .*!") or None
     items = _after_verb(line, list(_ITEM.finditer(line)))
     if not items:
         return line
-    several = [items[0]]
-    for item in items[1:]:
-        if not _LIST.fullmatch(line[several[-1].end() : item.start()]):
-            break
-        several.append(item)
+    several = _joined_forwards(line, items)
     if _is_alternative(line, several):
         return None
     if len(several) == 1 and not is_formula(items[0]):
         return _number(line, items[0])
     return ", ".join(_text(item) for item in several)
+
+
+def _joined_forwards(line: str, items: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The first item and those behind it that commas, "and" or "or" join to it."""
+    several = [items[0]]
+    for item in items[1:]:
+        if not _LIST.fullmatch(line[several[-1].end() : item.start()]):
+            break
+        several.append(item)
+    return several
 
 
 def _after_verb(line: str, items: list[re.Match[str]]) -> list[re.Match[str]]:
@@ -90,9 +106,11 @@ def _from_last_line(text: str) -> str | None:
         line = lines[index]
         if not DELIMITER.search(line):
             continue
+        if _is_bare(line):
+            return _column(lines[: index + 1])
         if has_words(line) or FORMULA.search(line):
             return _last_item(line)
-        return line if "=" in line else _column(lines[: index + 1])
+        return line if re.search(r"\w", line) else None
     return None
 
 
@@ -100,10 +118,18 @@ def _column(lines: list[str]) -> str:
     """The answers that stand each on its own line at the end, without words or "=": several are a list."""
     answers: list[str] = []
     for line in reversed(lines):
-        if "=" in line or not re.search(r"\d", line) or has_words(line) or FORMULA.search(line):
+        if not _is_bare(line):
             break
-        answers.append(line.rstrip(".,;"))
+        formula = FORMULA.fullmatch(line)
+        answers.append(content(formula) if formula else line.rstrip(".,;"))
     return ", ".join(dict.fromkeys(reversed(answers)))
+
+
+def _is_bare(line: str) -> bool:
+    """True if a line is a number or an expression with nothing around it."""
+    if "=" in line or not re.search(r"\d", line):
+        return False
+    return bool(_ITEM.fullmatch(line)) or not (has_words(line) or FORMULA.search(line))
 
 
 def _last_item(line: str) -> str | None:
@@ -112,8 +138,7 @@ def _last_item(line: str) -> str | None:
     if not items:
         return None
     several = _joined(line, items)
-    denied = not is_formula(several[0]) and _denied(line, several[0])  # "it is certainly not 42"
-    if denied or _is_alternative(line, several):
+    if _denied(line, several[0]) or _is_alternative(line, several):  # "it is certainly not 42"
         return None
     if len(several) == 1 and not is_formula(several[0]):
         return _number(line, several[0], backwards=True)
@@ -162,4 +187,4 @@ def is_formula(item: re.Match[str]) -> bool:
 
 
 def _text(item: re.Match[str]) -> str:
-    return content(item) if is_formula(item) else item[0]
+    return content(item) if is_formula(item) else item[0].strip()

@@ -20,7 +20,7 @@ NUMBER_WORDS = _FUNCTIONS | _MULTIPLES | _JOINTS
 
 _SPACE = r"(?:\s|\\[,;:! ]|~){0,4}"
 _CURRENCY = r"(?:\\?(?P<before>[$€£¥]))?"
-_GROUPED = r"(?!0)\d{1,3}(?:(?:,|\{,\}|\\,|\\!,|,\\!\s?|\s)\d{3})+"
+_GROUPED = r"(?!0)\d{1,3}(?:(?:,|\s?\{\s?,\s?\}\s?|\\,|\\!,|,\\!\s?|\s)\d{3})+"
 _DECIMAL = rf"(?:{_GROUPED}|\d{{1,40}})(?:\.\d{{0,40}})?|\.\d{{1,40}}"
 _POWER = r"(?:[eE](?P<exponent>[-+]?\d{1,3})|\s*(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?(?P<power>[-+]?\d{1,3})\}?)?"
 _FRACTION = r"\\[dtc]?frac\s*(?:\{\s*(?P<n1>\d{1,40})\s*\}\s*\{\s*(?P<d1>\d{1,40})\s*\}|(?P<n2>\d)\s?(?P<d2>\d))"

@@ -16,6 +16,7 @@ _ABOUT = re.compile(r"\\approx|≈")
 _CHOICE = re.compile(
     r"\(?([A-J])(?:\)[.:]?|[.:])(?:\s+(?P<rest>\S.*))?|(?:option|choice)\s+\(?([A-J])\)?", re.IGNORECASE | re.DOTALL
 )
+_HEDGED = re.compile(r"(?:or|and|but|to|maybe|perhaps|possibly)\b|\(?[A-J]\)", re.IGNORECASE)
 _DENIED = re.compile(
     r"\\n(?:eq?|eg|ot)(?![a-z])|≠|!=|\b(?:not|never|unless|versus|maybe|perhaps|possibly)\b|\\text\s*\{\s*(?:to|but|between)\b",
     re.IGNORECASE,
@@ -55,7 +56,7 @@ def same_answer(gold: str, given: str, rules: Rules = DEFAULT) -> bool:
     if len(golds) == 1:
         if len(items) == 1 or not _SEVERAL.search(gold):
             return all(_same_item(gold, item, rules) for item in items) or _same_with_comma(gold, given, rules)
-        return same_expression(gold, given, rules.precision, relations_for_sets=rules.relations_for_sets)
+        return same_expression(gold, ", ".join(items), rules.precision, relations_for_sets=rules.relations_for_sets)
     if _same_with_comma(gold, given, rules) or _same_list(golds, items, rules):
         return True
     return len(items) > 1 and same_expression(gold, given, rules.precision, relations_for_sets=rules.relations_for_sets)
@@ -88,7 +89,7 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:
         return choice
     if _plain(gold).isalpha() and len(_plain(gold)) > 1:  # a word; as algebra, "odd" would be the product of its letters
         return False
-    if any(pattern.search(given) and not pattern.search(gold) for pattern in (_DENIED, _TEXT_INSIDE)):
+    if _DENIED.search(given) and not _DENIED.search(gold):
         return False
     exact, about, rounded = _split_last(_ABOUT, given)
     if about:  # "1/3 ≈ 0.33" is 1/3; what is rounded counts only beside something that is no number by itself
@@ -97,6 +98,8 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:
         left, equals, right = _split_last(_EQUALS, given)
         if equals:  # "x = 5", "2 + 3 = 5" and "1/12 ft = 1 in" end in 5 and 1, but "41 = 42" is not 42
             return all(_same_item(gold, side, rules) for side in [*_same_unit(_EQUALS.split(left), right), right])
+    if _TEXT_INSIDE.search(given) and not _TEXT_INSIDE.search(gold):
+        return False
     wanted, found = parse_quantity(_bare(gold)), parse_quantity(_bare(given)) or _number_in_words(given)
     if wanted and found:
         return same_quantity(wanted, found, rules.precision)
@@ -104,11 +107,11 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:
 
 
 def _same_unit(sides: list[str], right: str) -> list[str]:
-    """The sides that are plain numbers in the unit of the last one."""
+    """The sides that are plain numbers, bare or in the unit of the last one."""
     last = parse_quantity(_bare(right))
     unit = last.unit if last else ""
     quantities = [(side, parse_quantity(_bare(side))) for side in sides]
-    return [side for side, quantity in quantities if quantity and quantity.unit == unit]
+    return [side for side, quantity in quantities if quantity and quantity.unit in ("", unit)]
 
 
 def _same_choice(gold: str, given: str, rules: Rules) -> bool | None:
@@ -117,6 +120,8 @@ def _same_choice(gold: str, given: str, rules: Rules) -> bool | None:
     match = _CHOICE.fullmatch(_SPACES.sub(" ", found).strip())
     if not match:
         return None
+    if _HEDGED.match(match["rest"] or ""):
+        return False
     letter = (match[1] or match[3]).upper()
     if re.fullmatch(r"\(?[A-Ja-j]\)?[.:]?", wanted):
         return wanted.strip("().:").upper() == letter

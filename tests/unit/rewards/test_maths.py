@@ -100,10 +100,63 @@ def test_uncommitted_answers_can_be_refused(prompt_for: PromptFor) -> None:
         ("\\{1,2\\}", "9^\\infty" * 60, False),
         ("7", "7 \\text{ but } 8", False),
         ("0", "\\text{nan}", False),
+        ("6", "x=5 or x=6", False),
+        ("6", "x = 5 \\lor x = 6", False),
+        ("5,6", "x = 6 or x = 5", True),
+        ("5", "5 \\text{ or } 5.0", True),
+        ("1 \\pm \\sqrt{19}", "1+\\sqrt{19}, 1-\\sqrt{19}", True),
+        ("1 \\pm \\sqrt{19}", "17, 1 \\pm \\sqrt{19}", False),
+        ("\\frac{3}{56}", "5 | \\frac{3}{56}", False),
+        ("\\frac{3}{56}", "\\begin{cases} \\frac{3}{56} \\\\ 5 \\end{cases}", False),  # a fraction inside what cannot be read
+        ("5", "5 \\text{ but perhaps } \\sqrt{51}", False),
+        ("5", "\\text{not } 5", False),
+        ("5", "x \\neq 5", False),
+        ("5", "more than 5", False),
+        ("200", "3 \\text{ hours } 20 \\text{ minutes}", False),
+        ("120", "2 \\text{ hours} = 120 \\text{ minutes}", True),
+        ("2.74", "2,74", True),
+        ("0,111", "0.111", True),
+        ("2", "2,0", False),
+        ("5 \\text{ cm}", "0.05 \\text{ m}", True),
+        ("\\$10", "10 dollars", True),
+        ("5 feet", "5 meters", False),
+        ("B", "\\textbf{(B)}\\ 12", True),
+        ("12", "\\textbf{(B)}\\ 12", True),
+        ("B", "\\textbf{(C)}\\ 12", False),
+        ("B", "(B) or (C)", False),
+        ("0", "7 , {0}", False),
+        ("10%", "0.1", True),
+        ("(1,2)", "(2,1)", False),
+        ("\\begin{pmatrix}1\\\\2\\end{pmatrix}", "\\begin{bmatrix} 1 \\\\ 2 \\end{bmatrix}", True),
+        ("x \\in [-2,7]", "-2 \\le x \\le 7", False),
     ],
 )
 def test_sameness(gold: str, given: str, same: bool) -> None:
     assert same_answer(gold, given) is same
+
+
+def test_arguments(prompt_for: PromptFor) -> None:
+    column, rounded = "\\begin{pmatrix}\\frac13\\\\\\frac15\\end{pmatrix}", "\\boxed{\\begin{pmatrix}0.33\\\\0.2\\end{pmatrix}}"
+    assert not MathReward()(prompt_for(column), rounded, truncated=False).correct
+    assert MathReward(precision=2)(prompt_for(column), rounded, truncated=False).correct
+    interval, chain = "x \\in [-2,7]", "\\boxed{-2 \\le x \\le 7}"
+    assert MathReward(relations_for_sets=True)(prompt_for(interval), chain, truncated=False).correct
+    assert MathReward(extraction="boxed")(prompt_for("7"), "#### 7", truncated=False).reason == "not committed"
+    assert MathReward(extraction="latex")(prompt_for("7"), "so $x = 7$, by 3 votes", truncated=False).correct
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"extraction": "loose"}, "reward_args.extraction is 'loose'; use one of lenient, latex, strict, boxed"),
+        ({"precision": 0}, "reward_args.precision is 0"),
+        ({"precision": True}, "reward_args.precision is True"),
+        ({"precision": 2.5}, "reward_args.precision is 2.5"),
+    ],
+)
+def test_wrong_arguments_are_named(args: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MathReward(**args)
 
 
 @pytest.mark.parametrize(

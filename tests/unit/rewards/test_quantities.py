@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from rewards.quantities import parse_quantity, same_quantity
+from rewards.quantities import parse_decimal_comma, parse_quantity, same_quantity
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,12 @@ from rewards.quantities import parse_quantity, same_quantity
         ("50\\%", 50),
         ("10\\text{ cm}", 10),
         ("5 square meters", 5),
+        ("10cm", 10),
+        ("1,000.99m²", Fraction(100099, 100)),
+        ("10\\,\\mathrm{cm}^2", 10),
+        ("1,000.99€", Fraction(100099, 100)),
+        ("14 {, }916", 14916),
+        ("11,\\! 111,\\! 100", 11111100),
     ],
 )
 def test_reads(text: str, value: Fraction) -> None:
@@ -47,7 +53,28 @@ def test_reads(text: str, value: Fraction) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "1,2", "(1,2)", "12,34", "1,2345", "2x", "2 pi", "5 million", "1/0", "\\frac{1}{0}", "3+4", "nan", "1 2 3", "--3"],
+    [
+        "",
+        "x",
+        "1,2",
+        "(1,2)",
+        "12,34",
+        "1,2345",
+        "2x",
+        "2 pi",
+        "5 million",
+        "1/0",
+        "\\frac{1}{0}",
+        "3+4",
+        "nan",
+        "1 2 3",
+        "--3",
+        "0,111",
+        "2ab",
+        "3m",
+        "5 or",
+        "5 to",
+    ],
 )
 def test_refuses_what_is_not_one_number(text: str) -> None:
     assert parse_quantity(text) is None
@@ -69,6 +96,13 @@ def test_refuses_what_is_not_one_number(text: str) -> None:
         ("5 meters", "5", True),
         ("5 meters", "5 meter", True),
         ("5 meters", "5 feet", False),
+        ("5 meters", "500cm", True),
+        ("1 hour", "60 minutes", True),
+        ("60 mph", "1 mile per minute", True),
+        ("$10", "10 dollars", True),
+        ("$0.50", "50 cents", True),
+        ("$10", "€10", False),
+        ("5 \\text{ m}^2", "5 \\text{ m}", False),
     ],
 )
 def test_sameness(gold: str, given: str, same: bool) -> None:
@@ -76,3 +110,36 @@ def test_sameness(gold: str, given: str, same: bool) -> None:
     assert first is not None
     assert second is not None
     assert same_quantity(first, second) is same
+
+
+@pytest.mark.parametrize(
+    ("gold", "given", "precision", "same"),
+    [
+        ("1/3", "0.33", 2, True),
+        ("1/3", "0.33", 3, False),
+        ("100", "101", 1, False),
+        ("2.5", "2.54", 1, True),
+        ("2.5", "2.51", 3, False),
+    ],
+)
+def test_precision(gold: str, given: str, precision: int, same: bool) -> None:
+    first, second = parse_quantity(gold), parse_quantity(given)
+    assert first is not None
+    assert second is not None
+    assert same_quantity(first, second, precision) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2,74", Fraction(274, 100)),
+        ("-0,5 €", Fraction(-1, 2)),
+        ("1000,99", Fraction(100099, 100)),
+        ("1,2,3", None),
+        ("x,2", None),
+        ("2.74", None),
+    ],
+)
+def test_decimal_commas(text: str, value: Fraction | None) -> None:
+    quantity = parse_decimal_comma(text)
+    assert (quantity.value if quantity else None) == value
