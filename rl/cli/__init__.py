@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, plan, rewards, sandbox, sft, train
+from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, passk, plan, rewards, sandbox, sft, train
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ train.register(app)
 sft.register(app)
 dpo.register(app)
 evaluate.register(app)
+passk.register(app)
 config.register(app)
 doctor.register(app)
 base.register(app)
