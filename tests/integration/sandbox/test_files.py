@@ -1,6 +1,5 @@
 """The job's directory: what stays for later steps, what is thrown away, what comes back."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -72,11 +71,10 @@ def test_what_cannot_be_kept(sandbox, script):
 
 
 def test_disk_limit_counts_from_the_step(sandbox):
-    step = shell("dd if=/dev/zero of=x$RANDOM$$ bs=1M count=6 2>/dev/null", keeps_changes=True, limits=Limits(disk_mib=8))
-    write = [
-        shell(f"dd if=/dev/zero of=x{i} bs=1M count=6 2>/dev/null", keeps_changes=True, limits=Limits(disk_mib=8)) for i in range(3)
-    ]
-    assert [outcome.stop for outcome in sandbox.run(Job(files={}, steps=write))] == [Stop.EXIT] * 3, step
+    limits = Limits(disk_mib=8)
+    scripts = [f"dd if=/dev/zero of=x{i} bs=1M count=6 2>/dev/null" for i in range(3)]
+    steps = [shell(script, keeps_changes=True, limits=limits) for script in scripts]
+    assert [outcome.stop for outcome in sandbox.run(Job(files={}, steps=steps))] == [Stop.EXIT] * 3
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "", "a\0b"])
@@ -87,14 +85,14 @@ def test_names_that_lead_out(sandbox, name):
 
 def test_nothing_is_written_on_the_host(sandbox):
     places = [Path("/tmp"), Path("/dev/shm"), Path.cwd(), Path.home()]
-    before = {place: set(os.listdir(place)) for place in places}
+    before = {place: {path.name for path in place.iterdir()} for place in places}
     sandbox.run(
         Job(
             files={"t2rl_probe": b"x"},
             steps=[shell("touch t2rl_probe2 /tmp/t2rl_probe3 /dev/shm/t2rl_probe4; cd; touch t2rl_probe5")],
         )
     )
-    new = {name for place in places for name in set(os.listdir(place)) - before[place]}
+    new = {name for place in places for name in {path.name for path in place.iterdir()} - before[place]}
     assert not [name for name in new if name.startswith("t2rl_probe")]
 
 

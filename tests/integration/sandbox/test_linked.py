@@ -56,7 +56,13 @@ def test_a_failed_compiler_ends_it(backend):
 
 
 def test_they_share_nothing_but_the_socket(sandbox):
-    probe = "import os\nopen('/tmp/mark', 'w')\ntime.sleep(0.5)\nprint(sorted(os.listdir('/tmp')), sum(p.isdigit() for p in os.listdir('/proc')), [f for f in range(3, 99) if os.path.exists(f'/proc/self/fd/{f}')])"
+    probe = """
+import os
+open("/tmp/mark", "w")
+time.sleep(0.5)
+descriptors = [fd for fd in range(3, 99) if os.path.exists(f"/proc/self/fd/{fd}")]
+print(sorted(os.listdir("/tmp")), sum(name.isdigit() for name in os.listdir("/proc")), descriptors)
+"""
     of_tested, of_tester = sandbox.run_linked(program(probe), program(probe + "\nlink.recv(1)"))
     assert of_tested[-1].stdout == of_tester[-1].stdout == b"['mark'] 2 [3]\n"
 

@@ -97,19 +97,19 @@ def test_open_sandbox_takes_an_address(service):
 
 @pytest.mark.parametrize("token", [None, "wrong"])
 def test_token(service, token):
-    with pytest.raises(SandboxError, match="401"):
+    with pytest.raises(SandboxError, match=r"401"):
         RemoteSandbox(service, token=token).run(Job(files={}, steps=[Step(argv=("true",))]))
 
 
 def test_too_large(remote):
-    with pytest.raises(SandboxError, match="413.*2 MiB"):
+    with pytest.raises(SandboxError, match=r"413.*2 MiB"):
         remote.run(Job(files={"x": bytes(3 << 20)}, steps=[Step(argv=("true",))]))
 
 
 def test_names_and_limits_are_checked(remote):
-    with pytest.raises(SandboxError, match="400.*relative"):
+    with pytest.raises(SandboxError, match=r"400.*relative"):
         remote.run(Job(files={"../x": b""}, steps=[Step(argv=("true",))]))
-    with pytest.raises(SandboxError, match="400.*wall_s"):
+    with pytest.raises(SandboxError, match=r"400.*wall_s"):
         remote.run(Job(files={}, steps=[Step(argv=("true",), limits=Limits(wall_s=1e6))]))
 
 
