@@ -70,7 +70,7 @@ def category_tokens(posteriors: PosteriorStore, name: str, unknown: Unknown) -> 
     if counts is not None and counts.successes + counts.failures > 0:
         pooled = counts.tokens / (counts.successes + counts.failures)
     right, wrong = (pooled if math.isnan(x) else x for x in (profile.mean_correct, profile.mean_wrong))
-    return right, wrong
+    return max(right, 1.0), max(wrong, 1.0)
 
 
 def _with_probe(base: Posterior, queries: Sequence[Query], posteriors: PosteriorStore) -> Posterior:

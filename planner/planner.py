@@ -8,8 +8,8 @@ import numpy as np
 
 from planner import plan_modes
 from planner.allocation import allocate_parallel
-from planner.gains import coverage
 from planner.demand import Unknown, demand_of
+from planner.gains import coverage
 from planner.plan_types import Mode, Plan, Query
 from planner.posterior import Posterior, PosteriorStore
 from planner.posterior_prior import PriorConfig

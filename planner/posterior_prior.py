@@ -15,6 +15,11 @@ class CategoryPrior:
     b: float
     zero: float = 0.0
 
+    @property
+    def mean(self) -> float:
+        """Expected success probability of an unseen prompt."""
+        return (1 - self.zero) * self.a / (self.a + self.b)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorConfig:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betainc
+from scipy.special import betainc, digamma
 
 from planner.gains import log_survival
 
 SETTLED = 0.95
 _NEGLIGIBLE = 1e-13
+_NEAR_ONE, _STEP = 1e-4, 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,16 @@ def _outcome(a: ArrayLike, b: ArrayLike, cap: ArrayLike, *, fpr: float) -> Outco
 
 
 def _attempts(a: np.ndarray, b: np.ndarray, cap: np.ndarray) -> np.ndarray:
-    """Sum of S_j over j < cap = (B(a-1, b) - B(a-1, b+cap)) / B(a, b), continued through a = 1."""
-    a = np.where(np.abs(a - 1) < 1e-5, 1 + 1e-5, a)
+    """Sum of S_j over j < cap = (B(a-1, b) - B(a-1, b+cap)) / B(a, b); near a = 1 from its value and slope there."""
+    near = np.abs(a - 1) < _NEAR_ONE
+    out = _telescoped(np.where(near, 1 + _STEP, a), b, cap)
+    if not near.any():
+        return out
+    slope = (_telescoped(1 + _STEP, b, cap) - _telescoped(1 - _STEP, b, cap)) / (2 * _STEP)
+    return np.where(near, b * (digamma(b + cap) - digamma(b)) + (a - 1) * slope, out)
+
+
+def _telescoped(a: np.ndarray | float, b: np.ndarray, cap: np.ndarray) -> np.ndarray:
     last = np.exp(log_survival(a, b, cap))
     return ((a + b - 1) - last * (a + b + cap - 1)) / (a - 1)
 

@@ -1,7 +1,8 @@
 """From the planner's k* to training targets: smoothing, floors, the estimator, the prompt weight (methods/planner.md §4.6).
 
 Envelope theorem: with J = max_k sum_x w_x [1 - (1-p_x)^k_x] under a token budget,
-grad J = sum_x w_x k*_x (1-p_x)^(k*_x - 1) grad p_x - lambda sum_x k*_x grad c_x. So each prompt trains on pass@k*_x and length costs the planner's own price lambda.
+grad J = sum_x w_x k*_x (1-p_x)^(k*_x - 1) grad p_x - lambda sum_x k*_x grad c_x.
+So each prompt trains on pass@k*_x and length costs the planner's own price lambda.
 """
 
 import math

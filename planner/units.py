@@ -59,6 +59,6 @@ def _prompts(posteriors: PosteriorStore, ids: list[str], categories: list[str]) 
         keys=ids,
         posterior=posterior,
         evidence=posterior.a + posterior.b,
-        tokens=posteriors.store.mean_tokens(indices),
+        tokens=np.maximum(posteriors.store.mean_tokens(indices), 1.0),
         members=np.ones(len(ids)),
     )

@@ -9,7 +9,7 @@ from scipy.special import betainc
 
 from planner.stopping import SETTLED, leader_probability
 
-NODES = 128
+NODES = 129
 K_MAX = 64
 
 
@@ -18,17 +18,20 @@ class VoteTable:
     """A vote at known p, for every cap on its samples."""
 
     p: np.ndarray
-    """[P] success probabilities, the middles of equal cells of [0, 1]."""
+    """[P] success probabilities, equally spaced over [0, 1]."""
     correct: np.ndarray
     """[P, K] probability that the vote of at most 1..K samples is right, ties counted half."""
     samples: np.ndarray
     """[P, K] samples drawn in expectation."""
 
     def averaged(self, a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """``correct`` and ``samples`` [n, K] for p ~ Beta(a, b), a and b [n]."""
-        edges = np.linspace(0, 1, len(self.p) + 1)
-        a, b = np.atleast_1d(np.asarray(a, dtype=np.float64)), np.atleast_1d(np.asarray(b, dtype=np.float64))
-        weight = np.diff(betainc(a[:, None], b[:, None], edges), axis=1)
+        """``correct`` and ``samples`` [n, K] for p ~ Beta(a, b), a and b [n], both taken as linear between the points."""
+        a, b = (np.atleast_1d(np.asarray(x, dtype=np.float64))[:, None] for x in (a, b))
+        mass = np.diff(betainc(a, b, self.p), axis=1)
+        moment = a / (a + b) * np.diff(betainc(a + 1, b, self.p), axis=1)
+        # A cell's mass goes to its two ends so that its mean stays: exact for what is linear inside the cell.
+        upper = np.clip((moment - mass * self.p[:-1]) / np.diff(self.p), 0.0, mass)
+        weight = np.pad(mass - upper, ((0, 0), (0, 1))) + np.pad(upper, ((0, 0), (1, 0)))
         return weight @ self.correct, weight @ self.samples
 
 
@@ -41,7 +44,7 @@ def vote_table(*, k_max: int = K_MAX, agreement: float = 1.0, threshold: float =
         agreement: Share of wrong samples that give the same wrong answer; 1 is the worst case (and exact for two answers).
         threshold: Of ``leader_probability``; above 1 the vote never stops early.
     """
-    p = (np.arange(NODES) + 0.5) / NODES
+    p = np.linspace(0, 1, NODES)
     rival = agreement * (1 - p)
     votes = np.arange(k_max + 1)
     high, low = np.maximum.outer(votes, votes), np.minimum.outer(votes, votes)

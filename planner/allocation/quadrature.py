@@ -1,7 +1,7 @@
 """A verifier that also rejects right samples: no closed form, so E over Beta(a, b) by Gauss-Jacobi (methods/planner.md §4.4)."""
 
 import numpy as np
-from scipy.special import roots_jacobi
+from scipy.linalg import eigh_tridiagonal
 
 from planner.stopping import Outcome
 from planner.verifier import VerifierSpec
@@ -10,9 +10,19 @@ NODES = 64
 
 
 def beta_nodes(a: float, b: float, *, nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
-    """Points p [nodes] and weights [nodes], which sum to 1: exact for polynomials of p up to degree 2 nodes - 1."""
-    x, weight = roots_jacobi(nodes, b - 1, a - 1)
-    return (1 + x) / 2, weight / weight.sum()
+    """Points p [nodes] and weights [nodes], which sum to 1: exact for polynomials of p up to degree 2 nodes - 1.
+
+    Golub and Welsch 1969 on the recurrence of the Jacobi polynomials for (1-x)^(b-1) (1+x)^(a-1). (``scipy.special.roots_jacobi``
+    also computes the total mass 2^(a+b-1) B(a, b), which overflows from a + b of about 1000; it is not needed here.)
+    """
+    alpha, beta, k = b - 1.0, a - 1.0, np.arange(1.0, nodes)
+    both = 2 * k + alpha + beta
+    centre = np.append((beta - alpha) / (a + b), (beta - alpha) * (beta + alpha) / (both * (both + 2)))
+    # At k = 1 the factor (k + alpha + beta) / (2k + alpha + beta - 1) is 1, also where both are 0.
+    ratio = np.append(1.0, (k[1:] + alpha + beta) / (both[1:] - 1))
+    side = np.sqrt(4 * k * (k + alpha) * (k + beta) * ratio / (both**2 * (both + 1)))
+    x, vectors = eigh_tridiagonal(centre, side)
+    return np.clip((1 + x) / 2, 0.0, 1.0), vectors[0] ** 2
 
 
 class QuadratureCaps:
