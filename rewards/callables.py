@@ -8,12 +8,12 @@ from typing import Any
 from rewards.components.verdicts import NOT_APPLICABLE, graded, wrong
 from rollout.types import Prompt, RewardResult
 
-OWN = ("prompts", "completions")
-
 
 def is_trl_callable(candidate: Any) -> bool:
-    """True for what can be called with a parameter named ``completions``, as no reward of our protocol can."""
-    return callable(candidate) and not inspect.isclass(candidate) and "completions" in _parameters(candidate)
+    """True for what has a parameter named ``completions`` (or ``completion_ids``), as no reward of our protocol has."""
+    if not callable(candidate) or inspect.isclass(candidate):
+        return False
+    return not {"completions", "completion_ids"}.isdisjoint(_parameters(candidate))
 
 
 def _parameters(candidate: Any) -> Mapping[str, inspect.Parameter]:

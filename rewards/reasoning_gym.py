@@ -1,4 +1,4 @@
-"""Reasoning-gym's own verifiers behind the reward protocol: every dataset of the library, ``composite`` included."""
+"""Reasoning-gym's own verifiers behind the reward protocol: every dataset of the library."""
 
 import json
 import re
@@ -41,18 +41,30 @@ TUPLES = {"arc_agi": "output", "rearc": "output"}
 """Dataset -> its metadata that the library compares with tuples, which JSON has turned into lists."""
 
 
+LITERAL = frozenset({"game_of_life_halting"})
+"""Datasets whose verifier takes any text for a "True": the answer must be the reference's word here."""
+NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
+"""What some of the library's verifiers raise on an answer that is not of the expected form."""
+
+
 def library_score(facts: Mapping[str, Any], answer: str | None) -> float:
     """What the library's ``score_answer`` gives an answer, 0 to 1.
 
     Args:
         facts: ``dataset``, ``config`` and ``entry`` {answer, metadata} of the item, as they were or back from JSON.
         answer: Without any text around it.
+
+    Raises:
+        Exception: Whatever the library's verifier of this dataset raises on an answer of another form (``NOT_UNDERSTOOD``).
     """
-    name, entry = facts["dataset"], dict(facts["entry"])
+    name, config, entry = facts["dataset"], facts["config"], dict(facts["entry"])
+    if name == "composite":  # only passes on to one of its parts, whose config JSON has turned into a dict
+        name = entry["metadata"]["source_dataset"]
+        config = next(part["config"] for part in config["datasets"] if part["name"] == name)
     if name in TUPLES:
         board = tuple(tuple(row) for row in entry["metadata"][TUPLES[name]])
         entry["metadata"] = {**entry["metadata"], TUPLES[name]: board}
-    verifier = _verifier(name, json.dumps(facts["config"], sort_keys=True))
+    verifier = _verifier(name, json.dumps(config, sort_keys=True))
     return float(verifier.score_answer(answer, entry))
 
 
@@ -92,7 +104,12 @@ class ReasoningGymReward:
             if not _INT_LIST.fullmatch(answer) or _ints(answer) != _ints(prompt.answer):
                 return _wrong("wrong")
             answer = str([str(float(v)) for v in _ints(answer)])
-        score = library_score(facts, answer)
+        if facts["dataset"] in LITERAL and answer.casefold() != str(facts["entry"]["answer"]).casefold():
+            return _wrong("wrong")
+        try:
+            score = library_score(facts, answer)
+        except NOT_UNDERSTOOD:
+            return _wrong("not understood")
         if score == 1.0:
             return RewardResult(value=1.0, correct=True, components={"accuracy": 1.0})
         return _wrong("wrong", score if self._partial_credit else 0.0)
