@@ -58,19 +58,25 @@ def copy_tree(source: Path, target: Path, owner: int) -> None:
             os.chown(path, owner, owner, follow_symlinks=False)
 
 
-def is_plain(directory: Path, depth: int = 0) -> bool:
-    """Only files, links and directories, not too deep."""
+def copied_size(directory: Path, depth: int = 0) -> int | None:
+    """Bytes that a copy of the directory takes: holes and further hard links count in full. None if it cannot be copied, because
+    it holds more than files, links and directories, or is too deep."""
     if depth > MAX_DEPTH:
-        return False
+        return None
+    total = 0
     with os.scandir(directory) as entries:
         for entry in entries:
-            kind = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(kind):
-                if not is_plain(Path(entry.path), depth + 1):
-                    return False
-            elif not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
-                return False
-    return True
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                size = copied_size(Path(entry.path), depth + 1)
+                if size is None:
+                    return None
+                total += size
+            elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+                total += status.st_size
+            else:
+                return None
+    return total
 
 
 def read_named(directory: Path, names: tuple[str, ...]) -> dict[str, bytes]:
@@ -97,5 +103,8 @@ def _read_plain(directory: Path, parts: tuple[str, ...]) -> bytes | None:
         return None
     finally:
         os.close(handle)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        return None
     with os.fdopen(file, "rb") as stream:
-        return stream.read() if stat.S_ISREG(os.fstat(file).st_mode) else None
+        return stream.read()

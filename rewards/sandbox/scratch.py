@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rewards.sandbox import kernel
-from rewards.sandbox.files import copy_tree, is_plain, read_named, write_files
+from rewards.sandbox.files import copied_size, copy_tree, read_named, write_files
 
 WRITABLE = ("box", "tmp", "shm")
 """The job's directory, /tmp and /dev/shm."""
 SLACK_MIB = 1
 """The tmpfs is larger than the limit by this much, so that reaching the limit can be told from filling it exactly."""
 INODES = 32_768
+SPARSE_MIB = 64
+"""A copy may be larger than its original by this much: holes are filled."""
 MIB = 1 << 20
 
 
@@ -68,7 +70,8 @@ class Scratch:
         for name in ("tmp", "shm"):
             for entry in (self.path / name).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        return is_plain(self.path / "box")
+        size = copied_size(self.path / "box")
+        return size is not None and size <= self._used() + SPARSE_MIB * MIB
 
     def close(self) -> None:
         """Unmount and remove."""

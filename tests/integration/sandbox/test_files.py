@@ -62,7 +62,15 @@ def test_links_lead_neither_the_copy_nor_the_collection_to_the_host(sandbox, tmp
     assert secret.read_text() == "secret"
 
 
-@pytest.mark.parametrize("script", ["mkfifo p", "for i in $(seq 70); do mkdir d && cd d; done"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "mkfifo p",
+        "for i in $(seq 70); do mkdir d && cd d; done",
+        "for i in $(seq 9); do truncate -s 60M $i; done",
+        "dd if=/dev/zero of=x bs=1M count=30; for i in $(seq 9); do ln x x$i; done",
+    ],
+)
 def test_what_cannot_be_kept(sandbox, script):
     """Only what the next step's copy needs is asked; thrown away, anything goes."""
     kept = sandbox.run(Job(files={}, steps=[shell(script, keeps_changes=True), shell("true")]))
