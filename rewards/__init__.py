@@ -14,6 +14,7 @@ from rewards.callables import CallableReward, is_trl_callable
 from rollout.types import Prompt, Reward
 
 REWARDS: dict[str, str] = {
+    "code": "rewards.code.reward:CodeReward",
     "cosine_length": "rewards.components.cosine_length:CosineLengthReward",
     "exact": "rewards.exact:ExactReward",
     "experts": "rewards.experts:ExpertsReward",

@@ -8,7 +8,6 @@ MAX_CODE = 256 << 10
 
 _FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^\n]*$", re.MULTILINE)
 _HEADER = re.compile(r"\s*(?:#\s*include|using|import|use)\b.*[;>\"]\s*$")
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
 class NoCode(ValueError):
@@ -38,8 +37,9 @@ def extract_code(text: str, names: Collection[str], others: Collection[str], *, 
     if blocks:
         code, closed = _choose(blocks, names, others)
     else:
-        answers = _ANSWER.findall(said)
-        code, closed = (answers[-1], True) if answers else (said, False)
+        before, end, _ = said.rpartition("</answer>")
+        _, begin, answer = before.rpartition("<answer>")
+        code, closed = (answer, True) if end and begin else (said, False)
     if truncated and not closed:
         raise NoCode("truncated")
     if not code.strip():

@@ -12,9 +12,11 @@ from rewards.code.reference import looks_at_nothing
 from rewards.code.rows import KINDS, code_prefix, read_tests
 from rewards.code.verdict import Verdict
 from rewards.sandbox import open_sandbox
-from rewards.sandbox.base import Job, SandboxError, Step
+from rewards.sandbox.base import Job, Sandbox, SandboxError, Step
 from rollout.types import Prompt, RewardResult
 
+NEEDS_BUBBLEWRAP = True
+"""For the contract tests, which skip it where bubblewrap is missing."""
 INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap), set sandbox=http://HOST:PORT of a `t2rl sandbox serve`"
 
 
@@ -63,7 +65,7 @@ class CodeReward:
         self._language, self._kind, self._partial, self._languages = language, kind, partial, languages
         self._hidden, self._perturb, self._reference = tuple(hidden), perturb, reference
         try:
-            self._sandbox = open_sandbox(sandbox)
+            self._sandbox = shared_sandbox(sandbox)
         except SandboxError as error:
             raise ValueError(f"sandbox: {error}; {INSTALL}") from error
         self._judge = Judge(
@@ -149,6 +151,12 @@ class CodeReward:
             raise ValueError(
                 f"language: {language.name} needs {programs}, which the sandbox does not find; install it (docs/rewards_code.md)"
             )
+
+
+@lru_cache(maxsize=4)
+def shared_sandbox(spec: str) -> Sandbox:
+    """One sandbox a process, however many rewards of a rubric use it."""
+    return open_sandbox(spec)
 
 
 def example() -> tuple[Prompt, str]:
