@@ -15,15 +15,18 @@ class CountRow:
     n: int
     c: int
     category: str | None
+    tokens: float | None = None
+    """Completion tokens of the n samples together, as evaluation files have it."""
 
 
-def read_counts_file(path: Path, *, temperature: float | None = None) -> list[CountRow]:
+def read_counts_file(path: Path, *, temperature: float | None = None, least: int = 1) -> list[CountRow]:
     """Rows in file order.
 
     Args:
         path: JSONL. Rows with a ``temperature`` (evaluation files have one line for each problem and temperature) are of several
             sampling configs, which must not be pooled.
         temperature: which of them; may be None if there is only one.
+        least: samples that a row must have; 0 where problems without any are welcome.
 
     Raises:
         ValueError: naming file and line: no JSON, a field missing or wrong, an id twice; or several temperatures and none named.
@@ -41,7 +44,7 @@ def read_counts_file(path: Path, *, temperature: float | None = None) -> list[Co
     rows: dict[str, CountRow] = {}
     for where, row, at in lines:
         if temperature is None or at == temperature:
-            made = _row(where, row)
+            made = _row(where, row, least)
             if made.id in rows:
                 raise ValueError(
                     f"{where}: id {made.id!r} is there already: one row for each problem, counts of one sampling config"
@@ -73,16 +76,19 @@ def _temperature(where: str, row: dict[str, Any]) -> float | None:
     return None if value is None else float(value)
 
 
-def _row(where: str, row: dict[str, Any]) -> CountRow:
+def _row(where: str, row: dict[str, Any], least: int) -> CountRow:
     if missing := [name for name in ("id", "n", "c") if name not in row]:
         raise ValueError(f"{where}: {' and '.join(missing)} missing; a row is {{id, n, c}}, with category if you like")
     n, c = _whole(where, "n", row["n"]), _whole(where, "c", row["c"])
-    if n < 1:
-        raise ValueError(f"{where}: n is {n}: at least one sample is needed")
+    if n < least:
+        raise ValueError(f"{where}: n is {n}: " + ("at least one sample is needed" if least else "it cannot be negative"))
     if not 0 <= c <= n:
         raise ValueError(f"{where}: c is {c} of n = {n}: the right samples lie between 0 and n")
     category = row.get("category")
-    return CountRow(id=str(row["id"]), n=n, c=c, category=None if category is None else str(category))
+    tokens = row.get("tokens")
+    if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int | float) or tokens < 0):
+        raise ValueError(f"{where}: tokens is {tokens!r}, not a number of at least 0: completion tokens of the n samples together")
+    return CountRow(id=str(row["id"]), n=n, c=c, category=None if category is None else str(category), tokens=tokens)
 
 
 def _whole(where: str, name: str, value: object) -> int:
