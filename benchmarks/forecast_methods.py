@@ -58,9 +58,11 @@ def odds_growth(counts: np.ndarray, k: int, prior: Reference) -> float:
     n, c = counts[:, 0], counts[:, 1]
     assert np.ptp(n) == 0, "for equal n"
     share = np.clip((c > 0).mean(), 0.5 / len(c), 1 - 0.5 / len(c))
-    path = np.append(0.0, np.cumsum(prior.growth.mean(axis=0)))
-    at, last = np.log([n[0], k]), np.log(KS[-1])
-    grown = np.interp(at, np.log(KS), path) + np.maximum(at - last, 0) * prior.growth[:, -1].mean() / np.log(KS[-1] / KS[-2])
+    growth = prior.growth.mean(axis=0)
+    knots = np.log(KS[: len(growth) + 1])
+    at = np.log([n[0], k])
+    beyond = np.maximum(at - knots[-1], 0) * growth[-1] / (knots[-1] - knots[-2])
+    grown = np.interp(at, knots, np.append(0.0, np.cumsum(growth))) + beyond
     return float(expit(logit(share) + grown[1] - grown[0]))
 
 

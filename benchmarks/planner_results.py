@@ -1,4 +1,8 @@
-"""``planner.json`` has two writers (forecasts, adaptive allocation): each merges its keys and keeps the other's."""
+"""``planner.json`` has two writers (forecasts, adaptive allocation): each merges its keys and keeps the other's.
+
+A script named ``planner.py`` in this folder hides the package ``planner`` from every other script here; ``curricula.py`` shows how
+such a file hands over to the package of its name.
+"""
 
 import argparse
 import json

@@ -11,7 +11,7 @@ from scipy.stats import chi2, norm
 from planner.forecast.family import HIGH, LOW, densities, low_discrepancy
 from planner.forecast.grid import likelihood, reach
 
-ROUNDS = (512, 512, 1024)
+ROUNDS = (512, 512, 512, 1024)
 _HEAVY = 5.0
 _LEAST = 24.0
 

@@ -19,8 +19,9 @@ from planner.estimators.counts import checked
 from planner.forecast.grid import reach
 from planner.pass_at_k import pass_at_k
 
-KS = (1, 4, 16, 64, 256)
-"""Where curves are compared."""
+KS = (1, 4, 16, 64, 256, 1024)
+"""Where curves are compared, as far as the samples of every population reach."""
+LEAST = 256
 FLOORS = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 _HEAVY = 5.0
 _REACH = np.stack([reach(k) for k in KS], axis=1)
@@ -32,7 +33,7 @@ class Reference:
 
     names: tuple[str, ...]
     growth: np.ndarray
-    """[J, 4] log-odds of pass@k at each of ``KS`` less that at the one before."""
+    """[J, D] log-odds of pass@k at each of the first D + 1 of ``KS`` less that at the one before."""
     floor: float = field(init=False)
     """Standard deviation added to every growth, chosen so that each population is best foretold by the others."""
 
@@ -48,7 +49,7 @@ class Reference:
 
     def log_prior(self, density: np.ndarray) -> np.ndarray:
         """[S] of difficulty distributions [S, G], up to a constant."""
-        return _log_t(growths(density), self.growth, self.floor)
+        return _log_t(growths(density, self.growth.shape[1]), self.growth, self.floor)
 
     def _left_out(self, floor: float) -> float:
         rows = range(len(self.growth))
@@ -59,34 +60,37 @@ def from_counts(populations: dict[str, tuple[ArrayLike, ArrayLike]]) -> Referenc
     """A reference from your own counts, e.g. of earlier checkpoints or other models.
 
     Args:
-        populations: name to (n [M], c [M]); every n at least 256, since growths are measured up to there, without bias.
+        populations: name to (n [M], c [M]); every n at least 256. Growths are taken as far as the smallest n allows without
+            bias, to 1024 at most; the farther, the better.
 
     Raises:
         ValueError: fewer than 3 populations, too few samples, or one that solves nothing or everything.
     """
-    rows = []
-    for name, (n, c) in populations.items():
-        trials, right = checked(n, c)
-        if trials.min() < KS[-1]:
-            raise ValueError(f"reference {name}: {trials.min()} samples of a problem; each needs at least {KS[-1]}")
-        curve = np.array([pass_at_k(trials, right, k).mean() for k in KS])
-        if curve[0] <= 0 or curve[-1] >= 1:
-            raise ValueError(f"reference {name}: pass@{KS[0]} is {curve[0]:.3g} and pass@{KS[-1]} {curve[-1]:.3g}: no growth there")
-        rows.append(np.diff(_log_odds(curve)))
-    return Reference(names=tuple(populations), growth=np.array(rows))
+    counts = {name: checked(n, c) for name, (n, c) in populations.items()}
+    for name, (trials, right) in counts.items():
+        if trials.min() < LEAST:
+            raise ValueError(f"reference {name}: {trials.min()} samples of a problem; each needs at least {LEAST}")
+        if not right.any() or np.all(right == trials):
+            raise ValueError(f"reference {name}: nothing, or everything, was solved: no growth there")
+    smallest = min((int(trials.min()) for trials, _ in counts.values()), default=LEAST)
+    ks = [k for k in KS if k <= smallest]
+    curves = np.array([[pass_at_k(trials, right, k).mean() for k in ks] for trials, right in counts.values()])
+    if np.any(curves >= 1):
+        raise ValueError(f"reference: a population has every problem solved within {ks[-1]} samples: no growth is left to compare")
+    return Reference(names=tuple(populations), growth=np.diff(_log_odds(curves)))
 
 
 @cache
 def shipped() -> Reference:
     """The reference of ``reference.json``: growths of 16 public populations (seven models, two benchmarks), with their source."""
     content = json.loads(files("planner.forecast").joinpath("reference.json").read_text(encoding="utf-8"))
-    assert tuple(content["k"]) == KS, "reference.json is of other k"
+    assert tuple(content["k"]) == KS[: len(content["k"])], "reference.json is of other k"
     return Reference(names=tuple(content["growth"]), growth=np.array(list(content["growth"].values())))
 
 
-def growths(density: np.ndarray) -> np.ndarray:
-    """[S, 4] of difficulty distributions [S, G]."""
-    return np.diff(_log_odds(np.clip(density @ _REACH, 1e-12, 1 - 1e-12)), axis=1)
+def growths(density: np.ndarray, size: int) -> np.ndarray:
+    """[S, size] of difficulty distributions [S, G], between the first size + 1 of ``KS``."""
+    return np.diff(_log_odds(np.clip(density @ _REACH[:, : size + 1], 1e-12, 1 - 1e-12)))
 
 
 def _log_odds(p: np.ndarray) -> np.ndarray:
