@@ -13,7 +13,8 @@ from planner.cost.flops import ModelShape, kinetics_eflops
 from planner.cost.lengths import expected_longest, sequential_tokens
 from planner.cost.pareto import pareto
 from planner.cost.roofline import Server
-from planner.intervals import bootstrap_mean
+from planner.estimators.beta_binomial import fit_gated
+from planner.intervals import Interval, bootstrap_mean
 from planner.pass_at_k import pass_at_k
 
 COLUMNS = (
@@ -57,30 +58,39 @@ class Scored:
         return {k: self.right_lengths.get(k, 0) + self.wrong_lengths.get(k, 0) for k in keys}
 
 
-def tradeoff(checkpoints: Sequence[Scored], device: Device, *, ks: Sequence[int] = KS) -> list[dict[str, Any]]:
+def tradeoff(
+    checkpoints: Sequence[Scored], device: Device, *, ks: Sequence[int] = KS, extrapolate: bool = False
+) -> list[dict[str, Any]]:
     """Rows of every checkpoint for every k that its samples reach; the front is over all of them (FLOPs down, accuracy up).
+
+    With ``extrapolate`` also for larger k, by a beta-binomial fit whose two variants give the interval; these rows say so, and are
+    never on the front.
 
     The verifier is taken as exact, so ``selected_acc`` is pass@k; an imperfect one is the planner's business.
     """
-    rows = [row for scored in checkpoints for row in _rows(scored, device, ks)]
-    front = pareto([r["flops_per_query"] for r in rows], [r["selected_acc"] for r in rows])
+    rows = [row for scored in checkpoints for row in _rows(scored, device, ks, extrapolate)]
+    measured = [-1.0 if r["extrapolated"] else r["selected_acc"] for r in rows]
+    front = pareto([r["flops_per_query"] for r in rows], measured) & (np.array(measured) >= 0)
     for row, on_front in zip(rows, front, strict=True):
         row["on_pareto"] = int(on_front)
     return rows
 
 
-def _rows(scored: Scored, device: Device, ks: Sequence[int]) -> Iterable[dict[str, Any]]:
+def _rows(scored: Scored, device: Device, ks: Sequence[int], extrapolate: bool) -> Iterable[dict[str, Any]]:
     server = Server(shape=scored.shape, device=device, bits=scored.bits)
     lengths = scored.lengths
     mean, p95 = _mean(lengths), _quantile(lengths, 0.95)
     right = _mean(scored.right_lengths) if scored.right_lengths else mean
     wrong = _mean(scored.wrong_lengths) if scored.wrong_lengths else mean
     prompt, shape = scored.prompt_tokens, scored.shape
+    most = int(scored.n.min())
     for k in ks:
-        if k > scored.n.min():
+        if k > most and not extrapolate:
             return
-        passed = bootstrap_mean(pass_at_k(scored.n, scored.c, k), resamples=RESAMPLES)
-        spent = sequential_tokens(scored.n, scored.c, k, right_tokens=right, wrong_tokens=wrong)
+        passed = _passed(scored, k)
+        spent = sequential_tokens(scored.n, scored.c, min(k, most), right_tokens=right, wrong_tokens=wrong)
+        if k > most:
+            spent += (k - most) * (1 - _passed(scored, most).value) * wrong  # Beyond the samples, no success is counted on.
         for strategy in STRATEGIES if k > 1 else STRATEGIES[:1]:
             samples = k if strategy == "parallel" else spent / mean
             flops = shape.query(prompt, mean, samples)
@@ -103,17 +113,27 @@ def _rows(scored: Scored, device: Device, ks: Sequence[int]) -> Iterable[dict[st
                 "weight_bytes": server.weight_bytes,
                 "kv_bytes_peak": shape.kv_bytes_peak(prompt, p95, k if strategy == "parallel" else 1),
                 "latency_ms_seq": 1e3 * server.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent),
-                "latency_ms_par": 1e3 * server.latency_parallel_s(prompt, expected_longest(lengths, k), k),
+                "latency_ms_par": 1e3
+                * server.latency_parallel_s(prompt, expected_longest(lengths, min(k, sum(lengths.values()))), k),
                 "tok_per_s": server.tokens_per_s(BATCH, prompt + mean / 2),
                 "usd_per_1k_queries": server.usd_per_1000_queries(prompt, mean, samples, batch=BATCH),
                 "pass@k": passed.value,
                 "ci_lo": passed.low,
                 "ci_hi": passed.high,
                 "selected_acc": passed.value,
-                "extrapolated": 0,
+                "extrapolated": int(k > most),
                 "on_pareto": 0,
                 "cost_per_solved": flops / passed.value if passed.value > 0 else float("inf"),
             }
+
+
+def _passed(scored: Scored, k: int) -> Interval:
+    """pass@k with its interval: over problems where the samples reach, else between the two models."""
+    if k <= scored.n.min():
+        return bootstrap_mean(pass_at_k(scored.n, scored.c, k), resamples=RESAMPLES)
+    fitted = fit_gated(scored.n, scored.c)
+    low, high = fitted.interval(k)
+    return Interval(value=fitted.chosen.pass_at_k(k), low=low, high=high)
 
 
 def cheapest(rows: Sequence[dict[str, Any]], *, cost: str, budget: float) -> dict[str, Any]:

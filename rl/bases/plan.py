@@ -56,6 +56,7 @@ def plan_bases(
         "problems": len(data.category),
         "surface": _surface(fits),
         "overtraining_law": _overtraining(data),
+        "baselines": _baselines(data, fits, queries, mean_tokens),
         "holdouts": judge_holdouts(data, served_flops=served),
         "shift": shift_report(data, fits, resamples=resamples),
         "end_to_end": [_end_to_end(data, fits, budget, q, mean_tokens) for q in queries],
@@ -93,6 +94,23 @@ def _overtraining(data: Family) -> dict[str, float] | None:
     if bases.log_p is None or len(bases.keys) < 5:
         return None
     return asdict(fit_overtraining(bases.params, bases.tokens, -bases.log_p.mean(axis=1)))
+
+
+def _baselines(data: Family, fits: Fits, queries: Sequence[float], tokens: float) -> dict[str, Any] | None:
+    """Chinchilla's N and r on each full isoline, and what Sardana would build to serve that loss to so many queries."""
+    if fits.approach2 is None:
+        return None
+    law = fits.approach2.law
+    found = {}
+    for level, flops in data.full_levels().items():
+        n = law.optimal_params(flops)
+        loss = float(law.loss(n, flops / 6 / n))
+        sardana = {}
+        for count in queries:
+            served_n, served_d = law.sardana(loss, count * tokens)
+            sardana[f"{count:g} queries"] = {"params": served_n, "ratio": served_d / served_n}
+        found[str(level)] = {"chinchilla": {"params": n, "ratio": flops / 6 / n**2, "loss": loss}, "sardana": sardana}
+    return found
 
 
 def _end_to_end(data: Family, fits: Fits, total: float, queries: float, tokens: float) -> dict[str, Any]:

@@ -25,13 +25,15 @@ def print_plan(path: Path, report: dict[str, Any]) -> None:
 
 
 def _shift(shift: dict[str, Any]) -> Table:
-    title = f"r* = D/N with pass@k at C_inf against pass@1; 95% intervals over problems, {shift['resamples']} replicates"
-    table = Table("checkpoints", "C_inf", "surface", "FLOPs", "r* single", "r* corrected", "mean log ratio", "P(> 0)", title=title)
+    table = Table(title=f"r* = D/N by pass@1 and by pass@k at C_inf (in largest N); 95% intervals, {shift['resamples']} replicates")
+    for column in ("", "C_inf", "surface", "FLOPs", "r* @1", "r* @k", "log ratio", "P>0"):
+        table.add_column(column, no_wrap=True)
     for kind in ("base", "post"):
         for name, entry in shift.get(kind, {}).items():
             for surface in ("family", "approach1", "approach2"):
                 if name != "levels" and surface in entry:
-                    _surface_rows(table, (kind, name, surface), entry[surface])
+                    short = surface.replace("approach", "A")
+                    _surface_rows(table, (kind, name.removeprefix("C_inf=").removesuffix("Nmax"), short), entry[surface])
     return table
 
 
@@ -40,16 +42,16 @@ def _surface_rows(table: Table, head: tuple[str, str, str], found: dict[str, Any
     for i, level in enumerate(found["levels"]):
         last = (_span(mean), f"{mean['p_positive']:.2f}") if i == 0 else ("", "")
         front = head if i == 0 else ("", "", "")
-        table.add_row(*front, f"{level['train_flops']:.1e}", _optimum(level["single"]), _optimum(level["corrected"]), *last)
+        table.add_row(*front, f"{level['train_flops']:.0e}", _optimum(level["single"]), _optimum(level["corrected"]), *last)
 
 
 def _optimum(level: dict[str, Any]) -> str:
-    edge = f" edge: {', '.join(level['edges'])}" if level["edges"] else ""
-    return f"{level['value']:.0f} ({level['low']:.0f} {level['high']:.0f}){edge}"
+    """Marked ! where it lies on a limit of the search: a bound, not an optimum."""
+    return f"{level['value']:.0f} ({level['low']:.0f} {level['high']:.0f}){'!' if level['edges'] else ''}"
 
 
 def _span(interval: dict[str, float]) -> str:
-    return f"{interval['value']:+.2f} ({interval['low']:+.2f} {interval['high']:+.2f})"
+    return f"{interval['value']:+.1f} ({interval['low']:+.1f} {interval['high']:+.1f})"
 
 
 def _holdouts(holdouts: dict[str, Any]) -> Table:

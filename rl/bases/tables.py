@@ -27,11 +27,14 @@ def print_post(path: Path, done: Sequence[Mapping[str, Any]]) -> None:
 
 def print_scores(path: Path, scores: Sequence[Mapping[str, Any]]) -> None:
     """Headline scores of every checkpoint."""
-    columns = ("checkpoint", "bits", "NLL", "mean p", "pass@1", "pass@4", "pass@16", "pass@64", "tokens", "modes differ by")
-    table = Table(*columns, title=f"{path}: {len(scores)} checkpoints")
+    columns = ("bits", "NLL", "mean p", "@1", "@4", "@16", "@64", "tokens", "gap")
+    table = Table(title=f"{path}: pass@k of {len(scores)} checkpoints; gap: sampling minus likelihood mode, in standard errors")
+    table.add_column("checkpoint", no_wrap=True)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     for s in scores:
         passes = [_number(s["pass"].get(str(k))) for k in (1, 4, 16, 64)]
-        gap = "" if s["mode_gap_se"] is None else f"{s['mode_gap_se']:+.1f} SE"
+        gap = "" if s["mode_gap_se"] is None else f"{s['mode_gap_se']:+.1f}"
         bits = str(s["bits"] or "full")
         table.add_row(s["key"], bits, _number(s["nll"]), _number(s["mean_p"]), *passes, f"{s['mean_tokens']:.1f}", gap)
     Console().print(table)

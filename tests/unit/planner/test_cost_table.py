@@ -48,6 +48,15 @@ def test_rows_and_columns() -> None:
     assert four["p95_gen_tok"] == 20
 
 
+def test_rows_beyond_the_samples_say_so() -> None:
+    rows = tradeoff([SMALL], device("cpu_core"), ks=[16, 64], extrapolate=True)
+    beyond = [r for r in rows if r["k"] == 64]
+    assert [r["extrapolated"] for r in beyond] == [1, 1] and not any(r["on_pareto"] for r in beyond)
+    assert rows[0]["pass@k"] < beyond[0]["pass@k"] <= 1
+    assert beyond[0]["ci_lo"] <= beyond[0]["pass@k"] <= beyond[0]["ci_hi"]
+    assert beyond[1]["flops_per_query"] > rows[1]["flops_per_query"]
+
+
 def test_stopping_early_costs_less_and_solves_as_much() -> None:
     rows = {(r["strategy"], r["k"]): r for r in tradeoff([SMALL], device("h100_sxm"), ks=[16])}
     parallel, sequential = rows["parallel", 16], rows["sequential", 16]

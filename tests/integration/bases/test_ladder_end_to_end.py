@@ -1,0 +1,83 @@
+"""Build on Ray, score, post-train with real vLLM and DeepSpeed, plan: a ladder of six bases of a few thousand weights."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from rl.cli import app
+
+SIZES = {"8k": 16, "16k": 24, "32k": 32}
+LADDER = {
+    "name": "ci",
+    "sizes": {
+        name: {"hidden_size": hidden, "num_layers": 2, "num_heads": 1, "head_dim": 32, "intermediate_size": 2 * hidden}
+        for name, hidden in SIZES.items()
+    },
+    "ratios": [5, 20],
+    "evaluation": {"problems_per_cell": 2, "samples": 16},
+}
+FAST = [
+    "run.steps=1",
+    "stream.prompts_per_step=2",
+    "stream.rollouts_per_prompt=4",
+    "evaluation.num_prompts=2",
+    "evaluation.greedy=false",
+    "tracker=none",
+]
+
+
+def call(*args: object) -> dict:
+    result = CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ladder")
+    file = path / "ci.yaml"
+    file.write_text(yaml.safe_dump(LADDER))
+    built = call("bases", "build", file, "--dir", path / "out", "--jobs", 2, "--json")
+    assert len(built["cells"]) == 6
+    return path / "out"
+
+
+def test_the_whole_way(ladder: Path) -> None:
+    again = call("bases", "build", ladder / "ladder.yaml", "--dir", ladder, "--json")  # Nothing is left to do.
+    assert again["cells"][0]["name"] == "8k-r5"
+    posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20", "--json", *FAST)["post"]
+    assert posts[0]["steps"] == 1 and posts[0]["post_flops"] > 0
+
+    base = ladder / "cells" / "8k-r20" / "model"
+    outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
+    (ladder / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
+    scores = {s["key"]: s for s in call("bases", "eval", ladder, "--bits", "4", "--json")["scores"]}
+    assert set(scores) >= {"8k-r5", "32k-r20", "32k-r20+rl", "32k-r20@int4", "other"}
+    assert scores["other"]["pass"] == scores["8k-r20"]["pass"]
+    assert scores["32k-r20@int4"]["quantised_weights"] > 0
+    assert all(abs(s["mode_gap_se"]) < 4.5 for s in scores.values())  # sampler, verifier and likelihood agree
+    assert scores["32k-r20"]["nll"] < scores["8k-r5"]["nll"]
+
+    report = call("plan", "bases", ladder, "--device", "h100_sxm", "--resamples", 3, "--json")
+    assert set(report["holdouts"]) == {"H1", "H2", "H3"}
+    assert report["surface"]["approach1"]["gamma"] > 0
+    assert report["end_to_end"][0]["queries"] == 1e4
+    rows = list(csv.DictReader((ladder / "plan" / "tradeoff.csv").open()))
+    assert {r["bits"] for r in rows} == {"0", "4"} and any(r["on_pareto"] == "1" for r in rows)
+    assert all((ladder / "plan" / f"{name}.svg").stat().st_size > 1000 for name in ("isolines", "r_star", "predicted", "pareto"))
+
+
+def test_wrong_input_is_told(ladder: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    unknown = runner.invoke(app, ["bases", "eval", str(ladder), "--cells", "9k-r5"])
+    assert unknown.exit_code == 2 and "no checkpoint 9k-r5" in unknown.output
+    empty = runner.invoke(app, ["plan", "bases", str(tmp_path)])
+    assert empty.exit_code == 2 and "t2rl bases build" in empty.output
+    bits = runner.invoke(app, ["bases", "eval", str(ladder), "--bits", "16"])
+    assert bits.exit_code == 2 and "--bits 16" in bits.output
+    queries = runner.invoke(app, ["plan", "bases", str(ladder), "--queries", "many"])
+    assert queries.exit_code == 2 and "--queries many" in queries.output
