@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rewards.sandbox.base import Job, Limits, Outcome, Step, Stop
+from rewards.sandbox.files import checked_name
 
 
 def _text(content: bytes) -> str:
@@ -19,9 +20,13 @@ def _bytes(text: Any, field: str) -> bytes:
 
 
 def job_to_wire(job: Job) -> dict[str, Any]:
-    """Inverse of :func:`job_from_wire`."""
+    """Inverse of :func:`job_from_wire`.
+
+    Raises:
+        ValueError: A file's name leads out of the directory.
+    """
     return {
-        "files": {name: _text(content) for name, content in job.files.items()},
+        "files": {checked_name(name): _text(content) for name, content in job.files.items()},
         "steps": [
             {
                 "argv": list(step.argv),
@@ -29,7 +34,7 @@ def job_to_wire(job: Job) -> dict[str, Any]:
                 "env": dict(step.env),
                 "limits": asdict(step.limits),
                 "keeps_changes": step.keeps_changes,
-                "collect": list(step.collect),
+                "collect": [checked_name(name) for name in step.collect],
             }
             for step in job.steps
         ],
@@ -47,7 +52,7 @@ def job_from_wire(wire: Any) -> Job:
     _expect(wire.get("files"), dict, "job.files")
     _expect(wire.get("steps"), list, "job.steps")
     return Job(
-        files={str(name): _bytes(text, f"job.files[{name!r}]") for name, text in wire["files"].items()},
+        files={checked_name(name): _bytes(text, f"job.files[{name!r}]") for name, text in wire["files"].items()},
         steps=[_step(step, f"job.steps[{i}]") for i, step in enumerate(wire["steps"])],
         stop_at_failure=bool(wire.get("stop_at_failure", True)),
     )
@@ -71,7 +76,7 @@ def _step(wire: Any, field: str) -> Step:
         env=env,
         limits=_limits(wire.get("limits", {}), f"{field}.limits"),
         keeps_changes=bool(wire.get("keeps_changes", False)),
-        collect=tuple(collect),
+        collect=tuple(checked_name(name) for name in collect),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rewards.sandbox import Job, Limits, SandboxError, Step
+from rewards.sandbox import Job, Limits, SandboxError, Step, Stop
 from rewards.sandbox.local import LocalSandbox
 
 PROGRAM = b"""
@@ -64,6 +64,7 @@ def control_groups(supervisor: int) -> list[Path]:
 @pytest.mark.parametrize("victim", ["controller", "supervisor"])
 def test_kill_9(sandbox, victim):
     mark = f"mark-{os.getpid()}-{victim}"
+    mounts = Path("/proc/self/mounts").read_text()
     controller = subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, mark], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -75,7 +76,7 @@ def test_kill_9(sandbox, victim):
         os.kill(controller.pid if victim == "controller" else supervisor, signal.SIGKILL)
         assert wait_until(lambda: not [p for p in marked(mark) if p.pid != controller.pid]), marked(mark)
         assert wait_until(lambda: not psutil.pid_exists(supervisor) or psutil.Process(supervisor).status() == psutil.STATUS_ZOMBIE)
-        assert "sandbox" not in Path("/proc/self/mounts").read_text()
+        assert Path("/proc/self/mounts").read_text() == mounts
         with LocalSandbox():  # sweeps the groups of the dead
             assert control_groups(supervisor) == []
     finally:
@@ -133,6 +134,35 @@ def test_without_bubblewrap_it_refuses(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SandboxError, match="apt-get install bubblewrap"):
         LocalSandbox()
+
+
+def test_many_at_once_each_get_their_own():
+    """More callers than places; short and linked runs, and ends by limit, mixed."""
+    failures: list[object] = []
+
+    def call(sandbox: LocalSandbox, number: int) -> None:
+        for turn in range(6):
+            text = f"{number}-{turn}".encode()
+            plain = Job(files={"a": text}, steps=[Step(argv=("cat", "a")), Step(argv=("cat",), stdin=text)])
+            if [outcome.stdout for outcome in sandbox.run(plain)] != [text, text]:
+                failures.append((number, turn))
+            flood = Job(files={}, steps=[Step(argv=("yes",), limits=Limits(output_kib=4))])
+            if sandbox.run(flood)[0].stop is not Stop.OUTPUT:
+                failures.append((number, turn, "flood"))
+            ends = sandbox.run_linked(
+                Job(files={}, steps=[Step(argv=("sh", "-c", f"echo {number} >&3"))]),
+                Job(files={}, steps=[Step(argv=("sh", "-c", "cat <&3"))]),
+            )
+            if ends[1][0].stdout != b"%d\n" % number:
+                failures.append((number, turn, ends))
+
+    with LocalSandbox(parallel=6) as sandbox:
+        callers = [threading.Thread(target=call, args=(sandbox, number)) for number in range(8)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    assert failures == []
 
 
 def test_descriptors_do_not_pile_up(sandbox):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rewards.sandbox import Job, Limits, Outcome, SandboxError, Step, Stop
+from rewards.sandbox import Job, Limits, Outcome, Step, Stop
 
 
 def shell(script: str, **fields) -> Step:
@@ -87,7 +87,7 @@ def test_disk_limit_counts_from_the_step(sandbox):
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "", "a\0b"])
 def test_names_that_lead_out(sandbox, name):
-    with pytest.raises((SandboxError, ValueError), match="relative"):
+    with pytest.raises(ValueError, match="relative"):
         sandbox.run(Job(files={name: b""}, steps=[shell("true")]))
 
 

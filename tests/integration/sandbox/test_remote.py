@@ -106,9 +106,10 @@ def test_too_large(remote):
         remote.run(Job(files={"x": bytes(3 << 20)}, steps=[Step(argv=("true",))]))
 
 
-def test_names_and_limits_are_checked(remote):
-    with pytest.raises(SandboxError, match=r"400.*relative"):
-        remote.run(Job(files={"../x": b""}, steps=[Step(argv=("true",))]))
+def test_names_and_limits_are_checked_there_too(service, remote):
+    wire = {"files": {"../x": ""}, "steps": [{"argv": ["true"]}]}
+    answer = httpx.post(f"{service}/run", json={"jobs": [wire]}, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 400 and "relative" in answer.json()["error"]
     with pytest.raises(SandboxError, match=r"400.*wall_s"):
         remote.run(Job(files={}, steps=[Step(argv=("true",), limits=Limits(wall_s=1e6))]))
 

@@ -40,6 +40,8 @@ def changed(**step: object) -> dict:
         ({"files": {}}, "job.steps"),
         ({"files": {"a": 1}, "steps": []}, r"job.files\['a'\]"),
         ({"files": {"a": "no base64!"}, "steps": []}, "base64"),
+        ({"files": {"../a": ""}, "steps": []}, "relative"),
+        (changed(collect=["/etc/passwd"]), "relative"),
         (changed(argv=[]), r"steps\[0\].argv"),
         (changed(argv="ls"), r"steps\[0\].argv"),
         (changed(argv=["a\0b"]), "null"),
