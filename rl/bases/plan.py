@@ -1,7 +1,7 @@
 """``t2rl plan bases``: surfaces, hold-outs, optima, the trade-off table and its pictures, all from the scores on disk."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,25 @@ from planner.t2.budget import Deployment, end_to_end
 from planner.t2.overtraining import fit_overtraining
 from planner.t2.shift import discrete_choice
 from rl.bases.layout import LadderDir
-from rl.bases.plan_data import Family, family_of, load_scores
+from rl.bases.plan_data import Family, family_of, load_scores, only_categories
 from rl.bases.plan_fit import Fits, fit_surfaces
 from rl.bases.plan_holdout import judge_holdouts
 from rl.bases.plan_shift import PRIMARY, shift_report
 from rl.bases.scores import headline
 
+MAX_K = 1024.0
+"""Of the end-to-end optimum; more is extrapolation beyond the samples."""
 CHOICE_KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def plan_bases(
-    path: Path, *, device: Device, queries: Sequence[float], total_flops: float | None, resamples: int, pictures: bool = True
+    path: Path,
+    *,
+    device: Device,
+    queries: Sequence[float],
+    total_flops: float | None,
+    resamples: int,
+    categories: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything about one ladder; also written to ``DIR/plan``.
 
@@ -35,17 +43,19 @@ def plan_bases(
         queries: numbers of queries that the end-to-end optimum is found for.
         total_flops: budget from training to the last query; None = four times the most expensive base.
         resamples: bootstrap replicates.
-        pictures: also draw.
+        categories: only their problems; written to ``DIR/plan/A+B``, without the trade-off table and its picture.
 
     Raises:
         ConfigError: nothing is scored, or on unequal problems.
     """
     directory = LadderDir(path)
     scores = load_scores(directory)
+    if categories:
+        scores = only_categories(scores, categories)
     data = family_of(scores)
     fits = fit_surfaces(data)
     served = PRIMARY * float(data.params.max())
-    rows = tradeoff([_scored(s) for s in scores], device)
+    rows = [] if categories else tradeoff([_scored(s) for s in scores], device)
     heads = [headline(s) for s in scores]
     mean_tokens = float(np.mean([h["mean_tokens"] for h in heads if not h["bits"]]))
     budget = total_flops or 4 * float((6 * data.params * data.tokens).max())
@@ -59,19 +69,25 @@ def plan_bases(
         "baselines": _baselines(data, fits, queries, mean_tokens),
         "holdouts": judge_holdouts(data, served_flops=served),
         "shift": shift_report(data, fits, resamples=resamples),
-        "end_to_end": [_end_to_end(data, fits, budget, q, mean_tokens) for q in queries],
+        "end_to_end": [row for q in queries for row in _end_to_end(data, fits, heads, budget, q)],
         "discrete": _discrete(data, mean_tokens),
         "middle_cell": _middle_cell(data),
     }
-    directory.plan.mkdir(parents=True, exist_ok=True)
-    directory.write_json(directory.plan / "surface.json", _without_nan(report))
-    (directory.plan / "tradeoff.csv").write_text(to_csv(rows), encoding="utf-8")
-    (directory.plan / "tradeoff.md").write_text(to_markdown(rows), encoding="utf-8")
-    if pictures:
-        from rl.bases.plan_pictures import draw_all
+    folder = plan_folder(path, categories)
+    directory.write_json(folder / "surface.json", _without_nan(report))
+    if rows:
+        (folder / "tradeoff.csv").write_text(to_csv(rows), encoding="utf-8")
+        (folder / "tradeoff.md").write_text(to_markdown(rows), encoding="utf-8")
+    from rl.bases.plan_pictures import draw_all
 
-        draw_all(directory.plan, data, fits, report, rows)
+    draw_all(folder, data, fits, report, rows)
     return report
+
+
+def plan_folder(path: Path, categories: Sequence[str]) -> Path:
+    """Where ``plan_bases`` writes."""
+    plan = LadderDir(path).plan
+    return plan / "+".join(categories) if categories else plan
 
 
 def _surface(fits: Fits) -> dict[str, Any]:
@@ -113,15 +129,37 @@ def _baselines(data: Family, fits: Fits, queries: Sequence[float], tokens: float
     return found
 
 
-def _end_to_end(data: Family, fits: Fits, total: float, queries: float, tokens: float) -> dict[str, Any]:
-    """With the base surface; ``error`` where nothing fits within what was measured."""
-    deployment = Deployment(total_flops=total, queries=queries, tokens_per_sample=tokens)
-    common = {"total_flops": total, "queries": queries, "tokens_per_sample": tokens}
+def _end_to_end(data: Family, fits: Fits, heads: Sequence[dict[str, Any]], total: float, queries: float) -> list[dict[str, Any]]:
+    """Of bases, and of post-trained ones with what their training cost."""
+    tokens, prompt = (float(np.mean([h[name] for h in heads if not h["bits"]])) for name in ("mean_tokens", "mean_prompt_tokens"))
+    spent = [h["post_flops"] / h["params"] for h in heads if h["post"] and not h["bits"]]
+    found = []
+    for z in sorted(set(data.post.tolist())):
+        per_weight = float(np.mean(spent)) if z and spent else 0.0
+        deployment = Deployment(
+            total_flops=total, queries=queries, tokens_per_sample=tokens, prefill=_times(2 * prompt), post=_times(per_weight)
+        )
+        common = {"total_flops": total, "queries": queries, "tokens_per_sample": tokens, "post": int(z)}
+        found.append({**common, **_optimum(data, fits, int(z), deployment)})
+    return found
+
+
+def _optimum(data: Family, fits: Fits, z: int, deployment: Deployment) -> dict[str, Any]:
+    """``error`` where nothing fits within what was measured."""
+
+    def score(n: np.ndarray, d: np.ndarray, k: np.ndarray) -> np.ndarray:
+        return fits.family.accuracy(n, d, k, z)
+
     try:
-        best = end_to_end(lambda n, d, k: fits.family.accuracy(n, d, k, 0), deployment, measured=data.measured(), max_k=1024)
+        best = end_to_end(score, deployment, measured=data.measured(), max_k=MAX_K)
     except ValueError as error:
-        return {**common, "error": str(error)}
-    return {**common, **asdict(best), "ratio": best.ratio}
+        return {"error": str(error)}
+    return {**asdict(best), "ratio": best.ratio}
+
+
+def _times(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    """N -> factor N."""
+    return lambda n: factor * n
 
 
 def _discrete(data: Family, tokens: float) -> list[dict[str, Any]]:

@@ -117,6 +117,19 @@ def load_scores(directory: LadderDir) -> list[dict[str, Any]]:
     return found
 
 
+def only_categories(scores: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The same with the problems of some categories alone; lengths stay those of all problems.
+
+    Raises:
+        ConfigError: a name that no problem has.
+    """
+    known = {r["category"] for s in scores for r in s["rows"]}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise ConfigError(f"--categories: no problem of {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return [{**s, "rows": [r for r in s["rows"] if r["category"] in names]} for s in scores]
+
+
 def family_of(scores: Sequence[dict[str, Any]]) -> Family:
     """Arrays of the full-precision scores.
 

@@ -27,6 +27,8 @@ def draw_all(folder: Path, data: Family, fits: Fits, report: dict[str, Any], row
         ("predicted", lambda: _predicted(report["holdouts"])),
         ("pareto", lambda: _pareto(rows)),
     ):
+        if name == "pareto" and not rows:
+            continue
         figure = picture()
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
         plt.close(figure)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_plan(path: Path, report: dict[str, Any]) -> None:
+def print_plan(folder: Path, report: dict[str, Any]) -> None:
     """The shift with its intervals, hold-outs, end-to-end optima, discrete choices."""
     console = Console()
     console.print(_shift(report["shift"]))
@@ -19,9 +19,8 @@ def print_plan(path: Path, report: dict[str, Any]) -> None:
         console.print(
             f"pass@1 of {middle['checkpoint']} lies outside of .02 to .6 in more than half of the categories: C1 says little"
         )
-    console.print(
-        f"written to {path / 'plan'}: surface.json, tradeoff.csv, tradeoff.md, isolines.svg, r_star.svg, predicted.svg, pareto.svg"
-    )
+    names = ", ".join(sorted(f.name for f in folder.iterdir() if f.is_file()))
+    console.print(f"written to {folder}: {names}", soft_wrap=True)
 
 
 def _shift(shift: dict[str, Any]) -> Table:
@@ -63,14 +62,18 @@ def _holdouts(holdouts: dict[str, Any]) -> Table:
 
 
 def _end_to_end(optima: list[dict[str, Any]]) -> Table:
-    table = Table("queries", "N", "r", "k", "pass@k", "inference share", "edge", title="one budget from training to the last query")
+    table = Table(
+        "queries", "", "N", "r", "k", "pass@k", "inference share", "edge", title="one budget from training to the last query"
+    )
     for o in optima:
+        kind = "post" if o["post"] else "base"
         if "error" in o:
-            table.add_row(f"{o['queries']:.0e}", o["error"])
+            table.add_row(f"{o['queries']:.0e}", kind, o["error"])
             continue
         share = f"{o['inference_share']:.2f}"
         table.add_row(
             f"{o['queries']:.0e}",
+            kind,
             f"{o['params']:,.0f}",
             f"{o['ratio']:.0f}",
             f"{o['k']:.0f}",

@@ -26,6 +26,7 @@ def headline(scores: Mapping[str, Any]) -> dict[str, Any]:
         "nll": None if log_p is None else float(-log_p.mean()),
         "mean_p": None if log_p is None else float(np.exp(log_p).mean()),
         "mean_tokens": sum(k * v for k, v in lengths) / sum(v for _, v in lengths),
+        "mean_prompt_tokens": float(np.mean([r["prompt_tokens"] for r in rows])),
         "mode_gap_se": None if log_p is None else _mode_gap(np.exp(np.minimum(log_p, 0.0)), n, c),
     }
 

@@ -37,20 +37,28 @@ def bases(
         float | None, typer.Option(min=1, help="Budget of training and serving. Default: 4 x the top base.")
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap replicates of every interval.")] = 200,
+    categories: Annotated[str, typer.Option(metavar="NAME,...", help="Only these problems; written to DIR/plan/A+B.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a query costs."""
     with exit_codes():
-        from rl.bases.plan import plan_bases
+        from rl.bases.plan import plan_bases, plan_folder
         from rl.bases.plan_tables import print_plan
 
+        chosen = [name.strip() for name in categories.split(",") if name.strip()]
         report = plan_bases(
-            directory, device=_device(device), queries=_numbers(queries), total_flops=total_flops, resamples=resamples
+            directory,
+            device=_device(device),
+            queries=_numbers(queries),
+            total_flops=total_flops,
+            resamples=resamples,
+            categories=chosen,
         )
+        folder = plan_folder(directory, chosen)
         if as_json:
-            typer.echo((directory / "plan" / "surface.json").read_text(encoding="utf-8"))
+            typer.echo((folder / "surface.json").read_text(encoding="utf-8"))
         else:
-            print_plan(directory, report)
+            print_plan(folder, report)
 
 
 def _device(name: str) -> "Device":

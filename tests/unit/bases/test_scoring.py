@@ -87,7 +87,7 @@ def test_the_output_head_stays_in_full_precision() -> None:
 
 
 def test_headline() -> None:
-    rows = [{"n": 8, "c": 8, "logp": 0.0}, {"n": 8, "c": 2, "logp": float(np.log(0.25))}]
+    rows = [{"n": 8, "c": 8, "prompt_tokens": 3, "logp": 0.0}, {"n": 8, "c": 2, "prompt_tokens": 5, "logp": float(np.log(0.25))}]
     scores = {"key": "x", "rows": rows, "lengths": {"right": {"3": 10}, "wrong": {"5": 6}}}
     found = headline(scores)
     assert found["pass"] == {"1": pytest.approx(0.625), "4": pytest.approx((1 + 1 - 15 / 70) / 2)}
