@@ -43,6 +43,7 @@ class LocalSandbox:
             few milliseconds at every start.
 
     Raises:
+        ValueError: A ``read_only`` path is no directory.
         SandboxError: bubblewrap is missing or too old, or the kernel refuses namespaces; says what to do.
 
     Example::
@@ -59,7 +60,7 @@ class LocalSandbox:
             raise SandboxError(f"{bwrap} is version {'.'.join(map(str, version))}; 0.8.0 or newer is needed")
         self._version = version
         has_seccomp = filter_program() is not None
-        shown = [str(Path(path).resolve()) for path in read_only]
+        shown = [_directory(path) for path in read_only]
         self._config = {
             "bwrap": bwrap,
             "read_only": [*map(str, toolchains()), *shown],
@@ -185,3 +186,10 @@ class LocalSandbox:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _directory(path: str | Path) -> str:
+    resolved = Path(path).resolve()
+    if not resolved.is_dir():
+        raise ValueError(f"sandbox.read_only: {path} is no directory")
+    return str(resolved)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from rewards.sandbox import tree
@@ -73,7 +73,8 @@ class Watch:
         try:
             self._find_init()
             began = time.monotonic()
-            os.write(self.pipes.release, b"x")
+            with contextlib.suppress(BrokenPipeError):  # bubblewrap has failed; its exit code is missing then
+                os.write(self.pipes.release, b"x")
             self._serve(began)
             wall_s = time.monotonic() - began
             self._bury()
@@ -81,14 +82,7 @@ class Watch:
         finally:
             self._kill()
             self.process.wait()
-            for fd in (
-                self.pipes.stdin,
-                self.pipes.stdout,
-                self.pipes.stderr,
-                self.pipes.status,
-                self.pipes.release,
-                self._init_fd,
-            ):
+            for fd in (*astuple(self.pipes), self._init_fd):
                 if fd >= 0:
                     os.close(fd)
         return self._outcome(wall_s)
@@ -118,27 +112,24 @@ class Watch:
 
     def _serve(self, began: float) -> None:
         """Pipes and limits, until bubblewrap ends or has to."""
-        ended = os.pidfd_open(self.process.pid)
         os.set_blocking(self.pipes.stdin, False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(ended, selectors.EVENT_READ)
-            for fd in self._texts:
+        with selectors.DefaultSelector() as selector, os.fdopen(os.pidfd_open(self.process.pid)) as ended:
+            for fd in (ended.fileno(), *self._texts):
                 selector.register(fd, selectors.EVENT_READ)
             selector.register(self.pipes.stdin, selectors.EVENT_WRITE)
             pending = memoryview(self.stdin)
             next_poll = began + POLL_S
             while self._stop is None:
-                ready = [key.fd for key, _ in selector.select(max(0.0, next_poll - time.monotonic()))]
+                ready = {key.fd for key, _ in selector.select(max(0.0, next_poll - time.monotonic()))}
                 if self.pipes.stdin in ready:
                     pending = self._feed(pending, selector)
-                for fd in set(ready) & set(self._texts):
+                for fd in ready & set(self._texts):
                     self._read(fd, selector)
-                if ended in ready:
+                if ended.fileno() in ready:
                     break
                 if time.monotonic() >= next_poll:
                     self._check(time.monotonic() - began)
                     next_poll = time.monotonic() + POLL_S
-        os.close(ended)
 
     def _feed(self, pending: memoryview, selector: selectors.BaseSelector) -> memoryview:
         written = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rewards.sandbox import Job, Limits, Step, Stop
+from rewards.sandbox.local import LocalSandbox
 
 
 def test_user_and_privileges(python):
@@ -48,6 +49,21 @@ def test_host_paths_are_absent(python, path):
 def test_this_repository_is_absent(python):
     here = str(Path(__file__).resolve())
     assert python(f"import os; print(os.path.exists({here!r}))").stdout == b"False\n"
+
+
+def test_a_directory_that_is_shown_is_read_only(sandbox, tmp_path):
+    shown = tmp_path / "tool" / "bin"
+    shown.mkdir(parents=True)
+    (shown / "hello").write_text("#!/bin/sh\necho hello; echo x > $0; echo x > ${0%/*}/new\n")
+    (shown / "hello").chmod(0o755)
+    (tmp_path / "beside").write_text("beside")
+    job = Job(files={}, steps=[Step(argv=("sh", "-c", f"hello; cat {tmp_path}/beside"))])
+    with LocalSandbox(read_only=[shown.parent]) as own:
+        [outcome] = own.run(job)
+    assert outcome.stdout == b"hello\n" and outcome.stderr.count(b"Read-only file system") == 2
+    assert [path.name for path in shown.iterdir()] == ["hello"]
+    with pytest.raises(ValueError, match="no directory"):
+        LocalSandbox(read_only=[tmp_path / "absent"])
 
 
 def test_accounts_are_not_the_hosts(python):
