@@ -61,7 +61,6 @@ def script_units(text: str, names: Names) -> Iterator[Callable[[], Any]]:
     """A module of tests: what it runs by itself, then ``check(candidate)``, ``test_*`` functions and unittest classes.
 
     Raises:
-        NameError: ``check`` has no function to check.
         LookupError: It tests nothing, which must not pass.
     """
     tree = ast.parse(text)
@@ -82,9 +81,8 @@ def script_units(text: str, names: Names) -> Iterator[Callable[[], Any]]:
 def units_of(name: str, value: Any, names: Names) -> Iterator[Callable[[], Any]]:
     """The tests that a function or class of the tests' module holds."""
     unittest: Any = sys.modules.get("unittest")
-    if name == "check" and callable(value):
-        candidate = names["candidate"]
-        yield partial(value, candidate)
+    if name == "check" and callable(value) and "candidate" in names:
+        yield partial(value, names["candidate"])
     elif unittest and isinstance(value, type) and issubclass(value, unittest.TestCase):
         for method in unittest.defaultTestLoader.getTestCaseNames(value):
             yield value(method).debug
