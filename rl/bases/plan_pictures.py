@@ -74,7 +74,8 @@ def _r_star(shift: dict[str, Any]) -> Any:
             x = [level["train_flops"] for level in levels]
             axis.errorbar(x, value, limits, fmt="o" + style, color=colour, capsize=3, label=f"{kind}, {name}", alpha=0.8)
     axis.set(xscale="log", yscale="log", xlabel="training FLOPs", ylabel="r* = D / N")
-    axis.legend(fontsize=8)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8)
     return figure
 
 
@@ -87,7 +88,8 @@ def _predicted(holdouts: dict[str, Any]) -> Any:
             pairs = entry["predictions"]
             axis.plot(np.ravel(pairs["observed"]), np.ravel(pairs["predicted"]), "o", markersize=4, alpha=0.7, label=name)
     axis.set(xlabel="observed pass@k, k = 1, 4, 16, 64", ylabel="predicted", xlim=(0, 1), ylim=(0, 1))
-    axis.legend()
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend()
     return figure
 
 
