@@ -47,7 +47,8 @@ def texts(chance: random.Random, count: int) -> Iterator[str]:
     for number in range(count):
         kind = number % 10
         if number % 1000 == 999:
-            yield chance.choice(PIECES) * chance.randrange(100, 20_000) + chance.choice(PIECES)
+            unit = "".join(chance.choices(PIECES, k=chance.randrange(1, 4)))
+            yield chance.choice(PIECES) + unit * chance.randrange(100, 10_000) + chance.choice(PIECES)
         elif kind < 6:
             yield "".join(chance.choices(PIECES, k=chance.randrange(1, 25)))
         elif kind < 9:

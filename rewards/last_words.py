@@ -14,7 +14,7 @@ LAST_WORDS = 4_000
 PHRASE_LENGTH = 100
 """Characters of a text without numbers that may be an answer as a whole."""
 
-_PHRASE = re.compile(r"\banswer\s{0,3}(?:is\s{0,3}:?|:|=)[\s*]{0,8}|^A:\s{0,8}", re.IGNORECASE | re.MULTILINE)
+_PHRASE = re.compile(r"\b(?:answer|choice|option)\s{0,3}(?:is\s{0,3}:?|:|=)[\s*]{0,8}|^A:\s{0,8}", re.IGNORECASE | re.MULTILINE)
 _SUFFIX = r"(?:\s?(?:\^\{?\s?\\circ\s?\}?|°|\\(?:text|mbox|mathrm)\s?\{[^{}\n]{0,30}\}(?:\^\{?[23]\}?)?))?"
 _ITEM = re.compile(rf"{FORMULA.pattern}|{RAW.pattern}|(?:{NUMBER.pattern}){_SUFFIX}", re.DOTALL)
 _LIST = re.compile(
@@ -25,6 +25,7 @@ _RUN = re.compile(r"[-+−*/×÷·^()=\d.,$%\s]{0,200}+")
 _CALCULATION = re.compile(r"[=+*/×÷·^−-]")
 _ALTERNATIVE_BEFORE = re.compile(rf"\b(?:or|maybe|perhaps|possibly)\b(?:,?\s{{1,3}}{PERHAPS}\b){{0,4}}[\s$]{{0,4}}$", re.IGNORECASE)
 _ALTERNATIVE_AFTER = re.compile(r"[\s$,.;)}]{0,6}\bor\b", re.IGNORECASE)
+_CHOICE = re.compile(r"\(?([A-HJ])\)?(?=[\s,.;:!*]|\Z)|(?:yes|no|true|false)\b", re.IGNORECASE)
 _VERB = re.compile(r"\b(?:is|are|equals?)\b")
 _UNIT = re.compile(r"\s?(?:(?:square|cubic|sq)\s)?((?!in\b)[A-Za-z]{2,15}|[$€£¥])(?![A-Za-z])")
 
@@ -67,6 +68,9 @@ def _from_phrase(text: str) -> str | None:
     line = _after_phrase(text)
     if not has_words(line) and not FORMULA.search(line):
         return line.rstrip(" .*!") or None
+    choice = _CHOICE.match(line)
+    if choice and not (choice[1] or "A").islower():
+        return _choice(line, choice)
     items = _after_verb(line, list(_ITEM.finditer(line)))
     if not items:
         return line
@@ -76,6 +80,13 @@ def _from_phrase(text: str) -> str | None:
     if len(several) == 1 and not is_formula(items[0]):
         return _number(line, items[0])
     return ", ".join(_text(item) for item in several)
+
+
+def _choice(line: str, choice: re.Match[str]) -> str | None:
+    """ "B", or "(B) 12" with what a letter in brackets stands for, or yes or no; None if an "or" follows."""
+    if _ALTERNATIVE_AFTER.match(line, choice.end()):
+        return None
+    return line.rstrip(" .*") if choice[0].startswith("(") else choice[0]
 
 
 def _joined_forwards(line: str, items: list[re.Match[str]]) -> list[re.Match[str]]:

@@ -27,15 +27,23 @@ class MathReward:
             ``boxed``: boxes only.
         precision: Decimals to which numbers that are not both integers must agree, absolutely and relatively; 1 to 12.
         relations_for_sets: Accept a chain of inequalities where the reference is a set or an interval.
+        plain_numbers: Where the reference is a plain number the answer must be one, so that a problem's own "6 * 7" is not 42.
     """
 
-    def __init__(self, *, extraction: Extraction = "lenient", precision: int = PRECISION, relations_for_sets: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        extraction: Extraction = "lenient",
+        precision: int = PRECISION,
+        relations_for_sets: bool = False,
+        plain_numbers: bool = False,
+    ) -> None:
         if extraction not in EXTRACTIONS:
             raise ValueError(f"reward_args.extraction is {extraction!r}; use one of {', '.join(EXTRACTIONS)}")
         if isinstance(precision, bool) or not isinstance(precision, int) or not 1 <= precision <= MAX_PRECISION:
             raise ValueError(f"reward_args.precision is {precision!r}; use a whole number of decimals from 1 to {MAX_PRECISION}")
         self._extraction: Extraction = extraction
-        self._rules = Rules(precision=precision, relations_for_sets=relations_for_sets)
+        self._rules = Rules(precision=precision, relations_for_sets=relations_for_sets, plain_numbers=plain_numbers)
         # It warns that its signal-based timeouts are off: on purpose, since the pool kills a process that hangs.
         logging.getLogger("math_verify").setLevel(logging.ERROR)
 

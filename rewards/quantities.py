@@ -57,7 +57,7 @@ def parse_quantity(text: str) -> Quantity | None:
 
     Reads ``-1,234.5``, ``\$10``, ``1 3/4``, ``2\frac12``, ``1.5\times 10^{3}``, ``50\%``, ``45^\circ``, ``5 cm``, ``1000m²``.
     """
-    match = _QUANTITY.fullmatch(text.strip())
+    match = _QUANTITY.fullmatch(_single_spaced(text))
     if not match or (match["sign"] and match["inner"]):
         return None
     value, unit = _magnitude(match), _unit(match)
@@ -69,7 +69,7 @@ def parse_quantity(text: str) -> Quantity | None:
 
 def parse_decimal_comma(text: str) -> Quantity | None:
     """The number of ``2,74`` as much of Europe writes it; None for anything else."""
-    match = _DECIMAL_COMMA.fullmatch(text)
+    match = _DECIMAL_COMMA.fullmatch(_single_spaced(text))
     if not match:
         return None
     value = Fraction(f"{match['whole']}.{match['rest']}")
@@ -86,6 +86,11 @@ def same_quantity(gold: Quantity, given: Quantity, precision: int = PRECISION) -
         return _close(gold.value, value, precision)
     scale = Fraction(1, 100) if given.percent else Fraction(100)
     return _close(gold.value, value, precision) or _close(gold.value, value * scale, precision)
+
+
+def _single_spaced(text: str) -> str:
+    """Without runs of white space, on which patterns with several optional spaces take cubic time."""
+    return " ".join(text.split())
 
 
 def _unit(match: re.Match[str]) -> str | None:

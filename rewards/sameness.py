@@ -16,6 +16,7 @@ _ABOUT = re.compile(r"\\approx|≈")
 _CHOICE = re.compile(
     r"\(?([A-J])(?:\)[.:]?|[.:])(?:\s+(?P<rest>\S.*))?|(?:option|choice)\s+\(?([A-J])\)?", re.IGNORECASE | re.DOTALL
 )
+_BASE = re.compile(r"(?P<digits>[0-9A-F]{1,40})_\{?(?:\\text\{)?(?P<base>[a-z]{3,7}|\d{1,2})\}{0,2}", re.IGNORECASE)
 _HEDGED = re.compile(r"(?:or|and|but|to|maybe|perhaps|possibly)\b|\(?[A-J]\)", re.IGNORECASE)
 _DENIED = re.compile(
     r"\\n(?:eq?|eg|ot)(?![a-z])|≠|!=|\b(?:not|never|unless|versus|maybe|perhaps|possibly)\b|\\text\s*\{\s*(?:to|but|between)\b",
@@ -39,6 +40,8 @@ class Rules:
     """Decimals to which numbers that are not both integers must agree, absolutely and relatively."""
     relations_for_sets: bool = False
     r"""Accept ``-2 \le x \le 7`` where the reference is the set ``[-2, 7]``."""
+    plain_numbers: bool = False
+    """Where the reference is a plain number, the answer must be one: ``6 * 7`` is not 42."""
 
 
 DEFAULT = Rules()
@@ -87,6 +90,9 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:
     choice = _same_choice(gold, given, rules)
     if choice is not None:
         return choice
+    based, other = _BASE.fullmatch(_bare(gold)), _BASE.fullmatch(_bare(given))
+    if based and other:  # math-verify drops the bases; a missing one is forgiven, another is not
+        return based.groups() == other.groups()
     if _plain(gold).isalpha() and len(_plain(gold)) > 1:  # a word; as algebra, "odd" would be the product of its letters
         return False
     if _DENIED.search(given) and not _DENIED.search(gold):
@@ -103,6 +109,8 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:
     wanted, found = parse_quantity(_bare(gold)), parse_quantity(_bare(given)) or _number_in_words(given)
     if wanted and found:
         return same_quantity(wanted, found, rules.precision)
+    if wanted and rules.plain_numbers:
+        return False
     return same_expression(gold, given, rules.precision, relations_for_sets=rules.relations_for_sets)
 
 

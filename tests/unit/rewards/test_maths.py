@@ -126,6 +126,8 @@ def test_uncommitted_answers_can_be_refused(prompt_for: PromptFor) -> None:
         ("B", "(B) or (C)", False),
         ("0", "7 , {0}", False),
         ("10%", "0.1", True),
+        ("204_5", "204_6", False),
+        ("204_5", "204", True),
         ("(1,2)", "(2,1)", False),
         ("\\begin{pmatrix}1\\\\2\\end{pmatrix}", "\\begin{bmatrix} 1 \\\\ 2 \\end{bmatrix}", True),
         ("x \\in [-2,7]", "-2 \\le x \\le 7", False),
@@ -142,6 +144,10 @@ def test_arguments(prompt_for: PromptFor) -> None:
     interval, chain = "x \\in [-2,7]", "\\boxed{-2 \\le x \\le 7}"
     assert MathReward(relations_for_sets=True)(prompt_for(interval), chain, truncated=False).correct
     assert MathReward(extraction="boxed")(prompt_for("7"), "#### 7", truncated=False).reason == "not committed"
+    plain = MathReward(plain_numbers=True)
+    assert not plain(prompt_for("42"), "\\boxed{6 \\cdot 7}", truncated=False).correct
+    assert plain(prompt_for("42"), "\\boxed{6 \\cdot 7 = 42.0}", truncated=False).correct
+    assert plain(prompt_for("x^2"), "\\boxed{x \\cdot x}", truncated=False).correct
     assert MathReward(extraction="latex")(prompt_for("7"), "so $x = 7$, by 3 votes", truncated=False).correct
 
 
