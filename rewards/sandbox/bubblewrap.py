@@ -59,11 +59,12 @@ def arguments(
     command = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--uid", INNER_ID, "--gid", INNER_ID]
     command += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     command += system_arguments()
-    for shown, place in read_only.items():
-        command += ["--ro-bind", str(place), str(shown)]
     command += ["--proc", "/proc", "--dev", "/dev"]
     for name, inside in (("box", DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):
         command += ["--bind", str(scratch / name), inside]
+    # After /tmp, below which a toolchain may live.
+    for shown, place in read_only.items():
+        command += ["--ro-bind", str(place), str(shown)]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DIRECTORY]
     for key, value in {**ENVIRONMENT, "PATH": search_path, **step.env}.items():
         command += ["--setenv", key, value]
