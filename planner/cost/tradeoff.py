@@ -148,6 +148,18 @@ def cheapest(rows: Sequence[dict[str, Any]], *, cost: str, budget: float) -> dic
     return max(affordable, key=lambda r: (r["selected_acc"], -r[cost]))
 
 
+def choices(rows: Sequence[dict[str, Any]], *, cost: str, count: int = 7) -> list[dict[str, Any]]:
+    """``cheapest`` at ``count`` budgets spread over the rows' costs: checkpoint, bits, strategy, k, accuracy at each."""
+    measured = [r for r in rows if not r["extrapolated"]]
+    prices = [r[cost] for r in measured]
+    kept = ("ckpt", "bits", "strategy", "k", "selected_acc", cost)
+    found = []
+    for budget in np.geomspace(min(prices), max(prices), count) * (1 + 1e-9):
+        row = cheapest(measured, cost=cost, budget=budget)
+        found.append({"budget": float(budget), **{c: row[c] for c in kept}})
+    return found
+
+
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """All columns."""
     out = io.StringIO()

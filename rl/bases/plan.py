@@ -10,7 +10,7 @@ import numpy as np
 
 from planner.cost.devices import Device
 from planner.cost.flops import ModelShape
-from planner.cost.tradeoff import Scored, to_csv, to_markdown, tradeoff
+from planner.cost.tradeoff import Scored, choices, to_csv, to_markdown, tradeoff
 from planner.t2.budget import Deployment, end_to_end
 from planner.t2.overtraining import fit_overtraining
 from planner.t2.shift import discrete_choice
@@ -23,6 +23,7 @@ from rl.bases.scores import headline
 
 MAX_K = 1024.0
 """Of the end-to-end optimum; more is extrapolation beyond the samples."""
+SERVING_COSTS = ("flops_per_query", "latency_ms_par", "usd_per_1k_queries")
 CHOICE_KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -72,6 +73,7 @@ def plan_bases(
         "end_to_end": [row for q in queries for row in _end_to_end(data, fits, heads, budget, q)],
         "discrete": _discrete(data, mean_tokens),
         "middle_cell": _middle_cell(data),
+        "serving": {cost: choices(rows, cost=cost) for cost in SERVING_COSTS} if rows else None,
     }
     folder = plan_folder(path, categories)
     directory.write_json(folder / "surface.json", _without_nan(report))

@@ -8,7 +8,7 @@ import pytest
 
 from planner.cost.devices import device
 from planner.cost.flops import ModelShape
-from planner.cost.tradeoff import COLUMNS, Scored, cheapest, to_csv, to_markdown, tradeoff
+from planner.cost.tradeoff import COLUMNS, Scored, cheapest, choices, to_csv, to_markdown, tradeoff
 from planner.pass_at_k import pass_at_k
 
 
@@ -74,6 +74,9 @@ def test_front_and_choice_between_formats() -> None:
     assert cheapest(rows, cost="flops_per_query", budget=1e12)["bits"] == 0
     least = min(r["latency_ms_par"] for r in rows)
     assert cheapest(rows, cost="latency_ms_par", budget=least)["bits"] == 4  # fewer bytes to read
+    spread = choices(rows, cost="latency_ms_par", count=3)
+    assert [c["bits"] for c in (spread[0], spread[-1])] == [4, 0]
+    assert [c["selected_acc"] for c in spread] == sorted(c["selected_acc"] for c in spread)
     with pytest.raises(ValueError, match="the cheapest has"):
         cheapest(rows, cost="flops_per_query", budget=1.0)
 
