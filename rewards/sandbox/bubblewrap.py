@@ -13,6 +13,11 @@ INSTALL = (
 )
 INNER_ID = "1000"
 DIRECTORY = "/box"
+INIT = "/init/sh"
+INIT_SCRIPT = '"$@"; exit $?'
+"""Process 1 of the sandbox: a shell that runs the program, reaps orphans and ends with the program's exit code. bubblewrap's own
+would run outside the system call filter. The binary is a copy that can be executed but not read, so that the kernel keeps the
+program, which has the same uid, out of its memory."""
 OPEN_FILES = 256
 PROCESS_SLACK = 4
 """The kernel refuses a fork only this far above the limit, so that the supervisor sees the limit passed and can say so."""
@@ -56,7 +61,7 @@ def arguments(
         search_path: PATH inside.
         descriptors: bubblewrap's option (``json-status-fd``, ``block-fd``, ``seccomp``) -> descriptor.
     """
-    command = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--uid", INNER_ID, "--gid", INNER_ID]
+    command = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1", "--uid", INNER_ID, "--gid", INNER_ID]
     command += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     command += system_arguments()
     command += ["--proc", "/proc", "--dev", "/dev"]
@@ -70,7 +75,7 @@ def arguments(
         command += ["--setenv", key, value]
     for option, descriptor in descriptors.items():
         command += [f"--{option}", str(descriptor)]
-    return [*command, "--", *rlimits(step), *step.argv]
+    return [*command, "--", INIT, "-c", INIT_SCRIPT, "init", *rlimits(step), *step.argv]
 
 
 def rlimits(step: Step) -> Sequence[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rewards.sandbox import kernel
 from rewards.sandbox.base import Job, Outcome, SandboxError, Step, Stop
-from rewards.sandbox.bubblewrap import arguments
+from rewards.sandbox.bubblewrap import INIT, arguments
 from rewards.sandbox.cgroups import find_groups
 from rewards.sandbox.jobs import Alive, run_linked, run_steps
 from rewards.sandbox.scratch import Scratch
@@ -51,6 +51,9 @@ class Runner:
         kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0711")
         self._read_only = {path: self._shown(path) for path in read_only}
         self._read_only |= {Path("/etc", name): self._written(name, text) for name, text in FIXED.items()}
+        init = self._written("sh", Path("/bin/sh").read_bytes())
+        init.chmod(0o111)
+        self._read_only[Path(INIT)] = init
         _reserve(LINK)
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rewards.sandbox import Limits, Step, cgroups, open_sandbox, tree, view
-from rewards.sandbox.bubblewrap import arguments
+from rewards.sandbox.bubblewrap import INIT, INIT_SCRIPT, arguments
 from rewards.sandbox.files import checked_name, copied_size, copy_tree, read_named, write_files
 from rewards.sandbox.unsafe import UnsafeSubprocess
 
@@ -43,7 +43,18 @@ def test_every_namespace_and_nothing_inherited() -> None:
 def test_the_program_and_its_limits_come_last() -> None:
     found = command(limits=Limits(processes=10, cpu_s=1.5, disk_mib=2))
     inner = found[found.index("--") + 1 :]
-    assert inner == ["prlimit", "--nproc=14", "--nofile=256", f"--fsize={3 << 20}", "--cpu=3", "--core=0", "--", "prog", "--flag"]
+    assert inner[:4] == [INIT, "-c", INIT_SCRIPT, "init"]
+    assert inner[4:] == [
+        "prlimit",
+        "--nproc=14",
+        "--nofile=256",
+        f"--fsize={3 << 20}",
+        "--cpu=3",
+        "--core=0",
+        "--",
+        "prog",
+        "--flag",
+    ]
 
 
 def test_a_steps_environment_wins() -> None:
