@@ -119,7 +119,10 @@ class StandIn:
         return self._remote.ask("getattr", self._number, name)(*args)
 
     def __len__(self) -> int:
-        length = self._method("__len__")
+        try:
+            length = self._method("__len__")
+        except AttributeError as error:  # ``list(generator)`` asks too, and goes on only after a TypeError
+            raise TypeError("no length") from error
         return length if type(length) is int else _refuse()
 
     def __getitem__(self, key: Any) -> Any:

@@ -122,7 +122,7 @@ def test_partial_credit_is_a_share_and_never_correct(judge: Judge) -> None:
         ("def add(a, b): return a / 0", "runtime error: ZeroDivisionError on test 1"),
         ("def add(a, b):\n    while a + b == 0: pass\n    return a + b", "timeout on test 2"),
         ("x = bytearray(2 << 30)\nfor i in range(0, len(x), 4096): x[i] = 1\ndef add(a, b): return a + b", "memory on test 1"),
-        ("I do not know.\n```text\nnothing\n", "compile error: SyntaxError"),
+        ("I do not know.", "compile error: SyntaxError"),
         ("```rust\nfn main() {}\n```", "no code"),
     ],
 )

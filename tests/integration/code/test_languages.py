@@ -26,7 +26,7 @@ SUMS = {
     "console.log(t.slice(1).reduce((a,b)=>a+b,@));",
     "perl": "my $n=<STDIN>; my $s=@; $s+=$_ for split ' ',<STDIN>; print \"$s\\n\";",
     "tcl": "gets stdin n\nset s @\nforeach x [split [string trim [gets stdin]]] { incr s $x }\nputs $s",
-    "bash": 'read n\nread -a xs\ns=@\nfor x in "${xs[@]}"; do s=$((s + x)); done\necho $s'.replace("[@]", "[*]"),
+    "bash": "read n\nread -a xs\ns=@\nfor x in ${xs[*]}; do s=$((s + x)); done\necho $s",
     "awk": "NR==2 { s=@; for (i=1;i<=NF;i++) s+=$i; print s }",
     "lua": "io.read('n')\nlocal s = @\nwhile true do local x = io.read('n'); if not x then break end; s = s + x end\nprint(s)",
     "r": "x <- scan(file('stdin'), quiet=TRUE)\ncat(sum(x[-1]) + @, '\\n', sep='')",
