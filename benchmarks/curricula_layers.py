@@ -60,7 +60,9 @@ def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--layers", nargs="+", choices=LAYERS, default=list(LAYERS[:2]))
     made.add_argument("--split", choices=("dev", "test"), default="dev", help="of the real runs: dev to tune and choose, test once")
-    made.add_argument("--arms", nargs="+", choices=list(curricula_real.ARMS), default=list(curricula_real.ARMS))
+    made.add_argument(
+        "--arms", nargs="+", choices=[*curricula_real.ARMS, *curricula_real.CANDIDATES], default=list(curricula_real.ARMS)
+    )
     made.add_argument("overrides", nargs="*", help="of the real runs' config, for every arm alike")
     made.add_argument("--seeds", nargs="+", type=int, default=None, help="at least three for intervals")
     made.add_argument("--steps", type=int, default=80)
@@ -83,7 +85,10 @@ def _real(args: argparse.Namespace, earlier: dict[str, Any], command: str) -> di
     found = curricula_real.run(split=args.split, arms=args.arms, seeds=args.seeds, overrides=args.overrides)
     figures = curricula_real.compare(found)
     curricula_real.show(args.split, figures)
-    out = earlier | {args.split: {"machine": machine(), "command": command, "arms": figures}}
+    own = {"machine": machine(), "command": command, "arms": figures}
+    if {"length", "fixed length"} <= found.keys():
+        own["lengths"] = curricula_real.lengths(found)
+    out = earlier | {args.split: own}
     return out | curricula_real.headlines(out["test"]["arms"]) if "test" in out else out
 
 
