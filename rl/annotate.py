@@ -7,14 +7,17 @@ import numpy as np
 
 from rl.anytime import with_answers
 from rl.config.algorithm import AlgorithmConfig
+from rl.planner_loop import PlannerLoop
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup
 
 Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
 
 
-def make_annotate(config: AlgorithmConfig, store: StatisticsStore) -> Annotate:
+def make_annotate(config: AlgorithmConfig, store: StatisticsStore, planner: PlannerLoop | None = None) -> Annotate:
     """The annotations that this objective reads; the groups themselves where it reads none."""
+    if planner is not None:
+        return planner.annotate
     if config.advantage in ("passk", "passk_weight"):
         return lambda groups: with_posterior(groups, store)
     if config.advantage == "brpo":

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from curricula.base import Plan
 from curricula.stack import CurriculumStack
 from rl.config.schema import Config
+from rl.planner_loop import PlannerLoop
 from rl.recorder import Recorder, StepRecord
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
@@ -69,6 +70,8 @@ class Parts:
     recorder: Recorder
     annotate: Callable[[list[RolloutGroup]], list[RolloutGroup]] = list
     """What the objective wants to know of a batch's groups beyond their rollouts."""
+    planner: PlannerLoop | None = None
+    """Sets training targets between steps; None = the config's."""
     say_budget: Callable[[Prompt, int], Prompt] | None = None
     """Puts a length budget, in tokens, into a prompt whose template asks for it."""
 
@@ -352,6 +355,8 @@ class Controller:
         del self.state.plans[plan.step]
         self.parts.curriculum.observe(plan.step, stats)
         self.state.version = plan.step + 1
+        if self.parts.planner is not None:
+            self.parts.planner.advance(self.state.version)
 
     async def _push(self, published: Published) -> SyncReport:
         await self._calm()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from curricula.stack import CurriculumStack
 from rl.checkpoint import CheckpointStore
+from rl.planner_loop import PlannerLoop
 from rl.records.trace import TraceWriter
 from rl.state import RunState
 from rl.stream.waiting import wait_for
@@ -24,6 +25,7 @@ class Saver:
         store: CheckpointStore,
         curriculum: CurriculumStack,
         statistics: StatisticsStore,
+        planner: PlannerLoop | None = None,
         every: int,
         timeout_s: float,
         trace: TraceWriter,
@@ -31,6 +33,7 @@ class Saver:
         self._store = store
         self._curriculum = curriculum
         self._statistics = statistics
+        self._planner = planner
         self._every = every
         self._timeout_s = timeout_s
         self._trace = trace
@@ -53,6 +56,7 @@ class Saver:
         if state.version != self._saved_version:
             # The controller's half first and without an await in between: the other loops go on while the learner is copied.
             state.curriculum, state.statistics = self._curriculum.state_dict(), self._statistics.state_dict()
+            state.planner = self._planner.state_dict() if self._planner is not None else {}
             frozen = pickle.dumps(state)
             version = state.version
             staging = self._store.begin(version)

@@ -22,6 +22,7 @@ from rl.demonstrations import with_demonstrations
 from rl.evaluate import Evaluator, temperatures_of
 from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
+from rl.planner_loop import PlannerLoop
 from rl.prepare import Prepared
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
@@ -161,6 +162,18 @@ class Session:
             stack.load_state_dict(self.state.curriculum)
         return stack, store
 
+    def _planner(self, statistics: StatisticsStore) -> PlannerLoop | None:
+        """Of ``algorithm.planner``, at the checkpoint's state."""
+        config = self.config
+        if config.algorithm.planner is None:
+            return None
+        planner = PlannerLoop(
+            config.algorithm.planner, statistics, group_size=config.stream.rollouts_per_prompt, steps=config.run.steps
+        )
+        if self.checkpoint is not None:
+            planner.load_state_dict(self.state.planner)
+        return planner
+
     def _controller(
         self,
         fleet: EngineFleet,
@@ -173,7 +186,7 @@ class Session:
     ) -> tuple[Controller, Recorder]:
         config, run, attempt = self.config, self.run_dir, self.attempt
         curriculum, statistics = self._curriculum()
-
+        planner = self._planner(statistics)
         async def evaluate(version: int) -> None:
             counts = await evaluator.run(version=version, temperatures=temperatures_of(config.evaluation)[:2])
             rates = ", ".join(f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts)
@@ -188,7 +201,7 @@ class Session:
                 config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt
             ),
             progress=progress,
-            sources=(curriculum.metrics, fleet.metrics, service.metrics, scorer.metrics),
+            sources=(curriculum.metrics, fleet.metrics, service.metrics, scorer.metrics, *([planner.metrics] if planner else [])),
             of_plan=() if self.prepared.demonstrations is None else (self.prepared.demonstrations.metrics,),
             evaluate=evaluate,
             evaluate_every=config.evaluation.every,
@@ -206,6 +219,7 @@ class Session:
             store=CheckpointStore(run.checkpoints, keep=config.checkpoint.keep),
             curriculum=curriculum,
             statistics=statistics,
+            planner=planner,
             every=config.checkpoint.every,
             timeout_s=config.stream.step_timeout_s,
             trace=trace,
@@ -219,7 +233,8 @@ class Session:
             sync=sync,
             saver=saver,
             recorder=recorder,
-            annotate=with_demonstrations(make_annotate(config.algorithm, statistics), self.prepared.demonstrations),
+            annotate=with_demonstrations(make_annotate(config.algorithm, statistics, planner), self.prepared.demonstrations),
+            planner=planner,
             say_budget=self.prepared.budget,
         )
         return Controller(config=config, parts=parts, state=self.state), recorder

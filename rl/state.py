@@ -34,6 +34,8 @@ class RunState:
     """``CurriculumStack.state_dict``, filled when a checkpoint is taken."""
     statistics: dict[str, Any] = field(default_factory=dict)
     """``StatisticsStore.state_dict``, likewise."""
+    planner: dict[str, Any] = field(default_factory=dict)
+    """``PlannerLoop.state_dict``, likewise; empty without one."""
     totals: Totals = field(default_factory=Totals)
 
     def rewind_inflight(self) -> None:

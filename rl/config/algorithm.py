@@ -83,6 +83,39 @@ class BudgetConfig(Section):
     """Put where thinking is cut off; never trained on."""
 
 
+class PlannerConfig(Section):
+    """Training targets from the test-time planner: every prompt trains on pass@k of the k it would get when served."""
+
+    budget_tokens: PositiveFloat = 128.0
+    """Completion tokens that one query may cost at deployment, on average over the queries."""
+    level: Literal["category", "prompt"] = "category"
+    """What has a k of its own. ``prompt`` needs prompts that come again."""
+    every: PositiveInt = 5
+    """Training steps between plans."""
+    warmup_steps: NonNegativeInt = 10
+    """Trains at k = 1 before; pass rates must be known first."""
+    length_price: bool = False
+    """Charge tokens at the plan's own price, in groups with a success."""
+    price_warmup_steps: NonNegativeInt = 50
+    """No charge before: a policy that seldom succeeds would learn to be short and wrong."""
+    keep: float = Field(default=0.8, ge=0, lt=1)
+    """Share of the old log k that a plan leaves."""
+    dead_band: float = Field(default=1.25, ge=1)
+    """A target moves only when the smoothed k has left it by this ratio."""
+    k_max: PositiveInt = 64
+    """Largest target."""
+    quantile: float = Field(default=0.8, gt=0, lt=1)
+    """Of the posterior that targets are planned with: what its mean gives up would never be seen to improve."""
+    anneal: float = Field(default=0.0, ge=0, le=1)
+    """Last share of the run at k = 1, which wins pass@1 back."""
+    retry_every: PositiveInt = 200
+    """Steps after which what looks impossible is planned for as if it were not."""
+    verifier_fpr: float = Field(default=0.0, ge=0, lt=1)
+    """Share of wrong answers that the reward accepts (``t2rl rewards check`` estimates it)."""
+    verifier_tpr: float = Field(default=1.0, gt=0, le=1)
+    """Share of right answers that it accepts."""
+
+
 class ShapingConfig(Section):
     """One change of the rewards before the advantages; raw correctness stays what it is."""
 
@@ -131,6 +164,8 @@ class AlgorithmConfig(Section):
     """How rewards become advantages; ``docs/objectives.md`` has the formulas."""
     pass_k: PositiveInt = 1
     """k of the ``passk`` family."""
+    planner: PlannerConfig | None = None
+    """Sets k for each category or prompt instead of ``pass_k``, with ``advantage=passk``; None = ``pass_k`` everywhere."""
     advantage_scale: Literal["none", "batch_rms"] = "none"
     """``batch_rms``: divided by one number for the whole update, which keeps the prompts' weights to each other."""
     likelihood: Literal["token_ratio", "sequence_ratio", "truncated_weight", "log_likelihood", "mirror"] = "token_ratio"

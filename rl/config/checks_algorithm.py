@@ -20,6 +20,7 @@ def algorithm_problems(config: "Config") -> Iterator[str]:
     yield from _critic_problems(config.algorithm)
     yield from _kl_problems(config)
     yield from _pass_k_problems(config)
+    yield from _planner_problems(config.algorithm)
     yield from _shaping_problems(config.algorithm)
     yield from _stage_problems(config)
 
@@ -93,6 +94,24 @@ def _pass_k_problems(config: "Config") -> Iterator[str]:
         yield (
             f"algorithm.pass_k: above half of stream.rollouts_per_prompt={group} the {algorithm.advantage} estimator loses most of "
             "its gradient; use algorithm.advantage=passk, which takes the posterior-weight form there, or lower k"
+        )
+
+
+def _planner_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
+    planner = algorithm.planner
+    if planner is None:
+        return
+    if algorithm.advantage != "passk":
+        yield (
+            f"algorithm.planner: algorithm.advantage={algorithm.advantage} does not read each prompt's k; take "
+            "algorithm=planner_loop, or leave algorithm.planner out"
+        )
+    if algorithm.pass_k > 1:
+        yield f"algorithm.pass_k: {algorithm.pass_k} is not read, since algorithm.planner sets every prompt's k; leave it at 1"
+    if planner.verifier_fpr >= planner.verifier_tpr:
+        yield (
+            f"algorithm.planner.verifier_fpr: {planner.verifier_fpr} is not below algorithm.planner.verifier_tpr="
+            f"{planner.verifier_tpr}; such verdicts say nothing about an answer"
         )
 
 

@@ -1,7 +1,7 @@
 """Advantages that climb pass@k instead of pass@1: what a sample adds to the best of k drawn from its group.
 
 Rewards need not be 0 or 1: pass@k of graded rewards is the expected maximum of k. ``k`` is the config's, or each prompt's own
-(``aux["pass_k"]``), and never more than the group's size.
+(``aux["pass_k"]``), and never more than the group's size but in the weight form.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import torch
 from scipy.special import betaln, gammaln
 
 from rl.config.algorithm import AlgorithmConfig
+from rl.objective.advantages.length_price import length_price
 from rl.objective.advantages.rloo import rloo
 from rl.objective.samples import Samples
 from rl.objective.shapes import PerSample
@@ -49,16 +50,18 @@ def weight_form(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] RLOO's advantage times ``E[k (1-p)^(k-1)]`` under the prompt's posterior of before this group (``aux["posterior"]``
     [S, 2]): for k above half the group, where the combinatorial forms are mostly noise."""
     baseline = rloo(samples, config).double().numpy() / _sizes(samples)
-    weight = np.array([posterior_weight(a, b, k) for (a, b), k in zip(_posterior(samples), _ks(samples, config), strict=True)])
+    weight = np.array([posterior_weight(a, b, k) for (a, b), k in zip(_posterior(samples), _wanted(samples, config), strict=True)])
     return torch.from_numpy(baseline * weight).to(samples.rewards.dtype)
 
 
 def passk(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] the estimator that suits each group: RLOO / n at k = 1, s_loo_minus_one up to k = n/2, the weight form above."""
-    sizes, ks = _sizes(samples), _ks(samples, config)
+    """[S] the estimator that suits each group: RLOO / n at k = 1, s_loo_minus_one up to k = n/2, the weight form above; less what
+    the planner charges for length (``length_price``), if it does."""
+    sizes, ks = _sizes(samples), _wanted(samples, config)
     combinatorial, weighted = s_loo_minus_one(samples, config), weight_form(samples, config)
     use = torch.from_numpy((ks > 1) & (ks <= sizes / 2))
-    return torch.where(use, combinatorial, weighted)
+    charged = length_price(samples, torch.from_numpy(ks).double())
+    return (torch.where(use, combinatorial, weighted).double() - charged).to(samples.rewards.dtype)
 
 
 def posterior_weight(a: float, b: float, k: int) -> float:
@@ -164,11 +167,15 @@ def _sizes(samples: Samples) -> np.ndarray:
     return np.bincount(ids, minlength=samples.num_groups)[ids]
 
 
+def _wanted(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
+    """[S] k of each sample's group, which the weight form may have above the group's size."""
+    own = samples.aux.get("pass_k")
+    return np.full(len(samples.rewards), config.pass_k) if own is None else own.numpy().astype(np.int64)
+
+
 def _ks(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
     """[S] k of each sample's group, at most its size."""
-    own = samples.aux.get("pass_k")
-    ks = np.full(len(samples.rewards), config.pass_k) if own is None else own.numpy()
-    return np.minimum(ks, _sizes(samples))
+    return np.minimum(_wanted(samples, config), _sizes(samples))
 
 
 def _posterior(samples: Samples) -> np.ndarray:

@@ -140,3 +140,19 @@ def test_k_1_is_rloo_over_n_and_each_prompt_may_have_its_own_k() -> None:
 
 def test_k_is_never_more_than_the_group() -> None:
     np.testing.assert_allclose(one_group("passk_s", binary(3, 1), 8), one_group("passk_s", binary(3, 1), 3))
+
+
+def test_length_is_charged_against_the_mean_of_the_others_where_something_succeeded() -> None:
+    price = torch.full((6,), 0.01)
+    lengths = torch.tensor([10, 20, 30, 10, 20, 30])
+    group = samples([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths, aux={"token_price": price})
+    free = samples([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths)
+    charged, plain = (ADVANTAGES["passk"](s, one_token_each(6), config(pass_k=1)).advantages for s in (group, free))
+    # k/n = 1/3; length less the mean of the other two: 10 - 25, 20 - 20, 30 - 15
+    np.testing.assert_allclose((plain - charged).numpy(), [0.01 / 3 * -15, 0.0, 0.01 / 3 * 15, 0.0, 0.0, 0.0], atol=1e-9)
+
+
+def test_a_k_above_the_group_takes_the_weight_form_at_that_k() -> None:
+    posterior = torch.tensor([[2.0, 6.0]]).expand(4, 2)
+    got = one_group("passk", [1.0, 0.0, 0.0, 0.0], 1, pass_k=torch.full((4,), 8.0), posterior=posterior)
+    np.testing.assert_allclose(got, np.array([1.0, -1 / 3, -1 / 3, -1 / 3]) / 4 * 1.8462, atol=1e-4)
