@@ -61,7 +61,7 @@ def humaneval(row: Row) -> Iterator[Case]:
 
 
 def humaneval_x(row: Row) -> Iterator[Case]:
-    language = LANGUAGES.get(row["language"], row["language"])
+    language = LANGUAGES.get(row["language"]) or str(row["language"])
     prompt = row["prompt"]
     if language == "rust":
         prompt = UNAVAILABLE_CRATES.sub("", row["declaration"])
@@ -101,7 +101,7 @@ def mbpp_train(row: Row) -> Iterator[Case]:
 
 
 def multipl_e(row: Row) -> Iterator[Case]:
-    language = LANGUAGES.get(row["language"], row["language"])
+    language = LANGUAGES.get(row["language"]) or str(row["language"])
     facts = {"language": language, "tests": row["tests"], "code_prompt": row["prompt"], "kind": "program"}
     yield Case(id=f"{row['name']} {language}", language=language, row=facts, completion=LEAVES[language], expected=False)
 

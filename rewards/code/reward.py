@@ -102,8 +102,6 @@ class CodeReward:
         kind = row.get("kind") if row.get("kind") in KINDS else self._kind
         given = find_language(language, self._languages)
         columns = ["tests", *(name for name in self._hidden if row.get(name))]
-        if "tests" not in row:
-            raise ValueError("tests: the row has none; name the column tests, or put it into the prompt's metadata")
         verdict: Verdict | None = None
         reference = self._reference_of(row, language)
         for column in columns:
@@ -151,6 +149,15 @@ class CodeReward:
             raise ValueError(
                 f"language: {language.name} needs {programs}, which the sandbox does not find; install it (docs/rewards_code.md)"
             )
+
+
+def check_prompt(prompt: Prompt) -> None:
+    """Raise ValueError, naming the column, if no completion of this prompt could be judged."""
+    row = prompt.metadata
+    language = find_language(str(row.get("language") or "python"))
+    for column in ("tests", "hidden_tests"):
+        if column == "tests" or row.get(column):
+            read_tests(row, column, language.name, row.get("kind") if row.get("kind") in KINDS else None)
 
 
 @lru_cache(maxsize=4)

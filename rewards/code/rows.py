@@ -1,5 +1,6 @@
 """What a row says about its tests, in the shapes that data sets use, as suites to judge."""
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,6 +40,8 @@ def read_tests(row: Mapping[str, Any], column: str, language: str, kind: str | N
     Raises:
         ValueError: They have no known shape, or there is none.
     """
+    if column not in row:
+        raise ValueError(f"{column}: the row has none; name the column {column}, or put it into the prompt's metadata")
     tests = row[column]
     if isinstance(tests, str) and tests.lstrip()[:1] in "[{":
         tests = _maybe_json(tests)
@@ -121,8 +124,25 @@ def _source_tests(tests: str | list[str], row: Mapping[str, Any], language: str,
         return Suite(text=tests if isinstance(tests, str) else "\n".join(tests), setup=str(row.get("test_setup") or setup))
     entry_point = str(row.get("entry_point") or "")
     prelude = before_function(code_prefix(row, language), entry_point) if entry_point else ""
+    if isinstance(tests, list) and not all(map(_is_assertion, tests)):
+        tests = "\n".join(tests)  # definitions, such as of check: a module of tests
     style = "script" if isinstance(tests, str) else "asserts"
     return FunctionTests(style=style, tests=tests, entry_point=entry_point, prelude=prelude, setup=setup)
+
+
+def _is_assertion(text: str) -> bool:
+    """Statements that test something when they are run.
+
+    Raises:
+        ValueError: It is no Python.
+    """
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"tests: {text[:60]!r} is no Python: {error.msg}") from error
+    if any(isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for part in body):
+        return False
+    return any(isinstance(node, (ast.Assert, ast.Raise, ast.Call)) for part in body for node in ast.walk(part))
 
 
 def _case(test: Mapping[str, Any]) -> Case:

@@ -23,7 +23,7 @@ class Rules:
 RULES: dict[str, Rules] = {
     "math": Rules(required=("answer",)),
     "exact": Rules(required=("answer",)),
-    "code": Rules(required=("language", "tests"), timeout_s=120.0, memory_mib=None),
+    "code": Rules(required=("language", "tests"), check="rewards.code.reward:check_prompt", timeout_s=120.0, memory_mib=None),
     "ifeval": Rules(check="rewards.ifeval.reward:check_prompt"),
     "reasoning_gym": Rules(required=("dataset", "config", "entry", "answer_format")),
 }
