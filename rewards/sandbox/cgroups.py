@@ -168,9 +168,17 @@ def _made(parent: Path, needed: str) -> Path | None:
 def _sweep(parent: Path) -> None:
     """Empty groups of supervisors that were killed; a group with members cannot be removed, so no living one is harmed."""
     for base in parent.glob(f"{PREFIX}*"):
-        if not Path("/proc", base.name.removeprefix(PREFIX)).exists():
+        if not _is_alive(base.name.removeprefix(PREFIX)):
             for group in [*base.glob("s*/"), base]:
                 _removed(group)
+
+
+def _is_alive(pid: str) -> bool:
+    """Neither gone nor a zombie."""
+    try:
+        return Path("/proc", pid, "cmdline").read_bytes() != b""
+    except OSError:
+        return False
 
 
 def _removed(place: Path) -> bool:

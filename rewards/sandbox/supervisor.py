@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rewards.wire import frame, read_frame
 ROOT = Path("/dev/shm")
 """Mounted over; exists on every Linux, and nothing that a sandbox shows lives there."""
 PARENT_CHECK_S = 0.5
+END_TIMEOUT_S = 2.0
 
 
 def main() -> None:
@@ -49,8 +51,13 @@ def main() -> None:
             break
         call = socket.socket(fileno=descriptors[0])
         threading.Thread(target=_serve, args=(runner, call), daemon=True).start()
+    # The callers are gone too, so the calls are ending by themselves.
+    deadline = time.monotonic() + END_TIMEOUT_S
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, deadline - time.monotonic()))
     runner.close()
-    os._exit(0)  # the threads' sandboxes die with this process
+    os._exit(0)  # what still runs dies with this process
 
 
 def _serve(runner: Runner, call: socket.socket) -> None:

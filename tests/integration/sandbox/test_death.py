@@ -58,7 +58,13 @@ def control_groups(supervisor: int) -> list[Path]:
     own = Path("/proc/self/cgroup").read_text().splitlines()
     paths = [line.split(":", 2)[2].lstrip("/") for line in own]
     roots = [root / path for root in Path("/sys/fs/cgroup").iterdir() for path in paths]
-    return [group for root in roots for group in root.glob(f"t2rl-sandbox-{supervisor}/s*/")]
+    return [group for root in roots for group in root.glob(f"t2rl-sandbox-{supervisor}/")]
+
+
+def swept(supervisor: int) -> bool:
+    """Starting a sandbox removes the groups of the dead."""
+    with LocalSandbox():
+        return control_groups(supervisor) == []
 
 
 @pytest.mark.parametrize("victim", ["controller", "supervisor"])
@@ -77,8 +83,7 @@ def test_kill_9(sandbox, victim):
         assert wait_until(lambda: not [p for p in marked(mark) if p.pid != controller.pid]), marked(mark)
         assert wait_until(lambda: not psutil.pid_exists(supervisor) or psutil.Process(supervisor).status() == psutil.STATUS_ZOMBIE)
         assert Path("/proc/self/mounts").read_text() == mounts
-        with LocalSandbox():  # sweeps the groups of the dead
-            assert control_groups(supervisor) == []
+        assert wait_until(lambda: swept(supervisor))
     finally:
         controller.kill()
         controller.wait()
