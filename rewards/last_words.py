@@ -83,7 +83,7 @@ def _from_phrase(text: str) -> str | None:
 
 
 def _choice(line: str, choice: re.Match[str]) -> str | None:
-    """ "B", or "(B) 12" with what a letter in brackets stands for, or yes or no; None if an "or" follows."""
+    """A choice letter, with what one in brackets stands for ("(B) 12"), or yes or no; None if an "or" follows."""
     if _ALTERNATIVE_AFTER.match(line, choice.end()):
         return None
     return line.rstrip(" .*") if choice[0].startswith("(") else choice[0]
