@@ -98,14 +98,25 @@ class CodeReward:
         program = assemble(code, code_prefix(row, language.name), str(row.get("entry_point") or ""), language.name)
         return self._result(self._verdict(program, row, language.name))
 
+    def check(self, prompt: Prompt) -> None:
+        """Raise ValueError, naming the column, if no completion of this prompt could be judged."""
+        row = prompt.metadata
+        language = self._require(str(row.get("language") or self._language))
+        for column in self._columns(row):
+            read_tests(row, column, language.name, self._kind_of(row))
+
+    def _columns(self, row: Mapping[str, Any]) -> list[str]:
+        return ["tests", *(name for name in self._hidden if row.get(name))]
+
+    def _kind_of(self, row: Mapping[str, Any]) -> str | None:
+        return row["kind"] if row.get("kind") in KINDS else self._kind
+
     def _verdict(self, program: str, row: Mapping[str, Any], language: str) -> Verdict:
-        kind = row.get("kind") if row.get("kind") in KINDS else self._kind
         given = find_language(language, self._languages)
-        columns = ["tests", *(name for name in self._hidden if row.get(name))]
         verdict: Verdict | None = None
         reference = self._reference_of(row, language)
-        for column in columns:
-            tests = self._judge.completed(read_tests(row, column, language, kind), given, reference)
+        for column in self._columns(row):
+            tests = self._judge.completed(read_tests(row, column, language, self._kind_of(row)), given, reference)
             if isinstance(tests, tuple) and any(map(looks_at_nothing, tests)):
                 raise ValueError(f"{column}: a test has neither stdout nor exit_code nor files, and the row no {self._reference}")
             parts = [(column, tests)]
@@ -152,12 +163,11 @@ class CodeReward:
 
 
 def check_prompt(prompt: Prompt) -> None:
-    """Raise ValueError, naming the column, if no completion of this prompt could be judged."""
+    """``CodeReward().check`` without a sandbox: raise ValueError if the row's language or tests make no sense."""
     row = prompt.metadata
     language = find_language(str(row.get("language") or "python"))
-    for column in ("tests", "hidden_tests"):
-        if column == "tests" or row.get(column):
-            read_tests(row, column, language.name, row.get("kind") if row.get("kind") in KINDS else None)
+    for column in ("tests", *(name for name in ("hidden_tests",) if row.get(name))):
+        read_tests(row, column, language.name, row["kind"] if row.get("kind") in KINDS else None)
 
 
 @lru_cache(maxsize=4)
