@@ -21,7 +21,7 @@ from common import CONSOLE, RESULTS
 from process_tree import run_logged
 
 from planner.pass_at_k import pass_at_k
-from rl.config.load import dump_config, load_config
+from rl.config.load import load_config
 from rl.evaluate import read_counts
 from rl.prepare import locate_model
 from rl.records.metrics import read_metrics
@@ -70,7 +70,9 @@ def finished(arm: str, overrides: Sequence[str], *, seed: int, split: str, keep:
     """
     every = [*overrides, f"run.seed={seed}", f"evaluation.split={split}"]
     config = load_config(CONFIG, every)
-    key = hashlib.sha256((dump_config(config) + locate_model(config).name).encode()).hexdigest()[:12]
+    # Without defaults, so that a field that is added to the config later does not disown what was measured before it.
+    chosen = json.dumps(config.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    key = hashlib.sha256((chosen + locate_model(config).name).encode()).hexdigest()[:12]
     row = next((row for row in read_ledger(ledger) if row["key"] == key), None)
     if row is None:
         row = {"key": key, "arm": arm, "seed": seed, "split": split, "overrides": list(overrides), **_train(every, key, keep=keep)}

@@ -35,7 +35,9 @@ def begin(start, tmp_path, monkeypatch):
     """Start the stack on problems of known difficulty."""
     (tmp_path / "chance_reward.py").write_text(REWARD)
     monkeypatch.syspath_prepend(tmp_path)
-    rows = [{"id": f"p{i}", "prompt": f"b {i + 2}=", "answer": "1", "category": f"c{i % 3}", "difficulty": i % 5} for i in range(48)]
+    rows = [
+        {"id": f"p{i}", "prompt": f"b {i + 2}=", "answer": "1", "category": f"c{i % 3}", "difficulty": i % 5} for i in range(48)
+    ]
     for split, part in (("train", rows[:NUM_PROMPTS]), ("dev", rows[16:24]), ("test", rows[24:])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     task = [
