@@ -56,7 +56,7 @@ async def main() -> dict[str, Any]:
             asked = (strategy.run(p, policy, judge, BUDGET, np.random.default_rng(i)) for i, p in enumerate(prompts))
             runs[name] = list(await asyncio.gather(*asked))
         generated = (await engine.stats())["generated_tokens"] - before
-        gold = [Attempt(text=p.answer, tokens=1, truncated=False) for p in prompts]
+        gold = [Attempt(text=f"#{p.answer}", tokens=1, truncated=False) for p in prompts]
         again = [await policy.sample(prompts[0], 3, max_tokens=MAX_TOKENS, seed=5) for _ in range(2)]
         return {
             "budget": BUDGET,

@@ -1,0 +1,74 @@
+"""The planner: adaptive allocation against uniform k at equal tokens, its speed, and the forecasts (``benchmarks/forecast.py``).
+
+    python benchmarks/planner.py [--redraws 200] [--no-forecast] [--quick] [--json FILE]
+
+Outcomes are recorded ones. Of each task the planner sees a probe of a few samples, drawn anew in every redraw and paid from its
+budget; coverage is measured on the other outcomes, by the unbiased estimator, for every arm.
+"""
+
+from typing import Any
+
+from common import CONSOLE, machine, parser
+from forecast import part as forecast_part
+from planner_adaptive import ARMS, run
+from planner_results import merge
+from planner_speed import allocation, streaming
+from planner_tasks import DATA, Tasks, monkeys, quickstart
+from rich.table import Table
+
+CASES = {"monkeys": [(128, 16), (32, 4), (512, 64)], "quickstart": [(4, 1), (8, 1), (8, 2)]}
+"""(samples a task, of which probe)."""
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument(
+        "--redraws", type=int, default=200, help="of the forecasts' samples; the probe is redrawn a tenth as often"
+    )
+    options.add_argument("--no-forecast", action="store_true")
+    args = options.parse_args()
+    before = machine()
+    redraws = 2 if args.quick else max(args.redraws // 10, 2)
+    results = {tasks.name: _cases(tasks, redraws, quick=args.quick) for tasks in _populations()}
+    speed = allocation(queries=100_000 if args.quick else 1_000_000, repeats=3 if args.quick else 7)
+    main_case = results["monkeys"][0]
+    keys: dict[str, Any] = {
+        "adaptive.gain": main_case["gain"]["value"],
+        "adaptive.gain_ci_low": main_case["gain"]["low"],
+        "adaptive.gain_ci_high": main_case["gain"]["high"],
+        "adaptive.parallel_gain": main_case["gain_parallel"]["value"],
+        "adaptive.parallel_regret": main_case["regret_parallel"],
+        "adaptive.cases": results,
+        "adaptive.redraws": redraws,
+        "adaptive.machine": before,
+        "adaptive.streaming": streaming(repeats=2 if args.quick else 5),
+        "allocate_1e6": speed,
+    }
+    if not args.quick:
+        keys["allocate_1e6_s"] = max(speed[name]["wall_s"]["median"] for name in speed if name.startswith("parallel"))
+    _show(results, keys)
+    merge(keys, args=args)
+    if not args.no_forecast:
+        merge(forecast_part(args), args=args)
+
+
+def _populations() -> list[Tasks]:
+    recorded = (DATA / "quickstart_base_counts.jsonl").exists()
+    return [monkeys(), quickstart()] if recorded else [monkeys()]
+
+
+def _cases(tasks: Tasks, redraws: int, *, quick: bool) -> list[dict[str, Any]]:
+    cases = CASES[tasks.name][: 1 if quick else None]
+    return [run(tasks, samples=s, probe=p, redraws=redraws, seed=i, note=CONSOLE.print) for i, (s, p) in enumerate(cases)]
+
+
+def _show(results: dict[str, list[dict[str, Any]]], keys: dict[str, Any]) -> None:
+    gains = ("gain", "gain_parallel", "gain_beyond_stopping")
+    table = Table("tasks", "samples", "probe", *ARMS, *gains, title="coverage at equal tokens")
+    for name, cases in results.items():
+        for case in cases:
+            said = [f"{case[g]['value']:+.4f} ({case[g]['low']:+.4f} to {case[g]['high']:+.4f})" for g in gains]
+            coverage = [f"{case['coverage'][arm]:.4f}" for arm in ARMS]
+            table.add_row(f"{name} ({case['tasks']})", str(case["samples_per_task"]), str(case["probe"]), *coverage, *said)
+    CONSOLE.print(table)
+    CONSOLE.print_json(data={name: keys[name] for name in ("adaptive.streaming", "allocate_1e6")})
