@@ -43,6 +43,9 @@ class CodeReward:
         ValueError: The sandbox is missing, or the language unknown or not installed.
     """
 
+    pure = False
+    """A verdict may depend on chance and on how busy the machine is; only compiling is remembered."""
+
     def __init__(
         self,
         *,
