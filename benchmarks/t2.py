@@ -8,12 +8,15 @@ fits the family surface: mean absolute error of pass@1, 4, 16, 64 on held-out ce
 accuracy, and how often the 95% bootstrap interval of r* holds the true one. A simulation of the estimator, not a result of a model.
 """
 
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Before this folder, whose planner.py is not the package.
 from common import CONSOLE, machine, parser, save, show, spread
 
 from planner.t2.budget import Deployment, Measured, end_to_end, two_budgets

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 MAX_SLOPE = 3.0
 MIN_SLOPE = 1e-3
+TINY = 1e-9
 FLOORS = 40
 """Starting floors, spread over [.01, .95] of the smallest y (arXiv 2604.01411, appendix)."""
 
@@ -45,7 +46,7 @@ def fit_power_sum(
 
     Args:
         logs: [J, R] natural logarithms of the features.
-        y: [R] what is fitted, positive.
+        y: [R] what is fitted, not negative.
         weights: [R] of the squares; 1 unless given.
         tied: one exponent for all terms.
         restarts: random starts.
@@ -53,15 +54,15 @@ def fit_power_sum(
         start: begin there instead (bootstrap replicates); ``restarts`` is ignored then.
 
     Raises:
-        ValueError: fewer rows than parameters, or y not positive.
+        ValueError: fewer rows than parameters, or y negative or infinite.
     """
     target = np.asarray(y, dtype=np.float64)
     num_terms, rows = logs.shape
     free = 1 + num_terms + (1 if tied else num_terms)
     if rows < free:
         raise ValueError(f"a law of {free} parameters cannot be fitted to {rows} rows; add checkpoints, or use a law with fewer")
-    if not np.all(np.isfinite(target)) or target.min() <= 0:
-        raise ValueError("losses must be finite and positive: score by likelihood, or use posterior means of unsolved problems")
+    if not np.all(np.isfinite(target)) or target.min() < 0:
+        raise ValueError("losses must be finite and not negative: score by likelihood, or use posterior means of unsolved problems")
     scale = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
     centre = logs.mean(axis=1, keepdims=True)  # Centred features decouple coefficients from exponents.
     objective = _Objective(logs - centre, target, scale / scale.sum(), tied)
@@ -80,10 +81,11 @@ def _starts(target: np.ndarray, num_terms: int, tied: bool, restarts: int, rng: 
     """[restarts, parameters]: floors over the grid, what is left shared at random, exponents from .05 to 1."""
     floors = np.resize(np.linspace(0.01, 0.95, FLOORS), restarts)
     rng.shuffle(floors)
-    rest = np.log(np.maximum(target.mean() - floors * target.min(), 1e-6))
+    smallest = max(float(target.min()), TINY)
+    rest = np.log(np.maximum(target.mean() - floors * smallest, TINY))
     shares = np.log(rng.dirichlet(np.ones(num_terms), restarts) + 1e-6)
     slopes = np.exp(rng.uniform(np.log(0.05), 0.0, (restarts, 1 if tied else num_terms)))
-    return np.column_stack([np.log(floors * target.min()), rest[:, None] + shares, slopes])
+    return np.column_stack([np.log(floors * smallest), rest[:, None] + shares, slopes])
 
 
 class _Objective:

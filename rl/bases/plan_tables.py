@@ -6,10 +6,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+MIN_WIDTH = 112
+"""Columns that the table of r* needs; a narrower terminal wraps it."""
+
 
 def print_plan(folder: Path, report: dict[str, Any]) -> None:
     """The shift with its intervals, hold-outs, end-to-end optima, discrete choices."""
     console = Console()
+    console = Console(width=max(console.width, MIN_WIDTH))
     console.print(_shift(report["shift"]))
     console.print(_holdouts(report["holdouts"]))
     console.print(_end_to_end(report["end_to_end"]))

@@ -201,7 +201,7 @@ def test_unsolved_problems_get_posterior_means_not_infinity() -> None:
 def test_what_cannot_be_fitted_is_said() -> None:
     with pytest.raises(ValueError, match="5 parameters cannot be fitted to 3 rows"):
         fit_chinchilla([1e5, 2e5, 4e5], [1e6, 1e6, 1e6], [2.0, 1.9, 1.8])
-    with pytest.raises(ValueError, match="finite and positive"):
+    with pytest.raises(ValueError, match="finite and not negative"):
         fit_chinchilla([1e5] * 6, [1e6] * 6, [2.0, 1.9, 1.8, 1.7, 1.6, np.inf])
 
 
