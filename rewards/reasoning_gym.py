@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,8 @@ from reasoning_gym.utils import extract_answer
 from rollout.types import Prompt, RewardResult
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_PROBABILITY = re.compile(r"\d{1,20}(?:\.\d{1,30}|/0*[1-9]\d{0,19})?|\.\d{1,30}", re.ASCII)
+_NAN = re.compile(r"(?<![a-z])nan(?![a-hk-z])", re.IGNORECASE)
 _INT_LIST = re.compile(r"-?\d{1,9}(?:,-?\d{1,9})*", re.ASCII)
 
 
@@ -41,8 +44,20 @@ TUPLES = {"arc_agi": "output", "rearc": "output"}
 """Dataset -> its metadata that the library compares with tuples, which JSON has turned into lists."""
 
 
-LITERAL = frozenset({"game_of_life_halting"})
-"""Datasets whose verifier takes any text for a "True": the answer must be the reference's word here."""
+def _same_word(answer: str, gold: str) -> bool:
+    return answer.casefold() == gold.casefold()
+
+
+def _same_probability(answer: str, gold: str) -> bool:
+    return _PROBABILITY.fullmatch(answer) is not None and abs(Fraction(answer) - Fraction(gold)) <= Fraction(1, 10_000)
+
+
+STRICTER: dict[str, Callable[[str, str], bool]] = {
+    "game_of_life_halting": _same_word,
+    "coin_flip": _same_probability,
+}
+"""Dataset -> what must hold beside the library's full marks. Its verifier takes any text for a "True" in the first, and "0" for any
+number that begins with it in the second."""
 NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
 """What some of the library's verifiers raise on an answer that is not of the expected form."""
 
@@ -104,7 +119,10 @@ class ReasoningGymReward:
             if not _INT_LIST.fullmatch(answer) or _ints(answer) != _ints(prompt.answer):
                 return _wrong("wrong")
             answer = str([str(float(v)) for v in _ints(answer)])
-        if facts["dataset"] in LITERAL and answer.casefold() != str(facts["entry"]["answer"]).casefold():
+        if _NAN.search(answer) and not _NAN.search(str(facts["entry"]["answer"])):  # near to any number, to complex_arithmetic
+            return _wrong("wrong")
+        stricter = STRICTER.get(facts["dataset"])
+        if stricter is not None and not stricter(answer, str(facts["entry"]["answer"])):
             return _wrong("wrong")
         try:
             score = library_score(facts, answer)

@@ -33,13 +33,20 @@ def prompt_of(name: str, index: int) -> Prompt:
     )
 
 
+def same(text: str, gold: str) -> bool:
+    try:
+        return float(text) == float(gold)
+    except ValueError:
+        return text == gold
+
+
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_every_dataset(name: str) -> None:
     for index in range(2):
         prompt = prompt_of(name, index)
         REWARD.check(prompt)
-        for text in ("certainly wrong", "0", "True", "[]", "{}"):
-            if text != prompt.answer:
+        for text in ("certainly wrong", "0", "1", "True", "No", "[]", "{}", "nan", "nan+nanj", "-", "None"):
+            if not same(text, prompt.answer):
                 assert not REWARD(prompt, f"<answer>{text}</answer>", truncated=False).correct, text
         if name in UNSOLVED:
             assert prompt.metadata["entry"]["answer"] is None
