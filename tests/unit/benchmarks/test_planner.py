@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import planner_arms as arms
 from planner_adaptive import ARMS, run
 from planner_tasks import Tasks
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def tasks() -> Tasks:
