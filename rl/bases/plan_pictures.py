@@ -37,7 +37,7 @@ def draw_all(folder: Path, data: Family, fits: Fits, report: dict[str, Any], row
 def _isolines(data: Family, fits: Fits) -> Any:
     """pass@1 and pass@k at C_inf over r, one line for each isoline; points are measured, lines the family surface."""
     kinds = [z for z in (0, 1) if (data.post == z).any()]
-    figure, axes = plt.subplots(len(kinds), 2, figsize=(9, 3.6 * len(kinds)), squeeze=False)
+    figure, axes = plt.subplots(len(kinds), 2, figsize=(9, 3.6 * len(kinds)), squeeze=False, layout="constrained")
     served = PRIMARY * data.params.max()
     for row, z in enumerate(kinds):
         some = data.of(data.post == z)
