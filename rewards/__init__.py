@@ -7,7 +7,7 @@ nothing), and one line in :data:`REWARDS`; the contract tests find it there. Rew
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rewards.callables import CallableReward, is_trl_callable
@@ -63,6 +63,29 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     if not callable(reward):
         raise ValueError(f"reward: {name!r} returned {type(reward).__name__}, which cannot be called; return the reward itself")
     return CallableReward(reward) if is_trl_callable(reward) else reward
+
+
+def modules_of(name: str, args: Mapping[str, Any] | None = None) -> list[str]:
+    """What a process that will build this reward may import beforehand: the reward's module, and those of shipped rewards that its
+    arguments name, as a rubric's do."""
+    named = {REWARDS.get(one, one) for one in rewards_in(name, args)}
+    return sorted({target.partition(":")[0] for target in named if ":" in target})
+
+
+def rewards_in(name: str, args: Mapping[str, Any] | None = None) -> set[str]:
+    """The reward, and the shipped ones that its arguments name."""
+    return {name} | {text for text in _texts(dict(args or {})) if text in REWARDS}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def check_reward(reward: Reward, prompts: Iterable[Prompt]) -> None:

@@ -41,6 +41,9 @@ class CallableReward:
         ValueError: The function asks for token ids or for another column that cannot exist.
     """
 
+    pure = False
+    """TRL promises nothing about its functions: no verdict is remembered."""
+
     def __init__(
         self,
         function: Callable[..., Any],

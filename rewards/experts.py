@@ -27,6 +27,7 @@ class ExpertsReward:
         if len(kinds) > 1:
             raise ValueError("experts: some judge answers and some form only; a category's pass rate would mean nothing")
         self.form_only = kinds == {True}
+        self.pure = all(getattr(head, "pure", True) for head in self.heads)
 
     @property
     def heads(self) -> tuple[Reward, ...]:

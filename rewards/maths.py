@@ -75,6 +75,11 @@ def _wrong(reason: str) -> RewardResult:
     return RewardResult(value=0.0, correct=False, reason=reason)
 
 
+def preload() -> None:
+    """What the LaTeX parser builds at its first use, for processes that others are forked from."""
+    MathReward()(Prompt(id="", text="", token_ids=(), answer=r"\frac{\sqrt{x}}{2}"), r"\boxed{\sqrt{x} / 2}", truncated=False)
+
+
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
     prompt = Prompt(id="example", text="Half of 3?", token_ids=(), answer=r"\frac{3}{2}")

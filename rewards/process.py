@@ -1,4 +1,4 @@
-"""One verifier process, seen from the pool: start it, ask it, notice that it hangs or died, kill it."""
+"""One verifier process, seen from the pool: start it, ask it, notice that it hangs, died or grew, kill it."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,16 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewards.forker import Forker
 from rewards.wire import LENGTH, Progress, frame, prompt_to_wire, result_from_wire
 from rollout.types import Prompt, RewardResult
 
-REAP_TIMEOUT_S = 10.0
+PAGE = os.sysconf("SC_PAGESIZE")
 
 
 class VerifierLost(Exception):
@@ -30,35 +29,53 @@ class VerifierLost(Exception):
 
 
 class VerifierProcess:
-    """A ``rewards.worker`` subprocess. It belongs to the event loop and the thread that start it: the kernel kills it with them.
+    """A verifier that a template process forks. It belongs to the event loop and the thread that start it: the kernel kills it with
+    them.
 
     Args:
         reward_name: For ``rewards.build_reward``, which runs in the process.
         reward_args: Its keyword arguments, JSON-able.
+        forker: Where processes come from; shared by a pool.
         timeout_s: Wall seconds that one completion may take.
         start_timeout_s: Wall seconds that imports and the reward's constructor may take.
         memory_mib: Address space of the process, MiB; None = unbounded.
     """
 
     def __init__(
-        self, reward_name: str, reward_args: Mapping[str, Any], *, timeout_s: float, start_timeout_s: float, memory_mib: int | None
+        self,
+        reward_name: str,
+        reward_args: Mapping[str, Any],
+        *,
+        forker: Forker,
+        timeout_s: float,
+        start_timeout_s: float,
+        memory_mib: int | None,
     ) -> None:
         self._setup = {"name": reward_name, "args": dict(reward_args), "memory_mib": memory_mib}
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
-        self._process: subprocess.Popen[bytes] | None = None
+        self._forker = forker
+        self._born: tuple[int, int] | None = None
+        """(pid, template's pid) of a process that was not reaped yet."""
+        self.pid: int | None = None
+        """Of the newest process."""
+        self.pure = True
+        """Whether its reward says that equal questions get equal answers."""
+        self.groups = 0
+        """That the newest process has judged."""
+        self._first_mib = 0.0
         self._progress: Progress | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     @property
     def alive(self) -> bool:
-        """True between a successful ``start`` and the loss or ``kill`` of the process."""
-        return self._writer is not None
+        """True between a successful ``start`` and the loss or ``kill`` of the process, or its death if that was seen."""
+        return self._writer is not None and self._reader is not None and not self._reader.at_eof()
 
     @property
-    def pid(self) -> int | None:
-        """Of the newest process."""
-        return self._process.pid if self._process else None
+    def grown_mib(self) -> float:
+        """MiB that the process holds beyond what it held when its reward was built."""
+        return resident_mib(self.pid) - self._first_mib if self.alive and self.pid is not None else 0.0
 
     async def start(self) -> None:
         """Start a fresh process and wait until its reward is built.
@@ -69,11 +86,12 @@ class VerifierProcess:
         """
         await self.close()
         message = frame(self._setup)
-        await self._spawn()
         with contextlib.ExitStack() as undo:
             undo.callback(self.kill)
             try:
-                answer = await asyncio.wait_for(self._exchange(message), self._start_timeout_s)
+                async with asyncio.timeout(self._start_timeout_s):
+                    await self._spawn()
+                    answer = await self._exchange(message)
             except (TimeoutError, EOFError, ConnectionError) as error:
                 late = isinstance(error, TimeoutError)
                 what = f"did not come up in {self._start_timeout_s} s" if late else "died while starting"
@@ -83,21 +101,17 @@ class VerifierProcess:
             if "failed" in answer:
                 raise ValueError(answer["failed"])
             undo.pop_all()
+        self.pure, self.groups, self._first_mib = answer["pure"], 0, resident_mib(self.pid)
 
     async def judge(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
         """[G] results, in order.
 
         Raises:
             VerifierLost: One completion took longer than ``timeout_s``, or the process died. It is killed then; ``start`` it again.
-            ValueError: The prompt's metadata are not JSON-able.
+            TypeError: The prompt's metadata are not JSON-able.
         """
         assert self._progress is not None and self.alive
-        try:
-            message = frame({"prompt": prompt_to_wire(prompt), "texts": list(texts), "truncated": [bool(t) for t in truncated]})
-        except TypeError as error:
-            raise ValueError(
-                f"prompt {prompt.id}: its metadata cannot go to a verifier process: {error}; keep JSON types"
-            ) from error
+        message = frame({"prompt": prompt_to_wire(prompt), "texts": list(texts), "truncated": [bool(t) for t in truncated]})
         self._progress.mark(Progress.READING)
         exchange = asyncio.ensure_future(self._exchange(message))
         with contextlib.ExitStack() as undo:
@@ -106,6 +120,7 @@ class VerifierProcess:
             undo.callback(exchange.cancel)
             answer = await self._watch(exchange, self._progress)
             undo.pop_all()
+        self.groups += 1
         return [result_from_wire(fields) for fields in answer]
 
     async def _watch(self, exchange: "asyncio.Future[Any]", progress: Progress) -> Any:
@@ -139,24 +154,17 @@ class VerifierProcess:
             done.callback(os.close, shared)
             os.ftruncate(shared, Progress.SIZE)
             self._progress = Progress(shared)
-            fds = (theirs.fileno(), shared)
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rewards.worker", *map(str, fds), str(os.getpid())],
-                pass_fds=fds,
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # stderr: a reward that prints spoils nobody's table
-                start_new_session=True,  # Ctrl-C is for the parent, and a kill takes the verifier's own children along
-                env=child_environment(),
-            )
+            self._born = await self._forker.fork((theirs.fileno(), shared))
+            self.pid = self._born[0]
             undo.pop_all()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
 
     def kill(self) -> None:
         """SIGKILL the process and whatever it started; idempotent, does not wait."""
-        if self._process is not None and self._process.returncode is None:
+        if self._born is not None:
             # Not reaped yet, so the pid cannot have gone to anybody else.
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._born[0], signal.SIGKILL)
         if self._writer is not None:
             self._writer.transport.abort()
             self._reader = self._writer = None
@@ -164,15 +172,14 @@ class VerifierProcess:
     async def close(self) -> None:
         """Kill and reap; idempotent."""
         self.kill()
-        deadline = time.monotonic() + REAP_TIMEOUT_S
-        while self._process is not None and self._process.poll() is None:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"verifier process {self._process.pid} is still there {REAP_TIMEOUT_S} s after SIGKILL")
-            await asyncio.sleep(0.001)
+        if self._born is not None:
+            born, self._born = self._born, None
+            await self._forker.reap(*born)
 
 
-def child_environment() -> dict[str, str]:
-    """Ours, with this process's import path, one thread, and a fixed hash seed, so that verdicts do not depend on set order."""
-    paths = [path or str(Path.cwd()) for path in sys.path]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+def resident_mib(pid: int | None) -> float:
+    """Memory of a process, MiB, as the kernel counts it (pages shared with its template included); 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 2**20
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0

@@ -29,6 +29,7 @@ class RubricReward:
         self.spec = read_rubric(args)
         self._rewards = {name: _build(name, spec.source) for name, spec in self.spec.components.items()}
         self.correct = _deciding(self.spec, self._rewards)
+        self.pure = all(getattr(reward, "pure", True) for reward in self._rewards.values())
 
     def check(self, prompt: Prompt) -> None:
         """Let every component say what it misses of a prompt."""

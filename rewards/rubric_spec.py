@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from rewards.schedules import Schedule
 
 RESERVED = frozenset(
-    ("mean", "std", "pass_rate", "trained_mean", "completions", "timeouts", "crashes", "errors", "respawns", "busy_s")
+    (
+        *("mean", "std", "pass_rate", "trained_mean", "completions", "timeouts", "crashes", "errors", "respawns", "busy_s"),
+        *("lost", "recycles", "leaks", "cache_hits"),
+    )
 )
 """Names that no component may have: ``reward/NAME`` is another figure in the log."""
 

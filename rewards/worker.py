@@ -1,4 +1,4 @@
-"""The verifier process: ``python -m rewards.worker``, started and killed by :class:`rewards.process.VerifierProcess`.
+"""What a verifier process does, forked by :mod:`rewards.template` and killed by :class:`rewards.process.VerifierProcess`.
 
 It reads one group per message, judges it text by text, and answers with one message. It must stay light: no torch, Ray or vLLM.
 """
@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from typing import IO, Any, cast
 
 from rewards import build_reward
@@ -67,7 +66,7 @@ def serve(stream: IO[bytes], progress: Progress) -> None:
         stream.write(frame({"failed": f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}))
         stream.flush()
         return
-    stream.write(frame({"ready": True}))
+    stream.write(frame({"ready": True, "pure": bool(getattr(reward, "pure", True))}))
     stream.flush()
     while (job := read_frame(stream)) is not None:
         prompt = prompt_from_wire(job["prompt"])
@@ -80,15 +79,9 @@ def serve(stream: IO[bytes], progress: Progress) -> None:
         stream.flush()
 
 
-def main() -> None:
-    """Entry point; arguments: socket fd, progress fd, parent's pid."""
-    socket_fd, progress_fd, parent_pid = (int(argument) for argument in sys.argv[1:4])
-    die_with_parent(parent_pid)
+def run_verifier(socket_fd: int, progress_fd: int) -> None:
+    """Serve on a socket and a progress file that the pool has made, until it hangs up."""
     for fd in (socket_fd, progress_fd):
         os.set_inheritable(fd, False)  # whatever a reward starts must not hold the pool's socket open
     with socket.socket(fileno=socket_fd) as connection, connection.makefile("rwb") as stream:
         serve(cast(IO[bytes], stream), Progress(progress_fd))
-
-
-if __name__ == "__main__":
-    main()

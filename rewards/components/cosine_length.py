@@ -51,6 +51,7 @@ class CosineLengthReward:
         self._inner = build_reward(reward, args)
         if getattr(self._inner, "form_only", False):
             raise ValueError(f"reward: {reward!r} judges form only, so there is nothing right to scale; name a verifier")
+        self.pure = getattr(self._inner, "pure", True)
         self._limit, self._unit = limit, unit
         self._correct, self._wrong = (correct_short, correct_long), (wrong_short, wrong_long)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rewards.process import child_environment
+from rewards.forker import child_environment
 from rewards.sandbox import codec
 from rewards.sandbox.base import Job, Outcome, SandboxError, Step
 from rewards.sandbox.bubblewrap import bwrap_version, find_bwrap

@@ -78,3 +78,35 @@ def broken() -> CommandReward:
 
 def dies() -> CommandReward:
     os._exit(4)
+
+
+class LeakyReward:
+    """Keeps as many MiB for ever as the text says."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
+        self.kept.append(b"x" * (int(text) << 20))
+        return RewardResult(value=float(len(self.kept)), correct=True)
+
+
+class CountingReward:
+    """Its value is how often it was asked: what was remembered shows."""
+
+    pure = True
+
+    def __init__(self, *, seconds: float = 0.001) -> None:
+        self.asked, self.seconds = 0, seconds
+
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
+        self.asked += 1
+        if self.seconds:
+            time.sleep(self.seconds)
+        return RewardResult(value=float(self.asked), correct=True, reason="error: x" if text == "raise" else "")
+
+
+class ImpureReward(CountingReward):
+    """Says so."""
+
+    pure = False
