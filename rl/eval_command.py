@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rewards.pool import VerifierPool
 from rl.actors import create_fleet
 from rl.cluster import create_placement, plan_placement
 from rl.config.load import load_config
@@ -17,6 +16,7 @@ from rl.prepare import Prepared, prepare
 from rl.ray_runtime import start_ray, stop_ray
 from rl.records.trace import TraceWriter
 from rl.rollout_service import RolloutService
+from rl.verifiers import make_verifiers
 
 
 def evaluate_cli(target: str, overrides: list[str], *, as_json: bool) -> None:
@@ -69,7 +69,7 @@ def _path_model(model: Path) -> object:
 async def _evaluate(config: Config, prepared: Prepared, directory: Path) -> list[Counts]:
     placed = create_placement(plan_placement(config))
     fleet = create_fleet(config, prepared.model_path, placed)
-    scorer = VerifierPool(prepared.task.reward_name, prepared.task.reward_args)
+    scorer = make_verifiers(config, prepared.task.reward_name, prepared.task.reward_args)
     directory.mkdir(exist_ok=True)
     trace = TraceWriter(directory / "trace.json")
     try:

@@ -15,6 +15,7 @@ from planner.demand import Unknown
 from planner.plan_types import Mode, Plan, Query
 from planner.planner import Planner, PlannerConfig
 from planner.verifier import VerifierSpec
+from planner.verifier_file import read_verifier
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
 
@@ -29,6 +30,7 @@ def plan_queries_cli(
     *,
     mode: str,
     rates: tuple[float, float] | None,
+    verifier_file: Path | None,
     loss: float,
     tokens_per_sample: float,
     temperature: float | None,
@@ -39,7 +41,7 @@ def plan_queries_cli(
     Raises:
         ValueError: the user's input, with option or line and field.
     """
-    verifier = None if rates is None else _verifier(*rates)
+    verifier = None if rates is None else _verifier(*rates, verifier_file)
     rows = read_counts_file(path, temperature=temperature, least=0)
     plan = plan_rows(rows, budget, mode=_mode(mode), verifier=verifier, loss=loss, tokens_per_sample=tokens_per_sample)
     if as_json:
@@ -146,7 +148,11 @@ def _mode(text: str) -> Mode:
     raise ValueError(f"--mode {text}: choose parallel or sequential")
 
 
-def _verifier(fpr: float, tpr: float) -> VerifierSpec:
+def _verifier(fpr: float, tpr: float, file: Path | None) -> VerifierSpec:
+    if file is not None:
+        if (fpr, tpr) != (0.0, 1.0):
+            raise ValueError("--verifier-file: gives both rates; leave --verifier-fpr and --verifier-tpr out")
+        return read_verifier(file)
     try:
         return VerifierSpec(fpr=fpr, tpr=tpr)
     except ValueError as error:

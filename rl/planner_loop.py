@@ -9,6 +9,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from planner.planner import Planner
 from planner.planner import PlannerConfig as Assumptions
 from planner.targets import TargetConfig, TrainTargets
 from planner.verifier import VerifierSpec
+from planner.verifier_file import read_verifier
 from rl.config.algorithm import PlannerConfig
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup
@@ -37,7 +39,8 @@ class PlannerLoop:
         self._store = store
         self._group_size = group_size
         self._steps = steps
-        verifier = VerifierSpec(fpr=config.verifier_fpr, tpr=config.verifier_tpr)
+        given = VerifierSpec(fpr=config.verifier_fpr, tpr=config.verifier_tpr)
+        verifier = given if config.verifier_file is None else read_verifier(Path(config.verifier_file))
         self.planner = Planner(store, config=Assumptions(targets=_target_config(config)), verifier=verifier)
         self._k: dict[str, int] = {}
         self._price = 0.0

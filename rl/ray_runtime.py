@@ -44,7 +44,9 @@ def needed_cpus(config: "Config") -> int:
     cluster = config.cluster
     actors = config.rollout.num_engines * cluster.cpus_per_engine + config.learner.num_ranks * cluster.cpus_per_learner
     model = 0 if config.reward_model is None else config.reward_model.cpus
-    return math.ceil(actors + model) + SPARE_CPUS
+    verifiers = config.verifiers
+    judges = verifiers.actors * verifiers.actor_cpus if verifiers.placement == "ray" else 0
+    return math.ceil(actors + model + judges) + SPARE_CPUS
 
 
 def _uses_gpus(config: "Config") -> bool:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from curricula.stack import CurriculumStack
-from rewards.pool import VerifierPool
 from rl.actors import create_fleet
 from rl.annotate import make_annotate
 from rl.anytime import AnytimeAnswers
@@ -24,6 +23,7 @@ from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
 from rl.planner_loop import PlannerLoop
 from rl.prepare import Prepared
+from rl.prompt_signals import PromptSignalSource
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
@@ -36,6 +36,7 @@ from rl.reward_weights import make_weigh
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
 from rl.state import RunState
+from rl.verifiers import make_verifiers
 from rl.weight_directory import fresh_weight_directory
 from rl.weight_exchange import create_exchange
 from rl.weight_sync import WeightSync
@@ -110,7 +111,8 @@ class Session:
             actor_options=self.placed.learner_options,
             timeout_s=config.stream.step_timeout_s,
         )
-        scorer = with_reward_model(VerifierPool(task.reward_name, task.reward_args), config.reward_model)
+        verifiers = make_verifiers(config, task.reward_name, task.reward_args)
+        scorer = with_reward_model(verifiers, config.reward_model)
         try:
             await asyncio.gather(fleet.start(), learner.start(), scorer.start())
             yield fleet, learner, scorer
@@ -162,6 +164,10 @@ class Session:
             stack.load_state_dict(self.state.curriculum)
         return stack, store
 
+    def _signals(self, curriculum: CurriculumStack, learner: LearnerGroup) -> PromptSignalSource | None:
+        columns = curriculum.signal_columns
+        return PromptSignalSource(learner, self.prepared.train_prompts, columns) if columns else None
+
     def _planner(self, statistics: StatisticsStore) -> PlannerLoop | None:
         """Of ``algorithm.planner``, at the checkpoint's state."""
         config = self.config
@@ -187,6 +193,7 @@ class Session:
         config, run, attempt = self.config, self.run_dir, self.attempt
         curriculum, statistics = self._curriculum()
         planner = self._planner(statistics)
+
         async def evaluate(version: int) -> None:
             counts = await evaluator.run(version=version, temperatures=temperatures_of(config.evaluation)[:2])
             rates = ", ".join(f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts)
@@ -235,6 +242,7 @@ class Session:
             recorder=recorder,
             annotate=with_demonstrations(make_annotate(config.algorithm, statistics, planner), self.prepared.demonstrations),
             planner=planner,
+            signals=self._signals(curriculum, learner),
             say_budget=self.prepared.budget,
         )
         return Controller(config=config, parts=parts, state=self.state), recorder

@@ -42,6 +42,9 @@ def queries(
     verifier: Annotated[bool, typer.Option("--verifier/--no-verifier", help=VERIFIER)] = True,
     verifier_fpr: Annotated[float, typer.Option(help="Share of wrong samples that it accepts, as measured.")] = 0.0,
     verifier_tpr: Annotated[float, typer.Option(help="Share of right samples that it accepts.")] = 1.0,
+    verifier_file: Annotated[
+        Path | None, typer.Option(help="Both, as t2rl rewards check --write-spec has measured them, instead of the two above.")
+    ] = None,
     loss: Annotated[float, typer.Option(min=0, help="Of a wrong answer returned; a right one is worth 1.")] = 0.0,
     tokens_per_sample: Annotated[float, typer.Option(min=1, help="Where no row says.")] = 256.0,
     temperature: Annotated[float | None, typer.Option(help="Which rows of an evaluation file.")] = None,
@@ -56,6 +59,7 @@ def queries(
             budget_tokens,
             mode=mode,
             rates=(verifier_fpr, verifier_tpr) if verifier else None,
+            verifier_file=verifier_file,
             loss=loss,
             tokens_per_sample=tokens_per_sample,
             temperature=temperature,

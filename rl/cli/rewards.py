@@ -1,4 +1,4 @@
-"""``t2rl rewards``: what there is, and verdicts on a file."""
+"""``t2rl rewards``: what there is, verdicts on a file, and whether a reward can be trusted."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rl.cli.arguments import AsJson
-from rl.cli.exits import exit_codes
+from rl.cli.arguments import AsJson, Overrides
+from rl.cli.exits import FAILED, exit_codes
 
 SCORE = """
 A row is a JSON object with a completion and, where there are any, answer, prompt, id, truncated; all other fields are facts
@@ -24,12 +24,30 @@ Examples:
 [bold]t2rl rewards score my_package.rewards:Mine rows.jsonl --timeout 30[/]   a reward of your own; its folder on PYTHONPATH
 """
 
+CHECK = """
+Right completions are made from each prompt's reference answer or solution, in the form that the reward takes, or are its column
+gold_completion. Labelled completions are rows as for t2rl rewards score with label, true or false.
+
+Examples:
+
+[bold]t2rl rewards check quickstart[/]   the task of a config, 32 prompts of its dev split
+
+[bold]t2rl rewards check gsm8k task.path=mine.jsonl task.reward=my_package.rewards:Mine[/]   your rows, your reward
+
+[bold]t2rl rewards check --reward ifeval --rows prompts.jsonl[/]   rows {instruction_id_list, kwargs, gold_completion}
+
+[bold]t2rl rewards check gsm8k task.path=mine.jsonl --allow "prompt echoed"[/]   prompts that may hold their answer
+
+[bold]t2rl rewards check --reward math --labelled judged.jsonl --write-spec spec.json[/]   for t2rl plan queries --verifier-file
+"""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="List rewards, and score completions with one.")
+    group = typer.Typer(no_args_is_help=True, help="List rewards, score completions with one, check one.")
     group.command("list")(list_)
     group.command("score", epilog=SCORE)(score)
+    group.command("check", epilog=CHECK)(check)
     app.add_typer(group, name="rewards")
 
 
@@ -65,3 +83,50 @@ def score(
             memory_mib=memory_mib,
             as_json=as_json,
         )
+
+
+def check(
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="A config whose task is checked: a shipped one or a YAML file.")
+    ] = None,
+    overrides: Overrides = None,
+    reward: Annotated[
+        str | None, typer.Option(metavar="REWARD", help="Instead of a task: a reward's name, or pkg.module:attr.")
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(metavar="ROWS", help="With --reward: prompts, rows {answer | tests | ..., prompt, gold_completion}."),
+    ] = None,
+    args: Annotated[str, typer.Option(help="With --reward: its arguments, as JSON.")] = "{}",
+    split: Annotated[str, typer.Option(help="Of the task: train, dev or test.")] = "dev",
+    prompts: Annotated[int, typer.Option(min=2, help="How many are tried.")] = 32,
+    labelled: Annotated[
+        Path | None, typer.Option(help="Completions with a label, true or false: how often the reward errs.")
+    ] = None,
+    write_spec: Annotated[Path | None, typer.Option(help="Where the error rates go, for the planner.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="A case that may be accepted; repeat it for several.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one completion; what suits the reward unless told.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Verifier processes; one a CPU core unless told.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether right completions score 1, and empty, cut, hedged, copied, injected and huge ones 0. Exit code 1 if not."""
+    with exit_codes():
+        from rl.reward_commands.check_command import check_command
+
+        passed = check_command(
+            task,
+            overrides or [],
+            reward=reward,
+            rows=rows,
+            args=args,
+            split=split,
+            limit=prompts,
+            labelled=labelled,
+            spec=write_spec,
+            allow=allow or [],
+            timeout_s=timeout,
+            workers=workers or len(os.sched_getaffinity(0)),
+            as_json=as_json,
+        )
+        if not passed:
+            raise typer.Exit(FAILED)

@@ -114,6 +114,8 @@ class PlannerConfig(Section):
     """Share of wrong answers that the reward accepts (``t2rl rewards check`` estimates it)."""
     verifier_tpr: float = Field(default=1.0, gt=0, le=1)
     """Share of right answers that it accepts."""
+    verifier_file: str | None = None
+    """Both, from a file that ``t2rl rewards check --write-spec`` wrote, instead of the two above."""
 
 
 class ShapingConfig(Section):

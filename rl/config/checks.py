@@ -9,6 +9,7 @@ from rl.config.checks_curriculum import curriculum_problems
 from rl.config.checks_learner import learner_problems
 from rl.config.checks_lora import lora_problems
 from rl.config.checks_reward_model import reward_model_problems
+from rl.config.checks_verifiers import verifiers_problems
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
@@ -91,5 +92,6 @@ CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
     lora_problems,
     curriculum_problems,
     reward_model_problems,
+    verifiers_problems,
     cluster_problems,
 )

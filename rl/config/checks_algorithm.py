@@ -1,8 +1,10 @@
 """Parts of the objective that contradict each other, or the rest of the run."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planner.verifier_file import read_verifier
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.errors import listed, suggest
 
@@ -108,6 +110,13 @@ def _planner_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
         )
     if algorithm.pass_k > 1:
         yield f"algorithm.pass_k: {algorithm.pass_k} is not read, since algorithm.planner sets every prompt's k; leave it at 1"
+    if planner.verifier_file is not None:
+        try:
+            read_verifier(Path(planner.verifier_file))
+        except ValueError as error:
+            yield f"algorithm.planner.verifier_file: {error}"
+        if (planner.verifier_fpr, planner.verifier_tpr) != (0.0, 1.0):
+            yield "algorithm.planner.verifier_file: gives both rates; leave verifier_fpr and verifier_tpr out"
     if planner.verifier_fpr >= planner.verifier_tpr:
         yield (
             f"algorithm.planner.verifier_fpr: {planner.verifier_fpr} is not below algorithm.planner.verifier_tpr="

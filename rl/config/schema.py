@@ -14,6 +14,7 @@ from rl.config.reward_model import RewardModelConfig
 from rl.config.sections import CheckpointConfig, ClusterConfig, EvaluationConfig, RolloutConfig, RunConfig, StreamConfig
 from rl.config.task import FileTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.config.verifiers import VerifiersConfig
 
 TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig, Field(discriminator="kind")]
 DEFAULT_ALGORITHM = AlgorithmConfig()
@@ -28,6 +29,8 @@ class Config(Section):
     model: ModelConfig
     reward_model: RewardModelConfig | None = None
     """A trained reward model beside the task's reward; None = no model."""
+    verifiers: VerifiersConfig = VerifiersConfig()
+    """Processes that run the task's reward."""
     rollout: RolloutConfig = RolloutConfig()
     learner: LearnerConfig = LearnerConfig()
     algorithm: AlgorithmConfig = DEFAULT_ALGORITHM

@@ -63,20 +63,29 @@ def _fields(line: bytes) -> Mapping[str, Any]:
 
 
 def _row(fields: Mapping[str, Any], number: int, required: Sequence[str]) -> Row:
-    for name in ("completion", *required):
-        if name not in fields:
-            raise ValueError(f"{name}: is missing")
+    prompt = prompt_of(fields, number, ("completion", *required))
     truncated = fields.get("truncated", False)
     if not isinstance(truncated, bool):
         raise ValueError(f"truncated: true or false is needed, not {truncated!r}")
-    prompt = Prompt(
+    return Row(prompt, _text(fields, "completion", ""), truncated)
+
+
+def prompt_of(fields: Mapping[str, Any], number: int, required: Sequence[str]) -> Prompt:
+    """The prompt of a row, whose id is its number unless it has one.
+
+    Raises:
+        ValueError: A required field is missing, or one is of the wrong type.
+    """
+    for name in required:
+        if name not in fields:
+            raise ValueError(f"{name}: is missing")
+    return Prompt(
         id=_text(fields, "id", str(number), numbers=True),
         text=_text(fields, "prompt", ""),
         token_ids=(),
         answer=_text(fields, "answer", "", numbers=True),
         metadata={name: value for name, value in fields.items() if name not in OWN_FIELDS},
     )
-    return Row(prompt, _text(fields, "completion", ""), truncated)
 
 
 def _text(fields: Mapping[str, Any], name: str, default: str, *, numbers: bool = False) -> str:

@@ -1,9 +1,11 @@
 """What the rows of each shipped reward must have, and the limits that suit it. One line a reward; a reward of your own has none."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from rewards import rewards_in
 from rollout.types import Prompt
 
 
@@ -32,6 +34,13 @@ RULES: dict[str, Rules] = {
 def rules_of(reward: str) -> Rules:
     """By the reward's name; the defaults for an import path."""
     return RULES.get(reward, Rules())
+
+
+def limits_of(reward: str, args: Mapping[str, Any]) -> tuple[float, int | None]:
+    """``timeout_s`` and ``memory_mib`` that suit a reward and those that its arguments name."""
+    parts = [rules_of(name) for name in rewards_in(reward, args)]
+    bounds = [part.memory_mib for part in parts if part.memory_mib is not None]
+    return max(part.timeout_s for part in parts), max(bounds) if len(bounds) == len(parts) else None
 
 
 def load_check(rules: Rules) -> Callable[[Prompt], None]:

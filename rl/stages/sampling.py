@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from rewards.pool import VerifierPool
 from rl.actors import create_fleet
 from rl.cluster import create_placement, plan_placement
 from rl.config.load import validate
@@ -16,6 +15,7 @@ from rl.records.trace import TraceWriter
 from rl.rollout_service import RolloutService
 from rl.stages.preference import pairs_of
 from rl.stream.plans import new_groups
+from rl.verifiers import make_verifiers
 from rollout.types import RolloutGroup, SamplingConfig
 
 
@@ -65,7 +65,7 @@ def prepare_sampling(config: DpoConfig) -> tuple[Config, Prepared]:
 async def _sample(config: DpoConfig, sampling: Config, prepared: Prepared, run: RunDir) -> list[RolloutGroup]:
     rollout = sampling.rollout
     fleet = create_fleet(sampling, prepared.model_path, create_placement(plan_placement(sampling)))
-    scorer = VerifierPool(prepared.task.reward_name, prepared.task.reward_args)
+    scorer = make_verifiers(sampling, prepared.task.reward_name, prepared.task.reward_args)
     trace = TraceWriter(run.trace)
     prompts = prepared.train_prompts[: config.pairs.prompts]
     states = new_groups(

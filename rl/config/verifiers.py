@@ -1,0 +1,41 @@
+"""The verifiers section: the processes that judge completions."""
+
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from rl.config.base import Section
+
+
+class VerifiersConfig(Section):
+    """A pool of killable processes, in the controller's process or on Ray actors of its own."""
+
+    workers: PositiveInt = 1
+    """Verifier processes (of each actor); groups beyond that wait."""
+    timeout_s: PositiveFloat | None = None
+    """Wall seconds that one completion may take; then it costs 0 with the reason timeout. None = what suits the task's reward
+    (5, and 120 for code), at most half of ``stream.group_timeout_s``."""
+    start_timeout_s: PositiveFloat = 120.0
+    """Imports and the reward's constructor."""
+    memory_mib: NonNegativeInt | None = None
+    """Address space of each process; 0 = unbounded. None = what suits the task's reward: 4096, and no bound for code, whose
+    programs the sandbox bounds."""
+    recycle_after: NonNegativeInt = 1000
+    """Groups after which a process is replaced by a fresh one; 0 = never."""
+    recycle_mib: NonNegativeInt = 512
+    """MiB that a process may grow before it is replaced (``reward/leaks``); 0 = never."""
+    cache: NonNegativeInt = 32768
+    """Verdicts remembered by prompt and completion, where the reward is pure and not cheap; 0 = none."""
+    placement: Literal["local", "ray"] = "local"
+    """``local``: started by the controller, on its machine. ``ray``: on ``actors`` Ray actors, wherever the cluster has room."""
+    actors: PositiveInt = 1
+    """Ray actors with ``workers`` processes each."""
+    cpus: PositiveFloat | None = None
+    """Logical CPUs of an actor; None = one for each of its workers."""
+    max_restarts: NonNegativeInt = 3
+    """Actors lost and replaced; one more ends the run, since nothing could be judged."""
+
+    @property
+    def actor_cpus(self) -> float:
+        """Logical CPUs of an actor."""
+        return float(self.workers) if self.cpus is None else self.cpus
