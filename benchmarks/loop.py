@@ -1,14 +1,13 @@
 """Does it pay to train for the samples that a query will get? pass@1, a fixed k and the planner's loop at four deployment budgets.
 
-    python benchmarks/loop.py [--seeds 0 1 2] [--steps 60] [--samples 64] [--quick] [--json FILE] [overrides]
+    python benchmarks/loop.py [--seeds 0 1 2] [--steps 60] [--quick] [--json FILE] [overrides]
 
 One base of 0.4M parameters (``configs/loop_study.yaml``), one optimizer, the same rollouts a step; arms differ in the objective
 alone (``passk`` at k = 1 is RLOO). A deployment budget is an average of so many *base answers' tokens* for each held-out problem.
-The planner divides it over the problems by their category, from outcomes on other problems (the dev split), for every policy
-alike; coverage is the unbiased pass@k of each problem at the k that it got. Uniform k is shown beside it.
+The planner divides it over the problems by their category, from outcomes on other problems, for every policy alike; coverage is
+the unbiased pass@k of each problem at the k that it got. Uniform k is shown beside it.
 
-Finished runs and evaluations are remembered (``runs/benchmarks/loop``). Intervals: 95%, paired with the pass@1 arm over seeds and
-problems.
+Finished runs are remembered (``runs/benchmarks/loop``). Intervals: 95%, paired with the pass@1 arm over seeds and problems.
 """
 
 import argparse
@@ -21,7 +20,6 @@ from typing import Any
 import numpy as np
 from common import CONSOLE, machine, parser, save
 from learning import ROOT, Runs
-from process_tree import run_logged
 from rich.table import Table
 
 from planner.intervals import MIN_SEEDS, bootstrap_mean, seeds_difference
@@ -29,9 +27,7 @@ from planner.pass_at_k import pass_at_k
 from planner.plan_types import Query
 from planner.planner import Planner, PlannerConfig
 from planner.verifier import VerifierSpec
-from rl.config.load import load_config
 from rl.evaluate import read_counts
-from rl.prepare import locate_model
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
 
@@ -43,7 +39,6 @@ FIXED_K = 4
 REFERENCE = "pass@1"
 BASE_TOKENS = 10.0
 """Tokens of a base answer, for the targets that training plans with; the budgets of the evaluation use the measured mean."""
-PROBE_SAMPLES, PROBE_PROMPTS = 16, 200
 KEY = "deployment"
 
 Rows = list[dict[str, Any]]
@@ -68,12 +63,13 @@ def main() -> None:
     targets: dict[str, Any] = {}
     for seed in args.seeds:
         for arm, overrides in arms(args.steps).items():
-            run = runs.train(args.config, [*overrides, *args.overrides, f"run.seed={seed}"], label=f"{arm}, seed {seed}")
-            policies[arm].append(evaluations(run, args, seed))
+            every = [*overrides, f"evaluation.num_prompts={args.prompts}", *args.overrides, f"run.seed={seed}"]
+            run = runs.train(args.config, every, label=f"{arm}, seed {seed}")
+            before, after = evaluations(run)
+            policies[arm].append(after)
+            base = base or [before]
             targets.setdefault(arm, []).append(_targets(run))
-            if not base:
-                base.append(evaluations(locate_model(load_config(args.config, args.overrides)), args, seed, name=args.config))
-    result = {
+    result: dict[str, Any] = {
         "machine": machine(),
         "command": " ".join(["python", "benchmarks/loop.py", *sys.argv[1:]]),
         "base": summary(base, None, base_tokens=mean_tokens(base[0][1])),
@@ -90,32 +86,14 @@ def main() -> None:
 # -- what a policy can do ------------------------------------------------------------------------------------------------------
 
 
-def evaluations(target: Path, args: argparse.Namespace, seed: int, *, name: str | None = None) -> tuple[Rows, Rows]:
-    """(probe, test) rows of a policy; made now, or read from an earlier call."""
-    model = target / "model" if name is None else target
+def evaluations(run: Path) -> tuple[tuple[Rows, Rows], tuple[Rows, Rows]]:
+    """(probe, test) rows of the base and of the trained policy: a third of the held-out problems plans, the others are judged."""
     found = []
-    for split, prompts, samples in (("dev", PROBE_PROMPTS, PROBE_SAMPLES), ("test", args.prompts, args.samples)):
-        kept = (
-            ROOT
-            / "runs"
-            / "benchmarks"
-            / "loop-evaluations"
-            / f"{model.parent.parent.name}-{model.name}-{split}-{prompts}-{samples}.jsonl"
-        )
-        if not kept.is_file():
-            settings = [
-                f"evaluation.split={split}",
-                f"evaluation.num_prompts={prompts}",
-                f"evaluation.samples_per_prompt={samples}",
-            ]
-            settings += ["evaluation.ks=[1,2]", f"run.seed={1000 + seed}"]
-            command = [sys.executable, "-m", "rl.cli", "eval", str(target), *([name] if name else []), *settings, "--json"]
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            run_logged(command, kept.with_suffix(".log"))
-            written = model.parent / f"eval-{model.name}" / "version-00000000.jsonl"
-            kept.write_bytes(written.read_bytes())
-        counts = next(c for c in read_counts(kept, max_tokens=1, top_p=1) if c.sampling.temperature > 0)
-        found.append(sorted(counts.rows, key=lambda row: str(row["id"])))
+    paths = sorted((run / "eval").glob("version-*.jsonl"))
+    for path in (paths[0], paths[-1]):
+        counts = next(c for c in read_counts(path, max_tokens=1, top_p=1) if c.sampling.temperature > 0)
+        rows = sorted(counts.rows, key=lambda row: str(row["id"]))
+        found.append((rows[::3], [row for index, row in enumerate(rows) if index % 3]))
     return found[0], found[1]
 
 
@@ -237,10 +215,7 @@ def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--seeds", type=int, nargs="+", default=None, help="default 0 1 2; 0 with --quick")
     made.add_argument("--steps", type=int, default=None, help="default 60; 4 with --quick")
-    made.add_argument(
-        "--samples", type=int, default=None, help="of each test problem, at least the largest budget, which is the default"
-    )
-    made.add_argument("--prompts", type=int, default=None, help="test problems, default 400")
+    made.add_argument("--prompts", type=int, default=None, help="held-out problems, a third of which plans; default 600")
     made.add_argument("--fresh", action="store_true", help="forget finished runs")
     made.add_argument("overrides", nargs="*", help="of the config, for every arm")
     args = made.parse_args()
@@ -249,8 +224,7 @@ def _arguments() -> argparse.Namespace:
         args.overrides = ["model.recipe.tokens=60000", *args.overrides]
     args.seeds = args.seeds or ([0] if args.quick else [0, 1, 2])
     args.steps = args.steps or (4 if args.quick else 60)
-    args.samples = args.samples or 64
-    args.prompts = args.prompts or (20 if args.quick else 400)
+    args.prompts = args.prompts or (60 if args.quick else 600)
     return args
 
 
