@@ -100,10 +100,12 @@ def test_a_group_that_loses_every_actor_gets_zeros_and_without_restarts_the_run_
     async def scenario() -> None:
         async with running(max_restarts=1, timeout_s=60) as verifiers:
             judging = asyncio.create_task(score(verifiers, "sleep 50", "a"))
+            killed: list[Any] = []
             for _ in range(2):
-                while not (actors := actors_of(verifiers)) or not await actors[0].pids.remote():
+                while not (actors := actors_of(verifiers)) or actors[0] in killed or not await actors[0].pids.remote():
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(2.0)  # its verifier is up or will be in a moment, and then the group is at it
+                killed.append(actors[0])
                 ray.kill(actors[0])
             assert [(r.value, r.reason) for r in await judging] == [(0.0, "lost")] * 2
             assert verifiers.metrics()["reward/lost"] == 2.0
