@@ -1,7 +1,8 @@
 """GAIN-RL's signal: how far the hidden states of a prompt point the same way (arXiv 2506.02281). Pure numpy.
 
 |grad_W L|_F^2 = sum_ij <x_i, x_j> <d_i, d_j> for the inputs x and output gradients d of a layer's tokens, so that tokens whose
-inputs are parallel add up to a large gradient. The inputs come from one prefill; nothing in a curriculum computes them.
+inputs are parallel add up to a large gradient. The inputs come from one prefill; in a run the learner does it
+(``rl.learner.prompt_signals``).
 """
 
 import numpy as np

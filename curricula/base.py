@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from curricula.pool import PromptPool
+from curricula.prompt_signals import PromptSignals
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -38,6 +39,8 @@ class Ctx:
 
     max_tokens: int = 64
     """The run's completion limit: what a length budget is part of."""
+    signals: PromptSignals | None = None
+    """In ``observe`` only: the learner's answer to ``wanted_signals`` of this plan, of the weights that the plan's batch led to."""
 
     def rng(self, name: str) -> np.random.Generator:
         """A fresh generator, fixed by (seed, step, round, name)."""
@@ -125,6 +128,11 @@ class Curriculum:
     """It punishes completions near their limit, as ``algorithm.shaping`` may."""
 
     @property
+    def signal_columns(self) -> tuple[str, ...]:
+        """Which of ``curricula.prompt_signals.COLUMNS`` it reads; a run without such a part never asks the learner."""
+        return ()
+
+    @property
     def judges_reward(self) -> bool:
         """Its verdict reads reward values instead of raw correctness (conflict rule 7)."""
         return False
@@ -184,6 +192,13 @@ class Curriculum:
     def describe(self, ctx: Ctx, indices: np.ndarray) -> Mapping[str, float]:
         """Figures on prompts [K] that a plan chose, for the log, keys without the ``curriculum/`` prefix: what decided, and why."""
         return {}
+
+    def wanted_signals(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> np.ndarray:
+        """[K] int64 prompts that the learner is to say its ``signal_columns`` of, just before plan ``ctx.step`` is observed.
+
+        Asked once more with step -1, before the first plan, where the answer is observed without groups.
+        """
+        return np.zeros(0, dtype=np.int64)
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Finished groups of plan ``ctx.step`` (kept, dropped) after the store took them in: the only hook with side effects."""

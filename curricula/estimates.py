@@ -24,7 +24,8 @@ class RateWeighted(Curriculum, ABC):
     """Estimate that is weighed. ``beta`` is the posterior mean of counts that fade as the policy moves on, so a prompt not visited
     for long drifts back to .5 and is tried again."""
     unseen: Rate = 0.5
-    """Estimate of a prompt without observations: never seen is not unsolvable."""
+    """Estimate of a prompt without observations: never seen is not unsolvable. What was seen under other length budgets counts as
+    less and less (``curriculum.budget_discount``), and below one rollout as nothing."""
 
     @property
     def undiscounted_pass_rate(self) -> bool:
@@ -42,14 +43,17 @@ class RateWeighted(Curriculum, ABC):
     def estimates(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
         """[K] pass rates in [0, 1]."""
         rates = ctx.store.pass_rate(indices, mode=self.pass_rate)
-        if self.pass_rate == "beta":
-            return rates if self.unseen == 0.5 else np.where(ctx.store.num_observed(indices) > 0, rates, self.unseen)
-        return np.where(np.isnan(rates), self.unseen, rates)
+        if self.pass_rate == "beta" and self.unseen == 0.5:
+            return rates
+        return np.where(self._seen(ctx, indices), rates, self.unseen)
 
     def describe(self, ctx: Ctx, indices: np.ndarray) -> dict[str, float]:
         """Mean estimate of the prompts chosen, and how many of them were never seen."""
-        seen = ctx.store.num_observed(indices) > 0
         return {
             f"{self.label}_estimate": float(self.estimates(ctx, indices).mean()),
-            f"{self.label}_unseen_ratio": float((~seen).mean()),
+            f"{self.label}_unseen_ratio": float((~self._seen(ctx, indices)).mean()),
         }
+
+    def _seen(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
+        """[K] whether observations amount to one rollout under the present length budget."""
+        return ctx.store.num_comparable(indices) >= 1

@@ -11,12 +11,13 @@ from curricula.base import TRAIN, Allocation, Ctx, Curriculum, Plan, Verdict, ov
 from curricula.conflicts import check
 from curricula.effective import difficulty_buckets, effective_ratios
 from curricula.pool import PromptPool
+from curricula.prompt_signals import PromptSignals
 from curricula.weighted import WeightedOrder
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
 logger = logging.getLogger(__name__)
-STATE_VERSION = 3
+STATE_VERSION = 4
 BUDGET_SAMPLE = 256
 """Prompts whose mean length budget says how far the budget moved."""
 
@@ -55,7 +56,9 @@ class CurriculumStack:
         self._next_plan = 0
         self._next_observed = 0
         self._total_steps = 0
-        self._pending: list[tuple[int, list[RolloutStat]]] = []
+        self._num_prompts = 0
+        """Of the last plan."""
+        self._pending: list[tuple[int, list[RolloutStat], PromptSignals | None]] = []
         self._plan_metrics: dict[int, dict[str, float]] = {}
         self._clocks: dict[int, float] = {}
         """Plan -> the store's budget clock when it was drawn, until its observations are absorbed."""
@@ -83,7 +86,7 @@ class CurriculumStack:
         """
         if step != self._next_plan:
             raise ValueError(f"plan {step} asked for, plan {self._next_plan} is next: plans come in order, each once")
-        self._total_steps = total_steps
+        self._total_steps, self._num_prompts = total_steps, num_prompts
         self._absorb()
         self._next_plan = step + 1
         self._set_budget(step)
@@ -122,8 +125,34 @@ class CurriculumStack:
         answers = (part.token_advantages(self._ctx(step), groups) for part in self._parts.values())
         return next((answer for answer in answers if answer is not None), None)
 
-    def observe(self, step: int, stats: Sequence[RolloutStat]) -> None:
+    @property
+    def signal_columns(self) -> tuple[str, ...]:
+        """What the parts read of the learner's model (``curricula.prompt_signals.COLUMNS``); mostly nothing."""
+        return tuple(sorted({column for part in self._parts.values() for column in part.signal_columns}))
+
+    def wanted_signals(self, step: int, stats: Sequence[RolloutStat]) -> np.ndarray:
+        """[K] int64, ascending: prompts that the learner is to say ``signal_columns`` of, before plan ``step`` is observed.
+
+        ``step`` -1 asks what the parts want before the first plan; the answer goes to ``begin``.
+        """
+        ctx = self._ctx(step)
+        wanted = [part.wanted_signals(ctx, stats) for part in self._parts.values()]
+        return np.unique(np.concatenate(wanted)).astype(np.int64)
+
+    def begin(self, signals: PromptSignals) -> None:
+        """What the parts asked the learner before the first plan."""
+        if self._next_plan:
+            raise ValueError(f"signals of before the first plan, but plan {self._next_plan} is next")
+        for part in self._parts.values():
+            part.observe(dataclasses.replace(self._ctx(-1), signals=signals), [])
+
+    def observe(self, step: int, stats: Sequence[RolloutStat], *, signals: PromptSignals | None = None) -> None:
         """All finished groups of plan ``step``, refills, kept and dropped ones included; once per plan, in plan order.
+
+        Args:
+            step: the plan.
+            stats: one statistic a group.
+            signals: the learner's answer to ``wanted_signals``, by the weights that the plan's batch led to; as late as the groups.
 
         Raises:
             ValueError: if a plan is observed out of order: counting it twice, or never, would bias every estimate.
@@ -131,7 +160,7 @@ class CurriculumStack:
         if step != self._next_observed or step >= self._next_plan:
             raise ValueError(f"plan {step} observed, plan {self._next_observed} is next: in plan order, each once, after the plan")
         self._next_observed = step + 1
-        self._pending.append((step, list(stats)))
+        self._pending.append((step, list(stats), signals))
         self._drawn.pop(step, None)
         ratios = {f"curriculum/{key}": value for key, value in {**effective_ratios(stats), **difficulty_buckets(stats)}.items()}
         self._last_metrics = {**self._plan_metrics.pop(step), **ratios}
@@ -153,7 +182,11 @@ class CurriculumStack:
             "next_plan": self._next_plan,
             "next_observed": self._next_observed,
             "total_steps": self._total_steps,
-            "pending": [[step, [dataclasses.asdict(stat) for stat in stats]] for step, stats in self._pending],
+            "num_prompts": self._num_prompts,
+            "pending": [
+                [step, [_plain(stat) for stat in stats], None if signals is None else signals.state_dict()]
+                for step, stats, signals in self._pending
+            ],
             "clocks": [[step, clock] for step, clock in self._clocks.items()],
             "drawn": [[step, list(drawn)] for step, drawn in self._drawn.items()],
             "plan_metrics": [[step, dict(metrics)] for step, metrics in self._plan_metrics.items()],
@@ -175,7 +208,11 @@ class CurriculumStack:
             raise ValueError(f"the checkpoint's curriculum has slots {list(state['parts'])}, this one {list(self._parts)}")
         self._cursor, self._next_plan = state["cursor"], state["next_plan"]
         self._next_observed, self._total_steps = state["next_observed"], state["total_steps"]
-        self._pending = [(step, [RolloutStat(**stat) for stat in stats]) for step, stats in state["pending"]]
+        self._num_prompts = state["num_prompts"]
+        self._pending = [
+            (step, [_stat(row) for row in rows], None if signals is None else PromptSignals.from_state(signals))
+            for step, rows, signals in state["pending"]
+        ]
         self._plan_metrics = {step: dict(metrics) for step, metrics in state["plan_metrics"]}
         self._drawn = {step: list(drawn) for step, drawn in state["drawn"]}
         self._clocks = dict(state["clocks"])
@@ -192,6 +229,7 @@ class CurriculumStack:
             store=self._store,
             round=round,
             rollout_budget=rollout_budget,
+            num_prompts=self._num_prompts,
             max_tokens=self._limit,
         )
 
@@ -199,12 +237,12 @@ class CurriculumStack:
         """Give the store and the parts what the next plan may see; all of it once no plan is left."""
         done = self._next_plan >= self._total_steps
         while self._pending and (done or self._pending[0][0] <= self._next_plan - 1 - self._lag):
-            step, stats = self._pending.pop(0)
+            step, stats, signals = self._pending.pop(0)
             clock = self._clocks.pop(step)
             for stat in stats:
                 self._store.add(stat, budget_clock=clock)
             for part in self._parts.values():
-                part.observe(self._ctx(step), stats)
+                part.observe(dataclasses.replace(self._ctx(step), signals=signals), stats)
 
     def _order(self, ctx: Ctx, *, num_prompts: int, rollout_budget: int) -> Plan:
         if not 1 <= num_prompts <= rollout_budget:
@@ -296,6 +334,16 @@ class CurriculumStack:
     def _the_one(self, hook: str) -> Curriculum:
         """The part that answers an exclusive hook; ``validate`` made sure there is exactly one."""
         return next(part for part in self._parts.values() if overrides(part, hook))
+
+
+def _plain(stat: RolloutStat) -> dict[str, Any]:
+    """As JSON has it: lists, not tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(stat).items()}
+
+
+def _stat(row: Mapping[str, Any]) -> RolloutStat:
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return RolloutStat(**values)
 
 
 def refuse_pool(slot: str, part: Curriculum, pool: PromptPool) -> None:

@@ -34,9 +34,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curricula.base import Plan
+from curricula.prompt_signals import PromptSignals
 from curricula.stack import CurriculumStack
 from rl.config.schema import Config
 from rl.planner_loop import PlannerLoop
+from rl.prompt_signals import PromptSignalSource
 from rl.recorder import Recorder, StepRecord
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
@@ -72,6 +74,8 @@ class Parts:
     """What the objective wants to know of a batch's groups beyond their rollouts."""
     planner: PlannerLoop | None = None
     """Sets training targets between steps; None = the config's."""
+    signals: PromptSignalSource | None = None
+    """Asks the learner what curriculum parts want to know of prompts; None = none of them wants anything."""
     say_budget: Callable[[Prompt, int], Prompt] | None = None
     """Puts a length budget, in tokens, into a prompt whose template asks for it."""
 
@@ -106,6 +110,7 @@ class Controller:
         Raises:
             Exception: whatever ended a loop; a group of them if several died at once.
         """
+        await self._first_signals()
         for plan in self.state.plans.values():
             self._enqueue(plan.groups)
         loops = [asyncio.create_task(loop(), name=name) for name, loop in self._loops().items()]
@@ -342,10 +347,23 @@ class Controller:
         else:
             result = await self.parts.learner.train(batch)
         self.parts.recorder.trained(plan, applied=result.applied)
-        self._close(plan)
+        self._close(plan, await self._signals_of(plan))
         return result
 
-    def _close(self, plan: PlanState) -> None:
+    async def _first_signals(self) -> None:
+        """What curriculum parts want to know of the base, before the first plan."""
+        source, curriculum = self.parts.signals, self.parts.curriculum
+        if source is not None and self.tickets.next_step == 0:
+            curriculum.begin(await source.ask(curriculum.wanted_signals(-1, []), version=self.state.version))
+
+    async def _signals_of(self, plan: PlanState) -> PromptSignals | None:
+        """What they want to know of the weights that the plan led to."""
+        if self.parts.signals is None:
+            return None
+        wanted = self.parts.curriculum.wanted_signals(plan.step, plan.stats())
+        return await self.parts.signals.ask(wanted, version=plan.step + 1)
+
+    def _close(self, plan: PlanState, signals: PromptSignals | None) -> None:
         stats = plan.stats()
         totals = self.state.totals
         totals.rollouts += sum(s.num_rollouts for s in stats)
@@ -353,7 +371,7 @@ class Controller:
         totals.groups_trained += sum(s.kept for s in stats)
         totals.groups_dropped += sum(not s.kept for s in stats)
         del self.state.plans[plan.step]
-        self.parts.curriculum.observe(plan.step, stats)
+        self.parts.curriculum.observe(plan.step, stats, signals=signals)
         self.state.version = plan.step + 1
         if self.parts.planner is not None:
             self.parts.planner.advance(self.state.version)

@@ -19,7 +19,7 @@ class Outcomes:
     """
 
     def __init__(self, pool: SimulatedPool, *, sampling: SamplingConfig, seed: int) -> None:
-        self._pool, self._sampling, self._seed = pool, sampling, seed
+        self.pool, self._sampling, self._seed = pool, sampling, seed
         self._made: dict[tuple[bool, int, bool, int], Rollout] = {}
         self._zeros = np.zeros(sampling.max_tokens, dtype=np.int32)
 
@@ -37,7 +37,7 @@ class Outcomes:
             progress: of training, in [0, 1].
             drawn: prompt index -> rollouts that it had in this step already (at an epoch's end, in a refill); brought up to date.
         """
-        lengths = None if self._pool.lengths is None else self._pool.lengths.at(plan.prompt_indices, progress=progress)
+        lengths = None if self.pool.lengths is None else self.pool.lengths.at(plan.prompt_indices, progress=progress)
         limits = np.full(len(rates), self._sampling.max_tokens)
         if plan.max_tokens is not None:
             limits = np.minimum(plan.max_tokens, limits)
@@ -56,7 +56,7 @@ class Outcomes:
                 RolloutGroup(
                     group_id=step * MAX_GROUPS + position + k,
                     plan_step=step,
-                    prompt=self._pool.prompts[index],
+                    prompt=self.pool.prompts[index],
                     sampling=self._sampling.limited(limit),
                     rollouts=tuple(rollouts),
                 )

@@ -8,8 +8,10 @@ import numpy as np
 
 from curricula.base import Plan
 from curricula.effective import effective_ratios
+from curricula.prompt_signals import PromptSignals
 from curricula.simulation.learners import SimulatedLearner
 from curricula.simulation.outcomes import Outcomes
+from curricula.simulation.signals import simulated_signals
 from curricula.stack import CurriculumStack
 from curricula.tally import tally
 from rollout.types import RolloutGroup, RolloutStat
@@ -59,6 +61,8 @@ class Simulation:
         self._everything = np.arange(num_prompts)
         self._open: dict[int, _Open] = {}
         self._version = first_step
+        if stack.signal_columns and first_step == 0:
+            stack.begin(self._signals(-1, []))
 
     def run(self, *, on_step: Callable[[dict[str, Any]], None] = lambda row: None) -> list[dict[str, Any]]:
         """All steps; one row each (see ``step``), also given to ``on_step`` as it comes."""
@@ -90,8 +94,12 @@ class Simulation:
         if done.trained:
             self.learner.update(done.trained)
         self._version = step + 1
-        self.stack.observe(step, done.stats)
+        self.stack.observe(step, done.stats, signals=self._signals(step, done.stats) if self.stack.signal_columns else None)
         return self._row(step, done, refills=refills) | {"pool_pass_rate": mean_rate}
+
+    def _signals(self, step: int, stats: Sequence[RolloutStat]) -> PromptSignals:
+        wanted = self.stack.wanted_signals(step, stats)
+        return simulated_signals(self._outcomes.pool.prompts, wanted, version=self._version, columns=self.stack.signal_columns)
 
     def _plan(self, step: int) -> None:
         stream = self.schedule

@@ -28,6 +28,11 @@ def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
                 f"{field}: {_name(config, slot)} moves completions to one length, algorithm.advantage=brpo credits them at several "
                 "thinking budgets; take one of the two (algorithm.budgets.prior says which budgets matter)"
             )
+        if part.signal_columns and config.learner.sequence_parallel > 1:
+            yield (
+                f"{field}: {_name(config, slot)} asks the learner to read whole prompts, which ranks that share sequences do not; "
+                "set learner.sequence_parallel to 1, or the part's args.source to what it can do without the learner"
+            )
         if part.punishes_overlong and any(shaping.name == "overlong" for shaping in algorithm.shaping):
             yield f"{field}: algorithm.shaping punishes overlong completions already; leave one of the two out"
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
@@ -115,6 +116,13 @@ class LearnerGroup:
     async def score(self, sequences: list[list[int]]) -> list[list[float]]:
         """[sequences][T - 1] log-probs of tokens 1..T-1 at temperature 1."""
         return (await self._call("score", sequences))[0]
+
+    async def prompt_signals(
+        self, prompts: list[list[int]], *, columns: Sequence[str], template: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """What the policy says of prompts (``curricula.prompt_signals.COLUMNS``), [n, ...] each."""
+        reference = ray.put(prompts)
+        return (await self._call("prompt_signals", reference, list(columns), template))[0]
 
     async def save(self, directory: str) -> None:
         """Snapshot all ranks; returns when training may go on, before the files are complete."""

@@ -175,6 +175,14 @@ class LearnerRank:
         packed = self._config.packing == "varlen"
         return sequence_logprobs(self._engine, sequences, token_budget=self._config.micro_batch_tokens, packed=packed)
 
+    def prompt_signals(self, prompts: list[list[int]], columns: list[str], template: tuple[int, int]) -> dict[str, np.ndarray]:
+        """``curricula.prompt_signals.COLUMNS`` of prompts that share ``template`` tokens (at head, at tail). Collective."""
+        from rl.learner.prompt_signals import Template, prompt_signals
+
+        shared = Template(head=template[0], tail=template[1])
+        budget = self._config.micro_batch_tokens
+        return prompt_signals(self._engine, prompts, columns=columns, template=shared, token_budget=budget)
+
     def save(self, directory: str) -> None:
         """Snapshot weights, optimizer, schedule, counters and RNG, and write them in the background. Collective.
 
