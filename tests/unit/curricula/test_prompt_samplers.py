@@ -15,6 +15,7 @@ from curricula.estimates import RateWeighted
 from curricula.pcl import IntermediatePrompts
 from curricula.prioritized import Prioritized
 from curricula.weighted import softmax, weighted_draw
+from rollout.statistics import PassRateMode
 from tests.unit.curricula.worlds import World
 
 RATES = st.lists(st.sampled_from([0.0, 1.0, 0.5, 1 / 16, 0.9, 0.33]), min_size=1, max_size=12)
@@ -92,6 +93,21 @@ def test_the_posterior_follows_observations_and_unseen_counts_as_told() -> None:
     assert part.describe(world.ctx(), np.array([0, 1])) == pytest.approx(
         {"cures_sampler_estimate": (8 / 14 + 0.5) / 2, "cures_sampler_unseen_ratio": 0.5}
     )
+
+
+@pytest.mark.parametrize("mode", ["beta", "last_visit", "decayed"])
+def test_what_was_seen_under_another_length_budget_counts_less_and_then_as_unseen(mode: PassRateMode) -> None:
+    """Two rollouts are worth 1 after one halving of the budget, and .5, less than a rollout, after two."""
+    world, part = World(), DifficultyTargeted(pass_rate=mode, unseen=0.9)
+    world.store.set_budget(64)
+    world.observe(part, [world.stat(0, n=2, correct=0)])
+    estimate = lambda: part.estimates(world.ctx(), np.array([0, 1])).tolist()  # noqa: E731
+    assert estimate()[0] < 0.5 and estimate()[1] == 0.9
+    world.store.set_budget(32)
+    assert estimate()[0] < 0.5
+    world.store.set_budget(16)
+    assert estimate() == [0.9, 0.9]
+    assert part.describe(world.ctx(), np.array([0]))["dots_unseen_ratio"] == 1
 
 
 def test_pcl_picks_the_nearest_of_its_candidates() -> None:
