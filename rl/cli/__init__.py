@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, passk, plan, rewards, sandbox, sft, train
+from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, passk, plan, rewards, sandbox, serve, sft, train
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ doctor.register(app)
 base.register(app)
 bases.register(app)
 plan.register(app)
+serve.register(app)
 launch.register(app)
 curriculum.register(app)
 rewards.register(app)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rl.cli.exits import FAILED, exit_codes
+from rl.cli.listen import token_for
 
 SERVE = """
 Examples:
@@ -16,7 +17,6 @@ Examples:
 
 Rewards use it with [bold]sandbox=http://host:8091[/]. Health: GET /health. The traffic is not encrypted: keep it inside a cluster.
 """
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +40,7 @@ def serve(
 ) -> None:
     """Serve this machine's sandbox over HTTP until interrupted."""
     with exit_codes():
-        if token_file is None and host not in LOOPBACK:
-            raise ValueError(f"--host {host} is open to others: give --token-file, or use 127.0.0.1")
-        token = _read_token(token_file) if token_file is not None else None
+        token = token_for(host, token_file)
         from rewards.sandbox.base import SandboxError
 
         try:
@@ -50,15 +48,6 @@ def serve(
         except SandboxError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(FAILED) from error
-
-
-def _read_token(path: Path) -> str:
-    if not path.is_file():
-        raise ValueError(f"--token-file {path}: no such file")
-    token = path.read_text().strip()
-    if not token:
-        raise ValueError(f"--token-file {path} is empty; for example: openssl rand -hex 32 > {path}")
-    return token
 
 
 def _serve(host: str, port: int, workers: int | None, token: str | None, max_body_mib: int) -> None:

@@ -1,0 +1,104 @@
+"""One request from prompt to answer."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from planner.strategies.base import Attempt, Result, Tokens
+from rl.decode import EnginePolicy
+from rl.serve.choice import Choice, Chooser
+from rl.serve.errors import RequestError
+from rl.serve.prompts import Encoder
+from rl.serve.recording import RecordingPolicy
+from rl.serve.requests import Ask
+from rl.serve.votes import AnswerOf, fallback
+from rollout.requests import MIN_TEMPERATURE
+from rollout.types import Prompt, SamplingConfig
+
+MAX_SEED = 2**64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """An answer and what it took."""
+
+    text: str
+    truncated: bool
+    choice: Choice
+    samples: int
+    accepted: bool
+    """The verifier accepted the answer; without one: the vote was settled. Never of best_of_n and weighted_vote."""
+    fallback: bool
+    """The strategy had no answer, and the most frequent one stands in for it."""
+    tokens: Tokens
+
+    @property
+    def stopped_early(self) -> bool:
+        """Fewer samples than planned, because the answer was there."""
+        return self.accepted and self.samples < self.choice.k
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answerer:
+    """Everything that requests share: engines, judge, plan, tokenizer."""
+
+    policy: EnginePolicy
+    chooser: Chooser
+    encoder: Encoder
+    vote: AnswerOf
+
+    async def answer(self, ask: Ask, request_id: str) -> Served:
+        """Draw, judge, stop, choose, within the budget.
+
+        Raises:
+            RequestError: 400: something of the request does not fit.
+            EngineLost: its engine died.
+            StreamTimeout: engine or verifiers do not answer.
+        """
+        text, ids = self.encoder.encode(ask)
+        choice = self.chooser.choose(ask, len(ids))
+        hints = ask.t2rl
+        prompt = Prompt(
+            id=hints.id or request_id,
+            text=text,
+            token_ids=ids,
+            answer="" if hints.answer is None else str(hints.answer),
+            category=choice.category,
+            metadata=hints.metadata or {},
+        )
+        recording = RecordingPolicy(replace(self.policy, sampling=self._sampling(ask)))
+        rng = np.random.default_rng(None if ask.seed is None else ask.seed % MAX_SEED)
+        judge = self._judge(choice, ask, prompt)
+        result = await choice.build(self.vote).run(prompt, recording, judge, choice.budget, rng)
+        return self._served(result, recording.attempts, choice, rng)
+
+    def _judge(self, choice: Choice, ask: Ask, prompt: Prompt) -> Any:
+        judge = self.chooser.judge
+        if judge is None or choice.strategy == "majority":
+            return None
+        judge.check(prompt, ask.t2rl)
+        return judge.verifier if choice.strategy == "repeated_sampling" else judge.scorer
+
+    def _sampling(self, ask: Ask) -> SamplingConfig:
+        defaults = self.chooser.defaults
+        temperature = defaults.temperature if ask.temperature is None else ask.temperature
+        if 0 < temperature < MIN_TEMPERATURE:
+            raise RequestError(400, f"temperature is {temperature}: use 0, or at least {MIN_TEMPERATURE}", param="temperature")
+        return SamplingConfig(temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p)
+
+    def _served(self, result: Result, attempts: list[Attempt], choice: Choice, rng: np.random.Generator) -> Served:
+        """``attempts`` is never empty: a budget that holds no sample was refused."""
+        if result.answer is None:
+            chosen = fallback(attempts, self.vote, rng)
+        else:
+            chosen = next(attempt for attempt in attempts if attempt.text == result.answer)
+        return Served(
+            text=chosen.text,
+            truncated=chosen.truncated,
+            choice=choice,
+            samples=result.samples,
+            accepted=result.accepted,
+            fallback=result.answer is None,
+            tokens=result.tokens,
+        )

@@ -1,0 +1,132 @@
+"""The HTTP application: OpenAI's routes over one ``Answerer``.
+
+400: the request does not fit; 401: no or wrong token; 404: another model; 413: too large; 503 with Retry-After: the queue is full,
+or an engine is being restarted; 504: no answer in time. Only ``GET /health`` needs no token. There are no CORS headers: a web page
+of another origin cannot read answers.
+"""
+
+import hmac
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from rl.decode import DecodeInterrupted
+from rl.errors import EngineLost
+from rl.serve import shapes
+from rl.serve.answering import Answerer, Served
+from rl.serve.body import read_body, unless_gone
+from rl.serve.errors import RequestError
+from rl.serve.gate import Gate
+from rl.serve.requests import Ask, ChatRequest, CompletionRequest, read_request
+
+
+class ServeService:
+    """The application and its state.
+
+    Args:
+        answerer: Answers requests.
+        gate: Admits them.
+        model: Name that requests must give.
+        token: Required of every call but health; None: none is.
+        max_body: Bytes of the largest request.
+    """
+
+    def __init__(self, answerer: Answerer, gate: Gate, *, model: str, token: str | None, max_body: int) -> None:
+        self._answerer, self._gate, self._model = answerer, gate, model
+        self._token, self._max_body = token, max_body
+        self._created = int(time.time())
+        self._tokens = 0
+        self.app = Starlette(
+            routes=[
+                Route("/v1/completions", self._completions, methods=["POST"]),
+                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                Route("/v1/models", self._models),
+                Route("/v1/models/{name:path}", self._one_model),
+                Route("/health", self._health),
+            ],
+            exception_handlers={RequestError: _refused, HTTPException: _not_found, Exception: _failed},
+        )
+
+    async def _health(self, request: Request) -> JSONResponse:
+        gate = self._gate
+        counts = {"running": gate.running, "waiting": gate.admitted_now - gate.running, "done": gate.done, "tokens": self._tokens}
+        return JSONResponse({"status": "ok", "model": self._model, **counts})
+
+    async def _models(self, request: Request) -> JSONResponse:
+        self._authorise(request)
+        return JSONResponse({"object": "list", "data": [shapes.model_card(self._model, self._created)]})
+
+    async def _one_model(self, request: Request) -> JSONResponse:
+        self._authorise(request)
+        self._check_model(request.path_params["name"])
+        return JSONResponse(shapes.model_card(self._model, self._created))
+
+    async def _completions(self, request: Request) -> JSONResponse:
+        request_id = f"cmpl-{uuid.uuid4().hex}"
+        served = await self._serve(request, lambda body: read_request(CompletionRequest, body), request_id)
+        return JSONResponse(shapes.completion(served, id=request_id, created=int(time.time()), model=self._model))
+
+    async def _chat(self, request: Request) -> JSONResponse:
+        request_id = f"chatcmpl-{uuid.uuid4().hex}"
+        served = await self._serve(request, lambda body: read_request(ChatRequest, body), request_id)
+        return JSONResponse(shapes.chat_completion(served, id=request_id, created=int(time.time()), model=self._model))
+
+    async def _serve(self, request: Request, read: Callable[[Any], Ask], request_id: str) -> Served:
+        self._authorise(request)
+        async with self._gate.admitted():
+            ask = read(_parsed(await read_body(request, self._max_body)))
+            self._check_model(ask.model)
+            served = await unless_gone(request, self._in_turn(ask, request_id))
+        self._tokens += served.tokens.total
+        return served
+
+    async def _in_turn(self, ask: Ask, request_id: str) -> Served:
+        async with self._gate.turn:
+            try:
+                return await self._answerer.answer(ask, request_id)
+            except (EngineLost, DecodeInterrupted) as error:
+                raise RequestError(
+                    503, f"the engine that worked on this is being restarted: {error}", code="engine_lost"
+                ) from error
+
+    def _authorise(self, request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        if self._token is not None and not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            raise RequestError(401, "missing or wrong token; the service was started with --token-file", code="invalid_api_key")
+
+    def _check_model(self, name: str) -> None:
+        if name != self._model:
+            raise RequestError(
+                404, f"model {name!r} is not here; this service has {self._model!r}", param="model", code="model_not_found"
+            )
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"body: not JSON: {error}") from error
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    return error.response()
+
+
+async def _not_found(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's own: no such route, or another method."""
+    assert isinstance(error, HTTPException)
+    return RequestError(error.status_code, f"{request.method} {request.url.path}: {error.detail}").response()
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    """The server logs the traceback; clients get no inner workings."""
+    return RequestError(500, "the service failed on this request; its log says how").response()

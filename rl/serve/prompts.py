@@ -1,0 +1,68 @@
+"""From a request to the token ids that the policy continues."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from rl.serve.errors import RequestError
+from rl.serve.requests import ChatRequest, CompletionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """The policy's tokenizer, and its chat template for messages."""
+
+    tokenizer: Any
+
+    def encode(self, ask: CompletionRequest | ChatRequest) -> tuple[str, tuple[int, ...]]:
+        """Text and token ids.
+
+        Raises:
+            RequestError: 400: several prompts, none, ids outside the vocabulary, messages that the chat template refuses.
+        """
+        if isinstance(ask, ChatRequest):
+            text = self._chat(ask)
+            ids = self.tokenizer([text], add_special_tokens=False)["input_ids"][0]
+        else:
+            prompt = _only(ask.prompt)
+            if isinstance(prompt, str):
+                text, ids = prompt, self.tokenizer([prompt])["input_ids"][0]
+            else:
+                self._check_ids(prompt)
+                text, ids = self.tokenizer.batch_decode([prompt])[0], prompt
+        if not ids:
+            raise RequestError(400, "prompt: there is nothing to continue; give at least one token", param="prompt")
+        return text, tuple(ids)
+
+    def _chat(self, ask: ChatRequest) -> str:
+        if not self.tokenizer.chat_template:
+            fix = "use POST /v1/completions, or start the service with --chat-template FILE"
+            raise RequestError(400, f"messages: this model's tokenizer has no chat template; {fix}", param="messages")
+        messages = [{"role": message.role, "content": message.text} for message in ask.messages]
+        try:
+            text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise RequestError(400, f"messages: the chat template refuses them: {error}", param="messages") from error
+        return text
+
+    def _check_ids(self, ids: list[int]) -> None:
+        size = len(self.tokenizer)
+        if any(not 0 <= token < size for token in ids):
+            raise RequestError(
+                400, f"prompt: a token id lies outside 0..{size - 1}; was it tokenised for another model?", param="prompt"
+            )
+
+
+def _only(prompt: str | list[int] | list[str] | list[list[int]]) -> str | list[int]:
+    """The one prompt of the forms that OpenAI allows."""
+    if isinstance(prompt, str) or not prompt:
+        return prompt if isinstance(prompt, str) else []
+    first = prompt[0]
+    if isinstance(first, int):
+        return [token for token in prompt if isinstance(token, int)]
+    if len(prompt) > 1:
+        raise RequestError(
+            400, f"prompt: {len(prompt)} prompts; send each in a request of its own, they share the engine", param="prompt"
+        )
+    return first

@@ -1,0 +1,131 @@
+"""``t2rl serve`` as users start it: Ray, the in-process vLLM with the nano base, the verifier pool; over loopback, ended by SIGINT."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from rl.config.load import load_config
+from rl.prepare import locate_model, prepare
+
+ROOT = Path(__file__).parents[3]
+TOKEN = "correct-horse"
+BUDGET = 200
+MAX_TOKENS = 16
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("serve")
+    (directory / "token").write_text(TOKEN)
+    (directory / "chat.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    rows = [
+        {"id": "hard", "category": "gcd/L4", "strategy": "repeated_sampling", "k": 12},
+        {"id": "easy", "category": "gcd/L1", "strategy": "repeated_sampling", "k": 2},
+    ]
+    (directory / "plan.json").write_text(json.dumps({"mode": "parallel", "queries": rows}))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def process(files: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The running service and its address; interrupted at the end, which must be clean."""
+    model = str(locate_model(load_config("debug")))
+    options = ["--plan", str(files / "plan.json"), "--reward", "reasoning_gym", "--token-file", str(files / "token")]
+    options += ["--chat-template", str(files / "chat.jinja"), "--name", "nano", "--port", "0", "--budget-tokens", str(BUDGET)]
+    command = [sys.executable, "-m", "rl.cli", "serve", model, "debug", "rollout.cores=null", *options]
+    service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ))
+    watchdog = threading.Timer(300, service.kill)
+    watchdog.start()
+    assert service.stderr is not None
+    said = ""
+    while not (found := re.search(r"serving nano at (\S+) ", said)):
+        line = service.stderr.readline()
+        assert line, f"the service ended: {said}"
+        said += line
+    reader = threading.Thread(target=lambda: said_later.append(service.stderr.read()), daemon=True)
+    said_later: list[str] = []
+    reader.start()
+    yield service, found[1]
+    service.send_signal(signal.SIGINT)
+    status = service.wait(60)
+    watchdog.cancel()
+    reader.join(10)
+    assert status == 0, said_later
+    assert "Traceback" not in said + "".join(said_later)
+
+
+@pytest.fixture(scope="module")
+def items() -> list[Any]:
+    return prepare(load_config("debug")).eval_prompts
+
+
+def ask(address: str, **fields: Any) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"model": "nano", **fields}
+    response = httpx.post(f"{address}/completions", json=body, headers=headers, timeout=60, trust_env=False)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_requests_at_once_keep_their_budgets_and_plans(process: Any, items: list[Any]) -> None:
+    _, address = process
+
+    def one(number: int) -> dict[str, Any]:
+        item = items[number % len(items)]
+        hints = {"id": ("hard", "easy")[number % 2], "answer": item.answer, "metadata": dict(item.metadata)}
+        return ask(address, prompt=list(item.token_ids), seed=number, t2rl=hints)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(one, range(16)))
+    for number, answer in enumerate(answers):
+        usage, facts = answer["usage"], answer["t2rl"]
+        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] <= BUDGET
+        assert facts["k"] == (12, 2)[number % 2] and 1 <= facts["samples"] <= facts["k"]
+        assert facts["strategy"] == "repeated_sampling" and facts["accepted"] != facts["fallback"]
+        assert usage["completion_tokens"] <= facts["samples"] * MAX_TOKENS
+    health = httpx.get(address.removesuffix("/v1") + "/health", trust_env=False).json()
+    assert health["done"] >= 16 and health["tokens"] >= sum(a["usage"]["total_tokens"] for a in answers)
+
+
+def test_the_real_verifier_decides(process: Any, items: list[Any]) -> None:
+    """A sample's own answer is put to the reward as the right one: greedy decoding repeats it, and now it is accepted."""
+    _, address = process
+    item = next(item for item in items if item.category.startswith("gcd"))
+    hints = {"answer": item.answer, "metadata": dict(item.metadata)}
+    first = ask(address, prompt=item.text, temperature=0, t2rl=hints)
+    said = first["choices"][0]["text"].rpartition("#")[2].strip()
+    given = dict(item.metadata) | {"entry": {"answer": said, "metadata": item.metadata["entry"]["metadata"]}}
+    again = ask(address, prompt=item.text, temperature=0, t2rl={"answer": said, "metadata": given})
+    assert again["choices"][0]["text"] == first["choices"][0]["text"]
+    assert again["t2rl"]["accepted"] == ("#" in first["choices"][0]["text"] and first["choices"][0]["finish_reason"] == "stop")
+
+
+def test_the_openai_client_understands_it(process: Any, items: list[Any]) -> None:
+    _, address = process
+    client = openai.OpenAI(base_url=address, api_key=TOKEN, http_client=httpx.Client(trust_env=False), max_retries=0)
+    assert [model.id for model in client.models.list()] == ["nano"]
+    text = items[0].text
+    completion = client.completions.create(model="nano", prompt=text, max_tokens=8, extra_body={"t2rl": {"id": "easy"}})
+    assert completion.usage is not None and completion.usage.total_tokens <= BUDGET
+    assert completion.model_extra is not None and completion.model_extra["t2rl"]["strategy"] == "majority"
+    messages: Any = [{"role": "user", "content": text}]
+    chat = client.chat.completions.create(model="nano", messages=messages, max_completion_tokens=8, seed=1)
+    assert isinstance(chat.choices[0].message.content, str) and chat.choices[0].finish_reason in ("stop", "length")
+    with pytest.raises(openai.BadRequestError, match="t2rl decides how many samples"):
+        client.completions.create(model="nano", prompt=text, n=3)
+    with pytest.raises(openai.NotFoundError):
+        client.completions.create(model="gpt", prompt=text)
+    with pytest.raises(openai.AuthenticationError):
+        openai.OpenAI(base_url=address, api_key="x", http_client=httpx.Client(trust_env=False)).models.list()
