@@ -1,6 +1,6 @@
 r"""What the verifier service does: verdicts per second, what hangs cost, memory, the start of a sandbox.
 
-    python benchmarks/verifiers.py [--quick] [--json FILE] [--workers 2] [--timeout 2]
+    python benchmarks/verifiers.py [--quick] [--json FILE] [--workers 2] [--timeout 2] [--parts hangs ...]
 
 *Throughput*: maths (seven kinds of answers: numbers, fractions, formulas, lists, prose, ...), code (a program with two tests in the
 sandbox) and IFEval (three instructions), every text another one and nothing remembered; p50 and p99 are of one verdict alone in
@@ -12,10 +12,11 @@ verdicts, recycling off. *Sandbox start*: ``/bin/true`` in the sandbox, less ``/
 
 import argparse
 import asyncio
+import os
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from common import CONSOLE, machine, parser, save, show, spread
@@ -27,6 +28,7 @@ from rewards.sandbox import Job, Step, open_sandbox
 from rollout.types import Prompt
 
 GROUP = 16
+PARTS = ("rates", "sandbox", "hangs", "memory")
 Case = tuple[Prompt, str]
 
 
@@ -200,45 +202,57 @@ def sandbox_start(count: int) -> dict[str, Any]:
     }
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything, in turn."""
-    quick = args.quick
-    counts = {"math": 600 if quick else 5000, "code": 24 if quick else 200, "ifeval": 200 if quick else 2000}
-    makers = {"math": maths_case, "code": code_case, "ifeval": ifeval_case}
-    result: dict[str, Any] = {"machine": machine(), "workers": args.workers}
-    for name, make in makers.items():
-        found = asyncio.run(throughput(name, cases(make, counts[name]), workers=args.workers, repeats=2 if quick else 3))
+def rates(quick: bool, workers: int) -> dict[str, Any]:
+    """Verdicts per second of the three."""
+    kinds = {"math": (maths_case, 600, 5000), "code": (code_case, 24, 200), "ifeval": (ifeval_case, 200, 2000)}
+    result = {}
+    for name, (make, few, many) in kinds.items():
+        given = cases(make, few if quick else many)
+        found = asyncio.run(throughput(name, given, workers=workers, repeats=2 if quick else 3))
         result["maths_per_s" if name == "math" else f"{name}_per_s"] = {**found.pop("per_s"), **found}
-    result["sandbox_start"] = sandbox_start(20 if quick else 200)
-    result["sandbox_start_ms"] = result["sandbox_start"]["over_ms"]
-    size, share, repeats = (1000, 0.01, 1) if quick else (10_000, 0.01, 3)
-    result["hangs"] = asyncio.run(hangs(size, share, workers=args.workers, timeout_s=args.timeout, repeats=repeats))
-    result["hang_wall_ratio"] = result["hangs"]["ratio"]
-    result["memory"] = asyncio.run(memory(5000 if quick else 100_000, workers=args.workers))
     return result
 
 
-def figures(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Rows of the table."""
-    for name in ("maths_per_s", "code_per_s", "ifeval_per_s"):
-        yield name, result[name]
-    yield "sandbox start over a bare process, ms", result["sandbox_start"]["over_ms"]
-    yield "hang_wall_ratio", result["hang_wall_ratio"]
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """The parts asked for, in turn."""
+    quick, workers = args.quick, args.workers
+    result: dict[str, Any] = {"machine": machine(), "workers": workers}
+    if "rates" in args.parts:
+        result |= rates(quick, workers)
+    if "sandbox" in args.parts:
+        found = sandbox_start(20 if quick else 200)
+        result |= {"sandbox_start": found, "sandbox_start_ms": found["over_ms"]}
+    if "hangs" in args.parts:
+        size, repeats = (2000, 1) if quick else (10_000, 3)
+        found = asyncio.run(hangs(size, 0.01, workers=workers, timeout_s=args.timeout, repeats=repeats))
+        result |= {"hangs": found, "hang_wall_ratio": found["ratio"]}
+    if "memory" in args.parts:
+        result["memory"] = asyncio.run(memory(5000 if quick else 100_000, workers=workers))
+    return result | {"load_after": [round(x, 2) for x in os.getloadavg()]}
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Tables and lines."""
+    names = ("maths_per_s", "code_per_s", "ifeval_per_s", "sandbox_start_ms", "hang_wall_ratio")
+    show("verifiers", {name: result[name] for name in names if name in result})
+    for name in names[:3]:
+        if name in result:
+            found = result[name]
+            CONSOLE.print(f"{name.removesuffix('_per_s')}: alone {found['p50_ms']} ms, 99% within {found['p99_ms']} ms")
+    if "hangs" in result:
+        CONSOLE.print(f"latest verdict on a hung text: {result['hangs']['latest_s']} s after its timeout")
+    if "memory" in result:
+        CONSOLE.print(f"resident MiB by tenths of {result['memory']['verdicts']} verdicts: {result['memory']['resident_mib']}")
 
 
 def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--workers", type=int, default=2, help="verifier processes")
     options.add_argument("--timeout", type=float, default=2.0, help="seconds that a hung text is given")
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="some only; others keep no result")
     args = options.parse_args()
     result = measure(args)
-    show("verifiers", dict(figures(result)))
-    for name in ("maths_per_s", "code_per_s", "ifeval_per_s"):
-        CONSOLE.print(
-            f"{name.removesuffix('_per_s')}: one verdict alone {result[name]['p50_ms']} ms, 99% within {result[name]['p99_ms']} ms"
-        )
-    CONSOLE.print(f"latest verdict on a hung text: {result['hangs']['latest_s']} s after its timeout")
-    CONSOLE.print(f"resident MiB by tenths of {result['memory']['verdicts']} verdicts: {result['memory']['resident_mib']}")
+    tell(result)
     save("verifiers", result, args=args)
 
 

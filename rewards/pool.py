@@ -23,8 +23,9 @@ class VerifierPool:
     """Scores whole groups; a :class:`~rollout.types.GroupScorer`.
 
     One message per group. If the process hangs or dies at completion i, that sample gets 0 with the reason, the process is killed
-    and replaced, and the other completions are judged again: rewards are pure, so the second verdict is the first one. Equal
-    completions of a prompt are judged once, unless the reward says that it is not pure (``pure = False``) or it is cheap.
+    and replaced, and completions whose verdicts had not come back are judged again: rewards are pure, so the second verdict is the
+    first one. Equal completions of a prompt are judged once, unless the reward says that it is not pure (``pure = False``) or it is
+    cheap.
 
     Args:
         reward_name: For ``rewards.build_reward``.
@@ -167,7 +168,12 @@ class VerifierPool:
             except VerifierLost as lost:
                 self._check_open()
                 self._counts["timeouts" if lost.reason == "timeout" else "crashes"] += 1
-                position = 0 if len(span) == 1 else lost.index
+                known = len(lost.verdicts)
+                results.update(zip(span, lost.verdicts, strict=False))
+                span = span[known:]
+                if not span:
+                    continue
+                position = 0 if len(span) == 1 else None if lost.index is None or lost.index < known else lost.index - known
                 if position is None:
                     todo += [span[len(span) // 2 :], span[: len(span) // 2]]
                     continue

@@ -21,8 +21,10 @@ PAGE = os.sysconf("SC_PAGESIZE")
 class VerifierLost(Exception):
     """The process hung or died. ``index`` is the completion it was at, None if it was between completions."""
 
-    def __init__(self, reason: str, index: int | None) -> None:
+    def __init__(self, reason: str, index: int | None, verdicts: Sequence[RewardResult] = ()) -> None:
         super().__init__(reason, index)
+        self.verdicts = verdicts
+        """Of the first completions, which had come back before."""
         self.reason = reason
         """``timeout`` or ``crash``, the reason in the sample's result."""
         self.index = index
@@ -113,18 +115,23 @@ class VerifierProcess:
         assert self._progress is not None and self.alive
         message = frame({"prompt": prompt_to_wire(prompt), "texts": list(texts), "truncated": [bool(t) for t in truncated]})
         self._progress.mark(Progress.READING)
-        exchange = asyncio.ensure_future(self._exchange(message))
+        received: list[Any] = []
+        exchange = asyncio.ensure_future(self._collect(message, received, len(texts)))
         with contextlib.ExitStack() as undo:
             # Cancelled or lost: an answer still under way must not be taken for the next one's.
             undo.callback(self.kill)
             undo.callback(exchange.cancel)
-            answer = await self._watch(exchange, self._progress)
+            try:
+                await self._watch(exchange, self._progress)
+            except VerifierLost as lost:
+                lost.verdicts = [result_from_wire(fields) for fields in received]
+                raise
             undo.pop_all()
         self.groups += 1
-        return [result_from_wire(fields) for fields in answer]
+        return [result_from_wire(fields) for fields in received]
 
-    async def _watch(self, exchange: "asyncio.Future[Any]", progress: Progress) -> Any:
-        """The answer, as long as every single completion stays within its time."""
+    async def _watch(self, exchange: "asyncio.Future[None]", progress: Progress) -> None:
+        """Until the answer is there, as long as every single completion stays within its time."""
         while True:
             index, began = progress.read()
             left = began + self._timeout_s - time.monotonic()
@@ -139,9 +146,19 @@ class VerifierProcess:
                     raise VerifierLost("crash", index if index >= 0 else None) from error
 
     async def _exchange(self, message: bytes) -> Any:
-        assert self._reader is not None and self._writer is not None
+        assert self._writer is not None
         self._writer.write(message)
         await self._writer.drain()
+        return await self._read()
+
+    async def _collect(self, message: bytes, received: list[Any], count: int) -> None:
+        """Ask, and put verdicts into ``received`` as they come."""
+        received += await self._exchange(message)
+        while len(received) < count:
+            received += await self._read()
+
+    async def _read(self) -> Any:
+        assert self._reader is not None
         head = await self._reader.readexactly(LENGTH.size)
         return json.loads(await self._reader.readexactly(LENGTH.unpack(head)[0]))
 

@@ -1,6 +1,7 @@
 """What a verifier process does, forked by :mod:`rewards.template` and killed by :class:`rewards.process.VerifierProcess`.
 
-It reads one group per message, judges it text by text, and answers with one message. It must stay light: no torch, Ray or vLLM.
+It reads one group per message, judges it text by text, and answers with lists of verdicts, in order: one list unless judging takes
+long, so that little is judged again when a text kills or hangs it. It must stay light: no torch, Ray or vLLM.
 """
 
 import ctypes
@@ -10,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from typing import IO, Any, cast
 
 from rewards import build_reward
@@ -18,6 +20,7 @@ from rollout.types import Prompt, Reward, RewardResult
 
 PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = 137
+SEND_EVERY_S = 0.02
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -70,13 +73,17 @@ def serve(stream: IO[bytes], progress: Progress) -> None:
     stream.flush()
     while (job := read_frame(stream)) is not None:
         prompt = prompt_from_wire(job["prompt"])
-        verdicts = []
+        verdicts: list[Any] = []
+        sent = time.monotonic()
+        last = len(job["texts"]) - 1
         for index, (text, truncated) in enumerate(zip(job["texts"], job["truncated"], strict=True)):
             progress.mark(index)
             verdicts.append(judge(reward, prompt, text, truncated=truncated))
-        progress.mark(Progress.WRITING)
-        stream.write(frame(verdicts))
-        stream.flush()
+            if index == last or time.monotonic() - sent > SEND_EVERY_S:
+                progress.mark(Progress.WRITING)
+                stream.write(frame(verdicts))
+                stream.flush()
+                verdicts, sent = [], time.monotonic()
 
 
 def run_verifier(socket_fd: int, progress_fd: int) -> None:

@@ -49,7 +49,7 @@ def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -
     from rl.config.roots import root_of
     from rl.tasks import build_task
 
-    config: Any = load_as(root_of(name_or_file), name_or_file, overrides)
+    config: Any = load_as(root_of(name_or_file), name_or_file, [*overrides, *_model_unless_given(name_or_file, overrides)])
     if getattr(config, "task", None) is None:
         raise ValueError(f"{name_or_file}: has no task; name a config of t2rl train, or give --reward and --rows")
     task = build_task(config.task, PlainTokenizer(), max_model_len=ROOM, max_tokens=1)
@@ -58,6 +58,17 @@ def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -
         raise ValueError(f"task: the {split} split is empty; choose another one with --split")
     check_reward(build_reward(task.reward_name, task.reward_args), prompts)
     return Subject(name=f"{name_or_file}, {split}", reward=task.reward_name, args=task.reward_args, prompts=prompts)
+
+
+def _model_unless_given(name_or_file: str, overrides: list[str]) -> list[str]:
+    """An override for configs that leave ``model.path`` to the command line; it is not looked at here."""
+    from rl.config.compose import find_config, peek
+
+    given = any(text.startswith(("model=", "model.path=")) for text in overrides)
+    where = find_config(name_or_file)
+    if given or peek(*where, "model.kind") != "path" or peek(*where, "model.path") is not None:
+        return []
+    return ["model.path=not-needed"]
 
 
 def of_rows(reward: str, args: Mapping[str, Any], rows: Path | None, limit: int) -> Subject:

@@ -156,3 +156,15 @@ def test_what_can_be_imported_beforehand() -> None:
     assert modules_of("rubric", rubric) == ["rewards.exact", "rewards.maths", "rewards.rubric"]
     assert modules_of("my.module:Mine", {"mode": "math"}) == ["my.module", "rewards.maths"]
     assert modules_of("no_such_reward") == []
+
+
+def test_slow_verdicts_that_came_back_are_not_asked_for_again_after_a_loss(hostile: str) -> None:
+    async def script(pool: VerifierPool) -> tuple[list[str], dict[str, float]]:
+        began = asyncio.get_running_loop().time()
+        results = await pool.score(PROMPT, ["sleep 0.5"] * 4 + ["exit", "sleep 0.5"], [False] * 6)
+        assert asyncio.get_running_loop().time() - began < 4.5  # 2.5 s; judged again, it would be 4.5
+        return [r.reason for r in results], pool.metrics()
+
+    reasons, metrics = with_pool(hostile, script, cache=0)
+    assert reasons == ["", "", "", "", "crash", ""]
+    assert metrics["reward/crashes"] == 1.0
