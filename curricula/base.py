@@ -128,6 +128,11 @@ class Curriculum:
     """It punishes completions near their limit, as ``algorithm.shaping`` may."""
 
     @property
+    def walks_categories(self) -> bool:
+        """Prompts of a category come in the order of a shuffled list, each once in an epoch, instead of drawn afresh every time."""
+        return False
+
+    @property
     def signal_columns(self) -> tuple[str, ...]:
         """Which of ``curricula.prompt_signals.COLUMNS`` it reads; a run without such a part never asks the learner."""
         return ()

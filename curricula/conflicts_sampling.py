@@ -72,5 +72,11 @@ def subset_of_whole(parts: Parts) -> Iterator[str]:
         )
 
 
-WARNINGS = (signal_by_size, stale_under_moving_length, opposed_on_unsolved, credit_at_budgets, subset_of_whole)
+def walk_unheard(parts: Parts) -> Iterator[str]:
+    """A walk through a category has no say where prompts have weights of their own."""
+    for walker, weigher in _pairs(parts, lambda p: p.walks_categories, lambda p: overrides(p, "prompt_logits")):
+        yield f"{walker} walks through each category's list, but {weigher} weighs prompts, which decides: set args.within=fresh"
+
+
+WARNINGS = (walk_unheard, signal_by_size, stale_under_moving_length, opposed_on_unsolved, credit_at_budgets, subset_of_whole)
 """What ``curricula.conflicts`` asks."""

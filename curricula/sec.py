@@ -1,7 +1,7 @@
 """Which category: Self-Evolving Curriculum (arXiv 2505.14970), a bandit whose arms are the pool's categories."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,8 +18,8 @@ class SelfEvolving(Curriculum):
     """P(c) = softmax(Q / temperature), Q(c) <- rate * r(c) + (1 - rate) * Q(c) from Q = 0, r(c) how much c taught in the last plan.
 
     r is read from raw outcomes over all groups, kept or dropped, so that a filter does not hide a category that teaches nothing.
-    Prompts inside a category are drawn afresh at every step, where the released code walks through a shuffled list of each. For
-    arms over several features give the task's rows a joint category.
+    Prompts inside a category are drawn afresh at every step; ``within="walk"`` goes through a shuffled list of each, as the
+    released code does. For arms over several features give the task's rows a joint category.
     """
 
     values_whole_groups: ClassVar[bool] = True
@@ -32,9 +32,16 @@ class SelfEvolving(Curriculum):
     """Categories without a group in a plan are updated with 0, as the released code does; False keeps their value."""
     reward: Signal = "std"
     """See ``curricula.signals``."""
+    within: Literal["fresh", "walk"] = "fresh"
+    """How the prompts of a category come, unless another part weighs them."""
 
     def __post_init__(self) -> None:
         self._values: dict[str, float] = {}
+
+    @property
+    def walks_categories(self) -> bool:
+        """As ``within`` says."""
+        return self.within == "walk"
 
     @property
     def size_dependent_signal(self) -> bool:

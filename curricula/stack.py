@@ -12,6 +12,7 @@ from curricula.conflicts import check
 from curricula.effective import difficulty_buckets, effective_ratios
 from curricula.pool import PromptPool
 from curricula.prompt_signals import PromptSignals
+from curricula.walks import Walks
 from curricula.weighted import WeightedOrder
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
@@ -56,6 +57,8 @@ class CurriculumStack:
         self._next_plan = 0
         self._next_observed = 0
         self._total_steps = 0
+        self._walks = Walks(seed)
+        """Of the categories, if a part walks through them."""
         self._num_prompts = 0
         """Of the last plan."""
         self._pending: list[tuple[int, list[RolloutStat], PromptSignals | None]] = []
@@ -183,6 +186,7 @@ class CurriculumStack:
             "next_observed": self._next_observed,
             "total_steps": self._total_steps,
             "num_prompts": self._num_prompts,
+            "walks": self._walks.state_dict(),
             "pending": [
                 [step, [_plain(stat) for stat in stats], None if signals is None else signals.state_dict()]
                 for step, stats, signals in self._pending
@@ -209,6 +213,7 @@ class CurriculumStack:
         self._cursor, self._next_plan = state["cursor"], state["next_plan"]
         self._next_observed, self._total_steps = state["next_observed"], state["total_steps"]
         self._num_prompts = state["num_prompts"]
+        self._walks.load_state_dict(state["walks"])
         self._pending = [
             (step, [_stat(row) for row in rows], None if signals is None else PromptSignals.from_state(signals))
             for step, rows, signals in state["pending"]
@@ -287,6 +292,7 @@ class CurriculumStack:
             category_logits=category_logits,
             prompt_logits=prompt_logits,
             exclude=np.array(self._drawn.get(ctx.step, []), dtype=np.int64),
+            walks=self._walks if any(part.walks_categories for part in self._parts.values()) else None,
         )
 
     def _next(self, ctx: Ctx, num_prompts: int, order: WeightedOrder | None) -> np.ndarray:

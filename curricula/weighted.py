@@ -4,6 +4,7 @@ import numpy as np
 
 from curricula.pool import PromptPool
 from curricula.queues import Queue, Ranked, Shuffled
+from curricula.walks import Walks
 
 
 class WeightedOrder:
@@ -21,6 +22,7 @@ class WeightedOrder:
         category_logits: np.ndarray | None,
         prompt_logits: np.ndarray | None,
         exclude: np.ndarray | None = None,
+        walks: Walks | None = None,
     ) -> None:
         """Nothing is drawn yet.
 
@@ -30,9 +32,10 @@ class WeightedOrder:
             category_logits: [C] or None.
             prompt_logits: [P] or None for equal weights; -inf is drawn only when nothing else is left.
             exclude: indices not to draw again, unless too few others are left; None = none.
+            walks: lists to take the prompts of each category from, where prompts weigh alike; None = at random.
         """
         self._rng, self._pool = rng, pool
-        self._category_logits, self._prompt_logits = category_logits, prompt_logits
+        self._category_logits, self._prompt_logits, self._walks = category_logits, prompt_logits, walks
         self._begin(np.zeros(0, dtype=np.int64) if exclude is None else np.unique(exclude))
 
     def take(self, count: int) -> np.ndarray:
@@ -54,9 +57,12 @@ class WeightedOrder:
     def _begin(self, out: np.ndarray) -> None:
         """Every prompt but those at ``out`` [ascending] may come."""
         categories = self._pool.by_category if self._category_logits is not None else (None,)
+        if self._prompt_logits is None and self._category_logits is not None and self._walks is not None:
+            self._queues: list[Queue] = list(self._walks.queues(self._pool, out=out))
+            return
         if self._prompt_logits is None:
             size = len(self._pool)
-            self._queues: list[Queue] = [Shuffled(self._rng, members, size=size, out=out) for members in categories]
+            self._queues = [Shuffled(self._rng, members, size=size, out=out) for members in categories]
             return
         # log E - logit with E exponential, ascending, is an order without replacement of weights exp(logit) (Gumbel's trick).
         keys = self._rng.standard_exponential(len(self._pool))
