@@ -19,6 +19,9 @@ MAX_TOKENS = 10
 BUDGETS = (2, 4, 7, 10)
 SIZES = (9, 4, 6, 1, 3)
 """Members of each group; the one of 9 is large enough for pass@4 by subsets, the last has equal rewards."""
+TARGETS = (3, 8, 1, 2, 4)
+"""The planner's k of each group: by subsets, above its size, RLOO."""
+TOKEN_PRICE = 0.03125
 POSTERIORS = ((2.0, 6.0), (1.0, 1.0), (0.5, 20.0), (3.0, 1.0), (1.0, 4.0))
 
 
@@ -76,6 +79,8 @@ class Case:
                     group=int(batch.segment_ids[sample]),
                     shown=bool(batch.demonstration[sample]),
                     posterior=POSTERIORS[batch.segment_ids[sample]],
+                    pass_k=int(batch.aux["pass_k"][sample]) if "pass_k" in batch.aux else None,
+                    token_price=float(batch.aux["token_price"][sample]) if "token_price" in batch.aux else 0.0,
                     budget_scores=None if scores is None or np.isnan(scores).any() else scores.tolist(),
                 )
             )
@@ -170,6 +175,9 @@ def _special(case: Case, config: AlgorithmConfig) -> Case:
         owner = np.repeat(np.arange(len(batch.rewards)), np.diff(batch.offsets))
         behavior = np.where(shown[owner], 0, batch.behavior_logprobs).astype(np.float32)
         return replace(case, batch=replace(batch, demonstration=shown, behavior_logprobs=behavior))
+    if config.planner is not None:
+        told = {"pass_k": np.array(TARGETS)[batch.segment_ids], "token_price": np.full(len(batch.rewards), TOKEN_PRICE)}
+        return replace(case, batch=replace(batch, aux=batch.aux | told))
     if config.advantage == "brpo":
         draw = np.random.default_rng(7)
         scores = draw.integers(0, 3, (len(batch.rewards), len(BUDGETS))) / 2

@@ -114,6 +114,7 @@ def _readable(config: AlgorithmConfig, *, by: str) -> bool:
         "hpt": lambda c: c.demonstrations is not None,
         "dapo": lambda c: c.shaping,
         "icepop": lambda c: c.token_band is not None,
+        "planner_loop": lambda c: c.planner is not None,
         "passk_chen": lambda c: c.advantage == "passk_chen",
     }
     return bool(needs.get(by, lambda c: True)(config))

@@ -11,7 +11,7 @@ import torch
 from oracles.batch_level import ppo, ppo_values, reinforce_pp, reinforce_pp_baseline
 from oracles.grouped import dapo, dr_grpo, grpo, max_rl
 from oracles.off_policy import cispo, grpo_tis, icepop
-from oracles.passk import passk, passk_chen, passk_s, passk_s_loo
+from oracles.passk import passk, passk_chen, passk_s, passk_s_loo, planner_loop
 from oracles.problem import Problem
 from oracles.sequence_level import gspo, kimi, rloo
 from oracles.special_rollouts import brpo, hpt
@@ -35,6 +35,7 @@ ORACLES: dict[str, Oracle] = {
     "passk_chen": passk_chen,
     "passk_s": passk_s,
     "passk_s_loo": passk_s_loo,
+    "planner_loop": planner_loop,
     "ppo": ppo,
     "reinforce_pp": reinforce_pp,
     "reinforce_pp_baseline": reinforce_pp_baseline,

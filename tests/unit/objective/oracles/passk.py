@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from oracles.grouped import clipped_objective
-from oracles.problem import Problem, mean
+from oracles.problem import Problem, Sequence, mean
 from rl.config.algorithm import AlgorithmConfig
 
 WEIGHT_RANGE = (0.1, 8.0)
@@ -69,15 +69,30 @@ def analytic(rewards: list[float], k: int) -> list[float]:
 
 def passk(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     """The marginal contribution up to k = n / 2, the posterior weight above."""
+    return _loss(problem, by_rms([suited(group, config.pass_k) for group in problem.groups]), config)
+
+
+def suited(group: list[Sequence], k: int) -> list[float]:
+    rewards = [m.reward for m in group]
+    if len(set(rewards)) == 1:
+        return [0.0] * len(group)
+    if 1 < k <= len(group) / 2:
+        return s_loo_minus_one(rewards, k)
+    return weighted(rewards, k, group[0].posterior)
+
+
+def planner_loop(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
+    """``s^{loo-1}(k_x) - lambda (k_x / n) (L_i - mean L of the others)``, the second in groups with a success (docs/planner.md)."""
     advantages = []
     for group in problem.groups:
-        rewards, k = [m.reward for m in group], min(config.pass_k, len(group))
-        if len(set(rewards)) == 1:
-            advantages.append([0.0] * len(group))
-        elif 1 < k <= len(group) / 2:
-            advantages.append(s_loo_minus_one(rewards, k))
-        else:
-            advantages.append(weighted(rewards, k, group[0].posterior))
+        n, k = len(group), group[0].pass_k
+        assert k is not None
+        values = suited(group, k)
+        if n > 1 and any(m.reward == 1 for m in group):
+            for i, member in enumerate(group):
+                others = mean([float(len(m.tokens)) for m in group if m is not member])
+                values[i] -= member.token_price * k / n * (len(member.tokens) - others)
+        advantages.append(values)
     return _loss(problem, by_rms(advantages), config)
 
 

@@ -35,6 +35,10 @@ class Sequence:
     """A demonstration."""
     posterior: tuple[float, float] = (1.0, 1.0)
     """Beta of the prompt's pass rate before this group."""
+    pass_k: int | None = None
+    """The planner's target for its group."""
+    token_price: float = 0.0
+    """The planner's lambda."""
     budget_scores: list[float] | None = None
     """Mean score of the answers given at each thinking budget; None for an answer."""
 
