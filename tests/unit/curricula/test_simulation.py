@@ -219,7 +219,7 @@ def test_versions_follow_the_tickets() -> None:
     run = simulation({}, max_staleness=2)
     stats: list[RolloutStat] = []
     observe = run.stack.observe
-    run.stack.observe = lambda step, seen: (stats.extend(seen), observe(step, seen))[1]  # type: ignore[method-assign]  # a spy
+    run.stack.observe = lambda step, seen, **more: (stats.extend(seen), observe(step, seen, **more))[1]  # type: ignore[method-assign]  # a spy
     run.run()
     assert {(s.plan_step, s.min_policy_version) for s in stats} == {(step, max(0, step - 2)) for step in range(12)}
 
