@@ -140,8 +140,7 @@ def test_doctor_quick_reports_as_json() -> None:
         env=os.environ,
     )
     checks = {c["name"]: c for c in json.loads(done.stdout)}
-    assert {"cores", "cpu features", "memory", "shared memory", "gpus", "compiler", "python", "packages", "torchvision"} == set(
-        checks
-    )
+    machine = {"cores", "cpu features", "memory", "shared memory", "gpus", "compiler", "python", "packages", "torchvision"}
+    assert machine | {"sandbox"} == set(checks)
     assert done.returncode == int(any(c["status"] == "fail" for c in checks.values()))
     assert all(c["remedy"] for c in checks.values() if c["status"] != "ok")

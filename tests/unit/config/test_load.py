@@ -56,7 +56,7 @@ def test_a_users_file_without_defaults_takes_presets_from_the_command_line(tmp_p
 
 def test_unknown_config_suggests_the_nearest() -> None:
     message = refused(name="quikstart")
-    assert "Did you mean 'quickstart'?" in message and "debug, dpo_quickstart, gsm8k, quickstart" in message
+    assert "Did you mean 'quickstart'?" in message and "debug, dpo_quickstart, gsm8k, " in message
     assert "no such file" in refused(name="nowhere.yaml")
 
 
