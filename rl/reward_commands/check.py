@@ -8,7 +8,7 @@ from typing import Any
 
 from rewards.pool import VerifierPool
 from rl.reward_commands.check_battery import CASES, Attempt, attempts
-from rl.reward_commands.check_golds import Item, best_form, candidates, gold_of, items_of
+from rl.reward_commands.check_golds import Item, best_form, candidates, gold_of, items_of, source_of
 from rl.reward_commands.check_inputs import Subject
 from rl.reward_commands.check_rates import Rates, rates_of
 from rl.reward_commands.rows import Row, groups_of
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All lines, the form of the golds, and the rates if there were labels."""
+    """All lines, where the right completions come from, and the rates if there were labels."""
 
     subject: Subject
     form: str
@@ -88,7 +88,7 @@ async def _run(
         form, gold = await _golds(pool, items)
         lines = [gold, *(await _battery(pool, items, form, allow))] if items else []
         rates = None if labelled is None else await _rates(pool, *labelled)
-        return Report(subject, form, lines, rates)
+        return Report(subject, source_of(items, form), lines, rates)
     finally:
         await pool.close()
 

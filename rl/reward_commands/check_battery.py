@@ -102,9 +102,8 @@ def _other(index: int, items: Sequence[Item]) -> Item | None:
     """The next prompt of the kind whose answer differs."""
     item = items[index]
     for one in (*items[index + 1 :], *items[:index]):
-        if one.kind == item.kind and one.derivable and not _same(one.answer, item.answer) and one.program != item.program:
-            return one
-        if one.kind == item.kind == "answer" and one.derivable and not _same(one.answer, item.answer):
+        differs = not _same(one.answer, item.answer) if item.answer else (one.given, one.program) != (item.given, item.program)
+        if one.kind == item.kind and one.derivable and differs:
             return one
     return None
 

@@ -71,6 +71,12 @@ def candidates(item: Item) -> dict[str, str]:
     return {name: form(item.answer) for name, form in FORMS.items()} if item.answer else {}
 
 
+def source_of(items: Sequence[Item], form: str) -> str:
+    """Where right completions come from, in words."""
+    sources = {next(name for name in (GOLD, "program", form) if name in made) for item in items if (made := candidates(item))}
+    return ", ".join(sorted(sources)) or "none"
+
+
 def best_form(accepted: Sequence[Mapping[str, bool]]) -> str:
     """Of the forms of answers, the one that was right for the most prompts; the first of them if several were."""
     counts = {name: sum(verdicts.get(name, False) for verdicts in accepted) for name in FORMS}

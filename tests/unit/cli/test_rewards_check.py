@@ -215,6 +215,8 @@ def test_another_answer_is_really_another() -> None:
         "1,000 or maybe 1001",
     }
     assert not [attempt for attempt in alone if attempt.case == "other gold"]
+    programs = [prompt("", tests=["x"], canonical_solution=code) for code in ("a = 1", "a = 1", "a = 2")]
+    assert [a.text for a in attempts(0, items_of(programs, {}), "text") if a.case == "other gold"] == ["```python\na = 2\n```"]
 
 
 def test_truncated_completions_end_within_their_answer() -> None:
