@@ -347,7 +347,13 @@ class Controller:
         else:
             result = await self.parts.learner.train(batch)
         self.parts.recorder.trained(plan, applied=result.applied)
-        self._close(plan, await self._signals_of(plan))
+        signals = None
+        if self.parts.signals is not None:
+            started = time.perf_counter()
+            wanted = self.parts.curriculum.wanted_signals(plan.step, plan.stats())
+            signals = await self.parts.signals.ask(wanted, version=plan.step + 1)
+            result.metrics["learner/signals_s"] = time.perf_counter() - started
+        self._close(plan, signals)
         return result
 
     async def _first_signals(self) -> None:
@@ -355,13 +361,6 @@ class Controller:
         source, curriculum = self.parts.signals, self.parts.curriculum
         if source is not None and self.tickets.next_step == 0:
             curriculum.begin(await source.ask(curriculum.wanted_signals(-1, []), version=self.state.version))
-
-    async def _signals_of(self, plan: PlanState) -> PromptSignals | None:
-        """What they want to know of the weights that the plan led to."""
-        if self.parts.signals is None:
-            return None
-        wanted = self.parts.curriculum.wanted_signals(plan.step, plan.stats())
-        return await self.parts.signals.ask(wanted, version=plan.step + 1)
 
     def _close(self, plan: PlanState, signals: PromptSignals | None) -> None:
         stats = plan.stats()

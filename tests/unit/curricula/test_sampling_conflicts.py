@@ -19,7 +19,7 @@ from curricula.pods import Pods
 from curricula.prioritized import Prioritized
 from curricula.sec import SelfEvolving
 from curricula.uniform import EqualAllocator, UniformSampler
-from rl.config.load import load_config
+from rl.config.load import ConfigError, load_config
 from rollout.types import RolloutGroup
 from tests.unit.curricula.worlds import World
 
@@ -128,3 +128,11 @@ def test_rule_13_training_on_a_subset(slots: dict[str, Curriculum]) -> None:
     assert text.startswith("downsample trains on some rollouts of a group")
     assert warnings(downsample=Pods()) == []
     assert warnings(verdict=MixedOutcomes(), **slots) == []
+
+
+@pytest.mark.parametrize("part", ["curriculum=gain", "curriculum=pcl curriculum.prompts.args.source=value_head"])
+def test_ranks_that_share_sequences_read_no_whole_prompts(part: str) -> None:
+    asked = "curriculum.prompts: .* asks the learner to read whole prompts"
+    with pytest.raises(ConfigError, match=asked):
+        load_config("quickstart", ["learner.sequence_parallel=2", "learner.num_ranks=2", *part.split()])
+    load_config("quickstart", part.split())
