@@ -1,12 +1,16 @@
 """The verifiers section: what cannot work is said before anything starts, and what it leaves open suits the reward."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from planner.verifier import VerifierSpec
 from rl.config.load import ConfigError, load_config
+from rl.planner_loop import PlannerLoop
 from rl.ray_runtime import needed_cpus
 from rl.verifiers import make_verifiers, pool_options
+from rollout.statistics import StatisticsStore
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,17 @@ def test_every_setting_reaches_the_pool() -> None:
     options = pool_options(config, "exact", {})
     assert (options["num_workers"], options["recycle_after"], options["cache"]) == (3, 7, 9)
     assert make_verifiers(config, "exact", {}).metrics()["reward/completions"] == 0.0
+
+
+def test_the_planner_takes_measured_error_rates_from_a_file(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.json"
+    chosen = ["algorithm=planner_loop", f"algorithm.planner.verifier_file={spec}"]
+    with pytest.raises(ConfigError, match=r"algorithm\.planner\.verifier_file: .*no such file"):
+        load_config("quickstart", chosen)
+    spec.write_text('{"fpr": 0.05, "tpr": 0.9, "wrong": 100}')
+    config = load_config("quickstart", chosen).algorithm.planner
+    assert config is not None
+    loop = PlannerLoop(config, StatisticsStore([], sampling_key="k", discount=1.0), group_size=4, steps=10)
+    assert loop.planner.posteriors.verifier == VerifierSpec(fpr=0.05, tpr=0.9)
+    with pytest.raises(ConfigError, match="gives both rates"):
+        load_config("quickstart", [*chosen, "algorithm.planner.verifier_fpr=0.1"])
