@@ -13,6 +13,9 @@ from rl.serve.requests import Hints
 from rl.stream.waiting import wait_for
 from rollout.types import GroupScorer, Prompt
 
+MALFORMED = (TypeError, LookupError, AttributeError)
+"""What a reward's check may raise on metadata of the wrong types: files are typed before, requests are not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardScorer:
@@ -72,3 +75,6 @@ class Judge:
                 check(prompt)
         except ValueError as error:
             raise RequestError(400, f"t2rl.metadata: {error}", param="t2rl.metadata") from error
+        except MALFORMED as error:
+            text = f"t2rl.metadata: not of the form that the reward {self._name} reads ({type(error).__name__}: {error})"
+            raise RequestError(400, text, param="t2rl.metadata") from error

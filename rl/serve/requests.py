@@ -34,6 +34,14 @@ WHY = {
     "best_of": "t2rl decides how many samples are drawn; see t2rl.strategy",
 }
 
+FORMS: dict[tuple[str, ...], str] = {
+    ("prompt",): "give one text, or one list of token ids",
+    ("messages", "content"): "give a text, or a list of {type: text, text} parts",
+    ("t2rl", "answer"): "give a text or a number",
+    ("t2rl", "metadata"): "give an object of JSON values, not nested too deep",
+}
+"""Fields that take several forms, in words."""
+
 
 class Hints(BaseModel):
     """The ``t2rl`` object of a request."""
@@ -132,9 +140,8 @@ def read_request(kind: type[T], body: Any) -> T:
     try:
         return kind.model_validate({name: value for name, value in fields.items() if name not in NEUTRAL})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise RequestError(400, f"{path}: {_words(first)}", param=path) from error
+        path, words = _problem(error.errors(include_url=False)[0])
+        raise RequestError(400, f"{path}: {words}", param=path) from error
 
 
 def _same(given: Any, value: Any) -> bool:
@@ -142,10 +149,16 @@ def _same(given: Any, value: Any) -> bool:
     return isinstance(given, bool) == isinstance(value, bool) and given == value
 
 
-def _words(problem: Any) -> str:
+def _problem(problem: Any) -> tuple[str, str]:
+    """Path and words of a pydantic error; of a field with several forms only the field, since all its forms failed."""
+    where = problem["loc"]
+    for end in range(1, len(where) + 1):
+        form = FORMS.get(tuple(part for part in where[:end] if isinstance(part, str)))
+        if form is not None and isinstance(where[end - 1], str):
+            return ".".join(map(str, where[:end])), form
     if problem["type"] == "extra_forbidden":
-        return "no such field"
-    return f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+        return ".".join(map(str, where)), "no such field"
+    return ".".join(map(str, where)), f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def _shown(value: Any) -> str:

@@ -50,13 +50,17 @@ def refused(app: Any, path: str = "/v1/completions", **fields: Any) -> tuple[int
         ({"t2rl": {"strategy": "repeated_sampling"}}, "t2rl.strategy", "neither t2rl.answer nor t2rl.metadata"),
         ({"t2rl": {"metadata": {}}}, "t2rl.answer", "compares with it"),
         ({"t2rl": {"budget_tokens": 0}}, "t2rl.budget_tokens", "greater than 0"),
+        ({"t2rl": {"answer": True}}, "t2rl.answer", "a text or a number"),
+        ({"t2rl": {"metadata": [1]}}, "t2rl.metadata", "an object"),
+        ({"prompt": [True]}, "prompt", "one text, or one list of token ids"),
+        ({"prompt": "left out"}, "prompt", "one text"),
     ],
 )
 def test_bad_requests_name_the_field(fields: dict[str, Any], param: str, words: str) -> None:
     engine = Engine(["4"])
     status, error = refused(service(engine, reward="exact").app, **fields)
     assert status == 400 and error["type"] == "invalid_request_error"
-    assert str(error["param"]).startswith(param) and words in error["message"]
+    assert error["param"] == param and words in error["message"]
     assert not engine.requests
 
 
@@ -68,6 +72,8 @@ def test_neutral_values_of_fields_that_are_not_served_pass() -> None:
 def test_what_the_reward_misses_is_said() -> None:
     status, error = refused(service(Engine(["4"]), reward="ifeval").app, t2rl={"metadata": {}})
     assert status == 400 and error["param"] == "t2rl.metadata"
+    status, error = refused(service(Engine(["4"]), reward="json_schema").app, t2rl={"metadata": {"schema": 5}})
+    assert status == 400 and "json_schema" in error["message"]
 
 
 def test_strategies_need_their_judges() -> None:
@@ -94,7 +100,13 @@ def test_other_models_routes_and_bodies() -> None:
     assert client.get("/v1/nowhere").json()["error"]["type"] == "not_found_error"
     assert client.post("/v1/completions", content=b"{").json()["error"]["message"].startswith("body: not JSON")
     assert client.post("/v1/completions", content=b"[]").status_code == 400
-    assert client.post("/v1/completions", content=b"[" * 200).status_code == 400
+    for body in (
+        b"[" * 200,
+        b"\xff",
+        rb'{"model": "toy", "prompt": "\ud800"}',
+        b'{"model": "toy", "prompt": "?", "temperature": NaN}',
+    ):
+        assert client.post("/v1/completions", content=body).json()["error"]["message"].startswith("body: not JSON")
     assert refused(app, prompt="x" * 300)[0] == 413
     chunks = client.post("/v1/completions", content=iter([b"x" * 200, b"x" * 200]))
     assert chunks.status_code == 413, "without a length, too"
