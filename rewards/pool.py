@@ -197,7 +197,7 @@ class VerifierPool:
     async def _recycle(self, worker: VerifierProcess) -> None:
         try:
             await worker.start()
-        except RuntimeError:
+        except (RuntimeError, ValueError):
             worker.kill()  # whoever gets it next starts it again, and is told if that fails, too
         finally:
             self._idle.put_nowait(worker)
