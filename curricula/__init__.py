@@ -34,6 +34,7 @@ from curricula.skill_it import SkillIt
 from curricula.speed import SpeedAllocator, SpeedSampler
 from curricula.stack import CurriculumStack, refuse_pool
 from curricula.stage_drop import StageDrop
+from curricula.staged_length import StagedLength
 from curricula.stat import SkillTargeted
 from curricula.train_long_think_short import TrainLongThinkShort
 from curricula.uniform import EqualAllocator, UniformSampler
@@ -71,6 +72,7 @@ CURRICULA: dict[str, type[Curriculum]] = {
     "polaris": StageDrop,
     "train_long_think_short": TrainLongThinkShort,
     "dynamic_budget": DynamicBudget,
+    "staged_length": StagedLength,
     "kimi_length": KimiLength,
     "overlong": Overlong,
 }

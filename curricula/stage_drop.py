@@ -17,8 +17,8 @@ class StageDrop(Curriculum):
     """At each stage's end, drop the prompts whose mean accuracy over that stage exceeds ``threshold``, for the rest of the run.
 
     After POLARIS (its README; the released drop script does not run as it is). Stages are equal shares of the run. POLARIS also
-    raises temperature and response length from stage to stage, which this part does not. Where a prompt must be able to come back,
-    use ``retire``.
+    raises the response length from stage to stage, which ``staged_length`` does, and the temperature, which nothing here does.
+    Where a prompt must be able to come back, use ``retire``.
     """
 
     threshold: Annotated[float, Field(ge=0, lt=1)] = 0.9

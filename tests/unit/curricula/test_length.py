@@ -15,9 +15,11 @@ from curricula.length_rewards import falling, overlong, relative_to_group, trian
 from curricula.length_schedules import continuous, exponential, interpolated
 from curricula.overlong import Overlong
 from curricula.stack import CurriculumStack
+from curricula.staged_length import StagedLength
 from curricula.train_long_think_short import TrainLongThinkShort
 from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig, VersionSpan
 from tests.unit.curricula.test_stack import POOL, built, new_store, plan_next, stat
+from tests.unit.curricula.worlds import World
 
 HUNDRED = np.array([0, 50, 100, 150, 200, 201])
 TAGGED = "<think>so</think> <answer>4</answer>"
@@ -240,3 +242,14 @@ def test_a_resume_while_observations_are_pending_keeps_their_budgets() -> None:
     resumed.load_state_dict(saved)
     assert run(resumed, 17, 40) == rest
     assert json.dumps(again.state_dict()) == json.dumps(store.state_dict())
+
+
+def test_staged_length_rises_by_stage_and_a_longer_run_keeps_the_last() -> None:
+    """64 tokens: 32, 48 and 64 in thirds of 12 steps."""
+    part = StagedLength()
+    limits = [int(part.length_budget(World().ctx(step, max_tokens=64), np.arange(1))[0]) for step in range(13)]
+    assert limits == [32] * 4 + [48] * 4 + [64] * 5
+    assert StagedLength(shares=(0.001, 1.0)).length_budget(World().ctx(max_tokens=64), np.arange(2)).tolist() == [1, 1]
+    for shares in ((1.0, 0.5), (0.5, 0.5)):
+        with pytest.raises(ValueError, match="do not rise"):
+            StagedLength(shares=shares)
