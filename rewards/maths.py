@@ -75,9 +75,33 @@ def _wrong(reason: str) -> RewardResult:
     return RewardResult(value=0.0, correct=False, reason=reason)
 
 
+FAMILIAR = (
+    (r"\frac{\sqrt{x}}{2}", r"\sqrt{x} / 2"),
+    (r"\sqrt{12}", r"2 \cdot \sqrt{3}"),
+    (r"2x + 3y - 1", r"-1 + 2x + 3y"),
+    (r"x^2 - 4", r"(x - 2)(x + 2)"),
+    (r"\frac{\pi}{4}", r"\pi / 4"),
+    (r"2^{10} \times 3", r"3 \times 2^{10}"),
+    (r"(1, 2]", r"1 < x \le 2"),
+    (r"(3, -4)", r"(3, 4)"),
+    (r"\{1, 2\}", r"\{2, 1\}"),
+    (r"[0, \infty)", r"(-\infty, 1) \cup (2, 3)"),
+    (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", r"\begin{pmatrix} 1 & 2 \\ 3 & 5 \end{pmatrix}"),
+    (r"\sin(x) + \cos x", r"\log_2 8 + \ln x"),
+    (r"y = 2x + 1", r"2x - y = -1"),
+    (r"3 + 4i", r"|x - 1|"),
+    (r"\binom{5}{2}", r"5!"),
+    (r"1234", r"617 \cdot 2"),
+    (r"1234", r"1234x"),
+)
+"""Answers of every usual kind: the LaTeX parser learns a grammar's rules as it meets them, tens of milliseconds for each."""
+
+
 def preload() -> None:
-    """What the LaTeX parser builds at its first use, for processes that others are forked from."""
-    MathReward()(Prompt(id="", text="", token_ids=(), answer=r"\frac{\sqrt{x}}{2}"), r"\boxed{\sqrt{x} / 2}", truncated=False)
+    """Have the parser meet the usual kinds of answers, for processes that others are forked from."""
+    reward = MathReward()
+    for gold, given in FAMILIAR:
+        reward(Prompt(id="", text="", token_ids=(), answer=gold), rf"\boxed{{{given}}}", truncated=False)
 
 
 def example() -> tuple[Prompt, str]:
