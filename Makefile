@@ -31,8 +31,10 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# Unit tests on every core; the others share one machine's Ray, memory and cores, so they come one after the other.
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest tests/unit -n auto
+	$(VENV)/bin/python -m pytest tests/integration tests/e2e
 
 # Public versions only: the same pin then takes 2.13.0+cpu from one index and 2.13.0 from another.
 lock:
