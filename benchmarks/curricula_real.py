@@ -29,14 +29,14 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 """Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with; the
 latter's schedule needs its number of steps."""
+TRIAL = "run.rollout_token_budget=600000"
 CANDIDATES: dict[str, tuple[str, ...]] = {
-    "uniform, lr 2e-4": ("curriculum=uniform", "learner.lr=2e-4"),
-    "uniform, lr 8e-4": ("curriculum=uniform", "learner.lr=8e-4"),
-    "dump": ("curriculum=dump",),
-    "cures_sampler": ("curriculum=cures_sampler",),
-    "sec+knapsack": ("curriculum=sec+knapsack", *SEC, OPTIMISER),
-    "dump+knapsack": ("curriculum=dump+knapsack", OPTIMISER),
-    "sec+cures_sampler": ("curriculum=sec+cures_sampler", *SEC),
+    "uniform, lr 8e-4": ("curriculum=uniform", "learner.lr=8e-4", TRIAL),
+    "dump": ("curriculum=dump", TRIAL),
+    "cures_sampler": ("curriculum=cures_sampler", TRIAL),
+    "sec+knapsack": ("curriculum=sec+knapsack", *SEC, OPTIMISER, TRIAL),
+    "dump+knapsack": ("curriculum=dump+knapsack", OPTIMISER, TRIAL),
+    "sec+cures_sampler": ("curriculum=sec+cures_sampler", *SEC, TRIAL),
 }
 """Tried once on dev, seed 0, before the arms above were fixed; kept so that anybody can try them again."""
 DEV_SEEDS = (0, 1, 2)
