@@ -177,10 +177,11 @@ def _interval(differences: np.ndarray) -> dict[str, float]:
 
 
 def lengths(found: dict[str, list[Finished]]) -> dict[str, Any]:
-    """The length curriculum at its end: tokens of an answer against ``uniform``'s, pass@1 against the fixed limit's."""
+    """The length curriculum: tokens of its last answers against ``uniform``'s, pass@1 at equal tokens against the fixed limit's."""
     curriculum, fixed, free = found["length"], found["fixed length"], found["uniform"]
     tokens, of_fixed, of_free = (float(np.mean([d.facts["length_last"] for d in runs])) for runs in (curriculum, fixed, free))
-    final = [np.stack([done.per_problem()[-1] for done in runs]) for runs in (curriculum, fixed, free)]
+    spent = _common(curriculum + fixed + free)
+    final = [np.stack([at(done, spent) for done in runs]) for runs in (curriculum, fixed, free)]
     return {
         "tokens_per_answer": {"length": round(tokens, 2), "fixed length": round(of_fixed, 2), "uniform": round(of_free, 2)},
         "cut_against_uniform": round(1 - tokens / of_free, 4),
