@@ -89,7 +89,7 @@ def _real(args: argparse.Namespace, earlier: dict[str, Any], command: str) -> di
     if {"length", "fixed length"} <= found.keys():
         own["lengths"] = curricula_real.lengths(found)
     out = earlier | {args.split: own}
-    return out | curricula_real.headlines(out["test"]["arms"]) if "test" in out else out
+    return out | curricula_real.headlines(out)
 
 
 def _cost(sizes: tuple[int, ...], *, plans: int) -> dict[str, Any]:
@@ -116,6 +116,7 @@ def targets(result: dict[str, Any]) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     if "simulated" in result:
         out += _simulated_targets(result["simulated"])
+    out += curricula_real.targets(result.get("real", {}))
     cost = result.get("cost", {})
     if "choose_1e6_ms" in cost:
         found = f"{cost['choose_1e6_ms']:.0f} ms, {cost['choose_1e6_peak_mib']:.0f} MiB (slowest preset, median plan)"

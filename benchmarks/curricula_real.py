@@ -190,16 +190,37 @@ def lengths(found: dict[str, list[Finished]]) -> dict[str, Any]:
     }
 
 
-def headlines(test: dict[str, Any]) -> dict[str, Any]:
-    """The keys that documents quote, from the test split: knapsack's gain, and the stack with the lowest token ratio."""
-    stacks = {arm: figures for arm, figures in test.items() if "+" in arm}
+def headlines(real: dict[str, Any]) -> dict[str, Any]:
+    """The keys that documents quote: knapsack's gain in training (from any split), and of the stacks on the test split the one with
+    the lowest token ratio."""
     out: dict[str, Any] = {}
-    if "knapsack" in test:
-        out["knapsack"] = {"effective_gradient_ratio_gain": test["knapsack"]["effective_gradient_ratio_gain"]}
+    for split in ("dev", "test"):
+        arms = real.get(split, {}).get("arms", {})
+        if "knapsack" in arms:
+            out["knapsack"] = {"effective_gradient_ratio_gain": arms["knapsack"]["effective_gradient_ratio_gain"]}
+    stacks = {arm: figures for arm, figures in real.get("test", {}).get("arms", {}).items() if "+" in arm}
     if stacks:
         name = min(stacks, key=lambda arm: stacks[arm]["tokens_ratio"]["value"] or np.inf)
         ratio = stacks[name]["tokens_ratio"]
         out["best_stack"] = {"name": name, "tokens_ratio": ratio["value"], "ci": [ratio["low"], ratio["high"]]}
+    return out
+
+
+def targets(real: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was asked of the real runs, and what was found."""
+    out: list[dict[str, Any]] = []
+    if "best_stack" in real:
+        best = real["best_stack"]
+        found = f"{best['name']}: {best['tokens_ratio']} ({best['ci'][0]} to {best['ci'][1]})"
+        high = best["ci"][1]
+        target = "real runs, test: a stack reaches uniform's final pass@1 with at most 0.6 of its tokens, interval below 1"
+        out.append({"target": target, "found": found, "met": best["tokens_ratio"] <= 0.6 and high is not None and high < 1})
+    if "lengths" in real.get("dev", {}):
+        lengths_found = real["dev"]["lengths"]
+        cut, change = lengths_found["cut_against_uniform"], lengths_found["pass@1_minus_fixed_length"]
+        found = f"cut {cut:.0%}, pass@1 {change['value']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
+        target = "real runs, dev: length cuts tokens per answer by 30% at a pass@1 not below that of its final limit"
+        out.append({"target": target, "found": found, "met": cut >= 0.3 and change["value"] >= 0})
     return out
 
 
