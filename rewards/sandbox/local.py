@@ -136,18 +136,25 @@ class LocalSandbox:
         return [[codec.outcome_from_wire(wire) for wire in outcomes] for outcomes in answer["outcomes"]]
 
     def _exchange(self, request: bytes) -> Any:
+        try:
+            return self._attempt(request)
+        except _NotBegun:
+            return self._attempt(request)  # nothing ran, so another supervisor may have it
+
+    def _attempt(self, request: bytes) -> Any:
         ours, theirs = socket.socketpair()
-        with ours:
+        with ours, ours.makefile("rb") as stream:
             with theirs, self._lock:
                 self._send(theirs)
+            begun = None
             try:
                 ours.sendall(request)
-                with ours.makefile("rb") as stream:
-                    answer = read_frame(stream)
+                begun = read_frame(stream)
+                answer = read_frame(stream) if begun else None
             except OSError as error:
-                raise SandboxError(f"{GONE}: {error}") from error
+                raise (SandboxError if begun else _NotBegun)(f"{GONE}: {error}") from error
         if answer is None:
-            raise SandboxError(GONE)
+            raise (SandboxError if begun else _NotBegun)(GONE)
         return answer
 
     def _send(self, call: socket.socket) -> None:
@@ -186,6 +193,10 @@ class LocalSandbox:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+class _NotBegun(SandboxError):
+    """The supervisor died before it took the call."""
 
 
 def _directory(path: str | Path) -> str:

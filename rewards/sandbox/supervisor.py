@@ -66,6 +66,10 @@ def _serve(runner: Runner, call: socket.socket) -> None:
         if request is None:
             return
         try:
+            call.sendall(frame({"begun": True}))
+        except OSError:
+            return
+        try:
             answer = _answer(runner, request, call)
         except (SandboxError, OSError, ValueError, RuntimeError) as error:
             answer = {"error": f"{type(error).__name__}: {error}"}

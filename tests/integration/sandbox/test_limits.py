@@ -14,7 +14,7 @@ SLACK_S = 2.0
 
 
 def test_within_all_limits(python):
-    outcome = python("print(input())", stdin=b"hello")
+    outcome = python("import time; print(input()); time.sleep(0.1)", stdin=b"hello")  # long enough for its memory to be seen
     assert (outcome.stop, outcome.exit_code, outcome.stdout, outcome.stderr) == (Stop.EXIT, 0, b"hello\n", b"")
     assert 0 < outcome.cpu_s < 5
     assert 0 < outcome.peak_mib < 100
