@@ -18,6 +18,8 @@ SEC = ("curriculum.category.args.temperature=0.1", "curriculum.category.args.dec
 """Forty arms and sixteen prompts a step: with the default decay an arm's value would halve whenever it is not drawn."""
 REFILL = "stream.refill_rounds=3"
 OPTIMISER = "curriculum.allocator.args.allow_fallback=false"
+BY_CATEGORY = "curriculum.allocator.args.unseen=category"
+HALF = "curriculum.length.args.final_share=0.5"
 ARMS: dict[str, tuple[str, ...]] = {
     "uniform": ("curriculum=uniform",),
     "mixed": ("curriculum=mixed", REFILL),
@@ -26,12 +28,20 @@ ARMS: dict[str, tuple[str, ...]] = {
     "length": ("curriculum=length", "run.steps=340"),
     "fixed length": ("curriculum=uniform", "rollout.max_tokens=22"),
     "sec+mixed": ("curriculum=sec+mixed", *SEC, REFILL),
+    "knapsack by category": ("curriculum=knapsack", OPTIMISER, BY_CATEGORY),
+    "sec+knapsack+mixed": ("curriculum=sec+knapsack+mixed", *SEC, OPTIMISER, BY_CATEGORY, REFILL),
+    "length to 32": ("curriculum=length", "run.steps=340", HALF),
+    "fixed 32": ("curriculum=uniform", "rollout.max_tokens=32"),
 }
-"""Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with; the
-latter's schedule needs its number of steps."""
+"""Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with (22), ``fixed 32`` that
+of ``length to 32``; the schedules need their number of steps."""
 TRIAL = "run.rollout_token_budget=600000"
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "uniform, lr 8e-4": ("curriculum=uniform", "learner.lr=8e-4", TRIAL),
+    "uniform, lr 6e-4": ("curriculum=uniform", "learner.lr=6e-4", TRIAL),
+    "uniform, lr 2e-4": ("curriculum=uniform", "learner.lr=2e-4", TRIAL),
+    "sec+mixed, lr 6e-4": ("curriculum=sec+mixed", *SEC, REFILL, "learner.lr=6e-4", TRIAL),
+    "sec+mixed, lr 8e-4": ("curriculum=sec+mixed", *SEC, REFILL, "learner.lr=8e-4", TRIAL),
     "dump": ("curriculum=dump", TRIAL),
     "cures_sampler": ("curriculum=cures_sampler", TRIAL),
     "sec+knapsack": ("curriculum=sec+knapsack", *SEC, OPTIMISER, TRIAL),

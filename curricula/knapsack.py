@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Allocation, Ctx, Curriculum
+from curricula.estimates import category_rates
 from curricula.knapsack_solver import check_budget, minority_cost, solve, solve_published
 from curricula.uniform import equal_split
 
@@ -37,6 +38,9 @@ class Knapsack(Curriculum):
     """Estimate used for valuation. With ``beta`` (posterior mean) no prompt is ever solved or unsolved."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Probability of seeing the rarer outcome that an effective prompt may claim rollouts for."""
+    unseen: Literal["equal", "category"] = "equal"
+    """Unseen prompts get the equal share, or are valued by their category once that has ``min_count`` rollouts. The second is not
+    the paper's; it is for pools so large that most prompts of a plan are new."""
     allow_fallback: bool = True
     """Hand rollouts beyond the effective prompts' claims to the unsolved; False gives them to the optimiser."""
     compat_published_dp: bool = False
@@ -58,10 +62,14 @@ class Knapsack(Curriculum):
         """Classify by the store's pass rates, then split the budget."""
         rates = ctx.store.pass_rate(indices, mode=self.pass_rate)
         valid = ctx.store.num_comparable(indices) >= self.min_count
+        metrics = {"knapsack_unseen_ratio": float((~valid).mean())}
+        if self.unseen == "category":
+            of_category, known = category_rates(ctx, indices, min_count=self.min_count)
+            rates = np.where(valid, rates, of_category)
+            valid = valid | known
         counts, surplus = self.split(rates, valid, budget=ctx.rollout_budget)
         effective = valid & (rates > 0) & (rates < 1)
-        metrics = {
-            "knapsack_unseen_ratio": float((~valid).mean()),
+        metrics |= {
             "knapsack_effective_ratio": float(effective.mean()),
             "knapsack_effective_rollouts_ratio": float(counts[effective].sum() / ctx.rollout_budget),
             "knapsack_surplus_rollouts": float(surplus),

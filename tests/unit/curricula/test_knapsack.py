@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from curricula.knapsack import Knapsack
 from curricula.knapsack_solver import information_gain, informative, marginal, minority_cost, solve, solve_published, value
+from tests.unit.curricula.worlds import World
 
 RATES_A = np.array([1, 2, 4, 8, 12, 15]) / 16
 
@@ -100,6 +101,31 @@ def test_unseen_prompts_get_the_equal_share_and_never_the_fallback_of_the_unsolv
     assert split([0, 0, 0, 0], budget=32, unseen=(0, 1, 2, 3)) == [8, 8, 8, 8]
     assert split([0, 0, 0.5], budget=24, unseen=(0,)) == [8, 11, 5]
     assert split([0, 1, 1], budget=25, unseen=(0, 1, 2)) == [9, 8, 8]
+
+
+def test_unseen_prompts_can_be_valued_by_their_category() -> None:
+    """World: p0, p3, ... are a, p1, p4, ... b, p2, p5, ... c. a has 6 of 12, b 0 of 12, c nothing."""
+    world = World(size=12)
+    for stat in (world.stat(0, n=12, correct=6), world.stat(1, n=12, correct=0)):
+        world.store.add(stat)
+    unseen = np.array([3, 4, 5])
+    ctx = world.ctx(1, rollout_budget=24)
+    by_category = Knapsack(unseen="category").allocate(ctx, unseen)
+    # c keeps its share of 8; (6+1)/14 claims ceil 3.3 and (0+1)/14 ceil 31.1, so there is no surplus.
+    best = solve(np.array([7 / 14, 1 / 14]), budget=16, floor=2, cap=128)
+    assert by_category.num_rollouts.tolist() == [*best.tolist(), 8]
+    assert by_category.metrics["knapsack_unseen_ratio"] == 1.0
+    assert by_category.metrics["knapsack_effective_ratio"] == pytest.approx(2 / 3)
+    assert Knapsack().allocate(ctx, unseen).num_rollouts.tolist() == [8, 8, 8]
+
+
+def test_an_own_pass_rate_goes_before_the_categorys() -> None:
+    world = World(size=12)
+    for stat in (world.stat(0, n=8, correct=8), world.stat(3, n=40, correct=4)):
+        world.store.add(stat)
+    part = Knapsack(unseen="category", allow_fallback=False)
+    allocation = part.allocate(world.ctx(1, rollout_budget=16), np.array([0, 6]))
+    assert allocation.num_rollouts.tolist() == [2, 14], "solved, whatever its category says"
 
 
 def test_compat_counts_the_unseen_as_unsolved_in_the_fallback() -> None:
