@@ -33,8 +33,8 @@ ARMS: dict[str, tuple[str, ...]] = {
     "length to 32": ("curriculum=length", "run.steps=340", HALF),
     "fixed 32": ("curriculum=uniform", "rollout.max_tokens=32"),
 }
-"""Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with (22), ``fixed 32`` that
-of ``length to 32``; the schedules need their number of steps."""
+"""Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with (22), ``fixed 32``
+that of ``length to 32``; the schedules need their number of steps."""
 TRIAL = "run.rollout_token_budget=600000"
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "uniform, lr 8e-4": ("curriculum=uniform", "learner.lr=8e-4", TRIAL),
