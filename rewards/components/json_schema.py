@@ -64,6 +64,8 @@ class JsonSchemaReward:
 
 
 def _validator(schema: Any, where: str) -> Any:
+    if not isinstance(schema, Mapping | bool):
+        raise ValueError(f"{where}: a JSON schema is an object, true or false, not {type(schema).__name__}")
     try:
         kind = validator_for(schema)
         kind.check_schema(schema)

@@ -84,6 +84,7 @@ def prompt_of(fields: Mapping[str, Any], number: int, required: Sequence[str]) -
         text=_text(fields, "prompt", ""),
         token_ids=(),
         answer=_text(fields, "answer", "", numbers=True),
+        category=_text(fields, "category", "default"),
         metadata={name: value for name, value in fields.items() if name not in OWN_FIELDS},
     )
 

@@ -148,6 +148,8 @@ def test_schemas_come_from_the_prompt_too_and_are_checked() -> None:
         reward.check(prompt())
     with pytest.raises(ValueError, match=r"metadata.schema: no JSON schema: 'integr' is not valid"):
         reward.check(prompt(schema={"type": "integr"}))
+    with pytest.raises(ValueError, match=r"metadata.schema: a JSON schema is an object, true or false, not list"):
+        reward.check(prompt(schema=["object"]))
 
 
 def test_references_to_other_documents_are_not_followed() -> None:
