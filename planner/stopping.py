@@ -98,7 +98,8 @@ def _outcome(a: ArrayLike, b: ArrayLike, cap: ArrayLike, *, fpr: float) -> Outco
     a, b, cap = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (a, b, cap)))
     shape = a.shape
     if fpr == 0:
-        return Outcome(correct=0.0 - np.expm1(log_survival(a, b, cap)), wrong=np.zeros(a.shape), attempts=_attempts(a, b, cap))
+        log_s = log_survival(a, b, cap)
+        return Outcome(correct=0.0 - np.expm1(log_s), wrong=np.zeros(shape), attempts=_attempts(a, b, cap, np.exp(log_s)))
     correct, wrong, attempts = (np.zeros(a.size) for _ in range(3))
     a, b, cap = a.ravel(), b.ravel(), cap.ravel()
     rows, alive = np.flatnonzero(cap > 0), np.ones(a.size)
@@ -113,18 +114,19 @@ def _outcome(a: ArrayLike, b: ArrayLike, cap: ArrayLike, *, fpr: float) -> Outco
     return Outcome(correct=correct.reshape(shape), wrong=wrong.reshape(shape), attempts=attempts.reshape(shape))
 
 
-def _attempts(a: np.ndarray, b: np.ndarray, cap: np.ndarray) -> np.ndarray:
-    """Sum of S_j over j < cap = (B(a-1, b) - B(a-1, b+cap)) / B(a, b); near a = 1 from its value and slope there."""
+def _attempts(a: np.ndarray, b: np.ndarray, cap: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Sum of S_j over j < cap = (B(a-1, b) - B(a-1, b+cap)) / B(a, b), with ``last`` = S_cap; near a = 1 from value and slope there."""
     near = np.abs(a - 1) < _NEAR_ONE
-    out = _telescoped(np.where(near, 1 + _STEP, a), b, cap)
-    if not near.any():
-        return out
-    slope = (_telescoped(1 + _STEP, b, cap) - _telescoped(1 - _STEP, b, cap)) / (2 * _STEP)
-    return np.where(near, b * (digamma(b + cap) - digamma(b)) + (a - 1) * slope, out)
+    out = np.asarray(_telescoped(np.where(near, 2.0, a), b, cap, last))
+    if near.any():
+        shape, failing, most = a[near], b[near], cap[near]
+        above, below = (_telescoped(x, failing, most, np.exp(log_survival(x, failing, most))) for x in (1 + _STEP, 1 - _STEP))
+        at_one = failing * (digamma(failing + most) - digamma(failing))
+        out[near] = at_one + (shape - 1) * (above - below) / (2 * _STEP)
+    return out
 
 
-def _telescoped(a: np.ndarray | float, b: np.ndarray, cap: np.ndarray) -> np.ndarray:
-    last = np.exp(log_survival(a, b, cap))
+def _telescoped(a: np.ndarray | float, b: np.ndarray, cap: np.ndarray, last: np.ndarray) -> np.ndarray:
     return ((a + b - 1) - last * (a + b + cap - 1)) / (a - 1)
 
 

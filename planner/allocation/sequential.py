@@ -6,7 +6,7 @@ index rule is a cap on attempts in closed form; the price is the one that spends
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -77,6 +77,12 @@ class _Queries:
     def spent(self, caps: np.ndarray) -> float:
         """Expected tokens of all queries."""
         return float(self.ends(caps)[1].sum())
+
+    def take(self, rows: np.ndarray) -> "_Queries":
+        """The same for some of the queries; not with a table."""
+        assert self.table is None
+        columns = {name: getattr(self, name)[rows] for name in ("weight", "loss", "cost_wrong", "floor", "zero")}
+        return replace(self, items=self.items.take(rows), **columns)
 
     def _opens(self, caps: np.ndarray, price: float) -> np.ndarray:
         result, tokens = self.ends(caps)
@@ -154,32 +160,33 @@ def _spend(queries: _Queries, budget: float) -> tuple[float, np.ndarray]:
     low, high = np.log(top) - 80.0, np.log(top)
     if len(free) > _SAMPLE and queries.table is None:
         low, high = _sampled_bracket(queries, budget, low, high)
-    high = _crossing(lambda x: queries.spent(queries.caps(np.exp(x))) / budget - 1, low, high)
+    high = _crossing_of(queries, budget, low, high)
     caps, more = queries.caps(np.exp(high)), queries.caps(np.exp(high - 2 * _RESOLUTION))
-    extra = np.maximum(queries.ends(more)[1] - queries.ends(caps)[1], 0.0)
-    left = budget - queries.spent(caps)
+    tokens = queries.ends(caps)[1]
+    extra = np.maximum(queries.ends(more)[1] - tokens, 0.0)
+    left = budget - float(tokens.sum())
     waiting = np.flatnonzero(more > caps)
     fits = np.cumsum(extra[waiting]) <= left * (1 - 1e-12)
     caps[waiting[fits]] = more[waiting[fits]]
     return float(np.exp(high)), caps
 
 
+def _crossing_of(queries: _Queries, budget: float, low: float, high: float) -> float:
+    """``_crossing`` of what the queries spend; only those whose cap is not the same at both ends are looked at again."""
+    base = 0.0
+    if queries.table is None:
+        caps, at_low = queries.caps(np.exp(high)), queries.caps(np.exp(low))
+        moving = caps != at_low
+        base = float(queries.ends(caps)[1][~moving].sum())
+        queries = queries.take(np.flatnonzero(moving))
+    return _crossing(lambda x: (base + queries.spent(queries.caps(np.exp(x)))) / budget - 1, low, high)
+
+
 def _sampled_bracket(queries: _Queries, budget: float, low: float, high: float) -> tuple[float, float]:
     """A narrow bracket of the log price, guessed from some of the queries and widened until it holds for all."""
     size = len(queries.weight)
-    rows = np.sort(np.random.default_rng(0).choice(size, _SAMPLE, replace=False))
-    part = _Queries(
-        items=queries.items.take(rows),
-        weight=queries.weight[rows],
-        loss=queries.loss[rows],
-        cost_wrong=queries.cost_wrong[rows],
-        verifier=queries.verifier,
-        floor=queries.floor[rows],
-        zero=queries.zero[rows],
-        table=None,
-    )
-    share = budget * _SAMPLE / size
-    guess = _crossing(lambda x: part.spent(part.caps(np.exp(x))) / share - 1, low, high)
+    part = queries.take(np.sort(np.random.default_rng(0).choice(size, _SAMPLE, replace=False)))
+    guess = _crossing_of(part, budget * _SAMPLE / size, low, high)
     above = below = 0.02
     while queries.spent(queries.caps(np.exp(guess + above))) > budget:
         above *= 4
