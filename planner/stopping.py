@@ -115,7 +115,7 @@ def _outcome(a: ArrayLike, b: ArrayLike, cap: ArrayLike, *, fpr: float) -> Outco
 
 
 def _attempts(a: np.ndarray, b: np.ndarray, cap: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Sum of S_j over j < cap = (B(a-1, b) - B(a-1, b+cap)) / B(a, b), with ``last`` = S_cap; near a = 1 from value and slope there."""
+    """Sum of S_j over j < cap = (B(a-1, b) - B(a-1, b+cap)) / B(a, b), ``last`` being S_cap; near a = 1 from value and slope."""
     near = np.abs(a - 1) < _NEAR_ONE
     out = np.asarray(_telescoped(np.where(near, 2.0, a), b, cap, last))
     if near.any():

@@ -55,7 +55,8 @@ def documents(config: CorpusConfig) -> Iterator[Document]:
     rng = random.Random(config.seed)
     names, shares = list(config.categories), list(config.categories.values())
     levels = range(1, len(config.level_weights) + 1)
-    streams = {(c, n): iter_entries(c, generator_args(c, n, {}), seed=1_000_003 + config.seed) for c in names for n in levels}
+    args = {(c, n): generator_args(c, n, config.level_args) for c in names for n in levels}
+    streams = {(c, n): iter_entries(c, args[c, n], seed=1_000_003 + config.seed) for c, n in args}
     while True:
         category = rng.choices(names, shares)[0]
         level = rng.choices(levels, config.level_weights)[0]

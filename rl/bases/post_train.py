@@ -62,6 +62,7 @@ def run_overrides(directory: LadderDir, base: Checkpoint, overrides: list[str]) 
         f"run.name={base.name}",
         "resume=auto",
         f"task.levels=[{levels}]",
+        *(f"task.{name}={json.dumps(value)}" for name, value in evaluation.task.items()),
         f"rollout.max_tokens={evaluation.max_tokens}",
         *overrides,
     ]

@@ -1,6 +1,6 @@
 """The model section: a base of our own recipe, or a directory / hub name."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -16,6 +16,8 @@ class CorpusConfig(Section):
     """Compact reasoning-gym categories and their share of the documents, up to a common factor."""
     level_weights: tuple[NonNegativeFloat, ...] = Field(default=(0.3, 0.3, 0.25, 0.15), min_length=1)
     """Share of level 1, 2, ... among the documents; 0 leaves a level out."""
+    level_args: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict, exclude_if=lambda levels: not levels)
+    """As the task's: generator arguments of each category's levels instead of the built-in ones."""
     direct_share: float = Field(default=0.55, ge=0, le=1)
     """Documents that state the answer without working it out. Above a half, greedy decoding does the same, often wrongly."""
     sloppy_share: float = Field(default=0.1, ge=0, le=1)

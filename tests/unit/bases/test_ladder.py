@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rl.base.corpus import documents
 from rl.base.lean import LeanLlama
 from rl.base.tokenizer import VOCAB_SIZE
 from rl.bases import stream
@@ -87,3 +88,17 @@ def test_the_stream_can_be_entered_anywhere(monkeypatch: pytest.MonkeyPatch) -> 
     after, docs = next(batches)
     assert after == (1, 1) and docs not in first
     assert all(d.solution.startswith("#") for d in docs)  # answers without steps
+
+
+def test_levels_of_corpus_and_problems_are_the_same(tmp_path: Path) -> None:
+    shape = "sizes: {a: {hidden_size: 8, num_layers: 1, num_heads: 1, intermediate_size: 8}}\nratios: [5]\n"
+    levels = "level_args: {gcd: [{min_value: 20, max_value: 299}]}"
+    corpus = f"corpus: {{categories: {{gcd: 1}}, level_weights: [1], {levels}}}\n"
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1]}}\n")
+    with pytest.raises(ConfigError, match="must be those of corpus.level_args"):
+        load_ladder(str(file))
+    file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], task: {{categories: [gcd], {levels}}}}}\n")
+    corpus_of = load_ladder(str(file)).corpus
+    prompts = [next(documents(corpus_of.model_copy(update={"seed": seed}))).prompt for seed in range(20)]
+    assert all(min(map(int, p.removeprefix("g ").removesuffix("=").split(","))) >= 20 for p in prompts)

@@ -60,7 +60,8 @@ def test_the_line_is_the_first_of_the_documentation() -> None:
 
 
 def test_a_rows_category_is_the_prompts(tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.jsonl", [{"completion": "4", "answer": "4", "category": "sums"}, {"completion": "4", "answer": "4"}])
+    row = {"completion": "4", "answer": "4"}
+    path = write(tmp_path / "rows.jsonl", [{**row, "category": "sums"}, row])
     assert [row.prompt.category for row in read_rows(path)] == ["sums", "default"]
     wrong = write(tmp_path / "wrong.jsonl", [{"completion": "4", "category": 4}])
     with pytest.raises(ValueError, match=r"wrong.jsonl:1: category: a string is needed, not int"):
