@@ -96,7 +96,7 @@ def test_levels_of_corpus_and_problems_are_the_same(tmp_path: Path) -> None:
     corpus = f"corpus: {{categories: {{gcd: 1}}, level_weights: [1], {levels}}}\n"
     file = tmp_path / "mine.yaml"
     file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1]}}\n")
-    with pytest.raises(ConfigError, match="must be those of corpus.level_args"):
+    with pytest.raises(ConfigError, match=r"must be those of corpus\.level_args"):
         load_ladder(str(file))
     file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], task: {{categories: [gcd], {levels}}}}}\n")
     corpus_of = load_ladder(str(file)).corpus
