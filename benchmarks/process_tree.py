@@ -116,10 +116,10 @@ def run_logged(command: Sequence[str], log: Path, environment: Mapping[str, str]
         with CpuClock(child.pid) as clock:
             try:
                 code = child.wait()
-            except BaseException:
-                child.terminate()
-                child.wait(timeout=120)
-                raise
+            finally:
+                if child.poll() is None:
+                    child.terminate()
+                    child.wait(timeout=120)
     if code:
         raise RuntimeError(f"{' '.join(command)} failed ({code}):\n{log.read_text()[-3000:]}")
     return clock

@@ -15,6 +15,7 @@ import socket
 import sys
 from pathlib import Path
 
+from rewards.foreign import attempt
 from rewards.worker import die_with_parent, run_verifier
 
 ORDER_LIMIT = 4096
@@ -22,13 +23,16 @@ ORDER_LIMIT = 4096
 
 
 def load(modules: list[str]) -> None:
-    """Import, and let each module do what it does best once (``preload()``)."""
+    """Import, and let each module do what it does best once (``preload()``); the verifier imports again what fails, and says so."""
     for name in modules:
-        try:
-            module = importlib.import_module(name)
-            getattr(module, "preload", lambda: None)()
-        except Exception:  # process boundary: a user's module may raise anything; the verifier imports it again and says so
-            logging.getLogger(__name__).debug("%s is left for the verifier to import", name, exc_info=True)
+        _, error = attempt(_load, name)
+        if error:
+            logging.getLogger(__name__).debug("%s is left for the verifier to import", name, exc_info=error)
+
+
+def _load(name: str) -> None:
+    module = importlib.import_module(name)
+    getattr(module, "preload", lambda: None)()
 
 
 def has_threads() -> bool:

@@ -12,9 +12,11 @@ import resource
 import signal
 import socket
 import time
+from functools import partial
 from typing import IO, Any, cast
 
 from rewards import build_reward
+from rewards.foreign import attempt
 from rewards.wire import Progress, frame, prompt_from_wire, read_frame, result_to_wire
 from rollout.types import Prompt, Reward, RewardResult
 
@@ -39,19 +41,23 @@ def limit_resources(memory_mib: int | None) -> None:
 
 def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
     """One verdict, on the wire; what the reward raises becomes the reason."""
-    try:
-        result = reward(prompt, text, truncated=truncated)
-        if not isinstance(result, RewardResult):
-            raise TypeError(f"a reward must return a RewardResult, not {type(result).__name__}")
-        if not math.isfinite(result.value):
-            return failure("error: non-finite value")
-        return result_to_wire(result)
-    except MemoryError:
+    wire, error = attempt(partial(_judge, reward, prompt, text, truncated=truncated))
+    if error is None:
+        return list(wire)
+    if isinstance(error, MemoryError):
         # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool charges this text alone.
         os._exit(OUT_OF_MEMORY)
-    except Exception as error:
-        logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=True)
-        return failure(f"error: {type(error).__name__}")
+    logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=error)
+    return failure(f"error: {type(error).__name__}")
+
+
+def _judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
+    result = reward(prompt, text, truncated=truncated)
+    if not isinstance(result, RewardResult):
+        raise TypeError(f"a reward must return a RewardResult, not {type(result).__name__}")
+    if not math.isfinite(result.value):
+        return failure("error: non-finite value")
+    return result_to_wire(result)
 
 
 def failure(reason: str) -> list[Any]:
@@ -63,9 +69,8 @@ def serve(stream: IO[bytes], progress: Progress) -> None:
     """Build the reward that the first message names, then judge groups until the pool hangs up."""
     setup = read_frame(stream)
     limit_resources(setup["memory_mib"])
-    try:
-        reward = build_reward(setup["name"], setup["args"])
-    except Exception as error:  # noqa: BLE001  process boundary: the pool raises it where the user sees it
+    reward, error = attempt(build_reward, setup["name"], setup["args"])
+    if error:  # the pool raises it where the user sees it
         stream.write(frame({"failed": f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}))
         stream.flush()
         return

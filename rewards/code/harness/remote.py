@@ -3,7 +3,7 @@
 import builtins
 from typing import Any
 
-from values import decode, encode  # type: ignore[import-not-found]  # a file beside this one in the sandbox
+from values import attempt, decode, encode  # type: ignore[import-not-found]  # a file beside this one in the sandbox
 
 _CONTROL_FLOW = ("StopIteration", "StopAsyncIteration", "GeneratorExit")
 
@@ -59,12 +59,17 @@ class Remote:
         return self.ask("call", number, [encode(a, self.refer) for a in args], encode(kwargs, self.refer), changes=args)
 
     def _called_back(self, number: int, args: Any, kwargs: Any) -> list[Any]:
-        function = self.callables[number]
-        try:
-            result = function(*decode(args, self.resolve), **decode(kwargs, self.resolve))
-            return ["ok", encode(result, self.refer)]
-        except Exception as error:  # noqa: BLE001  # whatever the tests' function raises goes where it was called from
-            return ["raise", f"{type(error).__name__}: {error}"]
+        """What the tests' function returns or raises goes where it was called from; an end of the whole test does not."""
+        reply, error = attempt(self._answer, number, args, kwargs)
+        if error is None:
+            return list(reply)
+        if not isinstance(error, Exception):
+            raise error
+        return ["raise", f"{type(error).__name__}: {error}"]
+
+    def _answer(self, number: int, args: Any, kwargs: Any) -> list[Any]:
+        result = self.callables[number](*decode(args, self.resolve), **decode(kwargs, self.resolve))
+        return ["ok", encode(result, self.refer)]
 
     def _apply(self, args: tuple[Any, ...], changed: Any) -> None:
         for index, coded in changed:

@@ -6,7 +6,7 @@ import sys
 import types
 from typing import Any
 
-from values import Link, decode, encode  # type: ignore[import-not-found]  # a file beside this one in the sandbox
+from values import Link, attempt, decode, encode  # type: ignore[import-not-found]  # a file beside this one in the sandbox
 
 TYPING = ("Any", "Dict", "List", "Optional", "Set", "Tuple", "Union")
 """There without an import, as on coding sites."""
@@ -45,13 +45,10 @@ class Stage:
         sys.modules["solution"] = self.module
         try:
             code = compile(source, "solution.py", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return ["failed", "compile error", type(error).__name__]
-        try:
-            exec(code, namespace)
-        except BaseException as error:  # noqa: BLE001  # the program's: SystemExit at its top level is a failure like any other
-            return ["failed", "runtime error", type(error).__name__]
-        return ["ready"]
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
+            return ["failed", "compile error", type(wrong).__name__]
+        _, error = attempt(exec, code, namespace)
+        return ["failed", "runtime error", type(error).__name__] if error else ["ready"]
 
     def do(self, operation: str, *args: Any) -> Any:
         """One request of the tester's."""
@@ -83,11 +80,12 @@ class Stage:
                 operation, *args = self.link.receive()
             except EOFError:
                 return
-            try:
-                reply = self.call(*args) if operation == "call" else ["ok", encode(self.do(operation, *args), self.refer), []]
-            except BaseException as error:  # noqa: BLE001  # the program's, to be told to the tester
-                reply = ["raise", type(error).__name__, str(error)[:200]]
-            self.link.send(reply)
+            reply, error = attempt(self.answer, operation, args)
+            self.link.send(["raise", type(error).__name__, str(error)[:200]] if error else reply)
+
+    def answer(self, operation: str, args: list[Any]) -> list[Any]:
+        """One request's reply."""
+        return self.call(*args) if operation == "call" else ["ok", encode(self.do(operation, *args), self.refer), []]
 
 
 def _missing(name: str) -> Any:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from remote import ProgramError, ProgramLost, Remote, StandIn  # type: ignore[import-not-found]  # files beside this one in the sandbox
-from values import Link, decode, encode  # type: ignore[import-not-found]
+from values import Link, attempt, decode, encode  # type: ignore[import-not-found]
 
 
 class Names(dict[str, Any]):
@@ -146,26 +146,29 @@ def _close(wanted: Any, got: Any, tolerance: float) -> bool:
 
 def judge(unit: Callable[[], Any]) -> str:
     """Why the test failed; empty if it passed."""
-    try:
-        return "wrong answer" if unit() is False else ""
-    except AssertionError:
-        return "wrong answer"
-    except ProgramError as error:
-        return f"runtime error: {error.args[0]}"
-    except ProgramLost:
-        raise
-    except BaseException as error:  # noqa: BLE001  # one test's failure, SystemExit included, is a verdict on it alone
-        return f"runtime error: {type(error).__name__}"
+    passed, error = attempt(unit)
+    if isinstance(error, ProgramLost):
+        raise error
+    if error is None or isinstance(error, AssertionError):
+        return "wrong answer" if error or passed is False else ""
+    return f"runtime error: {error.args[0] if isinstance(error, ProgramError) else type(error).__name__}"
 
 
 def record(spec: dict[str, Any], names: Names, say: Callable[..., None]) -> None:
     """Say what the program returns for each case, None where it raises."""
     function = entry(spec, names)
     for case in spec["tests"]:
-        try:
-            say(value=encode(function(*decode(case["args"]), **decode(case["kwargs"]))))
-        except Exception:  # noqa: BLE001  # inputs that the reference refuses are no tests
+        value, error = attempt(_coded, function, case)
+        if error is None:
+            say(value=value)
+        elif isinstance(error, Exception):  # inputs that the reference refuses are no tests
             say(value=None, refused=True)
+        else:
+            raise error
+
+
+def _coded(function: Any, case: dict[str, Any]) -> Any:
+    return encode(function(*decode(case["args"]), **decode(case["kwargs"])))
 
 
 def prepare(spec: dict[str, Any], remote: Remote) -> Names:

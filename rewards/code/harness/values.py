@@ -21,6 +21,14 @@ class NotData(TypeError):
     """Something that cannot travel by value."""
 
 
+def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    """What somebody else's code returns, or what it raises; ``SystemExit`` too is a failure of that code and no end of ours."""
+    try:
+        return call(*args), None
+    except BaseException as error:  # noqa: BLE001  # the one place in the harness where foreign code ends
+        return None, error
+
+
 def encode(value: Any, refer: Callable[[Any], Any] | None = None) -> Any:
     """A value as JSON types; ``refer`` gives the tag of what is not data.
 
