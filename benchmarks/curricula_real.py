@@ -29,12 +29,12 @@ ARMS: dict[str, tuple[str, ...]] = {
     "fixed length": ("curriculum=uniform", "rollout.max_tokens=22"),
     "sec+mixed": ("curriculum=sec+mixed", *SEC, REFILL),
     "knapsack by category": ("curriculum=knapsack", OPTIMISER, BY_CATEGORY),
-    "sec+knapsack+mixed": ("curriculum=sec+knapsack+mixed", *SEC, OPTIMISER, BY_CATEGORY, REFILL),
     "length to 32": ("curriculum=length", "run.steps=340", HALF),
     "fixed 32": ("curriculum=uniform", "rollout.max_tokens=32"),
 }
 """Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with (22), ``fixed 32``
 that of ``length to 32``; the schedules need their number of steps."""
+EIGHT = "stream.prompts_per_step=8"
 TRIAL = "run.rollout_token_budget=600000"
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "uniform, lr 8e-4": ("curriculum=uniform", "learner.lr=8e-4", TRIAL),
@@ -42,6 +42,9 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "uniform, lr 2e-4": ("curriculum=uniform", "learner.lr=2e-4", TRIAL),
     "sec+mixed, lr 6e-4": ("curriculum=sec+mixed", *SEC, REFILL, "learner.lr=6e-4", TRIAL),
     "sec+mixed, lr 8e-4": ("curriculum=sec+mixed", *SEC, REFILL, "learner.lr=8e-4", TRIAL),
+    "uniform, 8 prompts": ("curriculum=uniform", EIGHT, TRIAL),
+    "sec+mixed, 8 prompts": ("curriculum=sec+mixed", *SEC, REFILL, EIGHT, TRIAL),
+    "sec+knapsack+mixed": ("curriculum=sec+knapsack+mixed", *SEC, OPTIMISER, BY_CATEGORY, REFILL, TRIAL),
     "dump": ("curriculum=dump", TRIAL),
     "cures_sampler": ("curriculum=cures_sampler", TRIAL),
     "sec+knapsack": ("curriculum=sec+knapsack", *SEC, OPTIMISER, TRIAL),

@@ -60,15 +60,14 @@ class RateWeighted(Curriculum, ABC):
 
 
 def category_rates(ctx: Ctx, indices: np.ndarray, *, min_count: float) -> tuple[np.ndarray, np.ndarray]:
-    """What the categories of prompts [K] say of them: [K] posterior means under Beta(1, 1), never 0 or 1, and [K] bool whether the
-    category's decayed counts amount to ``min_count`` rollouts."""
-    rates = np.full(len(ctx.pool.category_names), 0.5)
+    """What the categories of prompts [K] say of them: [K] decayed pass rates, NaN where nothing was observed, and [K] bool whether
+    the decayed counts amount to ``min_count`` rollouts."""
+    rates = np.full(len(ctx.pool.category_names), np.nan)
     known = np.zeros(len(rates), dtype=bool)
     observed = ctx.store.categories()
     for code, name in enumerate(ctx.pool.category_names):
         if name in observed:
-            successes, failures = observed[name].successes, observed[name].failures
-            rates[code] = (successes + 1) / (successes + failures + 2)
-            known[code] = successes + failures >= min_count
+            rates[code] = observed[name].pass_rate
+            known[code] = observed[name].successes + observed[name].failures >= min_count
     codes = ctx.pool.categories[indices]
     return rates[codes], known[codes]

@@ -104,19 +104,28 @@ def test_unseen_prompts_get_the_equal_share_and_never_the_fallback_of_the_unsolv
 
 
 def test_unseen_prompts_can_be_valued_by_their_category() -> None:
-    """World: p0, p3, ... are a, p1, p4, ... b, p2, p5, ... c. a has 6 of 12, b 0 of 12, c nothing."""
+    """World: p0, p3, ... are a, p1, p4, ... b, p2, p5, ... c. a has 6 of 12, b 1 of 14, c nothing."""
     world = World(size=12)
-    for stat in (world.stat(0, n=12, correct=6), world.stat(1, n=12, correct=0)):
+    for stat in (world.stat(0, n=12, correct=6), world.stat(1, n=14, correct=1)):
         world.store.add(stat)
     unseen = np.array([3, 4, 5])
     ctx = world.ctx(1, rollout_budget=24)
     by_category = Knapsack(unseen="category").allocate(ctx, unseen)
-    # c keeps its share of 8; (6+1)/14 claims ceil 3.3 and (0+1)/14 ceil 31.1, so there is no surplus.
-    best = solve(np.array([7 / 14, 1 / 14]), budget=16, floor=2, cap=128)
+    # c keeps its share of 8; 1/2 claims 3.3 and 1/14 claims 31.1, so there is no surplus.
+    best = solve(np.array([1 / 2, 1 / 14]), budget=16, floor=2, cap=128)
     assert by_category.num_rollouts.tolist() == [*best.tolist(), 8]
     assert by_category.metrics["knapsack_unseen_ratio"] == 1.0
     assert by_category.metrics["knapsack_effective_ratio"] == pytest.approx(2 / 3)
     assert Knapsack().allocate(ctx, unseen).num_rollouts.tolist() == [8, 8, 8]
+
+
+def test_prompts_of_a_category_that_never_succeeded_get_the_floor_and_the_fallback() -> None:
+    world = World(size=12)
+    for stat in (world.stat(0, n=12, correct=6), world.stat(1, n=12, correct=0)):
+        world.store.add(stat)
+    ctx, unseen = world.ctx(1, rollout_budget=16), np.array([3, 4])
+    assert Knapsack(unseen="category", allow_fallback=False).allocate(ctx, unseen).num_rollouts.tolist() == [14, 2]
+    assert Knapsack(unseen="category").allocate(ctx, unseen).num_rollouts.tolist() == [5, 11], "the claim of 1/2, the rest explores"
 
 
 def test_an_own_pass_rate_goes_before_the_categorys() -> None:
