@@ -15,6 +15,7 @@ from rl.bases.layout import LadderDir
 from rl.cli.exits import INTERRUPTED
 from rl.config.errors import ConfigError
 from rl.config.load import load_config
+from rl.config.overrides import spell
 from rl.records.jsonl import read_jsonl
 
 FLOPS_PER_TOKEN = 8
@@ -62,7 +63,7 @@ def run_overrides(directory: LadderDir, base: Checkpoint, overrides: list[str]) 
         f"run.name={base.name}",
         "resume=auto",
         f"task.levels=[{levels}]",
-        *(f"task.{name}={json.dumps(value)}" for name, value in evaluation.task.items()),
+        *(f"task.{name}={spell(value)}" for name, value in evaluation.task.items()),
         f"rollout.max_tokens={evaluation.max_tokens}",
         *overrides,
     ]

@@ -1,5 +1,7 @@
 """What the user typed after the config name: parsed by Hydra's grammar, checked against our fields, reworded for the composer."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,15 @@ class Override:
     """Config group it selects from; None for a value."""
     presets: tuple[str, ...] = ()
     """Names selected, groups only."""
+
+
+def spell(value: Any) -> str:
+    """A value as the right side of an override: JSON, but for the keys of mappings, which Hydra's grammar wants bare."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{spell(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(spell, value))}]"
+    return json.dumps(value)
 
 
 def parse_overrides(overrides: list[str], *, groups: dict[str, set[str]], root: "type[BaseModel]") -> list[Override]:

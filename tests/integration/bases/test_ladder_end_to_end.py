@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from rl.cli import app
 
 SIZES = {"8k": 16, "16k": 24, "32k": 32}
+GCD = {"gcd": [{"min_value": 1, "max_value": top} for top in (19, 29, 39)]}
 LADDER = {
     "name": "ci",
     "sizes": {
@@ -18,7 +19,8 @@ LADDER = {
         for name, hidden in SIZES.items()
     },
     "ratios": [5, 20],
-    "evaluation": {"problems_per_cell": 2, "samples": 16},
+    "corpus": {"level_weights": [1, 1, 1], "direct_share": 1, "sloppy_share": 0, "level_args": GCD},
+    "evaluation": {"problems_per_cell": 2, "samples": 16, "task": {"level_args": GCD}},
 }
 FAST = [
     "run.steps=1",
@@ -51,6 +53,8 @@ def test_the_whole_way(ladder: Path) -> None:
     assert again["cells"][0]["name"] == "8k-r5"
     posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20", "--json", *FAST)["post"]
     assert posts[0]["steps"] == 1 and posts[0]["post_flops"] > 0
+    trained_on = yaml.safe_load((ladder / posts[0]["run"] / "config.yaml").read_text())["task"]
+    assert trained_on["level_args"] == GCD, "the ladder's problems, not the quickstart's"
 
     base = ladder / "cells" / "8k-r20" / "model"
     outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}

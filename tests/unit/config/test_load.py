@@ -3,6 +3,7 @@
 import pytest
 
 from rl.config.load import ConfigError, load_config
+from rl.config.overrides import spell
 
 
 def refused(*overrides: str, name: str = "quickstart") -> str:
@@ -18,6 +19,14 @@ def test_values_and_presets_override_in_order() -> None:
 
 def test_a_field_that_no_yaml_names_can_be_set() -> None:
     assert load_config("quickstart", ["resume=auto"]).resume == "auto"
+
+
+def test_any_value_can_be_spelled_as_an_override() -> None:
+    args = {
+        "gcd": ({"min_value": 20, "max_value": 299},),
+        "chain_sum": ({"text": 'a, b: "c"', "share": 0.5, "on": True, "off": None},),
+    }
+    assert load_config("quickstart", [f"task.level_args={spell(args)}"]).task.level_args == args
 
 
 @pytest.mark.parametrize("spelled", ["knapsack+mixed", "[knapsack,mixed]"])
