@@ -22,10 +22,8 @@ def test_a_field_that_no_yaml_names_can_be_set() -> None:
 
 
 def test_any_value_can_be_spelled_as_an_override() -> None:
-    args = {
-        "gcd": ({"min_value": 20, "max_value": 299},),
-        "chain_sum": ({"text": 'a, b: "c"', "share": 0.5, "on": True, "off": None},),
-    }
+    odd = {"text": 'a, b: "c"', "share": 0.5, "on": True, "off": None}
+    args = {"gcd": ({"min_value": 20, "max_value": 299},), "chain_sum": (odd,)}
     assert load_config("quickstart", [f"task.level_args={spell(args)}"]).task.level_args == args
 
 
