@@ -34,6 +34,7 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 """Arm -> overrides of configs/curriculum_study.yaml. ``fixed length`` has the limit that ``length`` ends with (22), ``fixed 32``
 that of ``length to 32``; the schedules need their number of steps."""
+SLOW = "curriculum.category.args.rate=0.2"
 EIGHT = "stream.prompts_per_step=8"
 TRIAL = "run.rollout_token_budget=600000"
 CANDIDATES: dict[str, tuple[str, ...]] = {
@@ -44,6 +45,9 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "sec+mixed, lr 8e-4": ("curriculum=sec+mixed", *SEC, REFILL, "learner.lr=8e-4", TRIAL),
     "uniform, 8 prompts": ("curriculum=uniform", EIGHT, TRIAL),
     "sec+mixed, 8 prompts": ("curriculum=sec+mixed", *SEC, REFILL, EIGHT, TRIAL),
+    "sec+mixed, rate .2": ("curriculum=sec+mixed", *SEC, REFILL, SLOW, TRIAL),
+    "sec+mixed, T .05, rate .2": ("curriculum=sec+mixed", *SEC, REFILL, SLOW, "curriculum.category.args.temperature=0.05", TRIAL),
+    "sec+mixed, T .2": ("curriculum=sec+mixed", *SEC, REFILL, "curriculum.category.args.temperature=0.2", TRIAL),
     "sec+knapsack+mixed": ("curriculum=sec+knapsack+mixed", *SEC, OPTIMISER, BY_CATEGORY, REFILL, TRIAL),
     "dump": ("curriculum=dump", TRIAL),
     "cures_sampler": ("curriculum=cures_sampler", TRIAL),
