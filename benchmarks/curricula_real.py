@@ -125,6 +125,11 @@ def at(done: Finished, tokens: float, k: int = 1) -> np.ndarray:
     return _interpolated(done.per_problem(k), done.tokens, np.array([tokens]))[0]
 
 
+def at_step(done: Finished, step: float) -> np.ndarray:
+    """[M] pass@1 after that many steps."""
+    return _interpolated(done.per_problem(), done.steps, np.array([step]))[0]
+
+
 def _area(done: Finished, budget: float) -> np.ndarray:
     """[M] pass@1 averaged over the budget: area under the curve over its width."""
     return _interpolated(done.per_problem(), done.tokens, np.linspace(0, budget, GRID)).mean(axis=0)
@@ -194,15 +199,19 @@ def _interval(differences: np.ndarray) -> dict[str, float]:
 
 
 def lengths(found: dict[str, list[Finished]]) -> dict[str, Any]:
-    """The length curriculum: tokens of its last answers against ``uniform``'s, pass@1 at equal tokens against the fixed limit's."""
+    """The length curriculum: tokens of its last answers against ``uniform``'s, pass@1 at equal tokens against the fixed limit's, and
+    at equal steps, where it has spent more."""
     curriculum, fixed, free = found["length"], found["fixed length"], found["uniform"]
     tokens, of_fixed, of_free = (float(np.mean([d.facts["length_last"] for d in runs])) for runs in (curriculum, fixed, free))
     spent = _common(curriculum + fixed + free)
     final = [np.stack([at(done, spent) for done in runs]) for runs in (curriculum, fixed, free)]
+    last = min(done.steps[-1] for done in curriculum + fixed)
+    stepwise = [np.stack([at_step(done, last) for done in runs]) for runs in (curriculum, fixed)]
     return {
         "tokens_per_answer": {"length": round(tokens, 2), "fixed length": round(of_fixed, 2), "uniform": round(of_free, 2)},
         "cut_against_uniform": round(1 - tokens / of_free, 4),
         "pass@1_minus_fixed_length": _interval(final[0] - final[1]),
+        "pass@1_minus_fixed_length_at_equal_steps": _interval(stepwise[0] - stepwise[1]),
         "pass@1_minus_uniform": _interval(final[0] - final[2]),
     }
 

@@ -46,6 +46,11 @@ class Finished:
         """[E] rollout tokens spent before each evaluation."""
         return np.array([point["tokens"] for point in self.facts["curve"]], dtype=np.float64)
 
+    @property
+    def steps(self) -> np.ndarray:
+        """[E] optimizer steps before each evaluation."""
+        return np.array([point["step"] for point in self.facts["curve"]], dtype=np.float64)
+
     def per_problem(self, k: int = 1) -> np.ndarray:
         """[E, M] pass@k of each evaluation and problem, problems in order of their ids."""
         n = self.facts["samples"]
