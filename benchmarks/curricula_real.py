@@ -199,8 +199,8 @@ def _interval(differences: np.ndarray) -> dict[str, float]:
 
 
 def lengths(found: dict[str, list[Finished]]) -> dict[str, Any]:
-    """The length curriculum: tokens of its last answers against ``uniform``'s, pass@1 against the fixed limit's at equal tokens, and
-    at equal steps, where it has spent more."""
+    """The length curriculum: tokens of its last answers against ``uniform``'s; pass@1 against the fixed limit's, at equal tokens
+    and at equal steps (where it has spent more)."""
     curriculum, fixed, free = found["length"], found["fixed length"], found["uniform"]
     tokens, of_fixed, of_free = (float(np.mean([d.facts["length_last"] for d in runs])) for runs in (curriculum, fixed, free))
     spent = _common(curriculum + fixed + free)
