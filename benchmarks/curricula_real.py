@@ -12,7 +12,7 @@ from curricula_runs import RATIOS, Finished, finished
 from rich.table import Table
 from scipy.optimize import isotonic_regression
 
-from planner.intervals import seeds_difference
+from planner.intervals import MIN_SEEDS, seeds_difference
 
 SEC = ("curriculum.category.args.temperature=0.1", "curriculum.category.args.decay_unseen=false")
 """Forty arms and sixteen prompts a step: with the default decay an arm's value would halve whenever it is not drawn."""
@@ -48,6 +48,9 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "sec+mixed, rate .2": ("curriculum=sec+mixed", *SEC, REFILL, SLOW, TRIAL),
     "sec+mixed, T .05, rate .2": ("curriculum=sec+mixed", *SEC, REFILL, SLOW, "curriculum.category.args.temperature=0.05", TRIAL),
     "sec+mixed, T .2": ("curriculum=sec+mixed", *SEC, REFILL, "curriculum.category.args.temperature=0.2", TRIAL),
+    "sec+mixed, walk": ("curriculum=sec+mixed", *SEC, REFILL, "curriculum.category.args.within=walk", TRIAL),
+    "sec+mixed, 16,000 prompts": ("curriculum=sec+mixed", *SEC, REFILL, "task.train_prompts=16000", TRIAL),
+    "uniform, 16,000 prompts": ("curriculum=uniform", "task.train_prompts=16000", TRIAL),
     "sec+knapsack+mixed": ("curriculum=sec+knapsack+mixed", *SEC, OPTIMISER, BY_CATEGORY, REFILL, TRIAL),
     "dump": ("curriculum=dump", TRIAL),
     "cures_sampler": ("curriculum=cures_sampler", TRIAL),
@@ -192,8 +195,10 @@ def _finite(value: float) -> float | None:
     return round(float(value), 3) if np.isfinite(value) else None
 
 
-def _interval(differences: np.ndarray) -> dict[str, float]:
-    """Of [S, M] differences."""
+def _interval(differences: np.ndarray) -> dict[str, float | None]:
+    """Of [S, M] differences; without limits where there are too few seeds."""
+    if len(differences) < MIN_SEEDS:
+        return {"value": round(float(differences.mean()), 4), "low": None, "high": None}
     d = seeds_difference(differences, resamples=RESAMPLES)
     return {"value": round(d.value, 4), "low": round(d.low, 4), "high": round(d.high, 4)}
 
@@ -274,4 +279,6 @@ def show(split: str, figures: dict[str, Any]) -> None:
 
 def _span(row: dict[str, Any], metric: str) -> str:
     d = row.get(f"{metric}_minus_uniform")
-    return "" if d is None else f"{d['value']:+.3f} ({d['low']:+.3f} to {d['high']:+.3f})"
+    if d is None:
+        return ""
+    return f"{d['value']:+.3f}" + ("" if d["low"] is None else f" ({d['low']:+.3f} to {d['high']:+.3f})")
