@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def main() -> None:
         seconds = SECONDS.get(name, 10)
         reward = CodeReward(sandbox=args.sandbox, limits={"wall_s": seconds, "cpu_s": seconds})
         with ThreadPoolExecutor(args.workers) as workers:
-            verdicts = list(workers.map(lambda case: judge(reward, case), load(args.data, name)))
+            verdicts = list(workers.map(partial(judge, reward), load(args.data, name)))
         results[name] = summary(verdicts) | {"seconds": round(time.monotonic() - began, 1)}
         table.add_row(name, *(str(results[name][key]) for key in COLUMNS))
         for row in results[name]["disagreements"]:
