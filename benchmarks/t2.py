@@ -1,13 +1,16 @@
 """The T² surface: does it find what made the data (simulated families), and what a real ladder says.
 
-    python benchmarks/t2.py                              simulated recovery alone
-    python benchmarks/t2.py --ladder runs/bases/mini     and the figures of a ladder that t2rl bases eval has scored
+    python benchmarks/t2.py                              simulated recovery
+    python benchmarks/t2.py --ladder runs/bases/mini     the figures of a ladder that t2rl bases eval has scored
+
+Either keeps what the other, and other ladders, left in the results.
 
 The simulation draws counts of 16 (N, D/N) cells x {base, post-trained} from a known surface (200 problems, 64 samples each) and
 fits the family surface: mean absolute error of pass@1, 4, 16, 64 on held-out cells, what the surface's choice costs in true
 accuracy, and how often the 95% bootstrap interval of r* holds the true one. A simulation of the estimator, not a result of a model.
 """
 
+import json
 import sys
 import time
 from argparse import Namespace
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Before this folder, whose planner.py is not the package.
-from common import CONSOLE, machine, parser, save, show, spread
+from common import CONSOLE, RESULTS, machine, parser, save, show, spread
 
 from planner.t2.budget import Deployment, Measured, end_to_end, two_budgets
 from planner.t2.family import FamilySurface, fit_family
@@ -114,9 +117,13 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--ladder", type=Path, default=None, help="a directory that t2rl bases eval has scored")
     args = options.parse_args()
-    result: dict[str, Any] = {"machine": machine(), "simulation": simulation(args)}
-    if args.ladder is not None:
-        result["ladder"] = ladder(args.ladder, resamples=20 if args.quick else 200)
+    path = args.json or RESULTS / "t2.json"
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if args.ladder is None:
+        result["simulation"] = {"machine": machine(), **simulation(args)}
+    else:
+        found = {"machine": machine(), **ladder(args.ladder, resamples=20 if args.quick else 200)}
+        result["ladders"] = result.get("ladders", {}) | {found["ladder"]: found}
     save("t2", result, args=args)
 
 
