@@ -1,11 +1,15 @@
 """The planner: adaptive allocation against uniform k at equal tokens, its speed, and the forecasts (``benchmarks/forecast.py``).
 
-    python benchmarks/planner.py [--redraws 200] [--no-forecast] [--quick] [--json FILE]
+    python benchmarks/planner.py [--parts adaptive speed forecast] [--redraws 200] [--quick] [--json FILE]
+
+*Speed* wants an otherwise idle machine. Parts that are not run keep their last figures.
 
 Outcomes are recorded ones. Of each task the planner sees a probe of a few samples, drawn anew in every redraw and paid from its
 budget; coverage is measured on the other outcomes, by the unbiased estimator, for every arm.
 """
 
+import argparse
+from collections.abc import Callable
 from typing import Any
 
 from common import CONSOLE, machine, parser
@@ -25,14 +29,20 @@ def main() -> None:
     options.add_argument(
         "--redraws", type=int, default=200, help="of the forecasts' samples; the probe is redrawn a tenth as often"
     )
-    options.add_argument("--no-forecast", action="store_true")
+    options.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     args = options.parse_args()
+    for part in args.parts:
+        merge(PARTS[part](args), args=args)
+
+
+def adaptive(args: argparse.Namespace) -> dict[str, Any]:
+    """Coverage of every arm at equal tokens."""
     before = machine()
     redraws = 2 if args.quick else max(args.redraws // 10, 2)
     results = {tasks.name: _cases(tasks, redraws, quick=args.quick) for tasks in _populations()}
-    speed = allocation(queries=100_000 if args.quick else 1_000_000, repeats=3 if args.quick else 7)
+    _show(results)
     main_case = results["monkeys"][0]
-    keys: dict[str, Any] = {
+    return {
         "adaptive.gain": main_case["gain"]["value"],
         "adaptive.gain_ci_low": main_case["gain"]["low"],
         "adaptive.gain_ci_high": main_case["gain"]["high"],
@@ -41,15 +51,29 @@ def main() -> None:
         "adaptive.cases": results,
         "adaptive.redraws": redraws,
         "adaptive.machine": before,
+    }
+
+
+def speed(args: argparse.Namespace) -> dict[str, Any]:
+    """Seconds for a million queries; ``allocate_1e6_s`` is the slowest kind's median by the wall clock."""
+    before = machine()
+    took = allocation(queries=100_000 if args.quick else 1_000_000, repeats=3 if args.quick else 7)
+    keys: dict[str, Any] = {
         "adaptive.streaming": streaming(repeats=2 if args.quick else 5),
-        "allocate_1e6": speed,
+        "allocate_1e6": took,
+        "allocate_1e6_machine": before,
     }
     if not args.quick:
-        keys["allocate_1e6_s"] = max(speed[name]["wall_s"]["median"] for name in speed if name.startswith("parallel"))
-    _show(results, keys)
-    merge(keys, args=args)
-    if not args.no_forecast:
-        merge(forecast_part(args), args=args)
+        keys["allocate_1e6_s"] = max(found["wall_s"]["median"] for found in took.values() if isinstance(found, dict))
+    CONSOLE.print_json(data=keys)
+    return keys
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "adaptive": adaptive,
+    "speed": speed,
+    "forecast": forecast_part,
+}
 
 
 def _populations() -> list[Tasks]:
@@ -62,7 +86,7 @@ def _cases(tasks: Tasks, redraws: int, *, quick: bool) -> list[dict[str, Any]]:
     return [run(tasks, samples=s, probe=p, redraws=redraws, seed=i, note=CONSOLE.print) for i, (s, p) in enumerate(cases)]
 
 
-def _show(results: dict[str, list[dict[str, Any]]], keys: dict[str, Any]) -> None:
+def _show(results: dict[str, list[dict[str, Any]]]) -> None:
     gains = ("gain", "gain_parallel", "gain_beyond_stopping")
     table = Table("tasks", "samples", "probe", *ARMS, *gains, title="coverage at equal tokens")
     for name, cases in results.items():
@@ -71,4 +95,3 @@ def _show(results: dict[str, list[dict[str, Any]]], keys: dict[str, Any]) -> Non
             coverage = [f"{case['coverage'][arm]:.4f}" for arm in ARMS]
             table.add_row(f"{name} ({case['tasks']})", str(case["samples_per_task"]), str(case["probe"]), *coverage, *said)
     CONSOLE.print(table)
-    CONSOLE.print_json(data={name: keys[name] for name in ("adaptive.streaming", "allocate_1e6")})
