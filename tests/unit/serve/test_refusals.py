@@ -73,7 +73,7 @@ def test_what_the_reward_misses_is_said() -> None:
     status, error = refused(service(Engine(["4"]), reward="ifeval").app, t2rl={"metadata": {}})
     assert status == 400 and error["param"] == "t2rl.metadata"
     status, error = refused(service(Engine(["4"]), reward="json_schema").app, t2rl={"metadata": {"schema": 5}})
-    assert status == 400 and "json_schema" in error["message"]
+    assert status == 400 and "a JSON schema is an object" in error["message"]
 
 
 def test_strategies_need_their_judges() -> None:
