@@ -1,6 +1,6 @@
 """Real runs: arms on one tiny base and one pool, at equal rollout tokens, against ``uniform``; figures, not seconds, are compared.
 
-Arms are tuned and chosen on the dev split (seeds 0 to 2); what is claimed is measured on the test split with fresh seeds, each once.
+Arms are tuned and chosen on the dev split (seeds 0 to 2); claims are measured on the test split with fresh seeds, each once.
 """
 
 from collections.abc import Callable, Sequence
