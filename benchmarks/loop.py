@@ -48,13 +48,13 @@ def arms(steps: int) -> dict[str, list[str]]:
     """Arm -> overrides. The loop is trained for two of the budgets, with and without its price of length."""
     common = [f"run.steps={steps}", "algorithm.advantage_scale=batch_rms"]
     warmup = min(10, steps // 4)
-    loop = ["algorithm=planner_loop", f"algorithm.planner.warmup_steps={warmup}"]
-    price = ["algorithm.planner.length_price=true", f"algorithm.planner.price_warmup_steps={warmup}"]
+    loop = ["algorithm=planner_loop", f"algorithm.planner.warmup_steps={warmup}", f"algorithm.planner.price_warmup_steps={warmup}"]
+    free = "algorithm.planner.length_price=false"
     return {
         REFERENCE: ["algorithm=passk", "algorithm.pass_k=1", *common],
         f"fixed k={FIXED_K}": ["algorithm=passk", f"algorithm.pass_k={FIXED_K}", *common],
-        **{f"loop@{m}": [*loop, _budget(m), *common] for m in (4, 16)},
-        **{f"loop@{m}, priced": [*loop, _budget(m), *price, *common] for m in (4, 16)},
+        **{f"loop@{m}": [*loop, _budget(m), free, *common] for m in (4, 16)},
+        **{f"loop@{m}, priced": [*loop, _budget(m), *common] for m in (4, 16)},
     }
 
 
