@@ -70,7 +70,15 @@ def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
         (("algorithm=ppo", "algorithm.critic.warmup_steps=1"), ("critic/explained_variance", "loss/kl_reference")),
         (("algorithm=passk", "algorithm.pass_k=2"), ("loss/total",)),
         (("algorithm=brpo", "algorithm.budgets.tokens=[4,8,12]", "algorithm.budgets.summary_tokens=6"), ("loss/total",)),
-        (("algorithm=planner_loop", "algorithm.planner.warmup_steps=1", "algorithm.planner.every=1"), ("planner/k_mean",)),
+        (
+            (
+                "algorithm=planner_loop",
+                "algorithm.planner.warmup_steps=1",
+                "algorithm.planner.every=1",
+                "algorithm.planner.price_warmup_steps=1",
+            ),
+            ("planner/k_mean",),
+        ),
     ],
     ids=["ppo", "passk", "brpo", "planner_loop"],
 )
