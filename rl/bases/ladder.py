@@ -69,9 +69,13 @@ class LadderConfig(Section):
             raise ValueError("evaluation.levels: more levels than corpus.level_weights trains on; give weights for each")
         if list(self.ratios) != sorted(set(self.ratios)):
             raise ValueError("ratios: must rise, each once")
-        asked = {category: tuple(levels) for category, levels in self.evaluation.task.get("level_args", {}).items()}
-        if asked != self.corpus.level_args:
-            raise ValueError("evaluation.task.level_args: must be those of corpus.level_args (a YAML anchor keeps them one)")
+        asked = self.evaluation.task.get("level_args", {})
+        for category in self.evaluation.task.get("categories", self.corpus.level_args):
+            trained = self.corpus.level_args.get(category)
+            if trained is not None and tuple(asked.get(category, ())) != trained:
+                raise ValueError(
+                    f"evaluation.task.level_args.{category}: must be those of corpus.level_args (a YAML anchor keeps them one)"
+                )
         return self
 
     def recipe(self, size: str) -> RecipeConfig:

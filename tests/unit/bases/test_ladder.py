@@ -96,8 +96,11 @@ def test_levels_of_corpus_and_problems_are_the_same(tmp_path: Path) -> None:
     corpus = f"corpus: {{categories: {{gcd: 1}}, level_weights: [1], {levels}}}\n"
     file = tmp_path / "mine.yaml"
     file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1]}}\n")
-    with pytest.raises(ConfigError, match=r"must be those of corpus\.level_args"):
+    with pytest.raises(ConfigError, match=r"level_args\.gcd: must be those of corpus\.level_args"):
         load_ladder(str(file))
+    others = "task: {style: question, categories: [lcm], level_args: {lcm: [{}]}}"  # problems that no corpus of ours has
+    file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], {others}}}\n")
+    assert load_ladder(str(file)).evaluation.task["categories"] == ["lcm"]
     file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], task: {{categories: [gcd], {levels}}}}}\n")
     corpus_of = load_ladder(str(file)).corpus
     prompts = [next(documents(corpus_of.model_copy(update={"seed": seed}))).prompt for seed in range(20)]
