@@ -36,6 +36,7 @@ BUDGETS = (1, 4, 16, 64)
 """Average tokens a problem, in answers of the base."""
 FIXED_K = 4
 """A quarter of the group."""
+FIXED = f"fixed k={FIXED_K}"
 REFERENCE = "pass@1"
 BASE_TOKENS = 10.0
 """Tokens of a base answer, for the targets that training plans with; the budgets of the evaluation use the measured mean."""
@@ -52,7 +53,7 @@ def arms(steps: int) -> dict[str, list[str]]:
     free = "algorithm.planner.length_price=false"
     return {
         REFERENCE: ["algorithm=passk", "algorithm.pass_k=1", *common],
-        f"fixed k={FIXED_K}": ["algorithm=passk", f"algorithm.pass_k={FIXED_K}", *common],
+        FIXED: ["algorithm=passk", f"algorithm.pass_k={FIXED_K}", *common],
         **{f"loop@{m}": [*loop, _budget(m), free, *common] for m in (4, 16)},
         **{f"loop@{m}, priced": [*loop, _budget(m), *common] for m in (4, 16)},
     }
@@ -86,6 +87,8 @@ def main() -> None:
     for arm, found in policies.items():
         reference = None if arm == REFERENCE else policies[REFERENCE]
         result["arms"][arm] = summary(found, reference, base_tokens=mean_tokens(base[0][1]))
+        if arm != FIXED:
+            result["arms"][arm]["minus_fixed"] = against(found, policies[FIXED], base_tokens=mean_tokens(base[0][1]))
     show(result)
     save("loop", result, args=args)
 
@@ -185,6 +188,14 @@ def summary(policies: list[tuple[Rows, Rows]], reference: list[tuple[Rows, Rows]
                 facts[way]["minus"] = _paired(mine, np.stack([table[budget][way] for table in others]))
         out["budgets"][budget] = {**facts["planned"], "pass_at_1": out["pass_at_1"], "uniform": facts["uniform"]}
     return out
+
+
+def against(
+    mine: list[tuple[Rows, Rows]], theirs: list[tuple[Rows, Rows]], *, base_tokens: float
+) -> dict[int, dict[str, float] | None]:
+    """Budget -> difference in planned coverage of two arms, paired by seed and problem."""
+    tables, others = ([by_budget(*policy, base_tokens=base_tokens) for policy in side] for side in (mine, theirs))
+    return {b: _paired(*(np.stack([table[b]["planned"] for table in side]) for side in (tables, others))) for b in BUDGETS}
 
 
 def _paired(mine: np.ndarray, theirs: np.ndarray) -> dict[str, float] | None:
