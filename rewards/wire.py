@@ -47,12 +47,13 @@ def prompt_to_wire(prompt: Prompt) -> list[Any]:
         prompt.category,
         prompt.difficulty,
         dict(prompt.metadata),
+        list(prompt.thinking_tags),
     ]
 
 
 def prompt_from_wire(fields: list[Any]) -> Prompt:
     """Inverse of :func:`prompt_to_wire`; tuples in the metadata have become lists."""
-    prompt_id, text, token_ids, answer, category, difficulty, metadata = fields
+    prompt_id, text, token_ids, answer, category, difficulty, metadata, (opening, closing) = fields
     return Prompt(
         id=prompt_id,
         text=text,
@@ -61,6 +62,7 @@ def prompt_from_wire(fields: list[Any]) -> Prompt:
         category=category,
         difficulty=difficulty,
         metadata=metadata,
+        thinking_tags=(opening, closing),
     )
 
 

@@ -39,6 +39,8 @@ class Prompt:
     """Level inside the category, 0 if unknown."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able facts for the reward (generator name, its config, the item's metadata)."""
+    thinking_tags: tuple[str, str] = ("<think>", "</think>")
+    """What opens and closes a thinking in this policy's words: what stands between them is no answer (``rewards.thinking``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
