@@ -86,7 +86,7 @@ class BareLearner:
         started, cpu = time.perf_counter(), time.process_time()
         self._engine.train()
         for micro, advantage in zip(micro_batches, advantages, strict=True):
-            logprobs = self._engine(micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature)
+            logprobs = self._engine(*micro.for_logprobs(batch.temperature))
             self._engine.backward(-(advantage * logprobs).sum() / batch.num_valid_tokens, scale_wrt_gas=False)
         self._engine.step()
         return {"wall_s": time.perf_counter() - started, "cpu_s": time.process_time() - cpu}

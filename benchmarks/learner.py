@@ -127,7 +127,7 @@ class Sides:
         for batch, updates in zip(self._batches, self._ready, strict=True):
             for micro_batches in updates:
                 for micro, advantages in micro_batches:
-                    inputs = (micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature)
+                    inputs = micro.for_logprobs(batch.temperature)
                     (-(advantages * self._bare(*inputs)).sum() / batch.num_valid_tokens).backward()
                 self._bare.zero_grad(set_to_none=True)
         return Timed(time.perf_counter() - started, time.process_time() - cpu)

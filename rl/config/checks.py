@@ -78,8 +78,6 @@ def precision_problems(config: "Config") -> Iterator[str]:
             f"rollout.probe_tolerance: {rollout.probe_tolerance:g} nats is tighter than bf16 arithmetic allows; "
             f"raise it to {BF16_PROBE_TOLERANCE:g} or more (0.1 is usual), or use float32 in engine and learner"
         )
-    if learner.packing == "varlen" and learner.device == "cpu":
-        yield "learner.packing: varlen is packed flash attention and needs learner.device=cuda; use buckets on CPU"
 
 
 CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (

@@ -27,6 +27,7 @@ def learner_problems(config: "Config") -> Iterator[str]:
     yield from _muon_problems(config.learner)
     yield from _offload_problems(config.learner)
     yield from _sequence_problems(config.learner)
+    yield from _packing_problems(config.learner)
 
 
 def _unread(learner: LearnerConfig) -> Iterator[str]:
@@ -94,4 +95,16 @@ def _sequence_problems(learner: LearnerConfig) -> Iterator[str]:
         yield (
             f"learner.sequence_parallel: {learner.sequence_parallel} does not divide learner.num_ranks={learner.num_ranks}; use a "
             "divisor"
+        )
+
+
+def _packing_problems(learner: LearnerConfig) -> Iterator[str]:
+    if learner.packing != "varlen":
+        return
+    if learner.device == "cpu":
+        yield "learner.packing: varlen is packed flash attention and needs learner.device=cuda; use buckets on CPU"
+    elif learner.dtype == "float32":
+        yield (
+            "learner.packing: varlen is packed flash attention, whose kernels know half precision only, and learner.dtype=float32; set "
+            "learner.dtype=bfloat16, or learner.packing=buckets"
         )

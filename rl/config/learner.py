@@ -62,7 +62,10 @@ class LearnerConfig(Section):
     micro_batch_tokens: PositiveInt = 4096
     """Padded tokens of one forward-backward (CPU buckets) or packed tokens (GPU)."""
     packing: Literal["buckets", "varlen"] = "buckets"
-    """``buckets``: length-sorted and right-padded. ``varlen``: packed flash attention, GPU only."""
+    """``buckets``: length-sorted and right-padded. ``varlen``: packed rows through torch's flash attention, bfloat16 on a GPU."""
+    logits_per_chunk: PositiveInt = 1 << 27
+    """Logits (tokens x vocabulary) held at once; more are recomputed in the backward pass, chunk by chunk. 4 bytes each, and the
+    same again for their gradient."""
     gradient_checkpointing: bool = False
     """Recompute each layer's activations in the backward pass instead of keeping them."""
     offload_optimizer: Literal["none", "cpu", "nvme"] = "none"

@@ -4,7 +4,7 @@ Everything is a pure function of the batch, so every rank computes the same plan
 """
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class MicroBatchPlan:
     padding: bool = False
     """True for a micro-batch of weight zero, there only because another rank has one more: ZeRO-2/3 reduce gradients in every
     backward, and a rank that runs fewer of them hangs the others."""
+    most: int = 0
+    """The most loss tokens of the micro-batches that the ranks run at the same time."""
 
 
 def shares_of_groups(segment_ids: np.ndarray, *, num_shares: int) -> list[np.ndarray]:
@@ -34,18 +36,27 @@ def shares_of_groups(segment_ids: np.ndarray, *, num_shares: int) -> list[np.nda
 
 
 def plan_micro_batches(
-    lengths: np.ndarray, samples: np.ndarray, *, world_size: int, token_budget: int
+    lengths: np.ndarray,
+    samples: np.ndarray,
+    *,
+    world_size: int,
+    token_budget: int,
+    loss_tokens: np.ndarray | None = None,
 ) -> list[list[MicroBatchPlan]]:
     """[world_size][M] the micro-batches of every rank; M is the same for all of them and at least 1.
 
-    ``lengths`` [S] tokens of every sample in the batch; ``samples`` the indices that need a gradient. A micro-batch holds at most
+    ``lengths`` [S] tokens of every sample in the batch, ``loss_tokens`` [S] how many of them are predicted (None = every one);
+    ``samples`` the indices that need a gradient. A micro-batch holds at most
     ``token_budget`` padded tokens, or a single longer sample. With nothing to train every rank still gets one padding micro-batch.
     """
     ranks = [_buckets(shard, lengths, token_budget) for shard in _shards(lengths, samples, world_size)]
     most = max(1, *(len(plans) for plans in ranks))
     spare = int(samples[np.argmin(lengths[samples])]) if len(samples) else int(np.argmin(lengths))
     padding = MicroBatchPlan(np.array([spare], dtype=np.int64), padding=True)
-    return [plans + [padding] * (most - len(plans)) for plans in ranks]
+    plans = [plans + [padding] * (most - len(plans)) for plans in ranks]
+    counts = lengths if loss_tokens is None else loss_tokens
+    largest = [max(int(counts[plan.samples].sum()) for plan in together) for together in zip(*plans, strict=True)]
+    return [[replace(plan, most=most) for plan, most in zip(own, largest, strict=True)] for own in plans]
 
 
 def _shards(lengths: np.ndarray, samples: np.ndarray, world_size: int) -> list[list[int]]:

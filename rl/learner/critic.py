@@ -25,9 +25,15 @@ class ValueModel(nn.Module):
         self.head = ValueHead(causal_lm.config.hidden_size)
         self.sequence_group: Any = None
 
-    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor | None, select: torch.Tensor) -> torch.Tensor:
-        """[T] values of the states at the flattened positions ``select``; see ``LogprobModel`` for the arguments."""
-        return self.head(hidden_states(self.trunk, input_ids, position_ids, select, self.sequence_group))
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor | None,
+        boundaries: torch.Tensor | None,
+        select: torch.Tensor,
+    ) -> torch.Tensor:
+        """[T] values of the states at the flattened positions ``select``; see ``MicroBatch`` for the arguments."""
+        return self.head(hidden_states(self.trunk, input_ids, position_ids, boundaries, select, self.sequence_group))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class SeparateCritic:
     def values(self, micro: MicroBatch) -> torch.Tensor:
         """[T] values, for scoring under no_grad: without dropout, like the policy's."""
         self.engine.eval()
-        return self.engine.module(micro.input_ids, micro.position_ids, micro.select)
+        return self.engine.module(*micro.for_states)
 
     def update(
         self, micro_batches: list[tuple[MicroBatch, bool]], terms: UpdateTerms, *, gradient_scale: float, counted: bool
@@ -48,7 +54,7 @@ class SeparateCritic:
         """One step towards ``terms.returns``; totals are [1], the loss. Collective."""
 
         def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
-            values = self.engine(micro.input_ids, micro.position_ids, micro.select)
+            values = self.engine(*micro.for_states)
             value = critic_loss(values, micro, terms, self.config, padding=padding)
             return value, value.detach().double()[None]
 

@@ -4,18 +4,16 @@ import logging
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from rl.config.learner import LearnerConfig, LoraConfig
+from rl.learner import packed_attention
+from rl.learner.head import head_logprobs, token_logprobs
 from rl.learner.sequence_parallel import hidden_states
 from rl.learner.value_head import ValueHead
 
 logger = logging.getLogger(__name__)
 
-LOGITS_PER_CHUNK = 1 << 27
-"""Logits held at once; more are recomputed in the backward pass, chunk by chunk (512 MiB in float32)."""
 RESCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier_scale", "lm_head_multiplier")
 """Config fields of models that do more to the hidden states than one matrix product; those run through their own forward."""
 
@@ -23,9 +21,10 @@ RESCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "
 class LogprobModel(nn.Module):
     """Wraps the causal LM so that DeepSpeed sees one module whose output is [T] log-probs."""
 
-    def __init__(self, causal_lm: nn.Module, *, value_head: bool = False) -> None:
+    def __init__(self, causal_lm: nn.Module, *, value_head: bool = False, logits_per_chunk: int = 1 << 27) -> None:
         super().__init__()
         self.causal_lm = causal_lm
+        self.rows_per_chunk = max(1, logits_per_chunk // causal_lm.config.vocab_size)
         self.value_head = ValueHead(causal_lm.config.hidden_size) if value_head else None
         self.sequence_group: Any = None
         """Ranks that share each sequence, once there are any."""
@@ -35,14 +34,17 @@ class LogprobModel(nn.Module):
         self,
         input_ids: torch.Tensor,
         position_ids: torch.Tensor | None,
+        boundaries: torch.Tensor | None,
         select: torch.Tensor,
         targets: torch.Tensor,
         temperature: float,
+        most: int = 0,
         with_values: bool = False,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``; and [T] values there.
 
-        Only the selected hidden states meet the vocabulary, so prompts and padding cost no logits.
+        ``MicroBatch.for_logprobs`` has the arguments. Only the selected hidden states meet the vocabulary, so prompts and padding
+        cost no logits. ``most`` is the largest T of any rank in this call, so that all of them chunk alike.
         """
         if self.rescales:
             arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
@@ -50,56 +52,52 @@ class LogprobModel(nn.Module):
                 arguments["position_ids"] = position_ids
             logits = self.causal_lm(**arguments).logits.flatten(0, 1).index_select(0, select)
             return token_logprobs(logits, targets, temperature)
-        hidden = hidden_states(self.causal_lm.base_model, input_ids, position_ids, select, self.sequence_group)
+        hidden = hidden_states(self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group)
         head = self.causal_lm.get_output_embeddings()
-        rows = max(1, LOGITS_PER_CHUNK // self.causal_lm.config.vocab_size)
-        if len(hidden) <= rows:
-            logprobs = token_logprobs(head(hidden), targets, temperature)
-        else:
-            chunks = [
-                checkpoint(_head_logprobs, head, h, t, temperature, use_reentrant=False)
-                for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
-            ]
-            logprobs = torch.cat(chunks)
+        chunks = -(-max(most, len(hidden)) // self.rows_per_chunk)
+        logprobs = head_logprobs(head, hidden, targets, temperature, chunks=chunks)
         if not with_values:
             return logprobs
         assert self.value_head is not None, "built without a value head"
         return logprobs, self.value_head(hidden)
 
 
-def token_logprobs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
-    """[T] float32 ``log_softmax(logits / temperature)[target]`` of logits [T, V], in float32 whatever the model's dtype."""
-    scaled = logits.float() if temperature == 1.0 else logits.float() / temperature
-    return -F.cross_entropy(scaled, targets, reduction="none")
-
-
-def _head_logprobs(head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
-    return token_logprobs(head(hidden), targets, temperature)
-
-
 def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False) -> LogprobModel:
     """Load the base, with adapters if configured, in float32 (DeepSpeed casts to bf16 and keeps float32 masters).
 
-    ValueError if ``packing=varlen`` is asked for on a CPU, or a value head for a model that rescales its logits.
+    ValueError for a model that cannot be packed (``packing=varlen`` on a GPU), or a value head for one that rescales its logits.
     """
     from transformers import AutoModelForCausalLM
 
-    attention = "sdpa"
-    if config.packing == "varlen":
-        if config.device != "cuda":
-            raise ValueError("learner.packing: varlen needs flash attention on a GPU; use buckets on CPU")
-        attention = "flash_attention_2"
+    attention = attention_for(model_path, config)
     causal_lm = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32, attn_implementation=attention)
     if config.lora is not None:
         causal_lm = add_adapters(causal_lm, config.lora)
     if config.gradient_checkpointing:
         causal_lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    model = LogprobModel(causal_lm, value_head=value_head)
+    model = LogprobModel(causal_lm, value_head=value_head, logits_per_chunk=config.logits_per_chunk)
     if value_head and model.rescales:
         raise ValueError("algorithm.critic.kind: shared does not know this model's own forward pass; use separate")
     if config.sequence_parallel > 1 and model.rescales:
         raise ValueError("learner.sequence_parallel: does not know this model's own forward pass; set it to 1")
     return model
+
+
+def attention_for(model_path: str, config: LearnerConfig) -> str:
+    """The name in transformers of the attention that computes what the model defines.
+
+    transformers' ``sdpa`` drops a soft cap on attention scores (Gemma 2) without a word, so those models run ``eager``.
+    """
+    from transformers import AutoConfig
+
+    own = AutoConfig.from_pretrained(model_path).get_text_config(decoder=True)
+    if config.packing == "varlen" and config.device == "cuda":
+        why = packed_attention.refusal(own)
+        if why is not None:
+            raise ValueError(f"learner.packing: varlen cannot run {own.model_type}: {why}; set learner.packing=buckets")
+        packed_attention.register()
+        return packed_attention.NAME
+    return "eager" if getattr(own, "attn_logit_softcapping", None) else "sdpa"
 
 
 def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:

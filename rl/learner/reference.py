@@ -32,7 +32,7 @@ def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig) -> Refere
     model = load_model(model_path, plain).to(device=engine.device, dtype=dtype).eval().requires_grad_(False)
 
     def logprobs(micro: MicroBatch, temperature: float) -> torch.Tensor:
-        return model(micro.input_ids, micro.position_ids, micro.select, micro.targets, temperature)
+        return model(*micro.for_logprobs(temperature))
 
     return logprobs
 
@@ -40,7 +40,7 @@ def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig) -> Refere
 def _adapter_off(engine: Any) -> ReferencePolicy:
     def logprobs(micro: MicroBatch, temperature: float) -> torch.Tensor:
         with adapters_off(engine.module):
-            return engine.module(micro.input_ids, micro.position_ids, micro.select, micro.targets, temperature)
+            return engine.module(*micro.for_logprobs(temperature))
 
     return logprobs
 

@@ -17,7 +17,7 @@ def batch_logprobs(engine: Any, micro_batches: Sequence[MicroBatch], batch: Trai
     """Write the log-probs of the micro-batches' loss tokens, at the batch's temperature, into ``out`` [N] float32."""
     for host in micro_batches:
         micro = host.to(engine.device)
-        logprobs = engine.module(micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature)
+        logprobs = engine.module(*micro.for_logprobs(batch.temperature))
         out[micro.flat] = logprobs.float().cpu().numpy()
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rl.config.learner import LearnerConfig
+from rl.learner.packed_attention import NAME, packed_arguments
 
 
 class SequenceParallel:
@@ -45,9 +46,16 @@ class SequenceParallel:
 
 
 def hidden_states(
-    trunk: nn.Module, input_ids: torch.Tensor, position_ids: torch.Tensor | None, select: torch.Tensor, group: Any = None
+    trunk: nn.Module,
+    input_ids: torch.Tensor,
+    position_ids: torch.Tensor | None,
+    boundaries: torch.Tensor | None,
+    select: torch.Tensor,
+    group: Any = None,
 ) -> torch.Tensor:
     """[T, hidden] last hidden states at the flattened positions ``select`` of ``input_ids`` [B, L]; with a ``group`` B is 1.
+
+    ``boundaries`` [samples + 1] int32 on the host, where the samples of a packed row begin and end; None if rows are padded.
 
     No cache and no attention mask: with either, transformers falls out of the exact causal path for packed rows (off by nats,
     silently).
@@ -55,17 +63,19 @@ def hidden_states(
     arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
     if position_ids is not None:
         arguments["position_ids"] = position_ids
+    if boundaries is not None and trunk.config._attn_implementation == NAME:
+        if group is not None:  # what pads the row to a multiple of the group goes on as part of the last sample
+            boundaries = boundaries.clone()
+            boundaries[-1] += -input_ids.shape[1] % dist.get_world_size(group)
+        arguments |= packed_arguments(boundaries, input_ids.device)
     if group is None:
         return trunk(**arguments).last_hidden_state.flatten(0, 1).index_select(0, select)
     assert input_ids.shape[0] == 1, "DeepSpeed's attention is registered for one row: packed micro-batches"
     if position_ids is None:
         position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
-    local = trunk(
-        input_ids=_stretch(input_ids, group),
-        # Padding goes on counting: a 0 would begin another sample, and nothing looks back at it.
-        position_ids=_stretch(position_ids, group, counting=True),
-        use_cache=False,
-    ).last_hidden_state
+    # Padding goes on counting: a 0 would begin another sample, and nothing looks back at it.
+    arguments |= {"input_ids": _stretch(input_ids, group), "position_ids": _stretch(position_ids, group, counting=True)}
+    local = trunk(**arguments).last_hidden_state
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(all_gather(local.contiguous(), group=group), dim=1)[0].index_select(0, select)

@@ -119,7 +119,7 @@ def _policy_loss(
     critic = context.algorithm.critic if context.shared_critic else None
 
     def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs = (micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature)
+        inputs = micro.for_logprobs(batch.temperature)
         policy, values = engine(*inputs, True) if critic else (engine(*inputs), None)
         output = policy_gradient_loss(token_inputs(policy, micro, batch, terms, padding=padding), context.algorithm)
         total, value = output.loss, output.loss.new_zeros(())
@@ -151,7 +151,7 @@ def _signals(models: Models, batch: TrainingBatch, context: StepContext, progres
         return all_ranks(score, batch, plans, rank=context.rank, device=engine.device, packed=packed, counted=context.counted)
 
     def shared_values(micro: MicroBatch) -> torch.Tensor:
-        return engine.module(micro.input_ids, micro.position_ids, micro.select, micro.targets, batch.temperature, True)[1]
+        return engine.module(*micro.for_logprobs(batch.temperature), True)[1]
 
     values = None
     if critic is not None:

@@ -121,6 +121,7 @@ def micro_batch_plans(batch: TrainingBatch, wanted: np.ndarray, context: StepCon
         np.flatnonzero(wanted),
         world_size=context.world_size,
         token_budget=context.config.micro_batch_tokens,
+        loss_tokens=np.add.reduceat(batch.loss_mask.astype(np.int64), batch.offsets[:-1]),
     )
 
 

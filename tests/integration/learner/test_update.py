@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import Hosts, make_batch
+from learner_host import VOCAB, Hosts, make_batch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.learner.batching import plan_micro_batches
@@ -124,6 +124,25 @@ def test_ranks_with_unequal_work_do_not_hang(hosts: Hosts, tiny_llama: Path, sta
     expected = [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)]
     hosts.build(tiny_llama, world=2, zero_stage=stage, micro_batch_tokens=budget)
     assert [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("head_adapter", [False, True])
+def test_ranks_that_chunk_their_logits_differently_alone_do_not_hang(hosts: Hosts, untied_llama: Path, head_adapter: bool) -> None:
+    """Under ZeRO-3 each chunk of a wrapped head gathers its parts, so ranks with more loss tokens would gather more often."""
+    batch, budget = make_batch(7, sizes=(5, 4), longest=40), 60
+    plans = plan_micro_batches(np.diff(batch.offsets), np.arange(9), world_size=2, token_budget=budget)
+    tokens = [[int(np.add.reduceat(batch.loss_mask, batch.offsets[:-1])[p.samples].sum()) for p in rank] for rank in plans]
+    assert any(-(-a // 3) != -(-b // 3) for a, b in zip(*tokens, strict=True)), "the case must need different numbers of chunks"
+    lora = {"r": 2, "alpha": 4, "target_modules": ("q_proj", "lm_head")} if head_adapter else None
+    curves = []
+    for world, stage, chunk in ((1, 0, 1 << 27), (2, 3, 3 * VOCAB)):
+        hosts.build(untied_llama, world=world, zero_stage=stage, lora=lora, micro_batch_tokens=budget, logits_per_chunk=chunk)
+        results = [hosts.call("train", batch) for _ in range(3)]
+        curves.append(([r.metrics["loss/total"] for r in results], hosts.run("weights")))
+    (expected, weights), (losses, got) = curves
+    assert losses == pytest.approx(expected, abs=1e-5) and expected[0] != expected[2]
+    for name, value in got.items():
+        np.testing.assert_allclose(value, weights[name], atol=3e-4, err_msg=name)
 
 
 def test_a_batch_without_gradient_still_steps_on_every_rank(hosts: Hosts, tiny_llama: Path) -> None:
