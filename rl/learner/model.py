@@ -47,9 +47,7 @@ class LogprobModel(nn.Module):
         cost no logits. ``most`` is the largest T of any rank in this call, so that all of them chunk alike.
         """
         if self.rescales:
-            arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
-            if position_ids is not None:
-                arguments["position_ids"] = position_ids
+            arguments = packed_attention.row_arguments(self.causal_lm.config, input_ids, position_ids, boundaries)
             logits = self.causal_lm(**arguments).logits.flatten(0, 1).index_select(0, select)
             return token_logprobs(logits, targets, temperature)
         hidden = hidden_states(self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group)

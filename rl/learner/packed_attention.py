@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 NAME = "t2rl_varlen"
-"""In transformers' tables of attentions and masks."""
+"""In transformers' table of attentions. Its table of masks must not have it: then a model makes no mask, where it would otherwise
+read the positions back from the device in every forward pass and fill a square of the row's length."""
 UNKNOWN = ("softcap", "s_aux", "position_bias")
 """What models ask of an attention and ``varlen_attn`` cannot do: soft-capped scores, sinks, biases."""
 LARGEST_HEAD = 256
@@ -20,23 +21,27 @@ KNOWN_LAYERS = ("full_attention", "sliding_attention")
 
 def register() -> None:
     """Make ``attn_implementation=NAME`` known to transformers. Idempotent."""
-    from transformers.masking_utils import AttentionMaskInterface
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, no_mask)
 
 
-def no_mask(*_: Any, **__: Any) -> None:
-    """The boundaries say it all; a mask of a packed row would be the square of its length."""
+def row_arguments(
+    config: Any, input_ids: torch.Tensor, position_ids: torch.Tensor | None, boundaries: torch.Tensor | None
+) -> dict[str, Any]:
+    """Keyword arguments of a transformers model or trunk with this config, for rows as ``MicroBatch`` describes them.
 
-
-def packed_arguments(boundaries: torch.Tensor, device: torch.device) -> dict[str, Any]:
-    """Keyword arguments of a transformers trunk that reach ``attend``: ``boundaries`` [n + 1] int32 on the host, so that no layer
-    waits for the device to learn the longest sample."""
-    longest = int(boundaries.diff().max())
-    moved = boundaries.to(device, non_blocking=True)
-    return {"cu_seq_lens_q": moved, "cu_seq_lens_k": moved, "max_length_q": longest, "max_length_k": longest}
+    No cache and no attention mask: with either, transformers falls out of the exact causal path for packed rows (off by nats,
+    silently). The boundaries stay on the host until here, so that no layer waits for the device to learn the longest sample.
+    """
+    arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
+    if position_ids is not None:
+        arguments["position_ids"] = position_ids
+    if boundaries is not None and config._attn_implementation == NAME:
+        longest = int(boundaries.diff().max())
+        moved = boundaries.to(input_ids.device, non_blocking=True)
+        arguments |= {"cu_seq_lens_q": moved, "cu_seq_lens_k": moved, "max_length_q": longest, "max_length_k": longest}
+    return arguments
 
 
 def attend(

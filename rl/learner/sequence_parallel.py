@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rl.config.learner import LearnerConfig
-from rl.learner.packed_attention import NAME, packed_arguments
+from rl.learner.packed_attention import row_arguments
 
 
 class SequenceParallel:
@@ -56,18 +56,11 @@ def hidden_states(
     """[T, hidden] last hidden states at the flattened positions ``select`` of ``input_ids`` [B, L]; with a ``group`` B is 1.
 
     ``boundaries`` [samples + 1] int32 on the host, where the samples of a packed row begin and end; None if rows are padded.
-
-    No cache and no attention mask: with either, transformers falls out of the exact causal path for packed rows (off by nats,
-    silently).
     """
-    arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
-    if position_ids is not None:
-        arguments["position_ids"] = position_ids
-    if boundaries is not None and trunk.config._attn_implementation == NAME:
-        if group is not None:  # what pads the row to a multiple of the group goes on as part of the last sample
-            boundaries = boundaries.clone()
-            boundaries[-1] += -input_ids.shape[1] % dist.get_world_size(group)
-        arguments |= packed_arguments(boundaries, input_ids.device)
+    if group is not None and boundaries is not None:  # what pads the row to a multiple of the group is part of the last sample
+        boundaries = boundaries.clone()
+        boundaries[-1] += -input_ids.shape[1] % dist.get_world_size(group)
+    arguments = row_arguments(trunk.config, input_ids, position_ids, boundaries)
     if group is None:
         return trunk(**arguments).last_hidden_state.flatten(0, 1).index_select(0, select)
     assert input_ids.shape[0] == 1, "DeepSpeed's attention is registered for one row: packed micro-batches"

@@ -30,6 +30,7 @@ REFUSED = [
     ([*GPU, "learner.offload_parameters=nvme"], "learner.offload_parameters: nvme needs learner.offload_path"),
     ([*GPU, "learner.offload_path=/fast"], "learner.offload_path: only"),
     (["learner.sequence_parallel=2", "learner.num_ranks=2"], "learner.sequence_parallel: 2 exchanges attention heads between GPUs"),
+    ([*GPU, "learner.dtype=float32"], "learner.packing: varlen is packed flash attention, whose kernels know half precision only"),
     ([*GPU, "learner.sequence_parallel=2", "learner.packing=buckets"], "set learner.packing=varlen"),
     ([*GPU, "learner.sequence_parallel=3"], "learner.sequence_parallel: 3 does not divide learner.num_ranks=4"),
 ]
