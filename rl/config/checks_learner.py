@@ -105,6 +105,6 @@ def _packing_problems(learner: LearnerConfig) -> Iterator[str]:
         yield "learner.packing: varlen is packed flash attention and needs learner.device=cuda; use buckets on CPU"
     elif learner.dtype == "float32":
         yield (
-            "learner.packing: varlen is packed flash attention, whose kernels know half precision only, and learner.dtype=float32; set "
-            "learner.dtype=bfloat16, or learner.packing=buckets"
+            "learner.packing: varlen is packed flash attention, whose kernels know half precision only, and learner.dtype=float32; "
+            "set learner.dtype=bfloat16, or learner.packing=buckets"
         )

@@ -67,7 +67,7 @@ def attend(
         raise ValueError(f"learner.packing: varlen cannot do {what}, which {type(module).__name__} asks for; use buckets")
     if cu_seq_lens_q is None or max_length_q is None:
         raise ValueError(
-            f"learner.packing: {type(module).__name__} does not hand the packed boundaries to its attention; use learner.packing=buckets"
+            f"learner.packing: {type(module).__name__} does not hand the packed boundaries to its attention; use buckets"
         )
     from torch.nn.attention.varlen import varlen_attn
 

@@ -83,8 +83,8 @@ def alone(model: LogprobModel, batch: TrainingBatch, sample: int, temperature: f
 def test_log_probs_in_buckets_equal_single_sequences(
     random_batch: Callable, model: LogprobModel, monkeypatch: pytest.MonkeyPatch, packed: bool, rows: int, most: int
 ) -> None:
-    """Padding, packing and chunking the vocabulary are exact, values and gradients; temperature 0.7. With 400 tokens on another rank
-    most of the chunks are empty here."""
+    """Padding, packing and chunking the vocabulary are exact, values and gradients; temperature 0.7. With 400 tokens on another
+    rank most of the chunks are empty here."""
     monkeypatch.setattr(model, "rows_per_chunk", rows)
     batch = random_batch(1, samples=12)
     plans = plan_micro_batches(np.diff(batch.offsets), np.arange(12), world_size=1, token_budget=90)[0]

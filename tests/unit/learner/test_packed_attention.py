@@ -1,7 +1,7 @@
 """Packed rows against single sequences, for attention that is dense, in a window, grouped or soft-capped.
 
-``varlen_attn`` itself runs on CUDA only. Here its documented contract stands in for it where values matter, and the real one runs on
-tensors without data, where shapes, arguments and gradients' paths do.
+``varlen_attn`` itself runs on CUDA only. Here its documented contract stands in for it where values matter, and the real one runs
+on tensors without data, where shapes, arguments and gradients' paths do.
 """
 
 from collections.abc import Callable
