@@ -36,6 +36,8 @@ def _close_line(wanted: str, got: str, tolerance: float) -> bool:
 
 def _close(wanted: str, got: str, tolerance: float) -> bool:
     try:
-        return math.isclose(float(wanted), float(got), rel_tol=tolerance, abs_tol=tolerance)
+        ours, theirs = float(wanted), float(got)
+        # Numbers beyond the range of floats would all be infinity, and the same.
+        return math.isfinite(ours) and math.isclose(ours, theirs, rel_tol=tolerance, abs_tol=tolerance)
     except ValueError:
         return False

@@ -1,12 +1,17 @@
 """Which part of a completion is the program."""
 
+import ast
 import re
-from collections.abc import Collection
+import textwrap
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+
+from rewards.code.fences import Block, blocks_of
 
 MAX_CODE = 256 << 10
 """Characters; longer programs are not run."""
 
-_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^\n]*$", re.MULTILINE)
+_SOURCE_LINE = re.compile(r"^(?:from\s|import\s|def\s|async\s+def\s|class\s|@|#)", re.MULTILINE)
 _HEADER = re.compile(r"\s*(?:#\s*include|using|import|use)\b.*[;>\"]\s*$")
 
 
@@ -18,11 +23,10 @@ def extract_code(text: str, names: Collection[str], others: Collection[str], *, 
     """The program in a completion.
 
     The last fenced block of the wanted language counts, else the last one whose tag is no other language's; a block that the
-    completion leaves open runs to its end. Without a fence the whole text is the program. What is thought (up to ``</think>``) is
-    not looked at.
+    completion leaves open runs to its end. Without a fence the whole text is the program.
 
     Args:
-        text: The completion.
+        text: The completion without its thinking (``rewards.thinking``).
         names: The wanted language's name and aliases, in lower case.
         others: Names of all languages.
         truncated: The completion reached its length limit: then a program must be in a closed block.
@@ -32,14 +36,15 @@ def extract_code(text: str, names: Collection[str], others: Collection[str], *, 
     """
     if not text.strip():
         raise NoCode("empty")
-    said = _without_thoughts(text)
-    blocks = _blocks(said)
+    blocks = blocks_of(text)
     if blocks:
         code, closed = _choose(blocks, names, others)
     else:
-        before, end, _ = said.rpartition("</answer>")
+        before, end, after = text.rpartition("</answer>")
         _, begin, answer = before.rpartition("<answer>")
-        code, closed = (answer, True) if end and begin else (said, False)
+        if "<answer>" in after:  # opened once more and never closed: the one before was withdrawn
+            raise NoCode("no code")
+        code, closed = (answer, True) if end and begin else (text, False)
     if truncated and not closed:
         raise NoCode("truncated")
     if not code.strip():
@@ -49,40 +54,13 @@ def extract_code(text: str, names: Collection[str], others: Collection[str], *, 
     return code if blocks else code.strip("\n")
 
 
-def _without_thoughts(text: str) -> str:
-    _, end, after = text.rpartition("</think>")
-    if end:
-        return after
-    if text.lstrip().startswith("<think>"):
-        raise NoCode("no code")
-    return text
-
-
-def _blocks(text: str) -> list[tuple[str, str, bool]]:
-    """(tag, code, closed) of every fenced block; a fence ends at the first line with no tag and at least its length of its kind."""
-    blocks: list[tuple[str, str, bool]] = []
-    opened: re.Match[str] | None = None
-    for match in _FENCE.finditer(text):
-        if opened is None:
-            opened = match
-        elif not match["tag"] and match["fence"].startswith(opened["fence"]):
-            blocks.append((opened["tag"], text[opened.end() + 1 : match.start()], True))
-            opened = None
-        elif match["tag"] and match["fence"] == opened["fence"]:  # never closed: the next block begins
-            blocks.append((opened["tag"], text[opened.end() + 1 : match.start()], False))
-            opened = match
-    if opened is not None:
-        blocks.append((opened["tag"], text[opened.end() + 1 :], False))
-    return [(tag.strip("{}.").lower(), code, closed) for tag, code, closed in blocks]
-
-
-def _choose(blocks: list[tuple[str, str, bool]], names: Collection[str], others: Collection[str]) -> tuple[str, bool]:
-    wanted = [block for block in blocks if block[0] in names]
-    untagged = [block for block in blocks if block[0] not in others]
+def _choose(blocks: Sequence[Block], names: Collection[str], others: Collection[str]) -> tuple[str, bool]:
+    wanted = [block for block in blocks if block.tag in names]
+    untagged = [block for block in blocks if block.tag not in others]
     if not wanted and not untagged:
         raise NoCode("no code")
-    _, code, closed = (wanted or untagged)[-1]
-    return code, closed
+    chosen = (wanted or untagged)[-1]
+    return chosen.code, chosen.closed
 
 
 def assemble(code: str, prefix: str, entry_point: str, language: str) -> str:
@@ -95,7 +73,7 @@ def assemble(code: str, prefix: str, entry_point: str, language: str) -> str:
         language: Name of the language.
     """
     if not prefix.strip() or code.lstrip().startswith(prefix.strip()):
-        return code
+        return _at_margin(code) if language == "python" else code
     if language == "python":
         found = re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", code, re.MULTILINE) if entry_point else None
         if found or (entry_point and re.search(rf"^{re.escape(entry_point)}[ \t]*=", code, re.MULTILINE)):
@@ -107,6 +85,46 @@ def assemble(code: str, prefix: str, entry_point: str, language: str) -> str:
         headers = [line for line in prefix.split("\n") if _HEADER.match(line) and _squeezed(line) not in have]
         return "\n".join([*headers, code])
     return prefix + ("" if prefix.endswith("\n") else "\n") + code
+
+
+def _at_margin(program: str) -> str:
+    """A whole Python program moved to the margin: one whose first line is indented is none, and often only stood in a list."""
+    first = next((line for line in program.split("\n") if line.strip()), "")
+    return textwrap.dedent(program) if first.startswith((" ", "\t")) else program
+
+
+@lru_cache(maxsize=256)
+def source_in(prompt: str, entry_point: str) -> str:
+    """The Python source that a prompt ends in: imports, helpers, and the function that is to be completed; empty if there is none.
+
+    A prompt may begin with prose. What a chat template writes behind the source makes it none (then ``code_prompt`` says it), and so
+    does a function that has its body already: it would be judged instead of the completion's.
+    """
+    function = re.compile(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", re.MULTILINE)
+    for start in [0, *(found.start() for found in _SOURCE_LINE.finditer(prompt))]:
+        if not entry_point or not function.search(prompt, start):
+            return ""
+        if _is_open(prompt[start:], entry_point):
+            return prompt[start:]
+    return ""
+
+
+def _is_open(source: str, entry_point: str) -> bool:
+    """True for Python whose last statement is the function, with nothing but a docstring or a placeholder in it."""
+    body = _parsed(source) or _parsed(source.rstrip() + "\n    pass\n")
+    last = body[-1] if body else None
+    if not isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)) or last.name != entry_point:
+        return False
+    return all(
+        isinstance(part, ast.Pass) or (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)) for part in last.body
+    )
+
+
+def _parsed(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
 
 
 def before_function(prefix: str, entry_point: str) -> str:

@@ -52,12 +52,13 @@ class Judge:
 
     def completed(self, tests: Tests, language: Language, reference: str) -> Tests:
         """With the reference's results where expected values are missing."""
-        if isinstance(tests, FunctionTests) and tests.style == "calls" and any("expected" not in case for case in tests.tests):
-            if not reference:
-                raise ValueError("tests: a case has no expected value, and the row no reference solution")
+        if isinstance(tests, FunctionTests) and tests.style == "calls" and reference:
             return fill_calls(tests, lambda cases: self._record(reference, language, cases))
         if isinstance(tests, tuple) and reference:
-            return fill_cases(tests, lambda cases: self._run(reference, language, cases))
+            filled = fill_cases(tests, lambda cases: self._run(reference, language, cases))
+            if not filled:
+                raise ValueError("tests: the reference solution fails on every input")
+            return filled
         return tests
 
     def perturbed(self, tests: Tests, count: int, entry_point: str, language: Language, reference: str) -> Tests | None:

@@ -66,6 +66,8 @@ class Language(_Strict):
     """Source for a ``version`` command that needs one."""
     needs: tuple[str, ...] = ()
     """Programs that must be installed, for the error message; by default the first words of the commands."""
+    package: str = ""
+    """Name of the package that has them, in Debian and Ubuntu."""
     env: Mapping[str, str] = Field(default_factory=dict)
     limits: Mapping[str, float] = Field(default_factory=dict)
     """Fields of :class:`~rewards.sandbox.base.Limits` that differ from its defaults, for every run."""
@@ -84,6 +86,12 @@ class Language(_Strict):
         """What must be installed."""
         commands = [command for command in (self.compile, self.run) if command]
         return self.needs or tuple(dict.fromkeys(command[0] for command in commands if "/" not in command[0]))
+
+    def how_to_install(self) -> str:
+        """What to do where the language is missing."""
+        return (
+            f"install it (Debian, Ubuntu: apt-get install {self.package})" if self.package else "install it, or leave such rows out"
+        )
 
     def harness(self, calls: str = "") -> dict[str, bytes]:
         """Files of the unit-test harness."""

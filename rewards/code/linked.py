@@ -15,8 +15,8 @@ from rewards.sandbox.base import Job, Limits, Outcome, Sandbox, SandboxError, St
 
 TESTED = ("values.py", "tested.py")
 TESTER = ("values.py", "remote.py", "tester.py")
-FIXED = {"PYTHONHASHSEED": "0"}
-"""So that sets have one order in reference and program."""
+FIXED = {"PYTHONHASHSEED": "0", "PYTHONINTMAXSTRDIGITS": "0"}
+"""So that sets have one order in reference and program, and integers of any length can be printed."""
 TESTER_SLACK_S = 5.0
 """Wall seconds that the tester may go on after the program must have ended."""
 

@@ -1,6 +1,6 @@
 """Expected values that a reference solution gives: for tests without any, and for perturbed inputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +17,14 @@ Run = Callable[[Sequence[Case]], list[str | None]]
 
 
 def fill_calls(tests: FunctionTests, record: Record) -> FunctionTests:
-    """Cases without ``expected`` get the reference's result; those that it refuses are dropped."""
-    open_cases = [case for case in tests.tests if "expected" not in case]
+    """Cases without ``expected``, or with null, get the reference's result; those that it refuses are dropped."""
+    open_cases = [case for case in tests.tests if expects_nothing(case)]
     if not open_cases:
         return tests
     results = iter(record(replace(tests, style="record", tests=open_cases)))
     filled = []
     for case in tests.tests:
-        if "expected" in case:
+        if not expects_nothing(case):
             filled.append(case)
         elif (result := next(results)) is not None:
             filled.append({**case, "expected": result["value"]})
@@ -39,6 +39,33 @@ def fill_cases(cases: Sequence[Case], run: Run) -> tuple[Case, ...]:
     outputs = iter(run(empty) if empty else [])
     filled = [replace(case, stdout=next(outputs)) if looks_at_nothing(case) else case for case in cases]
     return tuple(case for case in filled if not looks_at_nothing(case))
+
+
+def expects_nothing(case: Mapping[str, Any]) -> bool:
+    """No result is given; null may be one, or stand for none, and a reference knows which."""
+    return case.get("expected") is None
+
+
+def require_results(tests: Tests, column: str, reference: str) -> None:
+    """Before any program runs: a row without a reference solution must say itself what is right.
+
+    Args:
+        tests: As they are read from the row.
+        column: Where they stand.
+        reference: The column of a reference solution, which the row lacks.
+
+    Raises:
+        ValueError: A test looks at nothing, or any function that returns nothing would pass.
+    """
+    if isinstance(tests, tuple) and any(map(looks_at_nothing, tests)):
+        raise ValueError(f"{column}: a test has neither stdout nor exit_code nor files, and the row no {reference}")
+    if isinstance(tests, FunctionTests) and tests.style == "calls":
+        if any("expected" not in case for case in tests.tests):
+            raise ValueError(f"{column}: a case has no expected value, and the row no {reference}")
+        if all(map(expects_nothing, tests.tests)):
+            raise ValueError(
+                f"{column}: every expected value is null, so a function that returns nothing would pass; add {reference}"
+            )
 
 
 def looks_at_nothing(case: Case) -> bool:

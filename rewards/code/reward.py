@@ -8,11 +8,12 @@ from rewards.code.compiler import Compiler
 from rewards.code.extract import NoCode, assemble, extract_code
 from rewards.code.judge import Judge
 from rewards.code.languages import find_language, load_languages
-from rewards.code.reference import looks_at_nothing
-from rewards.code.rows import KINDS, code_prefix, read_tests
+from rewards.code.reference import require_results
+from rewards.code.rows import KINDS, code_prefix, read_tests, row_of
 from rewards.code.verdict import Verdict
 from rewards.sandbox import open_sandbox
 from rewards.sandbox.base import Job, Sandbox, SandboxError, Step
+from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
 NEEDS_BUBBLEWRAP = True
@@ -91,11 +92,13 @@ class CodeReward:
             ValueError: The row's tests or language make no sense, or the language is not installed.
             SandboxError: The sandbox failed; that says nothing about the program.
         """
-        row = prompt.metadata
+        row = row_of(prompt)
         language = self._require(str(row.get("language") or self._language))
         names = {language.name, *language.aliases}
         try:
-            code = extract_code(text, names, self._others, truncated=truncated)
+            if text.strip() and not (said := after_thinking(prompt, text)).strip():
+                raise NoCode("truncated" if truncated else "no code")
+            code = extract_code(said if text.strip() else text, names, self._others, truncated=truncated)
         except NoCode as error:
             return RewardResult(value=0.0, correct=False, reason=str(error))
         program = assemble(code, code_prefix(row, language.name), str(row.get("entry_point") or ""), language.name)
@@ -103,10 +106,12 @@ class CodeReward:
 
     def check(self, prompt: Prompt) -> None:
         """Raise ValueError, naming the column, if no completion of this prompt could be judged."""
-        row = prompt.metadata
+        row = row_of(prompt)
         language = self._require(str(row.get("language") or self._language))
         for column in self._columns(row):
-            read_tests(row, column, language.name, self._kind_of(row))
+            tests = read_tests(row, column, language.name, self._kind_of(row))
+            if not self._reference_of(row, language.name):
+                require_results(tests, column, self._reference)
 
     def _columns(self, row: Mapping[str, Any]) -> list[str]:
         return ["tests", *(name for name in self._hidden if row.get(name))]
@@ -119,9 +124,10 @@ class CodeReward:
         verdict: Verdict | None = None
         reference = self._reference_of(row, language)
         for column in self._columns(row):
-            tests = self._judge.completed(read_tests(row, column, language, self._kind_of(row)), given, reference)
-            if isinstance(tests, tuple) and any(map(looks_at_nothing, tests)):
-                raise ValueError(f"{column}: a test has neither stdout nor exit_code nor files, and the row no {self._reference}")
+            read = read_tests(row, column, language, self._kind_of(row))
+            if not reference:
+                require_results(read, column, self._reference)
+            tests = self._judge.completed(read, given, reference)
             parts = [(column, tests)]
             if column == "tests" and self._perturb and reference:
                 more = self._judge.perturbed(tests, self._perturb, str(row.get("entry_point") or ""), given, reference)
@@ -161,16 +167,8 @@ class CodeReward:
         if not outcome.ok:
             programs = " and ".join(language.programs())
             raise ValueError(
-                f"language: {language.name} needs {programs}, which the sandbox does not find; install it (docs/rewards_code.md)"
+                f"language: {language.name} needs {programs}, which the sandbox does not find; {language.how_to_install()}"
             )
-
-
-def check_prompt(prompt: Prompt) -> None:
-    """``CodeReward().check`` without a sandbox: raise ValueError if the row's language or tests make no sense."""
-    row = prompt.metadata
-    language = find_language(str(row.get("language") or "python"))
-    for column in ("tests", *(name for name in ("hidden_tests",) if row.get(name))):
-        read_tests(row, column, language.name, row["kind"] if row.get("kind") in KINDS else None)
 
 
 @lru_cache(maxsize=4)

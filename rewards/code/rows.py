@@ -1,29 +1,37 @@
 """What a row says about its tests, in the shapes that data sets use, as suites to judge."""
 
 import ast
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rewards.code.extract import before_function
+from rewards.code.columns import as_lines, columns, functional_case, is_functional, present, read_json
+from rewards.code.extract import before_function, source_in
 from rewards.code.harness.values import encode
 from rewards.code.linked import FunctionTests
 from rewards.code.programs import Case
 from rewards.code.unit_tests import Suite
+from rollout.types import Prompt
 
 Tests = tuple[Case, ...] | FunctionTests | Suite
 KINDS = ("function", "program")
+NAMES = ("entry_point", "fn_name", "func_name")
+"""Columns that may name the function that calls are made of."""
+
+
+def row_of(prompt: Prompt) -> Mapping[str, Any]:
+    """What a prompt says about its tests: its metadata without what is null, and its text as ``prompt``."""
+    return {"prompt": prompt.text, **present(prompt.metadata)}
 
 
 def code_prefix(row: Mapping[str, Any], language: str) -> str:
-    """Source that the prompt ends in: ``code_prompt``, or ``prompt`` if it is source and not prose."""
+    """Source that the prompt ends in: ``code_prompt``, or what ``prompt`` ends in if that is source and not prose."""
     if row.get("code_prompt"):
         return str(row["code_prompt"])
     prompt, entry_point = row.get("prompt"), str(row.get("entry_point") or "")
     if not isinstance(prompt, str):
         return ""
     if language == "python":
-        return prompt if entry_point and f"def {entry_point}" in prompt else ""
+        return source_in(prompt, entry_point)
     declaration = str(row.get("declaration") or "").strip()
     return prompt if declaration and prompt.rstrip().endswith(declaration.split("\n")[-1].strip()) else ""
 
@@ -46,51 +54,33 @@ def read_tests(row: Mapping[str, Any], column: str, language: str, kind: str | N
     if isinstance(tests, str) and tests.lstrip()[:1] in "[{":
         tests = _maybe_json(tests)
     if isinstance(tests, Mapping):
-        tests, row = _columns(tests, row)
+        tests, row = columns(present(tests), row)
+    if isinstance(tests, Sequence) and not isinstance(tests, str):
+        tests = [test for test in tests if test is not None]
     if not tests:
         raise ValueError(f"{column}: empty; a program without a test cannot be judged")
     if isinstance(tests, str):
         return _source_tests(tests, row, language, kind)
-    if isinstance(tests, Sequence) and all(isinstance(test, str) for test in tests):
-        return _source_tests(list(tests), row, language, kind)
+    if all(isinstance(test, str) for test in tests):
+        return _source_tests(tests, row, language, kind)
     if isinstance(tests, Sequence) and all(isinstance(test, Mapping) for test in tests):
         if _are_calls(tests, kind):
             return call_tests(tests, row, language)
-        return tuple(map(_case, tests))
+        return tuple(_case(present(test)) for test in tests)
     raise ValueError(f"{column}: expected a list of {{stdin, stdout}}, of {{args, expected}} or of assertions, or a text of tests")
 
 
 def _maybe_json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text
 
 
-def _columns(tests: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-    """{inputs, outputs[, fn_name]} (APPS, TACO) and {functional} (LiveCodeBench) as rows of tests."""
-    if "functional" in tests:
-        return tests["functional"], row
-    inputs, outputs = tests.get("inputs"), tests.get("outputs")
-    if not isinstance(inputs, Sequence) or not isinstance(outputs, Sequence) or len(inputs) != len(outputs):
-        raise ValueError("tests: a mapping of tests needs inputs and outputs, two lists of one length")
-    pairs = zip(inputs, outputs, strict=True)
-    name = tests.get("fn_name")
-    if not name:
-        return [{"stdin": _lines(i), "stdout": _lines(o)} for i, o in pairs], row
-    # These data sets wrap a result in a list of its own.
-    cases = [{"args": i, "expected": o[0] if isinstance(o, list) and len(o) == 1 else o} for i, o in pairs]
-    return cases, {**row, "entry_point": row.get("entry_point") or name}
-
-
-def _lines(value: Any) -> str:
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
 def _are_calls(tests: Sequence[Mapping[str, Any]], kind: str | None) -> bool:
-    if any("args" in test or "kwargs" in test or "expected" in test for test in tests):
+    if any(present(test).keys() & {"args", "kwargs", "expected"} or is_functional(test) for test in tests):
         return True
-    return kind == "function" and not any("stdin" in test for test in tests)
+    return kind == "function" and not any("stdin" in present(test) for test in tests)
 
 
 def call_tests(tests: Sequence[Mapping[str, Any]], row: Mapping[str, Any], language: str) -> FunctionTests:
@@ -100,22 +90,27 @@ def call_tests(tests: Sequence[Mapping[str, Any]], row: Mapping[str, Any], langu
     """
     entry_point = _entry_point(row, language)
     cases = []
-    for test in tests:
-        args = test.get("args", test.get("input", []))
+    for number, given in enumerate(tests, start=1):
+        test = functional_case(given, number) if is_functional(given) else given
+        said = present(test)
+        args = said.get("args", said.get("input", []))
         if not isinstance(args, list):
             raise ValueError(f"tests: args is {type(args).__name__}; give the list of arguments")
-        case = {"args": [encode(a) for a in args], "kwargs": encode(test.get("kwargs", {}))}
-        known = [test[name] for name in ("expected", "output") if name in test]
-        cases.append({**case, "expected": encode(known[0])} if known else case)
+        case = {"args": [encode(a) for a in args], "kwargs": encode(present(said.get("kwargs", {})))}
+        known = [name for name in ("expected", "output") if name in said] or [
+            name for name in ("expected", "output") if name in test
+        ]
+        cases.append({**case, "expected": encode(test[known[0]])} if known else case)
     return FunctionTests(style="calls", tests=cases, entry_point=entry_point)
 
 
 def _entry_point(row: Mapping[str, Any], language: str) -> str:
     if language != "python":
         raise ValueError(f"tests: calls with arguments are for python, not {language}; give [{{stdin, stdout}}] or a text of tests")
-    if not row.get("entry_point"):
+    name = next((row[column] for column in NAMES if row.get(column)), None)
+    if not name:
         raise ValueError("entry_point: missing; say which function the tests call")
-    return str(row["entry_point"])
+    return str(name)
 
 
 def _source_tests(tests: str | list[str], row: Mapping[str, Any], language: str, kind: str | None) -> Tests:
@@ -148,10 +143,16 @@ def _is_assertion(text: str) -> bool:
 def _case(test: Mapping[str, Any]) -> Case:
     stdin, stdout = test.get("stdin", test.get("input", "")), test.get("stdout", test.get("output"))
     return Case(
-        stdin=_lines(stdin),
-        stdout=None if stdout is None else _lines(stdout),
-        exit_code=int(test.get("exit_code", 0)),
+        stdin=as_lines(stdin),
+        stdout=None if stdout is None else as_lines(stdout),
+        exit_code=_exit_code(test.get("exit_code", 0)),
         args=tuple(map(str, test.get("argv") or ())),
-        files=dict(test.get("files") or {}),
-        given=dict(test.get("given_files") or {}),
+        files=present(test.get("files") or {}),
+        given=present(test.get("given_files") or {}),
     )
+
+
+def _exit_code(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"tests: exit_code is {value!r}; give a whole number")
+    return int(value)

@@ -26,6 +26,10 @@ class IFEvalReward:
             raise ValueError(f"mode: {mode!r} is unknown; use one of {list(MODES)}")
         self._loose, self._partial = mode == "loose", partial
 
+    def check(self, prompt: Prompt) -> None:
+        """Raise ``ValueError`` if the metadata name an unknown instruction, or arguments that it does not take."""
+        read_instructions(prompt.metadata)
+
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text.
 
@@ -45,15 +49,6 @@ class IFEvalReward:
             components=dict(zip(names, map(float, held), strict=True)),
             reason="not followed: " + ", ".join(missed) if missed else "",
         )
-
-
-def check_prompt(prompt: Prompt) -> None:
-    """Say before anything starts what judging a completion of this prompt would raise.
-
-    Raises:
-        ValueError: The metadata name an unknown instruction, or arguments that it does not take.
-    """
-    read_instructions(prompt.metadata)
 
 
 def holds(check: Callable[[str], bool], text: str, *, loose: bool) -> bool:

@@ -51,7 +51,7 @@ def check_command(
     limits = limits_of(subject.reward, subject.args)
     report = run_checks(
         subject,
-        labelled=None if labelled is None else read_labelled(labelled, subject.reward),
+        labelled=None if labelled is None else read_labelled(labelled, subject.reward, subject.args),
         allow=allow,
         workers=workers,
         timeout_s=limits[0] if timeout_s is None else timeout_s,

@@ -77,13 +77,11 @@ def of_rows(reward: str, args: Mapping[str, Any], rows: Path | None, limit: int)
     Raises:
         ValueError: The reward or a row is wrong, with file and line.
     """
-    from rewards import build_reward
-    from rl.reward_commands.rules import load_check, rules_of
+    from rl.reward_commands.rules import check_of, rules_of
     from rl.tasks.rows import read_rows
 
-    build_reward(reward, args)
     rules, prompts = rules_of(reward), []
-    check = load_check(rules)
+    check = check_of(reward, args)
     for number, row in enumerate(read_rows(str(rows)) if rows else [], start=1):
         try:
             prompts.append(prompt_of(row.fields, number, rules.required))

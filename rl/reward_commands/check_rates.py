@@ -8,7 +8,7 @@ from typing import Any
 
 from planner.intervals import wilson
 from rl.reward_commands.rows import Row, read_rows
-from rl.reward_commands.rules import load_check, rules_of
+from rl.reward_commands.rules import check_of, rules_of
 
 LABEL = "label"
 
@@ -51,7 +51,7 @@ class Rates:
         }
 
 
-def read_labelled(path: Path, reward: str) -> tuple[list[Row], list[bool]]:
+def read_labelled(path: Path, reward: str, args: Mapping[str, Any]) -> tuple[list[Row], list[bool]]:
     """Rows {completion, label, answer, ...} without their labels, and the labels: true where the completion is truly right.
 
     Raises:
@@ -62,7 +62,7 @@ def read_labelled(path: Path, reward: str) -> tuple[list[Row], list[bool]]:
     rules = rules_of(reward)
     rows: list[Row] = []
     labels: list[bool] = []
-    for row in read_rows(path, required=(*rules.required, LABEL), check=load_check(rules)):
+    for row in read_rows(path, required=(*rules.required, LABEL), check=check_of(reward, args)):
         facts = dict(row.prompt.metadata)
         label = facts.pop(LABEL)
         if label not in (True, False, 0, 1):

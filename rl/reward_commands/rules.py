@@ -1,11 +1,10 @@
 """What the rows of each shipped reward must have, and the limits that suit it. One line a reward; a reward of your own has none."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rewards import rewards_in
+from rewards import build_reward, rewards_in
 from rollout.types import Prompt
 
 
@@ -15,8 +14,6 @@ class Rules:
 
     required: tuple[str, ...] = ()
     """Fields beside ``completion``."""
-    check: str = ""
-    """``module:function``; takes a prompt and raises ValueError, naming the field, if no completion of it could be judged."""
     timeout_s: float = 5.0
     memory_mib: int | None = 4096
     """Address space of a verifier process; None where what it starts inherits the limit and needs more."""
@@ -25,8 +22,7 @@ class Rules:
 RULES: dict[str, Rules] = {
     "math": Rules(required=("answer",)),
     "exact": Rules(required=("answer",)),
-    "code": Rules(required=("language", "tests"), check="rewards.code.reward:check_prompt", timeout_s=120.0, memory_mib=None),
-    "ifeval": Rules(check="rewards.ifeval.reward:check_prompt"),
+    "code": Rules(required=("language", "tests"), timeout_s=120.0, memory_mib=None),
     "reasoning_gym": Rules(required=("dataset", "config", "entry", "answer_format")),
 }
 
@@ -43,10 +39,11 @@ def limits_of(reward: str, args: Mapping[str, Any]) -> tuple[float, int | None]:
     return max(part.timeout_s for part in parts), max(bounds) if len(bounds) == len(parts) else None
 
 
-def load_check(rules: Rules) -> Callable[[Prompt], None]:
-    """The check that the rules name, or one that accepts every prompt."""
-    if not rules.check:
-        return lambda prompt: None
-    module, _, name = rules.check.partition(":")
-    check: Callable[[Prompt], None] = getattr(importlib.import_module(module), name)
+def check_of(name: str, args: Mapping[str, Any]) -> Callable[[Prompt], None]:
+    """What the reward itself says of a prompt before a run: what it misses of it, and what is not installed.
+
+    Raises:
+        ValueError: The reward cannot be built.
+    """
+    check: Callable[[Prompt], None] = getattr(build_reward(name, args), "check", lambda prompt: None)
     return check

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from rewards.pool import VerifierPool
 from rl.reward_commands.rows import Group, groups_of, read_rows
-from rl.reward_commands.rules import load_check, rules_of
+from rl.reward_commands.rules import check_of, rules_of
 from rl.reward_commands.verdicts import Tally, verdict_stream, write_verdict
 from rollout.types import RewardResult
 
@@ -52,7 +52,7 @@ def score_file(
     """
     arguments, rules = read_arguments(args), rules_of(reward)
     _check_paths(rows, out)
-    check = load_check(rules)
+    check = check_of(reward, arguments)
     total = sum(1 for _ in read_rows(rows, required=rules.required, check=check))
     pool = VerifierPool(
         reward,

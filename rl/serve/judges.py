@@ -1,13 +1,13 @@
 """The reward as a judge of requests: which ones it can judge, its verdicts, and its values as scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from planner.strategies.base import Attempt, Score, Verifier
 from rewards import build_reward
 from rl.decode import RewardVerifier
-from rl.reward_commands.rules import load_check, rules_of
+from rl.reward_commands.rules import rules_of
 from rl.serve.errors import RequestError
 from rl.serve.requests import Hints
 from rl.stream.waiting import wait_for
@@ -51,7 +51,7 @@ class Judge:
     def __init__(self, reward: str, args: Mapping[str, Any], scorer: GroupScorer, *, timeout_s: float = 60.0) -> None:
         built, rules = build_reward(reward, args), rules_of(reward)
         self._name, self._rules = reward, rules
-        self._checks = [check for check in (getattr(built, "check", None), load_check(rules)) if check is not None]
+        self._check: Callable[[Prompt], None] = getattr(built, "check", lambda prompt: None)
         self.form_only = bool(getattr(built, "form_only", False))
         """It scores form, so that nothing is ever correct: of use for best_of_n and weighted_vote only."""
         self.verifier: Verifier = RewardVerifier(scorer=scorer, timeout_s=timeout_s)
@@ -71,8 +71,7 @@ class Judge:
         if missing and not self.form_only:
             raise RequestError(400, f"t2rl.answer is missing: the reward {self._name} compares with it", param="t2rl.answer")
         try:
-            for check in self._checks:
-                check(prompt)
+            self._check(prompt)
         except ValueError as error:
             raise RequestError(400, f"t2rl.metadata: {error}", param="t2rl.metadata") from error
         except MALFORMED as error:

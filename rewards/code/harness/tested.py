@@ -10,6 +10,24 @@ from values import Link, attempt, decode, encode  # type: ignore[import-not-foun
 
 TYPING = ("Any", "Dict", "List", "Optional", "Set", "Tuple", "Union")
 """There without an import, as on coding sites."""
+SOLUTION = "Solution"
+"""The class whose methods LeetCode calls, and with it the data sets made of its problems."""
+SITE = {
+    "bisect": "bisect_left bisect_right insort insort_left insort_right",
+    "collections": "ChainMap Counter OrderedDict defaultdict deque namedtuple",
+    "copy": "deepcopy",
+    "functools": "cache cmp_to_key lru_cache partial reduce",
+    "heapq": "heapify heappop heappush heappushpop heapreplace nlargest nsmallest",
+    "itertools": "accumulate chain combinations combinations_with_replacement cycle groupby islice pairwise permutations product "
+    "starmap takewhile zip_longest",
+    "math": "ceil comb cos factorial floor gcd inf isqrt lcm log log2 log10 pi prod sin sqrt",
+    "operator": "and_ attrgetter itemgetter or_ xor",
+    "random": "randint",
+    "string": "ascii_letters ascii_lowercase ascii_uppercase",
+    "typing": "Any Callable DefaultDict Deque Dict FrozenSet Iterable Iterator List Optional Sequence Set Tuple Union",
+}
+"""Module -> what a ``class Solution`` finds of it without an import, as it does there; the modules themselves too."""
+MODULES = (*SITE, "datetime", "re", "sys", "time")
 
 
 class Stage:
@@ -19,6 +37,7 @@ class Stage:
         self.link = link
         self.module = types.ModuleType("solution")
         self.objects: list[Any] = []
+        self.site: dict[str, Any] = {}
 
     def refer(self, value: Any) -> Any:
         """A handle."""
@@ -47,13 +66,16 @@ class Stage:
             code = compile(source, "solution.py", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
             return ["failed", "compile error", type(wrong).__name__]
+        if SOLUTION in code.co_names:
+            self.site = site_names(names_in(code))
+            namespace.update(self.site)
         _, error = attempt(exec, code, namespace)
         return ["failed", "runtime error", type(error).__name__] if error else ["ready"]
 
     def do(self, operation: str, *args: Any) -> Any:
         """One request of the tester's."""
         if operation == "name":
-            return self.module.__dict__[args[0]] if args[0] in self.module.__dict__ else _missing(args[0])
+            return self.named(args[0])
         target = self.objects[args[0]]
         if operation == "getattr":
             return getattr(target, args[1])
@@ -64,6 +86,19 @@ class Stage:
         if operation == "next":
             return next(target)
         raise ValueError(operation)
+
+    def named(self, name: str) -> Any:
+        """What the program calls so: of its top level, else a method (``Class.method``, or ``Solution``'s) of a new instance for
+        each call, as on LeetCode.
+        """
+        scope = self.module.__dict__
+        if name in scope and scope[name] is not self.site.get(name, scope):
+            return scope[name]
+        owner, _, method = name.rpartition(".")
+        kind = scope.get(owner or SOLUTION)
+        if kind is None or not hasattr(kind, method):
+            raise NameError(f"name {name!r} is not defined")
+        return lambda *args, **kwargs: getattr(kind(), method)(*args, **kwargs)
 
     def call(self, number: int, coded_args: Any, coded_kwargs: Any) -> list[Any]:
         """Call an object of ours; arguments that it changed travel back, since tests may look at them."""
@@ -88,8 +123,17 @@ class Stage:
         return self.call(*args) if operation == "call" else ["ok", encode(self.do(operation, *args), self.refer), []]
 
 
-def _missing(name: str) -> Any:
-    raise NameError(f"name {name!r} is not defined")
+def names_in(code: types.CodeType) -> set[str]:
+    """All global names and attributes that the code and what is defined in it mention."""
+    return {*code.co_names}.union(*(names_in(part) for part in code.co_consts if isinstance(part, types.CodeType)))
+
+
+def site_names(mentioned: set[str]) -> dict[str, Any]:
+    """Those of ``SITE`` that are mentioned."""
+    found: dict[str, Any] = {name: importlib.import_module(name) for name in MODULES if name in mentioned}
+    for module, names in SITE.items():
+        found.update({name: getattr(importlib.import_module(module), name) for name in names.split() if name in mentioned})
+    return found
 
 
 if __name__ == "__main__":

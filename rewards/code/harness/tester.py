@@ -94,11 +94,8 @@ def units_of(name: str, value: Any, names: Names) -> Iterator[Callable[[], Any]]
 
 
 def entry(spec: dict[str, Any], names: Names) -> Any:
-    """The function under test; ``Class.method`` makes an instance first."""
-    owner, _, method = spec["entry_point"].rpartition(".")
-    if not owner:
-        return names.remote.ask("name", method)
-    return getattr(names.remote.ask("name", owner)(), method)
+    """The function under test; for ``Class.method`` and methods of ``class Solution``, one that makes a new instance a call."""
+    return names.remote.ask("name", spec["entry_point"])
 
 
 def call_case(function: Any, case: dict[str, Any], tolerance: float) -> bool:
@@ -141,7 +138,10 @@ def _close(wanted: Any, got: Any, tolerance: float) -> bool:
         return True
     if isinstance(wanted, complex) or isinstance(got, complex):
         return bool(abs(wanted - got) <= tolerance * max(1.0, abs(wanted)))
-    return bool(tolerance) and math.isclose(wanted, got, rel_tol=tolerance, abs_tol=tolerance)
+    try:
+        return bool(tolerance) and math.isclose(wanted, got, rel_tol=tolerance, abs_tol=tolerance)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def judge(unit: Callable[[], Any]) -> str:

@@ -9,10 +9,11 @@ from rewards.code.reward import CodeReward
 from rollout.types import Prompt, RewardResult
 
 Judge = Callable[..., RewardResult]
+Rewards = Callable[..., CodeReward]
 
 
 @pytest.fixture(scope="session")
-def rewards() -> Callable[..., CodeReward]:
+def rewards() -> Rewards:
     """Code rewards by their arguments, with short limits."""
     made: dict[str, CodeReward] = {}
 
@@ -31,7 +32,7 @@ def rewards() -> Callable[..., CodeReward]:
 
 
 @pytest.fixture(scope="session")
-def judge(rewards: Callable[..., CodeReward]) -> Judge:
+def judge(rewards: Rewards) -> Judge:
     """Verdict on a completion for a row."""
 
     def run(completion: str, row: dict[str, Any], *, truncated: bool = False, **args: Any) -> RewardResult:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.code.extract import NoCode, assemble, extract_code
+from rewards.code.extract import NoCode, assemble, extract_code, source_in
 
 PYTHON = {"python", "py"}
 ALL = {"python", "py", "rust", "cpp"}
@@ -24,8 +24,17 @@ ALL = {"python", "py", "rust", "cpp"}
         ("````python\nx = '''\n```\n'''\n````", "x = '''\n```\n'''\n"),
         ("Text\n```python\na\nb", "a\nb"),
         ("```python\nold\n```python\nnew\n```", "new\n"),
-        ("<think>```python\nno\n```</think>```python\nyes\n```", "yes\n"),
         ("  ```python title=a.py\na\n  ```", "a\n"),
+        ("1. So:\n\n   ```python\n   a\n     b\n\n   c\n   ```", "a\n  b\n\nc\n"),
+        ("- ```python\n  a\n    b\n  ```", "a\n  b\n"),
+        ("   ```python\na\n  b\n   ```", "a\n  b\n"),
+        ("> ```python\n> a\n>   b\n>\n> ```\nno", "a\n  b\n\n"),
+        (">> ```python\n>> a\n>> ```", "a\n"),
+        ("> - ```python\n>   a\n>   ```", "a\n"),
+        ("> ```python\n> a\n\nb\n", "a\n"),
+        ("```python\nx = '''\n> ```\n'''\n```", "x = '''\n> ```\n'''\n"),
+        ("```python\na\n```\nUse ```x``` here.", "a\n"),
+        ("```print(1)```\n```python\na\n```", "a\n"),
         ("```Python\na\n```", "a\n"),
         ("<answer>print(1)</answer>", "print(1)"),
     ],
@@ -41,7 +50,8 @@ def test_the_last_block_of_the_language_counts(text: str, code: str) -> None:
         (" \n", False, "empty"),
         ("```python\n\n```", False, "no code"),
         ("```rust\nfn main() {}\n```", False, "no code"),
-        ("<think>```python\na\n```", False, "no code"),
+        ("> ```python\n> a\n\nand so on", True, "truncated"),
+        ("<answer>a</answer> or rather <answer>b", False, "no code"),
         ("```python\nprint(1", True, "truncated"),
         ("print(1", True, "truncated"),
         ("x" * 300_000, False, "code too long"),
@@ -69,6 +79,30 @@ PROMPT = "import math\n\ndef half(x):\n    return x / 2\n\ndef f(x):\n    '''Doc
 )
 def test_python_completions_continue_or_repeat_the_prompt(code: str, program: str) -> None:
     assert assemble(code, PROMPT, "f", "python") == program
+
+
+def test_a_whole_program_that_is_indented_is_moved_to_the_margin() -> None:
+    assert assemble("    a\n      b\n", "", "", "python") == "a\n  b\n"
+    assert assemble("\tmain:\n", "", "", "bash") == "\tmain:\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "source"),
+    [
+        (PROMPT, PROMPT),
+        ("Complete this.\n\n" + PROMPT, PROMPT),
+        ("def f(x):", "def f(x):"),
+        ("def f(x):\n    # doubles x\n", "def f(x):\n    # doubles x\n"),
+        ("def f(x):\n    pass\n", "def f(x):\n    pass\n"),
+        (PROMPT + "    return 2\n", ""),  # nothing is left to complete
+        ("<|user|>\n" + PROMPT + "<|assistant|>\n", ""),
+        ("class Solution:\n    def f(self, x):\n        pass\n", ""),
+        ("Write f, with def f(x).", ""),
+        ("def g(x):\n", ""),
+    ],
+)
+def test_the_source_that_a_prompt_ends_in(prompt: str, source: str) -> None:
+    assert source_in(prompt, "f") == source
 
 
 def test_other_languages_repeat_the_signature_or_continue() -> None:

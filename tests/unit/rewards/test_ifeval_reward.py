@@ -8,7 +8,7 @@ import pytest
 
 from rewards.ifeval.instructions import read_instructions
 from rewards.ifeval.kinds import IFBENCH, IFEVAL, KINDS
-from rewards.ifeval.reward import IFEvalReward, check_prompt, variants
+from rewards.ifeval.reward import IFEvalReward, variants
 from rollout.types import Prompt
 
 COMMA, TITLE, WORDS = "punctuation:no_comma", "detectable_format:title", "length_constraints:number_words"
@@ -95,7 +95,7 @@ def test_a_bad_prompt_is_named_with_its_field(ids: Any, kwargs: Any, message: st
     with pytest.raises(ValueError, match=message):
         IFEvalReward()(prompt, "text", truncated=False)
     with pytest.raises(ValueError, match=message):
-        check_prompt(prompt)
+        IFEvalReward().check(prompt)
 
 
 def test_an_unknown_relation_is_an_error() -> None:
