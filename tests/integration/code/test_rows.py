@@ -66,7 +66,7 @@ HUGE = "0" * 5000
         # integers of more digits than Python prints by default
         ({"tests": [{"stdin": "5000", "stdout": "1" + HUGE}]}, "print(10 ** int(input()))", True),
         ({"tests": [{"stdin": "5000", "stdout": "2" + HUGE}]}, "print(10 ** int(input()))", False),
-        ({"tests": '[{"args": [5000], "expected": 1' + HUGE + "}]", "entry_point": "f"}, "def f(n): return int(str(10 ** n))", True),
+        ({"tests": '[{"args": [5000], "expected": 1' + HUGE + "}]", "entry_point": "f"}, "def f(n):return int(str(10 ** n))", True),
         ({"tests": ["assert len(str(f(5000))) == 5001"]}, "def f(n): return 10 ** n", True),
     ],
 )  # fmt: skip
