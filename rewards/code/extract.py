@@ -97,7 +97,7 @@ def _at_margin(program: str) -> str:
 def source_in(prompt: str, entry_point: str) -> str:
     """The Python source that a prompt ends in: imports, helpers, and the function that is to be completed; empty if there is none.
 
-    A prompt may begin with prose. What a chat template writes behind the source makes it none (then ``code_prompt`` says it), and so
+    It may begin with prose. What a chat template writes behind the source makes it none (then ``code_prompt`` says it), and so
     does a function that has its body already: it would be judged instead of the completion's.
     """
     function = re.compile(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", re.MULTILINE)
