@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rl.config.algorithm import DemonstrationConfig
+from rl.encoding import completion_ids
 from rl.stream.plans import PlanState
 from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, VersionSpan
 
@@ -82,7 +83,7 @@ def tokenise_demonstrations(
         text = prompt.metadata[config.field]
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"prompt {prompt.id}: its {config.field!r} is {text!r:.40}; a demonstration must be text, or left out")
-    encoded = encode_completions(tokenizer, [p.metadata[config.field] for p in shown])
+    encoded = completion_ids(tokenizer, [p.metadata[config.field] for p in shown])
     for prompt, ids in zip(shown, encoded, strict=True):
         if len(prompt.token_ids) + len(ids) > max_model_len:
             raise ValueError(
@@ -92,16 +93,3 @@ def tokenise_demonstrations(
     return Demonstrations(
         token_ids={p.id: np.array(ids, dtype=np.int32) for p, ids in zip(shown, encoded, strict=True)}, config=config
     )
-
-
-def encode_completions(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each text as a policy would have sampled them: no special tokens in front, the end token behind.
-
-    Raises:
-        ValueError: The tokenizer has no end token.
-    """
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise ValueError("the tokenizer has no eos_token, so nothing could say where a completion ends; set one and save it")
-    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
-    return [ids if ids and ids[-1] == end else [*ids, end] for ids in encoded]

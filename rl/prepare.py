@@ -1,6 +1,5 @@
 """Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts, reward."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from rewards import build_reward, check_reward
 from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
+from rl.encoding import Decode, make_decode
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
 from rl.reward_model import check_reward_model
 from rl.reward_weights import make_weigh
@@ -32,10 +32,9 @@ class Prepared:
     budget: PromptBudget | None = None
     """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come filled."""
 
-    def decode(self) -> Callable[[Sequence[Sequence[int]]], list[str]]:
-        """Token ids to text, special tokens left out; reads only, so what is trained is never re-tokenised."""
-        tokenizer = self.tokenizer
-        return lambda batch: tokenizer.batch_decode(batch, skip_special_tokens=True)
+    def decode(self) -> Decode:
+        """Token ids to text as rewards read it; reads only, so what is trained is never re-tokenised."""
+        return make_decode(self.tokenizer, self.task.thinking_tags)
 
     def probe(self, *, num_sequences: int = 2, num_tokens: int = 32) -> list[list[int]]:
         """Fixed token sequences for the engine-learner comparison: train prompts, one after the other."""

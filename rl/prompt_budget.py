@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rl.encoding import prompt_ids
 from rl.tasks.base import Tokenizer
 from rollout.types import Prompt
 
@@ -24,24 +25,29 @@ class PromptBudget:
     """Fills budgets into prompts."""
 
     tokenizer: Tokenizer
-    special_tokens: bool
-    """Whether the task's prompts were tokenised with the tokenizer's special tokens."""
     max_prompt_tokens: int
 
     def __call__(self, prompt: Prompt, tokens: int) -> Prompt:
         """The prompt that names ``tokens``.
 
         Raises:
-            ValueError: it is longer than a prompt may be.
+            ValueError: it is longer than a prompt may be, or its tokens cannot be made again.
         """
         text = prompt.text.replace(PLACEHOLDER, str(tokens))
-        ids = self.tokenizer([text], add_special_tokens=self.special_tokens)["input_ids"][0]
+        (ids,) = prompt_ids(self.tokenizer, [text], from_template=self._from_template(prompt))
         if len(ids) > self.max_prompt_tokens:
             raise ValueError(
                 f"prompt {prompt.id} has {len(ids)} tokens with a budget of {tokens} in it, more than the {self.max_prompt_tokens} "
                 "that fit; raise rollout.max_model_len or lower rollout.max_tokens"
             )
-        return replace(prompt, text=text, token_ids=tuple(ids))
+        return replace(prompt, text=text, token_ids=ids)
+
+    def _from_template(self, prompt: Prompt) -> bool:
+        """How the prompt got its tokens; a task may hold prompts of both kinds."""
+        for from_template in (True, False):
+            if prompt_ids(self.tokenizer, [prompt.text], from_template=from_template) == [prompt.token_ids]:
+                return from_template
+        raise ValueError(f"task: {PLACEHOLDER} needs prompts that can be tokenised again, and {prompt.id} came out differently")
 
 
 def prompt_budget(config: "Config", tokenizer: Any, prompts: Sequence[Prompt]) -> PromptBudget | None:
@@ -53,15 +59,7 @@ def prompt_budget(config: "Config", tokenizer: Any, prompts: Sequence[Prompt]) -
     if not any(PLACEHOLDER in str(getattr(config.task, field, None)) for field in FIELDS):
         return None
     longest = max(prompts, key=lambda prompt: len(prompt.token_ids))
-    made = {flag: tokenizer([longest.text], add_special_tokens=flag)["input_ids"][0] for flag in (True, False)}
-    flags = [flag for flag, ids in made.items() if tuple(ids) == longest.token_ids]
-    if not flags:
-        raise ValueError(f"task: {PLACEHOLDER} needs prompts that can be tokenised again, and {longest.id} came out differently")
-    fill = PromptBudget(
-        tokenizer=tokenizer,
-        special_tokens=flags[0],
-        max_prompt_tokens=config.rollout.max_model_len - config.rollout.max_tokens,
-    )
+    fill = PromptBudget(tokenizer=tokenizer, max_prompt_tokens=config.rollout.max_model_len - config.rollout.max_tokens)
     fill(longest, config.rollout.max_tokens)
     return fill
 

@@ -18,6 +18,7 @@ from rl.config.schema import Config
 from rl.controller import Controller, Parts
 from rl.curriculum.assemble import assemble
 from rl.demonstrations import with_demonstrations
+from rl.encoding import bare_ids
 from rl.evaluate import Evaluator, temperatures_of
 from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
@@ -140,7 +141,7 @@ class Session:
             fleet=fleet,
             scorer=scorer,
             decode=self.prepared.decode(),
-            marker=tuple(self.prepared.tokenizer.encode(algorithm.budgets.end_of_thinking, add_special_tokens=False)),
+            marker=tuple(bare_ids(self.prepared.tokenizer, [algorithm.budgets.end_of_thinking])[0]),
             config=algorithm.budgets,
             run_seed=self.config.run.seed,
             timeout_s=self.config.stream.group_timeout_s,

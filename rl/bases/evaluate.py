@@ -19,6 +19,7 @@ from rl.bases.problems import ladder_problems
 from rl.bases.quantise import quantise_model
 from rl.bases.scores import headline
 from rl.config.errors import ConfigError
+from rl.encoding import bare_ids, make_decode
 from rollout.types import Prompt, Reward
 
 SAMPLER = "torch prefix tree, not vLLM"
@@ -111,7 +112,7 @@ def score(checkpoint: Checkpoint, evaluation: LadderEvaluation, *, bits: int = 0
 
 def _likelihoods(model: Any, tokenizer: Any, problems: list[Prompt], reference: str, end: int) -> list[float]:
     texts = [reference.format(answer=p.answer) for p in problems]
-    completions = [[*tokenizer(t, add_special_tokens=False)["input_ids"], end] for t in texts]
+    completions = [[*ids, end] for ids in bare_ids(tokenizer, texts)]
     return completion_logprobs(model, [p.token_ids for p in problems], completions)
 
 
@@ -121,7 +122,7 @@ def _judge(
     """Per-problem rows, and how many right and wrong samples had each length."""
     right, total, truncated = Counter[int](), Counter[int](), Counter[int]()
     lengths: dict[str, Counter[int]] = {"right": Counter(), "wrong": Counter()}
-    texts = tokenizer.batch_decode([list(leaf.token_ids) for leaf in leaves], skip_special_tokens=True)
+    texts = make_decode(tokenizer, problems[0].thinking_tags)([leaf.token_ids for leaf in leaves])
     for leaf, text in zip(leaves, texts, strict=True):
         correct = verifier(problems[leaf.prompt], text, truncated=leaf.truncated).correct
         total[leaf.prompt] += leaf.count

@@ -70,7 +70,10 @@ class RowsConfig(Section):
     system_prompt: str | None = None
     """First message of every chat that has no system message of its own."""
     prompt_template: str = "{prompt}"
-    """Wrapped around string prompts; give the one of the RLVR run's task, so that the policy meets the prompts that it knows."""
+    """Wrapped around string prompts and the last user message of a chat; give the one of the RLVR run's task, so that the policy
+    meets the prompts that it knows."""
+    continue_final_message: bool = False
+    """A prompt that ends with a message of the assistant is continued there; without it such a prompt is an error."""
     max_tokens: PositiveInt = 1024
     """Prompt and completion together, the end token included; a longer row is an error."""
     limit: PositiveInt | None = None

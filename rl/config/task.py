@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rl.config.base import Section
+from rl.thinking_tags import check_tags
 
 
 class Columns(Section):
@@ -50,12 +51,24 @@ class FileTaskConfig(Section):
     system_prompt: str | None = None
     """First message of every chat that has no system message of its own."""
     prompt_template: str = "{prompt}"
-    """Wrapped around string prompts, before the chat template if there is one; ``{prompt}`` stands for the row's prompt and
-    ``{budget}`` for the length budget in tokens, which a length curriculum moves (held-out prompts name the last step's)."""
+    """Wrapped around string prompts, and around the last user message of a chat, before the chat template; ``{prompt}`` stands for
+    what it is wrapped around and ``{budget}`` for the length budget in tokens, which a length curriculum moves (held-out prompts
+    name the last step's)."""
+    continue_final_message: bool = False
+    """A chat that ends with a message of the assistant is continued there: the policy goes on in the same turn. Without it such a
+    chat is an error."""
+    thinking_tags: tuple[str, str] | None = None
+    """What opens and closes a thinking; rewards judge what follows it. None = the pair that the tokenizer has tokens for
+    (docs/data.md), else ``<think>`` and ``</think>``."""
     reward: str = "math"
     """A name from ``rewards.REWARDS``, or ``pkg.module:attr`` of your own."""
     reward_args: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
+
+    @field_validator("thinking_tags")
+    @classmethod
+    def _tags_differ(cls, value: tuple[str, str] | None) -> tuple[str, str] | None:
+        return check_tags(value)
 
     @model_validator(mode="after")
     def _sources_are_clear(self) -> "FileTaskConfig":

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from rl.config.base import Section
+from rl.thinking_tags import check_tags
 
 
 class ReasoningGymTaskConfig(Section):
@@ -36,3 +37,10 @@ class ReasoningGymTaskConfig(Section):
     """Where the answer is: after the last ``#``, in the last ``<answer>`` pair, or the last number of the text."""
     instruction: str = ""
     """Appended to the question (``question`` style), e.g. how to give the answer."""
+    thinking_tags: tuple[str, str] | None = None
+    """As in a file task: what opens and closes a thinking; None = by the tokenizer."""
+
+    @field_validator("thinking_tags")
+    @classmethod
+    def _tags_differ(cls, value: tuple[str, str] | None) -> tuple[str, str] | None:
+        return check_tags(value)

@@ -27,15 +27,17 @@ class Subject:
 class PlainTokenizer:
     """Stands in for the policy's: a reward sees text, so no model is needed to check one. Chats become their messages' text."""
 
-    chat_template: Any = "plain"
+    chat_template: Any = "messages with their content and tool_calls"
 
     def __call__(self, text: str | Sequence[str], *, add_special_tokens: bool = True) -> dict[str, Any]:
         """One token a text."""
         return {"input_ids": [0] if isinstance(text, str) else [[0] for _ in text]}
 
-    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> str:
+    def apply_chat_template(
+        self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool, continue_final_message: bool = False
+    ) -> str:
         """The messages, one after the other."""
-        return "\n".join(str(message["content"]) for message in conversation)
+        return "\n".join(f"{message['content']}{message.get('tool_calls') or ''}" for message in conversation)
 
 
 def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -> Subject:

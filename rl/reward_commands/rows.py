@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rl.thinking_tags import DEFAULT
 from rollout.types import Prompt
 
-OWN_FIELDS = ("completion", "answer", "prompt", "id", "truncated")
+OWN_FIELDS = ("completion", "answer", "prompt", "id", "truncated", "thinking_tags")
 """All others are facts for the reward, ``Prompt.metadata``."""
 MAX_GROUP = 16
 """Rows of one prompt that go to one verifier process in one message."""
@@ -86,7 +87,18 @@ def prompt_of(fields: Mapping[str, Any], number: int, required: Sequence[str]) -
         answer=_text(fields, "answer", "", numbers=True),
         category=_text(fields, "category", "default"),
         metadata={name: value for name, value in fields.items() if name not in OWN_FIELDS},
+        thinking_tags=_tags(fields),
     )
+
+
+def _tags(fields: Mapping[str, Any]) -> tuple[str, str]:
+    match fields.get("thinking_tags"):
+        case None:
+            return DEFAULT
+        case [str(opening), str(closing)] if opening and closing:
+            return opening, closing
+        case given:
+            raise ValueError(f"thinking_tags: two texts are needed, such as {list(DEFAULT)}, not {given!r:.60}")
 
 
 def _text(fields: Mapping[str, Any], name: str, default: str, *, numbers: bool = False) -> str:
@@ -113,5 +125,5 @@ def groups_of(rows: Iterable[Row]) -> Iterator[Group]:
         yield group
 
 
-def _question(prompt: Prompt) -> tuple[str, str, Mapping[str, Any]]:
-    return prompt.text, prompt.answer, prompt.metadata
+def _question(prompt: Prompt) -> tuple[object, ...]:
+    return prompt.text, prompt.answer, prompt.metadata, prompt.thinking_tags

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.config.reward_model import RewardModelConfig
+from rl.encoding import sequence_ids
 
 
 class RewardModelHost:
@@ -23,7 +24,7 @@ class RewardModelHost:
         if config.device == "cpu":
             torch.set_num_threads(config.num_threads)
         path = Path(config.path).expanduser()
-        self._tokenizer = AutoTokenizer.from_pretrained(path, truncation_side="left")
+        self._tokenizer = AutoTokenizer.from_pretrained(path)
         model, info = AutoModelForSequenceClassification.from_pretrained(
             path, dtype=getattr(torch, config.dtype), output_loading_info=True
         )
@@ -73,14 +74,8 @@ class RewardModelHost:
     def _batch(self, texts: list[str]) -> list[float]:
         import torch
 
-        inputs = self._tokenizer(
-            texts,
-            return_tensors="pt",
-            padding=True,
-            truncation=True,
-            max_length=self._config.max_length,
-            return_token_type_ids=False,
-        ).to(self._config.device)
+        encoded = sequence_ids(self._tokenizer, texts, max_length=self._config.max_length)
+        inputs = self._tokenizer.pad({"input_ids": encoded}, return_tensors="pt").to(self._config.device)
         with torch.inference_mode():
             logits = self._model(**inputs).logits.float()
         if self._num_labels > 1:

@@ -13,6 +13,7 @@ from rl.serve.prompts import Encoder
 from rl.serve.recording import RecordingPolicy
 from rl.serve.requests import Ask
 from rl.serve.votes import AnswerOf, fallback
+from rl.thinking_tags import DEFAULT
 from rollout.requests import MIN_TEMPERATURE
 from rollout.types import Prompt, SamplingConfig
 
@@ -47,6 +48,7 @@ class Answerer:
     chooser: Chooser
     encoder: Encoder
     vote: AnswerOf
+    thinking_tags: tuple[str, str] = DEFAULT
 
     async def answer(self, ask: Ask, request_id: str) -> Served:
         """Draw, judge, stop, choose, within the budget.
@@ -66,6 +68,7 @@ class Answerer:
             answer="" if hints.answer is None else str(hints.answer),
             category=choice.category,
             metadata=hints.metadata or {},
+            thinking_tags=self.thinking_tags,
         )
         recording = RecordingPolicy(replace(self.policy, sampling=self._sampling(ask)))
         rng = np.random.default_rng(None if ask.seed is None else ask.seed % MAX_SEED)

@@ -11,6 +11,7 @@ from typing import Any
 from rl.actors import create_fleet
 from rl.cluster import create_placement, plan_placement
 from rl.config.schema import Config
+from rl.encoding import make_decode
 from rl.eval_command import resolve
 from rl.ray_runtime import start_ray, stop_ray
 from rl.reward_model.scorer import Verifiers
@@ -25,6 +26,7 @@ from rl.serve.plan_file import read_plan
 from rl.serve.prompts import Encoder
 from rl.serve.votes import answer_of
 from rl.tasks import build_task
+from rl.thinking_tags import thinking_tags_of
 from rl.verifiers import make_verifiers
 
 NO_REWARD = "none"
@@ -163,8 +165,10 @@ async def _serve(checked: Checked, sock: socket.socket) -> None:
 def make_service(checked: Checked, shared: SharedFleet) -> ServeService:
     """The application over started engines."""
     options, tokenizer = checked.options, checked.tokenizer
+    tags = thinking_tags_of(checked.config.task, tokenizer)
     answerer = Answerer(
-        policy=shared.policy(lambda batch: tokenizer.batch_decode(batch, skip_special_tokens=True)),
+        policy=shared.policy(make_decode(tokenizer, tags)),
+        thinking_tags=tags,
         chooser=checked.chooser,
         encoder=Encoder(tokenizer),
         vote=answer_of(*(checked.reward or (None, {}))),

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
-
+from rl.encoding import prompt_ids
 from rl.serve.errors import RequestError
 from rl.serve.requests import ChatRequest, CompletionRequest
+from rl.tasks.chats import render_chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +23,31 @@ class Encoder:
         """
         if isinstance(ask, ChatRequest):
             text = self._chat(ask)
-            ids = self.tokenizer([text], add_special_tokens=False)["input_ids"][0]
+            (ids,) = prompt_ids(self.tokenizer, [text], from_template=True)
         else:
             prompt = _only(ask.prompt)
             if isinstance(prompt, str):
-                text, ids = prompt, self.tokenizer([prompt])["input_ids"][0]
+                text = prompt
+                (ids,) = prompt_ids(self.tokenizer, [prompt], from_template=False)
             else:
                 self._check_ids(prompt)
-                text, ids = self.tokenizer.batch_decode([prompt])[0], prompt
+                text, ids = self.tokenizer.batch_decode([prompt])[0], tuple(prompt)
         if not ids:
             raise RequestError(400, "prompt: there is nothing to continue; give at least one token", param="prompt")
-        return text, tuple(ids)
+        return text, ids
 
     def _chat(self, ask: ChatRequest) -> str:
         if not self.tokenizer.chat_template:
             fix = "use POST /v1/completions, or start the service with --chat-template FILE"
             raise RequestError(400, f"messages: this model's tokenizer has no chat template; {fix}", param="messages")
         messages = [{"role": message.role, "content": message.text} for message in ask.messages]
+        if messages[-1]["role"] == "assistant" and not ask.continue_final_message:
+            fix = "end with the user's message, or send continue_final_message=true to have it continued"
+            raise RequestError(400, f"messages: the last one is the assistant's; {fix}", param="messages")
         try:
-            text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
-            raise RequestError(400, f"messages: the chat template refuses them: {error}", param="messages") from error
-        return text
+            return render_chat(self.tokenizer, messages, continue_final=ask.continue_final_message)
+        except ValueError as error:
+            raise RequestError(400, f"messages: {error}", param="messages") from error
 
     def _check_ids(self, ids: list[int]) -> None:
         size = len(self.tokenizer)

@@ -111,6 +111,8 @@ class ChatRequest(BaseModel):
 
     model: str
     messages: list[Message] = Field(min_length=1)
+    continue_final_message: bool = False
+    """Go on with a final message of the assistant; vLLM's name for it."""
     max_tokens: PositiveInt | None = None
     max_completion_tokens: PositiveInt | None = None
     """The newer name of ``max_tokens``; wins."""

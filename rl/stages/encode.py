@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rl.demonstrations import encode_completions
-from rl.tasks.records import Messages, Record, parse_prompt
+from rl.encoding import completion_ids, prompt_ids
+from rl.tasks.chats import Messages
+from rl.tasks.records import Record, parse_prompt
 from rl.tasks.rows import Row
 from rl.tasks.templates import PromptTemplate
 
@@ -47,7 +48,7 @@ def require_room(examples: Sequence[Example], *, max_tokens: int, field: str) ->
 
 
 def encode_prompts(prompts: Sequence[tuple[str, Any]], template: PromptTemplate, tokenizer: Any) -> list[tuple[int, ...]]:
-    """Token ids of (where, string or messages), as ``rl.tasks.files`` makes them: a chat template writes its special tokens itself.
+    """Token ids of (where, string or messages), as ``rl.tasks.files`` makes them.
 
     Raises:
         ValueError: A prompt is empty or malformed, or the template refuses it; with file and line.
@@ -56,7 +57,7 @@ def encode_prompts(prompts: Sequence[tuple[str, Any]], template: PromptTemplate,
     encoded = []
     for record in records:
         text = template.render(record)
-        ids = tuple(tokenizer(text, add_special_tokens=not template.is_chat(record))["input_ids"])
+        (ids,) = prompt_ids(tokenizer, [text], from_template=template.is_chat(record))
         if not ids:
             raise ValueError(f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove the row")
         encoded.append(ids)
@@ -67,7 +68,7 @@ def encode_examples(rows: Sequence[tuple[str, Any, tuple[str, ...]]], template: 
     """Examples of (where, prompt, completions as text)."""
     prompt_ids = encode_prompts([(where, prompt) for where, prompt, _ in rows], template, tokenizer)
     width = len(rows[0][2]) if rows else 0
-    columns = [encode_completions(tokenizer, [texts[i] for _, _, texts in rows]) for i in range(width)]
+    columns = [completion_ids(tokenizer, [texts[i] for _, _, texts in rows]) for i in range(width)]
     return [
         Example(where=where, prompt_ids=prompt, completions=tuple(tuple(column[i]) for column in columns))
         for i, ((where, _, _), prompt) in enumerate(zip(rows, prompt_ids, strict=True))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rl.config.stages import SftColumns, SftConfig, SftDataConfig
-from rl.demonstrations import encode_completions
+from rl.encoding import completion_ids
 from rl.stages.encode import IGNORED, Example, column, completion_text, encode_examples, require_room
 from rl.tasks import build_task
 from rl.tasks.rows import Row, read_rows
@@ -64,7 +64,7 @@ def _from_task(config: SftConfig, tokenizer: Any) -> list[Example]:
             f"task: none of its {len(prompts)} train prompts has a demonstration; set task.columns.demonstration to a column of "
             "worked solutions, or data.path=FILE with rows {prompt, completion}"
         )
-    completions = encode_completions(tokenizer, [completion_text(p.metadata[FIELD], p.id, FIELD) for p in shown])
+    completions = completion_ids(tokenizer, [completion_text(p.metadata[FIELD], p.id, FIELD) for p in shown])
     return [
         Example(where=f"prompt {p.id}", prompt_ids=p.token_ids, completions=(tuple(ids),))
         for p, ids in zip(shown, completions, strict=True)

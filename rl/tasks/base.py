@@ -17,6 +17,8 @@ class Task(Protocol):
     """For ``rewards.build_reward``."""
     reward_args: dict[str, Any]
     """Keyword arguments of the reward."""
+    thinking_tags: tuple[str, str]
+    """What opens and closes a thinking, in every prompt."""
 
     def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
         """Prompts of one split: always the same ones in the same order, a shorter list being the start of a longer one.
@@ -36,6 +38,8 @@ class Tokenizer(Protocol):
         """``input_ids``: one list of token ids per text."""
         ...
 
-    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> Any:
-        """The text of a chat, up to where the assistant speaks."""
+    def apply_chat_template(
+        self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool, continue_final_message: bool = False
+    ) -> Any:
+        """The text of a chat, up to where the assistant speaks, or goes on."""
         ...

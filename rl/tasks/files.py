@@ -7,10 +7,12 @@ from itertools import chain
 from typing import Any
 
 from rl.config.task import FileTaskConfig
+from rl.encoding import prompt_ids
 from rl.tasks.base import Split, Tokenizer
 from rl.tasks.records import Record, parse_row
 from rl.tasks.rows import read_rows
 from rl.tasks.templates import PromptTemplate
+from rl.thinking_tags import thinking_tags_of
 from rollout.types import Prompt
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -29,6 +31,7 @@ class FileTask:
         self.name = config.name
         self.reward_name = config.reward
         self.reward_args: dict[str, Any] = dict(config.reward_args)
+        self.thinking_tags = thinking_tags_of(config, tokenizer)
         self._config = config
         self._tokenizer = tokenizer
         self._template = PromptTemplate(config, tokenizer)
@@ -44,13 +47,11 @@ class FileTask:
         if not records and limit != 0:
             raise ValueError(self._no_rows(split))
         texts = [self._template.render(record) for record in records]
-        # A chat template writes its special tokens itself.
-        plain = [i for i, record in enumerate(records) if not self._template.is_chat(record)]
-        chats = [i for i, record in enumerate(records) if self._template.is_chat(record)]
-        token_ids = {
-            **self._tokenize(texts, plain, add_special_tokens=True),
-            **self._tokenize(texts, chats, add_special_tokens=False),
-        }
+        token_ids: dict[int, tuple[int, ...]] = {}
+        for is_chat in (False, True):
+            chosen = [i for i, record in enumerate(records) if self._template.is_chat(record) is is_chat]
+            encoded = prompt_ids(self._tokenizer, [texts[i] for i in chosen], from_template=is_chat)
+            token_ids |= dict(zip(chosen, encoded, strict=True))
         return [self._prompt(split, record, texts[i], token_ids[i]) for i, record in enumerate(records)]
 
     @cached_property
@@ -72,12 +73,6 @@ class FileTask:
     def _read(self, path: str) -> list[Record]:
         return [parse_row(row, self._config.columns) for row in read_rows(path)]
 
-    def _tokenize(self, texts: list[str], indices: list[int], *, add_special_tokens: bool) -> dict[int, tuple[int, ...]]:
-        if not indices:
-            return {}
-        encoded = self._tokenizer([texts[i] for i in indices], add_special_tokens=add_special_tokens)["input_ids"]
-        return {i: tuple(ids) for i, ids in zip(indices, encoded, strict=True)}
-
     def _prompt(self, split: Split, record: Record, text: str, token_ids: tuple[int, ...]) -> Prompt:
         if len(token_ids) > self._max_prompt_tokens:
             fix = "raise rollout.max_model_len, lower rollout.max_tokens, or remove the row"
@@ -93,6 +88,7 @@ class FileTask:
             category=record.category,
             difficulty=record.difficulty,
             metadata=record.metadata,
+            thinking_tags=self.thinking_tags,
         )
 
     def _no_rows(self, split: Split) -> str:

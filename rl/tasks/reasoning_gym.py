@@ -6,7 +6,10 @@ from itertools import islice
 from typing import Any
 
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.encoding import prompt_ids
+from rl.tasks.chats import render_chat
 from rl.tasks.rg_cells import CATEGORIES, Split, generator_args, iter_entries, iter_unique
+from rl.thinking_tags import thinking_tags_of
 from rollout.types import Prompt
 
 Cell = tuple[str, int]
@@ -27,6 +30,7 @@ class ReasoningGymTask:
     def __init__(self, config: ReasoningGymTaskConfig, tokenizer: Any, *, max_prompt_tokens: int) -> None:
         self.config = config
         self.reward_args: dict[str, Any] = {"extraction": config.extraction}
+        self.thinking_tags = thinking_tags_of(config, tokenizer)
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
         self._args = {(c, n): generator_args(c, n, config.level_args) for c in config.categories for n in config.levels}
@@ -80,15 +84,15 @@ class ReasoningGymTask:
                 category=f"{category}/L{level}" if self.config.category_of == "cell" else category,
                 difficulty=level,
                 metadata=reward_metadata(category, args, entry, compact.answer_format if compact else "plain"),
+                thinking_tags=self.thinking_tags,
             )
 
     def _tokenize(self, text: str, prompt_id: str) -> tuple[str, tuple[int, ...]]:
         tokenizer = self._tokenizer
-        if self.config.style == "question" and getattr(tokenizer, "chat_template", None):
-            text = tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        else:
-            ids = tokenizer(text)["input_ids"]
+        is_chat = self.config.style == "question" and bool(getattr(tokenizer, "chat_template", None))
+        if is_chat:
+            text = render_chat(tokenizer, [{"role": "user", "content": text}], continue_final=False)
+        ((*ids,),) = prompt_ids(tokenizer, [text], from_template=is_chat)
         if len(ids) > self._max_prompt_tokens:
             fix = "raise rollout.max_model_len or lower rollout.max_tokens, or leave the level out of task.levels"
             raise ValueError(f"prompt {prompt_id} has {len(ids)} tokens, more than the {self._max_prompt_tokens} that fit; {fix}")

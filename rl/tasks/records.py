@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rl.config.task import Columns
+from rl.tasks.chats import Messages, read_messages
 from rl.tasks.rows import Row
 
-Messages = list[dict[str, Any]]
 _DEFAULTS = Columns()
 OPTIONAL = ("category", "difficulty", "id", "metadata", "demonstration")
 
@@ -75,10 +75,10 @@ def parse_prompt(value: Any, where: str) -> str | Messages:
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, list) and value:
-        for message in value:
-            if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
-                raise ValueError(f"{where}: a chat message must be {{role, content}}, this one is {message!r:.80}")
-        return value
+        try:
+            return read_messages(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
     if value in (None, "", []) or isinstance(value, str):
         raise ValueError(f"{where}: the prompt is empty; fill it or remove the row")
     raise ValueError(

@@ -1,12 +1,10 @@
 """From a record to the text that the policy sees: the prompt template, then the tokenizer's chat template if it is a chat."""
 
-import copy
 from typing import Protocol
 
-from jinja2 import TemplateError
-
 from rl.tasks.base import Tokenizer
-from rl.tasks.records import Messages, Record
+from rl.tasks.chats import Messages, render_chat
+from rl.tasks.records import Record
 
 
 class TemplateConfig(Protocol):
@@ -24,7 +22,12 @@ class TemplateConfig(Protocol):
 
     @property
     def prompt_template(self) -> str:
-        """Around string prompts."""
+        """Around string prompts, and around the last user message of a chat."""
+        ...
+
+    @property
+    def continue_final_message(self) -> bool:
+        """A chat that ends with the assistant's message is continued there."""
         ...
 
 
@@ -48,19 +51,22 @@ class PromptTemplate:
         """
         config, where = self._config, record.where
         if isinstance(record.prompt, str):
-            # Not str.format: problems are full of braces.
-            text = config.prompt_template.replace("{prompt}", record.prompt)
+            text = self._filled(record.prompt)
             if config.chat:
                 return self._render_chat([{"role": "user", "content": text}], where)
             if config.system_prompt is not None:
                 own = self._section
                 raise ValueError(f"{where}: {own}.system_prompt needs a chat, but this prompt is plain text; set {own}.chat=true")
             return text
-        if config.prompt_template != "{prompt}":
-            raise ValueError(
-                f"{where}: {self._section}.prompt_template is for string prompts, but this one is a chat; leave it at its default"
-            )
-        return self._render_chat(copy.deepcopy(record.prompt), where)
+        asked = max((i for i, message in enumerate(record.prompt) if message["role"] == "user"), default=None)
+        if asked is None and config.prompt_template != "{prompt}":
+            raise ValueError(f"{where}: {self._section}.prompt_template goes around the last user message, but this chat has none")
+        messages = [{**m, "content": self._filled(m["content"])} if i == asked else dict(m) for i, m in enumerate(record.prompt)]
+        return self._render_chat(messages, where)
+
+    def _filled(self, text: str) -> str:
+        """Not by str.format: problems are full of braces."""
+        return self._config.prompt_template.replace("{prompt}", text)
 
     def _render_chat(self, messages: Messages, where: str) -> str:
         if not self._tokenizer.chat_template:
@@ -69,7 +75,12 @@ class PromptTemplate:
             raise ValueError(f"{where}: the prompt is a chat, but the tokenizer has no chat template; {fix}")
         if self._config.system_prompt is not None and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": self._config.system_prompt}, *messages]
+        if messages[-1]["role"] == "assistant" and not self._config.continue_final_message:
+            raise ValueError(
+                f"{where}: the chat ends with a message of the assistant. If that is the answer, remove it from this column; if "
+                f"the policy is to go on from it, set {self._section}.continue_final_message=true"
+            )
         try:
-            return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
-            raise ValueError(f"{where}: the tokenizer's chat template refuses these messages: {error}") from error
+            return render_chat(self._tokenizer, messages, continue_final=self._config.continue_final_message)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error

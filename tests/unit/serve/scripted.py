@@ -42,7 +42,9 @@ class Characters:
     def batch_decode(self, batch: Sequence[Sequence[int]], *, skip_special_tokens: bool = True) -> list[str]:
         return [text_of(ids) for ids in batch]
 
-    def apply_chat_template(self, messages: Any, *, tokenize: bool, add_generation_prompt: bool) -> str:
+    def apply_chat_template(
+        self, messages: Any, *, tokenize: bool, add_generation_prompt: bool, continue_final_message: bool = False
+    ) -> str:
         if messages[0]["role"] == "assistant":
             raise jinja2.TemplateError("a chat begins with the user")
         assert self.chat_template is not None

@@ -86,7 +86,14 @@ def test_strategies_need_their_judges() -> None:
 
 
 def test_chats_need_a_template_that_takes_them() -> None:
-    chat = {"prompt": "left out", "messages": [{"role": "assistant", "content": "4"}]}
+    answered = {"prompt": "left out", "messages": [{"role": "assistant", "content": "4"}]}
+    status, error = refused(service(Engine(["4"])).app, "/v1/chat/completions", **answered)
+    assert (
+        status == 400
+        and "the last one is the assistant's" in error["message"]
+        and "continue_final_message=true" in error["message"]
+    )
+    chat = answered | {"continue_final_message": True}
     assert "refuses" in refused(service(Engine(["4"])).app, "/v1/chat/completions", **chat)[1]["message"]
     bare = service(Engine(["4"]), tokenizer=Characters(chat_template=None)).app
     assert "--chat-template" in refused(bare, "/v1/chat/completions", **chat)[1]["message"]

@@ -14,7 +14,8 @@ from rl.config.algorithm import DemonstrationConfig
 from rl.config.errors import ConfigError
 from rl.config.load import load_config
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
-from rl.demonstrations import Demonstrations, encode_completions, tokenise_demonstrations, with_demonstrations
+from rl.demonstrations import Demonstrations, tokenise_demonstrations, with_demonstrations
+from rl.encoding import completion_ids
 from rl.stream.plans import GroupState, GroupStatus, PlanState
 from rl.stream.tickets import StalenessViolation, Tickets
 from rl.tasks.files import FileTask
@@ -106,7 +107,7 @@ def test_other_annotations_see_the_groups_after_the_switch() -> None:
 
 
 def test_the_end_token_comes_once() -> None:
-    assert encode_completions(TOKENIZER, ["#1", "#1<eos>"]) == [[*encode("#1"), EOS_ID]] * 2
+    assert completion_ids(TOKENIZER, ["#1", "#1<eos>"]) == [[*encode("#1"), EOS_ID]] * 2
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_tokenizer_without_an_end_is_refused() -> None:
     tokenizer = char_tokenizer(256)
     tokenizer.eos_token = None
     with pytest.raises(ValueError, match="no eos_token"):
-        encode_completions(tokenizer, ["#1"])
+        completion_ids(tokenizer, ["#1"])
 
 
 def test_the_tiny_task_solves_every_problem_of_its_own() -> None:

@@ -39,7 +39,14 @@ SECOND_LINES = [
     (bad(prompt=None), "the prompt is empty; fill it"),
     (bad(prompt=4), "the prompt is a int; it must be a string or a list"),
     (bad(prompt=["hi"]), "a chat message must be {role, content}, this one is 'hi'"),
-    (bad(prompt=[{"role": "user"}]), "a chat message must be {role, content}"),
+    (bad(prompt=[{"role": "user"}]), r"message 1 \(user\) has no content; a chat message must be {role, content}"),
+    (bad(prompt=[{"role": "user", "content": None}]), r"message 1 \(user\) has no content"),
+    (bad(prompt=[*MESSAGES, {"role": "assistant", "content": None, "tool_calls": []}]), r"message 2 \(assistant\) has no content"),
+    (
+        bad(prompt=[{"role": "user", "content": 4}]),
+        r"message 1 \(user\) has a int as content; give a text, or a list of {type: text",
+    ),
+    (bad(prompt=[{"role": "user", "content": [{"type": "image", "url": "u"}]}]), "has the part .*only parts {type: text, text}"),
     (bad(prompt=MESSAGES), "the tokenizer has no chat template; use an instruct model's tokenizer"),
     (bad(difficulty="hard"), "'difficulty' is 'hard'; it must be an integer"),
     (bad(difficulty=2.5), "'difficulty' is 2.5; it must be an integer"),
@@ -141,11 +148,34 @@ def test_splits_without_rows(task: Build, jsonl: Write) -> None:
 
 
 def test_settings_that_cannot_apply(task: Build, jsonl: Write, chat_tokenizer: Any) -> None:
-    plain, chat = jsonl([GOOD], "plain.jsonl"), jsonl([bad(prompt=MESSAGES)], "chat.jsonl")
+    plain, chat = jsonl([GOOD], "plain.jsonl"), jsonl([bad(prompt=[{"role": "system", "content": "Sum."}])], "chat.jsonl")
     with pytest.raises(ValueError, match=r"plain.jsonl:1: task.system_prompt needs a chat.*set task.chat=true"):
         task(train=plain, system_prompt="s").load("train")
-    with pytest.raises(ValueError, match=r"chat.jsonl:1: task.prompt_template is for string prompts"):
+    with pytest.raises(
+        ValueError, match=r"chat.jsonl:1: task.prompt_template goes around the last user message, but this chat has none"
+    ):
         task(train=chat, prompt_template="{prompt}!", use=chat_tokenizer).load("train")
+
+
+ANSWERED = [*MESSAGES, {"role": "assistant", "content": "It is"}]
+CHATS = [
+    (ANSWERED, "the chat ends with a message of the assistant. If that is the answer, remove .*task.continue_final_message=true"),
+    (
+        [*MESSAGES, {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}, {"role": "tool", "content": "3"}],
+        "tool_calls",
+    ),
+    ([{"role": "developer", "content": "Be brief."}, *MESSAGES], r"leaves out message 1 \(developer\)"),
+]
+
+
+@pytest.mark.parametrize(("messages", "message"), CHATS, ids=["answered", "tool calls", "developer"])
+def test_chats_that_would_be_shown_otherwise_than_they_are(
+    messages: Any, message: str, task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any
+) -> None:
+    template = chat_tokenizer.chat_template.replace("{{ m.content }}", "{{ m.content if m.role != 'developer' else '' }}")
+    monkeypatch.setattr(chat_tokenizer, "chat_template", template)
+    with pytest.raises(ValueError, match=f"chat.jsonl:2: .*{message}"):
+        task(train=jsonl([GOOD, bad(prompt=messages)], "chat.jsonl"), use=chat_tokenizer).load("train")
 
 
 def test_a_chat_template_that_refuses_is_quoted(task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any) -> None:

@@ -62,6 +62,35 @@ def test_messages_and_strings_may_be_mixed(task: Build, jsonl: Write, chat_token
     assert second.text == "plain"
 
 
+def test_content_in_parts_is_one_text_and_a_final_message_is_continued(task: Build, jsonl: Write, chat_tokenizer: Any) -> None:
+    parts = [{"type": "text", "text": "1+"}, {"type": "text", "text": "1?", "cache": None}]
+    rows = [
+        {"prompt": [{"role": "user", "content": parts}, *more], "answer": "x"}
+        for more in ([], [{"role": "assistant", "content": "It is"}])
+    ]
+    asked, begun = task(train=jsonl(rows), use=chat_tokenizer, continue_final_message=True).load("train")
+    assert asked.text == "[user]1+1?[assistant]"
+    assert begun.text == "[user]1+1?[assistant]It is"
+
+
+def test_tool_calls_without_content_reach_a_template_that_shows_them(
+    task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any
+) -> None:
+    calls = "{% if m.tool_calls %}CALLS{{ m.tool_calls | length }}{% endif %}{{ m.content }}"
+    monkeypatch.setattr(chat_tokenizer, "chat_template", chat_tokenizer.chat_template.replace("{{ m.content }}", calls))
+    called = {"role": "assistant", "content": None, "tool_calls": [{"name": "add"}]}
+    rows = [{"prompt": [{"role": "user", "content": "1+1?"}, called, {"role": "tool", "content": "2"}], "answer": "2"}]
+    assert task(train=jsonl(rows), use=chat_tokenizer).load("train")[0].text == "[user]1+1?[assistant]CALLS1[tool]2[assistant]"
+
+
+def test_the_prompt_template_goes_around_the_last_user_message_of_a_chat(task: Build, jsonl: Write, chat_tokenizer: Any) -> None:
+    messages = [{"role": r, "content": c} for r, c in (("user", "a"), ("assistant", "b"), ("user", "c"))]
+    (prompt,) = task(train=jsonl([{"prompt": messages, "answer": "x"}]), prompt_template="Q: {prompt} A:", use=chat_tokenizer).load(
+        "train"
+    )
+    assert prompt.text == "[user]a[assistant]b[user]Q: c A:[assistant]"
+
+
 def test_the_prompt_template_wraps_strings_braces_and_all(task: Build, jsonl: Write) -> None:
     prompts = task(train=jsonl(ROWS), prompt_template="Q {x}: {prompt}\nA:").load("train")
     assert [p.text for p in prompts] == ["Q {x}: 1+1\nA:", "Q {x}: 2*{3}\nA:"]

@@ -43,13 +43,25 @@ def test_budgets_are_filled_in_and_tokenised_as_the_prompts_were(
     config = config_of(jsonl(ROWS), chat=chat)
     prompts = prompts_of(config, used)
     fill = prompt_budget(config, used, prompts)
-    assert fill is not None and fill.special_tokens is not chat
+    assert fill is not None
     filled = fill(prompts[1], 32)
     assert filled.text == ("[user]1 + 1? Use exactly 32 tokens.[assistant]" if chat else "1 + 1? Use exactly 32 tokens.")
     assert used.decode(filled.token_ids) == ("" if chat else "<s>") + filled.text
     assert (filled.token_ids[0] == used.bos_token_id) is not chat
     assert (filled.id, filled.answer) == (prompts[1].id, "2")
     assert "{budget}" in prompts[1].text, "the pool's prompts stay as they are"
+
+
+def test_texts_and_chats_of_one_file_are_each_tokenised_again_in_their_own_way(
+    chat_tokenizer: Any, jsonl: Callable[..., str]
+) -> None:
+    rows = [{"prompt": "1 + 1?", "answer": "2"}, {"prompt": [{"role": "user", "content": "2 + 2?"}], "answer": "4"}]
+    config = config_of(jsonl(rows))
+    plain, chat = prompts_of(config, chat_tokenizer)
+    fill = prompt_budget(config, chat_tokenizer, [plain, chat])
+    assert fill is not None
+    assert chat_tokenizer.decode(fill(plain, 32).token_ids) == "<s>1 + 1? Use exactly 32 tokens."
+    assert chat_tokenizer.decode(fill(chat, 32).token_ids) == "[user]2 + 2? Use exactly 32 tokens.[assistant]"
 
 
 def test_templates_without_a_budget_cost_nothing(tokenizer: Any, jsonl: Callable[..., str]) -> None:
