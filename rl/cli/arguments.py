@@ -1,12 +1,39 @@
-"""Arguments that several commands share."""
+"""Arguments that several commands share, and what a shell completes them to."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped config (t2rl config lists them) or a YAML file.")]
+
+def complete_names(incomplete: str) -> list[str]:
+    """Shipped configs; a YAML file is completed by the shell's own rule for paths."""
+    import configs
+
+    shipped = sorted(path.stem for path in Path(configs.__file__).parent.glob("*.yaml"))
+    return [name for name in shipped if name.startswith(incomplete)]
+
+
+def complete_overrides(incomplete: str) -> list[str]:
+    """Groups and fields up to their =; what follows it is the user's."""
+    from rl.config.fields import leaf_paths
+    from rl.config.schema import Config
+
+    return [f"{path}=" for path in leaf_paths(Config) if path.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|FILE", help="A shipped config (t2rl config lists them) or a YAML file.", autocompletion=complete_names
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OVERRIDES]...", help="section.field=value or group=preset; later ones win."),
+    typer.Argument(
+        metavar="[OVERRIDES]...",
+        help="section.field=value or group=preset; later ones win.",
+        autocompletion=complete_overrides,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

@@ -14,6 +14,8 @@ Examples:
 
 [bold]t2rl config quickstart[/]   everything that quickstart sets, defaults included
 
+[bold]t2rl config gsm8k[/]   what you must give it yourself stands there as ???
+
 [bold]t2rl config quickstart curriculum=knapsack > mine.yaml[/]   a file of your own: t2rl train mine.yaml
 """
 
@@ -28,16 +30,29 @@ def config(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a config as it would run: composed, overridden, checked."""
+    """Print a config as it would run: composed, overridden, checked. What is left for you to give stands there as ???."""
     with exit_codes():
-        from rl.config.load import dump_config, load_as
+        from rl.config.load import preview
         from rl.config.roots import root_of
 
         if not name:
             typer.echo(_listing(as_json=as_json), nl=False)
             return
-        loaded = load_as(root_of(name), name, overrides)
-        typer.echo(loaded.model_dump_json(indent=2) + "\n" if as_json else dump_config(loaded), nl=False)
+        text, missing = preview(root_of(name), name, overrides)
+        typer.echo(_as_json(text) if as_json else _with_notes(text), nl=False)
+        for line in missing:
+            typer.echo(f"not yet complete: {line}", err=True)
+
+
+def _as_json(text: str) -> str:
+    import yaml  # type: ignore[import-untyped]
+
+    return json.dumps(yaml.safe_load(text), indent=2) + "\n"
+
+
+def _with_notes(text: str) -> str:
+    """Missing values said where they stand."""
+    return "".join(f"{line}  # missing: yours to give\n" if line.endswith(": ???") else f"{line}\n" for line in text.splitlines())
 
 
 def _listing(*, as_json: bool) -> str:

@@ -17,13 +17,16 @@ def cluster_problems(config: "Config") -> Iterator[str]:
 
 def _transport(config: "Config") -> Iterator[str]:
     transport, cluster = config.rollout.weight_transfer, config.cluster
+    on_cpu = "cpu" in (config.rollout.device, config.learner.device)
     if transport == "shm" and cluster.nodes > 1:
         yield f"rollout.weight_transfer: shm is shared memory of one node, cluster.nodes={cluster.nodes}; use nccl"
-    if transport in ("nccl", "ipc") and "cpu" in (config.rollout.device, config.learner.device):
-        yield f"rollout.weight_transfer: {transport} moves weights between GPUs, but rollout or learner.device is cpu; use shm"
-    if transport == "ipc" and cluster.name != "gpu1":
+    if transport in ("nccl", "ipc") and on_cpu:
+        both = config.rollout.device == config.learner.device
+        fix = "cluster=local sets it with the rest of a CPU run" if both else "use shm, which carries them through memory"
+        yield f"rollout.weight_transfer: {transport} moves weights between GPUs, but rollout or learner.device is cpu; {fix}"
+    elif transport == "ipc" and cluster.name != "gpu1":
         yield "rollout.weight_transfer: ipc needs engine and learner on the same GPU (cluster=gpu1); use nccl"
-    if transport == "nccl" and cluster.name == "gpu1":
+    elif transport == "nccl" and cluster.name == "gpu1":
         yield "rollout.weight_transfer: NCCL refuses two ranks on one GPU, and cluster=gpu1 shares it; use ipc or shm"
 
 

@@ -7,7 +7,7 @@ import yaml  # type: ignore[import-untyped]
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 import configs
 from rl.config.errors import ConfigError, listed, suggest
@@ -52,7 +52,7 @@ def config_groups(folder: Path = PACKAGED) -> dict[str, set[str]]:
 
 
 def compose_dict(folder: Path, name: str, overrides: list[Override]) -> dict[str, Any]:
-    """The composed tree, interpolations resolved, not validated.
+    """The composed tree, interpolations resolved, not validated; values left to the user are ``???``.
 
     Raises:
         ConfigError: Hydra or OmegaConf refuses; two stacked presets fill the same slot.
@@ -65,8 +65,8 @@ def compose_dict(folder: Path, name: str, overrides: list[Override]) -> dict[str
     return _compose_adding(folder, name, texts)
 
 
-def peek(folder: Path, name: str, key: str) -> Any:
-    """The value of one key of a config as it stands, without overrides; None where it has none.
+def peek(folder: Path, name: str, *keys: str) -> list[Any]:
+    """The values of some keys of a config as it stands, without overrides; None where it has none.
 
     Raises:
         ConfigError: Hydra or OmegaConf refuses the file.
@@ -74,7 +74,8 @@ def peek(folder: Path, name: str, key: str) -> Any:
     try:
         with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
             texts = [] if folder == PACKAGED else [f'hydra.searchpath=["file://{PACKAGED}"]']
-            return OmegaConf.select(compose(config_name=name, overrides=texts), key)
+            composed = compose(config_name=name, overrides=texts)
+            return [OmegaConf.select(composed, key) for key in keys]
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{name}: {_first_line(error)}") from error
 
@@ -94,11 +95,9 @@ def _compose(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
             composed = compose(config_name=name, overrides=texts)
-        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))
+        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True, throw_on_missing=False))
     except ConfigCompositionException:
         raise
-    except MissingMandatoryValue as error:
-        raise ConfigError(f"{error.full_key}: missing; set {error.full_key}=...") from error
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{name}: {_first_line(error)}") from error
 

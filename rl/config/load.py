@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ValidationError
 
-from rl.config.compose import compose_dict, config_groups, find_config, peek
+from rl.config.cluster_words import implied
+from rl.config.compose import PACKAGED, compose_dict, config_groups, find_config, peek
 from rl.config.errors import ConfigError, listed
 from rl.config.fields import explain_unknown, without_tags
+from rl.config.missing import MARK, MissingError, marked, with_mark
 from rl.config.overrides import parse_overrides
 from rl.config.schema import Config
 
-__all__ = ["ConfigError", "dump_config", "load_as", "load_config", "validate"]
+__all__ = ["ConfigError", "dump_config", "load_as", "load_config", "preview", "validate"]
 
 Root = TypeVar("Root", bound=BaseModel)
 
@@ -41,13 +43,43 @@ def load_as(root: type[Root], name_or_file: str, overrides: list[str] | None = N
     Raises:
         ConfigError: Likewise; also where the config is one of another command.
     """
+    return _validate(root, _composed(root, name_or_file, overrides))
+
+
+def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = None) -> tuple[str, list[str]]:
+    """What :func:`load_as` would load, as YAML, and what is missing before it would; a missing value stands there as ``???``.
+
+    Raises:
+        ConfigError: Something else is wrong too.
+    """
+    tree = _composed(root, name_or_file, overrides)
+    lacking: dict[str, str] = {}
+    while True:
+        config, missing, wrong = _checked(root, tree)
+        new = {field: text for field, text in missing.items() if field not in lacking}
+        lacking = missing | lacking
+        if wrong:
+            raise ConfigError("\n".join(wrong))
+        if config is not None:
+            return dump_config(config), list(lacking.values())
+        if not new:  # A marked value that is no text, or a whole section: nothing to fill in the defaults around it.
+            return OmegaConf.to_yaml(OmegaConf.create(tree)), list(lacking.values())
+        for field in new:
+            tree = with_mark(tree, field)
+
+
+def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | None) -> dict[str, Any]:
+    """The tree of a config with its overrides."""
     folder, name = find_config(name_or_file)
     command = _command(root)
-    meant = peek(folder, name, "stage") or "train"
+    stage, place = peek(folder, name, "stage", "cluster.name")
+    meant = stage or "train"
     if meant != command:
         raise ConfigError(f"{name_or_file} is a config of t2rl {meant}, not of t2rl {command}; run: t2rl {meant} {name_or_file}")
     parsed = parse_overrides(list(overrides or []), groups=config_groups(folder), root=root)
-    return _validate(root, compose_dict(folder, name, parsed))
+    cluster = next((o.presets[0] for o in parsed if o.group == "cluster"), None)
+    moves = cluster not in (None, place)
+    return compose_dict(folder, name, [*(implied(parsed, folder, PACKAGED, root) if moves else ()), *parsed])
 
 
 def _command(root: type[BaseModel]) -> str:
@@ -65,11 +97,30 @@ def validate(tree: dict[str, Any]) -> Config:
 
 
 def _validate(root: type[Root], tree: dict[str, Any]) -> Root:
+    config, missing, wrong = _checked(root, tree)
+    if config is None or missing:
+        raise ConfigError("\n".join([*missing.values(), *wrong]))
+    return config
+
+
+def _checked(root: type[Root], tree: dict[str, Any]) -> tuple[Root | None, dict[str, str], list[str]]:
+    """The config, None where it does not validate; field -> message of what its user must give; what else is wrong with it."""
+    missing = {field: f"{field}: missing; set {field}=..." for field in marked(tree)}
     try:
-        return root.model_validate(tree)
+        return root.model_validate(tree), missing, []
     except ValidationError as error:
-        lines = [_reword(dict(detail), root) for detail in error.errors(include_url=False)]
-        raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+        wrong = []
+        for detail in map(dict, error.errors(include_url=False)):
+            cause = detail.get("ctx", {}).get("error")
+            field = ".".join(without_tags(root, [str(part) for part in detail["loc"]]))
+            text = _reword(detail, root)
+            if isinstance(cause, MissingError):
+                missing[cause.field] = text
+            elif detail["type"] == "missing":
+                missing[field] = text
+            elif detail.get("input") != MARK:
+                wrong.append(text)
+        return None, missing, list(dict.fromkeys(wrong))
 
 
 def dump_config(config: BaseModel) -> str:

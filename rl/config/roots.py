@@ -17,4 +17,5 @@ def root_of(name_or_file: str) -> Root:
         ConfigError: There is no such config, or it cannot be composed.
     """
     folder, name = find_config(name_or_file)
-    return ROOTS.get(str(peek(folder, name, "stage")), Config)
+    (stage,) = peek(folder, name, "stage")
+    return ROOTS.get(str(stage), Config)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rl.config.base import Section
+from rl.config.missing import MissingError
 from rl.thinking_tags import check_tags
 
 
@@ -74,7 +75,9 @@ class FileTaskConfig(Section):
     def _sources_are_clear(self) -> "FileTaskConfig":
         separate = [name for name in ("train", "dev", "test") if getattr(self, name)]
         if not self.path and not self.train:
-            raise ValueError("no data: set task.path=FILE (carved into splits) or task.train=FILE (with task.dev and task.test)")
+            raise MissingError(
+                "task.path", "no data: set task.path=FILE (carved into splits) or task.train=FILE (with task.dev and task.test)"
+            )
         if self.path and separate:
             raise ValueError(f"task.path and task.{separate[0]} are both set; path is carved into splits, so set one or the other")
         if self.dev_share + self.test_share >= 1:

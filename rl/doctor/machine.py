@@ -85,7 +85,7 @@ def gpus() -> Check:
     tool = shutil.which("nvidia-smi")
     lines = _query(tool) if tool else []
     if not lines:
-        return Check(name="gpus", status="ok", found="none (rollout=cpu learner=cpu)")
+        return Check(name="gpus", status="ok", found="none (cluster=local)")
     found = f"{len(lines)}: {lines[0]}"
     if "+cpu" in version("torch"):
         return Check(name="gpus", status="warn", found=found, remedy="this is the CPU environment: make setup EXTRA=gpu")

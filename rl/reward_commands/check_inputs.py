@@ -67,8 +67,8 @@ def _model_unless_given(name_or_file: str, overrides: list[str]) -> list[str]:
     from rl.config.compose import find_config, peek
 
     given = any(text.startswith(("model=", "model.path=")) for text in overrides)
-    where = find_config(name_or_file)
-    if given or peek(*where, "model.kind") != "path" or peek(*where, "model.path") is not None:
+    kind, path = peek(*find_config(name_or_file), "model.kind", "model.path")
+    if given or kind != "path" or path is not None:
         return []
     return ["model.path=not-needed"]
 

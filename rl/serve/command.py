@@ -13,6 +13,7 @@ from rl.cluster import create_placement, plan_placement
 from rl.config.schema import Config
 from rl.encoding import make_decode
 from rl.eval_command import resolve
+from rl.gpus import require_gpus
 from rl.ray_runtime import start_ray, stop_ray
 from rl.reward_model.scorer import Verifiers
 from rl.serve.answering import Answerer
@@ -90,6 +91,7 @@ def check(target: str, overrides: list[str], options: ServeOptions) -> Checked:
     from transformers import AutoTokenizer
 
     config, model = resolve(Path(target), overrides)
+    require_gpus(config)
     tokenizer = AutoTokenizer.from_pretrained(model)
     if options.chat_template is not None:
         tokenizer.chat_template = _read(options.chat_template, "--chat-template")

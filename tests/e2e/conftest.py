@@ -21,12 +21,12 @@ DRILL = ["run.steps=40", "checkpoint.every=4", "stream.group_timeout_s=20", "eva
 
 
 class Job:
-    """One ``t2rl train debug`` process."""
+    """One ``t2rl train debug`` process, or of another config."""
 
-    def __init__(self, runs: Path, cache: Path, *overrides: str, env: dict[str, str] | None = None) -> None:
-        self.run = runs / "debug"
+    def __init__(self, runs: Path, cache: Path, *overrides: str, env: dict[str, str] | None = None, config: str = "debug") -> None:
+        self.run = runs / config
         self.output = runs / f"output-{time.time_ns()}.txt"
-        command = [str(Path(sys.executable).with_name("t2rl")), "train", "debug", f"run.dir={runs}", *overrides]
+        command = [str(Path(sys.executable).with_name("t2rl")), "train", config, f"run.dir={runs}", *overrides]
         self.process = subprocess.Popen(
             command,
             stdout=self.output.open("wb"),
@@ -124,8 +124,8 @@ def start(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Job]]:
     """Start jobs that are gone after the test, whatever happens."""
     jobs: list[Job] = []
 
-    def _start(*overrides: str, env: dict[str, str] | None = None) -> Job:
-        jobs.append(Job(tmp_path, cache, *overrides, env=env))
+    def _start(*overrides: str, env: dict[str, str] | None = None, config: str = "debug") -> Job:
+        jobs.append(Job(tmp_path, cache, *overrides, env=env, config=config))
         return jobs[-1]
 
     yield _start

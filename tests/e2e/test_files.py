@@ -1,6 +1,7 @@
 """A model of one's own, and GSM8K from a file through its chat template, from the command line."""
 
 import json
+import shlex
 from pathlib import Path
 
 import torch
@@ -42,10 +43,18 @@ def write_model(path: Path) -> Path:
     return path
 
 
-def test_gsm8k_from_a_file_goes_through_the_chat_template(start, tmp_path):
+README = Path(__file__).parents[2] / "README.md"
+SMALL = ["run.steps=2", "stream.prompts_per_step=4", "stream.rollouts_per_prompt=4", "rollout.max_tokens=8", "tracker=none"]
+LITTLE = ["evaluation.num_prompts=2", "evaluation.samples_per_prompt=2", "evaluation.ks=[1,2]"]
+
+
+def test_the_gsm8k_command_of_the_readme_trains_on_the_cpu_and_takes_a_chat_template(start, tmp_path):
+    (command,) = (line for line in README.read_text().splitlines() if line.startswith("t2rl train gsm8k ") and "local" in line)
+    said = [word for word in shlex.split(command, comments=True)[3:] if "DIR" not in word and not word.startswith("task.path=")]
+    assert said == ["cluster=local"], "besides model and rows, that one word is all"
     model = write_model(tmp_path / "model")
-    file = ["task=gsm8k", f"task.path={DATA}", "task.chat=true", "rollout.max_model_len=1536", "rollout.max_tokens=8"]
-    job = start("model=path", f"model.path={model}", *file, "run.steps=2", "evaluation.num_prompts=2")
+    file = [f"task.path={DATA}", "task.chat=true", "rollout.max_model_len=1536"]
+    job = start(f"model.path={model}", *file, *said, *SMALL, *LITTLE, config="gsm8k")
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=2, groups_per_step=4)
     trained = json.loads((job.run / "model" / "config.json").read_text())

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 
 import pytest
 import typer
@@ -40,6 +40,26 @@ def test_every_command_explains_itself(command: str) -> None:
     result = runner.invoke(app, [command, "--help"] if command != "base" else ["base", "build", "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert f"t2rl {command}" in result.output
+
+
+def test_version_names_the_parts_that_decide_what_it_does() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.startswith(f"t2rl {version('t2rl')} (Python 3.") and f"torch {version('torch')}, vllm" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("t2rl tra", "train"),
+        ("t2rl train gsm", "gsm8k"),
+        ("t2rl train quickstart learner.mic", "learner.micro_batch_tokens="),
+        ("t2rl eval runs/x evaluation.boot", "evaluation.bootstrap="),
+    ],
+)
+def test_a_shell_completes_commands_configs_and_fields(words: str, offered: str) -> None:
+    environment = {"_T2RL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    assert runner.invoke(app, [], prog_name="t2rl", env=environment).output.split() == [offered]
 
 
 def test_config_prints_what_would_run() -> None:

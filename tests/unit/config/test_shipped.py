@@ -17,15 +17,6 @@ PRESET_NEEDS = {
     "task=gsm8k": GSM8K,
     "rollout=gpu": ["learner=gpu", "cluster=node8"],
     "learner=gpu": ["rollout=gpu", "cluster=node8"],
-    "cluster=node8": ["rollout=gpu", "learner=gpu"],
-    "cluster=multinode": ["rollout=gpu", "learner=gpu", "rollout.weight_transfer=nccl"],
-    "cluster=gpu1": [
-        "rollout=gpu",
-        "learner=gpu",
-        "rollout.num_engines=1",
-        "learner.num_ranks=1",
-        "rollout.weight_transfer=ipc",
-    ],
 }
 """What else must be chosen beside a preset on top of quickstart."""
 

@@ -1,0 +1,78 @@
+"""``cluster=`` in one word: choosing where a run goes on the command line also chooses engine, learner and transport of that place.
+
+A config file sets the three groups by itself. An override that moves the run elsewhere sets each of the fields below from the
+presets of the new place, or to its default. Lengths, batch sizes and learning rates are the config's own and stay.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import OmegaConf
+
+from rl.config.overrides import Override, spell
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+DEVICE_OF = {"local": "cpu", "gpu1": "gpu", "node8": "gpu", "multinode": "gpu"}
+"""Preset of ``cluster`` -> preset of ``rollout`` and of ``learner``."""
+FIELDS: dict[str, tuple[str, ...]] = {
+    "cluster": ("address", "gpus_per_engine", "gpus_per_learner", "strategy", "nodes", "learner_nodes", "object_store_mib"),
+    "rollout": (
+        "backend",
+        "num_engines",
+        "tensor_parallel",
+        "device",
+        "dtype",
+        "weight_transfer",
+        "gpu_memory_utilization",
+        "block_size",
+        "probe_tolerance",
+        "num_threads",
+        "cores",
+    ),
+    "learner": (
+        "num_ranks",
+        "zero_stage",
+        "device",
+        "dtype",
+        "packing",
+        "micro_batch_tokens",
+        "gradient_checkpointing",
+        "sequence_parallel",
+        "offload_optimizer",
+        "offload_parameters",
+        "offload_path",
+        "num_threads",
+        "cores",
+    ),
+}
+"""What depends on the machine and not on the experiment."""
+ONE_GPU: dict[str, dict[str, Any]] = {
+    "rollout": {"num_engines": 1, "weight_transfer": "ipc", "gpu_memory_utilization": 0.4},
+    "learner": {"num_ranks": 1, "zero_stage": 0},
+}
+"""``cluster=gpu1`` is one engine and one rank on one device."""
+
+
+def implied(overrides: list[Override], folder: Path, shipped: Path, root: "type[BaseModel]") -> list[Override]:
+    """The settings that a ``cluster=`` among the overrides stands for; to be put before the user's own, which win.
+
+    A half whose preset the user names too, and names otherwise (``cluster=local rollout=gpu``), is left as it is named: the checks
+    say what does not fit.
+    """
+    chosen = {o.group: o.presets[0] for o in overrides if o.group and len(o.presets) == 1}
+    cluster = chosen.get("cluster", "")
+    if cluster not in DEVICE_OF:
+        return []
+    out = []
+    for group, fields in FIELDS.items():
+        preset = cluster if group == "cluster" else DEVICE_OF[cluster]
+        if group not in root.model_fields or chosen.get(group, preset) != preset:
+            continue
+        own, packaged = (place / group / f"{preset}.yaml" for place in (folder, shipped))
+        values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else packaged)))
+        values |= ONE_GPU.get(group, {}) if cluster == "gpu1" else {}
+        defaults = root.model_fields[group].default
+        out += [Override(text=f"++{group}.{field}={spell(values.get(field, getattr(defaults, field)))}") for field in fields]
+    return out
