@@ -110,7 +110,8 @@ def _checked(root: type[Root], tree: dict[str, Any]) -> tuple[Root | None, dict[
         return root.model_validate(tree), missing, []
     except ValidationError as error:
         wrong = []
-        for detail in map(dict, error.errors(include_url=False)):
+        details: list[dict[str, Any]] = [dict(detail) for detail in error.errors(include_url=False)]
+        for detail in details:
             cause = detail.get("ctx", {}).get("error")
             field = ".".join(without_tags(root, [str(part) for part in detail["loc"]]))
             text = _reword(detail, root)
