@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 def lora_problems(config: "Config") -> Iterator[str]:
     """Every problem with ``learner.lora``, with the fix."""
     lora = config.learner.lora
+    if lora is not None and lora.dropout:
+        yield (
+            f"learner.lora.dropout: with {lora.dropout:g} the loss would see another policy than the one that was sampled, and "
+            "clip on-policy tokens; set it to 0 (t2rl sft may have it)"
+        )
     if lora is not None and lora.pushes_adapter:
         yield from _served_problems(lora, config.rollout.weight_transfer)
 

@@ -171,3 +171,12 @@ class DpoConfig(StageConfig):
         if self.pairs.path is None and self.task is None:
             raise ValueError("no pairs: set pairs.path=FILE, or a task to sample them at")
         return self
+
+    @model_validator(mode="after")
+    def _has_no_dropout(self) -> "DpoConfig":
+        if self.trainer.lora is not None and self.trainer.lora.dropout:
+            raise ValueError(
+                "trainer.lora.dropout: preferences are measured against a reference without dropout, and TRL switches it off; set "
+                "it to 0"
+            )
+        return self

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rl.learner.weights import is_lora_layer
+from rl.learner.weights import gathered, is_lora_layer
 
 ADAPTER = "default"
 """PEFT's name of the only adapter."""
@@ -38,11 +38,9 @@ def iterate_adapter(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str
     B comes multiplied by the layer's scaling (alpha / r, or alpha / sqrt(r) of rsLoRA, arXiv 2312.03732), so that the bytes alone
     say what the adapter computes. Valid until the next one is asked for; with ``gather`` (ZeRO-3) a collective.
     """
-    from deepspeed.runtime.zero import GatheredParameters
-
     for name, layer in adapter_layers(causal_lm):
         down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-        with torch.no_grad(), GatheredParameters([down, up], modifier_rank=None, enabled=gather):
+        with torch.no_grad(), gathered([down, up], enabled=gather):
             yield f"{name}.lora_A.weight", down.data
             yield f"{name}.lora_B.weight", up.data.float() * layer.scaling[ADAPTER]
 
@@ -52,12 +50,10 @@ def save_adapter(causal_lm: nn.Module, directory: Path, *, model_path: str, gath
 
     ``peft.PeftModel.from_pretrained(base, directory)`` then computes what this model computes.
     """
-    from deepspeed.runtime.zero import GatheredParameters
-
     state: dict[str, torch.Tensor] = {}
     for name, layer in adapter_layers(causal_lm):
         own = {n: p for n, p in layer.named_parameters() if not n.startswith("base_layer.")}
-        with torch.no_grad(), GatheredParameters(list(own.values()), modifier_rank=None, enabled=gather):
+        with torch.no_grad(), gathered(list(own.values()), enabled=gather):
             if is_writer:
                 state |= {f"{name}.{n}": p.detach().to("cpu", copy=True).contiguous() for n, p in own.items()}
     if not is_writer:

@@ -1,6 +1,7 @@
 """The trainable model: a Hugging Face causal LM behind one call that returns the log-probs of chosen tokens and nothing else."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,7 +9,9 @@ from torch import nn
 
 from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner import packed_attention
+from rl.learner.dropout import silence_config, silence_layers
 from rl.learner.head import head_logprobs, token_logprobs
+from rl.learner.names import adopt_names
 from rl.learner.sequence_parallel import hidden_states
 from rl.learner.value_head import ValueHead
 
@@ -61,16 +64,20 @@ class LogprobModel(nn.Module):
 
 
 def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False) -> LogprobModel:
-    """Load the base, with adapters if configured, in float32 (DeepSpeed casts to bf16 and keeps float32 masters).
+    """Load the base, with adapters if configured, in float32 (DeepSpeed casts to bf16 and keeps float32 masters); no dropout.
 
     ValueError for a model that cannot be packed (``packing=varlen`` on a GPU), or a value head for one that rescales its logits.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     attention = attention_for(model_path, config)
-    causal_lm = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32, attn_implementation=attention)
+    base = AutoConfig.from_pretrained(model_path)
+    silence_config(base)
+    causal_lm = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=torch.float32, attn_implementation=attention)
+    adopt_names(causal_lm, Path(model_path))
     if config.lora is not None:
         causal_lm = add_adapters(causal_lm, config.lora)
+    silence_layers(causal_lm)
     if config.gradient_checkpointing:
         causal_lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model = LogprobModel(causal_lm, value_head=value_head, logits_per_chunk=config.logits_per_chunk)
@@ -81,10 +88,11 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
     return model
 
 
-def attention_for(model_path: str, config: LearnerConfig) -> str:
-    """The name in transformers of the attention that computes what the model defines.
+def attention_for(model_path: str, config: LearnerConfig) -> str | None:
+    """The name in transformers of the attention that computes what the model defines; None for its default.
 
-    transformers' ``sdpa`` drops a soft cap on attention scores (Gemma 2) without a word, so those models run ``eager``.
+    The default is ``sdpa`` where the model has it (gpt-oss has not). It drops a soft cap on attention scores (Gemma 2) without a
+    word, so those models run ``eager``.
     """
     from transformers import AutoConfig
 
@@ -95,18 +103,25 @@ def attention_for(model_path: str, config: LearnerConfig) -> str:
             raise ValueError(f"learner.packing: varlen cannot run {own.model_type}: {why}; set learner.packing=buckets")
         packed_attention.register()
         return packed_attention.NAME
-    return "eager" if getattr(own, "attn_logit_softcapping", None) else "sdpa"
+    return "eager" if getattr(own, "attn_logit_softcapping", None) else None
 
 
 def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:
     """The same model with PEFT's layers injected and everything else frozen; initialised from torch's global RNG.
 
-    ValueError for an adapter on tied embeddings: merged, it would change the other end of the model too.
+    ValueError for an adapter on tied embeddings (merged, it would change the other end of the model too), or on experts that
+    transformers holds as one tensor.
     """
     import peft
+    from peft.tuners.lora.layer import ParamWrapper
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     injected = peft.get_peft_model(causal_lm, peft_config(config)).get_base_model()
+    if any(isinstance(module, ParamWrapper) for module in injected.modules()):
+        raise ValueError(
+            "learner.lora.target_modules: adapters of a mixture's experts are not supported; name modules outside of them, such as "
+            "[q_proj,k_proj,v_proj,o_proj]"
+        )
     ends = (injected.get_input_embeddings(), injected.get_output_embeddings())
     if injected.config.tie_word_embeddings and any(isinstance(end, BaseTunerLayer) for end in ends):
         raise ValueError(

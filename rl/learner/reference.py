@@ -29,7 +29,10 @@ def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig) -> Refere
 
     plain = learner.model_copy(update={"lora": None, "gradient_checkpointing": False})
     dtype = torch.bfloat16 if learner.dtype == "bfloat16" else torch.float32
-    model = load_model(model_path, plain).to(device=engine.device, dtype=dtype).eval().requires_grad_(False)
+    model = load_model(model_path, plain).to(engine.device).eval().requires_grad_(False)
+    # Not the buffers, as in DeepSpeed: rotary frequencies and router biases lose too much in bf16.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
 
     def logprobs(micro: MicroBatch, temperature: float) -> torch.Tensor:
         return model(*micro.for_logprobs(temperature))

@@ -1,12 +1,18 @@
-"""The model's weights under their Hugging Face names: whole under ZeRO-3, merged under LoRA, a few at a time."""
+"""The model's weights under their checkpoint names: whole under ZeRO-3, merged under LoRA, a few at a time.
+
+Persistent buffers are weights too: the router bias of GLM-4-MoE and DeepSeek-V3 is one. No gradient reaches them, so they stay the
+base's; they travel and are exported like the rest.
+"""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
+
+from rl.learner.names import to_checkpoint
 
 LAYER = re.compile(r"^(.*\.(?:layers|h|blocks)\.\d+)\.")
 """Decoder layers: what is gathered together under ZeRO-3."""
@@ -15,27 +21,36 @@ LORA_PART = re.compile(r"\.lora_[A-Za-z_]+\.")
 
 def checkpoint_layout(causal_lm: nn.Module) -> list[tuple[str, str, tuple[int, ...]]]:
     """(name, dtype name, shape) of every checkpoint tensor, in the order of ``iterate_weights``; tied weights appear once."""
+    own = dict(_base_tensors(causal_lm))
     items = []
-    for name, parameter in _base_parameters(causal_lm):
-        shape = tuple(getattr(parameter, "ds_shape", parameter.shape))
-        items.append((hf_name(name), str(parameter.dtype).removeprefix("torch."), shape))
+    for names, _ in _layer_groups(causal_lm, own):
+        empty = {hf_name(name): _without_data(own[name]) for name in names}
+        for name, tensor in to_checkpoint(causal_lm, empty).items():
+            items.append((name, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)))
     return items
 
 
 def iterate_weights(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str, torch.Tensor]]:
-    """(Hugging Face name, whole tensor) of every checkpoint tensor, merged with its adapter.
+    """(checkpoint name, whole tensor) of every checkpoint tensor, merged with its adapter.
 
     The tensor is valid only until the next one is asked for. With ``gather`` (ZeRO-3) this is a collective: every rank must run
     it to the end, and at most one decoder layer is whole at a time. Adapters and base are bit for bit what they were afterwards.
     """
+    own = dict(_base_tensors(causal_lm))
+    for names, modules in _layer_groups(causal_lm, own):
+        parameters = [p for module in modules for p in module.parameters(recurse=False)]
+        with torch.no_grad(), gathered(parameters, enabled=gather), _merged(modules):
+            yield from to_checkpoint(causal_lm, {hf_name(name): own[name].detach() for name in names}).items()
+
+
+def gathered(parameters: list[nn.Parameter], *, enabled: bool) -> AbstractContextManager[Any]:
+    """Inside the block these parameters are whole. A collective if ``enabled`` (ZeRO-3), else nothing."""
+    if not enabled:
+        return nullcontext()
     from deepspeed.runtime.zero import GatheredParameters
 
-    for names, modules in _layer_groups(causal_lm):
-        parameters = [p for module in modules for p in module.parameters(recurse=False)]
-        with torch.no_grad(), GatheredParameters(parameters, modifier_rank=None, enabled=gather), _merged(modules):
-            current = dict(causal_lm.named_parameters())
-            for name in names:
-                yield hf_name(name), current[name].data
+    context: AbstractContextManager[Any] = GatheredParameters(parameters, modifier_rank=None)
+    return context
 
 
 def has_adapters(causal_lm: nn.Module) -> bool:
@@ -44,24 +59,37 @@ def has_adapters(causal_lm: nn.Module) -> bool:
 
 
 def hf_name(name: str) -> str:
-    """Checkpoint name of a parameter that PEFT may have wrapped."""
+    """The module's own name of a parameter that PEFT may have wrapped."""
     return name.replace(".base_layer.", ".")
 
 
-def _base_parameters(causal_lm: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Parameters that a checkpoint holds: no adapter parts. ``named_parameters`` lists tied ones under their first name only."""
+def _base_tensors(causal_lm: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters and persistent buffers: what a checkpoint holds. No adapter parts; tied ones under their first name only."""
     for name, parameter in causal_lm.named_parameters():
         if not LORA_PART.search(name):
             yield name, parameter
+    derived = {
+        f"{prefix}.{name}".removeprefix(".")
+        for prefix, module in causal_lm.named_modules()
+        for name in module._non_persistent_buffers_set
+    }
+    for name, buffer in causal_lm.named_buffers():
+        if name not in derived:
+            yield name, buffer
 
 
-def _layer_groups(causal_lm: nn.Module) -> Iterator[tuple[list[str], list[nn.Module]]]:
-    """(parameter names, modules that must be whole to read them) of one decoder layer, or of one parameter outside the layers.
+def _without_data(tensor: torch.Tensor) -> torch.Tensor:
+    """A meta tensor of the whole one's shape and dtype."""
+    return torch.empty(tuple(getattr(tensor, "ds_shape", tensor.shape)), dtype=tensor.dtype, device="meta")
+
+
+def _layer_groups(causal_lm: nn.Module, own: Iterable[str]) -> Iterator[tuple[list[str], list[nn.Module]]]:
+    """(tensor names, modules that must be whole to read them) of one decoder layer, or of one tensor outside them; of ``own``.
 
     A LoRA layer's modules include its adapters, since its merged weight depends on them.
     """
     groups: dict[str, list[str]] = {}
-    for name, _ in _base_parameters(causal_lm):
+    for name in own:
         layer = LAYER.match(name)
         groups.setdefault(layer.group(1) if layer else name, []).append(name)
     for key, names in groups.items():

@@ -13,13 +13,16 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub import constants as hub
-from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
+from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig as TrlDpoConfig
 from trl import DPOTrainer, SFTConfig, SFTTrainer
 
+from rl.config.learner import LearnerConfig
 from rl.config.stages import DpoConfig, StageConfig, TrainerConfig
-from rl.learner.model import peft_config
+from rl.learner.dropout import silence_config
+from rl.learner.model import attention_for, peft_config
+from rl.learner.names import adopt_names
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 
@@ -65,7 +68,14 @@ def build_trainer(
     disable_progress_bar()  # the stage has a display of its own
     if trainer.device == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # accelerate imports DeepSpeed, which else warns that it found no GPU
-    model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32, attn_implementation="sdpa")
+    attention = attention_for(str(model_path), LearnerConfig())
+    base = AutoConfig.from_pretrained(model_path)
+    if isinstance(config, DpoConfig):
+        silence_config(
+            base
+        )  # the loss compares with a reference that has none; TRL switches off layers, but not all dropout is one
+    model = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=torch.float32, attn_implementation=attention)
+    adopt_names(model, model_path)
     rest: dict[str, Any] = {
         "model": model,
         "train_dataset": Dataset.from_dict(dict(columns)),

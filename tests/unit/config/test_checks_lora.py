@@ -14,6 +14,10 @@ REFUSED = [
     ([*ADAPTER, "learner.lora.target_modules=[q_proj,lm_head]"], "engines do not serve adapters of lm_head"),
     ([*ADAPTER, "learner.lora.target_modules=[model.embed_tokens]"], "engines do not serve adapters of model.embed_tokens"),
     (["learner.lora.push=adaptor"], "learner.lora.push"),
+    (
+        ["learner.lora.dropout=0.1"],
+        "learner.lora.dropout: with 0.1 the loss would see another policy than the one that was sampled",
+    ),
 ]
 ACCEPTED = [
     [*ADAPTER],

@@ -134,11 +134,11 @@ def test_a_model_that_the_kernel_cannot_run_is_refused_by_name(tmp_path, kind: s
 def test_attention_is_what_the_model_defines(tmp_path) -> None:
     """transformers' sdpa ignores a soft cap on the scores, which vLLM applies."""
     for kind, more, packing, device, expected in (
-        ("llama", {}, "buckets", "cpu", "sdpa"),
-        ("llama", {}, "varlen", "cpu", "sdpa"),
+        ("llama", {}, "buckets", "cpu", None),
+        ("llama", {}, "varlen", "cpu", None),
         ("llama", {}, "varlen", "cuda", packed_attention.NAME),
         ("gemma2", CAPPED, "buckets", "cuda", "eager"),
-        ("gemma2", {"attn_logit_softcapping": None}, "buckets", "cpu", "sdpa"),
+        ("gemma2", {"attn_logit_softcapping": None}, "buckets", "cpu", None),
     ):
         AutoConfig.for_model(kind, **TINY | more).save_pretrained(tmp_path)
         learner = LearnerConfig(device=device, packing=packing, dtype="bfloat16")

@@ -214,3 +214,10 @@ def test_without_rows_there_is_no_stage() -> None:
     with pytest.raises(ValueError, match=r"set pairs\.path=FILE, or a task"):
         DpoConfig.model_validate({"model": {"kind": "recipe"}})
     assert SftDataConfig().path is None
+
+
+def test_adapters_with_dropout_are_for_sft_alone() -> None:
+    lora = {"model": {"kind": "recipe"}, "trainer": {"lora": {"r": 4, "dropout": 0.1}}}
+    assert SftConfig.model_validate(lora | {"data": {"path": "rows.jsonl"}}).trainer.lora is not None
+    with pytest.raises(ValueError, match=r"trainer\.lora\.dropout"):
+        DpoConfig.model_validate(lora | {"pairs": {"path": "pairs.jsonl"}})
