@@ -15,6 +15,10 @@ EARLY = 5
 """Rows that say what is normal for a run."""
 WINDOW = 3
 """Latest rows that must agree before a rule speaks."""
+CERTAIN = 0.01
+"""Nats a token below which a policy was as good as deterministic from the start: nothing there can fall."""
+CUT = 0.4
+"""Share of truncated completions from which they are the first thing to look at."""
 QUIET_STEPS = 25
 """Steps until the same rule may speak again."""
 
@@ -46,7 +50,7 @@ class Advisor:
 def entropy_collapse(early: History, latest: History) -> str | None:
     """The policy has become nearly deterministic."""
     start, now = _start(early, "loss/entropy"), _agree(latest, "loss/entropy", max)
-    if start is None or now is None or now > 0.3 * start:
+    if start is None or now is None or start < CERTAIN or now > 0.3 * start:
         return None
     return (
         f"entropy fell to {now:.3f} nats a token from {start:.3f}: exploration is ending. Lower learner.lr, raise "
@@ -92,10 +96,27 @@ def gap_rising(early: History, latest: History) -> str | None:
     )
 
 
+def mostly_truncated(early: History, latest: History) -> str | None:
+    """Completions are cut off before they can answer."""
+    now = _agree(latest, "rollout/truncated_share", min)
+    if now is None or now < CUT:
+        return None
+    idle = _agree(latest, "learner/zero_advantage_frac", min)
+    effect = f", which is likely why {idle:.0%} of the rollouts have no advantage" if idle is not None and idle >= 0.5 else ""
+    never_ends = (
+        "; hardly any ends by itself, so also check that the tokenizer's end token is the one that the model was trained to emit, "
+        "and whether it wants its chat template (task.chat=true)"
+    )
+    return (
+        f"{now:.0%} of the completions were cut off at rollout.max_tokens{effect}: raise it (and rollout.max_model_len), or ask "
+        f"for shorter answers{never_ends if now > 0.95 else ''}"
+    )
+
+
 def little_gradient(early: History, latest: History) -> str | None:
-    """Most rollouts teach nothing."""
+    """Most rollouts teach nothing, and truncation does not explain it."""
     now = _agree(latest, "learner/zero_advantage_frac", min)
-    if now is None or now < 0.5:
+    if now is None or now < 0.5 or mostly_truncated(early, latest) is not None:
         return None
     return (
         f"{now:.0%} of the rollouts have no advantage (all right or all wrong): choose prompts by difficulty "
@@ -145,6 +166,7 @@ RULES: dict[str, Callable[[History, History], str | None]] = {
     "far_from_sampler": far_from_sampler,
     "far_from_reference": far_from_reference,
     "gap_rising": gap_rising,
+    "mostly_truncated": mostly_truncated,
     "little_gradient": little_gradient,
     "mostly_bounded": mostly_bounded,
     "blind_critic": blind_critic,

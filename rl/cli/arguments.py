@@ -32,7 +32,8 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[OVERRIDES]...",
-        help="section.field=value or group=preset; later ones win.",
+        help="section.field=value or group=preset; later ones win. ~group takes out the group's preset, ~section.field a value; "
+        "what nothing sets has its default.",
         autocompletion=complete_overrides,
     ),
 ]

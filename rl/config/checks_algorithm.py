@@ -11,6 +11,8 @@ from rl.config.errors import listed, suggest
 if TYPE_CHECKING:
     from rl.config.schema import Config
 
+BY_GROUP = ("grpo", "dr_grpo", "rloo", "max_rl", "reinforce_pp_baseline")
+"""Estimators that compare the rollouts of one prompt with each other; so does the whole ``passk`` family."""
 COMBINATORIAL = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one", "passk_chen")
 """Estimators of pass@k that are noise where k is near the group's size."""
 NO_BAND = (1e-300, 1e300)
@@ -18,6 +20,7 @@ NO_BAND = (1e-300, 1e300)
 
 def algorithm_problems(config: "Config") -> Iterator[str]:
     """Every contradiction, with the field and the fix."""
+    yield from _group_problems(config)
     yield from _ratio_problems(config.algorithm)
     yield from _critic_problems(config.algorithm)
     yield from _kl_problems(config)
@@ -25,6 +28,21 @@ def algorithm_problems(config: "Config") -> Iterator[str]:
     yield from _planner_problems(config.algorithm)
     yield from _shaping_problems(config.algorithm)
     yield from _stage_problems(config)
+
+
+def compares_within_groups(algorithm: AlgorithmConfig) -> bool:
+    """True if a group of one has advantage 0 everywhere (the last column of the table in ``docs/objectives.md``)."""
+    by_budget = algorithm.advantage == "brpo" and algorithm.budgets.baseline == "group"
+    return by_budget or algorithm.advantage in BY_GROUP or algorithm.advantage.startswith("passk")
+
+
+def _group_problems(config: "Config") -> Iterator[str]:
+    if config.stream.rollouts_per_prompt == 1 and compares_within_groups(config.algorithm):
+        yield (
+            f"stream.rollouts_per_prompt: algorithm.advantage={config.algorithm.advantage} compares the rollouts of a prompt with "
+            "each other, and with 1 of them every advantage is 0: nothing would train. Raise it (8 is usual), or take an algorithm "
+            "without such a baseline (algorithm=reinforce_pp or ppo)"
+        )
 
 
 def _ratio_problems(algorithm: AlgorithmConfig) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from rl.config.checks_algorithm import compares_within_groups
+
 if TYPE_CHECKING:
     from curricula.base import Curriculum
     from rl.config.schema import Config
@@ -42,6 +44,13 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
     from curricula.base import overrides
     from curricula.conflicts_sampling import at_budgets
 
+    floor = getattr(parts["allocator"], "floor", None)
+    if floor == 1 and config.stream.rollouts_per_prompt > 1 and compares_within_groups(config.algorithm):
+        yield (
+            f"curriculum.allocator.args.floor: prompts that get 1 rollout are measured but teach nothing, since "
+            f"algorithm.advantage={config.algorithm.advantage} compares "
+            "the rollouts of a prompt with each other; 2 is the least that can train"
+        )
     stream, refills = config.stream, config.stream.refill_rounds > 0
     judge = next((slot for slot, part in parts.items() if slot != "downsample" and overrides(part, "verdict")), None)
     uneven = next((slot for slot, part in parts.items() if part.unequal_groups or part.buys_rare_outcomes), None)

@@ -11,6 +11,10 @@ REFUSED = [
     (["stream.max_staleness=1", "stream.pipeline_depth=2"], "stream.pipeline_depth: 2 plans ahead"),
     (["stream.max_staleness=0", "stream.rollover_share=0.1"], "stream.rollover_share"),
     (["stream.prompts_per_step=3", "learner.updates_per_batch=4"], "stream.prompts_per_step: 3 groups are too few"),
+    *(
+        ([f"algorithm={name}", "stream.rollouts_per_prompt=1"], "with 1 of them every advantage is 0: nothing would train")
+        for name in ("grpo", "dapo", "dr_grpo", "rloo", "max_rl", "reinforce_pp_baseline", "passk", "passk_chen", "gspo", "kimi")
+    ),
     (["curriculum=knapsack", "stream.rollouts_per_prompt=1"], "the allocator's floor of 2"),
     (["curriculum=knapsack", "stream.rollouts_per_prompt=129"], "the allocator's cap of 128"),
     (["curriculum=knapsack", "curriculum.allocator.args.flor=2"], "unexpected keyword argument 'flor'"),
@@ -86,6 +90,8 @@ ACCEPTED = [
     ["stream.max_staleness=2", "stream.pipeline_depth=1"],
     ["curriculum=knapsack", "stream.rollouts_per_prompt=2"],
     ["algorithm=grpo_tis"],
+    ["algorithm=reinforce_pp", "stream.rollouts_per_prompt=1"],
+    ["algorithm=ppo", "stream.rollouts_per_prompt=1"],
     ["learner.dtype=bfloat16", "rollout.dtype=bfloat16", "rollout.probe_tolerance=0.1"],
     GPU,
     [*GPU, "rollout.weight_transfer=shm"],

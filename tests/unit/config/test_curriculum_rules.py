@@ -47,9 +47,14 @@ DOUBTED = [
     (["curriculum=dynamic_sampling+knapsack"], "allocator makes groups unequal, and a refill replaces one dropped group by one of"),
     (["curriculum=greso", "stream.max_staleness=2"], "skip goes by pass rates, and a group may mix 3 policy versions"),
     (["curriculum=knapsack", "stream.rollover_share=0.2"], "allocator goes by pass rates, and a group may mix 2 policy versions"),
+    *(
+        ([f"curriculum={name}", "curriculum.allocator.args.floor=1"], "prompts that get 1 rollout are measured but teach nothing")
+        for name in ("knapsack", "cures_allocator")
+    ),
     (["curriculum=uniform", HANDOVER], "handover's first component is all that differs in groups without both outcomes"),
 ]
 SILENT = [
+    ["curriculum=knapsack", "curriculum.allocator.args.floor=1", "algorithm=reinforce_pp"],
     ["curriculum=mixed"],
     ["curriculum=dynamic_sampling", "run.rollout_token_budget=1000000"],
     ["stream.refill_rounds=3"],

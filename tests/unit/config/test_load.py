@@ -2,8 +2,10 @@
 
 import pytest
 
+from rl.config.curriculum import CurriculumConfig
 from rl.config.load import ConfigError, load_config
 from rl.config.overrides import spell
+from rl.config.sections import RolloutConfig, RunConfig
 
 
 def refused(*overrides: str, name: str = "quickstart") -> str:
@@ -110,6 +112,13 @@ def test_unknown_preset_lists_the_choices() -> None:
 )
 def test_wrong_overrides_are_refused_in_our_words(override: str, words: str) -> None:
     assert words in refused(override)
+
+
+def test_a_preset_or_value_that_is_taken_out_leaves_the_defaults() -> None:
+    without = load_config("quickstart", ["~rollout", "~curriculum", "~run.steps"])
+    assert (
+        without.rollout == RolloutConfig() and without.curriculum == CurriculumConfig() and without.run.steps == RunConfig().steps
+    )
 
 
 def test_a_mandatory_value_is_asked_for_by_name() -> None:

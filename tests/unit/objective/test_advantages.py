@@ -8,6 +8,7 @@ import pytest
 import torch
 from one_update import config, one_token_each, samples
 
+from rl.config.checks_algorithm import compares_within_groups
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.grpo import grpo
@@ -44,6 +45,12 @@ def estimate(name: str, rewards: list[float], segments: list[int], **fields: Any
 )
 def test_by_hand(name: str, expected: list[float]) -> None:
     torch.testing.assert_close(estimate(name, REWARDS, SEGMENTS), torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", sorted(set(ADVANTAGES) - {"gae", "brpo"}))
+def test_the_config_knows_which_estimators_train_on_groups_of_one(name: str) -> None:
+    alone = estimate(name, [1.0, 0.0, 0.0, 1.0], [0, 1, 2, 3])
+    assert bool((alone != 0).any()) is not compares_within_groups(config(advantage=name))
 
 
 def test_max_rl_weighs_a_group_by_one_over_its_pass_rate() -> None:

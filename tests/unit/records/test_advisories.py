@@ -11,6 +11,7 @@ HEALTHY = {
     "loss/ratio_clipped_frac": 0.02,
     "learner/logprob_gap": 0.01,
     "learner/zero_advantage_frac": 0.3,
+    "rollout/truncated_share": 0.1,
     "learner/applied": 1.0,
     "learner/trained_tokens": 100.0,
     "loss/dropped_tokens": 0.0,
@@ -24,6 +25,9 @@ SICK = [
     ("far_from_reference", {"loss/kl_reference": 0.9}, "algorithm.kl.coefficient"),
     ("gap_rising", {"learner/logprob_gap": 0.2}, "sync/probe_gap"),
     ("little_gradient", {"learner/zero_advantage_frac": 0.8}, "curriculum=mixed"),
+    ("mostly_truncated", {"rollout/truncated_share": 0.6}, "rollout.max_tokens"),
+    ("mostly_truncated", {"rollout/truncated_share": 1.0}, "end token"),
+    ("mostly_truncated", {"rollout/truncated_share": 0.6, "learner/zero_advantage_frac": 0.8}, "why 80% of the rollouts"),
     ("mostly_bounded", {"loss/ratio_clipped_frac": 0.6}, "algorithm.clip_low"),
     ("mostly_bounded", {"loss/band_masked_frac": 0.6}, "algorithm.token_band"),
     ("blind_critic", {"critic/explained_variance": -0.6}, "algorithm.critic.warmup_steps"),
@@ -55,6 +59,12 @@ def test_one_bad_row_is_no_trend() -> None:
     advisor = advisor_of(EARLY)
     assert advisor.update(EARLY, HEALTHY | {"loss/entropy": 0.01}) == {}
     assert all(advisor.update(EARLY + 1 + i, HEALTHY) == {} for i in range(10))
+
+
+def test_nothing_falls_from_nothing() -> None:
+    advisor = Advisor()
+    for step in range(EARLY + WINDOW):
+        assert advisor.update(step, HEALTHY | {"loss/entropy": 0.0004 if step < EARLY else 0.0}) == {}
 
 
 def test_missing_metrics_say_nothing() -> None:
