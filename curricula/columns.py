@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from curricula.pool import PromptPool
+from rollout.json_lines import text_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,10 +84,10 @@ def _from_metadata(pool: PromptPool, key: str) -> dict[str, object]:
 def _from_file(path: str, key: str) -> dict[str, object]:
     out: dict[str, object] = {}
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = list(text_lines(Path(path)))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; write rows of id and {key}, one JSON object a line") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         try:
             row = json.loads(line)
             out[row["id"]] = row[key]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rollout.json_lines import text_lines
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountRow:
@@ -56,10 +58,8 @@ def read_counts_file(path: Path, *, temperature: float | None = None, least: int
 
 
 def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in text_lines(path):
         where = f"{path}:{number}"
-        if not line.strip():
-            continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

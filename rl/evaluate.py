@@ -10,6 +10,7 @@ from typing import Any
 from rl.config.sections import EvaluationConfig
 from rl.rollout_service import RolloutService
 from rl.stream.plans import GroupState, request_seeds
+from rollout.json_lines import text_lines
 from rollout.types import GroupRequest, Prompt, SamplingConfig
 
 EVAL_GROUP_IDS = 1 << 60
@@ -125,7 +126,7 @@ def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:
     """The counts of one evaluation file, one entry per temperature, in file order."""
     by_temperature: dict[float, list[dict[str, Any]]] = {}
     version = -1
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for _, line in text_lines(path):
         row = json.loads(line)
         version = row.pop("version")
         by_temperature.setdefault(row.pop("temperature"), []).append(row)

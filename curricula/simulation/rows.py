@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curricula.simulation.curves import Curves
+from rollout.json_lines import text_lines
 from rollout.types import Prompt
 
 FIELDS = ("id", "category", "difficulty", "pass_rate", "length", "metadata")
@@ -32,8 +33,7 @@ def read_rows(path: Path) -> SimulatedPool:
     """
     if not path.is_file():
         raise ValueError(f"--pool {path}: no such file")
-    with path.open(encoding="utf-8") as lines:
-        return pool_of(_parsed(path, lines), source=str(path))
+    return pool_of(_parsed(path), source=str(path))
 
 
 def pool_of(rows: Iterable[Mapping[str, Any]], *, source: str = "row") -> SimulatedPool:
@@ -65,8 +65,8 @@ def pool_of(rows: Iterable[Mapping[str, Any]], *, source: str = "row") -> Simula
     return SimulatedPool(prompts=tuple(prompts), pass_rates=Curves(rates), lengths=Curves(held) if held else None)
 
 
-def _parsed(path: Path, lines: Iterable[str]) -> Iterable[Mapping[str, Any]]:
-    for number, line in enumerate(lines, start=1):
+def _parsed(path: Path) -> Iterable[Mapping[str, Any]]:
+    for number, line in text_lines(path):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""The file task section: prompts from JSONL, Parquet or a Hugging Face dataset directory."""
+"""The file task section: prompts from files of many formats, or a Hugging Face dataset directory (docs/data.md)."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,8 @@ from rl.thinking_tags import check_tags
 
 
 class Columns(Section):
-    """Which column holds what. One that a row lacks is an error, except the optional ones under their default names."""
+    """Which column holds what; ``a.b`` is the key b inside of column a. One that a row lacks is an error, except the optional ones
+    under their default names."""
 
     prompt: str = "prompt"
     """The problem: a string, or chat messages [{role, content}, ...]."""
@@ -35,7 +36,8 @@ class FileTaskConfig(Section):
     name: str = "file"
     """First part of every prompt id, and the name in tables."""
     path: str | None = None
-    """One file (.jsonl, .parquet) or dataset directory, carved into train, dev and test by each row's id."""
+    """One file (.jsonl, .json, .csv, .tsv, .parquet; text may be .gz), a folder or pattern of them, or a dataset directory, carved
+    into train, dev and test by each row's id."""
     train: str | None = None
     """File or directory of the train split, instead of ``path``."""
     dev: str | None = None

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from rollout.json_lines import text_lines
+
 
 class JsonlWriter:
     """Appends rows of one attempt to one file."""
@@ -90,8 +92,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         ValueError: A line before the last one is not JSON; names file and line.
     """
     rows = []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
+    for number, line in text_lines(path):
         if not line.endswith("\n"):
             break
         try:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rl.tasks.values import is_absent, text_of, without_nulls
 from rl.thinking_tags import DEFAULT
+from rollout.json_lines import text_lines
 from rollout.types import Prompt
 
 OWN_FIELDS = ("completion", "answer", "prompt", "id", "truncated", "thinking_tags")
@@ -39,23 +41,18 @@ def read_rows(path: Path, *, required: Sequence[str] = (), check: Callable[[Prom
     Raises:
         ValueError: naming file, line and field: not JSON, a field missing or of the wrong type, or one that ``check`` refuses.
     """
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = _row(_fields(line), number, required)
-                check(row.prompt)
-            except ValueError as error:
-                raise ValueError(f"{path}:{number}: {error}") from error
-            yield row
+    for number, line in text_lines(path):
+        try:
+            row = _row(_fields(line), number, required)
+            check(row.prompt)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+        yield row
 
 
-def _fields(line: bytes) -> Mapping[str, Any]:
+def _fields(line: str) -> Mapping[str, Any]:
     try:
-        fields = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ValueError("not UTF-8") from error
+        fields = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not a JSON row ({error.msg})") from error
     if not isinstance(fields, dict):
@@ -65,18 +62,20 @@ def _fields(line: bytes) -> Mapping[str, Any]:
 
 def _row(fields: Mapping[str, Any], number: int, required: Sequence[str]) -> Row:
     prompt = prompt_of(fields, number, ("completion", *required))
-    truncated = fields.get("truncated", False)
+    truncated = fields.get("truncated")
+    truncated = False if truncated is None else truncated
     if not isinstance(truncated, bool):
         raise ValueError(f"truncated: true or false is needed, not {truncated!r}")
     return Row(prompt, _text(fields, "completion", ""), truncated)
 
 
 def prompt_of(fields: Mapping[str, Any], number: int, required: Sequence[str]) -> Prompt:
-    """The prompt of a row, whose id is its number unless it has one.
+    """The prompt of a row, whose id is its number unless it has one. Fields that hold null are missing.
 
     Raises:
         ValueError: A required field is missing, or one is of the wrong type.
     """
+    fields = {name: without_nulls(value) for name, value in fields.items() if not is_absent(value)}
     for name in required:
         if name not in fields:
             raise ValueError(f"{name}: is missing")
@@ -104,7 +103,7 @@ def _tags(fields: Mapping[str, Any]) -> tuple[str, str]:
 def _text(fields: Mapping[str, Any], name: str, default: str, *, numbers: bool = False) -> str:
     value = fields.get(name, default)
     if numbers and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        return text_of(value)
     if not isinstance(value, str):
         raise ValueError(f"{name}: a string is needed, not {type(value).__name__}")
     return value

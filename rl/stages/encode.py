@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rl.encoding import completion_ids, prompt_ids
-from rl.tasks.chats import Messages
+from rl.tasks.chats import Messages, read_messages
 from rl.tasks.records import Record, parse_prompt
-from rl.tasks.rows import Row
+from rl.tasks.rows import MISSING, Row
 from rl.tasks.templates import PromptTemplate
 
 IGNORED = -100
@@ -81,10 +81,10 @@ def column(row: Row, name: str, *, field: str) -> Any:
     Raises:
         ValueError: The row has none of this name; ``field`` is the setting that names it.
     """
-    if name not in row.fields:
-        have = ", ".join(map(str, row.fields)) or "none"
-        raise ValueError(f"{row.where}: no column {name!r} (columns: {have}); set {field} to the one that holds it")
-    return row.fields[name]
+    value = row.get(name)
+    if value is MISSING:
+        raise ValueError(f"{row.where}: no column {name!r} (columns: {row.columns}); set {field} to the one that holds it")
+    return value
 
 
 def completion_text(value: Any, where: str, name: str) -> str:
@@ -94,7 +94,10 @@ def completion_text(value: Any, where: str, name: str) -> str:
         ValueError: It is empty or something else.
     """
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and value[0].get("role") == "assistant":
-        value = value[0].get("content")
+        try:
+            value = read_messages(value)[0]["content"]
+        except ValueError as error:
+            raise ValueError(f"{where}: {name!r}: {error}") from error
     if not isinstance(value, str):
         raise ValueError(f"{where}: {name!r} is {value!r:.40}; it must be a string or a list of one assistant message")
     if not value.strip():

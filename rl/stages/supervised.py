@@ -6,7 +6,7 @@ from rl.config.stages import SftColumns, SftConfig, SftDataConfig
 from rl.encoding import completion_ids
 from rl.stages.encode import IGNORED, Example, column, completion_text, encode_examples, require_room
 from rl.tasks import build_task
-from rl.tasks.rows import Row, read_rows
+from rl.tasks.rows import MISSING, Row, read_rows
 from rl.tasks.templates import PromptTemplate
 from rl.worked_solutions import with_worked_solutions
 
@@ -42,8 +42,8 @@ def _from_rows(data: SftDataConfig, tokenizer: Any) -> list[Example]:
 
 def _split(row: Row, columns: SftColumns) -> tuple[str, Any, tuple[str, ...]]:
     """(where, prompt, (completion,)); of a whole chat the last message is the completion."""
-    if columns.messages in row.fields and columns.prompt not in row.fields:
-        messages = row.fields[columns.messages]
+    messages = row.get(columns.messages)
+    if messages not in (None, MISSING) and row.get(columns.prompt) in (None, MISSING):
         if not isinstance(messages, list) or len(messages) < 2:
             raise ValueError(f"{row.where}: {columns.messages!r} must be a list of a question and an answer at least")
         return row.where, messages[:-1], (completion_text(messages[-1:], row.where, columns.messages),)

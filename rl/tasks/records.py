@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from rl.config.task import Columns
 from rl.tasks.chats import Messages, read_messages
-from rl.tasks.rows import Row
+from rl.tasks.rows import MISSING, Row
+from rl.tasks.values import is_absent, text_of, without_nulls
 
 _DEFAULTS = Columns()
 OPTIONAL = ("category", "difficulty", "id", "metadata", "demonstration")
@@ -38,10 +40,10 @@ def parse_row(row: Row, columns: Columns) -> Record:
     category = _field(row, columns, "category")
     return Record(
         where=row.where,
-        id=str(given_id) if given_id is not None else prompt_hash(prompt),
+        id=prompt_hash(prompt) if given_id is None else text_of(given_id),
         prompt=prompt,
         answer=_answer(_field(row, columns, "answer"), row.where, columns.answer),
-        category="default" if category is None else str(category),
+        category="default" if category is None else text_of(category),
         difficulty=_difficulty(_field(row, columns, "difficulty"), row.where, columns.difficulty),
         metadata=_metadata(_field(row, columns, "metadata"), row.where, columns.metadata)
         | _demonstration(_field(row, columns, "demonstration"), row.where, columns.demonstration),
@@ -54,15 +56,15 @@ def prompt_hash(prompt: str | Messages) -> str:
 
 
 def _field(row: Row, columns: Columns, role: str) -> Any:
-    """The column that plays ``role``; None only where an optional column is absent under its default name, or holds null."""
+    """The column that plays ``role``; None only where an optional column is absent under its default name, or holds null or NaN."""
     column = getattr(columns, role)
-    if column in row.fields:
-        return row.fields[column]
+    value = row.get(column)
+    if value is not MISSING:
+        return None if role in OPTIONAL and is_absent(value) else value
     if role in OPTIONAL and column == getattr(_DEFAULTS, role):
         return None
-    have = ", ".join(map(str, row.fields)) or "none"
     raise ValueError(
-        f"{row.where}: no column {column!r} (columns: {have}); set task.columns.{role} to the one that holds the {role}"
+        f"{row.where}: no column {column!r} (columns: {row.columns}); set task.columns.{role} to the one that holds the {role}"
     )
 
 
@@ -76,7 +78,7 @@ def parse_prompt(value: Any, where: str) -> str | Messages:
         return value
     if isinstance(value, list) and value:
         try:
-            return read_messages(value)
+            return read_messages(without_nulls(value))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
     if value in (None, "", []) or isinstance(value, str):
@@ -89,7 +91,11 @@ def parse_prompt(value: Any, where: str) -> str | Messages:
 def _answer(value: Any, where: str, column: str) -> str:
     if isinstance(value, dict | list):
         raise ValueError(f"{where}: {column!r} is a {type(value).__name__}; the answer must be a string or a number")
-    text = "" if value is None else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(
+            f"{where}: the answer is {value} ({column!r}); fill it or remove the row, since nothing could ever be right"
+        )
+    text = "" if value is None else text_of(value)
     if not text.strip():
         raise ValueError(f"{where}: the answer is empty ({column!r}); fill it or remove the row, since nothing could ever be right")
     return text
@@ -119,11 +125,16 @@ def _demonstration(value: Any, where: str, column: str) -> dict[str, str]:
 
 
 def _metadata(value: Any, where: str, column: str) -> dict[str, Any]:
+    """Of a mapping what is not null; JSON text is what was written, nulls included."""
+    if value is None:
+        return {}
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except json.JSONDecodeError as error:
             raise ValueError(f"{where}: {column!r} is text but not JSON ({error.msg}); it must be a mapping") from error
+    else:
+        value = without_nulls(value)
     if value is None:
         return {}
     if not isinstance(value, dict):

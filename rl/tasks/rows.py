@@ -1,12 +1,29 @@
-"""Rows of JSONL files, Parquet files and Hugging Face dataset directories, each with where it stands, for error messages."""
+"""Rows of data files, each with where it stands, for error messages. Which files there are, and which format each is in."""
 
-import json
-from collections.abc import Iterator
+import glob
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FORMATS = "a .jsonl file, a .parquet file, or a directory written by datasets.save_to_disk"
+from rl.tasks import row_formats
+
+FORMATS = (
+    "a .jsonl, .json, .csv, .tsv or .parquet file (text may be .gz), a folder or a pattern of them, or a directory written by "
+    "datasets.save_to_disk"
+)
+READERS: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {
+    ".jsonl": row_formats.json_lines,
+    ".ndjson": row_formats.json_lines,
+    ".json": row_formats.json_array,
+    ".csv": row_formats.csv_table,
+    ".tsv": row_formats.tsv_table,
+    ".parquet": row_formats.parquet,
+}
+"""Suffix -> reader of (where, fields); all but Parquet may be followed by ``.gz``."""
+SPLIT_NAME = re.compile(r"(?:^|[^a-z])(train|test|dev|valid|validation|eval)(?:[^a-z]|$)", re.IGNORECASE)
+MISSING = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,75 +31,89 @@ class Row:
     """One record of a file."""
 
     where: str
-    """``FILE:LINE`` of text files, ``FILE row N`` of tables; both count from 1."""
+    """``FILE:LINE`` of text files, ``FILE row N`` of tables and arrays; both count from 1."""
     fields: dict[str, Any]
+
+    def get(self, column: str) -> Any:
+        """What a column holds, MISSING if there is none. ``reward_model.ground_truth`` is a key inside of a column, unless a
+        column has this very name."""
+        if column in self.fields:
+            return self.fields[column]
+        value: Any = self.fields
+        for part in column.split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                return MISSING
+            value = value[part]
+        return value
+
+    @property
+    def columns(self) -> str:
+        """Names for an error message, keys inside of columns included."""
+        names = (f"{n}.{{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) and v else str(n) for n, v in self.fields.items())
+        return ", ".join(names) or "none"
 
 
 def read_rows(path: str) -> list[Row]:
-    """All rows, in file order.
+    """All rows, in file order; those of several files one file after the other, in order of their names.
 
     Raises:
         ValueError: No such file, a format we do not read, a line that is not a JSON object, or no rows at all.
     """
-    source = Path(path)
-    if not source.exists():
-        raise ValueError(f"{path}: no such file or directory; paths are relative to where t2rl is started ({Path.cwd()})")
-    if source.is_dir():
-        rows = list(_dataset_rows(source))
-    elif source.suffix == ".parquet":
-        rows = list(_parquet_rows(source))
-    elif source.suffix == ".jsonl":
-        rows = list(_jsonl_rows(source))
+    source = Path(path).expanduser()
+    if is_saved_dataset(source):
+        found = row_formats.dataset_directory(source)
+        rows = [Row(where=where, fields=fields) for where, fields in found]
     else:
-        raise ValueError(f"{path}: cannot read {source.suffix or 'a file without suffix'}; give {FORMATS}")
+        rows = [Row(where=where, fields=fields) for file in files_of(path) for where, fields in reader_of(file)(file)]
     if not rows:
         raise ValueError(f"{path}: the file is empty; it needs at least one row")
     return rows
 
 
-def _jsonl_rows(source: Path) -> Iterator[Row]:
-    with source.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{source}:{number}"
-            try:
-                fields = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{where}: not UTF-8 ({error.reason} at byte {error.start}); save the file as UTF-8") from error
-            except json.JSONDecodeError as error:
-                fix = "each line must be one JSON object"
-                raise ValueError(f"{where}: broken JSON ({error.msg} at column {error.colno}); {fix}") from error
-            if not isinstance(fields, dict):
-                raise ValueError(f"{where}: a JSON {type(fields).__name__}, not an object; write {{...}} with named columns")
-            yield Row(where=where, fields=fields)
+def files_of(path: str) -> list[Path]:
+    """The files that a path, a folder or a pattern stands for.
+
+    Raises:
+        ValueError: There are none, or a folder holds files of several splits.
+    """
+    source = Path(path).expanduser()
+    if source.is_dir():
+        files = sorted(file for file in source.iterdir() if file.is_file() and suffix_of(file) in READERS)
+        if not files:
+            raise ValueError(f"{path}: this directory holds no data; give {FORMATS}")
+        splits = sorted({found.group(1).lower() for file in files if (found := SPLIT_NAME.search(file.name)) is not None})
+        if len(splits) > 1:
+            one = f"task.train='{path}/{splits[-1]}*'"
+            raise ValueError(f"{path}: holds files of several splits ({', '.join(splits)}); name those of one, e.g. {one}")
+        return files
+    if source.exists():
+        return [source]
+    files = [Path(found) for found in sorted(glob.glob(str(source), recursive=True)) if Path(found).is_file()]  # noqa: PTH207
+    if not files:
+        what = "no file matches" if glob.has_magic(path) else "no such file or directory"
+        raise ValueError(f"{path}: {what}; paths are relative to where t2rl is started ({Path.cwd()})")
+    return files
 
 
-def _parquet_rows(source: Path) -> Iterator[Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(source)
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(
-            f"{source}: not a Parquet file ({str(error).splitlines()[0]}); write it again, or give {FORMATS}"
-        ) from error
-    for number, fields in enumerate(table.to_pylist(), start=1):
-        yield Row(where=f"{source} row {number}", fields=fields)
+def suffix_of(file: Path) -> str:
+    """The suffix that names the format, that of packed text included."""
+    inner = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
+    return "" if file.suffix == ".gz" and inner == ".parquet" else inner.lower()
 
 
-def _dataset_rows(source: Path) -> Iterator[Row]:
-    from datasets import DatasetDict, load_from_disk
+def reader_of(file: Path) -> Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]:
+    """By the suffix.
 
-    try:
-        dataset = load_from_disk(str(source))
-    except FileNotFoundError as error:
-        raise ValueError(f"{source}: this directory holds no dataset written by datasets.save_to_disk; give {FORMATS}") from error
-    if isinstance(dataset, DatasetDict):
-        parts = ", ".join(sorted(dataset))
-        raise ValueError(
-            f"{source}: holds several splits ({parts}); name their folders, e.g. task.train={source / next(iter(dataset))}"
-        )
-    for number, fields in enumerate(dataset, start=1):
-        yield Row(where=f"{source} row {number}", fields=dict(fields))
+    Raises:
+        ValueError: No format that we read.
+    """
+    if suffix_of(file) not in READERS:
+        raise ValueError(f"{file}: cannot read {file.suffix or 'a file without suffix'}; give {FORMATS}")
+    return READERS[suffix_of(file)]
+
+
+def is_saved_dataset(source: Path) -> bool:
+    """True for what ``datasets.save_to_disk`` writes."""
+    return (source / "dataset_dict.json").is_file() or (
+        (source / "state.json").is_file() and (source / "dataset_info.json").is_file()
+    )

@@ -66,3 +66,13 @@ def test_bad_input_exits_with_2_and_says_where(tmp_path: Path, rows: list[Any], 
     result = call(write(tmp_path / "c.jsonl", rows), "--budget-tokens", "400", *options)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_ids_with_odd_line_separators_and_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    rows = [ROWS[0] | {"id": "one\u2028two\u0085three"}, ROWS[1]]
+    path.write_text("\ufeff" + "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    result = call(str(path), "--budget-tokens", "400", "--json")
+    assert [q["id"] for q in json.loads(result.stdout)["queries"]] == ["one\u2028two\u0085three", "hard"]
+    measured = CliRunner().invoke(app, ["passk", str(path), "--k", "1", "--json"])
+    assert measured.exit_code == 0, measured.output

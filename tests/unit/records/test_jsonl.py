@@ -2,6 +2,7 @@
 
 import math
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -72,3 +73,9 @@ def test_a_killed_writer_leaves_whole_rows(tmp_path) -> None:
     process.stdout.close()
     numbers = [r["i"] for r in read_jsonl(path)[1:]]
     assert len(numbers) > 50 and numbers == list(range(len(numbers)))
+
+
+def test_lines_end_at_line_feeds_alone(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('\ufeff{"a": "x\u2028\u0085y"}\n\n{"a": 2}\n{"torn', encoding="utf-8")
+    assert read_jsonl(path) == [{"a": "x\u2028\u0085y"}, {"a": 2}]

@@ -33,6 +33,7 @@ SECOND_LINES = [
     (bad(answer=""), r"the answer is empty \('answer'\); fill it or remove the row"),
     (bad(answer=None), "the answer is empty"),
     (bad(answer=" \n"), "the answer is empty"),
+    (bad(answer=float("nan")), r"the answer is nan \('answer'\); fill it or remove the row"),
     (bad(answer=["4"]), "'answer' is a list; the answer must be a string or a number"),
     (bad(prompt=" "), "the prompt is empty; fill it"),
     (bad(prompt=[]), "the prompt is empty; fill it"),
@@ -106,12 +107,13 @@ def test_not_utf8(task: Build, tmp_path: Path) -> None:
 def test_missing_and_unreadable_files(task: Build, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere.jsonl: no such file or directory; paths are relative to"):
         task(path="nowhere.jsonl").load("train")
-    for name, message in [("data.csv", "cannot read .csv; give a .jsonl file"), ("broken.parquet", "not a Parquet file")]:
+    for name, message in [("data.txt", "cannot read .txt; give a .jsonl"), ("broken.parquet", "not a Parquet file")]:
         (tmp_path / name).write_text("prompt,answer\n")
         with pytest.raises(ValueError, match=f"{name}: {message}"):
             task(path=str(tmp_path / name)).load("train")
-    with pytest.raises(ValueError, match=r"holds no dataset written by datasets.save_to_disk"):
-        task(path=str(tmp_path)).load("train")
+    with pytest.raises(ValueError, match=r"this directory holds no data; give .*datasets.save_to_disk"):
+        (tmp_path / "empty").mkdir()
+        task(path=str(tmp_path / "empty")).load("train")
 
 
 def test_tables_name_the_row(task: Build, tmp_path: Path) -> None:
