@@ -27,6 +27,7 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         device=rollout.device,
         max_model_len=rollout.max_model_len,
         max_num_seqs=rollout.max_num_seqs,
+        max_batched_tokens=rollout.max_batched_tokens,
         kv_cache_mib=rollout.kv_cache_mib,
         gpu_memory_utilization=rollout.gpu_memory_utilization,
         block_size=rollout.block_size,
@@ -37,6 +38,7 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         lora_modules=() if served is None or isinstance(served.target_modules, str) else served.target_modules,
         num_threads=rollout.num_threads,
         cores=rollout.cores,
+        engine_args=rollout.engine_args,
         seed=config.run.seed,
     )
 
@@ -48,7 +50,7 @@ def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFlee
         make_actor=lambda index: create_engine_actor(engine, placed.engine_options(index)),
         num_engines=config.rollout.num_engines,
         max_restarts=config.rollout.max_restarts,
-        timeouts=FleetTimeouts(sync=config.stream.sync_timeout_s),
+        timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
         rejoin=config.rollout.weight_transfer == "shm",
     )
 

@@ -9,7 +9,8 @@
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Placement:
     engines: tuple[Seat, ...]
     learners: tuple[Seat, ...]
     """By rank."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of every actor in a seat."""
 
     @property
     def totals(self) -> dict[str, float]:
@@ -73,6 +76,10 @@ class Placement:
 
 def plan_placement(config: "Config") -> Placement:
     """Bundles and seats for every engine and learner rank of a validated config."""
+    return replace(_layout(config), env=config.cluster.env)
+
+
+def _layout(config: "Config") -> Placement:
     cluster, num_engines, num_ranks = config.cluster, config.rollout.num_engines, config.learner.num_ranks
     engine = Bundle(cluster.cpus_per_engine, cluster.gpus_per_engine)
     rank = Bundle(cluster.cpus_per_learner, cluster.gpus_per_learner)
@@ -126,7 +133,8 @@ class Placed:
             placement_group_bundle_index=seat.bundle,
             placement_group_capture_child_tasks=False,
         )
-        return {"num_cpus": seat.cpus, "num_gpus": seat.gpus, "scheduling_strategy": strategy}
+        options = {"num_cpus": seat.cpus, "num_gpus": seat.gpus, "scheduling_strategy": strategy}
+        return options | ({"runtime_env": {"env_vars": dict(self.plan.env)}} if self.plan.env else {})
 
     def remove(self) -> None:
         """Give the resources back; actors in them die."""

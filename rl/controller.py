@@ -313,7 +313,8 @@ class Controller:
             if self.parts.recorder.evaluation_due(self.state.version):
                 record.sync = await self._settled(push)
                 record.lap()
-                await self.parts.recorder.evaluate(self.state.version)
+                with self._signal.stopped_clock():
+                    await self.parts.recorder.evaluate(self.state.version)
                 record.evaluate_s = record.lap()
             self.parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
         if push is not None:

@@ -6,4 +6,8 @@ class EngineLost(RuntimeError):
 
 
 class FleetDead(RuntimeError):
-    """An engine died more often than ``rollout.max_restarts`` allows, or died where none can rejoin (nccl, ipc)."""
+    """An engine died more often than ``rollout.max_restarts`` allows."""
+
+
+class TransferGroupBroken(FleetDead):
+    """An engine died where none can rejoin (nccl, ipc): engines and learner must be built again, from the last checkpoint."""

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
-from rl.errors import EngineLost, FleetDead
+from rl.errors import EngineLost, FleetDead, TransferGroupBroken
 from rl.stream.tickets import EngineVersions
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
 from rollout.engine import EngineDead, WeightUpdate
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 LOST = (RayActorError, EngineDead, StreamTimeout)
 """What tells that an engine, not a request, is at fault."""
+LOOKS = 4
+"""How often, within a group's time limit, its engine is asked for the group's progress."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class EngineSlot:
 class FleetTimeouts:
     """Seconds."""
 
-    start: float = 180.0
+    start: float = 1800.0
     sync: float = 60.0
     health: float = 10.0
 
@@ -64,7 +66,7 @@ class EngineFleet:
         timeouts: FleetTimeouts,
         rejoin: bool = True,
     ) -> None:
-        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends the run."""
+        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends this fleet."""
         self._make_actor = make_actor
         self._max_restarts = max_restarts
         self._timeouts = timeouts
@@ -155,6 +157,10 @@ class EngineFleet:
     async def generate(self, request: GroupRequest, *, timeout_s: float) -> list[Completion]:
         """[G] completions from the least loaded live engine.
 
+        Args:
+            request: The group.
+            timeout_s: Longest time without a new token of it; time in the engine's queue does not count while the engine works.
+
         Raises:
             EngineLost: the engine died, hung or was replaced; issue the group again.
             FleetDead: no restart is left.
@@ -163,7 +169,7 @@ class EngineFleet:
         actor, count = slot.actor, len(request.seeds)
         slot.outstanding += count
         try:
-            return await wait_for(actor.generate.remote(request), timeout_s, f"group {request.group_id} on engine {slot.index}")
+            return await self._generated(slot, actor, request, timeout_s)
         except StreamTimeout as error:
             await self._abort_or_lose(slot, actor, request)
             raise EngineLost(str(error)) from error
@@ -172,6 +178,32 @@ class EngineFleet:
             raise EngineLost(f"engine {slot.index} died with group {request.group_id}: {_brief(error)}") from error
         finally:
             slot.outstanding -= count
+
+    async def _generated(self, slot: EngineSlot, actor: Any, request: GroupRequest, timeout_s: float) -> list[Completion]:
+        """The group's completions, however long they take, while the engine gets on with them or with what is before them."""
+        answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
+        own, total = 0, None
+        moved_at = engine_moved_at = time.monotonic()
+        try:
+            while not (await asyncio.wait({answer}, timeout=timeout_s / LOOKS))[0]:
+                call = actor.progress.options(concurrency_group="control").remote(request.group_id)
+                what = f"engine {slot.index} to say how far group {request.group_id} is"
+                own_now, total_now = await wait_for(call, self._timeouts.health, what)
+                now = time.monotonic()
+                if total not in (None, total_now):
+                    engine_moved_at = now
+                    moved_at = now if own_now == 0 else moved_at  # it waits its turn
+                if own_now != own:
+                    moved_at = now
+                own, total = own_now, total_now
+                if now - engine_moved_at >= timeout_s:
+                    raise EngineDead(f"engine {slot.index} has sampled nothing for {timeout_s:g} s, with work to do")
+                if now - moved_at >= timeout_s:
+                    what = f"a token of group {request.group_id} on engine {slot.index} ({own} so far)"
+                    raise StreamTimeout(f"waited {timeout_s:g} s for {what}")
+            return answer.result()
+        finally:
+            answer.cancel()
 
     async def _pick(self, timeout_s: float) -> EngineSlot:
         await self.changed.until(
@@ -279,10 +311,9 @@ class EngineFleet:
         slot.live, slot.lost_at = False, time.monotonic()
         self._versions.leave(slot.index)
         if not self._rejoin:
-            self._fatal = self._fatal or FleetDead(
+            self._fatal = self._fatal or TransferGroupBroken(
                 f"engine {slot.index} was lost ({_brief(error)}), and a restarted one cannot rejoin by "
-                "rollout.weight_transfer=nccl|ipc; resume=auto goes on from the last checkpoint, "
-                "and on one node rollout.weight_transfer=shm restarts engines"
+                "rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
             )
             logger.error("%s", self._fatal)
             self.changed.notify()
@@ -317,6 +348,11 @@ class EngineFleet:
                 slot.recovery_s.append(time.monotonic() - slot.lost_at)
                 logger.warning("engine %d is back after %.1f s at version %d", slot.index, slot.recovery_s[-1], slot.version)
                 return
+
+
+async def _completions(reference: Any) -> list[Completion]:
+    completions: list[Completion] = await reference
+    return completions
 
 
 def _brief(error: BaseException) -> str:

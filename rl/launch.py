@@ -29,11 +29,12 @@ class Submission:
     metadata: dict[str, str]
 
     @classmethod
-    def plan(cls, name: str, overrides: list[str], *, address: str, working_dir: str = ".") -> "Submission":
-        """Check the config here, before anything travels, and write the submission.
+    def plan(cls, name: str, overrides: list[str], *, address: str, working_dir: str = ".", python: str = "python") -> "Submission":
+        """Check the config here, before anything travels, and write the submission. ``python`` is the interpreter on the head.
 
         Raises:
-            ConfigError: The config is wrong, or its file lies outside the working directory, which is all that the cluster sees.
+            ConfigError: The config is wrong, its file lies outside the working directory, which is all that the
+                cluster sees, or its results would lie in a directory that the cluster throws away.
         """
         # A job must join the cluster that runs it; without an address it would start a Ray of its own beside it.
         joined = (
@@ -41,8 +42,13 @@ class Submission:
             if any(o.lstrip("+").startswith("cluster.address=") for o in overrides)
             else [*overrides, "cluster.address=auto"]
         )
-        config = load_config(name, joined)
-        command = ["python", "-m", "rl.cli", "train", _inside(name, Path(working_dir)), *joined]
+        config, inside = load_config(name, joined), _inside(name, Path(working_dir))
+        if not Path(config.run.dir).is_absolute():
+            raise ConfigError(
+                f"run.dir: {config.run.dir!r} is relative: the job would write into its temporary copy of the working "
+                "directory. Give the absolute path of a directory that all nodes see, e.g. run.dir=/shared/runs"
+            )
+        command = [python, "-m", "rl.cli", "train", inside, *joined]
         return cls(
             address=address,
             entrypoint=shlex.join(command),

@@ -17,6 +17,7 @@ from rl.reward_weights import make_weigh
 from rl.tasks import Task, build_task
 from rl.worked_solutions import with_worked_solutions
 from rollout.types import Prompt
+from rollout.vllm_args import check_engine_args
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ def prepare(config: Config) -> Prepared:
     require_gpus(config)
     from transformers import AutoTokenizer
 
+    if config.rollout.engine_args:
+        check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
     tokenizer = AutoTokenizer.from_pretrained(model_path)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
@@ -101,7 +104,7 @@ def locate_model(config: HasModel) -> Path:
         from rl.base.cache import build_base
 
         return build_base(config.model.recipe)
-    path = Path(config.model.path).expanduser()
+    path = Path(config.model.path).expanduser().absolute()
     if not (path / "config.json").is_file():
         raise ValueError(f"model.path: {path} holds no config.json; give a Hugging Face model directory")
     return path

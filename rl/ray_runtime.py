@@ -35,6 +35,8 @@ RAY_ENV = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Quiets a warning: CPU actors keep CUDA_VISIBLE_DEVICES as it is.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_enable_worker_prestart": "0",
+    # What an actor started (an engine core, tensor-parallel workers) is killed with it, whatever state it is in.
+    "RAY_process_group_cleanup_enabled": "1",
 }
 """Environment of Ray's processes; what the user has set wins."""
 

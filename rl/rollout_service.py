@@ -1,5 +1,6 @@
 """One planned group at a time: issue it, decode, score, and issue it again when its engine is lost."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from rl.fleet import EngineFleet
 
 logger = logging.getLogger(__name__)
+
+DECODED_INLINE = 4096
+"""Tokens of a group that take a millisecond or so to decode; a thread would cost as much."""
 
 
 class GroupFailed(RuntimeError):
@@ -96,9 +100,16 @@ class RolloutService:
         self.reissues[reason] += 1
         state.reset()
 
+    async def _texts(self, completions: list[Completion]) -> list[str]:
+        """[G] decoded; long ones in a thread, since the loops would stand still meanwhile."""
+        tokens = [c.token_ids.tolist() for c in completions]
+        if sum(map(len, tokens)) <= DECODED_INLINE:
+            return self._decode(tokens)
+        return await asyncio.to_thread(self._decode, tokens)
+
     async def _scored(self, state: GroupState, completions: list[Completion]) -> RolloutGroup:
         finished_at = time.time()
-        texts = self._decode([c.token_ids.tolist() for c in completions])
+        texts = await self._texts(completions)
         results = await wait_for(
             self._scorer.score(state.prompt, texts, [c.truncated for c in completions]),
             self._group_timeout_s,

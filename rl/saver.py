@@ -57,7 +57,7 @@ class Saver:
             # The controller's half first and without an await in between: the other loops go on while the learner is copied.
             state.curriculum, state.statistics = self._curriculum.state_dict(), self._statistics.state_dict()
             state.planner = self._planner.state_dict() if self._planner is not None else {}
-            frozen = pickle.dumps(state)
+            frozen = state.frozen()
             version = state.version
             staging = self._store.begin(version)
             with self._trace.span("checkpoint", f"snapshot {version}"):
@@ -67,10 +67,10 @@ class Saver:
         if final:
             await self._wait_written()
 
-    async def _write(self, version: int, frozen: bytes, learner: "LearnerGroup") -> None:
+    async def _write(self, version: int, frozen: RunState, learner: "LearnerGroup") -> None:
         with self._trace.span("checkpoint writer", f"write {version}"):
             await learner.wait_saved()
-            await asyncio.to_thread(self._store.commit, version, frozen)
+            await asyncio.to_thread(lambda: self._store.commit(version, pickle.dumps(frozen)))
 
     async def _wait_written(self) -> None:
         if self._writing is not None:

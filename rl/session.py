@@ -111,11 +111,12 @@ class Session:
             max_tokens=config.rollout.max_tokens,
             actor_options=self.placed.learner_options,
             timeout_s=config.stream.step_timeout_s,
+            start_timeout_s=config.stream.start_timeout_s,
         )
         verifiers = make_verifiers(config, task.reward_name, task.reward_args)
         scorer = with_reward_model(verifiers, config.reward_model)
         try:
-            await asyncio.gather(fleet.start(), learner.start(), scorer.start())
+            await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
             yield fleet, learner, scorer
         finally:
             await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
@@ -247,6 +248,18 @@ class Session:
             say_budget=self.prepared.budget,
         )
         return Controller(config=config, parts=parts, state=self.state), recorder
+
+
+async def start_actors(fleet: EngineFleet, learner: LearnerGroup, scorer: Verifiers, *, one_gpu: bool) -> None:
+    """Start engines, learner ranks and verifiers side by side; on one shared GPU the learner waits for the engine.
+
+    vLLM counts whatever device memory is taken while it starts as its own, and sizes its cache by the rest.
+    """
+    if one_gpu:
+        await asyncio.gather(fleet.start(), scorer.start())
+        await learner.start()
+    else:
+        await asyncio.gather(fleet.start(), learner.start(), scorer.start())
 
 
 class _Interrupts:

@@ -1,6 +1,7 @@
 """Everything the controller must not lose, in one picklable object."""
 
-from dataclasses import dataclass, field
+from copy import copy, deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rl.stream.plans import GroupStatus, PlanState
@@ -37,6 +38,18 @@ class RunState:
     planner: dict[str, Any] = field(default_factory=dict)
     """``PlannerLoop.state_dict``, likewise; empty without one."""
     totals: Totals = field(default_factory=Totals)
+
+    def frozen(self) -> "RunState":
+        """The state of now, which a thread may write while the loops go on. Finished groups never change, so they are shared."""
+        return replace(
+            self,
+            tickets=dict(self.tickets),
+            plans={step: replace(plan, groups=[copy(g) for g in plan.groups]) for step, plan in self.plans.items()},
+            curriculum=deepcopy(self.curriculum),
+            statistics=deepcopy(self.statistics),
+            planner=deepcopy(self.planner),
+            totals=copy(self.totals),
+        )
 
     def rewind_inflight(self) -> None:
         """After a restore nothing is in flight: groups that were are drawn again as a whole; finished ones stay."""

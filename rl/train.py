@@ -11,6 +11,7 @@ from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import create_placement, plan_placement
 from rl.config.load import dump_config
 from rl.config.schema import Config
+from rl.errors import TransferGroupBroken
 from rl.learner.group import LearnerDead
 from rl.prepare import Prepared, prepare
 from rl.ray_runtime import start_ray, stop_ray
@@ -85,24 +86,28 @@ def _store(config: Config, run: RunDir) -> CheckpointStore:
 
 
 def _attempts(config: Config, prepared: Prepared, start: Start) -> bool:
-    """Sessions until one ends well; a dead learner rank rebuilds everything from the newest checkpoint."""
-    checkpoint, deaths = start.checkpoint, 0
+    """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and so does an engine lost
+    from a transfer group (nccl, ipc) that none can rejoin."""
+    checkpoint = start.checkpoint
+    left = {LearnerDead: config.learner.max_restarts, TransferGroupBroken: config.rollout.max_restarts}
     placed = create_placement(plan_placement(config))
     while True:
         session = Session(config=config, prepared=prepared, run=start.run, placed=placed, checkpoint=checkpoint)
         try:
             return asyncio.run(session.run())
-        except (LearnerDead, BaseExceptionGroup) as error:
-            if not _learner_died(error) or deaths >= config.learner.max_restarts:
+        except (LearnerDead, TransferGroupBroken, BaseExceptionGroup) as error:
+            died = what_died(error)
+            if died is None or not left[died]:
                 raise
-            deaths += 1
+            left[died] -= 1
             checkpoint = _store(config, start.run).latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"
-            logger.warning("%s; restart %d of %d from %s", error, deaths, config.learner.max_restarts, where)
+            logger.warning("%s; going on from %s (%d restarts left)", error, where, left[died])
 
 
-def _learner_died(error: BaseException) -> bool:
-    """True if nothing but a dead learner rank (and what it dragged along) ended the session."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(LearnerDead) is not None
-    return isinstance(error, LearnerDead)
+def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:
+    """What a session can be built again after: a dead learner rank, a broken transfer group, or what these dragged along."""
+    for kind in (LearnerDead, TransferGroupBroken):
+        if isinstance(error, kind) or (isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None):
+            return kind
+    return None

@@ -40,6 +40,8 @@ class EngineConfig:
     """Prompt plus completion, tokens."""
     max_num_seqs: int = 512
     """Sequences stepped together; the rest wait inside the engine."""
+    max_batched_tokens: int | None = None
+    """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than ``max_model_len``."""
     kv_cache_mib: int = 256
     """CPU only; on GPUs see ``gpu_memory_utilization``."""
     gpu_memory_utilization: float = 0.85
@@ -58,6 +60,8 @@ class EngineConfig:
     """Torch threads, CPU only."""
     cores: tuple[int, ...] | None = None
     """CPU cores to pin the process and its children to; None leaves it to the kernel."""
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    """More fields of vLLM's ``AsyncEngineArgs``, passed on as they are (``rollout.engine_args``)."""
     seed: int = 0
     """Of the engine itself; every rollout has a seed of its own."""
     initial_version: int = 0
@@ -153,6 +157,13 @@ class InferenceEngine(Protocol):
 
     async def abort(self, group_ids: Sequence[int]) -> None:
         """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
+        ...
+
+    async def progress(self, group_id: int) -> tuple[int, int]:
+        """Tokens sampled so far: (of this group, of everything since the start). A group that it does not know has 0.
+
+        Only changes mean something. A group whose count stays 0 while the other one changes waits for its turn.
+        """
         ...
 
     async def check_health(self) -> None:

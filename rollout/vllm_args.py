@@ -1,5 +1,8 @@
 """Our configs as vLLM's arguments. The one place that knows vLLM's names."""
 
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ from rollout.types import SamplingConfig
 
 EXTENSION = "rollout.weight_receiver.WeightReceiver"
 CPU_BATCHED_TOKENS = 8192
+CUDA_BATCHED_TOKENS = 16384
+"""vLLM's default is 2048 for engines built as ours are, and after every push all running sequences are prefilled again."""
 
 
 def engine_arguments(config: EngineConfig) -> dict[str, Any]:
@@ -20,6 +25,8 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "max_model_len": config.max_model_len,
         "max_num_seqs": config.max_num_seqs,
         "tensor_parallel_size": config.tensor_parallel,
+        # Never "ray", which vLLM would choose for itself inside an actor's placement group, and then refuse the bundle.
+        "distributed_executor_backend": "uni" if config.tensor_parallel == 1 else "mp",
         "enable_prefix_caching": config.prefix_cache,
         "block_size": config.block_size,
         # log_softmax(logits / T): the distribution that was sampled, which is what the ratio divides by.
@@ -30,7 +37,20 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
     }
     if config.lora_rank:
         arguments |= _lora_arguments(config)
-    return arguments | (_cpu_arguments(config) if config.device == "cpu" else _cuda_arguments(config))
+    arguments |= _cpu_arguments(config) if config.device == "cpu" else _cuda_arguments(config)
+    return arguments | dict(config.engine_args)
+
+
+def check_engine_args(engine_args: Mapping[str, Any]) -> None:
+    """ValueError, naming those that come near, for a name that vLLM's ``AsyncEngineArgs`` does not have. Imports vLLM."""
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    known = [field.name for field in fields(AsyncEngineArgs)]
+    for name in engine_args:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            meant = f"did you mean {' or '.join(near)}?" if near else "see vllm.engine.arg_utils.AsyncEngineArgs"
+            raise ValueError(f"rollout.engine_args.{name}: vLLM has no such argument; {meant}")
 
 
 def _lora_arguments(config: EngineConfig) -> dict[str, Any]:
@@ -47,15 +67,17 @@ def _cpu_arguments(config: EngineConfig) -> dict[str, Any]:
     return {
         "enforce_eager": True,
         "kv_cache_memory_bytes": config.kv_cache_mib << 20,
-        "distributed_executor_backend": "uni" if config.tensor_parallel == 1 else "mp",
         # A split prefill of a seeded request crashes vLLM's CPU sampler, the re-prefill after a cache reset included.
         "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(config.max_model_len, CPU_BATCHED_TOKENS),
+        "max_num_batched_tokens": max(config.max_model_len, config.max_batched_tokens or CPU_BATCHED_TOKENS),
     }
 
 
 def _cuda_arguments(config: EngineConfig) -> dict[str, Any]:
-    return {"gpu_memory_utilization": config.gpu_memory_utilization}
+    return {
+        "gpu_memory_utilization": config.gpu_memory_utilization,
+        "max_num_batched_tokens": max(config.max_model_len, config.max_batched_tokens or CUDA_BATCHED_TOKENS),
+    }
 
 
 def sampling_arguments(sampling: SamplingConfig, seed: int) -> dict[str, Any]:

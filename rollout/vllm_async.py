@@ -78,6 +78,10 @@ class AsyncEngine:
         """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
         await self._cross(self._abort(group_ids))
 
+    async def progress(self, group_id: int) -> tuple[int, int]:
+        """Tokens sampled so far: (of this group, of everything). Sequences that end leave both counts until their group does."""
+        return await self._cross(self._progress(group_id))
+
     async def check_health(self) -> None:
         """EngineDead if the engine core is gone."""
         await self._cross(self._check_health())
@@ -210,6 +214,15 @@ class AsyncEngine:
         ids = [i for group_id in group_ids for i in self._groups.get(group_id, ())]
         if ids:
             await self._llm.abort(ids)
+
+    async def _progress(self, group_id: int) -> tuple[int, int]:
+        ids = self._groups.get(group_id, set())
+        own = total = 0
+        for state in self._llm.output_processor.request_states.values():
+            tokens = state.detokenizer.num_output_tokens()
+            total += tokens
+            own += tokens if state.external_req_id in ids else 0
+        return own, total + self._tokens
 
     async def _check_health(self) -> None:
         await self._llm.check_health()

@@ -44,6 +44,8 @@ class _Batch:
     results: list[Any] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     remaining: int = 0
+    tokens: int = 0
+    """Sampled so far, of all its sequences."""
 
 
 class InProcessEngine:
@@ -64,6 +66,8 @@ class InProcessEngine:
         self._step_began: float | None = None
         self._busy_s = 0.0
         self._tokens = 0
+        self._sampled = 0
+        """Tokens of finished and unfinished sequences."""
         self._vocab_size = 0
         self._llm: Any = None
         self._adapter: Any = None
@@ -111,6 +115,10 @@ class InProcessEngine:
     async def abort(self, group_ids: Sequence[int]) -> None:
         """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
         await self._call(lambda: self._abort_groups(set(group_ids)))
+
+    async def progress(self, group_id: int) -> tuple[int, int]:
+        """Tokens sampled so far: (of this group, of everything since the start)."""
+        return await self._call(lambda: self._progress(group_id))
 
     async def check_health(self) -> None:
         """EngineDead if the thread died, or has been inside one step for longer than ``hang_timeout_s``."""
@@ -252,6 +260,8 @@ class InProcessEngine:
             return
         record, batch, index = self._sequences[output.request_id]
         record.add(output, version)
+        batch.tokens += len(output.new_token_ids)
+        self._sampled += len(output.new_token_ids)
         if output.finish_reason is None:
             return
         del self._sequences[output.request_id]
@@ -260,6 +270,10 @@ class InProcessEngine:
         self._tokens += len(record.logprobs)
         if not batch.remaining:
             _answer(batch.future, batch.results)
+
+    def _progress(self, group_id: int) -> tuple[int, int]:
+        own = next((batch.tokens for _, batch, _ in self._sequences.values() if batch.group_id == group_id), 0)
+        return own, self._sampled
 
     def _abort_groups(self, group_ids: set[int]) -> None:
         for batch in {id(b): b for _, b, _ in self._sequences.values() if b.group_id in group_ids}.values():

@@ -1,10 +1,15 @@
 """The receiving end of a weight push, inside every vLLM worker.
 
 Importing this module (vLLM does, because ``WeightReceiver`` is its ``worker_extension_cls``, before the model is loaded) registers
-the shared-memory transport and keeps CPU weights unpacked. Transports nccl and ipc are vLLM's own: they send from GPU to GPU, so no
-bytes are hashed on the way and the engine-learner log-prob probe is their check. They have not been run on hardware.
+the shared-memory transport, keeps CPU weights unpacked and ties the process to its parent. Transports nccl and ipc are vLLM's own:
+they send from GPU to GPU, so no bytes are hashed on the way and the engine-learner log-prob probe is their check. They have not
+been run on hardware.
 """
 
+import ctypes
+import multiprocessing
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,21 @@ from rollout.weight_adapter import adapter_problem, clear_adapter, load_adapter
 from rollout.weight_buffer import WeightBuffer
 
 TIED_HEAD = "lm_head.weight"
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends, also if it hangs by then.
+
+    vLLM's engine core does not watch its parent: after the SIGKILL of an actor it would keep its GPU, and the replacement would
+    find no memory. A process that nobody started through multiprocessing is the actor itself and is left alone.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent.pid:  # it ended before the kernel knew
+        os._exit(1)
 
 
 def keep_weights_unpacked() -> None:
@@ -170,6 +190,7 @@ class WeightReceiver:
         clear_adapter(self.weight_transfer_engine.model)
 
 
+end_with_parent()
 if current_platform.is_cpu():
     keep_weights_unpacked()
 if "shm" not in WeightTransferEngineFactory._registry:

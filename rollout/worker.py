@@ -54,6 +54,10 @@ class RolloutWorker:
         """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
         await self._live.abort(group_ids)
 
+    async def progress(self, group_id: int) -> tuple[int, int]:
+        """Tokens sampled so far: (of this group, of everything since the start)."""
+        return await self._live.progress(group_id)
+
     async def check_health(self) -> int:
         """The version served now; EngineDead if the engine cannot serve."""
         await self._live.check_health()

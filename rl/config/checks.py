@@ -10,6 +10,7 @@ from rl.config.checks_learner import learner_problems
 from rl.config.checks_lora import lora_problems
 from rl.config.checks_reward_model import reward_model_problems
 from rl.config.checks_verifiers import verifiers_problems
+from rollout.engine_args import engine_args_problems
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
@@ -56,6 +57,11 @@ def rollout_problems(config: "Config") -> Iterator[str]:
         )
 
 
+def engine_argument_problems(config: "Config") -> Iterator[str]:
+    """vLLM arguments that other fields set."""
+    yield from engine_args_problems(config.rollout.engine_args, device=config.rollout.device)
+
+
 def evaluation_problems(config: "Config") -> Iterator[str]:
     """pass@k needs k samples."""
     evaluation = config.evaluation
@@ -83,6 +89,7 @@ def precision_problems(config: "Config") -> Iterator[str]:
 CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
     stream_problems,
     rollout_problems,
+    engine_argument_problems,
     evaluation_problems,
     algorithm_problems,
     precision_problems,

@@ -1,6 +1,7 @@
 """What the machines allow: devices, transports, GPUs per actor."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ def cluster_problems(config: "Config") -> Iterator[str]:
     yield from _devices(config)
     yield from _engine_gpus(config)
     yield from _layout(config)
+    yield from _run_directory(config)
 
 
 def _transport(config: "Config") -> Iterator[str]:
@@ -76,4 +78,12 @@ def _layout(config: "Config") -> Iterator[str]:
         yield (
             f"learner.num_ranks: {learner.num_ranks} ranks do not divide over cluster.learner_nodes={cluster.learner_nodes}; "
             "ranks of one node are packed together, so use a multiple"
+        )
+
+
+def _run_directory(config: "Config") -> Iterator[str]:
+    if config.cluster.name == "multinode" and not Path(config.run.dir).is_absolute():
+        yield (
+            f"run.dir: {config.run.dir!r} is relative, and every node would write to one of its own; give the absolute "
+            "path of one that all nodes see, e.g. run.dir=/shared/runs"
         )

@@ -1,6 +1,6 @@
 """The small sections that belong to no plug-in: run, stream, rollout, evaluation, checkpoint, cluster."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -43,9 +43,12 @@ class StreamConfig(Section):
     rollover_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if still fresh enough."""
     group_timeout_s: PositiveFloat = 120.0
-    """A group that takes longer is re-issued, with the reason in the log."""
+    """A group is re-issued, with the reason in the log, when it gets no new token for so long while its engine works on it. Time in
+    an engine's queue does not count."""
+    start_timeout_s: PositiveFloat = 1800.0
+    """Longest wait for an engine or the learner to load the model; a large one from a cold disk takes many minutes."""
     step_timeout_s: PositiveFloat = 600.0
-    """Longest wait for a learner step, a save or a load."""
+    """Longest wait for a learner step, a save or a load. Evaluations are not counted against it."""
     sync_timeout_s: PositiveFloat = 60.0
     """Longest wait for one weight push."""
     max_issues: PositiveInt = 4
@@ -69,6 +72,8 @@ class RolloutConfig(Section):
     """Training rollouts go on to ``max_tokens`` whatever is sampled: fixed token counts, for benchmarks."""
     max_num_seqs: PositiveInt = 512
     """Sequences in flight in one engine."""
+    max_batched_tokens: PositiveInt | None = None
+    """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than ``max_model_len``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
     kv_cache_mib: PositiveInt = 256
@@ -86,6 +91,9 @@ class RolloutConfig(Section):
     """CPU cores to pin an engine to; None leaves it to the kernel."""
     max_restarts: NonNegativeInt = 3
     """Engine deaths tolerated per worker."""
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """More arguments of vLLM's ``AsyncEngineArgs`` for every engine, by vLLM's names: ``{enforce_eager: true, quantization: fp8}``.
+    What other fields of this config set is refused here."""
     probe_every: NonNegativeInt = 1
     """Versions between log-prob probes of engine against learner; 0 = never."""
     probe_tolerance: PositiveFloat = 1e-3
@@ -139,3 +147,5 @@ class ClusterConfig(Section):
     """Nodes that the learner ranks are split over, packed within each."""
     object_store_mib: PositiveInt = 512
     """Of the local Ray."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``, ``HF_HOME``, ``VLLM_*``."""

@@ -46,7 +46,7 @@ class LearnerGroup:
         max_tokens: int,
         actor_options: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
         timeout_s: float = 600.0,
-        start_timeout_s: float = 180.0,
+        start_timeout_s: float = 1800.0,
     ) -> None:
         """``actor_options`` go to Ray's ``.options(...)``: one dict for all ranks, or one per rank (placement group bundles)."""
         self._config = config

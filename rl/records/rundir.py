@@ -30,8 +30,8 @@ class RunDir:
     """Paths of a run. Holding one that was opened keeps other processes out of it until :meth:`close`."""
 
     def __init__(self, path: Path) -> None:
-        """Name a directory; nothing is created or locked."""
-        self.path = path
+        """Name a directory; nothing is created or locked. Its path is made absolute: actors do not share our working directory."""
+        self.path = path = path.absolute()
         self.config = path / "config.yaml"
         self.attempts = path / "attempts.jsonl"
         self.metrics = path / "metrics.jsonl"

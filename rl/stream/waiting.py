@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,6 +40,17 @@ class Signal:
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
+        self._stopped_clocks = 0
+
+    @contextmanager
+    def stopped_clock(self) -> Iterator[None]:
+        """While this lasts (an evaluation may take any time) nobody's limit runs out; afterwards all of them start anew."""
+        self._stopped_clocks += 1
+        try:
+            yield
+        finally:
+            self._stopped_clocks -= 1
+            self.notify()
 
     def notify(self) -> None:
         """Let every waiter look again."""
@@ -58,5 +70,8 @@ class Signal:
             self._waiters.add(waiter)
             try:
                 await wait_for(waiter, timeout_s, what if isinstance(what, str) else what())
+            except StreamTimeout:
+                if not self._stopped_clocks:
+                    raise
             finally:
                 self._waiters.discard(waiter)

@@ -9,7 +9,7 @@ from rl.cluster import Placed, PlacementError, create_placement, plan_placement
 from rl.config.load import load_config
 
 GPU = ["rollout=gpu", "learner=gpu"]
-MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl"]
+MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl", "run.dir=/shared/runs"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -35,7 +35,7 @@ HAS_JOB_SERVER = all(importlib.util.find_spec(m) for m in ("aiohttp_cors", "open
 
 
 def test_without_a_dashboard_the_error_says_what_the_head_needs() -> None:
-    result = CliRunner().invoke(app, ["launch", "debug", "--address", "http://127.0.0.1:9"])
+    result = CliRunner().invoke(app, ["launch", "debug", "run.dir=/runs", "--address", "http://127.0.0.1:9"])
     assert result.exit_code == 2
     assert "ray[default]" in result.output and "--address http://127.0.0.1:9" in result.output
 

@@ -122,7 +122,7 @@ def test_a_failure_of_ours_is_one() -> None:
 
 def test_launch_dry_run_prints_the_submission(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs.yaml").write_text("defaults: [debug, _self_]\nrun: {name: far}\n")
+    (tmp_path / "runs.yaml").write_text("defaults: [debug, _self_]\nrun: {name: far, dir: /shared/runs}\n")
     arguments = ["launch", "runs.yaml", "learner.lr=1e-3", "--dry-run", "--address", "http://head:8265"]
     submission = json.loads(runner.invoke(app, arguments).output)
     assert submission["entrypoint"] == "python -m rl.cli train runs.yaml learner.lr=1e-3 cluster.address=auto"
@@ -133,9 +133,14 @@ def test_launch_dry_run_prints_the_submission(tmp_path, monkeypatch) -> None:
 
 def test_launch_quotes_overrides_and_keeps_an_address(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ["launch", "debug", "run.name=a b", "cluster.address=10.0.0.1:6379", "--dry-run"]
-    entrypoint = json.loads(runner.invoke(app, arguments).output)["entrypoint"]
-    assert entrypoint == "python -m rl.cli train debug 'run.name=a b' cluster.address=10.0.0.1:6379"
+    arguments = ["launch", "debug", "run.name=a b", "run.dir=/r", "cluster.address=10.0.0.1:6379", "--dry-run"]
+    entrypoint = json.loads(runner.invoke(app, [*arguments, "--python", "/env/bin/python"]).output)["entrypoint"]
+    assert entrypoint == "/env/bin/python -m rl.cli train debug 'run.name=a b' run.dir=/r cluster.address=10.0.0.1:6379"
+
+
+def test_launch_refuses_results_that_the_cluster_would_throw_away() -> None:
+    result = runner.invoke(app, ["launch", "debug", "--dry-run"])
+    assert result.exit_code == 2 and "run.dir=/shared/runs" in result.output
 
 
 def test_launch_refuses_a_file_that_the_cluster_would_not_see(tmp_path) -> None:

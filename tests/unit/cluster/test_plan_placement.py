@@ -7,7 +7,7 @@ from rl.config.load import load_config
 from rl.ray_runtime import needed_cpus
 
 GPU = ["rollout=gpu", "learner=gpu"]
-MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl"]
+MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl", "run.dir=/shared/runs"]
 
 
 def plan(*overrides: str) -> Placement:

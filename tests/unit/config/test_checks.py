@@ -5,7 +5,7 @@ import pytest
 from rl.config.load import ConfigError, load_config
 
 GPU = ["rollout=gpu", "learner=gpu", "cluster=node8"]
-MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl"]
+MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl", "run.dir=/shared/runs"]
 
 REFUSED = [
     (["stream.max_staleness=1", "stream.pipeline_depth=2"], "stream.pipeline_depth: 2 plans ahead"),
@@ -57,10 +57,9 @@ REFUSED = [
     ([*GPU, "rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc needs engine and learner on the same GPU"),
     ([*GPU, "cluster=gpu1", "rollout.weight_transfer=nccl"], "NCCL refuses two ranks on one GPU"),
     (["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"], "shm is shared memory of one node"),
-    (
-        [*MULTI, "cluster.address=null"],
-        "cluster.address",
-    ),
+    ([*MULTI, "cluster.address=null"], "cluster.address"),
+    ([*MULTI, "run.dir=runs"], "run.dir: 'runs' is relative"),
+    (["rollout.engine_args={dtype: auto}"], "rollout.engine_args.dtype: set rollout.dtype"),
     (
         [*MULTI, "cluster.learner_nodes=3"],
         "cluster.learner_nodes: 3 exceeds",

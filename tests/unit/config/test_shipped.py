@@ -17,6 +17,7 @@ PRESET_NEEDS = {
     "task=gsm8k": GSM8K,
     "rollout=gpu": ["learner=gpu", "cluster=node8"],
     "learner=gpu": ["rollout=gpu", "cluster=node8"],
+    "cluster=multinode": ["run.dir=/shared/runs"],
 }
 """What else must be chosen beside a preset on top of quickstart."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rollout.engine import EngineConfig, build_engine
+from rollout.engine_args import engine_args_problems
 from rollout.requests import check_request, check_sequence
 from rollout.types import GroupRequest, SamplingConfig
 from rollout.vllm_args import engine_arguments, sampling_arguments
@@ -54,6 +55,40 @@ def test_prefills_are_never_split_on_cpu() -> None:
         assert arguments["enable_chunked_prefill"] is False
         assert arguments["max_num_batched_tokens"] >= length
     assert "enable_chunked_prefill" not in engine_arguments(EngineConfig(model="m", device="cuda"))
+
+
+@pytest.mark.parametrize(("ways", "executor"), [(1, "uni"), (2, "mp"), (8, "mp")])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_tensor_parallel_never_leaves_the_executor_to_vllm(ways: int, executor: str, device: str) -> None:
+    """Inside an actor's placement group vLLM would choose Ray, and then refuse a bundle of several GPUs."""
+    config = EngineConfig(model="m", backend="async", tensor_parallel=ways, device=device)
+    assert engine_arguments(config)["distributed_executor_backend"] == executor
+
+
+@pytest.mark.parametrize(
+    ("fields", "tokens"),
+    [({}, 16384), ({"max_model_len": 40_000}, 40_000), ({"max_batched_tokens": 4096}, 4096)],
+)
+def test_a_gpu_engine_prefills_many_tokens_a_step(fields: dict[str, Any], tokens: int) -> None:
+    assert engine_arguments(EngineConfig(model="m", device="cuda", **fields))["max_num_batched_tokens"] == tokens
+
+
+def test_more_arguments_are_passed_on_and_ours_are_refused_with_the_field_to_set() -> None:
+    more = {"enforce_eager": True, "quantization": "fp8"}
+    arguments = engine_arguments(EngineConfig(model="m", device="cuda", engine_args=more))
+    assert arguments["quantization"] == "fp8" and arguments["enforce_eager"] is True
+    assert engine_args_problems(more, device="cuda") == []
+    assert engine_args_problems({"dtype": "auto"}, device="cuda") == [
+        "rollout.engine_args.dtype: set rollout.dtype; leave it out here"
+    ]
+    (problem,) = engine_args_problems({"enable_chunked_prefill": True}, device="cpu")
+    assert "crashes vLLM's CPU sampler" in problem
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_argument_that_we_give_vllm_is_ours(device: str) -> None:
+    config = EngineConfig(model="m", device=device, lora_rank=4, lora_modules=("q_proj",))
+    assert len(engine_args_problems(engine_arguments(config), device=device)) == len(engine_arguments(config))
 
 
 def test_log_probs_are_of_the_sampling_distribution() -> None:

@@ -23,3 +23,22 @@ def test_a_cancellation_that_meets_a_notification_still_cancels():
         return bool(done) and task.cancelled()
 
     assert asyncio.run(scenario())
+
+
+def test_no_limit_runs_out_while_the_clock_is_stopped():
+    async def run() -> None:
+        signal = Signal()
+
+        async def evaluate() -> None:
+            with signal.stopped_clock():
+                await asyncio.sleep(0.1)
+
+        evaluation = asyncio.create_task(evaluate())
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(StreamTimeout, match="batch 3"):
+            await signal.until(lambda: False, timeout_s=0.02, what="batch 3")
+        assert asyncio.get_running_loop().time() - began >= 0.1, "it waited the evaluation out, and then its own limit"
+        await evaluation
+
+    asyncio.run(run())
