@@ -8,7 +8,7 @@ from rl.cli.exits import exit_codes
 EPILOG = """
 Examples:
 
-[bold]t2rl launch gsm8k model.path=/shared/model task.path=/shared/rows.jsonl run.dir=/shared/runs cluster=node8 --dry-run[/]   what would be sent
+[bold]t2rl launch gsm8k model.path=/shared/model task.path=/shared/rows.jsonl run.dir=/shared/runs --dry-run[/]   what would be sent
 
 [bold]t2rl launch mine.yaml run.dir=/shared/runs --address http://head:8265[/]   submit to a cluster's dashboard, and follow the log
 """

@@ -28,4 +28,4 @@ def test_enough_gpus_none_wanted_or_a_cluster_elsewhere_pass(monkeypatch) -> Non
     require_gpus(load_config("gsm8k", GSM8K))
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     require_gpus(load_config("gsm8k", [*GSM8K, "cluster=local"]))
-    require_gpus(load_config("gsm8k", [*GSM8K, "cluster=multinode"]))
+    require_gpus(load_config("gsm8k", [*GSM8K, "cluster=multinode", "run.dir=/shared/runs"]))

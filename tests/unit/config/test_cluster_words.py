@@ -20,7 +20,7 @@ def test_local_is_a_whole_cpu_run_and_keeps_the_experiment() -> None:
 
 @pytest.mark.parametrize("cluster", ["gpu1", "node8", "multinode"])
 def test_a_gpu_place_makes_a_cpu_config_a_gpu_run(cluster: str) -> None:
-    config = load_config("quickstart", [f"cluster={cluster}"])
+    config = load_config("quickstart", [f"cluster={cluster}", "run.dir=/shared/runs"])
     assert (config.rollout.device, config.learner.device, config.learner.dtype) == ("cuda", "cuda", "bfloat16")
     assert config.rollout.weight_transfer == ("ipc" if cluster == "gpu1" else "nccl")
 
