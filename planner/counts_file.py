@@ -28,7 +28,8 @@ def read_counts_file(path: Path, *, temperature: float | None = None, least: int
         path: JSONL. Rows with a ``temperature`` (evaluation files have one line for each problem and temperature) are of several
             sampling configs, which must not be pooled.
         temperature: which of them; may be None if there is only one.
-        least: samples that a row must have; 0 where problems without any are welcome.
+        least: samples that a row must have; 0 where problems without any are welcome. A problem of an evaluation file none of whose
+            samples could be judged says nothing, and is left out unless it is 0.
 
     Raises:
         ValueError: naming file and line: no JSON, a field missing or wrong, an id twice; or several temperatures and none named.
@@ -45,7 +46,7 @@ def read_counts_file(path: Path, *, temperature: float | None = None, least: int
         )
     rows: dict[str, CountRow] = {}
     for where, row, at in lines:
-        if temperature is None or at == temperature:
+        if (temperature is None or at == temperature) and not (least and row.get("n") == 0 and row.get("unjudged")):
             made = _row(where, row, least)
             if made.id in rows:
                 raise ValueError(

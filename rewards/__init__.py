@@ -77,6 +77,24 @@ def rewards_in(name: str, args: Mapping[str, Any] | None = None) -> set[str]:
     return {name} | {text for text in _texts(dict(args or {})) if text in REWARDS}
 
 
+def timeout_means(name: str, reward: Reward) -> str:
+    """What a completion is that the reward takes too long for: ``wrong`` or ``unjudged``; the reward's attribute ``on_timeout``.
+
+    Without one it is wrong for shipped rewards, which compute alone, in a fraction of their time, so that the text itself is what
+    takes long (and a policy that learns such texts must not leave its denominators by them); and unjudged for your own, which may
+    wait for a service.
+    """
+    said = getattr(reward, "on_timeout", None) or ("wrong" if name in REWARDS else "unjudged")
+    if said not in ("wrong", "unjudged"):
+        raise ValueError(f"reward: on_timeout of {name!r} is {said!r}; it is wrong or unjudged")
+    return str(said)
+
+
+def timeout_of_parts(parts: Iterable[tuple[str, Reward]]) -> str:
+    """``timeout_means`` of a reward that asks several (name, reward): unjudged if that is what it means to one of them."""
+    return "unjudged" if any(timeout_means(name, reward) == "unjudged" for name, reward in parts) else "wrong"
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

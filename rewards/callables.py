@@ -85,7 +85,7 @@ class CallableReward:
         if len(values) != 1:
             raise ValueError(f"the function returned {len(values)} values for one completion")
         if values[0] is None:
-            return wrong(NOT_APPLICABLE)
+            return RewardResult.unjudged(NOT_APPLICABLE)
         return graded(float(values[0]), "truncated" if truncated else "wrong", full=self._correct_at)
 
     def _arguments(self, prompt: Prompt, text: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rewards import build_reward
+from rewards import build_reward, timeout_of_parts
 from rollout.types import Prompt, Reward, RewardResult
 
 
@@ -21,13 +21,16 @@ class ExpertsReward:
     def __init__(self, *, experts: Mapping[str, Any] | None = None, default: Any = None) -> None:
         if experts is None and default is None:
             default = "exact"
-        self._experts = {category: _head(category, head) for category, head in (experts or {}).items()}
-        self._default = None if default is None else _head("default", default)
+        made = {category: _head(category, head) for category, head in (experts or {}).items()}
+        fallback = None if default is None else _head("default", default)
+        self._experts = {category: head for category, (_, head) in made.items()}
+        self._default = None if fallback is None else fallback[1]
         kinds = {bool(getattr(head, "form_only", False)) for head in self.heads}
         if len(kinds) > 1:
             raise ValueError("experts: some judge answers and some form only; a category's pass rate would mean nothing")
         self.form_only = kinds == {True}
         self.pure = all(getattr(head, "pure", True) for head in self.heads)
+        self.on_timeout = timeout_of_parts([*made.values(), *([fallback] if fallback is not None else [])])
 
     @property
     def heads(self) -> tuple[Reward, ...]:
@@ -54,13 +57,15 @@ class ExpertsReward:
         return self._route(prompt)(prompt, text, truncated=truncated)
 
 
-def _head(category: str, head: Any) -> Reward:
+def _head(category: str, head: Any) -> tuple[str, Reward]:
+    """The expert, and the name that it was built from."""
     fields: dict[str, Any] = {"reward": head} if isinstance(head, str) else dict(head)
     unknown = fields.keys() - {"reward", "args"}
     if unknown or "reward" not in fields:
         raise ValueError(f"experts.{category}: give reward and args, not {sorted(fields)}; a weight belongs to the component")
     try:
-        return build_reward(str(fields["reward"]), fields.get("args"))
+        name = str(fields["reward"])
+        return name, build_reward(name, fields.get("args"))
     except ValueError as error:
         raise ValueError(f"experts.{category}: {error}") from error
 

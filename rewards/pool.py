@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rewards import modules_of
 from rewards.forker import Forker
-from rewards.process import VerifierLost, VerifierProcess
+from rewards.process import TIMEOUT, VerifierLost, VerifierProcess
 from rewards.verdict_cache import Key, VerdictCache, keys_of
 from rollout.types import Prompt, RewardResult
 
@@ -22,10 +22,10 @@ COUNTED = ("completions", "timeouts", "crashes", "errors", "respawns", "recycles
 class VerifierPool:
     """Scores whole groups; a :class:`~rollout.types.GroupScorer`.
 
-    One message per group. If the process hangs or dies at completion i, that sample gets 0 with the reason, the process is killed
-    and replaced, and completions whose verdicts had not come back are judged again: rewards are pure, so the second verdict is the
-    first one. Equal completions of a prompt are judged once, unless the reward says that it is not pure (``pure = False``) or it is
-    cheap.
+    One message per group. If the process dies at completion i, or the reward raises, that sample is not judged; if it hangs, the
+    sample is wrong or not judged, as ``on_timeout`` says. The process is killed and replaced then, and completions whose verdicts
+    had not come back are judged again: rewards are pure, so the second verdict is the first one. Equal completions of a prompt are
+    judged once, unless the reward says that it is not pure (``pure = False``) or it is cheap.
 
     Args:
         reward_name: For ``rewards.build_reward``.
@@ -37,6 +37,8 @@ class VerifierPool:
         recycle_after: Groups after which a process is replaced by a fresh one; 0 = never.
         recycle_mib: Likewise once it holds so many MiB more than it did when its reward was built (counted as a leak); 0 = never.
         cache: Verdicts remembered; 0 = none.
+        on_timeout: Whether a completion that takes longer than ``timeout_s`` is ``wrong`` or ``unjudged``; None = what the reward
+            says (``rewards.timeout_means``).
 
     Example::
 
@@ -58,6 +60,7 @@ class VerifierPool:
         recycle_after: int = 1000,
         recycle_mib: int = 512,
         cache: int = 32768,
+        on_timeout: Literal["wrong", "unjudged"] | None = None,
     ) -> None:
         if num_workers < 1:
             raise ValueError(f"num_workers is {num_workers}; a pool needs at least one verifier process")
@@ -69,6 +72,7 @@ class VerifierPool:
         self._workers = [VerifierProcess(reward_name, args, forker=self._forker, **limits) for _ in range(num_workers)]
         self._recycle_after, self._recycle_mib = recycle_after, recycle_mib
         self._cache = VerdictCache(cache)
+        self._on_timeout = on_timeout
         self._idle: asyncio.Queue[VerifierProcess] = asyncio.Queue()
         self._recycling: set[asyncio.Task[None]] = set()
         self._counts: Counter[str] = Counter()
@@ -99,7 +103,7 @@ class VerifierPool:
         self._open = True
 
     async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
-        """[G] results, in order; a verifier that hangs or dies costs its own sample, with value 0 and the reason.
+        """[G] results, in order; a verifier that hangs or dies costs its own sample, with the reason.
 
         Raises:
             RuntimeError: The pool is not started or was closed, or a replacement process does not come up.
@@ -136,7 +140,7 @@ class VerifierPool:
             new = await self._judge(prompt, [texts[i] for i in first.values()], [truncated[i] for i in first.values()])
             known.update(zip(first, new, strict=True))
         for key in first:
-            if not _accidental(known[key].reason):
+            if known[key].judged and known[key].reason != TIMEOUT:  # else of the machine or the moment, not of the answer
                 self._cache.put(key, known[key])
         return [known[key] for key in keys]
 
@@ -167,7 +171,7 @@ class VerifierPool:
                 results.update(zip(span, verdicts, strict=True))
             except VerifierLost as lost:
                 self._check_open()
-                self._counts["timeouts" if lost.reason == "timeout" else "crashes"] += 1
+                self._counts["timeouts" if lost.reason == TIMEOUT else "crashes"] += 1
                 known = len(lost.verdicts)
                 results.update(zip(span, lost.verdicts, strict=False))
                 span = span[known:]
@@ -177,10 +181,16 @@ class VerifierPool:
                 if position is None:
                     todo += [span[len(span) // 2 :], span[: len(span) // 2]]
                     continue
-                results[span[position]] = RewardResult(value=0.0, correct=False, reason=lost.reason)
+                results[span[position]] = self._charged(worker, lost.reason)
                 rest = span[:position] + span[position + 1 :]
                 todo += [rest] if rest else []
         return [results[i] for i in range(len(texts))]
+
+    def _charged(self, worker: VerifierProcess, reason: str) -> RewardResult:
+        """The result of the completion that a verifier was lost on."""
+        if reason == TIMEOUT and (self._on_timeout or worker.on_timeout) == "wrong":
+            return RewardResult(value=0.0, correct=False, reason=reason)
+        return RewardResult.unjudged(reason)
 
     def _give_back(self, worker: VerifierProcess) -> None:
         """To the next group, or to be replaced: behind the group's back, since its results are there."""
@@ -231,8 +241,3 @@ class VerifierPool:
         that were not judged because an equal one had been.
         """
         return {f"reward/{name}": float(self._counts[name]) for name in COUNTED} | {"reward/busy_s": self._busy_s}
-
-
-def _accidental(reason: str) -> bool:
-    """Of the machine or the moment, not of the answer."""
-    return reason in ("timeout", "crash") or reason.startswith("error: ")

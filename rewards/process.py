@@ -15,6 +15,7 @@ from rewards.forker import Forker
 from rewards.wire import LENGTH, Progress, frame, prompt_to_wire, result_from_wire
 from rollout.types import Prompt, RewardResult
 
+TIMEOUT = "timeout"
 PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -62,6 +63,8 @@ class VerifierProcess:
         """Of the newest process."""
         self.pure = True
         """Whether its reward says that equal questions get equal answers."""
+        self.on_timeout = "wrong"
+        """What a completion is, by its reward's account, that takes too long."""
         self.groups = 0
         """That the newest process has judged."""
         self._first_mib = 0.0
@@ -103,7 +106,8 @@ class VerifierProcess:
             if "failed" in answer:
                 raise ValueError(answer["failed"])
             undo.pop_all()
-        self.pure, self.groups, self._first_mib = answer["pure"], 0, resident_mib(self.pid)
+        self.pure, self.on_timeout = answer["pure"], answer["on_timeout"]
+        self.groups, self._first_mib = 0, resident_mib(self.pid)
 
     async def judge(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
         """[G] results, in order.
@@ -136,7 +140,7 @@ class VerifierProcess:
             index, began = progress.read()
             left = began + self._timeout_s - time.monotonic()
             if left <= 0:
-                raise VerifierLost("timeout", index if index >= 0 else None)
+                raise VerifierLost(TIMEOUT, index if index >= 0 else None)
             done, _ = await asyncio.wait({exchange}, timeout=left)
             if done:
                 try:

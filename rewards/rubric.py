@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rewards import build_reward
+from rewards import build_reward, timeout_of_parts
 from rewards.components.verdicts import NOT_APPLICABLE
 from rewards.rubric_spec import RubricSpec, read_rubric
 from rewards.rubric_value import weighted_value
@@ -15,7 +15,8 @@ class RubricReward:
     """Every component's value, reported unweighted in ``components``, and their weighted sum.
 
     ``correct`` is what the component named ``correct`` says, ungated. The value is that of the start of a run; in training it
-    follows the schedules (``rewards.rubric_value``).
+    follows the schedules (``rewards.rubric_value``). A component that does not apply to a prompt is left out; if the deciding one
+    does not, or any component could not judge a sample, the sample is not judged.
 
     Args:
         components: name -> {reward, args, weight, schedule, gate}, or {experts, default, weight, ...}.
@@ -30,6 +31,7 @@ class RubricReward:
         self._rewards = {name: _build(name, spec.source) for name, spec in self.spec.components.items()}
         self.correct = _deciding(self.spec, self._rewards)
         self.pure = all(getattr(reward, "pure", True) for reward in self._rewards.values())
+        self.on_timeout = timeout_of_parts((self.spec.components[name].source[0], one) for name, one in self._rewards.items())
 
     def check(self, prompt: Prompt) -> None:
         """Let every component say what it misses of a prompt."""
@@ -43,7 +45,12 @@ class RubricReward:
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text by every component."""
         results = {name: reward(prompt, text, truncated=truncated) for name, reward in self._rewards.items()}
-        components = {name: result.value for name, result in results.items() if result.reason != NOT_APPLICABLE}
+        unjudged = [name for name, one in results.items() if not one.judged and one.reason != NOT_APPLICABLE]
+        if unjudged:
+            return RewardResult.unjudged(f"{unjudged[0]}: {results[unjudged[0]].reason}")
+        if not results[self.correct].judged:
+            return RewardResult.unjudged(NOT_APPLICABLE)
+        components = {name: result.value for name, result in results.items() if result.judged}
         broken = [name for name, part in components.items() if not math.isfinite(part)]
         if broken:
             raise ValueError(f"component {broken[0]!r} is {components[broken[0]]}")

@@ -69,13 +69,13 @@ def prompt_from_wire(fields: list[Any]) -> Prompt:
 def result_to_wire(result: RewardResult) -> list[Any]:
     """A result as plain JSON types, whatever number types the reward used."""
     components = {str(name): float(part) for name, part in result.components.items()}
-    return [float(result.value), bool(result.correct), components, str(result.reason)[:REASON_LIMIT]]
+    return [float(result.value), bool(result.correct), components, str(result.reason)[:REASON_LIMIT], bool(result.judged)]
 
 
 def result_from_wire(fields: list[Any]) -> RewardResult:
     """Inverse of :func:`result_to_wire`."""
-    value, correct, components, reason = fields
-    return RewardResult(value=value, correct=correct, components=components, reason=reason)
+    value, correct, components, reason, judged = fields
+    return RewardResult(value=value, correct=correct, components=components, reason=reason, judged=judged)
 
 
 class Progress:

@@ -15,7 +15,7 @@ import time
 from functools import partial
 from typing import IO, Any, cast
 
-from rewards import build_reward
+from rewards import build_reward, timeout_means
 from rewards.foreign import attempt
 from rewards.wire import Progress, frame, prompt_from_wire, read_frame, result_to_wire
 from rollout.types import Prompt, Reward, RewardResult
@@ -40,7 +40,7 @@ def limit_resources(memory_mib: int | None) -> None:
 
 
 def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
-    """One verdict, on the wire; what the reward raises becomes the reason."""
+    """One verdict, on the wire; a text on which the reward raises is not judged, and what it raised is the reason."""
     wire, error = attempt(partial(_judge, reward, prompt, text, truncated=truncated))
     if error is None:
         return list(wire)
@@ -48,7 +48,7 @@ def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list
         # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool charges this text alone.
         os._exit(OUT_OF_MEMORY)
     logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=error)
-    return failure(f"error: {type(error).__name__}")
+    return unjudged(f"error: {type(error).__name__}")
 
 
 def _judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
@@ -56,13 +56,13 @@ def _judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> lis
     if not isinstance(result, RewardResult):
         raise TypeError(f"a reward must return a RewardResult, not {type(result).__name__}")
     if not math.isfinite(result.value):
-        return failure("error: non-finite value")
+        return unjudged("error: non-finite value")
     return result_to_wire(result)
 
 
-def failure(reason: str) -> list[Any]:
-    """A zero, on the wire."""
-    return result_to_wire(RewardResult(value=0.0, correct=False, reason=reason))
+def unjudged(reason: str) -> list[Any]:
+    """No verdict, on the wire."""
+    return result_to_wire(RewardResult.unjudged(reason))
 
 
 def serve(stream: IO[bytes], progress: Progress) -> None:
@@ -74,7 +74,8 @@ def serve(stream: IO[bytes], progress: Progress) -> None:
         stream.write(frame({"failed": f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}))
         stream.flush()
         return
-    stream.write(frame({"ready": True, "pure": bool(getattr(reward, "pure", True))}))
+    about = {"pure": bool(getattr(reward, "pure", True)), "on_timeout": timeout_means(setup["name"], reward)}
+    stream.write(frame({"ready": True, **about}))
     stream.flush()
     while (job := read_frame(stream)) is not None:
         prompt = prompt_from_wire(job["prompt"])

@@ -18,13 +18,14 @@ import numpy as np
 from rl.config.algorithm import BudgetConfig
 from rl.stream.plans import request_seeds
 from rl.stream.waiting import wait_for
-from rollout.types import Completion, GroupRequest, GroupScorer, Rollout, RolloutGroup
+from rollout.types import Completion, GroupRequest, GroupScorer, RewardResult, Rollout, RolloutGroup
 
 if TYPE_CHECKING:
     from rl.fleet import EngineFleet
 
 FIRST_ID = 1 << 61
 """Answer groups are numbered from here, so that they never meet a plan's or an evaluation's."""
+NO_SCORE = RewardResult.unjudged("no answer at some thinking budget was judged")
 MAX_ANSWER_GROUPS = 1 << 12
 """Of one group of thinkings."""
 
@@ -57,6 +58,8 @@ class AnytimeAnswers:
     async def __call__(self, group: RolloutGroup) -> RolloutGroup:
         """The group with its thinkings' own answers out of the loss, their scores at each budget, and the answers as groups.
 
+        A thinking none of whose answers at some budget could be judged has no score there, and counts as not judged.
+
         Raises:
             EngineLost: the engine of an answer died; the whole group is to be issued again.
         """
@@ -65,9 +68,15 @@ class AnytimeAnswers:
         answers = await asyncio.gather(*(self._answer(group, cut, number) for number, cut in enumerate(cuts)))
         scores = np.zeros((len(lengths), len(self.config.tokens)))
         for cut, answer in zip(cuts, answers, strict=True):
-            scores[cut.rollout, list(cut.budgets)] = answer.num_correct / len(answer.rollouts)
-        thinkings = tuple(_thinking_only(r, n) for r, n in zip(group.rollouts, lengths, strict=True))
-        return replace(group, rollouts=thinkings, aux={**group.aux, "budget_scores": scores, "answers": tuple(answers)})
+            mean = answer.num_correct / len(answer.rollouts) if answer.rollouts else np.nan
+            scores[cut.rollout, list(cut.budgets)] = mean
+        scored = np.logical_not(np.isnan(scores).any(axis=1))
+        thinkings = tuple(
+            _thinking_only(rollout if known else replace(rollout, result=NO_SCORE), length)
+            for rollout, length, known in zip(group.rollouts, lengths, scored, strict=True)
+        )
+        used = tuple(answer for cut, answer in zip(cuts, answers, strict=True) if scored[cut.rollout])
+        return replace(group, rollouts=thinkings, aux={**group.aux, "budget_scores": scores[scored], "answers": used})
 
     async def _answer(self, group: RolloutGroup, cut: Cut, number: int) -> RolloutGroup:
         """``summaries`` answers from one cut thinking."""
@@ -93,7 +102,8 @@ class AnytimeAnswers:
             prompt=replace(group.prompt, token_ids=request.prompt_token_ids),
             sampling=sampling,
             rollouts=tuple(Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)),
-            aux={"budget_scores": np.full((len(completions), len(self.config.tokens)), np.nan)},
+            unjudged=(),
+            aux={"budget_scores": np.full((sum(r.judged for r in results), len(self.config.tokens)), np.nan)},
         )
 
 

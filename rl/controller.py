@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curricula.base import Plan
+from curricula.base import Plan, Verdict
 from curricula.prompt_signals import PromptSignals
 from curricula.stack import CurriculumStack
 from rl.config.schema import Config
@@ -43,7 +43,7 @@ from rl.recorder import Recorder, StepRecord
 from rl.rollout_service import RolloutService
 from rl.saver import Saver
 from rl.state import RunState
-from rl.stream.plans import GroupState, GroupStatus, PlanState, new_groups
+from rl.stream.plans import UNJUDGED, GroupState, GroupStatus, PlanState, new_groups
 from rl.stream.tickets import STALE, Tickets
 from rl.stream.trained import trained_groups
 from rl.stream.waiting import StreamTimeout, wait_for
@@ -209,7 +209,7 @@ class Controller:
 
     async def _finish(self, state: GroupState) -> None:
         group = await self.parts.service.finish(state)
-        verdict = self.parts.curriculum.verdict(group)
+        verdict = self.parts.curriculum.verdict(group) if group.rollouts else Verdict(action="drop", reason=UNJUDGED)
         state.kept, state.reason, state.indices = verdict.action == "train", verdict.reason, verdict.indices
         self._tasks.pop(state.request.group_id, None)
         self._signal.notify()
@@ -365,11 +365,12 @@ class Controller:
 
     def _close(self, plan: PlanState, signals: PromptSignals | None) -> None:
         stats = plan.stats()
+        sampled = [len(r.completion.token_ids) for group in plan.finished_groups() for r in group.sampled]
         totals = self.state.totals
-        totals.rollouts += sum(s.num_rollouts for s in stats)
-        totals.rollout_tokens += sum(s.num_tokens for s in stats)
-        totals.groups_trained += sum(s.kept for s in stats)
-        totals.groups_dropped += sum(not s.kept for s in stats)
+        totals.rollouts += len(sampled)
+        totals.rollout_tokens += sum(sampled)
+        totals.groups_trained += len(plan.kept())
+        totals.groups_dropped += plan.num_dropped
         del self.state.plans[plan.step]
         self.parts.curriculum.observe(plan.step, stats, signals=signals)
         self.state.version = plan.step + 1

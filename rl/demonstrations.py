@@ -41,6 +41,7 @@ class Demonstrations:
         return {"demonstrations/groups_switched": sum(below), "demonstrations/groups_without": len(below) - sum(below)}
 
     def _below(self, group: RolloutGroup) -> bool:
+        """By what was judged; a group that nothing of was judged never gets here."""
         return group.num_correct <= self.config.gate
 
     def _shown(self, group: RolloutGroup) -> RolloutGroup:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,11 @@ class EvaluationError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens}``."""
+    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens, unjudged, reward}``.
+
+    ``n`` completions were judged, ``c`` of them right; ``unjudged`` could not be, and count nowhere. ``reward`` is the sum of the
+    judged ones' values.
+    """
 
     version: int
     sampling: SamplingConfig
@@ -36,8 +41,14 @@ class Counts:
 
     @property
     def pass_rate(self) -> float:
-        """Mean of c/n over problems."""
-        return sum(r["c"] / r["n"] for r in self.rows) / len(self.rows)
+        """Mean of c/n over problems with a judged completion; NaN if there is none."""
+        rates = [r["c"] / r["n"] for r in self.rows if r["n"]]
+        return sum(rates) / len(rates) if rates else math.nan
+
+    @property
+    def unjudged(self) -> int:
+        """Completions that could not be judged."""
+        return sum(r.get("unjudged", 0) for r in self.rows)
 
 
 class Evaluator:
@@ -80,7 +91,7 @@ class Evaluator:
         groups = await asyncio.gather(*(self._service.finish(s) for s in states))
         rows = []
         for group in groups:
-            versions = {s.policy_version for r in group.rollouts for s in r.completion.spans}
+            versions = {s.policy_version for r in group.sampled for s in r.completion.spans}
             if versions != {version}:
                 raise EvaluationError(f"evaluation of version {version} met tokens of versions {sorted(versions)}")
             rows.append(
@@ -91,6 +102,8 @@ class Evaluator:
                     "n": len(group.rollouts),
                     "c": group.num_correct,
                     "tokens": group.num_tokens,
+                    "unjudged": len(group.unjudged),
+                    "reward": float(group.rewards.sum()),
                 }
             )
         return Counts(version=version, sampling=sampling, rows=rows)

@@ -13,6 +13,9 @@ from planner.pass_at_k import pass_at_k
 from rollout.types import SamplingConfig
 
 OVERALL = "overall"
+REWARD = "reward"
+SAME = 1e-9
+"""Rewards of a problem that add up to its right answers within this are 0 and 1."""
 
 
 class Counts(Protocol):
@@ -25,7 +28,8 @@ class Counts(Protocol):
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """One for each problem: ``{id, category, difficulty, n, c}``."""
+        """One for each problem: ``{id, category, difficulty, n, c}``, with ``unjudged`` completions that are not among the n, and
+        ``reward``, the sum of the values of those that are, where whoever counted knows them."""
         ...
 
 
@@ -37,10 +41,13 @@ class SummaryLine:
     """``overall`` for all problems."""
     temperature: float
     metric: str
-    """``pass@k``, or ``greedy``."""
+    """``pass@k``, ``greedy``, or ``reward``: the mean reward, where rewards are not simply 1 for right and 0 for wrong."""
     alias: str
     """``avg@n`` beside pass@1, which is the same number; '' elsewhere."""
     num_problems: int
+    """That the figure is of: those with too few judged completions for it are left out, before and after alike."""
+    unjudged: int
+    """Completions of the category that could not be judged, before and after together; they count nowhere."""
     before: Interval | None
     after: Interval
     difference: Difference | None
@@ -76,7 +83,8 @@ def summarise(
     Args:
         after: one entry per sampling config.
         before: the same configs and problems at an earlier version, or None.
-        ks: the k of pass@k; each at most the samples of every problem. Greedy configs (temperature 0) give accuracy instead.
+        ks: the k of pass@k; each at most the samples of every problem. A problem of which fewer than k could be judged is left out
+            of pass@k, on both sides. Greedy configs (temperature 0) give accuracy instead.
         confidence: of the intervals.
         resamples: bootstrap replicates.
         seed: of the replicates.
@@ -102,7 +110,10 @@ def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
 
     Categories are shown at the first sampling config and greedily; ``to_json`` has every line.
     """
-    problems = f"{summary.lines[0].num_problems} problems, {summary.confidence:.0%} intervals over problems"
+    problems = f"{max(line.num_problems for line in summary.lines)} problems, {summary.confidence:.0%} intervals over problems"
+    unjudged = sum({line.temperature: line.unjudged for line in summary.lines if line.category == OVERALL}.values())
+    if unjudged:
+        problems += f"\n{unjudged} completions could not be judged and count nowhere"
     table = Table(title=f"{title}\n{problems}", box=None, padding=(0, 1, 0, 0))
     for heading in ("category", "metric"):
         table.add_column(heading, no_wrap=True)
@@ -128,25 +139,35 @@ def _lines(
     counts: Counts, before: list[Mapping[str, Any]] | None, *, ks: Sequence[int], options: dict[str, Any]
 ) -> list[SummaryLine]:
     names = [str(row["category"]) for row in counts.rows]
+    graded = all("reward" in row for row in [*counts.rows, *(before or [])]) and _graded([*counts.rows, *(before or [])])
     out = []
     for category in [OVERALL, *sorted(set(names))]:
         chosen = [i for i, name in enumerate(names) if category in (OVERALL, name)]
-        for metric, alias, k in _metrics(counts, ks):
-            now = _estimates(counts.rows, chosen, k)
-            then = _estimates(before, chosen, k) if before is not None else None
+        unjudged = sum(rows[i].get("unjudged", 0) for rows in (counts.rows, before or ()) for i in chosen if rows)
+        for metric, alias, k in [*_metrics(counts, ks), *([(REWARD, "", 1)] if graded else [])]:
+            used = [i for i in chosen if all(_enough(rows[i], k) for rows in (counts.rows, before) if rows is not None)]
+            now = _estimates(counts.rows, used, metric, k)
+            then = _estimates(before, used, metric, k) if before is not None else None
             out.append(
                 SummaryLine(
                     category=category,
                     temperature=counts.sampling.temperature,
                     metric=metric,
                     alias=alias,
-                    num_problems=len(chosen),
-                    before=bootstrap_mean(then, **options) if then is not None else None,
-                    after=bootstrap_mean(now, **options),
-                    difference=paired_difference(then, now, **options) if then is not None else None,
+                    num_problems=len(used),
+                    unjudged=unjudged,
+                    before=_interval(then, options) if then is not None else None,
+                    after=_interval(now, options),
+                    difference=paired_difference(then, now, **options) if then is not None and used else None,
                 )
             )
     return out
+
+
+def _interval(values: np.ndarray, options: dict[str, Any]) -> Interval:
+    """Of the mean; NaN where no problem is left."""
+    nothing = Interval(value=math.nan, low=math.nan, high=math.nan)
+    return bootstrap_mean(values, **options) if len(values) else nothing
 
 
 def _metrics(counts: Counts, ks: Sequence[int]) -> list[tuple[str, str, int]]:
@@ -158,8 +179,20 @@ def _metrics(counts: Counts, ks: Sequence[int]) -> list[tuple[str, str, int]]:
     return [(f"pass@{k}", alias if k == 1 else "", k) for k in ks]
 
 
-def _estimates(rows: Sequence[Mapping[str, Any]], chosen: list[int], k: int) -> np.ndarray:
-    """[len(chosen)] unbiased pass@k; with k = 1 it is c / n."""
+def _enough(row: Mapping[str, Any], k: int) -> bool:
+    """False where k of its samples were wanted, but too few could be judged."""
+    return row["n"] >= k or not row.get("unjudged", 0)
+
+
+def _graded(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """True if some reward was neither 1 for right nor 0 for wrong."""
+    return any(abs(row["reward"] - row["c"]) > SAME for row in rows if "reward" in row)
+
+
+def _estimates(rows: Sequence[Mapping[str, Any]], chosen: list[int], metric: str, k: int) -> np.ndarray:
+    """[len(chosen)] unbiased pass@k (with k = 1 it is c / n), or the mean reward."""
+    if metric == REWARD:
+        return np.array([rows[i].get("reward", math.nan) / rows[i]["n"] for i in chosen])
     return pass_at_k([rows[i]["n"] for i in chosen], [rows[i]["c"] for i in chosen], k)
 
 

@@ -76,12 +76,13 @@ class Recorder:
         """Log every group that went into the weights, and what was chosen, before anything else can happen to them."""
         self.choices.write({"step": plan.step, "refill_rounds": plan.refill_round, **tally(plan.stats())})
         for group in plan.kept():
+            assert group.group is not None
             self.groups.write(
                 {
                     "step": plan.step,
                     "group_id": group.request.group_id,
                     "prompt_id": group.prompt.id,
-                    "num_rollouts": len(group.request.seeds),
+                    "num_rollouts": len(group.group.rollouts),
                     "issues": group.issues,
                     "applied": applied,
                 }

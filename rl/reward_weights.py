@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rewards.process import TIMEOUT
 from rewards.rubric_spec import Weight, read_rubric
 from rewards.rubric_value import weighted_value
 from rollout.types import RewardResult
@@ -56,14 +57,9 @@ def weighed(result: RewardResult, rubric: Mapping[str, Weight], extra: Mapping[s
         extra: Weights of components that are added to it.
         progress: Share of the run that is over, 0 to 1.
 
-    A verifier that failed (timeout, crash) leaves no component of the rubric; such a sample keeps its 0, whatever the model says.
+    A verifier that was lost leaves no component of the rubric; such a sample stays as it is, whatever the model says.
     """
-    if failed(result) or (rubric and not rubric.keys() & result.components.keys()):
+    if not result.judged or result.reason == TIMEOUT or (rubric and not rubric.keys() & result.components.keys()):
         return result
     base = weighted_value(result.components, rubric, progress) if rubric else result.value
     return replace(result, value=base + weighted_value(result.components, extra, progress))
-
-
-def failed(result: RewardResult) -> bool:
-    """True if the verifier, not the completion, is why the sample scored 0."""
-    return result.reason in ("timeout", "crash") or result.reason.startswith("error: ")

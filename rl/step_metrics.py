@@ -1,27 +1,27 @@
 """What one plan's groups say: rewards, pass rates, staleness. Pure functions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rl.stream.plans import GroupState, PlanState
 from rl.types import TrainingBatch
+from rollout.types import RolloutGroup
 
 
 def group_metrics(plan: PlanState) -> dict[str, float]:
-    """Metrics of a plan that was just trained, over all its finished groups, kept or not."""
+    """Metrics of a plan that was just trained, over all its finished groups, kept or not.
+
+    ``reward/unjudged`` counts rollouts; they are in the rollouts and tokens that were sampled, and in nothing else.
+    """
     done = [g for g in plan.groups if g.group is not None]
-    groups = [g.group for g in done if g.group is not None]
-    rewards = np.concatenate([g.rewards for g in groups])
-    lengths = np.array([len(r.completion.token_ids) for g in groups for r in g.rollouts])
-    truncated = sum(r.completion.truncated for g in groups for r in g.rollouts)
-    correct = sum(g.num_correct for g in groups)
+    groups = plan.finished_groups()
+    unjudged = [r for g in groups for r in g.unjudged]
     return {
-        "reward/mean": float(rewards.mean()),
-        "reward/std": float(rewards.std()),
-        "reward/pass_rate": correct / len(rewards),
-        "rollout/rollouts": len(rewards),
-        "rollout/tokens": int(lengths.sum()),
-        "rollout/length_mean_tokens": float(lengths.mean()),
-        "rollout/truncated_share": truncated / len(rewards),
+        **_judged_metrics(groups),
+        "reward/unjudged": len(unjudged),
+        "rollout/rollouts": sum(len(g.sampled) for g in groups),
+        "rollout/tokens": sum(len(r.completion.token_ids) for g in groups for r in g.sampled),
         "rollout/groups": len(groups),
         "rollout/groups_dropped": plan.num_dropped,
         "rollout/groups_rolled_over": plan.rolled_over,
@@ -29,6 +29,21 @@ def group_metrics(plan: PlanState) -> dict[str, float]:
         "rollout/groups_short": max(0, plan.num_dropped - plan.refilled),
         **{f"rollout/dropped_{reason}": count for reason, count in _reasons(done).items()},
         **staleness_metrics(plan.step, plan.kept()),
+    }
+
+
+def _judged_metrics(groups: Sequence[RolloutGroup]) -> dict[str, float]:
+    """Rewards, pass rate and lengths of what was judged; nothing where nothing was."""
+    rollouts = [r for g in groups for r in g.rollouts]
+    if not rollouts:
+        return {}
+    rewards = np.concatenate([g.rewards for g in groups])
+    return {
+        "reward/mean": float(rewards.mean()),
+        "reward/std": float(rewards.std()),
+        "reward/pass_rate": sum(g.num_correct for g in groups) / len(rewards),
+        "rollout/length_mean_tokens": float(np.mean([len(r.completion.token_ids) for r in rollouts])),
+        "rollout/truncated_share": sum(r.completion.truncated for r in rollouts) / len(rollouts),
     }
 
 

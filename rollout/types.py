@@ -136,6 +136,13 @@ class RewardResult:
     """Unweighted parts of the value, for the log."""
     reason: str = ""
     """Why the value is what it is: 'no answer', 'timeout', 'empty', ...; '' when it is right."""
+    judged: bool = True
+    """False where nobody knows whether it is right or wrong: value and correctness then mean nothing, and nothing may read them."""
+
+    @classmethod
+    def unjudged(cls, reason: str) -> "RewardResult":
+        """The third outcome beside right and wrong: the reward could not say (it raised, its service is down, ...)."""
+        return cls(value=0.0, correct=False, reason=reason, judged=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +156,8 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutGroup:
-    """All attempts at one prompt under one plan; the baseline is computed inside it. G varies from group to group."""
+    """All attempts at one prompt under one plan; the baseline is computed inside it. G varies from group to group, and is 0 where
+    nothing could be judged: such a group is no observation, and never trains."""
 
     group_id: int
     plan_step: int
@@ -157,6 +165,10 @@ class RolloutGroup:
     prompt: Prompt
     sampling: SamplingConfig
     rollouts: tuple[Rollout, ...]
+    """[G] the judged ones. Give the constructor all of them: it puts those that were not judged into ``unjudged``."""
+    unjudged: tuple[Rollout, ...] = ()
+    """Attempts that the reward could not judge: sampled and paid for, but no observation. Kept apart, so that nothing that reads
+    ``rollouts`` can take them for wrong answers."""
     issues: int = 1
     """How often it was sent to an engine (1 = no re-issue)."""
     issued_at: float = 0.0
@@ -164,6 +176,17 @@ class RolloutGroup:
     """Seconds since the epoch, of the last issue."""
     aux: Mapping[str, Any] = field(default_factory=dict)
     """Signals that vLLM does not give (hidden states, values, judge scores), filled only when a config asks."""
+
+    def __post_init__(self) -> None:
+        """Keep the unjudged apart."""
+        if not all(r.result.judged for r in self.rollouts):
+            object.__setattr__(self, "unjudged", (*self.unjudged, *(r for r in self.rollouts if not r.result.judged)))
+            object.__setattr__(self, "rollouts", tuple(r for r in self.rollouts if r.result.judged))
+
+    @property
+    def sampled(self) -> tuple[Rollout, ...]:
+        """Everything that an engine sampled for it, judged or not; the unjudged last."""
+        return (*self.rollouts, *self.unjudged)
 
     @property
     def rewards(self) -> np.ndarray:
@@ -187,7 +210,7 @@ class RolloutGroup:
 
     @property
     def num_tokens(self) -> int:
-        """Completion tokens over all rollouts."""
+        """Completion tokens over all judged rollouts."""
         return sum(len(r.completion.token_ids) for r in self.rollouts)
 
 
@@ -201,6 +224,7 @@ class RolloutStat:
     difficulty: int
     sampling_key: str
     num_rollouts: int
+    """That were judged; those that were not are no observation."""
     num_correct: int
     num_truncated: int
     num_tokens: int
@@ -215,10 +239,12 @@ class RolloutStat:
     """Tokens of each right completion; empty if whoever made the statistic does not say."""
     wrong_lengths: Sequence[int] = ()
     """Tokens of each wrong one, truncated ones included."""
+    num_unjudged: int = 0
+    """Rollouts that the reward could not judge; none of the other figures counts them."""
 
     @classmethod
     def of(cls, group: RolloutGroup, *, kept: bool, reason: str = "") -> "RolloutStat":
-        """Summarise a finished group."""
+        """Summarise a finished group of which at least one rollout was judged."""
         completions = [r.completion for r in group.rollouts]
         return cls(
             plan_step=group.plan_step,
@@ -237,6 +263,7 @@ class RolloutStat:
             group_id=group.group_id,
             correct_lengths=tuple(len(r.completion.token_ids) for r in group.rollouts if r.result.correct),
             wrong_lengths=tuple(len(r.completion.token_ids) for r in group.rollouts if not r.result.correct),
+            num_unjudged=len(group.unjudged),
         )
 
 
@@ -252,5 +279,5 @@ class GroupScorer(Protocol):
     """Scores whole groups, with a hard timeout for each completion (``rewards.pool.VerifierPool``)."""
 
     async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
-        """[G] results, in order; a verifier that hangs or dies costs its own sample, with value 0 and the reason."""
+        """[G] results, in order; a verifier that hangs or dies costs its own sample, which has the reason then."""
         ...

@@ -9,6 +9,8 @@ from rl.config.reward_model import RewardModelConfig
 from rl.reward_model.client import RewardModelClient
 from rollout.types import GroupScorer, Prompt, RewardResult
 
+NOT_SCORED = "no score of the reward model"
+
 
 class Verifiers(GroupScorer, Protocol):
     """What a session needs of a scorer beyond scoring."""
@@ -30,7 +32,7 @@ class ModelScorer:
     """The verifiers' results, each with the model's score as one more component.
 
     The value stays the verifiers'; what the score adds to it depends on the step, and is ``rl.reward_weights``'s to say. A group
-    has the component on all of its rollouts or on none: a score that some lacked would count as a difference between them.
+    that the model did not score is not judged: its values would be of another scale than those of all other groups.
     """
 
     def __init__(self, verifiers: Verifiers, model: RewardModelClient, component: str) -> None:
@@ -58,7 +60,7 @@ class ModelScorer:
             self.verifiers.score(prompt, texts, truncated), self._model.score(prompt.text, texts)
         )
         if scores is None:
-            return results
+            return [RewardResult.unjudged(NOT_SCORED) for _ in results]
         return [
             replace(result, components={**result.components, self._component: score})
             for result, score in zip(results, scores, strict=True)

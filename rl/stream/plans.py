@@ -9,6 +9,8 @@ from rollout.types import GroupRequest, Prompt, RolloutGroup, RolloutStat, Sampl
 
 MAX_GROUPS_PER_ROUND = 1 << 14
 MAX_ROUNDS = 1 << 6
+UNJUDGED = "unjudged"
+"""Why a group is dropped that nothing of could be judged."""
 
 
 class GroupStatus(StrEnum):
@@ -98,9 +100,13 @@ class PlanState:
         return sorted((g for g in self.groups if g.kept), key=lambda g: g.request.group_id)
 
     def stats(self) -> list[RolloutStat]:
-        """One statistic per finished group, kept or not, in id order."""
-        done = [g for g in self.groups if g.status is GroupStatus.FINISHED]
+        """One statistic per finished group, kept or not, in id order; none of a group that nothing of could be judged."""
+        done = [g for g in self.groups if g.status is GroupStatus.FINISHED and g.group is not None and g.group.rollouts]
         return [g.stat() for g in sorted(done, key=lambda g: g.request.group_id)]
+
+    def finished_groups(self) -> list[RolloutGroup]:
+        """All of them, judged or not, kept or not."""
+        return [g.group for g in self.groups if g.group is not None]
 
 
 def new_groups(

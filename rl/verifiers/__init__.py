@@ -36,4 +36,5 @@ def pool_options(config: Config, reward: str, args: Mapping[str, Any]) -> dict[s
         "recycle_after": asked.recycle_after,
         "recycle_mib": asked.recycle_mib,
         "cache": asked.cache,
+        "on_timeout": asked.on_timeout,
     }

@@ -41,7 +41,7 @@ class RayVerifiers:
     """Scores whole groups; a :class:`~rollout.types.GroupScorer`.
 
     At most ``workers`` groups are at an actor; others wait here. A group whose actor dies or falls silent is judged again by
-    another one: verdicts are pure. If that is lost, too, its completions get 0 with the reason ``lost``.
+    another one: verdicts are pure. If that is lost, too, its completions are not judged, with the reason ``lost``.
 
     Args:
         config: The section.
@@ -97,7 +97,7 @@ class RayVerifiers:
             finally:
                 await self._leave(seat)
         self._lost += len(texts)
-        return [RewardResult(value=0.0, correct=False, reason="lost") for _ in texts]
+        return [RewardResult.unjudged("lost") for _ in texts]
 
     async def _take(self) -> _Seat:
         async with self._free:

@@ -107,7 +107,7 @@ def test_a_group_that_loses_every_actor_gets_zeros_and_without_restarts_the_run_
                 await asyncio.sleep(2.0)  # its verifier is up or will be in a moment, and then the group is at it
                 killed.append(actors[0])
                 ray.kill(actors[0])
-            assert [(r.value, r.reason) for r in await judging] == [(0.0, "lost")] * 2
+            assert await judging == [RewardResult.unjudged("lost")] * 2
             assert verifiers.metrics()["reward/lost"] == 2.0
             with pytest.raises(VerifiersDead, match=r"lost 2 times \(verifiers.max_restarts=1\)"):
                 await score(verifiers, "a")

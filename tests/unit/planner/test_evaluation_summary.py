@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,3 +91,41 @@ def test_json_and_the_printed_table_carry_the_numbers() -> None:
     assert ".43" in text
     assert "+.18" in text
     assert "…" not in text, "it fits a terminal of 80 columns"
+
+
+def test_unjudged_completions_shrink_n_and_a_problem_with_too_few_leaves_pass_at_k_on_both_sides() -> None:
+    after = measured({"a1": 1, "a2": 1, "b1": 4, "b2": 4})
+    after.rows[0] |= {"n": 1, "c": 1, "unjudged": 3}
+    after.rows[2] |= {"n": 0, "c": 0, "unjudged": 4}
+    summary = summarise([after], before=[BEFORE], ks=(1, 2))
+    one, two = summary.line("pass@1"), summary.line("pass@2")
+    assert (one.num_problems, two.num_problems, one.unjudged) == (3, 2, 7)
+    assert one.before is not None and one.difference is not None
+    assert (one.before.value, one.after.value) == pytest.approx(((0 + 1 + 4) / 12, (4 + 1 + 4) / 12))
+    assert one.difference.value == pytest.approx(4 / 12)
+    assert summary.line("pass@2", category="b").num_problems == 1
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render(summary))
+    assert "7 completions could not be judged" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_table_of_nothing_but_unjudged_says_so() -> None:
+    after = measured({"a1": 0})
+    after.rows[0] |= {"n": 0, "unjudged": 4}
+    line = summarise([after], before=[measured({"a1": 2})], ks=(1,)).line("pass@1")
+    assert line.num_problems == 0 and math.isnan(line.after.value) and line.difference is None
+
+
+def test_graded_rewards_get_a_line_of_their_own_and_right_or_wrong_ones_do_not() -> None:
+    before, after = measured({"a1": 0, "a2": 0}), measured({"a1": 0, "a2": 0})
+    for row, value in zip(after.rows, (1.0, 2.0), strict=True):
+        row["reward"] = value
+    for row in before.rows:
+        row["reward"] = 0.5
+    line = summarise([after], before=[before], ks=(1,)).line("reward")
+    assert line.before is not None and line.difference is not None
+    assert (line.before.value, line.after.value, line.difference.value) == pytest.approx((0.125, 0.375, 0.25))
+    plain = measured({"a1": 1, "a2": 3})
+    for row in plain.rows:
+        row["reward"] = float(row["c"])
+    assert [line.metric for line in summarise([plain], ks=(1,)).lines] == ["pass@1"] * 2

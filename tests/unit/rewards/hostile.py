@@ -103,7 +103,7 @@ class CountingReward:
         self.asked += 1
         if self.seconds:
             time.sleep(self.seconds)
-        return RewardResult(value=float(self.asked), correct=True, reason="error: x" if text == "raise" else "")
+        return RewardResult(value=float(self.asked), correct=True, judged=text != "raise")
 
 
 class ImpureReward(CountingReward):

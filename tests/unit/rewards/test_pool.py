@@ -9,10 +9,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rewards import build_reward, timeout_means
 from rewards.pool import VerifierPool
 from rollout.types import Prompt, RewardResult
 
@@ -35,6 +37,20 @@ def score(reward: str, texts: list[str], **options: Any) -> tuple[list[RewardRes
             return await pool.score(PROMPT, texts, [False] * len(texts)), pool.metrics()
 
     return asyncio.run(main())
+
+
+WRONG_BY_TIME = RewardResult(value=0.0, correct=False, reason="timeout")
+
+
+def rubric_of(reward: str) -> dict[str, Any]:
+    return {"components": {"exact": {"reward": "exact"}, "own": {"reward": reward}}, "correct": "exact"}
+
+
+def test_shipped_rewards_say_wrong_of_a_timeout_and_a_reward_may_say_otherwise() -> None:
+    assert timeout_means("math", build_reward("math")) == "wrong"
+    assert timeout_means("mine:Reward", SimpleNamespace(on_timeout="wrong")) == "wrong"
+    with pytest.raises(ValueError, match="wrong or unjudged"):
+        timeout_means("mine:Reward", SimpleNamespace(on_timeout="right"))
 
 
 def within(seconds: float, job: Callable[[], Awaitable[Any]]) -> Any:
@@ -71,6 +87,9 @@ def test_results_are_in_order_and_equal_to_the_reward_called_directly() -> None:
 def test_a_hang_costs_only_its_own_sample(hostile: str) -> None:
     results, metrics = score(hostile, ["a", "hang", "wrong", "bb"])
     assert [r.reason for r in results] == ["", "timeout", "wrong", ""]
+    assert [r.judged for r in results] == [True, False, True, True]  # of your own: it may have waited for a service
+    assert score(hostile, ["hang"], on_timeout="wrong", timeout_s=0.3)[0] == [WRONG_BY_TIME]
+    assert score("rubric", ["hang"], timeout_s=0.3, reward_args=rubric_of(hostile))[0] == [RewardResult.unjudged("timeout")]
     assert [r.value for r in results] == [1.0, 0.0, 0.0, 1.0]
     assert results[3].components == {"length": 2.0}
     assert (metrics["reward/timeouts"], metrics["reward/respawns"]) == (1.0, 1.0)
@@ -80,7 +99,7 @@ def test_a_hang_costs_only_its_own_sample(hostile: str) -> None:
 def test_a_death_costs_only_its_own_sample(command: str, hostile: str) -> None:
     results, metrics = score(hostile, ["a", "wrong", command, "bb"])
     assert [r.reason for r in results] == ["", "wrong", "crash", ""]
-    assert not results[2].correct
+    assert [r.judged for r in results] == [True, True, False, True]
     assert metrics["reward/crashes"] == 1.0
 
 
@@ -102,7 +121,7 @@ def test_the_time_limit_is_per_completion_not_per_group(hostile: str) -> None:
 )
 def test_what_the_reward_raises_is_the_reason(command: str, reason: str, hostile: str) -> None:
     results, metrics = score(hostile, ["a", command])
-    assert (results[1].value, results[1].correct, results[1].reason) == (0.0, False, reason)
+    assert (results[1].value, results[1].correct, results[1].reason, results[1].judged) == (0.0, False, reason, False)
     assert (metrics["reward/errors"], metrics["reward/respawns"]) == (1.0, 0.0)
 
 

@@ -57,7 +57,7 @@ class Reward:
         return [RewardResult(value=float(e), correct=e) for e in enough]
 
 
-def answered(*thinkings: Completion) -> tuple[RolloutGroup, Engine]:
+def answered(*thinkings: Completion, reward: Any = None) -> tuple[RolloutGroup, Engine]:
     engine: Any = Engine()
     group = RolloutGroup(
         group_id=7,
@@ -68,7 +68,7 @@ def answered(*thinkings: Completion) -> tuple[RolloutGroup, Engine]:
     )
     ask = AnytimeAnswers(
         fleet=engine,
-        scorer=Reward(),
+        scorer=reward or Reward(),
         decode=lambda batch: [" ".join(str(t) for t in row) for row in batch],
         marker=(MARKER,),
         config=BUDGETS,
@@ -116,3 +116,16 @@ def test_a_batch_holds_thinkings_and_answers_with_their_own_groups() -> None:
     answer = slice(batch.offsets[2], batch.offsets[3])
     assert batch.token_ids[answer].tolist() == [5, 6, 2, 3, MARKER, 22, END]
     assert batch.loss_mask[answer].tolist() == [False] * 5 + [True] * 2
+
+
+def test_a_thinking_whose_answers_nobody_could_judge_is_not_judged() -> None:
+    class Flaky(Reward):
+        async def score(self, prompt: Prompt, texts: list[str], truncated: list[bool]) -> list[RewardResult]:
+            known = await super().score(prompt, texts, truncated)
+            return [RewardResult.unjudged("down") if int(t.split()[-2]) == 25 else r for t, r in zip(texts, known, strict=True)]
+
+    group, _ = answered(completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, 5, MARKER, 8, END]), reward=Flaky())
+    assert group.aux["budget_scores"].tolist() == [[0, 1, 1, 1]]
+    assert [len(r.completion.token_ids) for r in group.rollouts] == [7] and len(group.unjudged) == 1
+    batch = TrainingBatch.from_groups(3, with_answers([group]))
+    assert batch.segment_ids.tolist() == [0, 1, 1, 2, 2]

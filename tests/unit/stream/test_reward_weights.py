@@ -14,6 +14,7 @@ from rewards.rubric_spec import read_rubric
 from rl.config.reward_model import RewardModelConfig
 from rl.objective.shaping.handover import handover
 from rl.records.trace import TraceWriter
+from rl.reward_model.scorer import NOT_SCORED, ModelScorer
 from rl.reward_weights import make_weigh, weighed
 from rl.rollout_service import RolloutService
 from rl.stream.plans import new_groups
@@ -77,11 +78,11 @@ def test_a_model_may_be_scheduled_and_gated_by_a_rubric() -> None:
     assert [w.value for w in weigh(parts, 4)] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("reason", ["timeout", "crash", "error: ValueError"])
+@pytest.mark.parametrize("lost", [result(reason="timeout", reward_model=9.0), RewardResult.unjudged("crash")])
 @pytest.mark.parametrize(("reward", "args"), [("rubric", HANDOVER), ("math", {})])
-def test_a_sample_whose_verifier_failed_keeps_its_zero(reason: str, reward: str, args: dict) -> None:
+def test_a_sample_whose_verifier_was_lost_stays_as_it_is(lost: RewardResult, reward: str, args: dict) -> None:
     weigh = weigh_of(reward, args, model=RewardModelConfig(**MODEL))
-    assert weigh([result(reason=reason, reward_model=9.0)], 1)[0].value == 0.0
+    assert weigh([lost], 1) == [lost]
 
 
 def test_names_must_fit() -> None:
@@ -127,3 +128,17 @@ def test_a_group_that_is_drawn_again_gets_the_values_of_its_own_plan(tmp_path: P
     again = asyncio.run(service.finish(state))
     assert [r.result.value for r in first.rollouts] == pytest.approx([0.5] * 3)
     assert [r.result for r in again.rollouts] == [r.result for r in first.rollouts]
+
+
+def test_a_group_without_the_reward_models_scores_is_not_judged() -> None:
+    class Verdicts:
+        async def score(self, prompt: Prompt, texts: list[str], truncated: list[bool]) -> list[RewardResult]:
+            return [RewardResult(value=1.0, correct=True) for _ in texts]
+
+    class Away:
+        async def score(self, prompt: str, texts: list[str]) -> None:
+            return None
+
+    scorer = ModelScorer(Verdicts(), Away(), "model")  # type: ignore[arg-type]
+    results = asyncio.run(scorer.score(Prompt(id="p", text="q", token_ids=(1,), answer=""), ["a", "b"], [False, False]))
+    assert results == [RewardResult.unjudged(NOT_SCORED)] * 2
