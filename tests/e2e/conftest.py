@@ -72,11 +72,11 @@ class Job:
                 continue
         return found
 
-    def kill_descendant(self, name: str) -> int:
-        """SIGKILL one descendant; returns its pid."""
+    def kill_descendant(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
+        """Send one descendant a signal; returns its pid."""
         self.until(lambda: bool(self.pids(name)), f"a process named {name}")
         pid = self.pids(name)[0]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, how)
         return pid
 
     def end(self) -> None:

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from rl.records.metrics import read_metrics
 from tests.e2e.conftest import DRILL, assert_exactly_once, attempts
 
@@ -20,10 +22,12 @@ def test_a_killed_rollout_actor_is_replaced_and_its_groups_are_issued_again(star
     assert_exactly_once(job.run, steps=40, groups_per_step=4)
 
 
-def test_a_killed_engine_process_of_the_async_backend_is_replaced(start):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
+def test_a_lost_engine_process_of_the_async_backend_is_replaced(start, how):
+    """A hung one answers nothing and dies of nothing: that it samples nothing with work to do is all that tells."""
     job = start(*DRILL, "rollout.backend=async")
     job.until_step(6)
-    job.kill_descendant("EngineCore")
+    job.kill_descendant("EngineCore", how)
     assert job.wait() == 0, job.log
     rows = read_metrics(job.run / "metrics.jsonl")
     assert rows[-1]["rollout/engine_restarts"] == 1
