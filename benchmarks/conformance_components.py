@@ -11,7 +11,8 @@ every explanation must still be needed; else the exit code is 1.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from rich.table import Table
 
 from benchmarks.common import CONSOLE, machine
 from rewards import build_reward
-from rewards.reasoning_gym import library_score
+from rewards.reasoning_gym import NOT_UNDERSTOOD, library_score
 from rollout.types import Prompt
 
 EXPLANATIONS = Path(__file__).parent / "data" / "conformance_components.yaml"
@@ -42,7 +43,7 @@ class Agreement:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def peer_calls(data: Path) -> Iterator[Case]:
@@ -70,13 +71,23 @@ def peer_answers(data: Path) -> Iterator[Case]:
             continue
         golds = row["gold"] if isinstance(row["gold"], list) else [str(row["gold"])]
         prompts = [Prompt(id="case", text="", token_ids=(), answer=gold) for gold in golds]
-        value = max(reward(prompt, row["prediction"], truncated=False).value for prompt in prompts)
+        value = max((reward(prompt, row["prediction"], truncated=False).value for prompt in prompts), default=0.0)
         yield row["suite"], row["id"], abs(value - float(row["expected"])) < 1e-9, value
 
 
 @lru_cache(maxsize=256)
 def generated(name: str, seed: int) -> Any:
     return create_dataset(name, seed=seed, size=5)
+
+
+def scored(facts: Mapping[str, Any], answer: str | None) -> float:
+    """The library's score; 0 where its verifier raises, as some do on an answer of another form, such as an empty list."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return library_score(facts, answer)
+        except NOT_UNDERSTOOD:
+            return 0.0
 
 
 def oracle(data: Path) -> Iterator[Case]:
@@ -90,7 +101,7 @@ def oracle(data: Path) -> Iterator[Case]:
         facts = {"dataset": row["dataset"], "config": {}, "entry": {"answer": row["gold"], "metadata": metadata}}
         facts = json.loads(json.dumps(facts))
         for variant in row["scores"]:
-            score = library_score(facts, variant["answer"])
+            score = scored(facts, variant["answer"])
             yield "reasoning_gym", f"{row['id']}/{variant['variant']}", abs(score - variant["score"]) < 1e-9, score
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from curricula.length_rewards import overlong, relative_to_group
 from rewards import build_reward
-from rewards.components.final_text import after_thinking, final_text
+from rewards.components.final_text import final_text
 from rewards.components.length import cosine_scaled
 from rewards.components.repetition import repetition_penalty
 from rewards.components.words import words
+from rewards.thinking import after_thinking
 from rollout.types import Prompt
 
 Row = dict[str, Any]
@@ -26,9 +27,12 @@ THEN_ANSWER = {"tags": ["think"], "rest": "required"}
 XML = {"tags": ["reasoning", "answer"], "mode": "soft"}
 
 
+ASKED = Prompt(id="case", text="", token_ids=(), answer="")
+
+
 def text_of(completion: Any) -> str:
-    """Of a string or a chat."""
-    return completion if isinstance(completion, str) else str(completion[0]["content"])
+    """Of a string or a chat, which may be empty."""
+    return completion if isinstance(completion, str) else str(completion[0]["content"]) if completion else ""
 
 
 def value(name: str, args: dict[str, Any], text: str, gold: str = "") -> float:
@@ -89,12 +93,12 @@ def cosine(call: Row) -> list[float]:
 
 def group_length(call: Row) -> list[float]:
     lengths = np.array([len(text_of(c)) for c in call["args"][0]], dtype=np.float64)
-    return relative_to_group(lengths, np.array(verdicts(call))).tolist()
+    return [] if not lengths.size else relative_to_group(lengths, np.array(verdicts(call))).tolist()
 
 
 def last_answer(call: Row) -> str:
     given = call["args"][0]
-    return final_text(given if isinstance(given, str) else given[-1]["content"])
+    return final_text(ASKED, given if isinstance(given, str) else given[-1]["content"] if given else "")
 
 
 HANDLERS: dict[tuple[str, str], Answer] = {
@@ -110,11 +114,13 @@ HANDLERS: dict[tuple[str, str], Answer] = {
     ("trl", "get_repetition_penalty_reward"): repetition,
     ("trl", "get_cosine_scaled_reward"): cosine,
     ("verifiers-think", "get_format_reward_func"): mean_over_turns("format", THEN_ANSWER),
-    ("verifiers-think", "parse_answer"): lambda call: after_thinking(call["args"][0]).strip(),
-    ("verifiers-think", "parse"): lambda call: after_thinking(call["args"][0]).strip(),
+    ("verifiers-think", "parse_answer"): lambda call: after_thinking(ASKED, text_of(call["args"][0])).strip(),
+    ("verifiers-think", "parse"): lambda call: after_thinking(ASKED, text_of(call["args"][0])).strip(),
     ("verifiers-xml", "get_format_reward_func"): mean_over_turns("format", XML),
     ("verifiers-xml", "parse_answer"): last_answer,
-    ("opencompass-postprocess", "extract_non_reasoning_content"): lambda call: after_thinking(call["args"][0]).strip(),
+    ("opencompass-postprocess", "extract_non_reasoning_content"): lambda call: after_thinking(
+        ASKED, text_of(call["args"][0])
+    ).strip(),
 }
 """(suite, function, or the function that made it) -> our answer."""
 
@@ -130,14 +136,23 @@ def handler_of(row: Row) -> Answer | None:
 def picked(result: Any, call: Row) -> Any:
     """What the call's path picks."""
     for step in call.get("path", ()):
-        result = result[int(step.strip("[]"))]
+        index = int(step.strip("[]"))
+        if not -len(result) <= index < len(result):
+            return None  # of nothing there is no first one
+        result = result[index]
     return result
 
 
 def same(ours: Any, op: str, expected: Any) -> bool:
     """Whether our answer meets the expectation; numbers to 1e-3, as the peers print them."""
+    if ours is None or expected is None:
+        return ours is expected
     if op == "==" and isinstance(expected, list):
-        return len(ours) == len(expected) and all(same(o, "==", e) for o, e in zip(ours, expected, strict=True))
+        return (
+            isinstance(ours, list)
+            and len(ours) == len(expected)
+            and all(same(o, "==", e) for o, e in zip(ours, expected, strict=True))
+        )
     number = isinstance(ours, int | float) and isinstance(expected, int | float)
     tests: dict[str, Callable[[], bool]] = {
         "==": lambda: abs(ours - expected) < 1e-4 if number else ours == expected,

@@ -48,7 +48,7 @@ class Agreement:
 
 
 def rows(data: Path, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (data / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (data / f"{name}.jsonl").read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def real_responses(data: Path, suite: str, mode: str) -> Agreement:
@@ -88,7 +88,7 @@ def complaints(found: dict[str, Agreement], explained: dict[str, dict[str, str]]
 def show(found: dict[str, Agreement]) -> None:
     table = Table("file", "instructions", "agree", "%", "prompts", "agree", "%", title="instruction following: published verdicts")
     for name, a in found.items():
-        shares = (f"{100 * a.agree / a.cases:.2f}", f"{100 * a.prompts_agree / a.prompts:.2f}")
+        shares = [f"{100 * agree / of:.2f}" if of else "-" for agree, of in ((a.agree, a.cases), (a.prompts_agree, a.prompts))]
         table.add_row(name, str(a.cases), str(a.agree), shares[0], str(a.prompts), str(a.prompts_agree), shares[1])
     CONSOLE.print(table)
 

@@ -1,6 +1,7 @@
 """The simplest reward: the text is the answer, letter by letter."""
 
-from rewards.components.final_text import final_text
+from rewards.components.final_text import final_text, is_tagged
+from rewards.components.verdicts import right, wrong
 from rewards.components.words import normalise as normalised
 from rollout.types import Prompt, RewardResult
 
@@ -17,16 +18,25 @@ class ExactReward:
     def __init__(self, *, ignore_case: bool = False, normalise: bool = False) -> None:
         self._ignore_case, self._normalise = ignore_case, normalise
 
+    def check(self, prompt: Prompt) -> None:
+        """Raise ``ValueError`` if no text could be right."""
+        if not (normalised(prompt.answer) if self._normalise else prompt.answer.strip()):
+            raise ValueError(
+                f"prompt {prompt.id}: the answer {prompt.answer!r} has nothing to compare with; fill it or remove the row"
+            )
+
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-        """Judge one completion text; where it was cut does not matter, since nothing may follow the answer anyway."""
+        """Judge one completion text; one that was cut off might have gone on ("12" of "120"), unless its answer tags are closed."""
         given, wanted = text.strip(), prompt.answer.strip()
         if self._normalise:
-            given, wanted = normalised(final_text(text)), normalised(wanted)
+            given, wanted = normalised(final_text(prompt, text)), normalised(wanted)
         elif self._ignore_case:
             given, wanted = given.casefold(), wanted.casefold()
+        if truncated and not (self._normalise and is_tagged(prompt, text)):
+            return wrong("truncated")
         if given and given == wanted:
-            return RewardResult(value=1.0, correct=True)
-        return RewardResult(value=0.0, correct=False, reason="wrong" if given else "empty")
+            return right()
+        return wrong("wrong" if given else "no answer" if text.strip() else "empty")
 
 
 def example() -> tuple[Prompt, str]:

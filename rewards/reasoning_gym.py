@@ -10,6 +10,8 @@ from typing import Any
 from reasoning_gym.factory import create_dataset
 from reasoning_gym.utils import extract_answer
 
+from rewards.components.final_text import opens_answer
+from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -97,6 +99,7 @@ class ReasoningGymReward:
         if extraction not in EXTRACTIONS:
             raise ValueError(f"extraction: {extraction!r} is unknown; use one of {sorted(EXTRACTIONS)}")
         self._extract, self._partial_credit = EXTRACTIONS[extraction], partial_credit
+        self._in_tags = extraction == "answer_tags"
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the prompt is no item of the library."""
@@ -110,7 +113,8 @@ class ReasoningGymReward:
             return _wrong("truncated")
         if not text.strip():
             return _wrong("empty")
-        answer = self._extract(text)
+        said = after_thinking(prompt, text)
+        answer = None if self._in_tags and opens_answer(said) else self._extract(said)
         if not answer:
             return _wrong("no answer")
         facts = prompt.metadata

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rewards.components.final_text import final_text
+from rewards.components.final_text import final_text, is_tagged
 from rewards.components.verdicts import graded, wrong
 from rewards.components.words import normalise
 from rollout.types import Prompt, RewardResult
@@ -23,8 +23,8 @@ def f1(given: str, wanted: str) -> float:
 
 
 def accepted_answers(prompt: Prompt) -> Sequence[str]:
-    """``metadata.answers`` if there are several, else the reference answer."""
-    return [str(answer) for answer in prompt.metadata.get(KEY, (prompt.answer,))]
+    """``metadata.answers`` if there are several, else the reference answer; null among them is absent."""
+    return [str(answer) for answer in prompt.metadata.get(KEY) or (prompt.answer,) if answer is not None]
 
 
 class F1Reward:
@@ -42,10 +42,19 @@ class F1Reward:
             raise ValueError(f"threshold: {threshold} must be in (0, 1]")
         self._threshold = threshold
 
+    def check(self, prompt: Prompt) -> None:
+        """Raise ``ValueError`` if no text could be right."""
+        if isinstance(prompt.metadata.get(KEY), str):
+            raise ValueError(f"prompt {prompt.id}: metadata.{KEY} is one text; give a list of accepted answers")
+        if not any(normalise(answer) for answer in accepted_answers(prompt)):
+            raise ValueError(
+                f"prompt {prompt.id}: f1 has no answer with a word in it to compare with; fill answer or metadata.{KEY}"
+            )
+
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text."""
-        given = final_text(text)
-        if not given:
+        given = final_text(prompt, text)
+        if not given or (truncated and not is_tagged(prompt, text)):
             return wrong("truncated" if truncated else "no answer" if text.strip() else "empty")
         best = max((f1(given, wanted) for wanted in accepted_answers(prompt)), default=0.0)
         return graded(best, "wrong", full=self._threshold)

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rewards.components.verdicts import graded, right, wrong
+from rewards.thinking import opened_by
 from rollout.types import Prompt, RewardResult
 
+THINK = "think"
 Rest = Literal["none", "allowed", "required"]
 
 
@@ -17,7 +19,7 @@ class FormatReward:
     is 1 exactly where strict is.
 
     Args:
-        tags: Names of the blocks, in order.
+        tags: Names of the blocks, in order; ``think`` stands for the policy's own thinking tags, whatever they are.
         mode: ``strict`` or ``soft``.
         rest: Text after the last block: ``none``, ``allowed``, or ``required`` (``tags: [think], rest: required`` is a thinking
             model that answers in plain text).
@@ -45,15 +47,15 @@ class FormatReward:
         """Judge one completion text; one that was cut off cannot be known to have ended well."""
         if not text.strip():
             return wrong("empty")
-        blocks = [self._block(text, tag) for tag in self._tags]
+        text = with_opening(prompt, text, self._tags)
+        blocks = [self._block(text, *marks(prompt, tag)) for tag in self._tags]
         whole = not truncated and self._is_whole(text, blocks)
         if not self._soft:
             return right() if whole else wrong("truncated" if truncated else "format")
         return graded((sum(block is not None for block in blocks) + whole) / (len(self._tags) + 1), "format")
 
-    def _block(self, text: str, tag: str) -> tuple[int, int] | None:
-        """Where the only block of this tag begins and ends."""
-        opening, closing = f"<{tag}>", f"</{tag}>"
+    def _block(self, text: str, opening: str, closing: str) -> tuple[int, int] | None:
+        """Where the only block of these marks begins and ends."""
         if text.count(opening) != 1 or text.count(closing) != 1:
             return None
         start, end = text.index(opening), text.index(closing)
@@ -70,6 +72,20 @@ class FormatReward:
             position = block[1]
         rest = bool(re.search(r"\S", text[position:]))
         return self._rest == "allowed" or rest is (self._rest == "required")
+
+
+def marks(prompt: Prompt, tag: str) -> tuple[str, str]:
+    """What opens and closes the block of this name in this policy's words."""
+    return prompt.thinking_tags if tag == THINK else (f"<{tag}>", f"</{tag}>")
+
+
+def with_opening(prompt: Prompt, text: str, tags: Sequence[str]) -> str:
+    """The text with the mark that the prompt has opened for it: of the thinking, or of the tag that it ends in."""
+    for tag in tags:
+        opening, _ = marks(prompt, tag)
+        if prompt.text.rstrip().endswith(opening) or (tag == THINK and opened_by(prompt)):
+            return opening + text
+    return text
 
 
 def example() -> tuple[Prompt, str]:

@@ -43,7 +43,7 @@ class JsonSchemaReward:
     def _of(self, prompt: Prompt) -> Any:
         if self._schema is not None:
             return _validator(self._schema, "schema")
-        if KEY not in prompt.metadata:
+        if prompt.metadata.get(KEY) is None:
             raise ValueError(f"prompt {prompt.id}: json_schema finds no metadata.{KEY}; add it, or set reward_args.schema")
         return _validator(prompt.metadata[KEY], f"prompt {prompt.id}: metadata.{KEY}")
 
@@ -52,7 +52,7 @@ class JsonSchemaReward:
         validator = self._of(prompt)
         if not text.strip():
             return wrong("empty")
-        answer = final_text(text)
+        answer = final_text(prompt, text)
         blocks = _FENCE.findall(answer)
         try:
             value = json.loads(blocks[-1] if blocks else answer, parse_constant=_no_constant)

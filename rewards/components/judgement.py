@@ -38,7 +38,7 @@ class JudgementReward:
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text."""
         self.check(prompt)
-        given = chosen(text, self._labels)
+        given = chosen(prompt, text, self._labels)
         if given is None or truncated:
             return wrong("empty" if not text.strip() else "truncated" if truncated else "no label")
         gold, bad = prompt.answer.strip(), self._labels[2]

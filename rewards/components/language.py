@@ -50,6 +50,8 @@ class LanguageReward:
         """Judge one completion text."""
         if not text.strip():
             return wrong("empty")
+        for tag in prompt.thinking_tags:
+            text = text.replace(tag, " ")
         plain = _NO_LANGUAGE.sub(" ", text)
         if sum(map(str.isalpha, plain)) < self._min_letters:
             return wrong("too short to tell the language")
@@ -72,9 +74,15 @@ def language_of(text: str) -> str:
     """Code of the likeliest language, '' if there is nothing to tell it by."""
     DetectorFactory.seed = 0  # it draws random numbers, and would answer twice differently
     try:
-        return str(detect(text))
+        return str(detect(as_written(text)))
     except LangDetectException:
         return ""
+
+
+def as_written(text: str) -> str:
+    """In small letters if it is mostly in capitals: the profiles are of ordinary text, to which such English looks Vietnamese."""
+    capitals, small = sum(map(str.isupper, text)), sum(map(str.islower, text))
+    return text.lower() if capitals > small else text
 
 
 def chunks(text: str) -> list[str]:

@@ -1,52 +1,16 @@
 r"""Multiple choice: the letter that a completion commits to."""
 
-import re
 from collections.abc import Sequence
 
-from rewards.components.final_text import after_thinking, final_text
+from rewards.components.choices import commitment_of
 from rewards.components.verdicts import right, wrong
+from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
-_BOX = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|mathrm|textbf|mathbf)\s*\{)?([^{}]*)\}")
-_PHRASE = re.compile(r"(?:answer|choice|option)\s*(?:is|:|=)+[\s:*_$(]*|(?:^|\n)\s*A:\s+", re.IGNORECASE)
-_GOES_ON = re.compile(r"\s+(?!because\b|since\b|as\b|or\b|and\b|for\b|is (?:right|correct)\b)[a-z]")
-WORDS_TOO = ("A", "I")
-"""Labels that also begin English sentences: "A square has ..." chooses nothing."""
-_LEAD = " \t*_$`([\"'"
-LAST_WORDS = 2000
-"""Characters from the end in which an uncommitted choice is looked for."""
 
-
-def chosen(text: str, labels: Sequence[str]) -> str | None:
-    r"""The label that ``text`` settles on, None if it settles on none or on several.
-
-    In this order: the last ``\boxed{...}``, the answer tags, the last "the answer is ...", the last line. A commitment that names
-    two labels ("A or C") is none.
-    """
-    rest = after_thinking(text)
-    boxes = _BOX.findall(rest)
-    if boxes:
-        return _single(boxes[-1], labels)
-    answer = final_text(text)
-    if answer != rest.strip():
-        return _single(answer, labels)
-    tail = rest[-LAST_WORDS:]
-    phrases = list(_PHRASE.finditer(tail))
-    if phrases:
-        return _single(tail[phrases[-1].end() :].partition("\n")[0], labels)
-    lines = [line for line in tail.splitlines() if line.strip()]
-    return _single(lines[-1], labels) if lines else None
-
-
-def _single(text: str, labels: Sequence[str]) -> str | None:
-    """The label at the start of ``text``, if no other one is offered beside it."""
-    names = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
-    text = text.strip(_LEAD)
-    first = re.match(rf"({names})(?![A-Za-z0-9'’])", text)
-    if first is None or (first[1] in WORDS_TOO and _GOES_ON.match(text, first.end())):
-        return None
-    other = re.search(rf"(?:\b(?:or|and)\b|[/,|&;])[\s*_$(\[]*(?:{names})(?![A-Za-z0-9'’])", text[first.end() :])
-    return None if other else first[1]
+def chosen(prompt: Prompt, text: str, labels: Sequence[str]) -> str | None:
+    """The label that ``text`` settles on after its thinking; None if it settles on none, or on several."""
+    return commitment_of(after_thinking(prompt, text), labels)[0]
 
 
 class MultipleChoiceReward:
@@ -79,10 +43,9 @@ class MultipleChoiceReward:
         gold = self._gold(prompt)
         if not text.strip():
             return wrong("empty")
-        settled = bool(_BOX.search(after_thinking(text))) or final_text(text) != after_thinking(text).strip()
-        if truncated and not settled:
+        choice, closed = commitment_of(after_thinking(prompt, text), self._labels)
+        if truncated and not closed:
             return wrong("truncated")
-        choice = chosen(text, self._labels)
         if choice is None:
             return wrong("no answer")
         return right() if choice == gold else wrong("wrong")

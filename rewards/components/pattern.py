@@ -4,7 +4,7 @@ from typing import Literal
 
 import regex
 
-from rewards.components.final_text import final_text
+from rewards.components.final_text import final_text, is_tagged
 from rewards.components.verdicts import right, wrong
 from rollout.types import Prompt, RewardResult
 
@@ -47,7 +47,7 @@ class RegexReward:
     def _of(self, prompt: Prompt) -> "regex.Pattern[str]":
         if self._compiled is not None:
             return self._compiled
-        if KEY not in prompt.metadata:
+        if prompt.metadata.get(KEY) is None:
             raise ValueError(f"prompt {prompt.id}: regex finds no metadata.{KEY}; add it, or set reward_args.pattern")
         return _compile(str(prompt.metadata[KEY]), f"prompt {prompt.id}: metadata.{KEY}")
 
@@ -56,7 +56,11 @@ class RegexReward:
         compiled = self._of(prompt)
         if not text.strip():
             return wrong("empty")
-        answer = final_text(text) if self._final else text
+        answer = final_text(prompt, text) if self._final else text
+        if not answer:
+            return wrong("truncated" if truncated else "no answer")
+        if truncated and self._full and not (self._final and is_tagged(prompt, text)):
+            return wrong("truncated")
         try:
             found = (compiled.fullmatch if self._full else compiled.search)(answer, timeout=self._timeout_s)
         except TimeoutError:

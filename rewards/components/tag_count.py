@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rewards.components.format import marks, with_opening
 from rewards.components.verdicts import graded, wrong
 from rollout.types import Prompt, RewardResult
 
@@ -12,7 +13,7 @@ class TagCountReward:
     Example with think and answer: without ``<answer>`` but with ``</answer>`` 3 of 4 tags are there once: 0.75.
 
     Args:
-        tags: Names of the blocks.
+        tags: Names of the blocks; ``think`` stands for the policy's own thinking tags.
 
     Raises:
         ValueError: No tags.
@@ -21,13 +22,15 @@ class TagCountReward:
     def __init__(self, *, tags: Sequence[str] = ("think", "answer")) -> None:
         if not tags:
             raise ValueError("tags: name at least one block")
-        self._marks = [mark for tag in tags for mark in (f"<{tag}>", f"</{tag}>")]
+        self._tags = tuple(tags)
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text."""
         if not text.strip():
             return wrong("empty")
-        return graded(sum(text.count(mark) == 1 for mark in self._marks) / len(self._marks), "tags")
+        text = with_opening(prompt, text, self._tags)
+        found = [text.count(mark) == 1 for tag in self._tags for mark in marks(prompt, tag)]
+        return graded(sum(found) / len(found), "tags")
 
 
 def example() -> tuple[Prompt, str]:

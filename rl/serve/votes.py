@@ -11,9 +11,12 @@ from planner.strategies.base import Attempt
 from planner.strategies.majority import winner_of
 from rewards.answers import extract_answer
 from rewards.components.final_text import final_text
+from rollout.types import Prompt
 
 AnswerOf = Callable[[str], str | None]
 
+NO_PROMPT = Prompt(id="", text="", token_ids=(), answer="")
+"""A vote is by what the completion says alone."""
 _SPACE = re.compile(r"\s+")
 
 
@@ -46,7 +49,7 @@ def fallback(attempts: Sequence[Attempt], vote: AnswerOf, rng: np.random.Generat
 
 def _general(text: str) -> str | None:
     found = extract_answer(text)
-    return _canonical(found.text) if found is not None else _canonical(final_text(text))
+    return _canonical(found.text) if found is not None else _canonical(final_text(NO_PROMPT, text))
 
 
 def _canonical(text: str | None) -> str | None:

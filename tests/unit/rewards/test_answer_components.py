@@ -35,7 +35,7 @@ def judged(reward: object, text: str, given: Prompt | None = None) -> RewardResu
     ],
 )
 def test_final_text(text: str, final: str) -> None:
-    assert final_text(text) == final
+    assert final_text(prompt(), text) == final
 
 
 def test_exact_normalised() -> None:
@@ -85,7 +85,7 @@ def test_f1_is_symmetric_and_bounded(left: str, right: str) -> None:
     ],
 )
 def test_the_choice_that_a_text_settles_on(text: str, label: str | None) -> None:
-    assert chosen(text, "ABCDE") == label
+    assert chosen(prompt(), text, "ABCDE") == label
 
 
 def test_a_cut_off_choice_counts_only_if_it_was_committed() -> None:

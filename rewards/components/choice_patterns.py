@@ -1,0 +1,77 @@
+"""What words around a choice say of it: that it is meant, denied, doubted, taken back, or one of several."""
+
+import re
+
+BOX = re.compile(r"\\{1,2}(?:fbox|boxed)\s{0,3}\{")
+TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+MARKUP = re.compile(
+    r"\\{1,2}(?:text(?:bf|it|rm|sf|tt|up)?|mathrm|mathbf|mathit|mathsf|mbox|hbox|bf|rm|it|left|right|quad|qquad)(?![A-Za-z])"
+    r"|\\{1,2}[()\[\] ,;:!]|~~[^~\n]*~~|[{}$*`_~]|&nbsp;"
+)
+NAME = r"(?:(?:the|option|choice|letter|answer|alternative|statement|number|label)\s++)"
+SURE = (
+    r"(?:(?:of\s+course|definitely|clearly|certainly|probably|likely|most|simply|just|indeed|therefore|thus|hence|so|then|again"
+    r"|obviously|surely|final|correct|right|best|yes|must|is|it's|it|that's|that|be|as|follows)\b[\s,:]*+)"
+)
+REASON = re.compile(
+    r"\b(?:because|since|as|for|while|whereas|but|not|rather|than|instead|unlike|over|which|where|if|due|given|although|though|"
+    r"except|whose|so|with|whenever|when|after|by)\b|n['’]t\b|[.;!?\n]",
+    re.IGNORECASE,
+)
+DENIED_BEFORE = re.compile(
+    r"(?:\b(?:not|never|neither|nor|no\s+longer|cannot|eliminat\w*|exclud\w*|reject\w*|discard\w*|except(?:\s+for)?|without|besides)|n['’]t"
+    r"|\b(?:anything|everything|all|any|nothing)\s+but|\b(?:other|rather|different)\s+(?:than|from)|\binstead\s+of"
+    r"|\brul\w+\s+out|\bwrong(?:\s+\w+){0,2}\s+is|\\neg?|¬|!=|≠|(?<!\w)!)[\s:,(\"'\[]*"
+    rf"(?:(?:be|is|it|it's|an|a|{NAME})[\s:,(\"'\[]*){{0,4}}$",
+    re.IGNORECASE,
+)
+DENIED_AFTER = re.compile(
+    r"[\s)\]\"'.:,]{0,4}(?:\?|(?:which\s+)?(?:is|was|are|can|could|would|does|has|do)(?:\s?n['’]t|not|\s+not|\s+never)\b"
+    r"|(?:which\s+)?(?:is|was|are|seems|looks)\s+(?:\w+\s+)?(?:wrong|incorrect|false|invalid|impossible|ruled|eliminated|excluded|out|untrue)\b"
+    r"|(?:\(|,\s*|-\s*)?(?:wrong|incorrect|no|nope)\b(?!\s+(?:doubt|question|other)))",
+    re.IGNORECASE,
+)
+CONDITION = re.compile(
+    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|consider|claims|thinks|says)\b[^.,\n]{0,40}$", re.I
+)
+DOUBT = (
+    r"^[\s)\]]*(?:if|unless|when|provided|assuming|depending)\b|\b(?:could|might|may)\s+(?:also|equally|as\s+well)\b|\bnot\s+sure\b"
+    r"|\bor\s+(?:maybe|perhaps|possibly)\b"
+)
+REOPENED = re.compile(
+    r"(?:^|[.!?;\n…—-])[\s*]*(?:no\b|nope|wait|actually|hmm|scratch|correction|on\s+second|alternatively|or\b|maybe|perhaps|possibly"
+    r"|however|hold\s+on|oops|sorry|(?:just\s+)?kidding|never\s*mind|not\s+sure|i\s+was\s+wrong|that(?:'s|\s+is)\s+(?:wrong|not|incorrect))"
+    rf"|{DOUBT}",
+    re.IGNORECASE,
+)
+DOUBTED = re.compile(DOUBT, re.IGNORECASE)
+ASKED = (
+    r"(?:\b(?:(?:answers?|choice|solution|pick|selection|guess|ans|key)(?:,?\s+(?-i:[a-z']+)){0,6}?,?|option)\s*"
+    r"(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|\bshould\s+be\b|\bhas\s+to\s+be\b|\bisn['’]t|\bwas\b|:|=>?|->|→|⇒)+"
+    r"|\b(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|settl(?:e|ing)\s+on|opt(?:ing)?\s+for|commit\s+to)\b"
+    r"|\b(?:answer|ans)\s*[.–—-](?=[ \t]*[(\[*]{0,3}\w{1,5}[)\]*.]{0,3}[ \t]*$)|(?:^|\n)\s{0,3}A:(?=\s))"
+)
+OPERATOR = re.compile(r"\s?(?:[\^+*/\\<>∨∪∩⊕…'’]|xor\b|[-−]\d)")
+"""What makes a letter part of a formula: it is no label then."""
+UNASKED = re.compile(
+    r"n['’]t$|\b(?:wrong|incorrect|least|worst|opposite|false|bad|poor|unlikely)\b[\w\s]{0,20}$"
+    r"|(?:\bnot|n['’]t|\bnever|\bhardly|\bcannot|\bdoubt\w*|\bdeny|\bden\w+)\b[\w\s]{0,30}$",
+    re.IGNORECASE,
+)
+"""What turns "the answer is" around: "I do not think the answer is", "the wrong answer is"."""
+PHRASE = re.compile(ASKED, re.IGNORECASE | re.MULTILINE)
+GOES_ON = re.compile(
+    r"\s+(?!because\b|since\b|as\b|or\b|and\b|for\b|but\b|not\b|rather\b"
+    r"|is (?:the |clearly |definitely )?(?:right|correct|best|answer)\b)[a-z]"
+)
+JOINED = (
+    r"(?:(?:\b(?:or|and|maybe|perhaps|possibly|alternatively|either|both|to|through|also|plus|minus|then|else|otherwise|nor|vs|versus"
+    r"|as\s+well\s+as|(?:along\s+|together\s+)?with|followed\s+by)\b|\\(?:lor|vee|cup|cap|land|wedge|to)\b|[/,|&+<>=→⇒–—-]"
+    r"|[.;](?=\s*(?:\(?\w\)?\W*$|(?:also|or|and|maybe|perhaps)\b)))\s*)+"
+)
+HASH = re.compile(r"^[ \t]{0,3}#{4,6}[ \t]*([^\n]*)$", re.MULTILINE)
+LEADS = re.compile(
+    r"(?:\b(?:is|be|matches|to|gives|with|so|thus|hence|therefore|that's|yields|means|implies|namely)\b|[:=,→⇒])[\s,:]*"
+    rf"(?:{NAME})*[(\[]?$",
+    re.IGNORECASE,
+)
