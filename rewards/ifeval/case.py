@@ -2,11 +2,15 @@
 
 from langdetect import DetectorFactory, LangDetectException, detect
 
-from rewards.ifeval.text import compare, tokens
+from rewards.components.language import as_written
+from rewards.ifeval.function_words import STOP_WORDS
+from rewards.ifeval.text import compare, tokens, words
 
 DetectorFactory.seed = 0  # it samples n-grams; with a seed its verdict is a function of the text
 LANGUAGE_CHARACTERS = 20_000
 """Only so many characters from the start are looked at."""
+ENGLISH_WORDS = 2
+"""Function words in a text in capitals that make its reading as English believable: "HELLO, I AM A DOG." has three."""
 
 
 def capital_word_frequency(text: str, *, capital_frequency: float, capital_relation: str) -> bool:
@@ -16,8 +20,7 @@ def capital_word_frequency(text: str, *, capital_frequency: float, capital_relat
 
 def english_capital(text: str) -> bool:
     """No lower-case letter, and English."""
-    # langdetect's profiles are of ordinary text; English in capitals looks Vietnamese to it.
-    return text.isupper() and response_language(text.lower(), language="en")
+    return text.isupper() and response_language(text, language="en")
 
 
 def english_lowercase(text: str) -> bool:
@@ -31,8 +34,16 @@ def no_comma(text: str) -> bool:
 
 
 def response_language(text: str, *, language: str) -> bool:
-    """The likeliest language has this ISO 639-1 code (zh-cn, zh-tw for Chinese); a text without letters passes, as published."""
+    """The likeliest language has this ISO 639-1 code (zh-cn, zh-tw for Chinese); a text without letters passes, as published.
+
+    Text in capitals is read in small letters. A short one that only its capitals make English must have English words in it.
+    """
+    text = text[:LANGUAGE_CHARACTERS]
+    written = as_written(text)
     try:
-        return bool(detect(text[:LANGUAGE_CHARACTERS]) == language)
+        found = str(detect(written))
+        if found != language == "en" and written != text and sum(word in STOP_WORDS for word in words(written)) >= ENGLISH_WORDS:
+            found = str(detect(text))
     except LangDetectException:
         return True
+    return found == language

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from rewards.ifeval.instructions import read_instructions
+from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
 MODES = ("strict", "loose")
@@ -12,8 +13,8 @@ class IFEvalReward:
     """1 if every IFEval or IFBench instruction of the prompt is followed.
 
     ``Prompt.metadata`` names them: ``instruction_id_list`` [I] and ``kwargs`` [I], mappings of arguments by their published names.
-    Components are 1 or 0 for each instruction, under its id (``id#2`` for a second one of the same kind). A truncated completion
-    is wrong, and so is one without a single letter or digit: most constraints hold of nothing at all.
+    Components are 1 or 0 for each instruction, under its id (``id#2`` for a second one of the same kind). What follows the thinking
+    is judged. A truncated completion is wrong, and so is one without a single letter or digit: most constraints hold of nothing.
 
     Args:
         mode: ``strict`` judges the text as it is. ``loose`` accepts an instruction if it holds of the text, or of the text without
@@ -37,8 +38,11 @@ class IFEvalReward:
             ValueError: The metadata name an unknown instruction, or arguments that it does not take.
         """
         instructions = read_instructions(prompt.metadata)
-        if truncated or not any(character.isalnum() for character in text):
-            return RewardResult(value=0.0, correct=False, reason="truncated" if truncated else "empty")
+        said = after_thinking(prompt, text)
+        if truncated or not any(map(str.isalnum, said)):
+            empty = "no answer" if any(map(str.isalnum, text)) else "empty"
+            return RewardResult(value=0.0, correct=False, reason="truncated" if truncated else empty)
+        text = text if said == text else said.lstrip()
         held = [holds(check, text, loose=self._loose) for _, check in instructions]
         names = _distinct([name for name, _ in instructions])
         value = sum(held) / len(held) if self._partial else float(all(held))

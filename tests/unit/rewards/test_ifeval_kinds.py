@@ -143,6 +143,44 @@ def followed(name: str, kwargs: dict[str, Any], text: str) -> bool:
     return check(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Draw an x and an o. Let's play.", 2),
+        ("We chose plan B. Then we left.", 2),
+        ('He said "go." Then he left.', 2),
+        ('She called it "The A." He did not.', 2),
+        ("She got an A. He got a B.", 2),
+        ("I live in the U.S. It is big.", 2),
+        ("J. Smith and Dr. Lee met Mr. T. in Jan. 1990.", 1),
+        ("Wait... I was there.", 2),
+        ("It costs 3.14 dollars. Not more!", 2),
+    ],
+)
+def test_sentences_are_those_of_the_published_model(text: str, count: int) -> None:
+    assert len(sentences(text)) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("THE CAT SAT ON THE MAT.", True),
+        ("HELLO, I AM A DOG.", True),
+        ("GOOD MORNING, EVERYONE!", True),
+        ("FARE INSIGHT ANALYTICS", True),
+        ("EL PERRO COME CARNE TODOS LOS DIAS.", False),  # which langdetect takes for English because of its capitals
+        ("CIAO A TUTTI, COME STATE?", False),
+        ("DER HUND IST GROSS UND BRAUN.", False),
+        ("The cat sat on the mat.", False),
+    ],
+)
+def test_english_in_capitals(text: str, english: bool) -> None:
+    ((_, check),) = read_instructions({"instruction_id_list": ["change_case:english_capital"], "kwargs": [{}]})
+    assert check(text) is english
+    ((_, check),) = read_instructions({"instruction_id_list": ["language:response_language"], "kwargs": [{"language": "en"}]})
+    assert check(text) is (english or not text.isupper())
+
+
 def test_no_kind_is_left_out() -> None:
     assert sorted(name for name, *_ in CASES) == sorted(KINDS)
 

@@ -137,3 +137,19 @@ def test_every_kind_takes_any_text_in_linear_time(name: str) -> None:
 
 def _parameters(name: str) -> dict[str, inspect.Parameter]:
     return {k: p for k, p in inspect.signature(KINDS[name]).parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "reason"),
+    [
+        ("q", "<think>a, b, c</think>\n\nRain falls.", ""),
+        ("q<think>", "a, b, c</think>\n\nRain falls.", ""),
+        ("q<think>", "Rain falls.", "no answer"),
+        ("q", "<think>Rain falls.", "no answer"),
+        ("q", "<think>Rain</think>Rain, falls.", "not followed: punctuation:no_comma"),
+    ],
+)
+def test_what_follows_the_thinking_is_judged(asked: str, text: str, reason: str) -> None:
+    facts = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    prompt = Prompt(id="p", text=asked, token_ids=(), answer="", metadata=facts)
+    assert IFEvalReward()(prompt, text, truncated=False).reason == reason
