@@ -28,6 +28,7 @@ from rl.prepare import locate_model
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
+from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.records.tracker import NoTracker
 from rl.rollout_service import RolloutService
@@ -194,7 +195,7 @@ class Rig:
             learner=self.learner,
             sync=self.sync(probe_every=config.rollout.probe_every),
             saver=Saver(
-                store=CheckpointStore(self.dir / "checkpoints", keep=1),
+                store=CheckpointStore(RunDir(self.dir), keep=1),
                 curriculum=curriculum,
                 statistics=statistics,
                 every=0,

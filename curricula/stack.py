@@ -54,6 +54,7 @@ class CurriculumStack:
         self._parts = dict(parts)
         self._pool, self._store, self._seed, self._lag, self._limit = pool, store, seed, lag, max_tokens
         self._cursor = 0
+        self._first_plan = 0
         self._next_plan = 0
         self._next_observed = 0
         self._total_steps = 0
@@ -144,10 +145,21 @@ class CurriculumStack:
 
     def begin(self, signals: PromptSignals) -> None:
         """What the parts asked the learner before the first plan."""
-        if self._next_plan:
+        if self._next_plan != self._first_plan:
             raise ValueError(f"signals of before the first plan, but plan {self._next_plan} is next")
         for part in self._parts.values():
             part.observe(dataclasses.replace(self._ctx(-1), signals=signals), [])
+
+    @property
+    def begun(self) -> bool:
+        """True once the first plan was drawn."""
+        return self._next_plan != self._first_plan
+
+    def begin_at(self, step: int) -> None:
+        """Make ``step`` the first plan: the run goes on from there with a curriculum that has seen nothing."""
+        if self.begun:
+            raise ValueError(f"plan {self._next_plan} is next: a curriculum that has begun goes on from its state")
+        self._first_plan = self._next_plan = self._next_observed = step
 
     def observe(self, step: int, stats: Sequence[RolloutStat], *, signals: PromptSignals | None = None) -> None:
         """All finished groups of plan ``step``, refills, kept and dropped ones included; once per plan, in plan order.
@@ -182,6 +194,7 @@ class CurriculumStack:
             "state_version": STATE_VERSION,
             "pool_size": len(self._pool),
             "cursor": self._cursor,
+            "first_plan": self._first_plan,
             "next_plan": self._next_plan,
             "next_observed": self._next_observed,
             "total_steps": self._total_steps,
@@ -210,7 +223,7 @@ class CurriculumStack:
             raise ValueError(f"the checkpoint's pool has {state['pool_size']} prompts, this one {len(self._pool)}")
         if list(state["parts"]) != list(self._parts):
             raise ValueError(f"the checkpoint's curriculum has slots {list(state['parts'])}, this one {list(self._parts)}")
-        self._cursor, self._next_plan = state["cursor"], state["next_plan"]
+        self._cursor, self._first_plan, self._next_plan = state["cursor"], state.get("first_plan", 0), state["next_plan"]
         self._next_observed, self._total_steps = state["next_observed"], state["total_steps"]
         self._num_prompts = state["num_prompts"]
         self._walks.load_state_dict(state["walks"])

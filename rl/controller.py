@@ -105,7 +105,8 @@ class Controller:
     # -- life ----------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> bool:
-        """Train until ``run.steps`` or ``stop``; True if it got to the end. A checkpoint is on disk when it returns.
+        """Train until ``run.steps`` or ``stop``; True if it got to the end. A checkpoint is on disk when it returns; not of the end
+        where ``checkpoint.at_end`` is off.
 
         Raises:
             Exception: whatever ended a loop; a group of them if several died at once.
@@ -120,8 +121,12 @@ class Controller:
             for task in loops:
                 task.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-        await self.parts.saver.save(self.state, self.parts.learner, final=True)
-        return self.state.version >= self._steps or self._out_of_budget()
+        finished = self.state.version >= self._steps or self._out_of_budget()
+        if finished and not self.config.checkpoint.at_end:
+            await self.parts.saver.settle()
+        else:
+            await self.parts.saver.save(self.state, self.parts.learner, final=True)
+        return finished
 
     def stop(self) -> None:
         """Finish the optimizer step in progress, then return from ``run`` with a checkpoint."""
@@ -130,6 +135,7 @@ class Controller:
     def _loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         return {
             "fleet": self.parts.fleet.watch,
+            "saver": self.parts.saver.watch,
             "prompts": self._prompts_loop,
             "rollouts": self._rollouts_loop,
             "batches": self._batches_loop,
@@ -360,7 +366,7 @@ class Controller:
     async def _first_signals(self) -> None:
         """What curriculum parts want to know of the base, before the first plan."""
         source, curriculum = self.parts.signals, self.parts.curriculum
-        if source is not None and self.tickets.next_step == 0:
+        if source is not None and not curriculum.begun:
             curriculum.begin(await source.ask(curriculum.wanted_signals(-1, []), version=self.state.version))
 
     def _close(self, plan: PlanState, signals: PromptSignals | None) -> None:

@@ -74,7 +74,7 @@ class Evaluator:
         self._directory = directory
 
     async def run(self, *, version: int, temperatures: Sequence[float]) -> list[Counts]:
-        """Counts for each temperature (0 = greedy, one sample), written to ``eval/step-N.jsonl``.
+        """Counts for each temperature (0 = greedy, one sample), written to ``evaluation_file``.
 
         Raises:
             EvaluationError: the weights changed meanwhile.
@@ -120,13 +120,18 @@ class Evaluator:
         return GroupState(request=request, prompt=prompt, plan_step=-1)
 
     def _write(self, version: int, results: list[Counts]) -> None:
-        path = self._directory / f"version-{version:08d}.jsonl"
+        path = evaluation_file(self._directory, version)
         staging = path.with_suffix(".tmp")
         with staging.open("w", encoding="utf-8") as out:
             for counts in results:
                 for row in counts.rows:
                     out.write(json.dumps({"version": version, "temperature": counts.sampling.temperature, **row}) + "\n")
         staging.replace(path)
+
+
+def evaluation_file(directory: Path, version: int) -> Path:
+    """Where the counts of a version are."""
+    return directory / f"version-{version:08d}.jsonl"
 
 
 def temperatures_of(config: EvaluationConfig) -> list[float]:

@@ -134,6 +134,15 @@ class EngineFleet:
             task.cancel()
         await asyncio.gather(*(self._stop_slot(slot) for slot in self._slots))
 
+    def kill(self) -> None:
+        """End every engine at once, whatever it is at; ``stop`` afterwards has nothing left to wait for."""
+        for task in self._returning:
+            task.cancel()
+        for slot in self._slots:
+            if slot.actor is not None:
+                ray.kill(slot.actor)
+            slot.live, slot.actor = False, None
+
     async def _stop_slot(self, slot: EngineSlot) -> None:
         slot.live = False
         if slot.actor is None:

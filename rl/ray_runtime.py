@@ -174,17 +174,23 @@ def _remove_leftovers() -> None:
 
 
 def _retire(temp: Path) -> None:
-    """Copy the workers' logs to their run directory, then remove ``temp``."""
+    """Copy the workers' logs to their run directory, then remove ``temp``. Logs that cannot be copied are no reason to fail."""
     logs = _read_claim(temp)["logs"]
     if logs is not None and Path(logs).is_dir():
-        target = Path(logs) / "ray"
-        if target.is_symlink():
-            target.unlink()
-        target.mkdir(exist_ok=True)
-        for file in (temp / "session_latest" / "logs").glob("worker-*"):
-            if file.is_file() and file.stat().st_size:
-                shutil.copy2(file, target / file.name)
+        try:
+            _keep_logs(temp, Path(logs) / "ray")
+        except OSError as error:
+            logger.warning("Ray's logs could not be kept in %s: %s", logs, error)
     shutil.rmtree(temp, ignore_errors=True)
+
+
+def _keep_logs(temp: Path, target: Path) -> None:
+    if target.is_symlink():
+        target.unlink()
+    target.mkdir(exist_ok=True)
+    for file in (temp / "session_latest" / "logs").glob("worker-*"):
+        if file.is_file() and file.stat().st_size:
+            shutil.copy2(file, target / file.name)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -1,7 +1,9 @@
 """What a run writes about itself, one call per event: metrics, trained groups, trace, progress, evaluations."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from curricula.tally import tally
@@ -16,6 +18,8 @@ from rl.step_metrics import batch_metrics, group_metrics
 from rl.stream.plans import PlanState
 from rl.types import StepResult, TrainingBatch
 from rl.weight_sync import SyncReport
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -125,10 +129,21 @@ class Recorder:
         self.trace.complete("learner", f"train {record.step}", train_start, train_start + record.train_s)
         self.progress.update(record.step + 1, row)
 
+    def __enter__(self) -> "Recorder":
+        """Everything is closed at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Close. Where an error ends the block, a failure to close is logged and does not take its place."""
+        try:
+            self.close()
+        except OSError as failure:
+            if error is None:
+                raise
+            logger.warning("closing the records: %s", failure)
+
     def close(self) -> None:
         """Flush everything."""
-        self.metrics.close()
-        self.groups.close()
-        self.choices.close()
-        self.trace.close()
-        self.tracker.finish()
+        with ExitStack() as closing:
+            for close in (self.metrics.close, self.groups.close, self.choices.close, self.trace.close, self.tracker.finish):
+                closing.callback(close)

@@ -2,11 +2,15 @@
 
 import asyncio
 import pickle
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from curricula.stack import CurriculumStack
 from rl.checkpoint import CheckpointStore
+from rl.config.schema import Config
+from rl.evaluate import evaluation_file, read_counts
 from rl.planner_loop import PlannerLoop
+from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.state import RunState
 from rl.stream.waiting import wait_for
@@ -38,6 +42,7 @@ class Saver:
         self._timeout_s = timeout_s
         self._trace = trace
         self._writing: asyncio.Task[None] | None = None
+        self._failed = asyncio.Event()
         self._saved_version = -1
 
     def due(self, version: int) -> bool:
@@ -67,12 +72,42 @@ class Saver:
         if final:
             await self._wait_written()
 
+    async def watch(self) -> None:
+        """Run beside the loops: raises what a write in the background failed of, at once and not before the next checkpoint."""
+        await self._failed.wait()
+        await self._wait_written()
+
     async def _write(self, version: int, frozen: RunState, learner: "LearnerGroup") -> None:
-        with self._trace.span("checkpoint writer", f"write {version}"):
-            await learner.wait_saved()
-            await asyncio.to_thread(lambda: self._store.commit(version, pickle.dumps(frozen)))
+        done = False
+        try:
+            with self._trace.span("checkpoint writer", f"write {version}"):
+                await learner.wait_saved()
+                await asyncio.to_thread(lambda: self._store.commit(version, pickle.dumps(frozen)))
+            done = True
+        finally:
+            if not done:
+                self._failed.set()
+
+    async def settle(self) -> None:
+        """Wait until the checkpoint that is being written is on disk."""
+        await self._wait_written()
 
     async def _wait_written(self) -> None:
         if self._writing is not None:
             await wait_for(self._writing, self._timeout_s, "a checkpoint to reach the disk")
             self._writing = None
+
+
+def held_out_score(run: RunDir, config: Config) -> Callable[[int], float | None] | None:
+    """Step -> held-out pass@1 at ``evaluation.temperature`` (None before it was evaluated), for ``checkpoint.keep_best``."""
+    if not config.checkpoint.keep_best:
+        return None
+
+    def score(step: int) -> float | None:
+        file = evaluation_file(run.eval, step)
+        if not file.is_file():
+            return None
+        counts = read_counts(file, max_tokens=config.rollout.max_tokens, top_p=config.rollout.top_p)
+        return next((c.pass_rate for c in counts if c.sampling.temperature == config.evaluation.temperature), None)
+
+    return score

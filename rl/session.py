@@ -12,6 +12,7 @@ from curricula.stack import CurriculumStack
 from rl.actors import create_fleet
 from rl.annotate import make_annotate
 from rl.anytime import AnytimeAnswers
+from rl.base_files import replaced
 from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
 from rl.config.schema import Config
@@ -20,6 +21,7 @@ from rl.curriculum.assemble import assemble
 from rl.demonstrations import with_demonstrations
 from rl.encoding import bare_ids
 from rl.evaluate import Evaluator, temperatures_of
+from rl.fingerprint.fingerprint import Fingerprint
 from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
 from rl.planner_loop import PlannerLoop
@@ -28,6 +30,7 @@ from rl.prompt_signals import PromptSignalSource
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
+from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
@@ -35,7 +38,8 @@ from rl.records.tracker import make_tracker
 from rl.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
 from rl.reward_weights import make_weigh
 from rl.rollout_service import RolloutService
-from rl.saver import Saver
+from rl.saver import Saver, held_out_score
+from rl.start import stream_changed
 from rl.state import RunState
 from rl.verifiers import make_verifiers
 from rl.weight_directory import fresh_weight_directory
@@ -49,13 +53,28 @@ logger = logging.getLogger(__name__)
 class Session:
     """Owns the actors and files of one attempt. ``run`` is called once."""
 
-    def __init__(self, *, config: Config, prepared: Prepared, run: RunDir, placed: Placed, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        *,
+        config: Config,
+        prepared: Prepared,
+        run: RunDir,
+        placed: Placed,
+        checkpoint: Checkpoint | None,
+        fingerprint: Fingerprint,
+        phases: Phases,
+    ) -> None:
         self.config = config
+        self.phases = phases
         self.prepared = prepared
         self.run_dir = run
         self.placed = placed
         self.checkpoint = checkpoint
         self.state = checkpoint.load_state() if checkpoint else RunState()
+        self.stream_anew = checkpoint is not None and stream_changed(checkpoint.fingerprint(), fingerprint)
+        """The checkpoint's weights go on with other prompts or another curriculum, which begin anew."""
+        if self.stream_anew:
+            self.state.begin_stream_anew()
         self.weights = fresh_weight_directory()
         self.attempt = run.begin_attempt(restored_step=self.state.version)
 
@@ -66,33 +85,41 @@ class Session:
             weigh = make_weigh(self.config, self.prepared.task)
             service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer), weigh=weigh)
             evaluator = self._evaluator(self._service(fleet, verifiers_of(scorer), trace))
-            with ProgressDisplay(self.config.run.steps, first_step=self.state.version) as progress:
+            with ProgressDisplay(self.config.run.steps, first_step=self.state.version, limit=self._seconds_left) as progress:
                 controller, recorder = self._controller(fleet, learner, scorer, service, evaluator, trace, progress)
-                try:
+                with recorder:
                     await controller.parts.sync.connect()
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
-                finally:
-                    recorder.close()
+
+    def _seconds_left(self) -> float | None:
+        """Until ``run.wall_clock_s`` ends the training."""
+        limit = self.config.run.wall_clock_s
+        return None if limit is None else max(0.0, limit - self.state.totals.train_s)
 
     async def _restore(self, controller: Controller, learner: LearnerGroup) -> None:
         """Bring learner, engines and curriculum to the checkpoint's version."""
         if self.checkpoint is None:
             return
+        self.phases(f"restoring step {self.state.version}")
         await learner.load(str(self.checkpoint.learner_dir))
         await controller.parts.sync.push(await controller.parts.sync.publish(self.state.version))
         logger.info("resumed at step %d from %s", self.state.version, self.checkpoint.path)
 
     async def _train(self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay) -> bool:
         if self.state.version == 0:
-            progress.note("evaluating the base ...")
+            self.phases("evaluating the base")
             await evaluator.run(version=0, temperatures=temperatures_of(self.config.evaluation))
+        self.phases("training")
         with _Interrupts(controller):
             finished = await controller.run()
         if finished:
-            progress.note("evaluating the trained policy ...")
+            # The model first: whatever happens to the evaluation, the training is not lost.
+            self.phases("exporting the trained model")
+            with replaced(self.run_dir.path / "model") as staging:
+                await learner.export(str(staging), base=str(self.run_dir.base))
+            self.phases("evaluating the trained policy")
             await evaluator.run(version=self.state.version, temperatures=temperatures_of(self.config.evaluation))
-            await learner.export(str(self.run_dir.path / "model"))
         return finished
 
     # -- parts ---------------------------------------------------------------------------------------------------------------
@@ -115,9 +142,16 @@ class Session:
         )
         verifiers = make_verifiers(config, task.reward_name, task.reward_args)
         scorer = with_reward_model(verifiers, config.reward_model)
+        engines, ranks = config.rollout.num_engines, config.learner.num_ranks
+        self.phases(f"starting {_count(engines, 'engine')}, {_count(ranks, 'learner rank')} and the verifiers, loading the model")
         try:
             await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
             yield fleet, learner, scorer
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # The user left at once (a second Ctrl-C): nobody waits for the step or the file that an actor is at.
+            fleet.kill()
+            learner.kill()
+            raise
         finally:
             await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
             shutil.rmtree(self.weights, ignore_errors=True)
@@ -161,7 +195,9 @@ class Session:
 
     def _curriculum(self) -> tuple[CurriculumStack, StatisticsStore]:
         stack, store = assemble(self.config, self.prepared.train_prompts)
-        if self.checkpoint is not None:
+        if self.stream_anew:
+            stack.begin_at(self.state.version)
+        elif self.checkpoint is not None:
             store.load_state_dict(self.state.statistics)
             stack.load_state_dict(self.state.curriculum)
         return stack, store
@@ -178,7 +214,7 @@ class Session:
         planner = PlannerLoop(
             config.algorithm.planner, statistics, group_size=config.stream.rollouts_per_prompt, steps=config.run.steps
         )
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and not self.stream_anew:
             planner.load_state_dict(self.state.planner)
         return planner
 
@@ -225,7 +261,7 @@ class Session:
             exchange=create_exchange(config, learner=learner, fleet=fleet),
         )
         saver = Saver(
-            store=CheckpointStore(run.checkpoints, keep=config.checkpoint.keep),
+            store=CheckpointStore(run, keep=config.checkpoint.keep, score=held_out_score(run, config)),
             curriculum=curriculum,
             statistics=statistics,
             planner=planner,
@@ -260,6 +296,10 @@ async def start_actors(fleet: EngineFleet, learner: LearnerGroup, scorer: Verifi
         await learner.start()
     else:
         await asyncio.gather(fleet.start(), learner.start(), scorer.start())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class _Interrupts:

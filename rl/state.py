@@ -51,6 +51,12 @@ class RunState:
             totals=copy(self.totals),
         )
 
+    def begin_stream_anew(self) -> None:
+        """Forget plans, curriculum and statistics, which are about other prompts or another curriculum; steps and totals stay."""
+        self.plans.clear()
+        self.tickets = {"version": 1, "next_step": self.version, "confirmed_version": self.version} if self.version else {}
+        self.curriculum, self.statistics, self.planner = {}, {}, {}
+
     def rewind_inflight(self) -> None:
         """After a restore nothing is in flight: groups that were are drawn again as a whole; finished ones stay."""
         for plan in self.plans.values():

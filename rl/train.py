@@ -2,22 +2,25 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from rl.checkpoint import Checkpoint, CheckpointStore
+from rl.checkpoint import CheckpointStore
 from rl.cluster import create_placement, plan_placement
-from rl.config.load import dump_config
 from rl.config.schema import Config
 from rl.errors import TransferGroupBroken
+from rl.fingerprint.fingerprint import Fingerprint
+from rl.fingerprint.of_run import run_fingerprint
 from rl.learner.group import LearnerDead
 from rl.prepare import Prepared, prepare
 from rl.ray_runtime import start_ray, stop_ray
+from rl.records.phases import Phases
 from rl.records.rundir import RunDir
+from rl.records.storage import storage_errors
 from rl.report_table import print_summary
 from rl.session import Session
+from rl.start import Start, check_fingerprint, choose_start, open_run
 
 logger = logging.getLogger(__name__)
 
@@ -26,73 +29,72 @@ class Interrupted(KeyboardInterrupt):
     """The run stopped on request; everything is in its last checkpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a run begins: its directory and, for a resume, the checkpoint."""
-
-    run: RunDir
-    checkpoint: Checkpoint | None
-
-
-def train(config: Config) -> Path:
+def train(config: Config, start: Start | None = None, phases: Phases | None = None) -> Path:
     """Run a job to its end, or resume it; returns the run directory.
+
+    Args:
+        config: what to run.
+        start: ``choose_start(config)``, if the caller has chosen already.
+        phases: says what the run is at.
 
     Raises:
         ValueError: the user's input is wrong; raised before any actor starts.
         Interrupted: Ctrl-C or SIGTERM; ``resume=auto`` goes on from the checkpoint it left.
         LearnerDead: a learner rank died more often than ``learner.max_restarts`` allows.
+        StorageError: the run directory can no longer be written; the checkpoints of before are whole.
     """
+    phases = phases or Phases()
+    start = start or choose_start(config)
+    phases("preparing the base and the prompts")
     prepared = prepare(config)
-    start = open_run(config)
+    fingerprint = run_fingerprint(config, prepared)
+    if start.checkpoint is not None:
+        check_fingerprint(start.checkpoint.fingerprint(), fingerprint, config=config, run=start.run)
+    with storage_errors(start.run.path):
+        run = open_run(start.run, config, fingerprint, base=prepared.model_path)
+    if run.path != start.run.path:
+        phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
     try:
-        start.run.config.write_text(dump_config(config), encoding="utf-8")
-        start_ray(config, start.run.logs)
-        try:
-            finished = _attempts(config, prepared, start)
-        finally:
-            stop_ray()
-        if not finished:
-            raise Interrupted(f"stopped with a checkpoint in {start.run.path}; resume=auto goes on from there")
-        print_summary(start.run, config, Console())
+        with storage_errors(run.path, advice=lambda: advice(run)):
+            phases("starting Ray")
+            start_ray(config, run.logs)
+            try:
+                finished = _attempts(config, prepared, Start(run, start.checkpoint), fingerprint, phases)
+            finally:
+                stop_ray()
+            if finished:
+                print_summary(run, config, Console())
     finally:
-        start.run.close()
-    return start.run.path
+        run.close()
+    if not finished:
+        raise Interrupted(f"stopped with a checkpoint in {run.path}; resume=auto goes on from there")
+    return run.path
 
 
-def open_run(config: Config) -> Start:
-    """Pick the run directory and the checkpoint that ``resume`` asks for.
-
-    Raises:
-        ValueError: the checkpoint named is none, or another process holds the run.
-    """
-    parent = Path(config.run.dir)
-    if config.resume == "never":
-        return Start(RunDir.create(parent, config.run.name), None)
-    if config.resume == "auto":
-        run = RunDir.latest(parent, config.run.name)
-        if run is None:
-            return Start(RunDir.create(parent, config.run.name), None)
-        return Start(run.open(), _store(config, run).latest())
-    path = Path(config.resume)
-    run = RunDir.containing(path)
-    chosen = next((c for c in _store(config, run).all() if c.path.resolve() == path.resolve()), None)
-    if chosen is None:
-        raise ValueError(f"resume: {path} is not a complete checkpoint (a directory checkpoints/step-00000000 of a run)")
-    return Start(run.open(), chosen)
+def advice(run: RunDir) -> str:
+    """What to do about a full disk."""
+    newest = CheckpointStore(run, keep=1).latest()
+    if newest is None:
+        return "Free some space there and start again: it has no checkpoint yet"
+    return f"Free some space there; resume=auto then goes on from step {newest.step}, its newest whole checkpoint"
 
 
-def _store(config: Config, run: RunDir) -> CheckpointStore:
-    return CheckpointStore(run.checkpoints, keep=config.checkpoint.keep)
-
-
-def _attempts(config: Config, prepared: Prepared, start: Start) -> bool:
+def _attempts(config: Config, prepared: Prepared, start: Start, fingerprint: Fingerprint, phases: Phases) -> bool:
     """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and so does an engine lost
     from a transfer group (nccl, ipc) that none can rejoin."""
     checkpoint = start.checkpoint
     left = {LearnerDead: config.learner.max_restarts, TransferGroupBroken: config.rollout.max_restarts}
     placed = create_placement(plan_placement(config))
     while True:
-        session = Session(config=config, prepared=prepared, run=start.run, placed=placed, checkpoint=checkpoint)
+        session = Session(
+            config=config,
+            prepared=prepared,
+            run=start.run,
+            placed=placed,
+            checkpoint=checkpoint,
+            fingerprint=fingerprint,
+            phases=phases,
+        )
         try:
             return asyncio.run(session.run())
         except (LearnerDead, TransferGroupBroken, BaseExceptionGroup) as error:
@@ -100,7 +102,7 @@ def _attempts(config: Config, prepared: Prepared, start: Start) -> bool:
             if died is None or not left[died]:
                 raise
             left[died] -= 1
-            checkpoint = _store(config, start.run).latest()
+            checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"
             logger.warning("%s; going on from %s (%d restarts left)", error, where, left[died])
 

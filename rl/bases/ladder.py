@@ -13,6 +13,7 @@ from rl.config.base import Section
 from rl.config.compose import PACKAGED
 from rl.config.errors import ConfigError, listed, suggest
 from rl.config.model import CorpusConfig, RecipeConfig
+from rl.config.sections import PathName
 
 SHIPPED = PACKAGED / "bases"
 LEVEL_STEP = 4.0
@@ -48,8 +49,8 @@ class LadderEvaluation(Section):
 class LadderConfig(Section):
     """One ladder of bases."""
 
-    name: str
-    sizes: dict[str, SizeConfig] = Field(min_length=1)
+    name: PathName
+    sizes: dict[PathName, SizeConfig] = Field(min_length=1)
     ratios: tuple[PositiveFloat, ...] = Field(min_length=1)
     """Training tokens per non-embedding parameter."""
     max_level: PositiveInt | None = None

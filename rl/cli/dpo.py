@@ -4,6 +4,7 @@ import typer
 
 from rl.cli.arguments import Name, Overrides
 from rl.cli.exits import exit_codes
+from rl.records.phases import Phases
 
 EPILOG = """
 Examples:
@@ -31,8 +32,10 @@ def dpo(name: Name, overrides: Overrides = None) -> None:
         from rl.config.load import load_as
         from rl.config.stages import DpoConfig
 
+        phases = Phases()
         config = load_as(DpoConfig, name, overrides)
+        phases("loading the program")
         from rl.stages.run import run_dpo
 
-        run = run_dpo(config)
+        run = run_dpo(config, phases)
     typer.echo(f"{run}: the model is in {run}/model; next: t2rl train quickstart model=path model.path={run}/model")

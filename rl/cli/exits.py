@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import typer
 
+from rl.records.storage import StorageError, storage_reason
+
 FAILED, USER_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -14,7 +16,8 @@ def exit_codes() -> Iterator[None]:
     """Every command runs inside this.
 
     ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback only if T2RL_TRACEBACK
-    is set. Anything else that is raised is our failure, and keeps its traceback.
+    is set. So is a disk that cannot be written, with exit code 1. Anything else that is raised is our failure, and keeps its
+    traceback.
     """
     try:
         yield
@@ -26,3 +29,9 @@ def exit_codes() -> Iterator[None]:
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USER_INPUT) from error
+    except (StorageError, OSError) as error:
+        reason = str(error) if isinstance(error, StorageError) else storage_reason(error)
+        if reason is None or os.environ.get("T2RL_TRACEBACK"):
+            raise
+        typer.echo(f"error: {reason}", err=True)
+        raise typer.Exit(FAILED) from error

@@ -4,6 +4,7 @@ import typer
 
 from rl.cli.arguments import Name, Overrides
 from rl.cli.exits import exit_codes
+from rl.records.phases import Phases
 
 EPILOG = """
 Examples:
@@ -31,8 +32,10 @@ def sft(name: Name, overrides: Overrides = None) -> None:
         from rl.config.load import load_as
         from rl.config.stages import SftConfig
 
+        phases = Phases()
         config = load_as(SftConfig, name, overrides)
+        phases("loading the program")
         from rl.stages.run import run_sft
 
-        run = run_sft(config)
+        run = run_sft(config, phases)
     typer.echo(f"{run}: the model is in {run}/model; next: t2rl train quickstart model=path model.path={run}/model")

@@ -4,6 +4,7 @@ import typer
 
 from rl.cli.arguments import Name, Overrides
 from rl.cli.exits import exit_codes
+from rl.records.phases import Phases
 
 EPILOG = """
 Examples:
@@ -30,7 +31,12 @@ def train(name: Name, overrides: Overrides = None) -> None:
     with exit_codes():
         from rl.config.load import load_config
 
+        phases = Phases()
         config = load_config(name, overrides)
+        from rl.start import choose_start
+
+        start = choose_start(config)
+        phases(start.described(config.run.name))
         from rl.train import train as run
 
-        run(config)
+        run(config, start, phases)

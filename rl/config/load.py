@@ -15,7 +15,7 @@ from rl.config.compose import PACKAGED, compose_dict, config_groups, find_config
 from rl.config.errors import ConfigError, listed
 from rl.config.fields import explain_unknown, without_tags
 from rl.config.missing import MARK, MissingError, marked, with_mark
-from rl.config.overrides import parse_overrides
+from rl.config.overrides import parse_overrides, spelled_out
 from rl.config.schema import Config
 
 __all__ = ["ConfigError", "dump_config", "load_as", "load_config", "preview", "validate"]
@@ -77,6 +77,7 @@ def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | N
     if meant != command:
         raise ConfigError(f"{name_or_file} is a config of t2rl {meant}, not of t2rl {command}; run: t2rl {meant} {name_or_file}")
     parsed = parse_overrides(list(overrides or []), groups=config_groups(folder), root=root)
+    parsed = spelled_out(parsed, lambda section: peek(folder, name, section)[0])
     cluster = next((o.presets[0] for o in parsed if o.group == "cluster"), None)
     moves = cluster not in (None, place)
     return compose_dict(folder, name, [*(implied(parsed, folder, PACKAGED, root) if moves else ()), *parsed])

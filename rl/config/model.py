@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rl.config.base import Section
+from rl.config.names import require_path_name
 
 
 class CorpusConfig(Section):
@@ -37,7 +38,7 @@ class CorpusConfig(Section):
 class RecipeConfig(Section):
     """Everything that decides the weights of a tiny base; its hash is the cache key."""
 
-    name: str = "tiny"
+    name: Annotated[str, AfterValidator(require_path_name)] = "tiny"
     """Prefix of the cache directory."""
     hidden_size: PositiveInt = 64
     num_layers: PositiveInt = 3

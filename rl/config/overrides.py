@@ -1,7 +1,7 @@
 """What the user typed after the config name: parsed by Hydra's grammar, checked against our fields, reworded for the composer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 
 from rl.config.errors import ConfigError, listed, suggest
 from rl.config.fields import explain_unknown
+from rl.config.resume import SHORTHANDS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -73,7 +74,20 @@ def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> O
         raise ConfigError(problem)
     if parsed.type is OverrideType.DEL:
         return Override(text=text)
-    return Override(text=f"++{parsed.input_line.lstrip('+')}")
+    line = parsed.input_line.lstrip("+")
+    if key in SHORTHANDS and not isinstance(value, Mapping):
+        line = f"{key}.{SHORTHANDS[key]}={line.partition('=')[2]}"
+    return Override(text=f"++{line}")
+
+
+def spelled_out(overrides: list[Override], file_value: Callable[[str], Any]) -> list[Override]:
+    """The overrides, preceded by the long form of every shorthand of the file (``file_value(section)``) that they add a field to:
+    Hydra would put the field in place of the plain value."""
+    before = []
+    for section, field in SHORTHANDS.items():
+        if any(o.text.startswith(f"++{section}.") for o in overrides) and isinstance(value := file_value(section), str):
+            before.append(Override(text=f"++{section}={spell({field: value})}"))
+    return [*before, *overrides]
 
 
 def _split_stack(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.base import Section
@@ -10,6 +10,7 @@ from rl.config.checks import problems
 from rl.config.curriculum import CurriculumConfig
 from rl.config.learner import LearnerConfig
 from rl.config.model import ModelConfig
+from rl.config.resume import ResumeConfig
 from rl.config.reward_model import RewardModelConfig
 from rl.config.sections import CheckpointConfig, ClusterConfig, EvaluationConfig, RolloutConfig, RunConfig, StreamConfig
 from rl.config.task import FileTaskConfig
@@ -41,15 +42,8 @@ class Config(Section):
     cluster: ClusterConfig = ClusterConfig()
     tracker: Literal["wandb", "none"] = "wandb"
     """``wandb`` writes offline into the run directory (no account needed) unless WANDB_MODE says otherwise."""
-    resume: str = "never"
+    resume: ResumeConfig = ResumeConfig()
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
-
-    @field_validator("resume")
-    @classmethod
-    def _resume_is_known(cls, value: str) -> str:
-        if value not in ("never", "auto") and "/" not in value:
-            raise ValueError(f"{value!r} is none of never, auto, or the path of a checkpoint directory (with a /)")
-        return value
 
     @model_validator(mode="after")
     def _sections_fit(self) -> "Config":

@@ -1,18 +1,22 @@
 """The small sections that belong to no plug-in: run, stream, rollout, evaluation, checkpoint, cluster."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from rl.config.base import Section
+from rl.config.names import require_path_name
+
+PathName = Annotated[str, AfterValidator(require_path_name)]
+"""One component of a path."""
 
 
 class RunConfig(Section):
     """Identity of the run."""
 
-    name: str = "run"
-    """Directory under ``dir``; also the wandb run name."""
-    dir: str = "runs"
+    name: PathName = "run"
+    """Directory under ``dir``; also the wandb run name. If it is taken, a new run gets ``NAME-2``, ``NAME-3``, ..."""
+    dir: str = Field(default="runs", min_length=1)
     """Where run directories go."""
     seed: NonNegativeInt = 0
     """Everything random derives from it: prompts, allocations, request seeds, initial LoRA weights."""
@@ -125,6 +129,12 @@ class CheckpointConfig(Section):
     every: NonNegativeInt = 20
     """Steps between checkpoints; 0 = only at the end and on interrupt."""
     keep: PositiveInt = 2
+    """Newest checkpoints that stay."""
+    keep_best: bool = False
+    """Also keep the checkpoint with the best held-out pass@1, at ``evaluation.temperature``; needs ``evaluation.every``."""
+    at_end: bool = True
+    """Also write one when the run gets to its end, so that more steps can follow; it is about 3 times as large as the weights
+    (Adam's two moments). False: a finished run leaves ``model/`` and the checkpoints of before."""
 
 
 class ClusterConfig(Section):

@@ -7,16 +7,17 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from rl.config.base import Section
 from rl.config.learner import LoraConfig
 from rl.config.model import ModelConfig
+from rl.config.resume import ResumeConfig
 from rl.config.schema import TaskConfig
-from rl.config.sections import CheckpointConfig, ClusterConfig, RolloutConfig
+from rl.config.sections import CheckpointConfig, ClusterConfig, PathName, RolloutConfig
 
 
 class StageRunConfig(Section):
     """Identity of the run."""
 
-    name: str = "stage"
-    """Directory under ``dir``."""
-    dir: str = "runs"
+    name: PathName = "stage"
+    """Directory under ``dir``. If it is taken, a new run gets ``NAME-2``, ``NAME-3``, ..."""
+    dir: str = Field(default="runs", min_length=1)
     """Where run directories go."""
     seed: NonNegativeInt = 0
     """Order of the rows, initial LoRA weights, sampled pairs."""
@@ -131,13 +132,13 @@ class StageConfig(Section):
     task: TaskConfig | None = None
     trainer: TrainerConfig = TrainerConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    resume: str = "never"
+    resume: ResumeConfig = ResumeConfig()
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
 
     @model_validator(mode="after")
-    def _resume_is_known(self) -> "StageConfig":
-        if self.resume not in ("never", "auto") and "/" not in self.resume:
-            raise ValueError(f"resume: {self.resume!r} is none of never, auto, or the path of a checkpoint directory (with a /)")
+    def _no_held_out_set(self) -> "StageConfig":
+        if self.checkpoint.keep_best or not self.checkpoint.at_end:
+            raise ValueError("checkpoint: keep_best and at_end are for t2rl train; leave them at their defaults here")
         return self
 
 

@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +11,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from rl.config.algorithm import AlgorithmConfig
-from rl.config.learner import LearnerConfig
+from rl.learner.shape import SHAPE_FILE, refuse_other_shape
 
-SHAPE_FILE = "learner.json"
-
-
-def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:
-    """What a checkpoint depends on; a run of another shape cannot load it."""
-    return {
-        "world_size": world_size,
-        "zero_stage": config.zero_stage,
-        "dtype": config.dtype,
-        "optimizer": config.optimizer,
-        # How the adapter travels is no part of what the shards hold.
-        "lora": None if config.lora is None else config.lora.model_dump(mode="json", exclude={"push"}),
-        "weight_decay_groups": config.weight_decay > 0,
-        "critic": None if algorithm.critic is None else algorithm.critic.kind,
-    }
+SETTINGS = ("betas", "eps", "weight_decay", "momentum", "initial_lr")
+"""Of an optimizer's parameter groups: the config's, not the checkpoint's, since a resume may be told to change them."""
 
 
 def save_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any], counters: dict[str, Any]) -> None:
@@ -46,23 +34,28 @@ def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any
 
     ValueError if the directory holds no checkpoint or one of a run of another shape, naming what differs.
     """
-    shape_file = directory / SHAPE_FILE
-    if not shape_file.is_file():
-        raise ValueError(f"checkpoint: {directory} holds no learner state ({SHAPE_FILE} is missing)")
-    saved = json.loads(shape_file.read_text())
-    different = [f"{key} {saved.get(key)!r}, this run has {value!r}" for key, value in shape.items() if saved.get(key) != value]
-    if different:
-        raise ValueError(
-            f"checkpoint: {directory} was written with {'; '.join(different)}. ZeRO shards fit only the run that wrote them: "
-            "resume with the same learner settings (world_size is learner.num_ranks), or start a new run from an exported model"
-        )
+    refuse_other_shape(directory, shape)
     own = _writer(engines).load(str(_own_file(directory)))
     for tag, engine in engines.items():
-        path, _ = engine.load_checkpoint(str(directory), tag=tag)
+        with _own_settings(engine):
+            path, _ = engine.load_checkpoint(str(directory), tag=tag)
         if path is None:
             raise ValueError(f"checkpoint: {directory} holds no {tag} directory")
     _set_rng_state(own["rng"])
     return own["counters"]
+
+
+@contextmanager
+def _own_settings(engine: Any) -> Iterator[None]:
+    """What is loaded inside the block brings its step counts and moments, and leaves the config's learning rates and the like."""
+    groups, scheduler = engine.optimizer.param_groups, engine.lr_scheduler
+    kept = [{name: group[name] for name in SETTINGS if name in group} for group in groups]
+    rates = list(scheduler.base_lrs)
+    yield
+    scheduler.base_lrs = rates
+    for group, own, rate, multiplier in zip(engine.optimizer.param_groups, kept, rates, scheduler.lr_lambdas, strict=True):
+        group.update(own)
+        group["lr"] = rate * multiplier(scheduler.last_epoch)
 
 
 def _writer(engines: dict[str, Any]) -> Any:

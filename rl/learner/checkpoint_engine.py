@@ -60,4 +60,11 @@ def snapshot(value: Any) -> Any:
 
 def _write(state: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(state, path)
+    try:
+        with path.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        # torch's zip writer says "unexpected pos"; the disk's own words are what it came from.
+        if isinstance(source := error.__context__, OSError):
+            raise OSError(source.errno, source.strerror, str(path)) from error
+        raise

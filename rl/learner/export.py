@@ -22,11 +22,14 @@ DTYPE_FIELDS = ("dtype", "torch_dtype")
 """Of ``config.json``; transformers 5 writes the first, older versions read the second."""
 
 
-def export_model(causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool) -> None:
+def export_model(
+    causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool, files_from: str | None = None
+) -> None:
     """Write weights and config, and a trained adapter to ``directory/adapter``; copy the rest from the base at ``model_path``.
 
     The tensors and their names are those of the base's checkpoint, buffers included. A collective; only the writer rank holds the
-    model and writes.
+    model and writes. With ``files_from`` config, tokenizer and the like come from there: what lies at ``model_path`` may have become
+    another model since it was loaded.
     """
     if has_adapters(causal_lm):
         save_adapter(causal_lm, directory / "adapter", model_path=model_path, gather=gather, is_writer=is_writer)
@@ -40,8 +43,9 @@ def export_model(causal_lm: nn.Module, directory: Path, *, model_path: str, gath
 
     directory.mkdir(parents=True, exist_ok=True)
     save_torch_state_dict(state, directory)
-    copy_files(Path(model_path), directory)
-    _write_config(Path(model_path), directory, dtype=next(causal_lm.parameters()).dtype)
+    files = Path(files_from or model_path)
+    copy_files(files, directory)
+    _write_config(files, directory, dtype=next(causal_lm.parameters()).dtype)
     for file in directory.glob("*.safetensors"):
         file.chmod((directory / "config.json").stat().st_mode)  # the Hub's writer leaves them readable by the owner only
 

@@ -72,7 +72,7 @@ class LearnerGroup:
 
         On a group that already runs (or has a dead rank) this is a rebuild from the base model: ``load`` a checkpoint next.
         """
-        self._kill()
+        self.kill()
         actor_class = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(LearnerActor)
         self._actors = [
             actor_class.options(**options).remote(rank=rank, **self._arguments) for rank, options in enumerate(self._options)
@@ -136,9 +136,9 @@ class LearnerGroup:
         """Restore all ranks from ``save``; ValueError if it was written by a run of another shape."""
         await self._call("load", directory)
 
-    async def export(self, directory: str) -> None:
-        """Write a Hugging Face model directory on rank 0's node."""
-        await self._call("export", directory)
+    async def export(self, directory: str, *, base: str | None = None) -> None:
+        """Write a Hugging Face model directory on rank 0's node, with the tokenizer of the directory ``base`` (the model's own)."""
+        await self._call("export", directory, base)
 
     async def stats(self) -> list[dict[str, float]]:
         """Each rank's busy seconds, CPU seconds and tokens."""
@@ -151,9 +151,10 @@ class LearnerGroup:
         # A rank that is dead or stuck cannot close; it is killed below, which is all that is left to do.
         with contextlib.suppress(LearnerDead, TimeoutError, RayActorError, RayTaskError):
             await self._call("close", timeout_s=CLOSE_TIMEOUT_S)
-        self._kill()
+        self.kill()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the ranks at once, whatever they are at; ``close`` afterwards has nothing left to wait for."""
         for actor in self._actors:
             ray.kill(actor, no_restart=True)
         self._actors = []

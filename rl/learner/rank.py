@@ -209,12 +209,22 @@ class LearnerRank:
         self._busy_s, self._busy_cpu_s, self._tokens = counters["busy_s"], counters["busy_cpu_s"], counters["tokens"]
         self._progress.kl_coefficient, self._progress.batches = counters["kl_coefficient"], counters["batches"]
 
-    def export(self, directory: str) -> None:
-        """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank 0 writes."""
+    def export(self, directory: str, base: str | None = None) -> None:
+        """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank 0 writes.
+
+        The tokenizer is that of the directory ``base``, of the model's own directory without it.
+        """
         from rl.learner.export import export_model
 
         model = self._engine.module.causal_lm
-        export_model(model, Path(directory), model_path=self._model_path, gather=self._gather, is_writer=self._rank == 0)
+        export_model(
+            model,
+            Path(directory),
+            model_path=self._model_path,
+            files_from=base,
+            gather=self._gather,
+            is_writer=self._rank == 0,
+        )
 
     def stats(self) -> dict[str, float]:
         """Over the run so far: ``busy_s`` and ``busy_cpu_s`` inside ``train``, ``cpu_s`` of the process, batch ``tokens``."""
@@ -250,7 +260,7 @@ class LearnerRank:
         return {"shards": self._engine} | ({} if critic is None else {"critic": critic.engine})
 
     def _shape(self) -> dict[str, Any]:
-        from rl.learner.checkpoint import run_shape
+        from rl.learner.shape import run_shape
 
         return run_shape(self._config, self._algorithm, world_size=self._world_size)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rl.records.storage import write_all
 from rollout.json_lines import text_lines
 
 
@@ -47,7 +48,7 @@ class JsonlWriter:
         if self._fd is None:
             raise ValueError(f"{self.path} is closed")
         line = json.dumps(plain(row), allow_nan=False, separators=(",", ":")) + "\n"
-        os.write(self._fd, line.encode())
+        write_all(self._fd, line.encode())
         self._rows += 1
         if self._fsync_every and self._rows % self._fsync_every == 0:
             os.fsync(self._fd)

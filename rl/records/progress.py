@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO
 
 from rich.console import Console
@@ -31,11 +31,13 @@ class ProgressDisplay:
         stream: IO[str] | None = None,
         interval_s: float = 10.0,
         shown: Sequence[tuple[str, str, str]] = SHOWN,
+        limit: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Show the way to ``total_steps`` on ``stream`` (stderr unless told), every ``interval_s`` seconds if it is no terminal.
 
-        ``shown`` names the figures beside the step, as ``SHOWN`` does.
+        ``shown`` names the figures beside the step, as ``SHOWN`` does. ``limit`` says how many seconds something else leaves.
         """
+        self._limit = limit
         self._console = Console(file=stream or sys.stderr)
         self._shown = shown
         self._total = total_steps
@@ -77,9 +79,13 @@ class ProgressDisplay:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left at the pace of the last 20 steps; None before the first step."""
+        """Seconds left at the pace of the last 20 steps, or of the limit if that is sooner; None before the first step."""
         (start_s, start), (end_s, end) = self._times[0], self._times[-1]
-        return (self._total - end) * (end_s - start_s) / (end - start) if end > start else None
+        left = self._limit()
+        if end <= start:
+            return left
+        paced = (self._total - end) * (end_s - start_s) / (end - start)
+        return paced if left is None else min(paced, left)
 
     def line(self) -> str:
         """The display as one line of text."""

@@ -3,6 +3,8 @@
 Layout::
 
     runs/NAME/config.yaml           the resolved config of the newest attempt
+              fingerprint.json      what the run is made of (rl.fingerprint)
+              base/                 the base's tokenizer and config, without its weights
               attempts.jsonl        one row per start: attempt, restored_step, pid, time
               metrics.jsonl         one row per step
               trained_groups.jsonl  one row per trained group
@@ -15,9 +17,12 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import psutil
+import yaml  # type: ignore[import-untyped]
 
 from rl.records.jsonl import JsonlWriter, read_jsonl
 
@@ -33,6 +38,8 @@ class RunDir:
         """Name a directory; nothing is created or locked. Its path is made absolute: actors do not share our working directory."""
         self.path = path = path.absolute()
         self.config = path / "config.yaml"
+        self.fingerprint = path / "fingerprint.json"
+        self.base = path / "base"
         self.attempts = path / "attempts.jsonl"
         self.metrics = path / "metrics.jsonl"
         self.trained_groups = path / "trained_groups.jsonl"
@@ -47,23 +54,30 @@ class RunDir:
     def create(cls, parent: Path, name: str) -> "RunDir":
         """A new directory ``parent/name``, or ``name-2``, ``name-3``, ... if it is taken; opened."""
         parent.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            path = parent / (name if number == 1 else f"{name}-{number}")
+        for path in _numbered(parent, name):
             try:
                 path.mkdir()
             except FileExistsError:
-                number += 1
                 continue
             run = cls(path)
             run.open()
             return run
+        raise AssertionError("numbers do not end")
+
+    @classmethod
+    def free(cls, parent: Path, name: str) -> Path:
+        """Where ``create`` would put a run now; nothing is created."""
+        return next(path for path in _numbered(parent, name) if not path.exists() and not path.is_symlink())
 
     @classmethod
     def latest(cls, parent: Path, name: str) -> "RunDir | None":
-        """The newest of ``name``, ``name-2``, ...; None if there is none. Not opened."""
+        """The newest of ``name``, ``name-2``, ...; None if there is none. Not opened.
+
+        A run that was itself named ``name-2`` is another one.
+        """
         pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
-        matches = [(int(m[1] or 1), p) for p in parent.glob(f"{name}*") if p.is_dir() and (m := pattern.fullmatch(p.name))]
+        folders = [p for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+        matches = [(int(m[1] or 1), p) for p in folders if (m := pattern.fullmatch(p.name)) and _named(p) in (None, name)]
         return cls(max(matches)[1]) if matches else None
 
     @classmethod
@@ -88,14 +102,18 @@ class RunDir:
         """
         for folder in (self.path, self.eval, self.checkpoints, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
-        owner = self._owner()
-        if owner is not None and owner != os.getpid():
-            raise RunDirBusy(f"{self.path} is in use by process {owner}; stop it, or choose another run.name")
+        self.require_free()
         me = psutil.Process()
         staging = self._lock.with_suffix(f".{me.pid}")
         staging.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
         staging.replace(self._lock)
         return self
+
+    def require_free(self) -> None:
+        """Raise ``RunDirBusy`` if another live process has it open."""
+        owner = self._owner()
+        if owner is not None and owner != os.getpid():
+            raise RunDirBusy(f"{self.path} is in use by process {owner}; stop it, or choose another run.name")
 
     def _owner(self) -> int | None:
         """Pid of the live process that has it open. A pid with another start time is a stranger that inherited the number."""
@@ -124,3 +142,18 @@ class RunDir:
         """Let others in; idempotent."""
         if self._owner() == os.getpid():
             self._lock.unlink(missing_ok=True)
+
+
+def _numbered(parent: Path, name: str) -> Iterator[Path]:
+    yield parent / name
+    yield from (parent / f"{name}-{number}" for number in count(2))
+
+
+def _named(folder: Path) -> str | None:
+    """``run.name`` in the directory's config; None if it has none yet."""
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, yaml.YAMLError):
+        return None
+    name = config.get("run", {}).get("name") if isinstance(config, dict) else None
+    return None if name is None else str(name)

@@ -102,10 +102,23 @@ class TraceWriter:
             first = self._end == 2
             text = ("" if first else ",\n") + ",\n".join(self._pending)
             body = text.encode()
-            os.pwrite(self._fd, body + b"\n]", self._end)
+            self._put(body)
             self._end += len(body)
             self._pending.clear()
             self._flushed_at = time.monotonic()
+
+    def _put(self, body: bytes) -> None:
+        """Overwrite the closing bracket; on a full disk put it back, so that the events of before can still be read."""
+        assert self._fd is not None
+        content, at = body + b"\n]", self._end
+        try:
+            while content:
+                written = os.pwrite(self._fd, content, at)
+                content, at = content[written:], at + written
+        except OSError:
+            os.ftruncate(self._fd, self._end)
+            os.pwrite(self._fd, b"\n]", self._end)
+            raise
 
     def close(self) -> None:
         """Flush and close; idempotent. Events after it are dropped."""

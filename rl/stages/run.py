@@ -1,25 +1,32 @@
 """The driver of a stage: a config in, a run directory with ``model/`` out."""
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.config.load import dump_config
+from rl.base_files import replaced
 from rl.config.stages import DpoConfig, SftConfig, StageConfig
+from rl.fingerprint.fingerprint import FILE, Fingerprint
+from rl.fingerprint.of_run import stage_fingerprint
 from rl.prepare import locate_model
 from rl.records.metrics import MetricsWriter
+from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
+from rl.records.storage import storage_errors
+from rl.stages.encode import Example
 from rl.stages.preference import dpo_columns, examples_of_file, read_pairs, write_pairs
 from rl.stages.supervised import sft_columns, sft_examples
+from rl.start import check_fingerprint, choose_run, describe, open_run
 
 SHOWN = {
     "sft": (("loss", "sft/loss", ".4f"), ("token accuracy", "sft/token_accuracy", ".3f")),
     "dpo": (("loss", "dpo/loss", ".4f"), ("pair accuracy", "dpo/pair_accuracy", ".3f"), ("margin", "dpo/reward_margin", ".3f")),
 }
 """Figures of the display."""
+SAVED = ("trainer.betas", "trainer.eps", "trainer.lora", "trainer.lr", "trainer.weight_decay")
+"""Settings that the checkpoint brings: TRL would use its own whatever the config says."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,64 +42,78 @@ class StageStart:
     steps: int = 0
 
 
-def run_sft(config: SftConfig) -> Path:
+def run_sft(config: SftConfig, phases: Phases | None = None) -> Path:
     """Train to the end, or resume; returns the run directory.
 
     Raises:
         ValueError: the user's input is wrong; raised before the run directory exists.
         Interrupted: Ctrl-C or SIGTERM; ``resume=auto`` goes on from the checkpoint it left.
+        StorageError: the run directory cannot be written.
     """
+    start, phases = _begin(config, phases)
     model_path, tokenizer = _load_tokenizer(config)
     examples = sft_examples(config, tokenizer)
-    stage = _Stage(config, open_stage(config), model_path, tokenizer)
-    return stage.run(lambda: sft_columns(examples))
+    stage = _Stage(config, start, model_path, tokenizer, phases)
+    return stage.run(lambda _: sft_columns(examples), examples, source=config.data.path)
 
 
-def run_dpo(config: DpoConfig) -> Path:
+def run_dpo(config: DpoConfig, phases: Phases | None = None) -> Path:
     """The same for pairs, which are sampled first unless a file has them; sampled ones stay in ``RUN/pairs.jsonl``.
 
     Raises:
         ValueError: the user's input is wrong, or no pair was found.
         Interrupted: as for :func:`run_sft`.
+        StorageError: likewise.
     """
+    start, phases = _begin(config, phases)
     if config.pairs.path is not None:
         model_path, tokenizer = _load_tokenizer(config)
         examples = examples_of_file(config.pairs, tokenizer)
-        return _Stage(config, open_stage(config), model_path, tokenizer).run(lambda: dpo_columns(examples))
+        stage = _Stage(config, start, model_path, tokenizer, phases)
+        return stage.run(lambda _: dpo_columns(examples), examples, source=config.pairs.path)
     from rl.stages.sampling import prepare_sampling, sample_pairs
 
     sampling, prepared = prepare_sampling(config)
-    start = open_stage(config)
-    kept = start.run.path / "pairs.jsonl"
 
-    def columns() -> dict[str, list[list[int]]]:
+    def columns(run: RunDir) -> dict[str, list[list[int]]]:
+        kept = run.path / "pairs.jsonl"
         if not kept.exists():
-            write_pairs(kept, sample_pairs(config, sampling, prepared, start.run))
+            phases("sampling pairs")
+            write_pairs(kept, sample_pairs(config, sampling, prepared, run))
         return dpo_columns(read_pairs(kept))
 
-    return _Stage(config, start, prepared.model_path, prepared.tokenizer).run(columns)
+    return _Stage(config, start, prepared.model_path, prepared.tokenizer, phases).run(columns, (), source=None)
 
 
-def open_stage(config: StageConfig) -> StageStart:
-    """Pick the run directory and the checkpoint that ``resume`` asks for.
+def _begin(config: StageConfig, phases: Phases | None) -> tuple[StageStart, Phases]:
+    """Choose the directory and say it, before anything is loaded."""
+    phases = phases or Phases()
+    start = choose_stage(config)
+    resumed = None if start.checkpoint is None else f"step {start.steps}"
+    phases(describe(start.run.path, config.run.name, resumed))
+    phases("preparing the base and the rows")
+    return start, phases
+
+
+def choose_stage(config: StageConfig) -> StageStart:
+    """Pick the run directory and the checkpoint that ``resume`` asks for; nothing is opened.
 
     Raises:
-        ValueError: the checkpoint named is none, or another process holds the run.
+        ValueError: ``run.dir`` cannot be written, the checkpoint named is none, or another process holds the run.
     """
-    from rl.stages.trainer import checkpoints_of
+    from rl.stages.checkpoints import checkpoints_of
 
-    parent = Path(config.run.dir)
-    if config.resume == "auto" and (latest := RunDir.latest(parent, config.run.name)) is not None:
-        run = latest.open()
-        steps, checkpoint = max(checkpoints_of(run.checkpoints), default=(0, None))
+    run = choose_run(config.run.dir, config.run.name, config.resume)
+    if config.resume.never or not run.path.is_dir():
+        return StageStart(run)
+    found = checkpoints_of(run.checkpoints)
+    if config.resume.auto:
+        steps, checkpoint = max(found, default=(0, None))
         return StageStart(run, checkpoint, steps)
-    if config.resume in ("auto", "never"):
-        return StageStart(RunDir.create(parent, config.run.name))
-    path = Path(config.resume)
-    run = RunDir.containing(path)
-    for steps, checkpoint in checkpoints_of(run.checkpoints):
+    path = Path(config.resume.checkpoint)
+    for steps, checkpoint in found:
         if checkpoint.resolve() == path.resolve():
-            return StageStart(run.open(), checkpoint, steps)
+            return StageStart(run, checkpoint, steps)
     raise ValueError(f"resume: {path} is not a complete checkpoint (a directory checkpoints/checkpoint-N of a run)")
 
 
@@ -111,31 +132,52 @@ class _Stage:
     start: StageStart
     model_path: Path
     tokenizer: Any
+    phases: Phases
 
-    def run(self, columns: Callable[[], dict[str, list[list[int]]]]) -> Path:
-        """Train on what ``columns`` returns once the run directory is ours."""
-        run = self.start.run
+    def run(
+        self, columns: Callable[[RunDir], dict[str, list[list[int]]]], examples: Sequence[Example], *, source: str | None
+    ) -> Path:
+        """Train on what ``columns`` returns once the run directory is ours; ``examples`` of the file ``source`` are what a resume
+        compares."""
+        fingerprint = stage_fingerprint(
+            self.config, model_path=self.model_path, tokenizer=self.tokenizer, examples=examples, source=source
+        )
+        planned = self.start.run
+        if self.start.checkpoint is not None:
+            old = Fingerprint.read(self.start.checkpoint / FILE)
+            check_fingerprint(old, fingerprint, config=self.config, run=planned, final=SAVED)
+        with storage_errors(planned.path):
+            run = open_run(planned, self.config, fingerprint, base=self.model_path)
+        if run.path != planned.path:
+            self.phases(f"run directory: {run.path} (another run took {planned.path.name} meanwhile)")
         try:
-            run.config.write_text(dump_config(self.config), encoding="utf-8")
-            finished = self._train(columns())
+            with storage_errors(run.path, advice=lambda: "Free some space there; resume=auto goes on from its newest checkpoint"):
+                finished = self._train(columns(run), run)
         finally:
             run.close()
         if not finished:
             raise Interrupted(f"stopped with a checkpoint in {run.path}; resume=auto goes on from there")
         return run.path
 
-    def _train(self, columns: dict[str, list[list[int]]]) -> bool:
+    def _train(self, columns: dict[str, list[list[int]]], run: RunDir) -> bool:
         """True if it got to the end; the model is then in ``RUN/model``."""
-        from rl.stages.trainer import Records, StopAtStep, build_trainer, interrupts, total_steps
+        from rl.stages.trainer import KeepIdentity, Records, StopAtStep, build_trainer, interrupts, total_steps
 
-        config, start, run = self.config, self.start, self.start.run
+        self.phases("loading the trainer")
+        config, start = self.config, self.start
         steps = total_steps(config.trainer, rows=len(next(iter(columns.values()))))
+        if start.steps > steps:
+            raise ValueError(
+                f"trainer: epochs and max_steps ask for {steps} steps, and {start.checkpoint} has {start.steps} already; raise them"
+            )
         trainer = build_trainer(
             config, columns, model_path=self.model_path, tokenizer=self.tokenizer, output=run.checkpoints, steps=steps
         )
         metrics = MetricsWriter(run.metrics, attempt=run.begin_attempt(restored_step=start.steps), restored_step=start.steps)
         stop = StopAtStep()
         trainer.add_callback(stop)
+        trainer.add_callback(KeepIdentity(run))
+        self.phases("training")
         try:
             with ProgressDisplay(steps, first_step=start.steps, shown=SHOWN[config.stage]) as progress, interrupts(stop.request):
                 trainer.add_callback(Records(metrics, progress, config.stage))
@@ -145,16 +187,14 @@ class _Stage:
         if trainer.state.global_step < steps:
             return False
         adapted = config.trainer.lora is not None
-        _export(trainer.model.get_base_model() if adapted else trainer.model, run.path / "model", self.model_path)
+        causal_lm = trainer.model.get_base_model() if adapted else trainer.model
+        _export(causal_lm, run.path / "model", self.model_path, base=run.base)
         return True
 
 
-def _export(causal_lm: Any, directory: Path, model_path: Path) -> None:
+def _export(causal_lm: Any, directory: Path, model_path: Path, *, base: Path) -> None:
     """Weights with adapters merged in, config and the base's own tokenizer files; whole or not at all."""
     from rl.learner.export import export_model
 
-    staging = directory.with_name(directory.name + ".writing")
-    shutil.rmtree(staging, ignore_errors=True)
-    export_model(causal_lm, staging, model_path=str(model_path), gather=False, is_writer=True)
-    shutil.rmtree(directory, ignore_errors=True)
-    staging.rename(directory)
+    with replaced(directory) as staging:
+        export_model(causal_lm, staging, model_path=str(model_path), files_from=str(base), gather=False, is_writer=True)

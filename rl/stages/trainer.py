@@ -1,6 +1,5 @@
 """TRL's trainers on our token ids: arguments, the two trainers, and what hangs on to them while they run."""
 
-import json
 import logging
 import math
 import os
@@ -18,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig as TrlDpoConfig
 from trl import DPOTrainer, SFTConfig, SFTTrainer
 
+from rl.base_files import keep_identity
 from rl.config.learner import LearnerConfig
 from rl.config.stages import DpoConfig, StageConfig, TrainerConfig
 from rl.learner.dropout import silence_config
@@ -25,6 +25,7 @@ from rl.learner.model import attention_for, peft_config
 from rl.learner.names import adopt_names
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
+from rl.records.rundir import RunDir
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,17 @@ class Records(TrainerCallback):
             self._progress.update(state.global_step, row)
 
 
+class KeepIdentity(TrainerCallback):
+    """Puts into each checkpoint what the run is: config, fingerprint and the base's files."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """TRL has just written the checkpoint."""
+        keep_identity(self._run, self._run.checkpoints / f"checkpoint-{state.global_step}")
+
+
 class StopAtStep(TrainerCallback):
     """After ``request`` the step in progress is finished and a checkpoint is written."""
 
@@ -176,14 +188,3 @@ def interrupts(request: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def checkpoints_of(folder: Path) -> list[tuple[int, Path]]:
-    """(steps done, directory) of every complete checkpoint, oldest first; one that a kill cut off has no readable state."""
-    found = []
-    for path in folder.glob("checkpoint-*"):
-        try:
-            found.append((int(json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]), path))
-        except (FileNotFoundError, json.JSONDecodeError):
-            logger.warning("%s is incomplete and left out", path)
-    return sorted(found)

@@ -12,6 +12,7 @@ from rl.lineage import duplicates, read_lineage
 from rl.prepare import prepare
 from rl.records.jsonl import read_jsonl
 from rl.records.metrics import live_rows, read_metrics
+from rl.records.rundir import RunDir
 from tests.e2e.conftest import DRILL, attempts
 
 STACK = [*DRILL, "curriculum=sec+knapsack+mixed+length", "run.seed=5"]
@@ -93,7 +94,7 @@ def test_asynchronous_the_state_at_the_cut_is_restored_as_it_was(begin):
     job.until_step(14)
     job.process.kill()
     job.wait()
-    checkpoint = CheckpointStore(job.run / "checkpoints", keep=2).latest()
+    checkpoint = CheckpointStore(RunDir(job.run), keep=2).latest()
     saved = checkpoint.load_state()
     assert saved.curriculum and saved.statistics["rows"], "the checkpoint holds no observations"
 

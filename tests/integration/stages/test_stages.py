@@ -20,6 +20,7 @@ from rl.config.model import RecipeConfig
 from rl.config.stages import DpoConfig, SftConfig
 from rl.records.metrics import read_metrics
 from rl.stages import trainer as trl_side
+from rl.stages.checkpoints import checkpoints_of
 from rl.stages.preference import dpo_columns, examples_of_file
 from rl.stages.run import Interrupted, run_dpo, run_sft
 from rl.stages.supervised import sft_columns, sft_examples
@@ -141,9 +142,9 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
 
 def test_a_checkpoint_that_a_kill_cut_off_is_passed_over(base: Path, tmp_path: Path) -> None:
     run = run_sft(sft(base, tmp_path, "trainer.max_steps=6"))
-    assert [steps for steps, _ in trl_side.checkpoints_of(run / "checkpoints")] == [3, 6]
+    assert [steps for steps, _ in checkpoints_of(run / "checkpoints")] == [3, 6]
     (run / "checkpoints" / "checkpoint-6" / "trainer_state.json").write_text('{"global_st')
-    assert [steps for steps, _ in trl_side.checkpoints_of(run / "checkpoints")] == [3]
+    assert [steps for steps, _ in checkpoints_of(run / "checkpoints")] == [3]
     with pytest.raises(ValueError, match="not a complete checkpoint"):
         run_sft(sft(base, tmp_path, f"resume={run}/checkpoints/checkpoint-6"))
 

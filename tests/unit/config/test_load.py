@@ -20,7 +20,7 @@ def test_values_and_presets_override_in_order() -> None:
 
 
 def test_a_field_that_no_yaml_names_can_be_set() -> None:
-    assert load_config("quickstart", ["resume=auto"]).resume == "auto"
+    assert load_config("quickstart", ["resume=auto"]).resume.auto
 
 
 def test_any_value_can_be_spelled_as_an_override() -> None:
@@ -106,6 +106,15 @@ def test_unknown_preset_lists_the_choices() -> None:
         ("learner.lr", "an override is key=value"),
         ("run.name=a(b", "cannot read this override"),
         ("resume=atuo", "none of never, auto"),
+        ("resume.accpt=[data]", "Did you mean 'accept'?"),
+        ("run.name=a/b", "run.name: 'a/b' is no name of a directory"),
+        ("run.name=../x", "run.name: '../x' is no name of a directory"),
+        ("run.name=..", "run.name: '..' is no name of a directory"),
+        ("run.name=", "run.name: is empty; give it a name"),
+        ("run.name=' x'", "begins or ends with a space"),
+        (f"run.name={'n' * 200}", "has 200 characters; shorten it"),
+        ("run.dir=", "run.dir: "),
+        ("model.recipe.name=../x", "model.recipe.name: '../x' is no name"),
         ("hydra.run.dir=x", "Hydra's own settings"),
         ("~model", "model: missing"),
     ],
@@ -129,3 +138,17 @@ def test_broken_yaml_names_the_file(tmp_path) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("run: {steps: 3\n")
     assert "broken.yaml" in refused(name=str(file))
+
+
+def test_a_plain_resume_is_short_for_its_checkpoint_and_leaves_room_for_what_is_accepted(tmp_path) -> None:
+    asked = load_config("quickstart", ["resume=auto", "resume.accept=[data,learner.lr]"]).resume
+    assert asked == load_config("quickstart", ["resume.accept=[data,learner.lr]", "resume=auto"]).resume
+    assert (asked.checkpoint, asked.accept) == ("auto", ("data", "learner.lr"))
+    file = tmp_path / "mine.yaml"
+    file.write_text("defaults: [quickstart, _self_]\nresume: runs/a/checkpoints/step-00000004\n")
+    assert load_config(str(file)).resume.checkpoint == "runs/a/checkpoints/step-00000004"
+    kept = load_config(str(file), ["resume.accept=[base]"]).resume
+    assert (kept.checkpoint, kept.accept) == ("runs/a/checkpoints/step-00000004", ("base",)), "the file's own value stays"
+    file.write_text("defaults: [quickstart, _self_]\nresume: {checkpoint: auto, accept: [data]}\n")
+    kept = load_config(str(file), ["resume=never"]).resume
+    assert (kept.checkpoint, kept.accept) == ("never", ("data",))

@@ -5,8 +5,11 @@ import pickle
 
 import pytest
 
+from rl.base_files import keep_base_files
 from rl.checkpoint import CheckpointStore
+from rl.fingerprint.fingerprint import Fingerprint
 from rl.lineage import duplicates, read_lineage
+from rl.records.rundir import RunDir
 from rl.state import RunState
 from rl.stream.plans import GroupStatus, PlanState, make_group_id, new_groups, request_seeds
 from rollout.types import Prompt, SamplingConfig
@@ -32,7 +35,7 @@ def write(store: CheckpointStore, step: int, state: RunState) -> None:
 
 
 def test_only_complete_checkpoints_are_found_and_old_ones_go(tmp_path):
-    store = CheckpointStore(tmp_path, keep=2)
+    store = CheckpointStore(RunDir(tmp_path), keep=2)
     assert store.latest() is None
     for step in (5, 10, 15):
         write(store, step, RunState(version=step))
@@ -44,11 +47,47 @@ def test_only_complete_checkpoints_are_found_and_old_ones_go(tmp_path):
     assert store.latest().step == 20
 
 
+def test_the_best_one_stays_beside_the_newest(tmp_path):
+    scores = {5: 0.2, 10: 0.6, 15: 0.4, 20: None, 25: 0.6}
+    store = CheckpointStore(RunDir(tmp_path), keep=1, score=scores.get)
+    kept = []
+    for step in scores:
+        write(store, step, RunState(version=step))
+        kept.append([c.step for c in store.all()])
+    assert kept == [[5], [10], [10, 15], [10, 20], [25]], "of equals the newest"
+    assert store.best().step == 25
+    assert CheckpointStore(RunDir(tmp_path), keep=1).best() is None
+
+
+def test_a_checkpoint_holds_what_the_run_was_when_it_was_written(tmp_path):
+    run = RunDir(tmp_path)
+    store = CheckpointStore(run, keep=2)
+    for step, lr in ((5, 1e-3), (10, 1e-4)):
+        Fingerprint(things={}, settings={"learner.lr": lr}).write(run.fingerprint)
+        run.config.write_text(f"lr: {lr}")
+        (tmp_path / "model").mkdir(exist_ok=True)
+        (tmp_path / "model" / "tokenizer.json").write_text(f"tokenizer {step}")
+        (tmp_path / "model" / "model.safetensors").write_text("weights")
+        keep_base_files(tmp_path / "model", run.base)
+        write(store, step, RunState(version=step))
+    first, second = store.all()
+    assert (first.fingerprint().settings, second.fingerprint().settings) == ({"learner.lr": 1e-3}, {"learner.lr": 1e-4})
+    assert [(c.base / "tokenizer.json").read_text() for c in (first, second)] == ["tokenizer 5", "tokenizer 10"]
+    assert not (first.base / "model.safetensors").exists() and (first.path / "config.yaml").read_text() == "lr: 0.001"
+
+
+def test_leftovers_of_any_step_go_when_the_next_one_is_begun(tmp_path):
+    store = CheckpointStore(RunDir(tmp_path), keep=2)
+    store.begin(5)
+    store.begin(7)
+    assert [p.name for p in store.directory.iterdir()] == ["tmp-step-00000007"]
+
+
 def test_a_restored_state_has_nothing_in_flight_and_keeps_what_is_finished(tmp_path):
     plan = PlanState(step=3, groups=groups(2))
     plan.groups[0].status, plan.groups[0].issues = GroupStatus.INFLIGHT, 1
     plan.groups[1].status, plan.groups[1].kept = GroupStatus.FINISHED, True
-    store = CheckpointStore(tmp_path, keep=1)
+    store = CheckpointStore(RunDir(tmp_path), keep=1)
     write(store, 3, RunState(version=3, plans={3: plan}))
     restored = store.latest().load_state().plans[3]
     assert [g.status for g in restored.groups] == [GroupStatus.WAITING, GroupStatus.FINISHED]
@@ -56,7 +95,7 @@ def test_a_restored_state_has_nothing_in_flight_and_keeps_what_is_finished(tmp_p
 
 
 def test_a_foreign_state_file_is_refused(tmp_path):
-    store = CheckpointStore(tmp_path, keep=1)
+    store = CheckpointStore(RunDir(tmp_path), keep=1)
     store.begin(1)
     store.commit(1, pickle.dumps({"not": "a state"}))
     with pytest.raises(ValueError, match=r"state\.pkl"):

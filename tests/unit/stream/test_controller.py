@@ -104,6 +104,9 @@ class ScriptedSaver:
     def due(self, version):
         return True
 
+    async def watch(self):
+        await asyncio.Event().wait()
+
     async def save(self, state, learner, *, final=False):
         state.curriculum, state.statistics = self.curriculum.state_dict(), self.store.state_dict()
         self.snapshots[state.version] = pickle.dumps(state)

@@ -1,0 +1,150 @@
+"""Which settings make a run what it is, and which may change at a resume. A test holds that every field of the configs is in one.
+
+A name is a field's path or that of a section, whose fields it then decides; the longest one counts.
+"""
+
+IDENTITY = {
+    # What is optimised, on what, chosen how.
+    "algorithm",
+    "curriculum",
+    "task",
+    "run.seed",
+    "stream.prompts_per_step",
+    "stream.refill_rounds",
+    "stream.rollouts_per_prompt",
+    "reward_model",
+    # The distribution that completions come from.
+    "rollout.dtype",
+    "rollout.ignore_eos",
+    "rollout.kv_after_update",
+    "rollout.max_tokens",
+    "rollout.temperature",
+    "rollout.top_p",
+    # The optimizer.
+    "learner.betas",
+    "learner.eps",
+    "learner.grad_clip",
+    "learner.lr",
+    "learner.min_lr_ratio",
+    "learner.muon_lr",
+    "learner.muon_momentum",
+    "learner.schedule",
+    "learner.schedule_decay_shape",
+    "learner.schedule_decay_share",
+    "learner.schedule_exponent",
+    "learner.schedule_phi",
+    "learner.updates_per_batch",
+    "learner.warmup_steps",
+    "learner.weight_decay",
+    # The evaluations of before and after are compared problem by problem.
+    "evaluation.extra_temperatures",
+    "evaluation.greedy",
+    "evaluation.num_prompts",
+    "evaluation.samples_per_prompt",
+    "evaluation.split",
+    "evaluation.temperature",
+    # The stages'.
+    "beta",
+    "data",
+    "pairs",
+    "stage",
+    "trainer",
+}
+FREE = {
+    # Contents are compared instead of the names of files.
+    "data.path",
+    "model",
+    "pairs.path",
+    "reward_model.path",
+    "task.dev",
+    "task.path",
+    "task.test",
+    "task.train",
+    # How long, where to, and what is shown.
+    "checkpoint",
+    "evaluation.bootstrap",
+    "evaluation.every",
+    "evaluation.ks",
+    "resume",
+    "run.dir",
+    "run.name",
+    "run.rollout_token_budget",
+    "run.steps",
+    "run.wall_clock_s",
+    "tracker",
+    "trainer.epochs",
+    "trainer.max_steps",
+    # Where and how fast. The bound on staleness may be tightened and loosened (rl.stream.tickets).
+    "cluster",
+    "learner.collective_timeout_s",
+    "learner.cores",
+    "learner.device",
+    "learner.gradient_checkpointing",
+    "learner.max_restarts",
+    "learner.micro_batch_tokens",
+    "learner.num_threads",
+    "learner.offload_optimizer",
+    "learner.offload_parameters",
+    "learner.offload_path",
+    "learner.packing",
+    "learner.sequence_parallel",
+    "reward_model.batch_size",
+    "reward_model.cpus",
+    "reward_model.device",
+    "reward_model.gpus",
+    "reward_model.max_restarts",
+    "reward_model.num_threads",
+    "reward_model.start_timeout_s",
+    "reward_model.timeout_s",
+    "rollout.backend",
+    "rollout.block_size",
+    "rollout.cores",
+    "rollout.device",
+    "rollout.gpu_memory_utilization",
+    "rollout.kv_cache_mib",
+    "rollout.max_model_len",
+    "rollout.max_num_seqs",
+    "rollout.max_restarts",
+    "rollout.num_engines",
+    "rollout.num_threads",
+    "rollout.prefix_cache",
+    "rollout.probe_every",
+    "rollout.probe_tolerance",
+    "rollout.tensor_parallel",
+    "rollout.weight_transfer",
+    "stream.group_timeout_s",
+    "stream.max_issues",
+    "stream.max_staleness",
+    "stream.pipeline_depth",
+    "stream.push_at_share",
+    "stream.rollover_share",
+    "stream.step_timeout_s",
+    "stream.sync_timeout_s",
+    "trainer.device",
+    "trainer.gradient_checkpointing",
+    "trainer.micro_batch_size",
+    "trainer.num_threads",
+    "verifiers",
+    # A checkpoint of another shape is refused whatever is accepted (rl.learner.shape).
+    "learner.dtype",
+    "learner.lora",
+    "learner.num_ranks",
+    "learner.optimizer",
+    "learner.zero_stage",
+}
+
+
+def is_identity(path: str) -> bool:
+    """True if a difference in the field ``path`` makes it another run.
+
+    Raises:
+        KeyError: Nobody has decided about this field.
+    """
+    name = path
+    while name:
+        if name in IDENTITY:
+            return True
+        if name in FREE:
+            return False
+        name = name.rpartition(".")[0]
+    raise KeyError(f"{path} is in neither IDENTITY nor FREE of rl.fingerprint.config_fields: decide whether a resume may change it")

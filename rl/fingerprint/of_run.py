@@ -1,0 +1,62 @@
+"""The fingerprint of a run or a stage that is about to start."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from rl.config.schema import Config
+from rl.config.stages import StageConfig
+from rl.fingerprint.code import code_fingerprint
+from rl.fingerprint.config_values import identity_defaults, identity_values
+from rl.fingerprint.data import rows_fingerprint
+from rl.fingerprint.fingerprint import Fingerprint
+from rl.fingerprint.hashes import hash_values
+from rl.fingerprint.model_files import base_fingerprint, tokenizer_fingerprint
+from rl.prepare import Prepared
+
+
+def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
+    """Of ``t2rl train``."""
+    reward = (prepared.task.reward_name, dict(prepared.task.reward_args))
+    things = {
+        "data": rows_fingerprint(prepared.train_prompts),
+        "held_out": rows_fingerprint(prepared.eval_prompts),
+        "base": base_fingerprint(prepared.model_path),
+        "tokenizer": tokenizer_fingerprint(prepared.tokenizer),
+        "reward": {"name": reward[0], "args": hash_values([reward[1]]), **code_fingerprint(*reward)},
+        "curriculum_code": code_fingerprint(config.curriculum.model_dump()),
+    }
+    if config.reward_model is not None:
+        things["reward_model"] = base_fingerprint(Path(config.reward_model.path).expanduser())
+    return _fingerprint(config, things, base=prepared.model_path, data=_data_origin(config.task))
+
+
+def stage_fingerprint(
+    config: StageConfig, *, model_path: Path, tokenizer: Any, examples: Sequence[Any], source: str | None
+) -> Fingerprint:
+    """Of ``t2rl sft`` and ``t2rl dpo``; pairs that are yet to be sampled have no examples, and are kept with the run."""
+    things: dict[str, dict[str, Any]] = {
+        "base": base_fingerprint(model_path),
+        "tokenizer": tokenizer_fingerprint(tokenizer),
+    }
+    if examples:
+        things["data"] = rows_fingerprint(examples)
+    return _fingerprint(config, things, base=model_path, data=source or _data_origin(config.task))
+
+
+def _fingerprint(config: BaseModel, things: dict[str, dict[str, Any]], *, base: Path, data: str) -> Fingerprint:
+    return Fingerprint(
+        things=things,
+        settings=identity_values(config),
+        defaults=frozenset(identity_defaults(config)),
+        origins={"base": str(base), "tokenizer": str(base), "data": data, "held_out": data},
+    )
+
+
+def _data_origin(task: Any) -> str:
+    """``rows.jsonl``, or the generator's name."""
+    if task is None or task.kind != "file":
+        return "" if task is None else str(task.kind)
+    return ", ".join(str(path) for path in (task.path, task.train, task.dev, task.test) if path)

@@ -1,0 +1,96 @@
+"""Directories that cannot be written: found before a run starts where possible, and told apart from other failures where not."""
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROBE_BYTES = 1 << 20
+"""Written and removed again at the start; a disk with less room than this cannot hold a run."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+_RUST = re.compile(r"(No space left|File too large|Read-only file system|quota exceeded)[^()]*\(os error \d+\)", re.IGNORECASE)
+"""How safetensors words the same failures."""
+
+
+class StorageError(RuntimeError):
+    """A run could not write its directory. The message says which, why and what to do; no traceback adds to it."""
+
+
+def require_writable(folder: Path, *, field: str) -> None:
+    """Make ``folder`` if it is missing, and write a file there for a moment.
+
+    Raises:
+        ValueError: Naming the path, the reason and ``field``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(os.urandom(PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        fix = "free some space there, or choose another disk" if full else "choose a directory that you may write to"
+        raise ValueError(f"{field}: cannot write to {folder} ({error.strerror or error}); {fix} with {field}=DIR") from error
+
+
+def storage_reason(error: BaseException, inside: Path | None = None) -> str | None:
+    """Why something could not be written, if that is what ``error`` or what it came from is about; else None.
+
+    Missing permissions count only for files below ``inside``.
+    """
+    for link in _chain(error):
+        if isinstance(link, OSError) and link.errno in NO_ROOM:
+            return f"{os.strerror(link.errno)}" + (f" ({link.filename})" if link.filename else "")
+        if isinstance(link, OSError) and link.errno in FORBIDDEN and inside is not None and _below(link.filename, inside):
+            return f"{os.strerror(link.errno)} ({link.filename})"
+        if found := _RUST.search(str(link)):
+            return found.group(1)
+    return None
+
+
+@contextmanager
+def storage_errors(folder: Path, *, advice: Callable[[], str] = str) -> Iterator[None]:
+    """Inside the block a failure to write becomes a :class:`StorageError` about ``folder``; everything else passes as it is.
+
+    ``advice`` is asked when it happens.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        reason = storage_reason(error, folder)
+        if reason is None:
+            raise
+        raise StorageError(f"cannot write to {folder}: {reason}. {advice()}".strip()) from error
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """``os.write`` until everything is written: on a disk that is nearly full it writes a part, and says so by a number only."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _below(name: str | bytes | None, folder: Path) -> bool:
+    return bool(name) and Path(os.fsdecode(name or "")).absolute().is_relative_to(folder.absolute())
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it is a group of, and what it came from; Ray keeps the latter in ``cause``."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        link = waiting.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        inner = list(link.exceptions) if isinstance(link, BaseExceptionGroup) else []
+        sources = (getattr(link, "cause", None), link.__cause__, link.__context__)
+        waiting += [*inner, *(source for source in sources if isinstance(source, BaseException))]
