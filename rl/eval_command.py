@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -10,26 +12,36 @@ from rl.actors import create_fleet
 from rl.cluster import create_placement, plan_placement
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.evaluate import Counts, Evaluator, temperatures_of
+from rl.evaluate import Counts, Evaluator, evaluation_file, temperatures_of
 from rl.evaluation_summary import render, summarise, to_json
+from rl.export_command import export_checkpoint
 from rl.prepare import Prepared, prepare
 from rl.ray_runtime import start_ray, stop_ray
+from rl.records.phases import Phases
+from rl.records.storage import require_writable
 from rl.records.trace import TraceWriter
 from rl.rollout_service import RolloutService
 from rl.verifiers import make_verifiers
 
+logger = logging.getLogger(__name__)
 
-def evaluate_cli(target: str, overrides: list[str], *, as_json: bool) -> None:
-    """Print the table, or its JSON; counts go to ``eval/`` beside the model.
+
+def evaluate_cli(target: str, overrides: list[str], *, as_json: bool, step: str | None = None) -> None:
+    """Print the table, or its JSON; the counts go to ``RUN/eval-model``, ``RUN/eval-step-N``, or beside a model directory.
 
     Raises:
-        ValueError: ``target`` is neither a run nor a model directory.
+        ValueError: ``target`` is neither a run nor a model directory, or its counts cannot be written.
     """
-    config, model = resolve(Path(target), overrides)
+    phases = Phases()
+    config, model = resolve(Path(target), overrides, step=step)
+    directory = _counts_directory(Path(target), model)
+    require_writable(directory, field="run.dir")
+    phases("preparing the model and the prompts")
     prepared = prepare(config)
+    phases("starting Ray")
     start_ray(config)
     try:
-        counts = asyncio.run(_evaluate(config, prepared, model.parent / f"eval-{model.name}"))
+        counts = asyncio.run(_evaluate(config, prepared, directory, phases))
     finally:
         stop_ray()
     summary = summarise(counts, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed)
@@ -37,17 +49,29 @@ def evaluate_cli(target: str, overrides: list[str], *, as_json: bool) -> None:
         print(json.dumps(to_json(summary), indent=2))
     else:
         Console().print(render(summary, title=f"{model}: held-out {config.evaluation.split} set"))
+    file, temperature = evaluation_file(directory, 0), config.evaluation.temperature
+    print(f"counts: {file}; t2rl passk {file} --temperature {temperature:g}", file=sys.stderr)
 
 
-def resolve(target: Path, overrides: list[str]) -> tuple[Config, Path]:
-    """The config to evaluate under, and the model directory in it.
+def _counts_directory(target: Path, model: Path) -> Path:
+    is_run = (target / "attempts.jsonl").is_file()
+    return (target if is_run else model.parent) / f"eval-{model.resolve().name}"
 
-    A run brings its own config; for a model directory the first override without ``=`` names one (``quickstart`` if none does).
+
+def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> tuple[Config, Path]:
+    """Config and model directory of a target.
+
+    A run brings its own config and, without ``step``, the model that it ended with; one that did not get to its end, or ``step``,
+    asks for a checkpoint, which is exported first. For a model directory the first override without ``=`` names a config
+    (``quickstart`` if none does).
     """
     if (target / "attempts.jsonl").is_file():
         model, name = target / "model", str(target / "config.yaml")
-        if not (model / "config.json").is_file():
-            raise ValueError(f"{target} has no model/ yet: finish the run with resume=auto, then evaluate it")
+        if step is not None or not (model / "config.json").is_file():
+            number, model = export_checkpoint(target, step=step)
+            logger.warning("%s: the model of step %d, exported to %s", target, number, model)
+    elif step is not None:
+        raise ValueError(f"--step {step}: {target} is no run directory (attempts.jsonl), so it has no checkpoints")
     elif (target / "config.json").is_file():
         model, name = target, "quickstart"
     else:
@@ -66,11 +90,11 @@ def _path_model(model: Path) -> object:
     return PathModelConfig(path=str(model))
 
 
-async def _evaluate(config: Config, prepared: Prepared, directory: Path) -> list[Counts]:
+async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases: Phases) -> list[Counts]:
     placed = create_placement(plan_placement(config))
     fleet = create_fleet(config, prepared.model_path, placed)
     scorer = make_verifiers(config, prepared.task.reward_name, prepared.task.reward_args)
-    directory.mkdir(exist_ok=True)
+    phases("starting the engines and the verifiers")
     trace = TraceWriter(directory / "trace.json")
     try:
         await asyncio.gather(fleet.start(), scorer.start())
@@ -91,6 +115,7 @@ async def _evaluate(config: Config, prepared: Prepared, directory: Path) -> list
             seed=config.run.seed,
             directory=directory,
         )
+        phases("evaluating")
         return await evaluator.run(version=0, temperatures=temperatures_of(config.evaluation))
     finally:
         await asyncio.gather(fleet.stop(), scorer.close(), return_exceptions=True)

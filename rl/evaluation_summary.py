@@ -106,7 +106,7 @@ def summarise(
 
 
 def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
-    """A table that fits 80 columns; differences whose interval excludes 0 are bold.
+    """A table that fits 80 columns; differences whose interval excludes 0 are bold. Without a before there is one column.
 
     Categories are shown at the first sampling config and greedily; ``to_json`` has every line.
     """
@@ -117,7 +117,8 @@ def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
     table = Table(title=f"{title}\n{problems}", box=None, padding=(0, 1, 0, 0))
     for heading in ("category", "metric"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("before", "after", "after - before"):
+    compared = any(line.before is not None for line in summary.lines)
+    for heading in ("before", "after", "after - before") if compared else ("value",):
         table.add_column(heading, justify="right", no_wrap=True)
     main = summary.lines[0].temperature
     shown = [line for line in summary.lines if line.category == OVERALL or line.temperature in (0, main)]
@@ -125,7 +126,7 @@ def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
     for line in shown:
         if previous is not None and line.category != previous:
             table.add_row()
-        table.add_row(*_cells(line, first=line.category != previous))
+        table.add_row(*_cells(line, first=line.category != previous, compared=compared))
         previous = line.category
     return table
 
@@ -206,14 +207,17 @@ def _aligned(after: Counts, before: Counts) -> list[Mapping[str, Any]]:
     return [by_id[row["id"]] for row in after.rows]
 
 
-def _cells(line: SummaryLine, *, first: bool) -> list[str]:
+def _cells(line: SummaryLine, *, first: bool, compared: bool) -> list[str]:
     metric = line.metric if line.temperature in (0, 1) else f"{line.metric} T={line.temperature:g}".replace("=0.", "=.")
+    head = [line.category if first else "", metric]
+    if not compared:
+        return [*head, _span(line.after)]
     difference = ""
     if line.difference is not None:
         difference = _span(line.difference, sign="+")
         difference = f"[bold]{difference}[/bold]" if line.difference.excludes_zero else difference
     before = _span(line.before) if line.before is not None else ""
-    return [line.category if first else "", metric, before, _span(line.after), difference]
+    return [*head, before, _span(line.after), difference]
 
 
 def _span(interval: Interval, *, sign: str = "") -> str:

@@ -98,10 +98,8 @@ class Saver:
             self._writing = None
 
 
-def held_out_score(run: RunDir, config: Config) -> Callable[[int], float | None] | None:
-    """Step -> held-out pass@1 at ``evaluation.temperature`` (None before it was evaluated), for ``checkpoint.keep_best``."""
-    if not config.checkpoint.keep_best:
-        return None
+def held_out_score(run: RunDir, config: Config) -> Callable[[int], float | None]:
+    """Step -> held-out pass@1 at ``evaluation.temperature``; None where it was not evaluated."""
 
     def score(step: int) -> float | None:
         file = evaluation_file(run.eval, step)

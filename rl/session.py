@@ -261,7 +261,11 @@ class Session:
             exchange=create_exchange(config, learner=learner, fleet=fleet),
         )
         saver = Saver(
-            store=CheckpointStore(run, keep=config.checkpoint.keep, score=held_out_score(run, config)),
+            store=CheckpointStore(
+                run,
+                keep=config.checkpoint.keep,
+                score=held_out_score(run, config) if config.checkpoint.keep_best else None,
+            ),
             curriculum=curriculum,
             statistics=statistics,
             planner=planner,

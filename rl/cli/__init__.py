@@ -4,7 +4,24 @@ import platform
 
 import typer
 
-from rl.cli import base, bases, config, curriculum, doctor, dpo, evaluate, launch, passk, plan, rewards, sandbox, serve, sft, train
+from rl.cli import (
+    base,
+    bases,
+    config,
+    curriculum,
+    doctor,
+    dpo,
+    evaluate,
+    export,
+    launch,
+    passk,
+    plan,
+    rewards,
+    sandbox,
+    serve,
+    sft,
+    train,
+)
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -47,6 +64,7 @@ train.register(app)
 sft.register(app)
 dpo.register(app)
 evaluate.register(app)
+export.register(app)
 passk.register(app)
 config.register(app)
 doctor.register(app)

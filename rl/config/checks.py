@@ -73,6 +73,16 @@ def evaluation_problems(config: "Config") -> Iterator[str]:
         )
 
 
+def checkpoint_problems(config: "Config") -> Iterator[str]:
+    """The best checkpoint is the best of those that are evaluated."""
+    checkpoint, every = config.checkpoint, config.evaluation.every
+    if checkpoint.keep_best and (not checkpoint.every or not every or checkpoint.every % every):
+        yield (
+            f"checkpoint.keep_best: the checkpoints of checkpoint.every={checkpoint.every} are not all evaluated with "
+            f"evaluation.every={every}; set evaluation.every to checkpoint.every, or to a divisor of it"
+        )
+
+
 def precision_problems(config: "Config") -> Iterator[str]:
     """Number formats of engine and learner."""
     rollout, learner = config.rollout, config.learner
@@ -91,6 +101,7 @@ CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
     rollout_problems,
     engine_argument_problems,
     evaluation_problems,
+    checkpoint_problems,
     algorithm_problems,
     precision_problems,
     learner_problems,

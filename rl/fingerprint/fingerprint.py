@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rl.config.errors import ConfigError, listed, suggest
+from rl.fingerprint.hashes import hash_values
 
 FILE = "fingerprint.json"
 VERSION = 1
+FEW = 3
+"""Parts of a thing that a message shows one by one."""
 THINGS = ("data", "held_out", "base", "tokenizer", "reward", "reward_model", "curriculum_code")
 """What is compared beside the settings; each can be accepted by its name, the held-out prompts also as data."""
 
@@ -136,12 +139,14 @@ def _thing_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Differenc
 
 
 def _said(of: Fingerprint, name: str, parts: Sequence[str]) -> str:
-    """``300 prompts, answer 0123456789abcdef, from rows.jsonl``."""
+    """``300 rows, answer 0123456789abcdef, from rows.jsonl``; where much differs, one hash for all of it."""
     thing = of.things.get(name)
     if thing is None:
         return "none"
     said = [f"{thing['number']} rows"] if "number" in thing else []
-    said += [f"{part} {_short(thing.get(part))}" for part in parts if part != "number"]
+    named = [part for part in parts if part != "number"]
+    whole = hash_values(thing.get(part) for part in named)
+    said += [f"{part} {thing.get(part, 'none')}" for part in named] if len(named) <= FEW else [f"{', '.join(named)} {whole}"]
     return ", ".join(said) + (f", from {of.origins[name]}" if name in of.origins else "")
 
 

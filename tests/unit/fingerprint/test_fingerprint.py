@@ -201,7 +201,7 @@ def test_a_difference_names_old_and_new_and_the_way_to_accept_it(tmp_path: Path)
     with pytest.raises(ConfigError) as caught:
         refuse(differences(old, new), accept=[], run=tmp_path)
     message = str(caught.value)
-    assert 'data: was 3 rows, answer "aa", from a.jsonl; now 3 rows, answer "bb", from b.jsonl' in message
+    assert "data: was 3 rows, answer aa, from a.jsonl; now 3 rows, answer bb, from b.jsonl" in message
     assert "learner.lr: was 0.001; now 0.0001" in message and "resume.accept=[data,learner.lr]" in message
     with pytest.raises(ConfigError, match=r"resume\.accept=\[data,learner\.lr\]") as caught:
         refuse(differences(old, new), accept=["data"], run=tmp_path)

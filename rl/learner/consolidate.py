@@ -1,0 +1,54 @@
+"""A learner's checkpoint as one model in one process, without Ray or the ranks that wrote it: what ``t2rl export`` reads."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rl.config.learner import LearnerConfig
+from rl.learner.model import add_adapters
+
+POLICY = "shards"
+"""DeepSpeed's tag of the policy; a critic has one of its own."""
+PREFIX = "causal_lm."
+"""Of the language model inside the learner's module; a value head beside it is no part of an export."""
+
+
+def consolidated(learner_dir: Path, config: LearnerConfig, *, base: Path) -> nn.Module:
+    """The causal LM of a checkpoint, adapters and all, in the dtype that the learner trained in; on the CPU.
+
+    Args:
+        learner_dir: ``checkpoints/step-N/learner``.
+        config: the learner section that wrote it.
+        base: directory of the base's config; its weights are not needed, since frozen ones are in the checkpoint too.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+    causal_lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base), dtype=torch.float32)
+    if (base / "generation_config.json").is_file():
+        causal_lm.generation_config = GenerationConfig.from_pretrained(base)
+    if config.lora is not None:
+        causal_lm = add_adapters(causal_lm, config.lora)
+    if config.dtype == "bfloat16":
+        causal_lm = causal_lm.bfloat16()
+    state = _sharded_state(learner_dir) if config.zero_stage == 3 else _whole_state(learner_dir)
+    own = {name.removeprefix(PREFIX): tensor for name, tensor in state.items() if name.startswith(PREFIX)}
+    causal_lm.load_state_dict(own)
+    return causal_lm.eval()
+
+
+def _whole_state(learner_dir: Path) -> dict[str, Any]:
+    """ZeRO 0 to 2: every rank holds all weights, and rank 0 wrote them."""
+    path = learner_dir / POLICY / "mp_rank_00_model_states.pt"
+    # It holds DeepSpeed's own classes: a checkpoint of this program, as for a resume.
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)["module"]
+    return state
+
+
+def _sharded_state(learner_dir: Path) -> dict[str, Any]:
+    """ZeRO 3: put together by DeepSpeed's own tool, from the float32 masters of all ranks."""
+    from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
+
+    state: dict[str, Any] = get_fp32_state_dict_from_zero_checkpoint(str(learner_dir), tag=POLICY)
+    return state
