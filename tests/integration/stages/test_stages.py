@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rl.base.tokenizer import EOS_ID, VOCAB_SIZE
 from rl.config.load import load_as
 from rl.config.model import RecipeConfig
 from rl.config.stages import DpoConfig, SftConfig
+from rl.export_command import export_checkpoint
 from rl.records.metrics import read_metrics
 from rl.stages import trainer as trl_side
 from rl.stages.checkpoints import checkpoints_of
@@ -29,7 +31,7 @@ RECIPE = RecipeConfig(name="random", hidden_size=32, num_layers=2, head_dim=32, 
 PAIRS = [("s 1+2=", "1+2=3#3", "#4"), ("g 6,4=", "6%4:2,4%2:0#2", "#1"), ("r abc=", "#cba", "#abc"), ("b 3=", "3:1,1:2#2", "#3")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random tiny base with its tokenizer."""
     path = tmp_path_factory.mktemp("base") / "model"
@@ -126,7 +128,19 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
     assert not (cut / "model").exists()
     stopped = len(read_metrics(cut / "metrics.jsonl"))
     assert stopped < 8, "eight steps were to come"
-    assert run_sft(sft(base, tmp_path, "run.name=cut", "resume=auto", *adapters)) == cut
+    resume = ["run.name=cut", "resume=auto", *adapters]
+    for change, message in (
+        ("data.limit=32", r"data: was 64 rows.*now 32 rows"),
+        (f"model.path={other_base(tmp_path)}", r"base: was weights \w+, from .*; now weights \w+, from .*other"),
+        ("trainer.lr=0.5", r"trainer\.lr: was .*; now 0\.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run_sft(sft(base, tmp_path, *resume, change))
+    with pytest.raises(ValueError, match=r"trainer\.lr: .*cannot be accepted"):
+        run_sft(sft(base, tmp_path, *resume, "trainer.lr=0.5", "resume.accept=[trainer]"))
+    with pytest.raises(ValueError, match="ask for 2 steps"):
+        run_sft(sft(base, tmp_path, *resume, "trainer.max_steps=2"))
+    assert run_sft(sft(base, tmp_path, *resume)) == cut
     rows = [read_metrics(run / "metrics.jsonl") for run in (whole, cut)]
     assert [r["step"] for r in rows[1]] == list(range(8))
     assert [r["sft/loss"] for r in rows[1]] == pytest.approx([r["sft/loss"] for r in rows[0]], abs=1e-5)
@@ -138,6 +152,31 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
     assert max(float((weights[0][n] - start[n]).abs().max()) for n in start) > 1e-3
     assert (cut / "model" / "adapter" / "adapter_model.safetensors").is_file() is lora
     assert (cut / "model" / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
+
+    assert not list((cut / "checkpoints").glob("tmp*"))
+    step, exported = export_checkpoint(cut)
+    assert step == 8 and exported == cut / "export" / "step-00000008"
+    again, final = ({p.relative_to(d): p.read_bytes() for p in d.rglob("*") if p.is_file()} for d in (exported, cut / "model"))
+    assert again.keys() == final.keys()
+    assert [name for name in final if again[name] != final[name] and name.suffix == ".safetensors"] == []
+    earlier, elsewhere = export_checkpoint(cut, step="6", to=tmp_path / "six")
+    assert earlier == 6 and (elsewhere / "tokenizer.json").is_file()
+    assert (elsewhere / "model.safetensors").read_bytes() != final[Path("model.safetensors")]
+    with pytest.raises(ValueError, match="not empty"):
+        export_checkpoint(cut, to=tmp_path / "six")
+    if lora:
+        shutil.copyfile(other_base(tmp_path) / "model.safetensors", base / "model.safetensors")
+        with pytest.raises(ValueError, match="is not the base that"):
+            export_checkpoint(cut, to=tmp_path / "mixed")
+
+
+def other_base(folder: Path) -> Path:
+    """Another base of the same shape with the same tokenizer."""
+    path = folder / "other"
+    if not path.exists():
+        torch.manual_seed(1)
+        export(LeanLlama(RECIPE, VOCAB_SIZE), RECIPE, path, facts={})
+    return path
 
 
 def test_a_checkpoint_that_a_kill_cut_off_is_passed_over(base: Path, tmp_path: Path) -> None:
