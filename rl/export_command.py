@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from rl.base.cache import base_dir
 from rl.base_files import replaced
 from rl.checkpoint import CheckpointStore
 from rl.config.load import load_as
@@ -125,14 +126,27 @@ def _write(chosen: Exportable, directory: Path) -> None:
     model = _stage_model(chosen) if isinstance(chosen.config, StageConfig) else _run_model(chosen, base)
     fingerprint = Fingerprint.read(chosen.path / FILE)
     origin = str(base) if fingerprint is None else fingerprint.origins["base"]
-    export_model(model, directory, model_path=origin, tokenizer_from=str(base), gather=False, is_writer=True)
+    export_model(model, directory, model_path=origin, files_from=str(base), gather=False, is_writer=True)
 
 
 def _run_model(chosen: Exportable, base: Path) -> Any:
     from rl.learner.consolidate import consolidated
 
     assert isinstance(chosen.config, Config)
-    return consolidated(chosen.path / "learner", chosen.config.learner, base=base)
+    weights = _weights(chosen)
+    if weights is None:
+        logger.warning("the base is not at its place any more: tensors get the names that transformers gives them")
+    return consolidated(chosen.path / "learner", chosen.config.learner, base=base, weights=weights)
+
+
+def _weights(chosen: Exportable) -> Path | None:
+    """The base's directory, if it is there and still what it was when the checkpoint was written."""
+    model = chosen.config.model
+    path = base_dir(model.recipe) if model.kind == "recipe" else Path(model.path).expanduser()
+    fingerprint = Fingerprint.read(chosen.path / FILE)
+    if not (path / "config.json").is_file():
+        return None
+    return path if fingerprint is None or base_fingerprint(path) == fingerprint.things["base"] else None
 
 
 def _stage_model(chosen: Exportable) -> Any:
@@ -140,14 +154,17 @@ def _stage_model(chosen: Exportable) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from rl.learner.names import adopt_names
+
     assert isinstance(chosen.config, StageConfig)
-    if chosen.config.trainer.lora is None:
-        return AutoModelForCausalLM.from_pretrained(chosen.path, dtype=torch.float32)
+    adapted = chosen.config.trainer.lora is not None
+    whole = _weights(chosen) if adapted else chosen.path
+    if whole is None:
+        raise ValueError(f"the base that {chosen.path} was trained on is gone or another by now; its adapter fits that one only")
+    causal_lm = AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32)
+    adopt_names(causal_lm, whole)
+    if not adapted:
+        return causal_lm
     from peft import PeftModel
 
-    base = locate_model(chosen.config)
-    fingerprint = Fingerprint.read(chosen.path / FILE)
-    if fingerprint is not None and base_fingerprint(base) != fingerprint.things["base"]:
-        raise ValueError(f"{base} is not the base that {chosen.path} was trained on any more; its adapter fits that one only")
-    causal_lm = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     return PeftModel.from_pretrained(causal_lm, chosen.path).get_base_model()

@@ -15,6 +15,7 @@ IDENTITY = {
     "reward_model",
     # The distribution that completions come from.
     "rollout.dtype",
+    "rollout.engine_args",
     "rollout.ignore_eos",
     "rollout.kv_after_update",
     "rollout.max_tokens",
@@ -81,6 +82,7 @@ FREE = {
     "learner.device",
     "learner.gradient_checkpointing",
     "learner.max_restarts",
+    "learner.logits_per_chunk",
     "learner.micro_batch_tokens",
     "learner.num_threads",
     "learner.offload_optimizer",
@@ -102,6 +104,7 @@ FREE = {
     "rollout.device",
     "rollout.gpu_memory_utilization",
     "rollout.kv_cache_mib",
+    "rollout.max_batched_tokens",
     "rollout.max_model_len",
     "rollout.max_num_seqs",
     "rollout.max_restarts",
@@ -118,6 +121,7 @@ FREE = {
     "stream.pipeline_depth",
     "stream.push_at_share",
     "stream.rollover_share",
+    "stream.start_timeout_s",
     "stream.step_timeout_s",
     "stream.sync_timeout_s",
     "trainer.device",
@@ -135,16 +139,15 @@ FREE = {
 
 
 def is_identity(path: str) -> bool:
-    """True if a difference in the field ``path`` makes it another run.
+    """True if a difference in the field ``path`` makes it another run; so it does where nobody has decided."""
+    return decision(path) is not False
 
-    Raises:
-        KeyError: Nobody has decided about this field.
-    """
+
+def decision(path: str) -> bool | None:
+    """True of IDENTITY, False of FREE, None of neither: decide whether a resume may change the field."""
     name = path
     while name:
-        if name in IDENTITY:
-            return True
-        if name in FREE:
-            return False
+        if name in IDENTITY or name in FREE:
+            return name in IDENTITY
         name = name.rpartition(".")[0]
-    raise KeyError(f"{path} is in neither IDENTITY nor FREE of rl.fingerprint.config_fields: decide whether a resume may change it")
+    return None

@@ -8,6 +8,7 @@ from torch import nn
 
 from rl.config.learner import LearnerConfig
 from rl.learner.model import add_adapters
+from rl.learner.names import adopt_names
 
 POLICY = "shards"
 """DeepSpeed's tag of the policy; a critic has one of its own."""
@@ -15,19 +16,23 @@ PREFIX = "causal_lm."
 """Of the language model inside the learner's module; a value head beside it is no part of an export."""
 
 
-def consolidated(learner_dir: Path, config: LearnerConfig, *, base: Path) -> nn.Module:
+def consolidated(learner_dir: Path, config: LearnerConfig, *, base: Path, weights: Path | None) -> nn.Module:
     """The causal LM of a checkpoint, adapters and all, in the dtype that the learner trained in; on the CPU.
 
     Args:
         learner_dir: ``checkpoints/step-N/learner``.
         config: the learner section that wrote it.
-        base: directory of the base's config; its weights are not needed, since frozen ones are in the checkpoint too.
+        base: directory of the base's config.
+        weights: the base itself, where it is still what it was. All values are in the checkpoint, frozen ones too; its files only
+            say what they call their tensors. Without it tensors get the names that transformers gives them when it saves.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    causal_lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base), dtype=torch.float32)
-    if (base / "generation_config.json").is_file():
-        causal_lm.generation_config = GenerationConfig.from_pretrained(base)
+    if weights is None:
+        causal_lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base), dtype=torch.float32)
+    else:
+        causal_lm = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32)
+        adopt_names(causal_lm, weights)
     if config.lora is not None:
         causal_lm = add_adapters(causal_lm, config.lora)
     if config.dtype == "bfloat16":

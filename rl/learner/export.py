@@ -28,8 +28,8 @@ def export_model(
     """Write weights and config, and a trained adapter to ``directory/adapter``; copy the rest from the base at ``model_path``.
 
     The tensors and their names are those of the base's checkpoint, buffers included. A collective; only the writer rank holds the
-    model and writes. With ``files_from`` config, tokenizer and the like come from there: what lies at ``model_path`` may have become
-    another model since it was loaded.
+    model and writes. With ``files_from`` config, tokenizer and the like come from there: what lies at ``model_path`` may be another
+    model by now.
     """
     if has_adapters(causal_lm):
         save_adapter(causal_lm, directory / "adapter", model_path=model_path, gather=gather, is_writer=is_writer)
