@@ -11,6 +11,7 @@ from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.encoding import Decode, make_decode
 from rl.gpus import require_gpus
+from rl.learner.preflight import check_learner
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
 from rl.reward_model import check_reward_model
 from rl.reward_weights import make_weigh
@@ -57,6 +58,7 @@ def prepare(config: Config) -> Prepared:
     if config.rollout.engine_args:
         check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
+    check_learner(config.learner, model_path)
     tokenizer = AutoTokenizer.from_pretrained(model_path)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     reward = build_reward(task.reward_name, task.reward_args)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rl.config.deepspeed_options import option_problems
 from rl.config.learner import LearnerConfig
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def learner_problems(config: "Config") -> Iterator[str]:
     yield from _offload_problems(config.learner)
     yield from _sequence_problems(config.learner)
     yield from _packing_problems(config.learner)
+    yield from option_problems(config.learner.deepspeed)
 
 
 def _unread(learner: LearnerConfig) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The learner section: optimizer, DeepSpeed, batching, LoRA."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -77,6 +77,9 @@ class LearnerConfig(Section):
     sequence_parallel: PositiveInt = 1
     """Ranks that share each sequence (Ulysses); GPU only."""
     lora: LoraConfig | None = None
+    deepspeed: dict[str, Any] = {}
+    """More of DeepSpeed's own settings, as its JSON has them (``zero_optimization.zero_hpz_partition_size=8``); those that other
+    fields of ours set are refused."""
     num_threads: PositiveInt = 1
     cores: tuple[int, ...] | None = None
     """CPU cores to pin the ranks to; None leaves it to the kernel."""

@@ -22,7 +22,7 @@ class ValueModel(nn.Module):
     def __init__(self, causal_lm: nn.Module) -> None:
         super().__init__()
         self.trunk = causal_lm.base_model
-        self.head = ValueHead(causal_lm.config.hidden_size)
+        self.head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype)
         self.sequence_group: Any = None
 
     def forward(

@@ -5,14 +5,18 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
+from rl.config.deepspeed_options import merged
 from rl.config.learner import LearnerConfig
-from rl.learner.optimizers import make_optimizer
+from rl.learner.optimizers import make_optimizer, whole_shape
 from rl.learner.schedules import lr_multiplier
 from rl.learner.sequence_parallel import SequenceParallel
 
@@ -55,12 +59,52 @@ def initialize_engine(
         optimizer=make_optimizer(model, config),
         lr_scheduler=lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier),
         mpu=None if sequences is None else sequences.mpu,
-        config=deepspeed_config(config, num_parameters=sum(p.numel() for p in model.parameters())),
+        config=deepspeed_config(config, num_parameters=sum(prod(whole_shape(p)) for p in model.parameters())),
     )
+    _move_buffers(model, engine.device)
     if engine.zero_optimization_stage() == 0:
         # We reduce before the step (rl.learner.gradients), to see the gradients that the step would apply.
         engine.enable_backward_allreduce = False
     return engine
+
+
+def freeze(model: nn.Module, config: LearnerConfig) -> nn.Module:
+    """``model`` on this rank's device, for scoring only: in parts on the ranks at ZeRO-3, whole on each of them below."""
+    model.eval().requires_grad_(False)
+    if effective_stage(config) != 3:
+        device = torch.device("cpu") if config.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
+        return model.to(device)
+    import deepspeed
+
+    settings = deepspeed_config(config, num_parameters=sum(prod(whole_shape(p)) for p in model.parameters()))
+    settings["zero_optimization"].pop("offload_optimizer", None)
+    engine, *_ = deepspeed.initialize(model=model, config=settings)
+    _move_buffers(model, engine.device)
+    return engine.module
+
+
+@contextmanager
+def sharded_loading(config: LearnerConfig) -> Iterator[None]:
+    """Inside the block ``from_pretrained`` builds a ZeRO-3 model in parts: each layer is whole on the ranks only until it is
+    divided, and rank 0 hands out the values. Nothing changes at the other stages. Collective.
+    """
+    if effective_stage(config) != 3:
+        yield
+        return
+    from transformers.integrations.deepspeed import HfDeepSpeedConfig, unset_hf_deepspeed_config
+
+    held = HfDeepSpeedConfig(deepspeed_config(config, num_parameters=0))  # transformers keeps a weak reference
+    try:
+        yield
+    finally:
+        unset_hf_deepspeed_config()
+        del held
+
+
+def _move_buffers(model: nn.Module, device: torch.device) -> None:
+    """DeepSpeed leaves those of a model that was built in parts where they are."""
+    for buffer in model.buffers():
+        buffer.data = buffer.data.to(device)
 
 
 def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str, Any]:
@@ -91,7 +135,7 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     if config.dtype == "bfloat16":
         result["bf16"] = {"enabled": True}
         result["data_types"] = {"grad_accum_dtype": "fp32"}
-    return result
+    return merged(result, config.deepspeed)
 
 
 def effective_stage(config: LearnerConfig) -> int:

@@ -9,6 +9,7 @@ from torch import nn
 
 from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner import packed_attention
+from rl.learner.deepspeed_setup import sharded_loading
 from rl.learner.dropout import silence_config, silence_layers
 from rl.learner.head import head_logprobs, token_logprobs
 from rl.learner.names import adopt_names
@@ -28,7 +29,7 @@ class LogprobModel(nn.Module):
         super().__init__()
         self.causal_lm = causal_lm
         self.rows_per_chunk = max(1, logits_per_chunk // causal_lm.config.vocab_size)
-        self.value_head = ValueHead(causal_lm.config.hidden_size) if value_head else None
+        self.value_head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype) if value_head else None
         self.sequence_group: Any = None
         """Ranks that share each sequence, once there are any."""
         self.rescales = any(getattr(causal_lm.config, field, None) not in (None, 1.0) for field in RESCALED_LOGITS)
@@ -64,19 +65,26 @@ class LogprobModel(nn.Module):
 
 
 def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False) -> LogprobModel:
-    """Load the base, with adapters if configured, in float32 (DeepSpeed casts to bf16 and keeps float32 masters); no dropout.
+    """Load the base, with adapters if configured, in the dtype that it trains in (DeepSpeed keeps float32 masters beside bf16); no
+    dropout.
 
-    ValueError for a model that cannot be packed (``packing=varlen`` on a GPU), or a value head for one that rescales its logits.
+    At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed (``packing=varlen`` on a
+    GPU), or a value head for one that rescales its logits.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     attention = attention_for(model_path, config)
     base = AutoConfig.from_pretrained(model_path)
     silence_config(base)
-    causal_lm = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=torch.float32, attn_implementation=attention)
-    adopt_names(causal_lm, Path(model_path))
-    if config.lora is not None:
-        causal_lm = add_adapters(causal_lm, config.lora)
+    dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+    # Rank 0 alone may draw numbers while a model is loaded in parts; fresh adapters must start equal on all ranks.
+    drawn = torch.get_rng_state()
+    with sharded_loading(config):
+        causal_lm = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=dtype, attn_implementation=attention)
+        torch.set_rng_state(drawn)
+        adopt_names(causal_lm, Path(model_path))
+        if config.lora is not None:
+            causal_lm = add_adapters(causal_lm, config.lora)
     silence_layers(causal_lm)
     if config.gradient_checkpointing:
         causal_lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -116,7 +124,7 @@ def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:
     from peft.tuners.lora.layer import ParamWrapper
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    injected = peft.get_peft_model(causal_lm, peft_config(config)).get_base_model()
+    injected = peft.get_peft_model(causal_lm, peft_config(config), autocast_adapter_dtype=False).get_base_model()
     if any(isinstance(module, ParamWrapper) for module in injected.modules()):
         raise ValueError(
             "learner.lora.target_modules: adapters of a mixture's experts are not supported; name modules outside of them, such as "

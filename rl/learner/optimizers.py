@@ -22,7 +22,12 @@ def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optim
 def muon_parameters(model: nn.Module) -> set[nn.Parameter]:
     """The hidden matrices: every 2-D parameter that is neither of an embedding nor of an output head, adapters included."""
     kept_out = {p for module in _ends(model) for p in module.parameters()}
-    return {p for p in model.parameters() if p.ndim == 2 and p not in kept_out}
+    return {p for p in model.parameters() if len(whole_shape(p)) == 2 and p not in kept_out}
+
+
+def whole_shape(parameter: nn.Parameter) -> tuple[int, ...]:
+    """Of the whole parameter, which under ZeRO-3 lies in parts on the ranks."""
+    return tuple(getattr(parameter, "ds_shape", parameter.shape))
 
 
 def _ends(model: nn.Module) -> Iterator[nn.Module]:
@@ -37,8 +42,8 @@ def _ends(model: nn.Module) -> Iterator[nn.Module]:
 def _adamw_groups(parameters: list[nn.Parameter], config: LearnerConfig) -> list[dict[str, Any]]:
     if not config.weight_decay:
         return [{"params": parameters}]
-    matrices = {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay}
-    vectors = {"params": [p for p in parameters if p.ndim < 2]}
+    matrices = {"params": [p for p in parameters if len(whole_shape(p)) >= 2], "weight_decay": config.weight_decay}
+    vectors = {"params": [p for p in parameters if len(whole_shape(p)) < 2]}
     return [g for g in (matrices, vectors) if g["params"]]
 
 

@@ -37,7 +37,10 @@ def row_arguments(
     arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
     if position_ids is not None:
         arguments["position_ids"] = position_ids
-    if boundaries is not None and config._attn_implementation == NAME:
+    if config._attn_implementation == NAME:
+        if boundaries is None:  # padded rows: each is one sample, and what follows a token cannot change it
+            rows, length = input_ids.shape
+            boundaries = torch.arange(rows + 1, dtype=torch.int32) * length
         longest = int(boundaries.diff().max())
         moved = boundaries.to(input_ids.device, non_blocking=True)
         arguments |= {"cu_seq_lens_q": moved, "cu_seq_lens_k": moved, "max_length_q": longest, "max_length_k": longest}
@@ -57,8 +60,9 @@ def attend(
     max_length_q: int | None = None,
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention interface: query [1, Hq, L, D], key and value [1, Hk, L, D] to [1, L, Hq, D].
+    """transformers' attention interface: query [B, Hq, L, D], key and value [B, Hk, L, D] to [B, L, Hq, D].
 
+    The boundaries are those of the samples in all B x L positions.
     ``sliding_window`` W lets a token see itself and the W - 1 before it. ValueError for what the kernel cannot do.
     """
     asked = [name for name in UNKNOWN if other.get(name) is not None]
@@ -71,10 +75,11 @@ def attend(
         )
     from torch.nn.attention.varlen import varlen_attn
 
+    rows, _, length, _ = query.shape
     out = varlen_attn(
-        query[0].transpose(0, 1),
-        key[0].transpose(0, 1),
-        value[0].transpose(0, 1),
+        query.transpose(1, 2).flatten(0, 1),
+        key.transpose(1, 2).flatten(0, 1),
+        value.transpose(1, 2).flatten(0, 1),
         cu_seq_lens_q,
         cu_seq_lens_q,
         max_length_q,
@@ -83,7 +88,7 @@ def attend(
         window_size=(-1 if sliding_window is None else sliding_window - 1, 0),
         enable_gqa=query.shape[1] != key.shape[1],
     )
-    return out[None], None
+    return out.unflatten(0, (rows, length)), None
 
 
 def refusal(config: Any) -> str | None:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from rl.learner.packed_attention import row_arguments
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
@@ -43,7 +45,7 @@ def prompt_signals(
         for row, index in enumerate(batch):
             inputs[row, : lengths[index]] = torch.tensor(prompts[index])
         with _captured(trunk, wanted="intra" in columns or "inter" in columns) as caught:
-            last = trunk(input_ids=inputs.to(engine.device), use_cache=False).last_hidden_state
+            last = trunk(**row_arguments(trunk.config, inputs.to(engine.device), None, None)).last_hidden_state
         for row, index in enumerate(batch):
             length = int(lengths[index])
             if "hidden" in columns:

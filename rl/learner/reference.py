@@ -16,7 +16,8 @@ ReferencePolicy = Callable[[MicroBatch, float], torch.Tensor]
 
 
 def build_reference(engine: Any, model_path: str, kl: KlConfig, learner: LearnerConfig) -> ReferencePolicy | None:
-    """None without a KL term; else a frozen copy (whole on every rank, not sharded), or the engine's base with its adapter off."""
+    """None without a KL term; else a frozen copy, sharded like the policy at ZeRO-3 and whole on every rank below, or the engine's
+    base with its adapter off."""
     if not kl.coefficient:
         return None
     if kl.policy == "adapter_off" or (kl.policy == "auto" and learner.lora is not None):
@@ -25,14 +26,12 @@ def build_reference(engine: Any, model_path: str, kl: KlConfig, learner: Learner
 
 
 def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig) -> ReferencePolicy:
+    from rl.learner.deepspeed_setup import freeze
     from rl.learner.model import load_model
 
     plain = learner.model_copy(update={"lora": None, "gradient_checkpointing": False})
-    dtype = torch.bfloat16 if learner.dtype == "bfloat16" else torch.float32
-    model = load_model(model_path, plain).to(engine.device).eval().requires_grad_(False)
-    # Not the buffers, as in DeepSpeed: rotary frequencies and router biases lose too much in bf16.
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype)
+    model = freeze(load_model(model_path, plain), plain)
+    model.sequence_group = engine.module.sequence_group
 
     def logprobs(micro: MicroBatch, temperature: float) -> torch.Tensor:
         return model(*micro.for_logprobs(temperature))

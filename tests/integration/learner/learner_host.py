@@ -3,9 +3,12 @@
 Lives beside the tests, not in them: the child imports it by name, and whatever it can do is a function here.
 """
 
+import ctypes
+import gc
 import multiprocessing
 import os
 import socket
+import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,59 @@ def build(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
     Init.param_id = 0  # counts up over a process's life, and ZeRO-3 ranks of different pasts would compare ids
     state["rank"] = LearnerRank(**arguments)
     state["rank"].setup("127.0.0.1", port)
+
+
+def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path: str) -> dict[str, float]:
+    """Load the model as ``build`` does, without an engine around it: how it lies in memory, and what loading took at its peak."""
+    from deepspeed import comm
+
+    from rl.learner.deepspeed_setup import init_distributed
+    from rl.learner.model import load_model
+
+    config = arguments["config"]
+    init_distributed(config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port)
+    load_model(warm_path, config)  # the first one imports what it needs
+    libc = ctypes.CDLL(None)
+    libc.mallopt(-3, 1 << 16)  # M_MMAP_THRESHOLD: what is freed goes back to the system at once, and is seen to
+    gc.collect()
+    libc.malloc_trim(0)
+    before = anonymous_bytes()
+    with Peak() as peak:
+        model = load_model(arguments["model_path"], config)
+    parts = [getattr(p, "ds_tensor", p) for p in model.parameters()]
+    found = {
+        "in_parts": float(all(hasattr(p, "ds_id") for p in model.parameters())),
+        "elements": float(sum(p.numel() for p in parts)),
+        "bytes_each": float(parts[0].element_size()),
+        "peak": float(peak.bytes - before),
+    }
+    comm.destroy_process_group()
+    return found
+
+
+def anonymous_bytes() -> int:
+    """This process's own memory; pages of files that it maps are the machine's."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+class Peak:
+    """The most anonymous memory at any of many moments inside the block."""
+
+    def __enter__(self) -> "Peak":
+        self.bytes, self._over = 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.002):
+            self.bytes = max(self.bytes, anonymous_bytes())
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.bytes = max(self.bytes, anonymous_bytes())
 
 
 def call(state: dict[str, Any], method: str, *arguments: Any) -> Any:
@@ -126,7 +182,8 @@ def close(state: dict[str, Any]) -> None:
 
 
 OPERATIONS = {
-    f.__name__: f for f in (build, call, weights, streamed, raw_parameters, randomise_adapter, train_and_capture, recomputes, close)
+    f.__name__: f
+    for f in (build, load, call, weights, streamed, raw_parameters, randomise_adapter, train_and_capture, recomputes, close)
 }
 
 
@@ -150,6 +207,13 @@ class Hosts:
 
     def build(self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any) -> None:
         """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
+        self._begin("build", model_path, world, algorithm, config)
+
+    def load(self, model_path: Path, *, warm_path: Path, world: int, **config: Any) -> list[dict[str, float]]:
+        """What each of ``world`` processes says about loading the model, after it has loaded ``warm_path``."""
+        return self._begin("load", model_path, world, None, config, str(warm_path))
+
+    def _begin(self, operation: str, model_path: Path, world: int, algorithm: Any, config: Any, *more: Any) -> list[Any]:
         self.world = world
         # ZeRO-3 replaces torch's linear for the rest of a process's life, which changes the order of gradients: two ranks must have
         # the same past, or they hang at ZeRO-3 and add up the wrong gradients at ZeRO-2.
@@ -168,7 +232,7 @@ class Hosts:
             "max_tokens": 32,
         }
         port = free_port()
-        self.each("build", [(arguments | {"rank": rank}, port) for rank in range(world)])
+        return self.each(operation, [(arguments | {"rank": rank}, port, *more) for rank in range(world)])
 
     def each(self, operation: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
         """Run one operation per rank and return the answers; raises the first rank's error."""

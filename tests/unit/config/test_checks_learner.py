@@ -31,6 +31,15 @@ REFUSED = [
     ([*GPU, "learner.offload_path=/fast"], "learner.offload_path: only"),
     (["learner.sequence_parallel=2", "learner.num_ranks=2"], "learner.sequence_parallel: 2 exchanges attention heads between GPUs"),
     ([*GPU, "learner.dtype=float32"], "learner.packing: varlen is packed flash attention, whose kernels know half precision only"),
+    (
+        ["learner.deepspeed.zero_optimization.stage=3"],
+        "learner.deepspeed.zero_optimization.stage: not here; set learner.zero_stage",
+    ),
+    (["learner.deepspeed.bf16.enabled=true"], "learner.deepspeed.bf16: not here; set learner.dtype"),
+    (["learner.deepspeed.optimizer.type=Adam"], "learner.deepspeed.optimizer: not here; set learner.optimizer"),
+    (["learner.deepspeed.train_batch_size=8"], "learner.deepspeed.train_batch_size: not here"),
+    (["learner.deepspeed.comunication_data_type=fp32"], "no such setting. Did you mean 'communication_data_type'?"),
+    (["learner.deepspeed.zero_optimization=3"], "learner.deepspeed.zero_optimization: 3 is no mapping"),
     ([*GPU, "learner.sequence_parallel=2", "learner.packing=buckets"], "set learner.packing=varlen"),
     ([*GPU, "learner.sequence_parallel=3"], "learner.sequence_parallel: 3 does not divide learner.num_ranks=4"),
 ]
@@ -54,6 +63,8 @@ def test_impossible_combinations_are_refused(overrides: list[str], words: str) -
         [*GPU, "learner.zero_stage=1", "learner.offload_optimizer=cpu"],
         [*GPU, "learner.offload_parameters=nvme", "learner.offload_path=/fast"],
         [*GPU, "learner.sequence_parallel=2"],
+        ["learner.deepspeed.zero_optimization.zero_hpz_partition_size=8", "learner.deepspeed.communication_data_type=fp32"],
+        ["learner.deepspeed={zero_optimization:{stage3_prefetch_bucket_size:100000000}}"],
     ],
 )
 def test_what_should_work_is_accepted(overrides: list[str]) -> None:

@@ -66,6 +66,13 @@ def test_muon_in_float32_has_reduced_gradients(stage: int, dtype: str, told_stag
     assert told(zero_stage=stage, dtype=dtype, optimizer="muon")["zero_optimization"]["stage"] == told_stage
 
 
+def test_options_are_laid_over_ours_section_by_section() -> None:
+    options = {"communication_data_type": "fp32", "zero_optimization": {"zero_hpz_partition_size": 8, "reduce_bucket_size": 7}}
+    result = told(zero_stage=3, deepspeed=options)
+    assert result["communication_data_type"] == "fp32"
+    assert result["zero_optimization"] == told(zero_stage=3)["zero_optimization"] | options["zero_optimization"]
+
+
 def tiny(*, tied: bool, value_head: bool = False, lora: bool = False) -> LogprobModel:
     from transformers import LlamaConfig, LlamaForCausalLM
 
