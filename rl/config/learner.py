@@ -77,7 +77,7 @@ class LearnerConfig(Section):
     sequence_parallel: PositiveInt = 1
     """Ranks that share each sequence (Ulysses); GPU only."""
     lora: LoraConfig | None = None
-    deepspeed: dict[str, Any] = {}
+    deepspeed: dict[str, Any] = Field(default_factory=dict)
     """More of DeepSpeed's own settings, as its JSON has them (``zero_optimization.zero_hpz_partition_size=8``); those that other
     fields of ours set are refused."""
     num_threads: PositiveInt = 1

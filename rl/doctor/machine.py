@@ -10,13 +10,14 @@ from pathlib import Path
 import psutil
 
 from rl.doctor import Check
+from rl.doctor.cuda import cuda_checks
 
 GIB = 1 << 30
 
 
 def machine_checks() -> list[Check]:
     """Everything that needs no package of the stack."""
-    return [cores(), features(), memory(), shared_memory(), gpus(), compiler()]
+    return [cores(), features(), memory(), shared_memory(), gpus(), *(cuda_checks() or [compiler()])]
 
 
 def cores() -> Check:
@@ -102,6 +103,6 @@ def _query(tool: str) -> list[str]:
 
 
 def compiler() -> Check:
-    """For information: nothing here compiles."""
+    """For information: nothing compiles on CPU."""
     tools = [name for name in ("c++", "g++", "clang++", "ninja") if shutil.which(name)]
     return Check(name="compiler", status="ok", found=", ".join(tools) if tools else "none (not needed)")

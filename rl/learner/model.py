@@ -68,8 +68,8 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
     """Load the base, with adapters if configured, in the dtype that it trains in (DeepSpeed keeps float32 masters beside bf16); no
     dropout.
 
-    At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed (``packing=varlen`` on a
-    GPU), or a value head for one that rescales its logits.
+    At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed (``packing=varlen`` on
+    a GPU), or a value head for one that rescales its logits.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -76,4 +76,19 @@ class WeightStream:
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, tensor in iterate_weights(self._causal_lm, gather=self._gather):
-            yield name, tensor.clone() if self._copies else tensor
+            if not self._copies:
+                yield name, tensor
+                continue
+            copy = tensor.clone()
+            settle(copy)
+            yield name, copy
+
+
+def settle(tensor: torch.Tensor) -> None:
+    """Wait until the device has done what was asked of it for ``tensor`` on the current stream.
+
+    vLLM's NCCL sender changes streams whenever a buffer is full: without this the next tensor of a layer that was merged (or
+    gathered) on one stream could be read on another before it is there.
+    """
+    if tensor.is_cuda:
+        torch.cuda.current_stream(tensor.device).synchronize()

@@ -71,12 +71,17 @@ class PlannedUpdate:
 def plan_update(batch: TrainingBatch, share: np.ndarray, signals: Signals, context: StepContext) -> PlannedUpdate:
     """Estimate and weigh over the share's samples ``share`` [n] (ascending), on every rank alike."""
     algorithm = context.algorithm
-    owner = np.repeat(np.arange(len(batch.rewards)), np.diff(batch.offsets))
-    flat = np.flatnonzero(batch.loss_mask & np.isin(owner, share))
-    valid = np.bincount(owner[batch.loss_mask], minlength=len(batch.rewards))
+    # Whole steps have tens of millions of tokens and thousands of samples: what is known per sample is looked up there and spread.
+    lengths, starts = np.diff(batch.offsets), batch.offsets[:-1]
+    chosen = np.zeros(len(lengths), dtype=bool)
+    chosen[share] = True
+    flat = np.flatnonzero(batch.loss_mask & np.repeat(chosen, lengths))
+    valid = np.add.reduceat(batch.loss_mask, starts, dtype=np.int64)
+    counts = valid[share]
+    shown = np.repeat(batch.demonstration[share], counts)
     tokens = Tokens(
-        sample=torch.from_numpy(np.searchsorted(share, owner[flat])),
-        kl=_penalty(batch, flat, owner, signals, algorithm),
+        sample=torch.from_numpy(np.repeat(np.arange(len(share)), counts)),
+        kl=_penalty(batch, flat, shown, signals, algorithm),
         values=None if signals.values is None else torch.from_numpy(signals.values[flat]),
     )
     estimated = token_terms(_samples(batch, share, valid, context), tokens, algorithm)
@@ -89,7 +94,7 @@ def plan_update(batch: TrainingBatch, share: np.ndarray, signals: Signals, conte
         out[flat] = values.numpy()
         return out
 
-    sampled = torch.from_numpy(~batch.demonstration[owner[flat]]).float()
+    sampled = torch.from_numpy(~shown).float()
     advantages, weights = spread(estimated.advantages), spread(estimated.weights)
     value_weights = spread(sampled / sampled.sum().clamp(min=1))
     assert advantages is not None and weights is not None and value_weights is not None
@@ -103,8 +108,8 @@ def plan_update(batch: TrainingBatch, share: np.ndarray, signals: Signals, conte
         returns=spread(estimated.returns),
         kl_coefficient=signals.kl_coefficient if in_loss else 0.0,
     )
-    with_advantage = np.bincount(owner, weights=advantages != 0, minlength=len(valid)) > 0
-    inside = np.isin(np.arange(len(valid)), share) & (valid > 0)
+    with_advantage = np.logical_or.reduceat(advantages != 0, starts)
+    inside = chosen & (valid > 0)
     own_critic = algorithm.critic is not None and not context.shared_critic
     return PlannedUpdate(
         terms=terms,
@@ -147,12 +152,11 @@ def _all_matter(context: StepContext) -> bool:
 
 
 def _penalty(
-    batch: TrainingBatch, flat: np.ndarray, owner: np.ndarray, signals: Signals, algorithm: AlgorithmConfig
+    batch: TrainingBatch, flat: np.ndarray, shown: np.ndarray, signals: Signals, algorithm: AlgorithmConfig
 ) -> torch.Tensor | None:
     if signals.reference_logprobs is None or algorithm.kl.place != "reward":
         return None
-    shown = torch.from_numpy(batch.demonstration[owner[flat]])
-    return torch.where(shown, 0.0, signals.kl_coefficient * token_kl(batch, flat, signals, algorithm))
+    return torch.where(torch.from_numpy(shown), 0.0, signals.kl_coefficient * token_kl(batch, flat, signals, algorithm))
 
 
 def _samples(batch: TrainingBatch, share: np.ndarray, valid: np.ndarray, context: StepContext) -> Samples:

@@ -129,6 +129,19 @@ def streamed(state: dict[str, Any]) -> tuple[list[tuple[str, str, tuple[int, ...
     return stream.layout(), {n: t.float().numpy().copy() for n, t in kept}
 
 
+def settled(state: dict[str, Any]) -> list[bool]:
+    """Of every tensor that a GPU transport gets: was it, itself, waited for before it was handed out?"""
+    from rl.learner import publishing
+
+    rank, waited = state["rank"], []
+    original, publishing.settle = publishing.settle, waited.append
+    try:
+        stream = publishing.WeightStream(rank._engine.module.causal_lm, gather=rank._gather)
+        return [bool(waited) and waited[-1] is tensor for _, tensor in stream]
+    finally:
+        publishing.settle = original
+
+
 def raw_parameters(state: dict[str, Any]) -> dict[str, np.ndarray]:
     """Every parameter as PEFT names it, base and adapters apart, whole also under ZeRO-3."""
     from deepspeed.runtime.zero import GatheredParameters
@@ -183,7 +196,19 @@ def close(state: dict[str, Any]) -> None:
 
 OPERATIONS = {
     f.__name__: f
-    for f in (build, load, call, weights, streamed, raw_parameters, randomise_adapter, train_and_capture, recomputes, close)
+    for f in (
+        build,
+        load,
+        call,
+        weights,
+        streamed,
+        settled,
+        raw_parameters,
+        randomise_adapter,
+        train_and_capture,
+        recomputes,
+        close,
+    )
 }
 
 

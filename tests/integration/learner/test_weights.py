@@ -123,6 +123,8 @@ def test_a_stream_kept_to_its_end_is_what_shared_memory_publishes(
     published = read(update)
     assert list(values) == [t.name for t in update.tensors]
     assert all(np.array_equal(values[name], published[name]) for name in published)
+    copied = stage == 3 or lora is not None
+    assert hosts.run("settled") == [copied] * len(layout), "a copy must be there before vLLM may change streams"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from rl.doctor import live, machine, packages
+from rl.doctor import cuda, live, machine, packages
 from rl.doctor.live import run_probe
 
 Usage = namedtuple("Usage", "total used free")
@@ -54,6 +54,73 @@ def test_a_gpu_beside_a_cpu_build_is_worth_a_word(monkeypatch) -> None:
     assert machine.gpus().status == "warn" and "EXTRA=gpu" in machine.gpus().remedy
     monkeypatch.setattr(machine, "version", lambda name: "2.13.0")
     assert machine.gpus().status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("torch_version", "wheels", "major"),
+    [
+        ("2.13.0+cu130", frozenset(), 13),
+        ("2.13.0+cu128", frozenset(), 12),
+        ("2.13.0", frozenset({"nvidia-cublas"}), 13),
+        ("2.13.0", frozenset({"nvidia-cublas-cu12"}), 12),
+        ("2.13.0", frozenset(), None),
+        ("2.13.0+cpu", frozenset({"nvidia-cublas"}), None),
+    ],
+)
+def test_the_cuda_version_of_a_torch_build(torch_version: str, wheels: frozenset[str], major: int | None) -> None:
+    assert cuda.cuda_of(torch_version, wheels) == major
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("| NVIDIA-SMI 580.65.06     Driver Version: 580.65.06    CUDA Version: 13.0 |", "580.65.06"),
+        ("| NVIDIA-SMI 535.104.05  Driver Version: 535.104.05  CUDA Version: 12.2 |", "535.104.05"),
+        ("570.86.15\n570.86.15\n", "570.86.15"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\nGCC version: 12.2.0", "580.65.06"),
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar 5\n", "550.54.15"),
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", None),
+    ],
+)
+def test_the_driver_is_read_where_it_is_said(text: str, version: str | None) -> None:
+    assert cuda.parse_driver(text) == version
+
+
+@pytest.mark.parametrize(
+    ("build", "found", "status", "words"),
+    [
+        (13, "580.65.06", "ok", "580.65.06"),
+        (13, "570.86.15", "fail", "580 or newer"),
+        (12, "535.104.05", "ok", "CUDA 12"),
+        (12, "515.65.01", "fail", "525 or newer"),
+        (13, None, "fail", "--gpus all"),
+    ],
+)
+def test_wheels_need_a_driver_of_their_age(build: int, found: str | None, status: str, words: str) -> None:
+    check = cuda.driver(build, found)
+    assert check.status == status and words in check.found + check.remedy
+
+
+def test_triton_needs_a_compiler_and_pythons_headers(tmp_path, monkeypatch) -> None:
+    check = cuda.triton_compiler(include=tmp_path)
+    assert check.status == "fail" and "Python.h" in check.found and "python3-dev" in check.remedy
+    (tmp_path / "Python.h").write_text("")
+    assert cuda.triton_compiler(("no-such-cc",), tmp_path).status == "fail"
+    works, broken = tmp_path / "works", tmp_path / "broken"
+    works.write_text("#!/bin/sh\nexit 0\n")
+    broken.write_text("#!/bin/sh\necho 'cannot find -lc' >&2\nexit 1\n")
+    for tool in (works, broken):
+        tool.chmod(0o755)
+    assert cuda.triton_compiler((str(works),), tmp_path).status == "ok"
+    assert "cannot find -lc" in cuda.triton_compiler((str(broken),), tmp_path).found
+
+
+def test_a_cpu_build_needs_neither(monkeypatch) -> None:
+    monkeypatch.setattr(cuda, "version", lambda name: "2.13.0+cpu")
+    assert cuda.cuda_checks() == []
+    monkeypatch.setattr(cuda, "version", lambda name: "2.13.0+cu130")
+    monkeypatch.setattr(cuda, "driver_version", lambda: None)
+    assert [check.name for check in cuda.cuda_checks()] == ["nvidia driver", "compiler"]
 
 
 def test_one_core_is_a_warning_with_the_overrides_to_use(monkeypatch) -> None:
