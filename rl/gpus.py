@@ -1,6 +1,8 @@
 """A run that asks for GPUs on a machine that has too few is refused before anything is loaded or started."""
 
 import math
+import shutil
+import subprocess
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -36,3 +38,22 @@ def require_gpus(config: "Config") -> None:
         f"cluster.name: {config.cluster.name} needs {'a GPU' if wanted == 1 else f'{wanted} GPUs'}, and {why}. Without a GPU add "
         "cluster=local: engine and learner on CPU, for small models. t2rl doctor shows what this machine has"
     )
+
+
+def smallest_device() -> int | None:
+    """Bytes of the smallest GPU that nvidia-smi knows here, None without it. Asking torch would put a context onto the device."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return parse_memory(answer.stdout)
+
+
+def parse_memory(text: str) -> int | None:
+    """Bytes from nvidia-smi's lines of MiB, the smallest; None where there is no number (no driver, no such field)."""
+    found = [int(line) for line in text.split() if line.isdigit()]
+    return min(found) << 20 if found else None

@@ -58,7 +58,7 @@ def prepare(config: Config) -> Prepared:
     if config.rollout.engine_args:
         check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
-    check_learner(config.learner, model_path)
+    check_learner(config, model_path)
     tokenizer = AutoTokenizer.from_pretrained(model_path)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     reward = build_reward(task.reward_name, task.reward_args)

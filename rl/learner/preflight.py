@@ -1,19 +1,45 @@
 """What can be wrong with the learner's settings for this model, found before any actor starts."""
 
+import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rl.config.learner import LearnerConfig
+from rl.gpus import smallest_device
+from rl.learner.memory import learner_bytes, shortage, sizes
+from rollout.checkpoint_shapes import checkpoint_shapes
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+
+logger = logging.getLogger(__name__)
 
 
-def check_learner(config: LearnerConfig, model_path: Path) -> None:
-    """ValueError, in the user's words, for a model that the attention asked for cannot run, or options that DeepSpeed refuses."""
+def check_learner(config: "Config", model_path: Path) -> None:
+    """Say it where the state will not fit into this machine's GPUs.
+
+    Raises:
+        ValueError: the attention asked for cannot run this model, or DeepSpeed refuses an option.
+    """
     from rl.learner.deepspeed_setup import deepspeed_config
     from rl.learner.model import attention_for
 
-    attention_for(str(model_path), config)
-    if config.deepspeed:
-        check_options(deepspeed_config(config, num_parameters=1 << 20))
+    learner = config.learner
+    attention_for(str(model_path), learner)
+    if learner.deepspeed:
+        check_options(deepspeed_config(learner, num_parameters=1 << 20))
+    device = smallest_device() if learner.device == "cuda" and config.cluster.address is None else None
+    if device is not None:
+        said = memory_note(config, model_path, device)
+        if said is not None:
+            logger.warning("%s", said)
+
+
+def memory_note(config: "Config", model_path: Path, device: int) -> str | None:
+    """What to say of a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of; None if the state fits."""
+    shared = config.cluster.name == "gpu1"
+    room = int(device * (1 - config.rollout.gpu_memory_utilization)) if shared else device
+    size = sizes(checkpoint_shapes(model_path), config.learner)
+    return shortage(learner_bytes(size, config.learner, config.algorithm), room)
 
 
 def check_options(settings: dict[str, Any]) -> None:

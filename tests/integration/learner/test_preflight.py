@@ -6,7 +6,8 @@ import pytest
 from learner_host import Hosts, make_batch
 
 from rl.config.learner import LearnerConfig
-from rl.learner.preflight import check_learner
+from rl.learner.deepspeed_setup import deepspeed_config
+from rl.learner.preflight import check_options
 
 
 @pytest.mark.parametrize(
@@ -17,8 +18,8 @@ from rl.learner.preflight import check_learner
         {"wall_clock_breakdown": True, "comms_logger": {"enabled": True}, "prescale_gradients": True},
     ],
 )
-def test_what_deepspeed_knows_is_accepted(tiny_llama: Path, options: dict) -> None:
-    check_learner(LearnerConfig(zero_stage=3, deepspeed=options), tiny_llama)
+def test_what_deepspeed_knows_is_accepted(options: dict) -> None:
+    check_options(deepspeed_config(LearnerConfig(zero_stage=3, deepspeed=options), num_parameters=1 << 20))
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,9 @@ def test_what_deepspeed_knows_is_accepted(tiny_llama: Path, options: dict) -> No
         ({"zero_optimization": {"mics_shard_size": 8}}, "MiCS ZeRO-3 sharding has been removed"),
     ],
 )
-def test_what_it_does_not_know_is_refused_by_name(tiny_llama: Path, options: dict, words: str) -> None:
+def test_what_it_does_not_know_is_refused_by_name(options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=f"learner.deepspeed: .*{words}"):
-        check_learner(LearnerConfig(zero_stage=3, deepspeed=options), tiny_llama)
+        check_options(deepspeed_config(LearnerConfig(zero_stage=3, deepspeed=options), num_parameters=1 << 20))
 
 
 def test_options_reach_the_engine_and_leave_the_curve(hosts: Hosts, tiny_llama: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from rl.config.load import load_config
-from rl.gpus import require_gpus
+from rl.gpus import parse_memory, require_gpus
+from rl.learner.preflight import memory_note
 from rl.prepare import prepare
 
 GSM8K = ["model.path=/nowhere", "task.path=rows.jsonl"]
@@ -29,3 +30,19 @@ def test_enough_gpus_none_wanted_or_a_cluster_elsewhere_pass(monkeypatch) -> Non
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     require_gpus(load_config("gsm8k", [*GSM8K, "cluster=local"]))
     require_gpus(load_config("gsm8k", [*GSM8K, "cluster=multinode", "run.dir=/shared/runs"]))
+
+
+@pytest.mark.parametrize(("text", "size"), [("81559\n46068\n", 46068 << 20), ("", None), ("No devices were found\n", None)])
+def test_the_smallest_gpu_counts(text: str, size: int | None) -> None:
+    assert parse_memory(text) == size
+
+
+def test_a_base_that_leaves_no_room_is_said_before_the_start(tmp_path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(1000, 1000)}, tmp_path / "model.safetensors")
+    config = load_config("gsm8k", GSM8K)  # one GPU, of which the engine has 40%
+    assert memory_note(config, tmp_path, 40 << 20) is None
+    said = memory_note(config, tmp_path, 30 << 20)
+    assert said is not None and "learner.offload_optimizer=cpu" in said

@@ -1,0 +1,81 @@
+"""How much device memory a learner rank's state takes, before anything is started: arithmetic from the checkpoint's shapes.
+
+Bytes a trained parameter, one rank: 20 in bfloat16 (weight 2, gradient 2, accumulated gradient 4, master 4, Adam's moments 8),
+16 in float32 (4, 4 and 8). What ZeRO shards is divided by the number of ranks. Activations and logits come on top.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.learner import LearnerConfig
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Parameters of a base."""
+
+    parameters: int
+    adapters: int
+    """Of LoRA layers on all its matrices; 0 without LoRA."""
+
+
+def sizes(shapes: Mapping[str, tuple[int, ...]], config: LearnerConfig) -> Sizes:
+    """From checkpoint shapes. ``adapters`` is an upper bound: a config may name fewer modules than all linear ones."""
+    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embed" not in name and "lm_head" not in name]
+    rank = 0 if config.lora is None else config.lora.r
+    return Sizes(sum(prod(shape) for shape in shapes.values()), rank * sum(rows + columns for rows, columns in matrices))
+
+
+def state_bytes(size: Sizes, config: LearnerConfig) -> int:
+    """Bytes on one rank's device for weights, gradients and optimizer states of the policy."""
+    if config.lora is None:
+        return _trained(size.parameters, config)
+    weight = 2 if config.dtype == "bfloat16" else 4
+    return weight * size.parameters // _shards(config, 3) + _trained(size.adapters, config)
+
+
+def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig) -> dict[str, int]:
+    """What lies on one rank's device, by its part: the policy, a critic of its own, a copy for the KL term."""
+    parts = {"policy": state_bytes(size, config)}
+    if algorithm.critic is not None and algorithm.critic.kind == "separate":
+        parts["critic"] = _trained(size.parameters, config)
+    copied = algorithm.kl.policy == "copy" or (algorithm.kl.policy == "auto" and config.lora is None)
+    if algorithm.kl.coefficient and copied:
+        parts["reference"] = (2 if config.dtype == "bfloat16" else 4) * size.parameters // _shards(config, 3)
+    return parts
+
+
+def shortage(parts: Mapping[str, int], room: int) -> str | None:
+    """What to say when the parts take more than ``room`` bytes of the device; None when they fit."""
+    needed = sum(parts.values())
+    if needed <= room:
+        return None
+    said = " + ".join(f"{name} {size / GIB:.1f}" for name, size in parts.items())
+    return (
+        f"the learner's state takes about {needed / GIB:.1f} GiB on each rank's GPU ({said}), and {room / GIB:.1f} GiB are there for "
+        "it, before any activation: raise learner.num_ranks with learner.zero_stage=3, set learner.offload_optimizer=cpu, train "
+        "adapters (learner.lora.r=16), or take a smaller base"
+    )
+
+
+def _trained(count: int, config: LearnerConfig) -> int:
+    """Weight, gradients, master and moments of ``count`` trained parameters on one rank."""
+    low = config.dtype == "bfloat16"
+    stage = max(config.zero_stage, 1) if low else config.zero_stage
+    weight, backward, accumulated = (2, 2, 4) if low else (4, 0, 4)
+    # In float32 without ZeRO the weights are the masters; ZeRO keeps its own.
+    states = 8 + (4 if low or stage else 0)
+    weights = 0 if config.offload_parameters != "none" else weight * count // _shards(config, 3)
+    optimizer = 0 if config.offload_optimizer != "none" else states * count // _shards(config, 1)
+    passing = backward * count if stage < 3 else 0
+    return weights + passing + accumulated * count // _shards(config, 2) + optimizer
+
+
+def _shards(config: LearnerConfig, stage: int) -> int:
+    """Over how many ranks lies what ZeRO shards from ``stage`` on."""
+    reached = max(config.zero_stage, 1) if config.dtype == "bfloat16" else config.zero_stage
+    return config.num_ranks if reached >= stage else 1
