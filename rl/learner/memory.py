@@ -57,7 +57,7 @@ def shortage(parts: Mapping[str, int], room: int) -> str | None:
     said = " + ".join(f"{name} {size / GIB:.1f}" for name, size in parts.items())
     return (
         f"the learner's state takes about {needed / GIB:.1f} GiB on each rank's GPU ({said}), and {room / GIB:.1f} GiB are there "
-        "for it, before any activation: raise learner.num_ranks with learner.zero_stage=3, set learner.offload_optimizer=cpu, train "
+        "for it, before any activation: raise learner.num_ranks with learner.zero_stage=3, learner.offload_optimizer=cpu, train "
         "adapters (learner.lora.r=16), or take a smaller base"
     )
 
