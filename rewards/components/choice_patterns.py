@@ -8,7 +8,7 @@ MARKUP = re.compile(
     r"\\{1,2}(?:text(?:bf|it|rm|sf|tt|up)?|mathrm|mathbf|mathit|mathsf|mbox|hbox|bf|rm|it|left|right|quad|qquad)(?![A-Za-z])"
     r"|\\{1,2}[()\[\] ,;:!]|~~[^~\n]*~~|[{}$*`_~]|&nbsp;"
 )
-NAME = r"(?:(?:the|option|choice|letter|answer|alternative|statement|number|label)\s++)"
+NAME = r"(?:(?:the|option|choice|letter|answer|alternative|statement|number|label)[\s:]++)"
 SURE = (
     r"(?:(?:of\s+course|definitely|clearly|certainly|probably|likely|most|simply|just|indeed|therefore|thus|hence|so|then|again"
     r"|obviously|surely|final|correct|right|best|yes|must|is|it's|it|that's|that|be|as|follows)\b[\s,:]*+)"
@@ -35,11 +35,11 @@ CONDITION = re.compile(
     r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|consider|claims|thinks|says)\b[^.,\n]{0,40}$", re.I
 )
 DOUBT = (
-    r"^[\s)\]]*(?:if|unless|when|provided|assuming|depending)\b|\b(?:could|might|may)\s+(?:also|equally|as\s+well)\b|\bnot\s+sure\b"
+    r"^[\s)\],]*(?:if|unless|when|provided|assuming|depending|maybe|perhaps|possibly)\b|\b(?:could|might|may)\s+(?:also|equally|as\s+well)\b|\bnot\s+sure\b"
     r"|\bor\s+(?:maybe|perhaps|possibly)\b"
 )
 REOPENED = re.compile(
-    r"(?:^|[.!?;\n…—-])[\s*]*(?:no\b|nope|wait|actually|hmm|scratch|correction|on\s+second|alternatively|or\b|maybe|perhaps|possibly"
+    r"(?:^|[.!?;\n…—-])[\s*,]*(?:no\b|either\b|nope|wait|actually|hmm|scratch|correction|on\s+second|alternatively|or\b|maybe|perhaps|possibly"
     r"|however|hold\s+on|oops|sorry|(?:just\s+)?kidding|never\s*mind|not\s+sure|i\s+was\s+wrong|that(?:'s|\s+is)\s+(?:wrong|not|incorrect))"
     rf"|{DOUBT}",
     re.IGNORECASE,
@@ -54,7 +54,7 @@ ASKED = (
 OPERATOR = re.compile(r"\s?(?:[\^+*/\\<>∨∪∩⊕…'’]|xor\b|[-−]\d)")
 """What makes a letter part of a formula: it is no label then."""
 UNASKED = re.compile(
-    r"n['’]t$|\b(?:wrong|incorrect|least|worst|opposite|false|bad|poor|unlikely)\b[\w\s]{0,20}$"
+    r"n['’]t$|\b(?:wrong|incorrect|least|worst|opposite|false|bad|poor|unlikely|second|third|other|alternative|backup)\b[\w\s]{0,20}$"
     r"|(?:\bnot|n['’]t|\bnever|\bhardly|\bcannot|\bdoubt\w*|\bdeny|\bden\w+)\b[\w\s]{0,30}$",
     re.IGNORECASE,
 )

@@ -72,7 +72,7 @@ class Labels:
             r"(?:correct|right|best|appropriate|answer|accurate)\b"
         )
         self._also = re.compile(
-            rf"{self._token}[)\]\"']?\s+(?:(?:is|would|could|might|may|can)\s+(?:also|equally|just\s+as)\b"
+            rf"{self._token}[)\]\"']?\s+(?:(?:is|would|could|might|may|can)\s+(?:also|equally|just\s+as|possible|plausible|acceptable)\b"
             r"|(?:would|could|might|may|can)\s+(?:work|fit)\b|(?:works\s+)?too\s*[.!]?\s*$)",
             re.MULTILINE,
         )
@@ -152,7 +152,7 @@ class Labels:
         if self._whole.fullmatch(text):
             return self.read(text)
         ending = re.split(r"(?<=[.!?])\s+", text)[-1]
-        if re.match(r"(?:so|thus|therefore|hence)\b", ending, re.IGNORECASE) and self._whole.fullmatch(ending):
+        if re.match(r"(?:so|thus|therefore|hence|it's|it is)\b", ending, re.IGNORECASE) and self._whole.fullmatch(ending):
             return self.read(ending)
         first = self._first.match(text)
         if first and (re.match(r"[)\].:,;/]|\s[–—=-]\s", text[first.end() :]) or REASON.match(text, first.end() + 1)):
@@ -230,7 +230,8 @@ def _boxes(text: str, names: Labels) -> Iterator[_Commitment]:
         if number and spans[number - 1][2] is not None:
             gap = plain(text[spans[number - 1][2] + 1 : start]).strip()  # type: ignore[operator]  # not None, by the line above
             other = names.read(text[spans[number - 1][1] : spans[number - 1][2]])
-            if other != label and (not gap or re.fullmatch(r"(?:or|and|,|/|;|maybe|perhaps|\s)+", gap, re.IGNORECASE)):
+            joined = not gap or re.fullmatch(r"(?:or|and|,|/|;|maybe|perhaps|\s)+", gap, re.IGNORECASE)
+            if other != label and (joined or re.search(r"\b(?:if|otherwise|else)\b", gap, re.IGNORECASE)):
                 label = None
         denied = DENIED_BEFORE.search(plain(before))
         if denied and number and not re.search(r"[.!?\n]", text[(spans[number - 1][2] or 0) : start]) and label is not None:
@@ -280,7 +281,9 @@ def _phrases(text: str, names: Labels) -> Iterator[_Commitment]:
         if CONDITION.search(tail[max(0, phrase.start() - 60) : phrase.start()]):
             continue
         line, end = _line_after(tail, phrase.end())
-        denied = UNASKED.search(phrase[0]) or UNASKED.search(tail[max(0, phrase.start() - 60) : phrase.start()].rpartition(". ")[2])
+        denied = UNASKED.search(phrase[0]) or UNASKED.search(
+            re.split(r"[.;!?\n]", tail[max(0, phrase.start() - 60) : phrase.start()])[-1]
+        )
         label = None if denied else names.read(line)
         if label is None and not re.search(r"\b(?:is|:|=)", phrase[0]) and not denied:
             continue  # "choose the largest": about the way, not the answer
