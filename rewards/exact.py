@@ -38,6 +38,10 @@ class ExactReward:
             return right()
         return wrong("wrong" if given else "no answer" if text.strip() else "empty")
 
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """The answer itself."""
+        return [prompt.answer]
+
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewards import build_reward, timeout_of_parts
+from rewards.golds import gold_texts
 from rollout.types import Prompt, Reward, RewardResult
 
 
@@ -55,6 +56,10 @@ class ExpertsReward:
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text by its category's expert."""
         return self._route(prompt)(prompt, text, truncated=truncated)
+
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """Those of the category's expert."""
+        return gold_texts(self._route(prompt), prompt, finished=False)
 
 
 def _head(category: str, head: Any) -> tuple[str, Reward]:

@@ -4,6 +4,7 @@ import logging
 from functools import lru_cache
 
 from rewards.answers import EXTRACTIONS, Extraction, extract_answer, extract_reference
+from rewards.golds import in_words
 from rewards.quantities import PRECISION
 from rewards.sameness import Rules, same_answer
 from rollout.types import Prompt, RewardResult
@@ -63,6 +64,10 @@ class MathReward:
         if same_answer(reference(prompt.answer), answer.text, self._rules):
             return RewardResult(value=1.0, correct=True)
         return _wrong("wrong")
+
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """The reference as it is usually given, and as it stands in the data."""
+        return [*in_words(reference(prompt.answer)), prompt.answer]
 
 
 @lru_cache(maxsize=1024)

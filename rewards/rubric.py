@@ -6,6 +6,7 @@ from typing import Any
 
 from rewards import build_reward, timeout_of_parts
 from rewards.components.verdicts import NOT_APPLICABLE
+from rewards.golds import gold_texts
 from rewards.rubric_spec import RubricSpec, read_rubric
 from rewards.rubric_value import weighted_value
 from rollout.types import Prompt, Reward, RewardResult
@@ -57,6 +58,10 @@ class RubricReward:
         deciding = results[self.correct]
         value = weighted_value(components, self.spec.components, 0.0)
         return RewardResult(value=value, correct=deciding.correct, components=components, reason=deciding.reason)
+
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """Those of the component that decides what is correct."""
+        return gold_texts(self._rewards[self.correct], prompt, finished=False)
 
 
 def _build(name: str, source: tuple[str, Mapping[str, Any]]) -> Reward:

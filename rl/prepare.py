@@ -1,6 +1,6 @@
 """Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts, reward."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from rl.encoding import Decode, make_decode
 from rl.gpus import require_gpus
 from rl.learner.preflight import check_learner
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
+from rl.references import References
 from rl.reward_model import check_reward_model
 from rl.reward_weights import make_weigh
 from rl.tasks import Task, build_task
@@ -34,6 +35,9 @@ class Prepared:
     """Of the train prompts, where the objective asks for them."""
     budget: PromptBudget | None = None
     """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come filled."""
+    references: References = field(default_factory=References)
+    notes: tuple[str, ...] = ()
+    """What the user should know before training."""
 
     def decode(self) -> Decode:
         """Token ids to text as rewards read it; reads only, so what is trained is never re-tokenised."""
@@ -46,8 +50,12 @@ class Prepared:
         return [flat[i * num_tokens : (i + 1) * num_tokens] for i in range(num_sequences)]
 
 
-def prepare(config: Config) -> Prepared:
+def prepare(config: Config, *, references: References | None = None) -> Prepared:
     """Build or find the base, tokenise the prompts of both splits, try the reward.
+
+    Args:
+        config: Of the run.
+        references: Judges the rows' own answers, and says which train prompts are left; None takes them on trust.
 
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
@@ -69,6 +77,8 @@ def prepare(config: Config) -> Prepared:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
     check_reward(reward, [*train_prompts, *eval_prompts])
+    if references is not None:
+        train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
     if config.reward_model is not None:
         check_reward_model(config.reward_model)
     check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step)
@@ -88,7 +98,18 @@ def prepare(config: Config) -> Prepared:
         eval_prompts=eval_prompts,
         demonstrations=demonstrations,
         budget=budget,
+        references=references or References(),
+        notes=(*(references.notes if references is not None else ()), *_repeats(config, train_prompts)),
     )
+
+
+def _repeats(config: Config, train_prompts: list[Prompt]) -> list[str]:
+    asked = config.stream.prompts_per_step
+    if asked <= len(train_prompts):
+        return []
+    return [
+        f"stream.prompts_per_step={asked} is more than the {len(train_prompts)} train prompts: a batch holds a prompt several times"
+    ]
 
 
 class HasModel(Protocol):

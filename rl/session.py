@@ -246,7 +246,14 @@ class Session:
                 config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt
             ),
             progress=progress,
-            sources=(curriculum.metrics, fleet.metrics, service.metrics, scorer.metrics, *([planner.metrics] if planner else [])),
+            sources=(
+                self.prepared.references.metrics,
+                curriculum.metrics,
+                fleet.metrics,
+                service.metrics,
+                scorer.metrics,
+                *([planner.metrics] if planner else []),
+            ),
             of_plan=() if self.prepared.demonstrations is None else (self.prepared.demonstrations.metrics,),
             evaluate=evaluate,
             evaluate_every=config.evaluation.every,

@@ -18,6 +18,7 @@ from rl.ray_runtime import start_ray, stop_ray
 from rl.records.phases import Phases
 from rl.records.rundir import RunDir
 from rl.records.storage import storage_errors
+from rl.references import References
 from rl.report_table import print_summary
 from rl.session import Session
 from rl.start import Start, check_fingerprint, choose_start, open_run
@@ -46,7 +47,11 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
     phases = phases or Phases()
     start = start or choose_start(config)
     phases("preparing the base and the prompts")
-    prepared = prepare(config)
+    # What a resumed run found stands, so that its data are the same.
+    previous = start.run.path if start.checkpoint is not None else None
+    prepared = prepare(config, references=References(previous=previous))
+    for note in prepared.notes:
+        phases(note)
     fingerprint = run_fingerprint(config, prepared)
     if start.checkpoint is not None:
         check_fingerprint(start.checkpoint.fingerprint(), fingerprint, config=config, run=start.run)
@@ -56,6 +61,7 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
         phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
     try:
         with storage_errors(run.path, advice=lambda: advice(run)):
+            prepared.references.write(run.path)
             phases("starting Ray")
             start_ray(config, run.logs)
             try:

@@ -113,6 +113,13 @@ class CodeReward:
             if not self._reference_of(row, language.name):
                 require_results(tests, column, self._reference)
 
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """The row's reference solution, in a fence; none where it has none."""
+        row = row_of(prompt)
+        language = str(row.get("language") or self._language)
+        program = self._reference_of(row, language)
+        return [f"```{language}\n{program}\n```"] if program else []
+
     def _columns(self, row: Mapping[str, Any]) -> list[str]:
         return ["tests", *(name for name in self._hidden if row.get(name))]
 

@@ -59,6 +59,10 @@ class F1Reward:
         best = max((f1(given, wanted) for wanted in accepted_answers(prompt)), default=0.0)
         return graded(best, "wrong", full=self._threshold)
 
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """The accepted answers."""
+        return list(accepted_answers(prompt))
+
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rewards.components.multiple_choice import chosen
 from rewards.components.verdicts import wrong
+from rewards.golds import in_words
 from rollout.types import Prompt, RewardResult
 
 LABELS = ("A", "B", "C")
@@ -47,6 +48,10 @@ class JudgementReward:
         if given == gold:
             return RewardResult(value=1.0, correct=True, components=parts)
         return wrong("wrong", self._partial if sees_right else 0.0, parts)
+
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """The reference label, as it is usually given."""
+        return in_words(prompt.answer.strip())
 
 
 def label_of(*, correct: bool, concise: bool, labels: Sequence[str] = LABELS) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rewards.components.choices import commitment_of
 from rewards.components.verdicts import right, wrong
+from rewards.golds import in_words
 from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
@@ -49,6 +50,10 @@ class MultipleChoiceReward:
         if choice is None:
             return wrong("no answer")
         return right() if choice == gold else wrong("wrong")
+
+    def gold_texts(self, prompt: Prompt) -> list[str]:
+        """The reference label, as it is usually given."""
+        return in_words(self._gold(prompt))
 
 
 def example() -> tuple[Prompt, str]:

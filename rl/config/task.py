@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from rl.config.base import Section
 from rl.config.missing import MissingError
@@ -67,6 +67,11 @@ class FileTaskConfig(Section):
     """A name from ``rewards.REWARDS``, or ``pkg.module:attr`` of your own."""
     reward_args: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
+    on_bad_reference: Literal["drop", "error", "keep"] = "drop"
+    """What becomes of a row whose own answer the reward rejects, in every phrasing: left out of training, an error, or kept. If
+    most rows are such, it is an error unless they are kept."""
+    reference_check_s: NonNegativeFloat = 20.0
+    """Wall seconds for that check, before training; then the rest is taken on trust, and that is said. 0 = no check."""
 
     @field_validator("thinking_tags")
     @classmethod

@@ -58,7 +58,9 @@ FREE = {
     "pairs.path",
     "reward_model.path",
     "task.dev",
+    "task.on_bad_reference",
     "task.path",
+    "task.reference_check_s",
     "task.test",
     "task.train",
     # How long, where to, and what is shown.

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.golds import GOLD
 from rollout.types import Prompt
 
-GOLD = "gold_completion"
 Form = Callable[[str], str]
 
 FORMS: dict[str, Form] = {

@@ -54,6 +54,17 @@ class FileTask:
             token_ids |= dict(zip(chosen, encoded, strict=True))
         return [self._prompt(split, record, texts[i], token_ids[i]) for i, record in enumerate(records)]
 
+    def origin(self, prompt: Prompt) -> str:
+        """File and line of a prompt of this task."""
+        return self._origins[prompt.id]
+
+    @cached_property
+    def _origins(self) -> dict[str, str]:
+        return {self._id(split, record): record.where for split in SPLITS for record in self._records[split]}
+
+    def _id(self, split: Split, record: Record) -> str:
+        return f"{self.name}/{split}/{record.id}"
+
     @cached_property
     def _records(self) -> dict[Split, list[Record]]:
         """Every row of every file, by split. All files are read at once, since ids must be unique across splits."""
@@ -66,7 +77,7 @@ class FileTask:
                 splits[split_of(record.id, dev_share=config.dev_share, test_share=config.test_share)].append(record)
             return splits
         paths: dict[Split, str | None] = {"train": config.train, "dev": config.dev, "test": config.test}
-        separate = {split: self._read(path) if path else [] for split, path in paths.items()}
+        separate: dict[Split, list[Record]] = {split: self._read(path) if path else [] for split, path in paths.items()}
         require_unique_ids(chain.from_iterable(separate.values()))
         return separate
 
@@ -81,7 +92,7 @@ class FileTask:
         if not token_ids:
             raise ValueError(f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove the row")
         return Prompt(
-            id=f"{self.name}/{split}/{record.id}",
+            id=self._id(split, record),
             text=text,
             token_ids=token_ids,
             answer=record.answer,

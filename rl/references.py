@@ -1,0 +1,151 @@
+"""Reference answers that their own reward rejects, found before training: no rollout at such a prompt could ever be right.
+
+Every row's answer is put into natural phrasings (``rewards.golds``) and judged in verifier processes, as completions are; a row is
+bad if none of them is taken. What was found is kept in the run's directory, so that a resumed run goes on without the same rows.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rewards.golds import gold_texts
+from rl.config.task import FileTaskConfig
+from rl.references_judge import Verdicts, judge_references
+from rl.tasks import Task
+from rollout.json_lines import text_lines
+from rollout.types import Prompt, Reward
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+
+FILE = "bad_references.jsonl"
+SHOWN = 5
+"""Rows that are named on the screen; the file has all."""
+MOSTLY = 0.5
+"""Share of rejected references above which the reward, and not the rows, is taken to be wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadReference:
+    """One row whose answer was rejected."""
+
+    id: str
+    where: str
+    """File and line."""
+    answer: str
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class References:
+    """What became of the references of a run.
+
+    Args:
+        previous: Directory of the run that is resumed: what it found stands, and nothing is judged again.
+    """
+
+    previous: Path | None = None
+    counts: dict[str, float] = field(default_factory=dict)
+    """For the log."""
+    bad: list[BadReference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """To be said before training."""
+
+    def usable(self, config: "Config", task: Task, reward: Reward, train: list[Prompt], held_out: Sequence[Prompt]) -> list[Prompt]:
+        """The train prompts that are left. Held-out ones stay, so that figures compare.
+
+        Raises:
+            ValueError: ``task.on_bad_reference=error`` and one is bad; or most are, so that reward and answers do not fit.
+        """
+        section = config.task
+        if not isinstance(section, FileTaskConfig) or section.reference_check_s == 0:
+            return train
+        if self.previous is not None:
+            self._read(self.previous / FILE)
+        else:
+            self._judge(config, task, reward, train, held_out)
+        if section.on_bad_reference != "drop":
+            return train
+        rejected = {one.id for one in self.bad}
+        left = [p for p in train if p.id not in rejected]
+        self.counts["references/dropped"] = float(len(train) - len(left))
+        return left
+
+    def metrics(self) -> dict[str, float]:
+        """Counts for the log; none where nothing was judged."""
+        return self.counts
+
+    def write(self, directory: Path) -> None:
+        """Keep what was found in a new run's directory: a row of counts, then one for each bad reference."""
+        if self.previous is None and self.counts:
+            staging = directory / f"{FILE}.tmp"
+            rows = [self.counts, *(asdict(one) for one in self.bad)]
+            staging.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            staging.replace(directory / FILE)
+
+    def _read(self, path: Path) -> None:
+        """A run without the file has judged nothing, and goes on with all its rows."""
+        if path.is_file():
+            self.counts, *rows = [json.loads(line) for _, line in text_lines(path)]
+            self.bad = [BadReference(**row) for row in rows]
+
+    def _judge(self, config: "Config", task: Task, reward: Reward, train: Sequence[Prompt], held_out: Sequence[Prompt]) -> None:
+        from rl.verifiers import pool_options
+
+        section = config.task
+        assert isinstance(section, FileTaskConfig)
+        asked = [(p, texts) for p in (*train, *held_out) if (texts := gold_texts(reward, p))]
+        silent = len(train) + len(held_out) - len(asked)
+        verdicts = Verdicts()
+        if asked:
+            options = pool_options(config, task.reward_name, task.reward_args)
+            seconds = section.reference_check_s
+            verdicts = judge_references(task.reward_name, task.reward_args, options, asked, seconds=seconds)
+        order = {p.id: i for i, (p, _) in enumerate(asked)}
+        origin = getattr(task, "origin", lambda prompt: f"prompt {prompt.id}")
+        self.bad = [
+            BadReference(id=p.id, where=origin(p), answer=p.answer, reason=reason)
+            for p, reason in sorted(verdicts.rejected, key=lambda pair: order[pair[0].id])
+        ]
+        self.counts = {
+            "references/judged": verdicts.judged,
+            "references/rejected": len(self.bad),
+            "references/undecided": verdicts.undecided,
+            "references/no_time": verdicts.left,
+            "references/no_gold": silent,
+        }
+        self._decide(section, task.reward_name, verdicts, silent=silent, held_out={p.id for p in held_out})
+
+    def _decide(self, section: FileTaskConfig, reward: str, verdicts: Verdicts, *, silent: int, held_out: set[str]) -> None:
+        if silent:
+            self.notes.append(
+                f"{silent} reference answers were not tried: the reward {reward} does not say how a right completion looks "
+                "(gold_texts), and the rows have no gold_completion in their metadata"
+            )
+        if verdicts.undecided:
+            self.notes.append(f"{verdicts.undecided} reference answers could not be judged: the reward failed or took too long")
+        if verdicts.left:
+            self.notes.append(
+                f"{verdicts.judged} reference answers were tried in {verdicts.seconds:.0f} s, {verdicts.left} were not "
+                "(task.reference_check_s)"
+            )
+        if not self.bad:
+            return
+        first = "".join(f"\n  {one.where}: {one.answer!r:.80} ({one.reason})" for one in self.bad[:SHOWN])
+        text = f"the reward {reward} rejects the reference answers of {len(self.bad)} of {verdicts.judged} rows, the first:{first}"
+        mostly = len(self.bad) > MOSTLY * verdicts.judged and section.on_bad_reference != "keep"
+        if mostly or section.on_bad_reference == "error":
+            why = "so reward and answers do not seem to fit" if mostly else "no completion could ever be right there"
+            raise ValueError(
+                f"task: {text}\n{why}; mend the answers or task.reward_args, look with t2rl rewards check, or set "
+                f"task.on_bad_reference={'keep' if mostly else 'drop'}"
+            )
+        outside = sum(one.id in held_out for one in self.bad)
+        inside = len(self.bad) - outside
+        fate = (
+            f"{inside} are left out of training" if section.on_bad_reference == "drop" else f"{inside} are trained on all the same"
+        )
+        stay = f"; {outside} are held out, and stay: they count as wrong" if outside else ""
+        self.notes.append(f"{text}\n{fate} (task.on_bad_reference={section.on_bad_reference}){stay}; all are in RUN/{FILE}")
