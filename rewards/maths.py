@@ -4,7 +4,7 @@ import logging
 from functools import lru_cache
 
 from rewards.answers import EXTRACTIONS, Extraction, extract_answer, extract_reference
-from rewards.golds import in_words
+from rewards.golds import boxed, committed, in_words
 from rewards.quantities import PRECISION
 from rewards.sameness import Rules, same_answer
 from rollout.types import Prompt, RewardResult
@@ -66,8 +66,9 @@ class MathReward:
         return _wrong("wrong")
 
     def gold_texts(self, prompt: Prompt) -> list[str]:
-        """The reference as it is usually given, and as it stands in the data."""
-        return [*in_words(reference(prompt.answer)), prompt.answer]
+        """The reference in the forms that the extraction reads."""
+        answer = reference(prompt.answer)
+        return {"boxed": [boxed(answer)], "strict": committed(answer)}.get(self._extraction, in_words(answer))
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,8 @@
 """Reference answers that their own reward rejects, found before training: no rollout at such a prompt could ever be right.
 
 Every row's answer is put into natural phrasings (``rewards.golds``) and judged in verifier processes, as completions are; a row is
-bad if none of them is taken. What was found is kept in the run's directory, so that a resumed run goes on without the same rows.
+bad if none of them is taken, and doubtful if some are not. What was found is kept in the run's directory, so that a
+resumed run goes on without the same rows.
 """
 
 import json
@@ -29,13 +30,23 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadReference:
-    """One row whose answer was rejected."""
+    """One row whose answer was not taken in every phrasing."""
 
     id: str
     where: str
     """File and line."""
     answer: str
+    text: str
+    """The first phrasing that was not taken, and why."""
     reason: str
+    taken: int
+    of: int
+    """Phrasings taken, and tried."""
+
+    @property
+    def shown(self) -> str:
+        """For the screen."""
+        return f"\n  {self.where}: {self.answer!r:.80} ({self.reason}: {self.text!r:.80})"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +61,9 @@ class References:
     counts: dict[str, float] = field(default_factory=dict)
     """For the log."""
     bad: list[BadReference] = field(default_factory=list)
+    """No phrasing was taken: no rollout could ever be right."""
+    doubtful: list[BadReference] = field(default_factory=list)
+    """Some phrasings were not taken: some right rollouts would count as wrong."""
     notes: list[str] = field(default_factory=list)
     """To be said before training."""
 
@@ -78,10 +92,10 @@ class References:
         return self.counts
 
     def write(self, directory: Path) -> None:
-        """Keep what was found in a new run's directory: a row of counts, then one for each bad reference."""
+        """Keep what was found in a new run's directory: a row of counts, then the bad references and the doubtful ones."""
         if self.previous is None and self.counts:
             staging = directory / f"{FILE}.tmp"
-            rows = [self.counts, *(asdict(one) for one in self.bad)]
+            rows = [self.counts, *(asdict(one) for one in (*self.bad, *self.doubtful))]
             staging.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
             staging.replace(directory / FILE)
 
@@ -89,7 +103,8 @@ class References:
         """A run without the file has judged nothing, and goes on with all its rows."""
         if path.is_file():
             self.counts, *rows = [json.loads(line) for _, line in text_lines(path)]
-            self.bad = [BadReference(**row) for row in rows]
+            found = [BadReference(**row) for row in rows]
+            self.bad, self.doubtful = [one for one in found if not one.taken], [one for one in found if one.taken]
 
     def _judge(self, config: "Config", task: Task, reward: Reward, train: Sequence[Prompt], held_out: Sequence[Prompt]) -> None:
         from rl.verifiers import pool_options
@@ -105,13 +120,17 @@ class References:
             verdicts = judge_references(task.reward_name, task.reward_args, options, asked, seconds=seconds)
         order = {p.id: i for i, (p, _) in enumerate(asked)}
         origin = getattr(task, "origin", lambda prompt: f"prompt {prompt.id}")
-        self.bad = [
-            BadReference(id=p.id, where=origin(p), answer=p.answer, reason=reason)
-            for p, reason in sorted(verdicts.rejected, key=lambda pair: order[pair[0].id])
+        found = [
+            BadReference(
+                id=r.prompt.id, where=origin(r.prompt), answer=r.prompt.answer, text=r.text, reason=r.reason, taken=r.taken, of=r.of
+            )
+            for r in sorted(verdicts.refused, key=lambda refused: order[refused.prompt.id])
         ]
+        self.bad, self.doubtful = [one for one in found if not one.taken], [one for one in found if one.taken]
         self.counts = {
             "references/judged": verdicts.judged,
             "references/rejected": len(self.bad),
+            "references/doubtful": len(self.doubtful),
             "references/undecided": verdicts.undecided,
             "references/no_time": verdicts.left,
             "references/no_gold": silent,
@@ -131,9 +150,15 @@ class References:
                 f"{verdicts.judged} reference answers were tried in {verdicts.seconds:.0f} s, {verdicts.left} were not "
                 "(task.reference_check_s)"
             )
+        if self.doubtful:
+            first = "".join(one.shown for one in self.doubtful[:SHOWN])
+            self.notes.append(
+                f"the reward {reward} takes the reference answers of {len(self.doubtful)} of {verdicts.judged} rows in some "
+                f"natural phrasings and not in others, so that right completions may count as wrong; the first:{first}"
+            )
         if not self.bad:
             return
-        first = "".join(f"\n  {one.where}: {one.answer!r:.80} ({one.reason})" for one in self.bad[:SHOWN])
+        first = "".join(one.shown for one in self.bad[:SHOWN])
         text = f"the reward {reward} rejects the reference answers of {len(self.bad)} of {verdicts.judged} rows, the first:{first}"
         mostly = len(self.bad) > MOSTLY * verdicts.judged and section.on_bad_reference != "keep"
         if mostly or section.on_bad_reference == "error":

@@ -22,7 +22,7 @@ class Numbers:
     """A reward that takes numbers only, and dies, hangs or fails on demand."""
 
     def gold_texts(self, prompt: Prompt) -> list[str]:
-        return [f"so {prompt.answer}", prompt.answer]
+        return [prompt.answer, prompt.answer.strip("!")]
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         if prompt.answer == "fail":
@@ -65,14 +65,15 @@ def rows(*answers: str) -> list[Mapping[str, Any]]:
 def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(tokenizer: Any, jsonl: Write, tmp_path: Path) -> None:
     config = config_of(jsonl(rows("1", "two", "3")), Numbers, test=jsonl([{"prompt": "t", "answer": "ten"}], "test.jsonl"))
     found, left = check(config, tokenizer)
-    assert left == ["1", "3"]
+    assert left == ["1", "3"] and found.doubtful == []
     (note,) = found.notes
     assert "rejects the reference answers of 2 of 4 rows" in note
-    assert "data.jsonl:2: 'two' (no number)" in note and "test.jsonl:1: 'ten' (no number)" in note
+    assert "data.jsonl:2: 'two' (no number: 'two')" in note and "test.jsonl:1: 'ten' (no number: 'ten')" in note
     assert "1 are left out of training" in note and "1 are held out, and stay" in note
     assert found.metrics() == {
         "references/judged": 4,
         "references/rejected": 2,
+        "references/doubtful": 0,
         "references/dropped": 1,
         "references/undecided": 0,
         "references/no_time": 0,
@@ -86,6 +87,16 @@ def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(tokenizer
     assert left == ["1", "three"], "a resumed run goes on without the same rows, and judges nothing"
     assert resumed.metrics() == found.metrics() and resumed.notes == []
     assert check(config, tokenizer, previous=tmp_path / "older")[1] == ["1", "two", "three"]
+
+
+def test_rows_that_are_taken_in_some_phrasings_stay_and_are_named(tokenizer: Any, jsonl: Write, tmp_path: Path) -> None:
+    config = config_of(jsonl(rows("1", "7!", "8!")), Numbers)
+    found, left = check(config, tokenizer)
+    assert left == ["1", "7!", "8!"] and found.bad == [] and [one.answer for one in found.doubtful] == ["7!", "8!"]
+    (note,) = found.notes
+    assert "2 of 3 rows in some natural phrasings and not in others" in note and "data.jsonl:2: '7!' (no number: '7!')" in note
+    found.write(tmp_path)
+    assert check(config, tokenizer, previous=tmp_path)[0].doubtful == found.doubtful
 
 
 def test_an_error_where_asked_and_where_most_are_bad(tokenizer: Any, jsonl: Write) -> None:
@@ -139,7 +150,7 @@ def test_shipped_rewards_take_their_own_golds(name: str, args: dict[str, Any], f
     texts = gold_texts(reward, prompt)
     assert texts and all(("</think>" in one) is text.endswith("<think>\n") for one in texts)
     if name != "exact" or not text.endswith("<think>\n"):
-        assert any(reward(prompt, one, truncated=False).correct for one in texts)
+        assert all(reward(prompt, one, truncated=False).correct for one in texts)
 
 
 def test_every_shipped_reward_that_compares_with_an_answer_says_how_it_is_given() -> None:
