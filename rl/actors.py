@@ -8,6 +8,7 @@ import ray
 from rl.cluster import Placed
 from rl.config.schema import Config
 from rl.fleet import EngineFleet, FleetTimeouts
+from rl.gpus import learner_environment
 from rollout.engine import EngineConfig
 from rollout.worker import RolloutWorker
 
@@ -63,3 +64,10 @@ def create_engine_actor(config: EngineConfig, options: dict[str, Any]) -> Any:
     """
     actor = ray.remote(concurrency_groups={"control": 16})(RolloutWorker)
     return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config)
+
+
+def learner_options(config: Config, placed: Placed) -> list[dict[str, Any]]:
+    """Ray's options of every learner rank: its seat, and the environment that torch reads when it is loaded."""
+    environment = learner_environment(config)
+    more = {"runtime_env": {"env_vars": environment}} if environment else {}
+    return [options | more for options in placed.learner_options]

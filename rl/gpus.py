@@ -1,6 +1,7 @@
 """A run that asks for GPUs on a machine that has too few is refused before anything is loaded or started."""
 
 import math
+import os
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -57,3 +58,15 @@ def parse_memory(text: str) -> int | None:
     """Bytes from nvidia-smi's lines of MiB, the smallest; None where there is no number (no driver, no such field)."""
     found = [int(line) for line in text.split() if line.isdigit()]
     return min(found) << 20 if found else None
+
+
+def learner_environment(config: "Config") -> dict[str, str]:
+    """Variables of a learner rank's process.
+
+    Micro-batches of many sizes leave holes in CUDA's memory unless segments can grow. Weights that go out as CUDA memory handles
+    (ipc) need segments that cannot. What the user has set wins.
+    """
+    chosen = "PYTORCH_ALLOC_CONF" in os.environ or "PYTORCH_CUDA_ALLOC_CONF" in os.environ
+    if config.learner.device != "cuda" or config.rollout.weight_transfer == "ipc" or chosen:
+        return {}
+    return {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from curricula.stack import CurriculumStack
-from rl.actors import create_fleet
+from rl.actors import create_fleet, learner_options
 from rl.annotate import make_annotate
 from rl.anytime import AnytimeAnswers
 from rl.base_files import replaced
@@ -136,7 +136,7 @@ class Session:
             seed=config.run.seed,
             total_steps=config.run.steps,
             max_tokens=config.rollout.max_tokens,
-            actor_options=self.placed.learner_options,
+            actor_options=learner_options(config, self.placed),
             timeout_s=config.stream.step_timeout_s,
             start_timeout_s=config.stream.start_timeout_s,
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from rl.config.load import load_config
-from rl.gpus import parse_memory, require_gpus
+from rl.gpus import learner_environment, parse_memory, require_gpus
 from rl.learner.preflight import memory_note
 from rl.prepare import prepare
 
@@ -46,3 +46,14 @@ def test_a_base_that_leaves_no_room_is_said_before_the_start(tmp_path) -> None:
     assert memory_note(config, tmp_path, 40 << 20) is None
     said = memory_note(config, tmp_path, 30 << 20)
     assert said is not None and "learner.offload_optimizer=cpu" in said
+
+
+def test_segments_grow_but_where_weights_leave_as_memory_handles(monkeypatch) -> None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    assert learner_environment(load_config("gsm8k", GSM8K)) == {}  # gpu1 sends by ipc
+    node = load_config("gsm8k", [*GSM8K, "cluster=node8"])
+    assert learner_environment(node) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+    assert learner_environment(load_config("gsm8k", [*GSM8K, "cluster=local"])) == {}
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:128")
+    assert learner_environment(node) == {}
