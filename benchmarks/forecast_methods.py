@@ -6,7 +6,8 @@ from scipy.special import expit, logit
 from planner.estimators.beta_binomial import fit_gated
 from planner.estimators.power_law import fit_exponentiated, fit_failure, has_slope
 from planner.forecast.grid import reach
-from planner.forecast.posterior import coverage, draw, outcomes
+from planner.forecast.join import joined, measured
+from planner.forecast.posterior import coverage, difficulty, draw, outcomes
 from planner.forecast.predict import limits
 from planner.forecast.reference import KS, Reference
 
@@ -47,7 +48,7 @@ def posterior(name: str, counts: np.ndarray, k: int, prior: Reference | None) ->
     seen = outcomes(counts[:, 0], counts[:, 1])
     draws = draw(seen, prior)
     mean, variance = coverage(draws, seen, k)
-    said = {name: float(draws.weight @ mean)}
+    said = {name: joined(measured(counts[:, 0], counts[:, 1]), difficulty(draws, seen))(k)}
     for percent in (90, 95):
         said[f"{name}/low{percent}"], said[f"{name}/high{percent}"] = limits(draws.weight, mean, variance, percent / 100)
     return said

@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 RESAMPLES = 10_000
 MIN_SEEDS = 3
+_EQUAL = 1e-12
 _CHUNK = 4_000_000
 
 
@@ -34,28 +35,48 @@ class Difference(Interval):
         return self.low > 0 or self.high < 0
 
 
-def bootstrap_mean(values: ArrayLike, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+def bootstrap_mean(
+    values: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+) -> Interval:
     """Mean over problems with a percentile interval.
 
     Resampling problems carries both the spread between problems and the sampling noise within each, since problems are independent;
-    it agrees with sd / sqrt(M). Where every problem has the same value the interval has no width, which says that the set is too
-    small or too easy, not that the figure is exact: see ``wilson`` on the number of problems.
+    it agrees with sd / sqrt(M). Where every problem has the same value there is nothing to resample, and the interval is what
+    M equal problems rule out (``unseen``): 8 of 8 gives .676 to 1, as Wilson's does.
 
     Args:
         values: [M] one unbiased estimate for each problem, e.g. ``pass_at_k(n, c, k)``.
         confidence: of the interval.
         resamples: bootstrap replicates.
         seed: of the replicates; the same values and seed give the same interval.
+        bounds: what a value can be; None where that is not known, and equal values then have NaN limits.
     """
     problems = _vector(values)
-    low, high = _limits(_resampled_means(problems, resamples, seed), confidence) if len(problems) > 1 else (np.nan, np.nan)
-    return Interval(value=float(problems.mean()), low=low, high=high)
+    value = float(problems.mean())
+    if len(problems) > 1 and np.ptp(problems) < _EQUAL:
+        low, high = unseen(value, len(problems), bounds=bounds, confidence=confidence)
+    else:
+        low, high = _limits(_resampled_means(problems, resamples, seed), confidence) if len(problems) > 1 else (np.nan, np.nan)
+    return Interval(value=value, low=low, high=high)
 
 
 def paired_difference(
-    before: ArrayLike, after: ArrayLike, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: tuple[float, float] | None = (-1.0, 1.0),
 ) -> Difference:
     """Mean of after - before over problems [M] in the same order, with a percentile interval from resampling the pairs.
+
+    Where all differ by the same the interval is what M such pairs rule out (``unseen``): 8 problems, none changed, -.324 to .324.
 
     Raises:
         ValueError: if the lengths differ.
@@ -63,7 +84,7 @@ def paired_difference(
     first, second = _vector(before), _vector(after)
     if first.shape != second.shape:
         raise ValueError(f"a paired difference needs the same problems: {len(first)} before, {len(second)} after")
-    return _difference(second - first, _resampled_means(second - first, resamples, seed), confidence)
+    return _difference(second - first, _resampled_means(second - first, resamples, seed), confidence, bounds)
 
 
 def seeds_difference(differences: ArrayLike, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
@@ -95,6 +116,19 @@ def seeds_difference(differences: ArrayLike, *, confidence: float = 0.95, resamp
     return _difference(table.mean(axis=0), np.concatenate(means), confidence)
 
 
+def unseen(value: float, size: int, *, bounds: tuple[float, float] | None, confidence: float) -> tuple[float, float]:
+    """Limits of a mean over problems where all ``size`` of them gave the same ``value``.
+
+    A share of the problems up to Wilson's upper limit of 0 out of ``size`` may be of a kind that was not met, and lie anywhere
+    within ``bounds``. At either bound that is Wilson's interval of all or none. NaN where no bounds are known.
+    """
+    low, high = bounds or (np.nan, np.nan)
+    if not low <= value <= high:
+        return float("nan"), float("nan")
+    share = float(wilson(0, size, confidence=confidence)[1])
+    return value - share * (value - low), value + share * (high - value)
+
+
 def wilson(c: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Wilson score limits (low, high), each [...], for a success probability from c of n independent samples.
 
@@ -111,8 +145,13 @@ def wilson(c: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> tuple[np.
     return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
 
 
-def _difference(per_problem: np.ndarray, means: np.ndarray, confidence: float) -> Difference:
-    low, high = _limits(means, confidence) if len(per_problem) > 1 else (np.nan, np.nan)
+def _difference(
+    per_problem: np.ndarray, means: np.ndarray, confidence: float, bounds: tuple[float, float] | None = (-1.0, 1.0)
+) -> Difference:
+    if len(per_problem) > 1 and np.ptp(means) < _EQUAL:
+        low, high = unseen(float(per_problem.mean()), len(per_problem), bounds=bounds, confidence=confidence)
+    else:
+        low, high = _limits(means, confidence) if len(per_problem) > 1 else (np.nan, np.nan)
     positive = float((means > 0).mean() + 0.5 * (means == 0).mean())
     return Difference(value=float(per_problem.mean()), low=low, high=high, probability_positive=positive)
 

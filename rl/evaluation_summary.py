@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from rich.table import Table
 
+from planner.estimators.intervals import benchmark_pass_at_k
 from planner.intervals import Difference, Interval, bootstrap_mean, paired_difference
 from planner.pass_at_k import pass_at_k
 from rollout.types import SamplingConfig
@@ -149,6 +150,7 @@ def _lines(
             used = [i for i in chosen if all(_enough(rows[i], k) for rows in (counts.rows, before) if rows is not None)]
             now = _estimates(counts.rows, used, metric, k)
             then = _estimates(before, used, metric, k) if before is not None else None
+            paired = options | ({"bounds": None} if metric == REWARD else {})
             out.append(
                 SummaryLine(
                     category=category,
@@ -157,18 +159,21 @@ def _lines(
                     alias=alias,
                     num_problems=len(used),
                     unjudged=unjudged,
-                    before=_interval(then, options) if then is not None else None,
-                    after=_interval(now, options),
-                    difference=paired_difference(then, now, **options) if then is not None and used else None,
+                    before=_interval(before, used, metric, k, options) if before is not None else None,
+                    after=_interval(counts.rows, used, metric, k, options),
+                    difference=paired_difference(then, now, **paired) if then is not None and used else None,
                 )
             )
     return out
 
 
-def _interval(values: np.ndarray, options: dict[str, Any]) -> Interval:
-    """Of the mean; NaN where no problem is left."""
-    nothing = Interval(value=math.nan, low=math.nan, high=math.nan)
-    return bootstrap_mean(values, **options) if len(values) else nothing
+def _interval(rows: Sequence[Mapping[str, Any]], used: list[int], metric: str, k: int, options: dict[str, Any]) -> Interval:
+    """Of the mean; NaN where no problem is left. A reward may be any number, so that equal ones say nothing of others."""
+    if not used:
+        return Interval(value=math.nan, low=math.nan, high=math.nan)
+    if metric == REWARD:
+        return bootstrap_mean(_estimates(rows, used, metric, k), **options, bounds=None)
+    return benchmark_pass_at_k([rows[i]["n"] for i in used], [rows[i]["c"] for i in used], k, **options)
 
 
 def _metrics(counts: Counts, ks: Sequence[int]) -> list[tuple[str, str, int]]:

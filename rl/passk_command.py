@@ -1,6 +1,7 @@
 """What ``t2rl passk`` computes and prints."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def passk_cli(
         raise ValueError(f"--plot {plot}: name a .png or .svg file")
     rows = read_counts_file(path, temperature=temperature)
     grid = _grid(ks, min(row.n for row in rows))
-    prior = _reference(reference) if reference else shipped()
+    prior = _reference(reference, {row.id for row in rows}) if reference else shipped()
     cells = [cell for name, members in _sets(rows).items() for cell in _cells(name, members, grid, confidence, prior)]
     if as_json:
         print(json.dumps({"file": str(path), "confidence": confidence, "rows": [cell.plain() for cell in cells]}))
@@ -83,8 +84,17 @@ def _grid(text: str, smallest: int) -> list[int]:
     return ks
 
 
-def _reference(paths: Sequence[Path]) -> Reference:
+def _reference(paths: Sequence[Path], problems: set[str]) -> Reference:
+    """The narrow reference; says so where its ids show that it is of other problems, since it is then worse than none."""
     files = {str(path): read_counts_file(path) for path in paths}
+    foreign = [path for path, rows in files.items() if problems.isdisjoint(row.id for row in rows)]
+    if foreign:
+        print(
+            f"--reference {foreign[0]}: none of its problem ids is in the counts. A reference from another benchmark is worse than "
+            "none: in trials it erred by .128 where the packaged one erred by .063, and its 90% intervals covered .36. Leave "
+            "--reference out unless the problems are the same under other ids",
+            file=sys.stderr,
+        )
     return from_counts({name: ([row.n for row in rows], [row.c for row in rows]) for name, rows in files.items()})
 
 
@@ -96,12 +106,14 @@ def _sets(rows: list[CountRow]) -> dict[str, list[CountRow]]:
 
 def _cells(name: str, rows: list[CountRow], ks: list[int], confidence: float, prior: Reference) -> list[Cell]:
     n, c = [row.n for row in rows], [row.c for row in rows]
+    last = benchmark_pass_at_k(n, c, min(n), confidence=confidence)
     cells = []
     for k in ks:
         beyond = k > min(n)
         if beyond:
             found = forecast(list(zip(n, c, strict=True)), k, prior=prior, confidence=confidence, problems="like these")
-            value, low, high, models = found.value, found.low, found.high, dict(found.models)
+            # No limit of pass@k falls with k, so none lies below the last one that needed no model.
+            value, low, high, models = found.value, max(found.low, last.low), max(found.high, last.high), dict(found.models)
         else:
             figure = benchmark_pass_at_k(n, c, k, confidence=confidence)
             value, low, high, models = figure.value, figure.low, figure.high, {}

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from planner.estimators.counts import checked
-from planner.intervals import Interval, bootstrap_mean, wilson
+from planner.intervals import RESAMPLES, Interval, bootstrap_mean, wilson
 from planner.pass_at_k import pass_at_k
 
 
@@ -27,23 +27,21 @@ def through_pass_at_k(limits: tuple[np.ndarray, np.ndarray], k: float) -> tuple[
         return -np.expm1(k * np.log1p(-limits[0])), -np.expm1(k * np.log1p(-limits[1]))
 
 
-def benchmark_pass_at_k(n: ArrayLike, c: ArrayLike, k: int, *, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Mean pass@k over problems with its interval; the problem is the unit.
+def benchmark_pass_at_k(
+    n: ArrayLike, c: ArrayLike, k: int, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Mean pass@k over problems with its interval, the one rule of every table: the problem is the unit.
 
-    Several problems that differ: problems are resampled with their counts. One problem: its Wilson limits through pass@k. Problems
-    that all have the same estimate give a resampling interval of no width, so the widest per-problem Wilson limits of the pooled
-    rate stand in: with all M problems at 0, 0 of M.
+    Several problems: ``bootstrap_mean``, which resamples them with their counts, or where all have the same estimate says what that
+    many rule out. One problem: its Wilson limits through pass@k.
 
     Raises:
         ValueError: k > n of some problem (see ``planner.forecast`` for larger k).
     """
     trials, right = checked(n, c)
     values = pass_at_k(trials, right, k)
-    if len(values) > 1 and np.ptp(values) > 0:
-        return bootstrap_mean(values, confidence=confidence, seed=seed)
-    if len(values) == 1:
-        low, high = through_pass_at_k(wilson(right, trials, confidence=confidence), k)
-    else:
-        low, high = wilson(np.rint(values.sum()), len(values), confidence=confidence)
+    if len(values) > 1:
+        return bootstrap_mean(values, confidence=confidence, resamples=resamples, seed=seed)
+    low, high = through_pass_at_k(wilson(right, trials, confidence=confidence), k)
     value = float(values.mean())
     return Interval(value=value, low=min(value, float(np.min(low))), high=max(value, float(np.max(high))))

@@ -83,6 +83,16 @@ def coverage(draws: Draws, counts: Outcomes, k: float) -> tuple[np.ndarray, np.n
     return mean @ each, np.maximum(square - mean**2, 0.0) @ each / counts.multiplicity.sum()
 
 
+def difficulty(draws: Draws, counts: Outcomes | None = None) -> np.ndarray:
+    """[G] mean difficulty distribution: of the population, or of these problems given their outcomes. ``difficulty @ reach(k)`` is
+    the posterior mean of pass@k."""
+    if counts is None:
+        return draws.weight @ draws.density
+    share = draws.density @ counts.kernel.T + 1e-300
+    each = counts.multiplicity / counts.multiplicity.sum()
+    return np.einsum("sg,sg->g", draws.density, (draws.weight[:, None] * each / share) @ counts.kernel)
+
+
 def _log_target(points: np.ndarray, counts: Outcomes, prior: ShapePrior | None) -> tuple[np.ndarray, np.ndarray]:
     density = densities(points)
     log = np.log(density @ counts.kernel.T + 1e-300) @ counts.multiplicity

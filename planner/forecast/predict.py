@@ -12,7 +12,8 @@ from planner.estimators.beta_binomial import fit_gated
 from planner.estimators.counts import checked
 from planner.estimators.power_law import fit_exponentiated, has_slope
 from planner.forecast.grid import reach
-from planner.forecast.posterior import Draws, Outcomes, ShapePrior, coverage, draw, outcomes
+from planner.forecast.join import joined, measured
+from planner.forecast.posterior import Draws, Outcomes, ShapePrior, coverage, difficulty, draw, outcomes
 from planner.forecast.reference import shipped
 
 Problems = Literal["these", "like these"]
@@ -26,13 +27,14 @@ class Forecast:
 
     k: float
     value: float
-    """Posterior mean."""
+    """Posterior mean, joined to the unbiased figures of k <= n (``join``): over k it never falls and never bends upwards."""
     low: float
     high: float
-    """Credible limits. They hold if difficulty is distributed as the family and the reference allow; see ``models`` if in doubt."""
+    """Credible limits; they contain the value. They hold if difficulty is distributed as the family and the reference allow; see
+    ``models`` if in doubt."""
     models: Mapping[str, float]
     """What other models fitted to the same counts say: ``beta_binomial``, ``zero_inflated`` and, where some k <= n has a slope,
-    ``power_law``. How far they lie apart is how much the figure depends on the model."""
+    ``power_law``; beyond n at least the last measured figure. How far they lie apart is how much hangs on the model."""
 
     @property
     def model_interval(self) -> tuple[float, float]:
@@ -56,7 +58,7 @@ def forecast(
 
     Args:
         counts: [M, 2] rows (n, c); n may differ, be 0, and be the result of adaptive sampling (``spending``).
-        k: samples that count, real, at least 1; k <= n is allowed, but ``planner.pass_at_k`` needs no model there.
+        k: samples that count, real, at least 1; up to the smallest n the value is that of ``planner.pass_at_k``.
         prior: ``"shipped"`` for the packaged reference, a ``Reference`` of your own, or None for the family alone.
         confidence: of (low, high).
         problems: ``"these"``: the mean over the problems counted, whose interval shrinks as each is sampled more; ``"like these"``:
@@ -71,9 +73,12 @@ def forecast(
     seen = outcomes(trials, right)
     draws = draw(seen, shipped() if prior == "shipped" else prior)
     mean, variance = _target(draws, seen, k, problems)
-    value = float(draws.weight @ mean)
+    end = measured(trials, right)
+    value = joined(end, difficulty(draws, seen if problems == "these" else None))(k)
     low, high = limits(draws.weight, mean, variance, confidence)
-    return Forecast(k=k, value=value, low=min(low, value), high=max(high, value), models=alternatives(trials, right, k))
+    least = end.value if end is not None and k > end.last else 0.0
+    models = {name: max(least, said) for name, said in alternatives(trials, right, k).items()}
+    return Forecast(k=k, value=value, low=min(low, value), high=max(high, value), models=models)
 
 
 def alternatives(n: ArrayLike, c: ArrayLike, k: float) -> dict[str, float]:

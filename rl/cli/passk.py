@@ -24,7 +24,8 @@ ReferenceFiles = Annotated[
     typer.Option(
         "--reference",
         metavar="COUNTS",
-        help="Counts of another model, best on the same benchmark, n >= 256; give at least three. Without: a packaged reference.",
+        help="Counts of another model on the SAME benchmark, n >= 256; give at least three. Counts from another benchmark are "
+        "worse than none (error .128 for .063, 90% intervals cover .36): leave it out, and a packaged, broad reference is used.",
     ),
 ]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from planner.estimators.intervals import benchmark_pass_at_k
 from rl.evaluation_summary import render, summarise, to_json
 from rollout.types import SamplingConfig
 
@@ -80,8 +81,9 @@ def test_json_and_the_printed_table_carry_the_numbers() -> None:
     lines = json.loads(json.dumps(to_json(summary), allow_nan=False))
     assert lines[0]["after"]["value"] == pytest.approx(0.625)
     assert lines[0]["difference"]["probability_positive"] > 0.9
-    alone = to_json(summarise([measured({"a1": 1})], ks=(1,)))
-    assert alone[0]["after"]["low"] is None
+    (alone, _) = to_json(summarise([measured({"a1": 1})], before=[measured({"a1": 2})], ks=(1,)))
+    assert alone["difference"]["low"] is None, "one pair says nothing of others"
+    assert alone["after"]["low"] < alone["after"]["value"] < alone["after"]["high"], "its samples do say something of itself"
 
     out = io.StringIO()
     console = Console(width=80, file=out)
@@ -129,3 +131,15 @@ def test_graded_rewards_get_a_line_of_their_own_and_right_or_wrong_ones_do_not()
     for row in plain.rows:
         row["reward"] = float(row["c"])
     assert [line.metric for line in summarise([plain], ks=(1,)).lines] == ["pass@1"] * 2
+
+
+@pytest.mark.parametrize("right", [0, 4])
+def test_no_interval_has_zero_width_and_all_tables_agree(right: int) -> None:
+    counts = {f"a{i}": right for i in range(40)}
+    summary = summarise([measured(counts)], before=[measured(counts)], ks=(1, 4))
+    for line in summary.lines:
+        assert line.after.low < line.after.high and line.difference is not None and line.difference.low < 0 < line.difference.high
+        theirs = benchmark_pass_at_k([4] * 40, [right] * 40, 4)
+        assert (line.after.low, line.after.high) == (theirs.low, theirs.high)
+    if right == 4:
+        assert summary.lines[0].after.low == pytest.approx(0.9124, abs=1e-4)

@@ -55,8 +55,33 @@ def test_pairing_removes_what_the_problems_share() -> None:
 
 def test_no_change_gives_an_even_chance() -> None:
     same = paired_difference([0.0, 1.0, 0.5], [0.0, 1.0, 0.5])
-    assert (same.value, same.low, same.high, same.probability_positive) == (0.0, 0.0, 0.0, 0.5)
+    assert (same.value, same.probability_positive) == (0.0, 0.5)
     assert not same.excludes_zero
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.5])
+def test_problems_that_are_all_equal_leave_room_for_others(value: float) -> None:
+    interval = bootstrap_mean([value] * 8)
+    share = float(wilson(0, 8)[1])
+    assert (interval.low, interval.high) == pytest.approx((value - share * value, value + share * (1 - value)))
+    if value in (0.0, 1.0):
+        assert (interval.low, interval.high) == pytest.approx(tuple(float(x) for x in wilson(8 * value, 8)))
+    larger = bootstrap_mean([value] * 400)
+    assert larger.high - larger.low < 0.02
+
+
+@pytest.mark.parametrize(("change", "low", "high"), [(0.0, -0.324, 0.324), (1.0, 0.351, 1.0), (-1.0, -1.0, -0.351)])
+def test_differences_that_are_all_equal_leave_room_for_others(change: float, low: float, high: float) -> None:
+    before = np.full(8, 0.5 - change / 2)
+    pairs = paired_difference(before, before + change)
+    assert (pairs.low, pairs.high) == pytest.approx((low, high), abs=1e-3)
+    seeds = seeds_difference(np.full((3, 8), change))
+    assert (seeds.low, seeds.high) == (pairs.low, pairs.high)
+
+
+def test_eight_equal_problems_cover_what_most_of_which_are_equal() -> None:
+    """With 9 of 10 problems always solved, eight of eight solved is common, and the interval must not end above .9."""
+    assert bootstrap_mean([1.0] * 8).low < 0.9 < bootstrap_mean([1.0] * 8).high
 
 
 def test_one_problem_gives_no_interval() -> None:
