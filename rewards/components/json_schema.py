@@ -1,7 +1,6 @@
 """JSON that fits a schema."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,17 +8,18 @@ from jsonschema import SchemaError
 from jsonschema.validators import validator_for
 from referencing import Registry
 
+from rewards.code.fences import blocks_of
 from rewards.components.final_text import final_text
 from rewards.components.verdicts import right, wrong
 from rollout.types import Prompt, RewardResult
 
-_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 KEY = "schema"
 """Where a prompt's metadata hold its own schema."""
 
 
 class JsonSchemaReward:
-    """1 if the answer is JSON that fits the schema; the answer is the final text, or the last fenced block in it.
+    """1 if the answer is JSON that fits the schema; the answer is the final text, or the last fenced block in it that is JSON's or
+    nobody's.
 
     Components: ``json`` (it parses) and ``schema`` (it fits). NaN and infinities are no JSON.
 
@@ -53,7 +53,7 @@ class JsonSchemaReward:
         if not text.strip():
             return wrong("empty")
         answer = final_text(prompt, text)
-        blocks = _FENCE.findall(answer)
+        blocks = [block.code for block in blocks_of(answer) if block.tag in ("", "json")]
         try:
             value = json.loads(blocks[-1] if blocks else answer, parse_constant=_no_constant)
             if not validator.is_valid(value):

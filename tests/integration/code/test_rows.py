@@ -1,5 +1,7 @@
 """Rows and completions as other data sets and everyday chats have them: each with the verdict that it must get."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,15 @@ HUGE = "0" * 5000
 def test_rows_of_other_data_sets(row: dict[str, Any], program: str, correct: bool, judge: Judge) -> None:
     result = judge(f"```python\n{program}\n```", row)
     assert (result.correct, bool(result.reason)) == (correct, not correct)
+
+
+EVERYDAY = [json.loads(line) for line in (Path(__file__).parent / "data" / "everyday.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("case", EVERYDAY, ids=[f"{number} {case['completion'][:30]!r}" for number, case in enumerate(EVERYDAY, 1)])
+def test_everyday_completions(case: dict[str, Any], judge: Judge) -> None:
+    result = judge(case["completion"], case["row"], truncated=case.get("truncated", False))
+    assert (result.correct, bool(result.reason)) == (case["correct"], not case["correct"])
 
 
 def test_numbers_beyond_floats_are_not_all_the_same_with_a_tolerance(judge: Judge) -> None:

@@ -129,6 +129,15 @@ SCHEMA = {"type": "object", "required": ["sum"], "properties": {"sum": {"type": 
     [
         ('{"sum": 4}', ""),
         ('<think>{</think>Here:\n```json\n{"sum": 4}\n```', ""),
+        ('- Here:\n  ```json\n  {"sum": 4}\n  ```', ""),
+        ('> ```json\n> {"sum":\n> 4}\n> ```', ""),
+        ('```JSON\n{"sum": 4}\n```', ""),
+        ('```json\n{"sum": 4}\n```\nfor\n```python\nprint(4)\n```', ""),
+        ('```json\n{"sum": 4}\n```\nor\n```json\n{"sum": "4"}\n```', "schema"),
+        ('```json\n{"sum": 4}\n```\nor\n```json\n{"su', "no JSON"),
+        ('{"sum": 4} or {"sum": 5}', "no JSON"),
+        ('{"sum": 4}, I think', "no JSON"),
+        ('not {"sum": 4}', "no JSON"),
         ('{"sum": "4"}', "schema"),
         ('{"sum": NaN}', "no JSON"),
         ("{'sum': 4}", "no JSON"),
@@ -188,6 +197,9 @@ def test_language() -> None:
     english = LanguageReward()
     assert judged(english, ENGLISH).value == 1
     assert judged(english, GERMAN).value == 0
+    assert judged(english, ENGLISH.upper()).value == 1
+    assert judged(english, GERMAN.upper()).value == 0
+    assert judged(LanguageReward(language="de"), GERMAN.upper()).correct
     assert judged(LanguageReward(language="de"), GERMAN).correct
     assert judged(LanguageReward(language="zh"), "这个问题的答案是四,因为二加二等于四。我们可以用手指数一数就知道了。").correct
     mixed = judged(english, ENGLISH * 12 + GERMAN * 12)
