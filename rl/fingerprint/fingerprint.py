@@ -134,8 +134,10 @@ def _thing_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Differenc
         if was == now:
             continue
         parts = tuple(sorted(key for key in {*(was or {}), *(now or {})} if (was or {}).get(key) != (now or {}).get(key)))
-        texts = [_said(fp, name, parts) for fp in (old, new)]
-        yield Difference(name=name, text=f"was {texts[0]}; now {texts[1]}", parts=parts)
+        named = [part for part in parts if part != "number"]
+        much = f" (different: {', '.join(named)})" if len(named) > FEW else ""
+        texts = [_said(fp, name, named) for fp in (old, new)]
+        yield Difference(name=name, text=f"was {texts[0]}; now {texts[1]}{much}", parts=parts)
 
 
 def _said(of: Fingerprint, name: str, parts: Sequence[str]) -> str:
@@ -144,10 +146,11 @@ def _said(of: Fingerprint, name: str, parts: Sequence[str]) -> str:
     if thing is None:
         return "none"
     said = [f"{thing['number']} rows"] if "number" in thing else []
-    named = [part for part in parts if part != "number"]
-    whole = hash_values(thing.get(part) for part in named)
-    said += [f"{part} {thing.get(part, 'none')}" for part in named] if len(named) <= FEW else [f"{', '.join(named)} {whole}"]
-    return ", ".join(said) + (f", from {of.origins[name]}" if name in of.origins else "")
+    if len(parts) <= FEW:
+        said += [f"{part} {thing.get(part, 'none')}" for part in parts]
+    else:
+        said.append(f"hash {hash_values(thing.get(part) for part in parts)}")
+    return ", ".join(said) + (f", from {of.origins[name]}" if of.origins.get(name) else "")
 
 
 def _setting_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Difference]:

@@ -1,11 +1,23 @@
 """kill -9 of every kind of process in the middle of a run, and Ctrl-C: the run goes on or resumes, and trains every group once."""
 
+import json
 import os
+import shutil
 import signal
+import subprocess
+import time
 
 import pytest
 
+from rl.checkpoint import CheckpointStore
+from rl.config.load import load_config
+from rl.export_command import export_checkpoint
+from rl.fingerprint.of_run import run_fingerprint
+from rl.lineage import duplicates, read_lineage
+from rl.prepare import prepare
 from rl.records.metrics import read_metrics
+from rl.records.rundir import RunDir
+from rl.start import check_fingerprint, choose_start
 from tests.e2e.conftest import DRILL, assert_exactly_once, attempts
 
 
@@ -58,13 +70,82 @@ def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
     assert max(row["buffer/staleness_max"] for row in read_metrics(again.run / "metrics.jsonl")) <= 2
 
 
-def test_ctrl_c_leaves_a_checkpoint_of_the_last_step_and_exits_130(start):
+def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_another_run(start, cache, monkeypatch):
     job = start(*DRILL)
     job.until_step(6)
     os.kill(job.process.pid, signal.SIGINT)
     assert job.wait() == 130, job.log
+    assert f"run directory: {job.run}" in job.log.splitlines()[0] and "starting 1 engine" in job.log
     trained = job.steps()
-    again = start(*DRILL, "resume=auto")
+
+    monkeypatch.setenv("T2RL_CACHE", str(cache))
+    step, exported = export_checkpoint(job.run)
+    assert step == trained and not (job.run / "model").exists()
+    assert (exported / "tokenizer.json").read_bytes() == (job.run / "base" / "tokenizer.json").read_bytes()
+
+    own = [*DRILL, f"run.dir={job.run.parent}", "resume=auto"]
+    with pytest.raises(ValueError, match=r'algorithm\.advantage: was "grpo"; now "rloo"'):
+        resumed(*own, "algorithm.advantage=rloo")
+    with pytest.raises(ValueError, match=r"data: was 12000 rows.*now 300 rows"):
+        resumed(*own, "task.train_prompts=300", "resume.accept=[task]")
+    with pytest.raises(ValueError, match=rf"run\.steps: 1, but .* has {trained} steps"):
+        resumed(*own, "run.steps=1")
+    other = shutil.copytree(exported, job.run.parent / "other")
+    with pytest.raises(ValueError, match=r"base: was weights \w+.*; now weights \w+, from .*/other"):
+        resumed(*own, "model=path", f"model.path={other}")
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["+"], vocabulary["-"] = vocabulary["-"], vocabulary["+"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ValueError, match=r"tokenizer: was .*cannot be accepted: the same ids would mean other texts"):
+        resumed(*own, "model=path", f"model.path={other}", "resume.accept=[base,tokenizer,data]")
+
+    again = start(*DRILL, "resume=auto", "algorithm.clip_high=0.3", "task.train_prompts=300", "resume.accept=[algorithm,data,task]")
     assert again.wait() == 0, again.log
+    assert "resume.accept: algorithm.clip_high was 0.28; now 0.3" in again.log
     assert attempts(again.run) == [0, trained], "nothing that was trained was lost"
-    assert_exactly_once(again.run, steps=40, groups_per_step=4)
+    lineage = read_lineage(again.run / "trained_groups.jsonl")
+    assert sorted(lineage) == list(range(40)) and duplicates(lineage) == []
+    steps, final = export_checkpoint(again.run)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (final, again.run / "model")]
+    assert steps == 40 and weights[0] == weights[1], "the newest checkpoint is what the run ended with"
+
+
+def resumed(*overrides):
+    """What ``t2rl train`` does before any actor starts."""
+    config = load_config("debug", list(overrides))
+    start = choose_start(config)
+    check_fingerprint(start.checkpoint.fingerprint(), run_fingerprint(config, prepare(config)), config=config, run=start.run)
+
+
+def test_a_second_ctrl_c_leaves_at_once(start):
+    job = start(*DRILL)
+    job.until_step(3)
+    os.kill(job.process.pid, signal.SIGINT)
+    job.until(lambda: "interrupted: finishing" in job.log, "the first Ctrl-C to be heard")
+    began = time.monotonic()
+    os.kill(job.process.pid, signal.SIGINT)
+    assert job.wait() == 130, job.log
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in job.log
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_a_message_and_an_older_checkpoint(start, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        job = start(*DRILL, f"run.dir={disk}", "checkpoint.every=2", "checkpoint.keep=100")
+        assert job.wait() == 1, job.log
+        run = RunDir(disk / "debug")
+        newest = CheckpointStore(run, keep=100).latest()
+        said = job.log.strip().splitlines()[-1]
+        assert said.startswith(f"error: cannot write to {run.path}: No space left on device"), job.log
+        assert f"resume=auto then goes on from step {newest.step}" in said and "Traceback" not in job.log
+        assert newest.load_state().version == newest.step
+        step, _ = export_checkpoint(run.path, to=tmp_path / "saved")
+        assert step == newest.step
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from planner.counts_file import read_counts_file
 from rl.records.metrics import read_metrics
 from tests.e2e.conftest import assert_exactly_once
 
@@ -18,18 +19,26 @@ SECONDS = "_s"
 
 
 def test_a_run_leaves_everything_it_promises(start, cache):
-    job = start("run.steps=4", "tracker=wandb", "learner.lora={}", "curriculum=knapsack+mixed", "stream.refill_rounds=1")
+    best = ("checkpoint.keep_best=true", "checkpoint.keep=1", "checkpoint.every=2", "evaluation.every=2")
+    job = start("run.steps=4", "tracker=wandb", "learner.lora={}", "curriculum=knapsack+mixed", "stream.refill_rounds=1", *best)
     assert job.wait() == 0, job.log
     rows = ("metrics.jsonl", "trained_groups.jsonl", "curriculum.jsonl")
     for name in ("config.yaml", *rows, "summary.json", "model/model.safetensors", "wandb"):
         assert (job.run / name).exists(), name
     assert any(e["ph"] == "X" for e in json.loads((job.run / "trace.json").read_text()))
-    assert len(list((job.run / "eval").glob("version-*.jsonl"))) == 2
+    assert len(list((job.run / "eval").glob("version-*.jsonl"))) == 3
+    assert "best checkpoint by held-out pass@1: step" in job.log
     assert str(job.run) in job.log.replace("\n", "") and "pass@1" in job.log
     t2rl = str(Path(sys.executable).with_name("t2rl"))
-    evaluated = subprocess.run([t2rl, "eval", str(job.run), "--json"], capture_output=True, text=True, timeout=240, check=False)
+    command = [t2rl, "eval", str(job.run), "--step", "4", "--json"]
+    evaluated = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert evaluated.returncode == 0, evaluated.stderr
-    assert _values(evaluated.stdout) == _values((job.run / "summary.json").read_text()), "the exported model is the trained one"
+    adapter = (job.run / folder / "adapter" / "adapter_model.safetensors" for folder in ("model", "export/step-00000004"))
+    assert len({file.read_bytes() for file in adapter}) == 1
+    counts = job.run / "eval-step-00000004" / "version-00000000.jsonl"
+    assert f"t2rl passk {counts} --temperature 1" in evaluated.stderr
+    assert len(read_counts_file(counts, temperature=1.0)) == 8
+    assert _values(evaluated.stdout) == _values((job.run / "summary.json").read_text()), "the checkpoint is the model"
     gaps = [row["sync/probe_gap"] for row in read_metrics(job.run / "metrics.jsonl") if "sync/probe_gap" in row]
     assert gaps and max(gaps) <= 1e-5, "engine and learner agree on the same weights"
 
