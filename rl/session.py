@@ -93,9 +93,12 @@ class Session:
                     return await self._train(controller, evaluator, learner, progress)
 
     def _seconds_left(self) -> float | None:
-        """Until ``run.wall_clock_s`` ends the training."""
-        limit = self.config.run.wall_clock_s
-        return None if limit is None else max(0.0, limit - self.state.totals.train_s)
+        """Until ``run.wall_clock_s`` or ``run.rollout_token_budget`` ends the training, at the pace so far."""
+        run, totals = self.config.run, self.state.totals
+        left = [] if run.wall_clock_s is None else [run.wall_clock_s - totals.train_s]
+        if run.rollout_token_budget is not None and totals.rollout_tokens:
+            left.append((run.rollout_token_budget / totals.rollout_tokens - 1) * totals.train_s)
+        return max(0.0, min(left)) if left else None
 
     async def _restore(self, controller: Controller, learner: LearnerGroup) -> None:
         """Bring learner, engines and curriculum to the checkpoint's version."""

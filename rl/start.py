@@ -1,6 +1,8 @@
 """Where a run begins: its directory, the checkpoint that it goes on from, and whether both still fit the config."""
 
 import logging
+import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,13 @@ from rl.fingerprint.fingerprint import Difference, Fingerprint, check_accept, di
 from rl.learner.shape import refuse_other_shape, run_shape
 from rl.records.rundir import RunDir
 from rl.records.storage import require_writable
+from rollout.checkpoint_shapes import checkpoint_shapes
 
 logger = logging.getLogger(__name__)
+
+WEIGHT_BYTES = 4
+ADAM_COPIES = 3
+"""The weights and two moments."""
 
 OTHER_VOCABULARY = "cannot be accepted: the same ids would mean other texts to the weights; train an exported model instead"
 IN_THE_CHECKPOINT = "cannot be accepted: the checkpoint's own value would be used; start a new run from an exported model"
@@ -141,3 +148,22 @@ def open_run(run: RunDir, config: Config | StageConfig, fingerprint: Fingerprint
     keep_base_files(base, opened.base)
     fingerprint.write(opened.fingerprint)
     return opened
+
+
+def warn_about_room(run: RunDir, config: Config, base: Path) -> None:
+    """Say so if the disk has less room than the checkpoints of this run and its model will take."""
+    numbers = sum(math.prod(shape) for shape in checkpoint_shapes(base).values())
+    # float32 weights, and Adam's two moments of what is trained.
+    one = numbers * WEIGHT_BYTES * (1 if config.learner.lora is not None else ADAM_COPIES)
+    wanted = one * (config.checkpoint.keep + 1 + config.checkpoint.keep_best) + numbers * WEIGHT_BYTES
+    free = shutil.disk_usage(run.path).free
+    if wanted > free:
+        logger.warning(
+            "%s: %.1f GB are free; %d checkpoints (one is written while the others stay) of about %.1f GB and the model may take "
+            "%.1f GB; lower checkpoint.keep, or choose another disk with run.dir",
+            run.path,
+            free / 1e9,
+            config.checkpoint.keep + 1 + config.checkpoint.keep_best,
+            one / 1e9,
+            wanted / 1e9,
+        )

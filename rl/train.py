@@ -21,7 +21,7 @@ from rl.records.storage import storage_errors
 from rl.references import References
 from rl.report_table import print_summary
 from rl.session import Session
-from rl.start import Start, check_fingerprint, choose_start, open_run
+from rl.start import Start, check_fingerprint, choose_start, open_run, warn_about_room
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
         check_fingerprint(start.checkpoint.fingerprint(), fingerprint, config=config, run=start.run)
     with storage_errors(start.run.path):
         run = open_run(start.run, config, fingerprint, base=prepared.model_path)
+    warn_about_room(run, config, prepared.model_path)
     if run.path != start.run.path:
         phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
     try:

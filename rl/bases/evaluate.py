@@ -20,6 +20,7 @@ from rl.bases.quantise import quantise_model
 from rl.bases.scores import headline
 from rl.config.errors import ConfigError
 from rl.encoding import bare_ids, make_decode
+from rl.fingerprint.model_files import base_fingerprint
 from rollout.types import Prompt, Reward
 
 SAMPLER = "torch prefix tree, not vLLM"
@@ -38,7 +39,7 @@ def parse_bits(text: str) -> list[int]:
 
 
 def evaluate_ladder(path: Path, *, bits: list[int], only: list[str], progress: bool = True) -> list[dict[str, Any]]:
-    """Score what has no scores yet; headlines of everything that has.
+    """Score what has no scores yet, or has other weights by now; headlines of everything that has.
 
     Args:
         path: the ladder's directory.
@@ -55,11 +56,19 @@ def evaluate_ladder(path: Path, *, bits: list[int], only: list[str], progress: b
     if not checkpoints:
         raise ConfigError(f"{path} has no finished base yet: t2rl bases build goes on with it")
     jobs = [(c, b) for c in checkpoints for b in [0, *bits]]
-    missing = [(c, b) for c, b in jobs if not directory.eval_file(_key(c, b)).is_file()]
+    missing = [(c, b) for c, b in jobs if not _scored(directory.eval_file(_key(c, b)), c)]
     with directory.locked("eval"):
         for checkpoint, width in track(missing, "scoring", console=Console(stderr=True), disable=not progress or not missing):
             directory.write_json(directory.eval_file(_key(checkpoint, width)), score(checkpoint, evaluation, bits=width))
     return [headline(json.loads(directory.eval_file(_key(c, b)).read_text(encoding="utf-8"))) for c, b in jobs]
+
+
+def _scored(file: Path, checkpoint: Checkpoint) -> bool:
+    """True if there are scores, and of these weights; files of T2RL 0.1 do not say of which."""
+    if not file.is_file():
+        return False
+    weights = json.loads(file.read_text(encoding="utf-8")).get("weights")
+    return weights in (None, base_fingerprint(checkpoint.model)["weights"])
 
 
 def _key(checkpoint: Checkpoint, bits: int) -> str:
@@ -92,6 +101,7 @@ def score(checkpoint: Checkpoint, evaluation: LadderEvaluation, *, bits: int = 0
     rows, lengths = _judge(problems, leaves, tokenizer, verifier)
     return {
         "key": _key(checkpoint, bits),
+        "weights": base_fingerprint(checkpoint.model)["weights"],
         "name": checkpoint.name,
         "post": checkpoint.post,
         "bits": bits,

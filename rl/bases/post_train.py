@@ -32,7 +32,8 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
         only: names of bases; empty = all.
 
     Raises:
-        ConfigError: before anything starts: no such base, or a run config that does not validate.
+        ConfigError: before anything starts: no such base, a run config that does not validate, or a base that is post-trained
+            already, by another config.
         KeyboardInterrupt: interrupted; the same call goes on from the run's last checkpoint.
         RuntimeError: a run failed; the message names its log.
     """
@@ -43,12 +44,16 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
     plans = {base.name: run_overrides(directory, base, overrides) for base in bases}
     for plan in plans.values():
         load_config(config, plan)
+    asked = {"config": config, "overrides": list(overrides)}
+    for base in bases:
+        _refuse_other(directory, base.name, asked)
     console = Console(stderr=True)
     with directory.locked("post-train"):
         for number, base in enumerate(bases, 1):
             if not (directory.post(base.name) / "post.json").is_file():
                 console.print(f"post-training {base.name} ({number} of {len(bases)}), log {_log(directory, base.name)}")
                 _run(directory, base, config, plans[base.name])
+                _keep(directory, base, asked)
     return [_read(directory, base.name) for base in bases]
 
 
@@ -94,10 +99,24 @@ def _run(directory: LadderDir, base: Checkpoint, config: str, overrides: list[st
         raise KeyboardInterrupt(f"{base.name} was stopped; the same command goes on from there")
     if code:
         raise RuntimeError(f"t2rl train ended with exit code {code} for {base.name}; its log is {log}")
-    _keep(directory, base)
 
 
-def _keep(directory: LadderDir, base: Checkpoint) -> None:
+def _refuse_other(directory: LadderDir, name: str, asked: dict[str, Any]) -> None:
+    """Raise ``ConfigError`` if the base was post-trained as something else was asked; files of T2RL 0.1 do not say as what."""
+    if (directory.post(name) / "post.json").is_file():
+        done = _read(directory, name).get("asked")
+        if done not in (None, asked):
+            raise ConfigError(
+                f"{name} was post-trained with {_words(done)}, now asked for is {_words(asked)}; ask for the same, or remove "
+                f"{directory.post(name)} and its run under {_runs(directory)}"
+            )
+
+
+def _words(asked: dict[str, Any]) -> str:
+    return " ".join([asked["config"], *asked["overrides"]])
+
+
+def _keep(directory: LadderDir, base: Checkpoint, asked: dict[str, Any]) -> None:
     """Copy the run's model and facts to ``post/NAME`` in one rename."""
     run = _runs(directory) / base.name
     rows = [row for row in read_jsonl(run / "metrics.jsonl") if "rollout/tokens" in row]
@@ -108,6 +127,7 @@ def _keep(directory: LadderDir, base: Checkpoint) -> None:
     shutil.copytree(run / "model", scratch / "model")
     facts = {
         "name": base.name,
+        "asked": asked,
         "run": str(run.relative_to(directory.path)),
         "steps": len(rows),
         "rollout_tokens": tokens,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -30,7 +31,7 @@ def exit_codes() -> Iterator[None]:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USER_INPUT) from error
     except (StorageError, OSError) as error:
-        reason = str(error) if isinstance(error, StorageError) else storage_reason(error)
+        reason = str(error) if isinstance(error, StorageError) else storage_reason(error, Path("/"))
         if reason is None or os.environ.get("T2RL_TRACEBACK"):
             raise
         typer.echo(f"error: {reason}", err=True)

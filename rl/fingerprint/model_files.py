@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.fingerprint.hashes import digest, hash_file, hash_values
+from rollout.checkpoint_shapes import checkpoint_files
 
 EXACT_BYTES = 2 << 30
 """Weights up to this size are hashed whole (a few seconds), larger ones by blocks."""
@@ -25,7 +26,7 @@ def base_fingerprint(directory: Path, *, exact_bytes: int = EXACT_BYTES) -> dict
     ``exact_bytes`` only sampled blocks of each tensor are read: training changes every matrix everywhere, so a base of the same
     shape with other weights differs; a handful of edited numbers in a large base may not.
     """
-    files = sorted(directory.glob("*.safetensors"))
+    files = checkpoint_files(directory)
     exact = sum(file.stat().st_size for file in files) <= exact_bytes
     tensors = sorted(entry for file in files for entry in _tensors(file))
     parts = [part for entry in tensors for part in _tensor_parts(entry, exact=exact)]

@@ -242,6 +242,29 @@ def test_plans_after_a_resume_are_bit_identical(slots: dict[str, Any], lag: int,
     assert before + run(resumed, range(cut, 24), lag=lag, plans=plans) == straight
 
 
+@pytest.mark.parametrize(
+    "slots", [{}, {"allocator": {"name": "knapsack"}, "category": {"name": "sec"}}], ids=["uniform", "knapsack"]
+)
+def test_a_curriculum_that_begins_late_plans_from_there_and_resumes_as_any_other(slots: dict[str, Any]) -> None:
+    store, plans = new_store(), {}
+    late = built(store, **slots)
+    late.begin_at(7)
+    assert not late.begun
+    with pytest.raises(ValueError, match="plan 0 asked for, plan 7 is next"):
+        plan_next(late, 0)
+    before = run(late, range(7, 12), lag=0, plans=plans)
+    assert late.begun
+    with pytest.raises(ValueError, match="goes on from its state"):
+        late.begin_at(20)
+    saved = json.loads(json.dumps({"stack": late.state_dict(), "store": store.state_dict()}))
+    straight = before + run(late, range(12, 16), lag=0, plans=dict(plans))
+    store = new_store()
+    resumed = built(store, **slots)
+    store.load_state_dict(saved["store"])
+    resumed.load_state_dict(saved["stack"])
+    assert before + run(resumed, range(12, 16), lag=0, plans=plans) == straight
+
+
 def test_metrics_report_the_last_plan_on_raw_correctness() -> None:
     stack = built()
     plan_next(stack, 0)
