@@ -4,7 +4,10 @@ import re
 
 import numpy as np
 
-TAGS = ("think", "answer")
+from rewards.thinking import opened_by
+from rollout.types import Prompt
+
+ANSWER = ("<answer>", "</answer>")
 
 
 def triangular(lengths: np.ndarray, target: float) -> np.ndarray:
@@ -44,6 +47,9 @@ def overlong(lengths: np.ndarray, *, limit: int, buffer_share: float) -> np.ndar
     return -np.clip((lengths - (limit - buffer)) / buffer, 0.0, 1.0)
 
 
-def well_formed(text: str) -> float:
-    """Half for exactly one ``<think>...</think>``, half for exactly one ``<answer>...</answer>``."""
-    return sum(len(re.findall(rf"<{tag}>.*?</{tag}>", text, re.DOTALL)) == 1 for tag in TAGS) / len(TAGS)
+def well_formed(prompt: Prompt, text: str) -> float:
+    """Half for exactly one thinking, between the prompt's tags, half for exactly one ``<answer>...</answer>``. A thinking may be
+    opened by the prompt."""
+    whole = prompt.thinking_tags[0] + text if opened_by(prompt) else text
+    pairs = (tuple(map(re.escape, prompt.thinking_tags)), ANSWER)
+    return sum(len(re.findall(f"{opening}.*?{closing}", whole, re.DOTALL)) == 1 for opening, closing in pairs) / len(pairs)

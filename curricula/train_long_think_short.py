@@ -62,7 +62,7 @@ class TrainLongThinkShort(LengthBudget):
         """``length``, ``format``, and the difference that another weight of the task's reward makes."""
         parts = dict(super().shape(ctx, group))
         if self.format_weight:
-            parts["format"] = self.format_weight * np.array([well_formed(r.text) for r in group.rollouts])
+            parts["format"] = self.format_weight * np.array([well_formed(group.prompt, r.text) for r in group.rollouts])
         if self.correctness_weight != 1:
             parts["correctness_weight"] = (self.correctness_weight - 1) * group.rewards
         return parts

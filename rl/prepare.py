@@ -99,16 +99,19 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         demonstrations=demonstrations,
         budget=budget,
         references=references or References(),
-        notes=(*(references.notes if references is not None else ()), *_repeats(config, train_prompts)),
+        notes=(
+            *(references.notes if references is not None else ()),
+            *batch_repeats(config.stream.prompts_per_step, len(train_prompts)),
+        ),
     )
 
 
-def _repeats(config: Config, train_prompts: list[Prompt]) -> list[str]:
-    asked = config.stream.prompts_per_step
-    if asked <= len(train_prompts):
+def batch_repeats(prompts_per_step: int, num_prompts: int) -> list[str]:
+    """What to say where one batch needs more prompts than there are."""
+    if prompts_per_step <= num_prompts:
         return []
     return [
-        f"stream.prompts_per_step={asked} is more than the {len(train_prompts)} train prompts: a batch holds a prompt several times"
+        f"stream.prompts_per_step={prompts_per_step} is more than the {num_prompts} train prompts: a batch holds prompts several times"
     ]
 
 

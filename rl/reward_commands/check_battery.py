@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from rl.reward_commands.check_golds import FORMS, Item, gold_of
+from rl.reward_commands.check_golds import FORMS, Item, gold_of, in_form
 
 HUGE = 200_000
 """Characters."""
@@ -59,7 +60,7 @@ def attempts(index: int, items: Sequence[Item], form: str) -> list[Attempt]:
         found.append(Attempt("other gold", gold))
     if item.answer and not item.given:
         wrong = other.answer if other is not None and other.answer else _changed(item.answer)
-        found += [Attempt("hedged", text) for text in _hedged(item.answer, wrong, form)]
+        found += [Attempt("hedged", text) for text in _hedged(item, wrong, form)]
         found += [Attempt("several", text) for text in _several(item, items, form)]
     return found
 
@@ -76,16 +77,16 @@ def _hollow(item: Item) -> Iterator[str]:
     if item.kind == "program":
         yield from ("```python\n```", "```\n\n```", "def solution():\n    pass\n")
     else:
-        yield from (FORMS[name]("") for name in FORMS if name not in ("text", "sentence"))
+        yield from (in_form(item.prompt, name, "") for name in FORMS if name not in ("text", "sentence"))
 
 
 def _huge() -> Iterator[str]:
     yield from (unit * (HUGE // len(unit)) for unit in ("7 ", "\\boxed{", "<answer>", "((((", "lorem ipsum\n"))
 
 
-def _hedged(answer: str, wrong: str, form: str) -> Iterator[str]:
+def _hedged(item: Item, wrong: str, form: str) -> Iterator[str]:
     """In one place both ways round; side by side with the right one first, since the last commitment counts."""
-    say = FORMS[form]
+    answer, say = item.answer, partial(in_form, item.prompt, form)
     yield from (say(f"{answer} or {wrong}"), say(f"{wrong} or {answer}"), f"{say(answer)} or maybe {say(wrong)}")
 
 
@@ -94,7 +95,7 @@ def _several(item: Item, items: Sequence[Item], form: str) -> Iterator[str]:
     others = others or [_changed(item.answer), _changed(_changed(item.answer))]
     middle = len(others) // 2
     listed = [*others[:middle], item.answer, *others[middle:]]
-    say = FORMS[form]
+    say = partial(in_form, item.prompt, form)
     yield from (say(", ".join(listed)), "\n".join(map(say, listed)))
 
 

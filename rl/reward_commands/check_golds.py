@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewards.golds import GOLD
+from rewards.thinking import opened_by
 from rollout.types import Prompt
 
 Form = Callable[[str], str]
@@ -68,7 +69,17 @@ def candidates(item: Item) -> dict[str, str]:
         return {GOLD: item.given}
     if item.program:
         return {"program": item.program}
-    return {name: form(item.answer) for name, form in FORMS.items()} if item.answer else {}
+    return {name: in_form(item.prompt, name, item.answer) for name in FORMS} if item.answer else {}
+
+
+def in_form(prompt: Prompt, form: str, answer: str) -> str:
+    """An answer in a form, with the thinking tags of the prompt's policy; a thinking that the prompt opened is ended first."""
+    opening, closing = prompt.thinking_tags
+    text = FORMS[form](answer)
+    thought = "<think>It follows.</think>"
+    if text.startswith(thought):
+        text = f"{'' if opened_by(prompt) else opening}It follows.{closing}{text.removeprefix(thought)}"
+    return f"It follows.{closing}\n{text}" if opened_by(prompt) and closing not in text else text
 
 
 def source_of(items: Sequence[Item], form: str) -> str:

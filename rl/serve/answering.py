@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from planner.strategies.base import Attempt, Result, Tokens
+from rewards.thinking import after_thinking
 from rl.decode import EnginePolicy
 from rl.serve.choice import Choice, Chooser
 from rl.serve.errors import RequestError
@@ -48,6 +49,7 @@ class Answerer:
     chooser: Chooser
     encoder: Encoder
     vote: AnswerOf
+    """Of what follows the thinking."""
     thinking_tags: tuple[str, str] = DEFAULT
 
     async def answer(self, ask: Ask, request_id: str) -> Served:
@@ -73,8 +75,12 @@ class Answerer:
         recording = RecordingPolicy(replace(self.policy, sampling=self._sampling(ask)))
         rng = np.random.default_rng(None if ask.seed is None else ask.seed % MAX_SEED)
         judge = self._judge(choice, ask, prompt)
-        result = await choice.build(self.vote).run(prompt, recording, judge, choice.budget, rng)
-        return self._served(result, recording.attempts, choice, rng)
+
+        def vote(text: str) -> str | None:
+            return self.vote(after_thinking(prompt, text))
+
+        result = await choice.build(vote).run(prompt, recording, judge, choice.budget, rng)
+        return self._served(result, recording.attempts, choice, vote, rng)
 
     def _judge(self, choice: Choice, ask: Ask, prompt: Prompt) -> Any:
         judge = self.chooser.judge
@@ -90,10 +96,10 @@ class Answerer:
             raise RequestError(400, f"temperature is {temperature}: use 0, or at least {MIN_TEMPERATURE}", param="temperature")
         return SamplingConfig(temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p)
 
-    def _served(self, result: Result, attempts: list[Attempt], choice: Choice, rng: np.random.Generator) -> Served:
+    def _served(self, result: Result, attempts: list[Attempt], choice: Choice, vote: AnswerOf, rng: np.random.Generator) -> Served:
         """``attempts`` is never empty: a budget that holds no sample was refused."""
         if result.answer is None:
-            chosen = fallback(attempts, self.vote, rng)
+            chosen = fallback(attempts, vote, rng)
         else:
             chosen = next(attempt for attempt in attempts if attempt.text == result.answer)
         return Served(

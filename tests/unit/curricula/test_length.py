@@ -1,6 +1,7 @@
 """Length budgets and rewards: worked examples of methods/curricula.md §5, §8, §10.2; limits that save tokens."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,11 @@ def test_the_worked_reward_of_three_parts() -> None:
 
 
 def test_tags_count_half_each_and_only_once() -> None:
-    assert [well_formed(t) for t in (TAGGED, "<think>a</think>", "</think><think>", TAGGED + TAGGED, "")] == [1, 0.5, 0, 0, 0]
+    plain = Prompt(id="p", text="2?", token_ids=(), answer="")
+    texts = (TAGGED, "<think>a</think>", "</think><think>", TAGGED + TAGGED, "")
+    assert [well_formed(plain, t) for t in texts] == [1, 0.5, 0, 0, 0]
+    opened = replace(plain, text="2?[THINK]", thinking_tags=("[THINK]", "[/THINK]"))
+    assert [well_formed(opened, t) for t in ("a[/THINK]<answer>4</answer>", "a[/THINK]", TAGGED)] == [1, 0.5, 0.5]
 
 
 def test_wrong_answers_earn_for_length_unless_gated() -> None:

@@ -166,3 +166,9 @@ def test_a_budget_without_room_for_a_token_is_refused(budget: int) -> None:
     body = {"model": "toy", "prompt": "2+2=", "t2rl": {"budget_tokens": budget}}
     refused = TestClient(service(engine).app).post("/v1/completions", json=body)
     assert refused.status_code == 400 and not engine.requests
+
+
+def test_votes_are_on_what_follows_a_thinking_that_the_prompt_opened() -> None:
+    engine = Engine(["3 3 3", "3 3 3", "9</think>4", "8</think>4"])
+    answer = post(service(engine, max_tokens=20, samples=4, round_samples=4).app, prompt="2+2?<think>")
+    assert answer["choices"][0]["text"] == "9</think>4", "an unfinished thinking says nothing"

@@ -11,6 +11,7 @@ import pytest
 from rewards import REWARDS, _import, build_reward
 from rewards.golds import GOLD, gold_texts
 from rl.config.schema import Config
+from rl.prepare import batch_repeats
 from rl.references import FILE, References
 from rl.tasks import build_task
 from rollout.types import Prompt, RewardResult
@@ -167,3 +168,10 @@ def test_every_shipped_reward_that_compares_with_an_answer_says_how_it_is_given(
         "tag_count",
     }
     assert {name for name, target in REWARDS.items() if not hasattr(_import(target, name), "gold_texts")} == without
+
+
+def test_prompts_that_a_batch_holds_several_times_are_said() -> None:
+    assert batch_repeats(50, 50) == []
+    assert batch_repeats(100, 50) == [
+        "stream.prompts_per_step=100 is more than the 50 train prompts: a batch holds prompts several times"
+    ]
