@@ -111,7 +111,8 @@ def batch_repeats(prompts_per_step: int, num_prompts: int) -> list[str]:
     if prompts_per_step <= num_prompts:
         return []
     return [
-        f"stream.prompts_per_step={prompts_per_step} is more than the {num_prompts} train prompts: a batch holds prompts several times"
+        f"stream.prompts_per_step={prompts_per_step} is more than the {num_prompts} train prompts: a batch holds prompts several "
+        "times"
     ]
 
 
