@@ -11,6 +11,19 @@ def present(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
+def mapping_of(value: Any, name: str) -> dict[str, Any]:
+    """A mapping of a test, without nulls; nothing if it is absent.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"tests: {name} is {type(value).__name__}; give a mapping")
+    return present(value)
+
+
 def read_json(text: str) -> Any:
     """A JSON value; its integers may have any number of digits.
 

@@ -7,7 +7,7 @@ from typing import Any
 from rewards.code.compiler import Compiler
 from rewards.code.extract import NoCode, assemble, extract_code
 from rewards.code.judge import Judge
-from rewards.code.languages import find_language, load_languages
+from rewards.code.languages import find_language, limits_of, load_languages
 from rewards.code.reference import require_results
 from rewards.code.rows import KINDS, code_prefix, read_tests, row_of
 from rewards.code.verdict import Verdict
@@ -18,6 +18,8 @@ from rollout.types import Prompt, RewardResult
 
 NEEDS_BUBBLEWRAP = True
 """For the contract tests, which skip it where bubblewrap is missing."""
+PROBE_LIMITS = {"wall_s": 60.0, "cpu_s": 60.0}
+"""Of the question whether a language is there: a busy machine must not say that it is not."""
 INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap), set sandbox=http://HOST:PORT of a `t2rl sandbox serve`"
 
 
@@ -169,7 +171,8 @@ class CodeReward:
     def _is_installed(self, name: str) -> None:
         language = find_language(name, self._languages)
         files = {language.source_name("")[0]: language.version_program.encode()} if language.version_program else {}
-        step = Step(argv=language.version, env=language.env)
+        limits = limits_of(language.limits, PROBE_LIMITS)
+        step = Step(argv=language.version, env=language.env, limits=limits)
         (outcome,) = self._sandbox.run(Job(files=files, steps=[step]))
         if not outcome.ok:
             programs = " and ".join(language.programs())

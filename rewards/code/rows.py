@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rewards.code.columns import as_lines, columns, functional_case, is_functional, present, read_json
+from rewards.code.columns import as_lines, columns, functional_case, is_functional, mapping_of, present, read_json
 from rewards.code.extract import before_function, source_in
 from rewards.code.harness.values import encode
 from rewards.code.linked import FunctionTests
@@ -96,7 +96,7 @@ def call_tests(tests: Sequence[Mapping[str, Any]], row: Mapping[str, Any], langu
         args = said.get("args", said.get("input", []))
         if not isinstance(args, list):
             raise ValueError(f"tests: args is {type(args).__name__}; give the list of arguments")
-        case = {"args": [encode(a) for a in args], "kwargs": encode(present(said.get("kwargs", {})))}
+        case = {"args": [encode(a) for a in args], "kwargs": encode(mapping_of(said.get("kwargs"), "kwargs"))}
         known = [name for name in ("expected", "output") if name in said] or [
             name for name in ("expected", "output") if name in test
         ]
@@ -146,10 +146,16 @@ def _case(test: Mapping[str, Any]) -> Case:
         stdin=as_lines(stdin),
         stdout=None if stdout is None else as_lines(stdout),
         exit_code=_exit_code(test.get("exit_code", 0)),
-        args=tuple(map(str, test.get("argv") or ())),
-        files=present(test.get("files") or {}),
-        given=present(test.get("given_files") or {}),
+        args=_argv(test.get("argv", [])),
+        files=mapping_of(test.get("files"), "files"),
+        given=mapping_of(test.get("given_files"), "given_files"),
     )
+
+
+def _argv(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"tests: argv is {type(value).__name__}; give the list of arguments")
+    return tuple(map(str, value))
 
 
 def _exit_code(value: Any) -> int:

@@ -39,7 +39,7 @@ DOUBT = (
     r"|\bor\s+(?:maybe|perhaps|possibly)\b"
 )
 REOPENED = re.compile(
-    r"(?:^|[.!?;\n…—-])[\s*,]*(?:no\b|either\b|nope|wait|actually|hmm|scratch|correction|on\s+second|alternatively|or\b|maybe|perhaps|possibly"
+    r"(?:^|[.!?;\n…—-])[\s*,(]*(?:no\b|either\b|nope|wait|actually|hmm|scratch|correction|on\s+second|alternatively|or\b|maybe|perhaps|possibly"
     r"|however|hold\s+on|oops|sorry|(?:just\s+)?kidding|never\s*mind|not\s+sure|i\s+was\s+wrong|that(?:'s|\s+is)\s+(?:wrong|not|incorrect))"
     rf"|{DOUBT}",
     re.IGNORECASE,

@@ -7,6 +7,7 @@ neither denied nor offered beside another one. The last commitment counts, even 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rewards.components.choice_patterns import (
     BOX,
@@ -93,6 +94,7 @@ class Labels:
         text = plain(content[:LONGEST])
         if len(content) > LONGEST:
             return None
+        text = re.sub(r"\((?:since|because|as|not)\b[^()]*\)", " ", text)
         corrected = self._correction.search(text)
         if corrected:
             text = text[corrected.end() :]
@@ -123,9 +125,11 @@ class Labels:
 
     def offers_another(self, text: str, end: int, label: str) -> bool:
         """True if another label is put beside the one that ends here, before any reason is given."""
-        beside = self._beside.match(text, re.compile(r"[\s)\](,\"']*").match(text, end).end())  # type: ignore[union-attr]
-        if beside and beside["label"] != label:
-            return True
+        for between in (r"[\s)\](,\"']*", r"[\s)\]]*\.\s*\("):
+            gap = re.compile(between).match(text, end)
+            beside = self._beside.match(text, gap.end() if gap else end)
+            if beside and beside["label"] != label:
+                return True
         reason = REASON.search(text, end)
         head = text[: reason.start() + 1 if reason else len(text)]
         return any(found["label"] != label for found in self._beside.finditer(head, end))
@@ -141,7 +145,17 @@ class Labels:
         return names.pop() if led and not denied else None
 
     def last_line(self, line: str, before: str) -> str | None:
-        """The label of a last line that is an answer and no item of a list of choices."""
+        """The label of a last line that is an answer, no item of a list of choices, and nothing is said against."""
+        label = self._of_line(line, before)
+        said = [match.end() for match in self._first.finditer(plain(line)) if self.exact(match["label"]) == label]
+        if label is None or not said:
+            return label
+        rest = plain(line)[said[0] :].lstrip(" )].:")
+        reason = REASON.search(rest)
+        beside = self._beside.finditer(rest[: reason.start()] if reason else rest)
+        return None if REOPENED.search(plain(line)[said[0] :]) or any(found["label"] != label for found in beside) else label
+
+    def _of_line(self, line: str, before: str) -> str | None:
         text = plain(line).strip()
         listed = {match["label"] for match in self._listed.finditer(text)}
         above = self._listed.match(plain(before).strip(" (["))
@@ -191,9 +205,14 @@ def plain(text: str) -> str:
     return re.sub(r"[ \t]+", " ", MARKUP.sub(" ", text.replace("\\_", " ")))
 
 
+@lru_cache(maxsize=16)
+def _named(labels: tuple[str, ...]) -> Labels:
+    return Labels(labels)
+
+
 def commitment_of(text: str, labels: Sequence[str]) -> tuple[str | None, bool]:
     """(label or None, whether it stands in a closed box or tags) of the last commitment in a text without thinking."""
-    names = Labels(labels)
+    names = _named(tuple(labels))
     closed = [*_boxes(text, names), *_tags(text, names)]
     loose = [one for one in (*_hashes(text, names), *_phrases(text, names)) if not any(c.start < one.start < c.end for c in closed)]
     found = [*closed, *loose]

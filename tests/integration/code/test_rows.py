@@ -100,6 +100,9 @@ def test_numbers_beyond_floats_are_not_all_the_same_with_a_tolerance(judge: Judg
         ({"tests": [{"stdin": "1", "stdout": None}]}, "neither stdout nor exit_code nor files"),
         ({"tests": [{"input": "a", "output": "1", "testtype": "functional"}], "entry_point": "f"}, "no JSON"),
         ({"tests": [{"input": "1", "output": "1", "testtype": "functional"}]}, "entry_point: missing"),
+        ({"tests": [{"stdin": "", "stdout": "3", "argv": "a b"}]}, "argv is str; give the list"),
+        ({"tests": [{"stdin": "", "files": "a.txt"}]}, "files is str; give a mapping"),
+        ({"tests": [{"args": [1], "kwargs": [2], "expected": 3}], "entry_point": "f"}, "kwargs is list; give a mapping"),
         ({"tests": [{"stdin": "", "stdout": "3", "exit_code": "none"}]}, "exit_code is 'none'; give a whole number"),
     ],
 )

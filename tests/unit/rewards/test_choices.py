@@ -5,11 +5,35 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rewards.components.multiple_choice import MultipleChoiceReward, chosen
 from rollout.types import Prompt
 
 CASES = [json.loads(line) for line in (Path(__file__).parent / "data" / "choices.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+PIECES = [
+    "A",
+    "B",
+    "(C)",
+    " ",
+    "\n",
+    "or ",
+    "not ",
+    "The answer is ",
+    r"\boxed{",
+    "}",
+    "<answer>",
+    "</answer>",
+    "#### ",
+    ".",
+    ", ",
+    "?",
+    "*",
+    "so ",
+]
 
 
 def prompt(text: str = "?", answer: str = "B") -> Prompt:
@@ -25,6 +49,36 @@ def test_every_way_of_committing_to_a_choice_is_read() -> None:
     settled = [case for case in CASES if case["label"]]
     missed = {case["text"]: said for case in settled if (said := chosen(prompt(), case["text"], "ABCDE")) != case["label"]}
     assert missed == {}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        " or C",
+        " (or C)",
+        " or maybe C",
+        r" or \boxed{C}",
+        "\n\nWait, no, it is C.",
+        "\n\nNo, that is wrong.",
+        "\n\nAlternatively, C.",
+        "\n\nThe answer is C or D.",
+        "\n\n\\boxed{",
+        "\n\n\\boxed{C",
+        "\n<answer>",
+        "\n<think>",
+    ],
+)
+def test_what_is_written_behind_a_choice_can_unsettle_it(more: str) -> None:
+    # Behind "not A" and "i.e. 4", an "or C" may belong to these.
+    settled = [
+        case["text"] for case in CASES if case["label"] == "B" and "not A" not in case["text"] and "i.e." not in case["text"]
+    ]
+    assert [text for text in settled if chosen(prompt(), text + more, "ABCDE") == "B"] == []
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_any_text_gives_a_label_or_none(text: str) -> None:
+    assert chosen(prompt(), text, "ABC") in (None, "A", "B", "C")
 
 
 @pytest.mark.parametrize(
