@@ -66,9 +66,9 @@ def _item(prompt: Prompt, args: Mapping[str, Any]) -> Item:
 def candidates(item: Item) -> dict[str, str]:
     """Form -> a completion in it."""
     if item.given:
-        return {GOLD: item.given}
+        return {GOLD: _ended(item.prompt, item.given)}
     if item.program:
-        return {"program": item.program}
+        return {"program": _ended(item.prompt, item.program)}
     return {name: in_form(item.prompt, name, item.answer) for name in FORMS} if item.answer else {}
 
 
@@ -79,6 +79,12 @@ def in_form(prompt: Prompt, form: str, answer: str) -> str:
     thought = "<think>It follows.</think>"
     if text.startswith(thought):
         text = f"{'' if opened_by(prompt) else opening}It follows.{closing}{text.removeprefix(thought)}"
+    return _ended(prompt, text)
+
+
+def _ended(prompt: Prompt, text: str) -> str:
+    """The text behind the end of a thinking that the prompt opened."""
+    closing = prompt.thinking_tags[1]
     return f"It follows.{closing}\n{text}" if opened_by(prompt) and closing not in text else text
 
 

@@ -228,3 +228,13 @@ def test_truncated_completions_end_within_their_answer() -> None:
 def test_rates_are_shares_of_each_kind() -> None:
     rates = rates_of([True, False, True, True], [True, True, False, True])
     assert ((rates.tpr.c, rates.tpr.n), (rates.fpr.c, rates.fpr.n)) == ((2, 3), (1, 1))
+
+
+def test_programs_and_given_completions_end_a_thinking_that_the_prompt_opened() -> None:
+    opened = {"id": "p", "text": "q <think>", "token_ids": (), "answer": ""}
+    rows = [{"tests": ["assert f(1)"], "canonical_solution": "def f(x): return x"}, {"gold_completion": "Rain."}]
+    items = items_of([Prompt(**opened, metadata=facts) for facts in rows], {})
+    assert [gold_of(item, "box") for item in items] == [
+        "It follows.</think>\n```python\ndef f(x): return x\n```",
+        "It follows.</think>\nRain.",
+    ]
