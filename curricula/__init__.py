@@ -1,6 +1,5 @@
 """Which prompts, how many rollouts, how long, and which groups train. ``CURRICULA`` names every part."""
 
-import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,6 +40,7 @@ from curricula.uniform import EqualAllocator, UniformSampler
 from curricula.vcrl import VCRL
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
+from rollout.user_code import load_attribute
 
 CURRICULA: dict[str, type[Curriculum]] = {
     "uniform": UniformSampler,
@@ -158,12 +158,13 @@ def _reworded(error: Mapping[str, Any]) -> str:
 def _resolve(slot: str, name: str) -> type[Curriculum]:
     if name in CURRICULA:
         return CURRICULA[name]
-    module, _, attribute = name.partition(":")
-    if not attribute:
-        raise ValueError(f"curriculum.{slot}.name is {name!r}: choose one of {sorted(CURRICULA)} or pkg.module:attr")
+    if ":" not in name:
+        raise ValueError(
+            f"curriculum.{slot}.name is {name!r}: choose one of {sorted(CURRICULA)}, path/to/file.py:attr or pkg.module:attr"
+        )
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found = load_attribute(name)
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise ValueError(f"curriculum.{slot}.name is {name!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Curriculum)):
         raise ValueError(f"curriculum.{slot}.name is {name!r}: it must be a subclass of curricula.base.Curriculum")

@@ -3,15 +3,17 @@
 A new reward is one module with a factory (a class or a function that takes keyword arguments and returns a
 :class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1 (a form-only component's: cost
 nothing), and one line in :data:`REWARDS`; the contract tests find it there. Rewards outside this package are named by import path,
-``pkg.module:attr``; functions as TRL takes them, ``fn(completions, **columns)``, are known by their signature.
+``pkg.module:attr``, or by file, ``path/to/file.py:attr``; functions of TRL's, verl's and other forms are known by their parameters
+(``rewards.functions``).
 """
 
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
-from rewards.callables import CallableReward, is_trl_callable
+from rewards.foreign import attempt, describe
+from rewards.functions import Form, as_reward, form_of
 from rollout.types import Prompt, Reward
+from rollout.user_code import NoSuchName, load_attribute
 
 REWARDS: dict[str, str] = {
     "code": "rewards.code.reward:CodeReward",
@@ -40,9 +42,9 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     """Make a reward from its name and keyword arguments.
 
     Args:
-        name: A key of :data:`REWARDS`, or ``pkg.module:attr``: a factory of your own that returns the reward, or a function
-            ``fn(completions, **columns)``.
-        args: Keyword arguments of the factory.
+        name: A key of :data:`REWARDS`, or ``pkg.module:attr`` or ``path/to/file.py:attr``: a class or factory of your own that
+            makes the reward, or a function that judges (``rewards.functions.form_of`` tells which).
+        args: Keyword arguments of the factory, or constants of the function.
 
     Raises:
         ValueError: No such name, module or attribute, arguments that do not fit, or a factory that returns nothing callable.
@@ -50,26 +52,37 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     target = REWARDS.get(name, name)
     if ":" not in target:
         raise ValueError(
-            f"reward: {name!r} is unknown; use one of {sorted(REWARDS)}, or the import path of your own, pkg.module:attr"
+            f"reward: {name!r} is unknown; use one of {sorted(REWARDS)}, or your own: path/to/file.py:attr or pkg.module:attr"
         )
-    factory = _import(target, name)
-    if is_trl_callable(factory):
-        return CallableReward(factory, **(args or {}))
+    found = _load(target, name)
+    form = form_of(found)
+    if form == "reward":
+        return cast(Reward, found)
+    if form != "factory":
+        return _judging(found, form, name, args or {})
     try:
-        reward = factory(**(args or {}))
+        reward = found(**(args or {}))
     except TypeError as error:
-        fix = "attr must be a class or function that takes reward_args and returns the reward"
+        fix = "attr must be a class or function that takes reward_args and returns the reward, or a function that judges"
         raise ValueError(f"reward: {name!r} does not take reward_args {dict(args or {})}: {error}; {fix}") from error
     if not callable(reward):
         raise ValueError(f"reward: {name!r} returned {type(reward).__name__}, which cannot be called; return the reward itself")
-    return CallableReward(reward) if is_trl_callable(reward) else reward
+    form = form_of(reward)
+    return reward if form in ("reward", "factory") or name in REWARDS else _judging(reward, form, name, {})
+
+
+def _judging(function: Any, form: Form, name: str, args: Mapping[str, Any]) -> Reward:
+    try:
+        return as_reward(function, form, args)
+    except ValueError as error:
+        raise ValueError(f"reward: {name!r}: {error}") from error
 
 
 def modules_of(name: str, args: Mapping[str, Any] | None = None) -> list[str]:
     """What a process that will build this reward may import beforehand: the reward's module, and those of shipped rewards that its
     arguments name, as a rubric's do."""
     named = {REWARDS.get(one, one) for one in rewards_in(name, args)}
-    return sorted({target.partition(":")[0] for target in named if ":" in target})
+    return sorted({target.rpartition(":")[0] for target in named if ":" in target})
 
 
 def rewards_in(name: str, args: Mapping[str, Any] | None = None) -> set[str]:
@@ -119,13 +132,13 @@ def check_reward(reward: Reward, prompts: Iterable[Prompt]) -> None:
             check(prompt)
 
 
-def _import(target: str, name: str) -> Any:
-    module_name, _, attr = target.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        fix = "is it installed, or its folder on PYTHONPATH?"
-        raise ValueError(f"reward: {name!r}: cannot import {module_name!r} ({error}); {fix}") from error
-    if not callable(getattr(module, attr, None)):
-        raise ValueError(f"reward: {name!r}: {module_name!r} has no class or function {attr!r}")
-    return getattr(module, attr)
+def _load(target: str, name: str) -> Any:
+    """What the name stands for; whatever the user's own module raises is said with its place."""
+    place, _, attr = target.rpartition(":")
+    found, error = attempt(load_attribute, target)
+    if isinstance(error, NoSuchName) or (error is None and not callable(found)):
+        raise ValueError(f"reward: {name!r}: {place!r} has no class or function {attr!r}") from error
+    if error is not None:
+        fix = "give the file's path, path/to/file.py:attr, or a module that is installed or in the working directory"
+        raise ValueError(f"reward: {name!r}: cannot import {place!r} ({describe(error)}); {fix}") from error
+    return found

@@ -1,11 +1,11 @@
 """Reward functions as TRL takes them, ``fn(completions, **columns) -> list[float]``, behind the reward protocol."""
 
-import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rewards.components.verdicts import NOT_APPLICABLE, graded, wrong
+from rewards.components.verdicts import wrong
+from rewards.returned import CORRECT_AT, as_result, awaited
 from rollout.types import Prompt, RewardResult
 
 
@@ -23,17 +23,27 @@ def _parameters(candidate: Any) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
+NOT_ON_TEXT = (TypeError, AttributeError, KeyError, IndexError)
+"""What a function that reads chats raises when it is given text."""
+
+
+class BadReturn(TypeError):
+    """The function returned something that no rule accepts, on text as on chats."""
+
+
 class CallableReward:
     """One completion at a time: the function gets lists of one.
 
     Its columns are ``prompts``, ``completions``, ``answer``, ``solution`` (the reference answer again, as TRL's own rewards call
     it), ``category``, ``difficulty``, ``id``, and every key of the prompt's metadata. A function that takes no ``**kwargs`` gets
-    those that it names. ``None`` means not applicable. Token ids (``completion_ids``) do not exist here.
+    those that it names. ``None`` means not applicable. Token ids (``completion_ids``) do not exist here, and neither do the other
+    completions of a batch: a function that compares them is refused (``probe``).
 
     Args:
         function: ``fn(completions, **columns) -> list[float | None]``; it may be a coroutine function.
         columns: Column name -> name of ours, for a function that calls the answer something else (``{target: answer}``).
-        conversational: Completions and prompts are chats, ``[{"role": ..., "content": text}]``, instead of plain strings.
+        conversational: Completions and prompts are chats, ``[{"role": ..., "content": text}]``, instead of plain strings. None =
+            found out at the first completion: chats, if the function raises on text and does not on chats.
         correct_at: Value from which a completion counts as correct.
         constants: All other ``reward_args``, passed to the function as they are.
 
@@ -49,8 +59,8 @@ class CallableReward:
         function: Callable[..., Any],
         *,
         columns: Mapping[str, str] | None = None,
-        conversational: bool = False,
-        correct_at: float = 1.0,
+        conversational: bool | None = None,
+        correct_at: float = CORRECT_AT,
         **constants: Any,
     ) -> None:
         self._function, self._columns, self._constants = function, dict(columns or {}), constants
@@ -67,7 +77,7 @@ class CallableReward:
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the function needs a column that the prompt does not have."""
-        given = self._arguments(prompt, "")
+        given = self._arguments(prompt, [""], chats=False)
         missing = sorted(self._required - given.keys())
         if missing:
             raise ValueError(
@@ -79,16 +89,48 @@ class CallableReward:
         """Judge one completion text; blank ones are wrong without asking."""
         if not text.strip():
             return wrong("empty")
-        values = self._function(**self._arguments(prompt, text))
-        if inspect.iscoroutine(values):
-            values = asyncio.run(values)
-        if len(values) != 1:
-            raise ValueError(f"the function returned {len(values)} values for one completion")
-        if values[0] is None:
-            return RewardResult.unjudged(NOT_APPLICABLE)
-        return graded(float(values[0]), "truncated" if truncated else "wrong", full=self._correct_at)
+        return as_result(self._values(prompt, [text])[0], truncated=truncated, correct_at=self._correct_at)
 
-    def _arguments(self, prompt: Prompt, text: str) -> dict[str, Any]:
+    def probe(self, prompt: Prompt, texts: Sequence[str]) -> None:
+        """Raise ``ValueError`` if what a completion is worth depends on the others in the list, which a verifier never has."""
+        alone = [self._values(prompt, [text])[0] for text in texts]
+        again = [self._values(prompt, [text])[0] for text in texts]
+        together = list(self._values(prompt, texts))
+        if _listed(alone) == _listed(again) != _listed(together):
+            raise ValueError(
+                f"the function's values depend on the other completions of the list ({_listed(together)} together, "
+                f"{_listed(alone)} each alone), but verifiers judge each alone; judge by the completion itself"
+            )
+
+    def _values(self, prompt: Prompt, texts: Sequence[str]) -> Any:
+        """One value for each text. The first call finds out whether the function wants chats."""
+        if self._conversational is not None:
+            return self._call(prompt, texts, chats=self._conversational)
+        try:
+            values = self._call(prompt, texts, chats=False)
+            self._conversational = False
+        except BadReturn:
+            raise
+        except NOT_ON_TEXT as error:
+            try:
+                values = self._call(prompt, texts, chats=True)
+            except NOT_ON_TEXT:
+                raise error from None
+            self._conversational = True
+        return values
+
+    def _call(self, prompt: Prompt, texts: Sequence[str], *, chats: bool) -> Any:
+        values = awaited(self._function(**self._arguments(prompt, texts, chats=chats)))
+        if not hasattr(values, "__len__") or isinstance(values, str | Mapping) or getattr(values, "ndim", 1) == 0:
+            raise BadReturn(
+                f"the function returned {type(values).__name__} ({values!r:.40}) for a list of completions; return a list with one "
+                "value for each"
+            )
+        if len(values) != len(texts):
+            raise ValueError(f"the function returned {len(values)} values for {_counted(len(texts))}; return one for each")
+        return values
+
+    def _arguments(self, prompt: Prompt, texts: Sequence[str], *, chats: bool) -> dict[str, Any]:
         facts: dict[str, Any] = {
             "answer": prompt.answer,
             "solution": prompt.answer,
@@ -100,11 +142,20 @@ class CallableReward:
         for column, ours in self._columns.items():
             if ours in facts:
                 facts[column] = facts[ours]
-        pair: dict[str, Any] = {"prompts": prompt.text, "completions": text}
-        roles = {"prompts": "user", "completions": "assistant"}
-        if self._conversational:
-            pair = {name: [{"role": roles[name], "content": content}] for name, content in pair.items()}
-        columns = {name: [value] for name, value in {**facts, **pair}.items()}
+        columns: dict[str, Any] = {name: [value] * len(texts) for name, value in facts.items()}
+        columns |= {"prompts": [prompt.text] * len(texts), "completions": list(texts)}
+        if chats:
+            for name, role in (("prompts", "user"), ("completions", "assistant")):
+                columns[name] = [[{"role": role, "content": content}] for content in columns[name]]
         if not self._takes_all:
             columns = {name: value for name, value in columns.items() if name in self._named}
         return {**columns, **self._constants}
+
+
+def _listed(values: Sequence[Any]) -> list[str]:
+    """To compare and to show; values may be tensors, or NaN."""
+    return [f"{value.item() if hasattr(value, 'item') else value}" for value in values]
+
+
+def _counted(number: int) -> str:
+    return "one completion" if number == 1 else f"{number} completions"

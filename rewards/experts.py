@@ -5,6 +5,7 @@ from typing import Any
 
 from rewards import build_reward, timeout_of_parts
 from rewards.golds import gold_texts
+from rewards.returned import ask
 from rollout.types import Prompt, Reward, RewardResult
 
 
@@ -55,7 +56,7 @@ class ExpertsReward:
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text by its category's expert."""
-        return self._route(prompt)(prompt, text, truncated=truncated)
+        return ask(self._route(prompt), prompt, text, truncated=truncated)
 
     def gold_texts(self, prompt: Prompt) -> list[str]:
         """Those of the category's expert."""

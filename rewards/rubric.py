@@ -1,12 +1,12 @@
 """A rubric: several rewards, weighted, scheduled over the run and gated by one another."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from rewards import build_reward, timeout_of_parts
 from rewards.components.verdicts import NOT_APPLICABLE
 from rewards.golds import gold_texts
+from rewards.returned import ask
 from rewards.rubric_spec import RubricSpec, read_rubric
 from rewards.rubric_value import weighted_value
 from rollout.types import Prompt, Reward, RewardResult
@@ -45,16 +45,13 @@ class RubricReward:
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text by every component."""
-        results = {name: reward(prompt, text, truncated=truncated) for name, reward in self._rewards.items()}
+        results = {name: ask(reward, prompt, text, truncated=truncated) for name, reward in self._rewards.items()}
         unjudged = [name for name, one in results.items() if not one.judged and one.reason != NOT_APPLICABLE]
         if unjudged:
-            return RewardResult.unjudged(f"{unjudged[0]}: {results[unjudged[0]].reason}")
+            return RewardResult.unjudged(f"{results[unjudged[0]].reason} (component {unjudged[0]})")
         if not results[self.correct].judged:
             return RewardResult.unjudged(NOT_APPLICABLE)
         components = {name: result.value for name, result in results.items() if result.judged}
-        broken = [name for name, part in components.items() if not math.isfinite(part)]
-        if broken:
-            raise ValueError(f"component {broken[0]!r} is {components[broken[0]]}")
         deciding = results[self.correct]
         value = weighted_value(components, self.spec.components, 0.0)
         return RewardResult(value=value, correct=deciding.correct, components=components, reason=deciding.reason)

@@ -7,7 +7,6 @@ processes.
 
 import contextlib
 import gc
-import importlib
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from rewards.foreign import attempt
 from rewards.worker import die_with_parent, run_verifier
+from rollout.user_code import load_module
 
 ORDER_LIMIT = 4096
 """Bytes of one order."""
@@ -31,7 +31,7 @@ def load(modules: list[str]) -> None:
 
 
 def _load(name: str) -> None:
-    module = importlib.import_module(name)
+    module = load_module(name)
     getattr(module, "preload", lambda: None)()
 
 

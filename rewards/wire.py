@@ -15,7 +15,7 @@ from rollout.types import Prompt, RewardResult
 LENGTH = struct.Struct(">Q")
 _MARK = struct.Struct("<q")
 _TIME = struct.Struct("<d")
-REASON_LIMIT = 200
+REASON_LIMIT = 300
 """Characters of a reason that are sent back."""
 
 

@@ -6,7 +6,6 @@ long, so that little is judged again when a text kills or hangs it. It must stay
 
 import ctypes
 import logging
-import math
 import os
 import resource
 import signal
@@ -16,7 +15,8 @@ from functools import partial
 from typing import IO, Any, cast
 
 from rewards import build_reward, timeout_means
-from rewards.foreign import attempt
+from rewards.foreign import attempt, describe
+from rewards.returned import ask
 from rewards.wire import Progress, frame, prompt_from_wire, read_frame, result_to_wire
 from rollout.types import Prompt, Reward, RewardResult
 
@@ -48,16 +48,11 @@ def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list
         # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool charges this text alone.
         os._exit(OUT_OF_MEMORY)
     logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=error)
-    return unjudged(f"error: {type(error).__name__}")
+    return unjudged(f"error: {describe(error)}")
 
 
 def _judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
-    result = reward(prompt, text, truncated=truncated)
-    if not isinstance(result, RewardResult):
-        raise TypeError(f"a reward must return a RewardResult, not {type(result).__name__}")
-    if not math.isfinite(result.value):
-        return unjudged("error: non-finite value")
-    return result_to_wire(result)
+    return result_to_wire(ask(reward, prompt, text, truncated=truncated))
 
 
 def unjudged(reason: str) -> list[Any]:
@@ -71,7 +66,7 @@ def serve(stream: IO[bytes], progress: Progress) -> None:
     limit_resources(setup["memory_mib"])
     reward, error = attempt(build_reward, setup["name"], setup["args"])
     if error:  # the pool raises it where the user sees it
-        stream.write(frame({"failed": f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}))
+        stream.write(frame({"failed": f"{error}" if isinstance(error, ValueError) else describe(error)}))
         stream.flush()
         return
     about = {"pure": bool(getattr(reward, "pure", True)), "on_timeout": timeout_means(setup["name"], reward)}

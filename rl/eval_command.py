@@ -20,6 +20,7 @@ from rl.ray_runtime import start_ray, stop_ray
 from rl.records.phases import Phases
 from rl.records.storage import require_writable
 from rl.records.trace import TraceWriter
+from rl.reward_watch import RewardWatch
 from rl.rollout_service import RolloutService
 from rl.verifiers import make_verifiers
 
@@ -105,6 +106,7 @@ async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases:
             group_timeout_s=config.stream.group_timeout_s,
             max_issues=config.stream.max_issues,
             trace=trace,
+            watch=RewardWatch(prepared.task.reward_name, first_batch=len(prepared.eval_prompts)),
         )
         evaluator = Evaluator(
             service=service,

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from curricula import check_prompts
 from rewards import build_reward, check_reward
+from rewards.callables import CallableReward
 from rl.config.model import PathModelConfig, RecipeModelConfig
 from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
@@ -15,8 +16,10 @@ from rl.learner.preflight import check_learner
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
 from rl.references import References
 from rl.reward_model import check_reward_model
+from rl.reward_trial import is_own, try_reward
 from rl.reward_weights import make_weigh
 from rl.tasks import Task, build_task
+from rl.verifiers import pool_options
 from rl.worked_solutions import with_worked_solutions
 from rollout.types import Prompt
 from rollout.vllm_args import check_engine_args
@@ -77,6 +80,10 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
     check_reward(reward, [*train_prompts, *eval_prompts])
+    if is_own(task.reward_name, task.reward_args):
+        options = pool_options(config, task.reward_name, task.reward_args)
+        abstains = isinstance(reward, CallableReward)
+        try_reward(task.reward_name, task.reward_args, train_prompts, options, may_abstain=abstains)
     if references is not None:
         train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
     if config.reward_model is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rl.errors import EngineLost
 from rl.records.trace import TraceWriter
+from rl.reward_watch import RewardWatch
 from rl.reward_weights import Weigh
 from rl.stream.plans import GroupState, GroupStatus
 from rl.stream.waiting import wait_for
@@ -41,10 +42,11 @@ class RolloutService:
         trace: TraceWriter,
         expand: Callable[[RolloutGroup], Awaitable[RolloutGroup]] | None = None,
         weigh: Weigh | None = None,
+        watch: RewardWatch | None = None,
     ) -> None:
         """``expand`` may sample more from a scored group before it counts as finished (answers at thinking budgets); ``weigh``
-        gives its rewards the weights of its plan's step."""
-        self._expand, self._weigh = expand, weigh
+        gives its rewards the weights of its plan's step; ``watch`` sees every verdict, and may end the run over them."""
+        self._expand, self._weigh, self._watch = expand, weigh, watch
         self._fleet = fleet
         self._scorer = scorer
         self._decode = decode
@@ -64,6 +66,7 @@ class RolloutService:
         Raises:
             GroupFailed: after ``max_issues`` issues.
             FleetDead: no engine is left.
+            BrokenReward: none of the run's first samples could be judged.
         """
         if state.issues:  # an earlier issue may still be running somewhere
             await self._fleet.abort(state.request.group_id)
@@ -115,6 +118,8 @@ class RolloutService:
             self._group_timeout_s,
             f"rewards of group {state.request.group_id}",
         )
+        if self._watch is not None:
+            self._watch.see(state.prompt, results)
         if self._weigh is not None:
             results = self._weigh(results, state.plan_step)
         self._trace.complete(

@@ -36,6 +36,7 @@ from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.records.tracker import make_tracker
 from rl.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
+from rl.reward_watch import RewardWatch
 from rl.reward_weights import make_weigh
 from rl.rollout_service import RolloutService
 from rl.saver import Saver, held_out_score
@@ -76,6 +77,8 @@ class Session:
         if self.stream_anew:
             self.state.begin_stream_anew()
         self.weights = fresh_weight_directory()
+        batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
+        self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
         self.attempt = run.begin_attempt(restored_step=self.state.version)
 
     async def run(self) -> bool:
@@ -167,6 +170,7 @@ class Session:
             group_timeout_s=self.config.stream.group_timeout_s,
             max_issues=self.config.stream.max_issues,
             trace=trace,
+            watch=self.watch,
             **more,
         )
 

@@ -1,11 +1,11 @@
 """The engine protocol: what the rollout worker needs from an inference server, whichever vLLM class is behind it."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rollout.types import Completion, GroupRequest
+from rollout.user_code import load_attribute
 
 ENGINES: dict[str, str] = {
     "inprocess": "rollout.vllm_inprocess:InProcessEngine",
@@ -182,7 +182,7 @@ class InferenceEngine(Protocol):
 def build_engine(config: EngineConfig) -> InferenceEngine:
     """The engine that ``config.backend`` names, not started. ValueError if there is none of that name."""
     target = ENGINES.get(config.backend, config.backend)
-    module, separator, attribute = target.partition(":")
-    if not separator:
+    if ":" not in target:
         raise ValueError(f"backend: {config.backend!r} is unknown; use one of {', '.join(ENGINES)}, or pkg.module:Class")
-    return getattr(importlib.import_module(module), attribute)(config)
+    engine: InferenceEngine = load_attribute(target)(config)
+    return engine

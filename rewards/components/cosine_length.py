@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rewards import build_reward
+from rewards import build_reward, timeout_means
 from rewards.components.length import Unit, check_unit, cosine_scaled, length_of
+from rewards.returned import ask
 from rollout.types import Prompt, RewardResult
 
 
@@ -52,6 +53,7 @@ class CosineLengthReward:
         if getattr(self._inner, "form_only", False):
             raise ValueError(f"reward: {reward!r} judges form only, so there is nothing right to scale; name a verifier")
         self.pure = getattr(self._inner, "pure", True)
+        self.on_timeout = timeout_means(reward, self._inner)
         self._limit, self._unit = limit, unit
         self._correct, self._wrong = (correct_short, correct_long), (wrong_short, wrong_long)
 
@@ -63,7 +65,9 @@ class CosineLengthReward:
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text."""
-        result = self._inner(prompt, text, truncated=truncated)
+        result = ask(self._inner, prompt, text, truncated=truncated)
+        if not result.judged:
+            return result
         at_zero, at_limit = self._correct if result.correct else self._wrong
         value = cosine_scaled(length_of(text, self._unit), limit=self._limit, at_zero=at_zero, at_limit=at_limit)
         return replace(result, value=value)

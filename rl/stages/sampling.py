@@ -12,6 +12,7 @@ from rl.prepare import Prepared, prepare
 from rl.ray_runtime import start_ray, stop_ray
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
+from rl.reward_watch import RewardWatch
 from rl.rollout_service import RolloutService
 from rl.stages.preference import pairs_of
 from rl.stream.plans import new_groups
@@ -86,6 +87,7 @@ async def _sample(config: DpoConfig, sampling: Config, prepared: Prepared, run: 
             group_timeout_s=sampling.stream.group_timeout_s,
             max_issues=sampling.stream.max_issues,
             trace=trace,
+            watch=RewardWatch(prepared.task.reward_name, first_batch=len(prompts) * config.pairs.samples_per_prompt),
         )
         return list(await asyncio.gather(*(service.finish(state) for state in states)))
     finally:

@@ -14,6 +14,7 @@ from rl.tasks.rows import read_rows
 from rl.tasks.templates import PromptTemplate
 from rl.thinking_tags import thinking_tags_of
 from rollout.types import Prompt
+from rollout.user_code import absolute_target, absolute_targets
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
@@ -29,8 +30,8 @@ class FileTask:
 
     def __init__(self, config: FileTaskConfig, tokenizer: Tokenizer, *, max_prompt_tokens: int) -> None:
         self.name = config.name
-        self.reward_name = config.reward
-        self.reward_args: dict[str, Any] = dict(config.reward_args)
+        self.reward_name = absolute_target(config.reward)
+        self.reward_args: dict[str, Any] = absolute_targets(config.reward_args)
         self.thinking_tags = thinking_tags_of(config, tokenizer)
         self._config = config
         self._tokenizer = tokenizer

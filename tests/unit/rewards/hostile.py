@@ -48,6 +48,9 @@ class CommandReward:
     def do_nan(self, prompt: Prompt, argument: str) -> RewardResult:
         return RewardResult(value=float("nan"), correct=True)
 
+    def do_text(self, prompt: Prompt, argument: str) -> str:
+        return "right"
+
     def do_none(self, prompt: Prompt, argument: str) -> RewardResult:
         return None  # type: ignore[return-value]
 

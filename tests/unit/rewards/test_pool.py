@@ -117,12 +117,17 @@ def test_the_time_limit_is_per_completion_not_per_group(hostile: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "reason"),
-    [("raise x", "error: LookupError"), ("nan", "error: non-finite value"), ("none", "error: TypeError")],
+    [
+        ("raise x", "error: LookupError at tests/unit/rewards/hostile.py:46: x"),
+        ("nan", "error: non-finite value"),
+        ("none", "not applicable"),
+        ("text", "error: TypeError: the reward returned str ('right'); return a RewardResult, or a number for each completion"),
+    ],
 )
 def test_what_the_reward_raises_is_the_reason(command: str, reason: str, hostile: str) -> None:
     results, metrics = score(hostile, ["a", command])
     assert (results[1].value, results[1].correct, results[1].reason, results[1].judged) == (0.0, False, reason, False)
-    assert (metrics["reward/errors"], metrics["reward/respawns"]) == (1.0, 0.0)
+    assert (metrics["reward/errors"], metrics["reward/respawns"]) == (float(reason.startswith("error: ")), 0.0)
 
 
 def test_prompt_and_odd_texts_arrive_whole(hostile: str) -> None:
@@ -206,7 +211,7 @@ def test_what_a_verifier_started_dies_with_it(hostile: str, tmp_path: Path) -> N
     ("reward", "error", "message"),
     [
         ("no_such_reward", ValueError, "'no_such_reward' is unknown"),
-        ("hostile:broken", ValueError, "RuntimeError: no model file"),
+        ("hostile:broken", ValueError, "RuntimeError at .*hostile.py:[0-9]+: no model file"),
         ("hostile:dies", RuntimeError, "'hostile:dies' died while starting"),
     ],
 )

@@ -110,12 +110,14 @@ def test_form_alone_is_no_task() -> None:
         check_reward(build_reward("length"), [PROMPT])
 
 
-def test_a_component_that_is_not_a_number_is_an_error_even_where_it_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_component_that_is_not_a_number_leaves_the_sample_unjudged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     args = rubric(length={"gate": "format"})
     args["components"]["length"]["reward"], args["components"]["length"]["args"] = "callable_examples:not_a_number", {}
-    with pytest.raises(ValueError, match="component 'length' is nan"):
-        build_reward("rubric", args)(PROMPT, BARE, truncated=False)
+    result = build_reward("rubric", args)(PROMPT, BARE, truncated=False)
+    assert (result.judged, result.reason) == (False, "error: non-finite value (component length)")
 
 
 NUMBERS = st.floats(-100, 100)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from rewards import REWARDS, _import, build_reward
+from rewards import REWARDS, build_reward
 from rewards.golds import GOLD, gold_texts
 from rl.config.schema import Config
 from rl.prepare import batch_repeats
 from rl.references import FILE, References
 from rl.tasks import build_task
 from rollout.types import Prompt, RewardResult
+from rollout.user_code import load_attribute
 
 Write = Callable[..., str]
 
@@ -167,7 +168,7 @@ def test_every_shipped_reward_that_compares_with_an_answer_says_how_it_is_given(
         "repetition",
         "tag_count",
     }
-    assert {name for name, target in REWARDS.items() if not hasattr(_import(target, name), "gold_texts")} == without
+    assert {name for name, target in REWARDS.items() if not hasattr(load_attribute(target), "gold_texts")} == without
 
 
 def test_prompts_that_a_batch_holds_several_times_are_said() -> None:

@@ -1,0 +1,83 @@
+"""Code of users, named in a config: ``pkg.module:attr``, or ``path/to/file.py:attr`` relative to the working directory.
+
+A file is loaded by its path, under a private name: what it is called cannot hide a package of ours (``rewards.py`` is the most
+natural name there is), and no PYTHONPATH is needed. Its own folder, and for modules the working directory, come last on the path.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+SUFFIX = ".py"
+
+
+class NoSuchName(AttributeError):
+    """The module has no such attribute."""
+
+
+def load_attribute(target: str) -> Any:
+    """What ``target`` names; whatever the user's code raises when it is imported, it raises here.
+
+    Raises:
+        ImportError: There is no such module or file.
+        NoSuchName: It has no such attribute.
+    """
+    place, _, attribute = target.rpartition(":")
+    module = load_module(place)
+    if not hasattr(module, attribute):
+        raise NoSuchName(f"{place} has no {attribute!r}")
+    return getattr(module, attribute)
+
+
+def load_module(place: str) -> ModuleType:
+    """The module of an import path or of a file; the same one every time."""
+    if not place.endswith(SUFFIX):
+        _last_on_path(Path.cwd())
+        return importlib.import_module(place)
+    path = Path(place).expanduser().absolute()
+    if not path.is_file():
+        raise ImportError(f"{path}: no such file")
+    name = private_name(path)
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None, "a .py file has a loader"
+        _last_on_path(path.parent)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]  # half a module must not be taken for it the next time
+            raise
+    return sys.modules[name]
+
+
+def private_name(path: Path) -> str:
+    """Module name of a file: its own, and enough of its path's digest to be nobody else's."""
+    return f"t2rl_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+
+
+def absolute_target(target: str) -> str:
+    """The same with an absolute path, for processes that have another working directory; import paths and names stay."""
+    place, separator, attribute = target.rpartition(":")
+    if not separator or not place.endswith(SUFFIX):
+        return target
+    return f"{Path(place).expanduser().absolute()}:{attribute}"
+
+
+def absolute_targets(value: Any) -> Any:
+    """JSON-like arguments with every ``file.py:attr`` in them made absolute, as a rubric's components may have."""
+    if isinstance(value, str):
+        return absolute_target(value)
+    if isinstance(value, Mapping):
+        return {key: absolute_targets(inner) for key, inner in value.items()}
+    return [absolute_targets(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _last_on_path(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
