@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rewards.answers import extract_answer
-from rewards.quantities import parse_quantity
+from rewards.maths.extract import extract_answer
+from rewards.maths.numbers import parse_quantity
 
 Row = dict[str, Any]
 

@@ -22,11 +22,11 @@ from typing import Any
 from common import CONSOLE, machine
 from fuzz_maths_texts import HANGS, LONG, REFERENCES, texts
 
-from rewards.answer_lists import split_answers
-from rewards.answers import EXTRACTIONS, extract_answer, extract_reference
 from rewards.maths import MAX_ANSWER
+from rewards.maths.extract import EXTRACTIONS, extract_answer, extract_reference
+from rewards.maths.lists import split_answers
+from rewards.maths.numbers import parse_decimal_comma, parse_quantity
 from rewards.pool import VerifierPool
-from rewards.quantities import parse_decimal_comma, parse_quantity
 from rollout.types import Prompt
 
 BOUND_S = 1.0

@@ -12,9 +12,9 @@ import time
 import atheris
 
 with atheris.instrument_imports(include=["rewards"]):
-    from rewards.answer_lists import split_answers
-    from rewards.answers import EXTRACTIONS, extract_answer, extract_reference
-    from rewards.quantities import parse_decimal_comma, parse_quantity
+    from rewards.maths.extract import EXTRACTIONS, extract_answer, extract_reference
+    from rewards.maths.lists import split_answers
+    from rewards.maths.numbers import parse_decimal_comma, parse_quantity
 
 from fuzz_maths_texts import PIECES
 

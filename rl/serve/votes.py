@@ -9,8 +9,8 @@ import numpy as np
 
 from planner.strategies.base import Attempt
 from planner.strategies.majority import winner_of
-from rewards.answers import extract_answer
 from rewards.components.final_text import final_text
+from rewards.maths.extract import extract_answer
 from rollout.types import Prompt
 
 AnswerOf = Callable[[str], str | None]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rewards.answers import TAIL, extract_answer, extract_reference
+from rewards.maths.extract import TAIL, extract_answer, extract_reference
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,16 @@ from rewards.answers import TAIL, extract_answer, extract_reference
         (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         (r"\boxed{\{1,2\}}", r"\{1,2\}"),
         (r"\fbox{7}", "7"),
-        (r"\boxed{1} then \boxed{2", "1"),
+        (r"\boxed{1} then \boxed{2", None),
+        (r"x = \boxed 5$", "5"),
+        (r"$\boxed\frac12$", r"\frac12"),
+        (r"\boxed{4}, not \boxed{5}", "4"),
+        (r"It is not \boxed{5}.", None),
+        (r"\boxed{5} is wrong.", None),
+        (r"\boxed{5}. Wait, no.", None),
+        (r"$-\boxed{5}$", None),
+        (r"\boxed{5} million", "5 million"),
+        ("##### 7\nso \\boxed{5}", "5"),
         (r"\boxed{2} \text{ and } \boxed{3}", "2, 3"),
         (r"\boxed{2}, $\boxed{2}$", "2"),
         (r"\boxed{}", ""),
@@ -69,7 +78,7 @@ def test_the_last_commitment_counts(text: str, answer: str | None) -> None:
         ("The answer is 12 + 30 = 42 apples.", "12 + 30 = 42"),
         ("Hence $$\n x^2 \n$$", "x^2"),
         ("Hence $ \n 9 \n $", None),
-        ("Soucis : 2,74 $ a..", "2,74"),
+        ("Soucis : 2,74 $ a..", "2,74 $"),
         ("either 41 or maybe 42", "41, 42"),
         ("the answer is $41$ or $42$", "41, 42"),
         ("The answer is blue or 42", None),
@@ -81,17 +90,22 @@ def test_the_last_commitment_counts(text: str, answer: str | None) -> None:
         ("The answer is B because 5 > 3.", "B"),
         ("The correct choice is (B).", "(B)"),
         ("The answer is (B) 12 apples", "(B) 12 apples"),
-        ("The answer is B or C.", None),
+        ("The answer is B or C.", "B or C"),
         ("41\n$42$", "41, 42"),
         ("It is not $42$.", None),
         ("It is 42^\\circ or 43.", "42^\\circ, 43"),
-        ("so 5.4 \\text{ cents}", "5.4 \\text{ cents}"),
+        ("so 5.4 \\text{ cents}", "5.4 cents"),
         ("12 and 30 make 42.", "42"),
         ("x = 5", "x = 5"),
         ("2/4", "2/4"),
         ("Hence \\(x^2\\).", "x^2"),
         ("yes", "yes"),
-        ("version AZ2K", None),
+        ("The answer is at least 7.", None),
+        ("The answer is 3 out of 8.", None),
+        ("The answer is 2k+2.", "2k+2"),
+        ("The answer is 3:30 PM.", "3:30 PM"),
+        ("There is no solution.", "no solution"),
+        ("I do not think the answer is 7.", None),
         ("It is certainly not 42, though.", None),
         ("the answer is 41 or 42", "41, 42"),
         ("I do not know.\nSorry.", None),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rewards.algebra import EXPLOSIVE, is_dangerous
 from rewards.maths import MathReward, same_answer
+from rewards.maths.algebra import EXPLOSIVE, is_dangerous
 from rollout.types import Prompt
 
 GSM8K = Path(__file__).parents[3] / "examples" / "data" / "gsm8k_mini.jsonl"

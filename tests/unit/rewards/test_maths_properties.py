@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewards.answer_lists import split_answers
-from rewards.answers import EXTRACTIONS, extract_answer, extract_reference
-from rewards.quantities import parse_decimal_comma, parse_quantity
-from rewards.sameness import same_answer
+from rewards.maths.compare import same_answer
+from rewards.maths.extract import EXTRACTIONS, extract_answer, extract_reference
+from rewards.maths.lists import split_answers
+from rewards.maths.numbers import parse_decimal_comma, parse_quantity
 
 PIECES = [
     *(

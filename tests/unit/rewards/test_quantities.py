@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from rewards.quantities import parse_decimal_comma, parse_quantity, same_quantity
+from rewards.maths.numbers import parse_decimal_comma, parse_quantity, same_quantity
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,15 @@ from rewards.quantities import parse_decimal_comma, parse_quantity, same_quantit
         ("45^\\circ", 45),
         ("45°", 45),
         ("50\\%", 50),
+        ("5 million", 5_000_000),
+        ("12,34,567", 1_234_567),
+        ("twenty-one", 21),
+        ("minus three quarters", Fraction(-3, 4)),
+        ("0.1\\overline{6}", Fraction(1, 6)),
+        ("0.1818...", Fraction(2, 11)),
+        ("601 (miles)", 601),
+        ("5 \\frac{\\text{m}}{\\text{s}}", 5),
+        ("3 hours 20 minutes", Fraction(10, 3)),
         ("10\\text{ cm}", 10),
         ("5 square meters", 5),
         ("10cm", 10),
@@ -62,7 +71,6 @@ def test_reads(text: str, value: Fraction) -> None:
         "1,2345",
         "2x",
         "2 pi",
-        "5 million",
         "1/0",
         "\\frac{1}{0}",
         "3+4",

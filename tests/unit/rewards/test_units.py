@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from rewards.units import conversion, is_unit
+from rewards.maths.units import conversion, is_unit
 
 
 @pytest.mark.parametrize(

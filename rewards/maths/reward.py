@@ -3,17 +3,16 @@
 import logging
 from functools import lru_cache
 
-from rewards.answers import EXTRACTIONS, Extraction, extract_answer, extract_reference
 from rewards.golds import boxed, committed, in_words
-from rewards.quantities import PRECISION
-from rewards.sameness import Rules, same_answer
+from rewards.maths.compare import Rules, same_answer
+from rewards.maths.extract import EXTRACTIONS, Extraction, extract_from, extract_reference
+from rewards.maths.numbers import PRECISION
+from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
 MAX_ANSWER = 500
 """Characters; a longer answer is not parsed."""
 MAX_PRECISION = 12
-
-__all__ = ["MAX_ANSWER", "MathReward", "example", "reference", "same_answer"]
 
 
 class MathReward:
@@ -52,12 +51,13 @@ class MathReward:
         """Judge one completion text."""
         if not text.strip():
             return _wrong("empty")
-        answer = extract_answer(text, self._extraction)
+        said = after_thinking(prompt, text)
+        answer = extract_from(said, self._extraction)
         if answer is None and self._extraction in ("strict", "boxed") and not truncated:
-            return _wrong("not committed" if extract_answer(text) else "no answer")
+            return _wrong("not committed" if extract_from(said, "lenient") else "no answer")
         if answer is None or not answer.text:
             return _wrong("truncated" if truncated else "no answer")
-        if not answer.committed and truncated:
+        if truncated and not (answer.committed and answer.closed):
             return _wrong("truncated")
         if len(answer.text) > MAX_ANSWER:
             return _wrong("answer too long")
@@ -73,7 +73,7 @@ class MathReward:
 
 @lru_cache(maxsize=1024)
 def reference(answer: str) -> str:
-    """:func:`~rewards.answers.extract_reference`, remembered: a group asks for the same one many times."""
+    """:func:`~rewards.maths.extract.extract_reference`, remembered: a group asks for the same one many times."""
     return extract_reference(answer)
 
 
