@@ -1,6 +1,7 @@
 """``t2rl config``."""
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -16,6 +17,10 @@ Examples:
 
 [bold]t2rl config gsm8k[/]   what you must give it yourself stands there as ???
 
+[bold]t2rl config --explain learner.lr stream[/]   a field and a section: what they are, and what they can be
+
+[bold]t2rl config quickstart --explain rollout[/]   with their values there, and the file that set each
+
 [bold]t2rl config quickstart curriculum=knapsack > mine.yaml[/]   a file of your own: t2rl train mine.yaml
 """
 
@@ -28,10 +33,19 @@ def register(app: typer.Typer) -> None:
 def config(
     name: str = typer.Argument("", metavar="[NAME|FILE]", help="Which config to print; without it, list what ships."),
     overrides: Overrides = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Describe fields instead: type, default, docstring, choices, and in a config who set them."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a config as it would run: composed, overridden, checked. What is left for you to give stands there as ???."""
     with exit_codes():
+        if explain:
+            from rl.cli.explain import explain_cli
+
+            explain_cli([*([name] if name else []), *(overrides or [])], as_json=as_json)
+            return
         from rl.config.load import preview
         from rl.config.roots import root_of
 

@@ -48,7 +48,9 @@ class GaeConfig(Section):
     """Generalised advantage estimation (Schulman et al. 2015, arXiv 1506.02438)."""
 
     gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount from token to token."""
     lam: float = Field(default=0.95, ge=0, le=1)
+    """Weight of longer returns: 0 trusts the critic, 1 the reward."""
     whiten_rewards: bool = False
     """Divide the rewards of a batch's tokens by their standard deviation; they are not centred."""
     whiten: bool = True
@@ -129,6 +131,7 @@ class AlgorithmConfig(Section):
     """A named preset is a YAML file that fills these in."""
 
     name: str = "grpo"
+    """Of the preset, for the log."""
     mask: Literal["none", "clip", "dual_clip"] = "clip"
     """Stabilisation mask: which tokens keep their gradient."""
     clip_low: PositiveFloat = 0.2

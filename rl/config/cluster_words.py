@@ -74,5 +74,6 @@ def implied(overrides: list[Override], folder: Path, shipped: Path, root: "type[
         values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else packaged)))
         values |= ONE_GPU.get(group, {}) if cluster == "gpu1" else {}
         defaults = root.model_fields[group].default
-        out += [Override(text=f"++{group}.{field}={spell(values.get(field, getattr(defaults, field)))}") for field in fields]
+        texts = [f"++{group}.{field}={spell(values.get(field, getattr(defaults, field)))}" for field in fields]
+        out += [Override(text=text, source=f"cluster={cluster}") for text in texts]
     return out

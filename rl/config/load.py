@@ -5,6 +5,7 @@ Example::
     config = load_config("quickstart", ["learner.lr=1e-3", "curriculum=uniform+knapsack"])
 """
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
@@ -15,7 +16,7 @@ from rl.config.compose import PACKAGED, compose_dict, config_groups, find_config
 from rl.config.errors import ConfigError, listed
 from rl.config.fields import explain_unknown, without_tags
 from rl.config.missing import MARK, MissingError, marked, with_mark
-from rl.config.overrides import parse_overrides, spelled_out
+from rl.config.overrides import Override, parse_overrides, spelled_out
 from rl.config.schema import Config
 
 __all__ = ["ConfigError", "dump_config", "load_as", "load_config", "preview", "validate"]
@@ -68,8 +69,20 @@ def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = N
             tree = with_mark(tree, field)
 
 
+def explain_sources(root: type[BaseModel], name_or_file: str, overrides: list[str] | None = None) -> dict[str, str]:
+    """Dotted field -> the file or ``command line`` that set it, of a config that loads; fields at their default are left out."""
+    from rl.config.provenance import sources
+
+    return sources(*_resolved(root, name_or_file, overrides))
+
+
 def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | None) -> dict[str, Any]:
     """The tree of a config with its overrides."""
+    return compose_dict(*_resolved(root, name_or_file, overrides))
+
+
+def _resolved(root: type[BaseModel], name_or_file: str, overrides: list[str] | None) -> tuple[Path, str, list[Override]]:
+    """What the composer takes: folder, file and overrides, those included that ``cluster=`` stands for."""
     folder, name = find_config(name_or_file)
     command = _command(root)
     stage, place = peek(folder, name, "stage", "cluster.name")
@@ -80,7 +93,7 @@ def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | N
     parsed = spelled_out(parsed, lambda section: peek(folder, name, section)[0])
     cluster = next((o.presets[0] for o in parsed if o.group == "cluster"), None)
     moves = cluster not in (None, place)
-    return compose_dict(folder, name, [*(implied(parsed, folder, PACKAGED, root) if moves else ()), *parsed])
+    return folder, name, [*(implied(parsed, folder, PACKAGED, root) if moves else ()), *parsed]
 
 
 def _command(root: type[BaseModel]) -> str:

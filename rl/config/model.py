@@ -24,7 +24,9 @@ class CorpusConfig(Section):
     sloppy_share: float = Field(default=0.1, ge=0, le=1)
     """Documents whose steps go wrong with probability ``step_error`` each, mistakes carried on; the rest is clean."""
     step_error: float = Field(default=0.15, ge=0, le=1)
+    """Of each step of a sloppy document."""
     seed: NonNegativeInt = 1
+    """Of the documents."""
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -41,14 +43,19 @@ class RecipeConfig(Section):
     name: Annotated[str, AfterValidator(require_path_name)] = "tiny"
     """Prefix of the cache directory."""
     hidden_size: PositiveInt = 64
+    """Width of the residual stream."""
     num_layers: PositiveInt = 3
+    """Transformer blocks."""
     num_heads: PositiveInt = 4
     """Must divide ``hidden_size``. Four learn arithmetic several times faster than two of the same total width."""
     head_dim: PositiveInt = 32
     """Even, for rotary positions; ``num_heads * head_dim`` need not be ``hidden_size``. vLLM on CPU takes 32 and larger ones."""
     intermediate_size: PositiveInt = 176
+    """Width of the MLP."""
     max_positions: PositiveInt = 256
+    """Longest sequence, in tokens."""
     rope_theta: PositiveFloat = 10_000.0
+    """Base of the rotary positions."""
     tied: bool = True
     """Output head shares the embedding matrix."""
     tokens: PositiveInt = 3_000_000
@@ -60,11 +67,15 @@ class RecipeConfig(Section):
     muon_lr: PositiveFloat = 0.02
     """Muon: every other matrix."""
     muon_weight_decay: NonNegativeFloat = 0.1
+    """Decoupled, of the matrices that Muon trains."""
     warmup_steps: NonNegativeInt = 20
+    """Optimizer steps of linear rise."""
     decay_share: float = Field(default=0.6, gt=0, le=1)
     """Last share of the steps over which the learning rates fall linearly to ``min_lr_ratio``."""
     min_lr_ratio: float = Field(default=0.02, ge=0, le=1)
+    """Where the fall ends, as a share of the peak."""
     grad_clip: PositiveFloat = 1.0
+    """Global norm."""
     corpus: CorpusConfig = CorpusConfig()
     seed: NonNegativeInt = 0
     """Initial weights and order of the batches."""
@@ -84,6 +95,7 @@ class RecipeModelConfig(Section):
     """A base built by ``rl.base`` on first use, then cached."""
 
     kind: Literal["recipe"] = "recipe"
+    """A tiny base of our own."""
     recipe: RecipeConfig = RecipeConfig()
 
 
@@ -91,10 +103,13 @@ class PathModelConfig(Section):
     """A transformers directory, or a name on the Hugging Face hub."""
 
     kind: Literal["path"] = "path"
+    """A model that exists."""
     path: str
+    """Directory of a transformers model: config.json, weights and tokenizer."""
     revision: str | None = None
     """Of a hub name."""
     trust_remote_code: bool = False
+    """Run the Python files that the model brings along."""
 
 
 ModelConfig = Annotated[RecipeModelConfig | PathModelConfig, Field(discriminator="kind")]

@@ -30,6 +30,8 @@ class Override:
     """Config group it selects from; None for a value."""
     presets: tuple[str, ...] = ()
     """Names selected, groups only."""
+    source: str = "command line"
+    """Who asks for it, for ``t2rl config --explain``."""
 
 
 def spell(value: Any) -> str:

@@ -29,10 +29,13 @@ class RewardModelConfig(Weight, Section):
     squash: Literal["none", "sigmoid"] = "none"
     """``sigmoid`` maps the logit of a one-label model to 0..1."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of its weights and arithmetic."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where it runs."""
     cpus: PositiveFloat = 1
     """Logical CPUs of the actor."""
     gpus: NonNegativeFloat = 0
+    """GPUs that Ray reserves for the actor; a fraction shares one."""
     num_threads: PositiveInt = 1
     """Torch threads on CPU."""
     timeout_s: PositiveFloat = 30.0

@@ -65,9 +65,13 @@ class RolloutConfig(Section):
     backend: Literal["inprocess", "async"] = "inprocess"
     """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU default)."""
     num_engines: PositiveInt = 1
+    """vLLM engines, each with an actor of its own."""
     tensor_parallel: PositiveInt = 1
+    """GPUs that one engine is split over."""
     temperature: PositiveFloat = 1.0
+    """Of training rollouts; evaluations have their own."""
     top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus of training rollouts; only 1 trains (the learner knows no nucleus)."""
     max_tokens: PositiveInt = 64
     """Completion tokens at most."""
     max_model_len: PositiveInt = 128
@@ -79,12 +83,17 @@ class RolloutConfig(Section):
     max_batched_tokens: PositiveInt | None = None
     """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than ``max_model_len``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the engine's weights and arithmetic."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where engines run."""
     kv_cache_mib: PositiveInt = 256
     """CPU only; on GPUs see ``gpu_memory_utilization``."""
     gpu_memory_utilization: float = Field(default=0.85, gt=0, lt=1)
+    """Share of a GPU that an engine may take, weights and KV cache together."""
     block_size: PositiveInt = 32
+    """Tokens of one block of the KV cache."""
     prefix_cache: bool = True
+    """Prompts that share a beginning are prefilled once."""
     kv_after_update: Literal["clear", "keep"] = "clear"
     """``keep`` goes on with the old weights' KV: faster, a named approximation."""
     weight_transfer: Literal["shm", "nccl", "ipc"] = "shm"
@@ -110,11 +119,15 @@ class EvaluationConfig(Section):
     every: NonNegativeInt = 0
     """Steps between evaluations; 0 = before and after only."""
     split: Literal["dev", "test"] = "test"
+    """Of the task."""
     num_prompts: PositiveInt = 120
     """Stratified over categories and levels; the first n by index."""
     samples_per_prompt: PositiveInt = 8
+    """Attempts at each prompt, at ``temperature``."""
     temperature: PositiveFloat = 1.0
+    """Of the main figures."""
     ks: tuple[PositiveInt, ...] = (1, 8)
+    """The k of pass@k; each at most ``samples_per_prompt``."""
     greedy: bool = True
     """Also report greedy accuracy."""
     extra_temperatures: tuple[PositiveFloat, ...] = (0.6,)
@@ -141,6 +154,7 @@ class ClusterConfig(Section):
     """Where actors go."""
 
     name: Literal["local", "gpu1", "node8", "multinode"] = "local"
+    """The layout of actors; on the command line ``cluster=`` brings devices and transport along."""
     address: str | None = None
     """Ray address; None starts a local Ray."""
     num_cpus: PositiveInt | None = None
@@ -148,11 +162,15 @@ class ClusterConfig(Section):
     gpus_per_engine: NonNegativeFloat = 0
     """GPUs of one engine (= tensor_parallel on GPU clusters)."""
     gpus_per_learner: NonNegativeFloat = 0
+    """GPUs of one learner rank."""
     cpus_per_engine: PositiveFloat = 1
+    """Logical CPUs that Ray reserves for one engine."""
     cpus_per_learner: PositiveFloat = 1
+    """Logical CPUs that Ray reserves for one learner rank."""
     strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     """Ray placement strategy of the bundles."""
     nodes: PositiveInt = 1
+    """Machines of ``cluster=multinode``."""
     learner_nodes: PositiveInt = 1
     """Nodes that the learner ranks are split over, packed within each."""
     object_store_mib: PositiveInt = 512

@@ -35,18 +35,25 @@ class TrainerConfig(Section):
     micro_batch_size: PositiveInt | None = None
     """Rows of one forward-backward; must divide ``batch_size``, which is its default."""
     lr: PositiveFloat = 1e-3
+    """Peak rate of AdamW."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     """To 0 after ``warmup_steps``, except ``constant``."""
     warmup_steps: NonNegativeInt = 0
+    """Optimizer steps of linear rise."""
     betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's decay of its two moments."""
     eps: PositiveFloat = 1e-8
+    """AdamW's floor of the root of the second moment."""
     weight_decay: NonNegativeFloat = 0.0
+    """Decoupled."""
     grad_clip: NonNegativeFloat = 1.0
     """Global norm; 0 = off."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What is computed in; weights are float32 either way, and saved as such."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where the trainer runs."""
     gradient_checkpointing: bool = False
+    """Compute activations again instead of keeping them: less memory, a third more time."""
     lora: LoraConfig | None = None
     num_threads: PositiveInt = 1
     """Torch threads on CPU."""
@@ -108,8 +115,11 @@ class PairColumns(Section):
     """Which column holds what."""
 
     prompt: str = "prompt"
+    """A string, or chat messages."""
     chosen: str = "chosen"
+    """The completion to prefer."""
     rejected: str = "rejected"
+    """The completion to avoid."""
 
 
 class PairsConfig(RowsConfig):
@@ -146,6 +156,7 @@ class SftConfig(StageConfig):
     """Supervised fine-tuning: negative log-likelihood of completions."""
 
     stage: Literal["sft"] = "sft"
+    """``t2rl sft``."""
     data: SftDataConfig = SftDataConfig()
 
     @model_validator(mode="after")
@@ -159,6 +170,7 @@ class DpoConfig(StageConfig):
     """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290)."""
 
     stage: Literal["dpo"] = "dpo"
+    """``t2rl dpo``."""
     beta: PositiveFloat = 0.1
     """How dearly the policy pays for leaving the model it starts from."""
     pairs: PairsConfig = PairsConfig()

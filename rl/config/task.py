@@ -33,6 +33,7 @@ class FileTaskConfig(Section):
     """Rows of files. Give either one ``path``, carved into splits by a hash of the id, or ``train`` (and ``dev``, ``test``)."""
 
     kind: Literal["file"] = "file"
+    """Rows of files."""
     name: str = "file"
     """First part of every prompt id, and the name in tables."""
     path: str | None = None

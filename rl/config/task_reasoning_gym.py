@@ -12,6 +12,7 @@ class ReasoningGymTaskConfig(Section):
     """Procedural problems of reasoning-gym, one cell per (category, level)."""
 
     kind: Literal["reasoning_gym"] = "reasoning_gym"
+    """Problems that reasoning-gym generates."""
     style: Literal["compact", "question"] = "compact"
     """``compact``: a few characters per problem, for our tiny bases. ``question``: the library's English, for real models."""
     categories: tuple[str, ...] = Field(
