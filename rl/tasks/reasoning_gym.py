@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -45,7 +46,9 @@ class ReasoningGymTask:
         """
         size = limit if limit is not None else (self.config.train_prompts if split == "train" else self.config.eval_prompts)
         weights = {cell: self.config.weights.get(cell[0], 1.0) if split == "train" else 1.0 for cell in self._args}
-        return list(islice(self._interleave(split, weights), size))
+        prompts = list(islice(self._interleave(split, weights), size))
+        encoded = prompt_ids(self._tokenizer, [p.text for p in prompts], from_template=self._is_chat)
+        return [self._with_tokens(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)]
 
     def _interleave(self, split: Split, weights: Mapping[Cell, float]) -> Iterator[Prompt]:
         """Round-robin over cells; a cell of weight w gets w prompts per round."""
@@ -75,11 +78,10 @@ class ReasoningGymTask:
 
         for index, text, entry in iter_unique(entries, text_of=text_of, split=split, seen=seen):
             prompt_id = f"{split}/{category}/L{level}/{index}"
-            shown, token_ids = self._tokenize(text, prompt_id)
             yield Prompt(
                 id=prompt_id,
-                text=shown,
-                token_ids=token_ids,
+                text=self._shown(text),
+                token_ids=(),  # all at once, in load
                 answer=compact.answer(entry["metadata"]) if compact else str(entry["answer"]),
                 category=f"{category}/L{level}" if self.config.category_of == "cell" else category,
                 difficulty=level,
@@ -87,16 +89,18 @@ class ReasoningGymTask:
                 thinking_tags=self.thinking_tags,
             )
 
-    def _tokenize(self, text: str, prompt_id: str) -> tuple[str, tuple[int, ...]]:
-        tokenizer = self._tokenizer
-        is_chat = self.config.style == "question" and bool(getattr(tokenizer, "chat_template", None))
-        if is_chat:
-            text = render_chat(tokenizer, [{"role": "user", "content": text}], continue_final=False)
-        ((*ids,),) = prompt_ids(tokenizer, [text], from_template=is_chat)
+    @property
+    def _is_chat(self) -> bool:
+        return self.config.style == "question" and bool(getattr(self._tokenizer, "chat_template", None))
+
+    def _shown(self, text: str) -> str:
+        return render_chat(self._tokenizer, [{"role": "user", "content": text}], continue_final=False) if self._is_chat else text
+
+    def _with_tokens(self, prompt: Prompt, ids: tuple[int, ...]) -> Prompt:
         if len(ids) > self._max_prompt_tokens:
             fix = "raise rollout.max_model_len or lower rollout.max_tokens, or leave the level out of task.levels"
-            raise ValueError(f"prompt {prompt_id} has {len(ids)} tokens, more than the {self._max_prompt_tokens} that fit; {fix}")
-        return text, tuple(ids)
+            raise ValueError(f"prompt {prompt.id} has {len(ids)} tokens, more than the {self._max_prompt_tokens} that fit; {fix}")
+        return replace(prompt, token_ids=ids)
 
 
 def reward_metadata(category: str, args: Mapping[str, Any], entry: Mapping[str, Any], answer_format: str) -> dict[str, Any]:

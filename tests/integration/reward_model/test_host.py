@@ -38,6 +38,12 @@ def test_a_long_text_keeps_its_end(make_config: Make) -> None:
     assert host.score([("", "x" * 50 + "abcdefgh")]) == pytest.approx(host.score([("", "abcdefgh")]), abs=1e-4)
 
 
+def test_a_prompt_that_begins_with_the_start_token_is_read_with_one(make_config: Make) -> None:
+    """As every chat prompt does whose template writes it."""
+    host = RewardModelHost(make_config())
+    assert host.score([("<bos>2+2=", "4")]) == pytest.approx(host.score([("2+2=", "4")]), abs=1e-5)
+
+
 def test_template_and_squash(make_config: Make) -> None:
     logit = RewardModelHost(make_config(template="Q{prompt}A{completion}")).score([("1", "2")])
     squashed = RewardModelHost(make_config(template="{completion}", squash="sigmoid")).score([("1", "Q1A2")])
