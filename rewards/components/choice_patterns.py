@@ -55,7 +55,7 @@ OPERATOR = re.compile(r"\s?(?:[\^+*/\\<>∨∪∩⊕…'’]|xor\b|[-−]\d)")
 """What makes a letter part of a formula: it is no label then."""
 UNASKED = re.compile(
     r"n['’]t$|\b(?:wrong|incorrect|least|worst|opposite|false|bad|poor|unlikely|second|third|other|alternative|backup)\b[\w\s]{0,20}$"
-    r"|(?:\bnot|n['’]t|\bnever|\bhardly|\bcannot|\bdoubt\w*|\bdeny|\bden\w+)\b[\w\s]{0,30}$",
+    r"|(?:\bnot|n['’]t|\bnever|\bhardly|\bcannot|(?<!no\s)(?<!without\s)\bdoubt\w*|\brefus\w+|\bavoid\w*|\bdeclin\w+|\bdeny|\bden\w+)\b[\w\s]{0,30}$",
     re.IGNORECASE,
 )
 """What turns "the answer is" around: "I do not think the answer is", "the wrong answer is"."""

@@ -69,7 +69,7 @@ class Labels:
         self._listed = re.compile(rf"(?:^|(?<=[\s(\[])){self._token}\s?[).:]")
         self._right = re.compile(
             rf"{self._token}[)\]\"']?\s+(?:is|seems|must be|looks)\s+"
-            r"(?:(?!not\b|in|also\b|equally\b|just\b)\w+\s+)?(?:the\s+)?(?:most\s+)?"
+            r"(?:(?!not\b|in(?!deed)|also\b|equally\b|just\b)\w+\s+)?(?:the\s+)?(?:most\s+)?"
             r"(?:correct|right|best|appropriate|answer|accurate)\b"
         )
         self._also = re.compile(
@@ -174,6 +174,10 @@ class Labels:
         marked = list(self._marked.finditer(text))
         return self.read(text) if marked and LEADS.search(text[: marked[-1].start()]) else None
 
+    def begins_with_label(self, line: str) -> bool:
+        """True for an item of a list of choices, and for a line that is a label."""
+        return bool(self._listed.match(plain(line).strip(" ([-"))) or self.is_whole(line)
+
     def is_whole(self, line: str) -> bool:
         """True if the line is a label and nothing more."""
         return bool(self._whole.fullmatch(plain(line).strip()))
@@ -219,13 +223,22 @@ def commitment_of(text: str, labels: Sequence[str]) -> tuple[str | None, bool]:
     last = max(found, key=lambda one: (one.start, one.end), default=None)
     if last is None:
         line, before, _ = _last_line(text)
-        return names.last_line(line, before), False
+        return names.last_line(line, before) or _first_line(text, names), False
     line, _, start = _last_line(text)
     if start >= last.end and names.is_whole(line):
         return names.read(line), False
     if last.label is None or _is_reopened(text[last.end :], last.label, names):
         return None, last.closed
     return last.label, last.closed
+
+
+def _first_line(text: str, names: Labels) -> str | None:
+    """The label that is a text's first line and nothing more, if no other line begins with one and nothing takes it back."""
+    first, *more = [line for line in text.splitlines() if line.strip()] or [""]
+    if not more or not names.is_whole(first) or any(names.begins_with_label(line) for line in more):
+        return None
+    label = names.read(first)
+    return None if label is None or _is_reopened("\n" + "\n".join(more), label, names) else label
 
 
 def _is_reopened(rest: str, label: str, names: Labels) -> bool:
@@ -304,8 +317,8 @@ def _phrases(text: str, names: Labels) -> Iterator[_Commitment]:
             re.split(r"[.;!?\n]", tail[max(0, phrase.start() - 60) : phrase.start()])[-1]
         )
         label = None if denied else names.read(line)
-        if label is None and not re.search(r"\b(?:is|:|=)", phrase[0]) and not denied:
-            continue  # "choose the largest": about the way, not the answer
+        if label is None and not denied and (phrase[0].strip() == "A:" or not re.search(r"\b(?:is|:|=)", phrase[0])):
+            continue  # "choose the largest" is about the way, and "A: too small" about a choice
         yield _Commitment(offset + phrase.start(), offset + min(end, _sentence_end(tail, phrase.end(), end)), label)
     right = list(names.called_right(tail))
     said = {match["label"] for match in right}

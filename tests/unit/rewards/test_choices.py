@@ -69,10 +69,8 @@ def test_every_way_of_committing_to_a_choice_is_read() -> None:
     ],
 )
 def test_what_is_written_behind_a_choice_can_unsettle_it(more: str) -> None:
-    # Behind "not A" and "i.e. 4", an "or C" may belong to these.
-    settled = [
-        case["text"] for case in CASES if case["label"] == "B" and "not A" not in case["text"] and "i.e." not in case["text"]
-    ]
+    others = ("not A", "i.e.", "(A is", "\nC:")  # behind these, an "or C" may belong to what they say of other choices
+    settled = [case["text"] for case in CASES if case["label"] == "B" and not any(map(case["text"].__contains__, others))]
     assert [text for text in settled if chosen(prompt(), text + more, "ABCDE") == "B"] == []
 
 

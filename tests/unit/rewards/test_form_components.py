@@ -9,7 +9,7 @@ from rewards.components.format import FormatReward
 from rewards.components.length import LengthReward, cosine_scaled, length_of, linear_penalty
 from rewards.components.repetition import RepetitionReward, repetition_penalty
 from rewards.components.tag_count import TagCountReward
-from rollout.types import Prompt
+from rollout.types import Prompt, RewardResult
 
 PROMPT = Prompt(id="p", text="?", token_ids=(), answer="42")
 GOOD = "<think>six times seven</think>\n<answer>42</answer>\n"
@@ -148,3 +148,16 @@ def test_repetition_is_bounded_and_zero_without_repetition(tokens: list[int], n:
 def test_refusals(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def unjudged(prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
+    return RewardResult.unjudged("the service is down")
+
+
+def test_a_length_scales_no_verdict_that_there_is_not() -> None:
+    reward = CosineLengthReward(reward=f"{__name__}:make_unjudged")
+    assert not reward(PROMPT, "42", truncated=False).judged
+
+
+def make_unjudged() -> object:
+    return unjudged
