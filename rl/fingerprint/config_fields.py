@@ -23,6 +23,7 @@ IDENTITY = {
     "rollout.top_p",
     # The optimizer.
     "learner.betas",
+    "learner.deepspeed",
     "learner.eps",
     "learner.grad_clip",
     "learner.lr",
