@@ -22,7 +22,23 @@ def digest(parts: Iterable[bytes]) -> str:
 
 def hash_values(values: Iterable[Any]) -> str:
     """Of values in order, by their canonical JSON; what JSON does not know counts by its text."""
-    return digest(json.dumps(plain(value), sort_keys=True, default=str).encode() for value in values)
+    return digest(_canonical(value).encode() for value in values)
+
+
+def _canonical(value: Any) -> str:
+    try:
+        return _encode(value)
+    except TypeError:  # keys that are no text, or of several types
+        return _encode(plain(value))
+
+
+def _other(value: Any) -> Any:
+    """Arrays, paths and sets as JSON's types; anything else as text."""
+    known = plain(value)
+    return str(value) if known is value else known
+
+
+_encode = json.JSONEncoder(sort_keys=True, default=_other).encode
 
 
 def hash_file(path: Path) -> str:

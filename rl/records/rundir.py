@@ -77,7 +77,7 @@ class RunDir:
         """
         pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
         folders = [p for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
-        matches = [(int(m[1] or 1), p) for p in folders if (m := pattern.fullmatch(p.name)) and _named(p) in (None, name)]
+        matches = [(int(m[1] or 1), p) for p in folders if (m := pattern.fullmatch(p.name)) and not (m[1] and _named(p) == p.name)]
         return cls(max(matches)[1]) if matches else None
 
     @classmethod

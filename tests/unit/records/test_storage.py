@@ -147,7 +147,7 @@ def test_the_name_of_the_directory_is_known_before_it_is_made(tmp_path: Path) ->
 
 
 def test_a_run_that_was_named_with_a_number_is_not_a_later_one_of_another_name(tmp_path: Path) -> None:
-    for folder, name in (("a[1]", "a[1]"), ("a", "a"), ("a-2", "a"), ("a-3", "a-3")):
+    for folder, name in (("a[1]", "a[1]"), ("a", "other"), ("a-2", "a"), ("a-3", "a-3")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.yaml").write_text(f"run:\n  name: '{name}'\n")
     latest = {name: RunDir.latest(tmp_path, name) for name in ("a", "a-3", "a[1]", "b")}
