@@ -57,6 +57,8 @@ def passk_cli(
     """
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise ValueError(f"--plot {plot}: name a .png or .svg file")
+    if plot is not None and not plot.parent.is_dir():
+        raise ValueError(f"--plot {plot}: there is no directory {plot.parent}; make it first")
     rows = read_counts_file(path, temperature=temperature)
     grid = _grid(ks, min(row.n for row in rows))
     prior = _reference(reference, {row.id for row in rows}) if reference else shipped()

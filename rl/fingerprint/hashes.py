@@ -34,6 +34,8 @@ def _canonical(value: Any) -> str:
 
 def _other(value: Any) -> Any:
     """Arrays, paths and sets as JSON's types; anything else as text."""
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
     known = plain(value)
     return str(value) if known is value else known
 

@@ -126,7 +126,13 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, said: str) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["--k", "1,x"], "--k 1,x"), (["--k", "0"], "1 or more"), (["--plot", "a.pdf"], ".svg")]
+    ("arguments", "said"),
+    [
+        (["--k", "1,x"], "--k 1,x"),
+        (["--k", "0"], "1 or more"),
+        (["--plot", "a.pdf"], ".svg"),
+        (["--plot", "absent/a.svg"], "no directory absent"),
+    ],
 )
 def test_bad_options(tmp_path: Path, arguments: list[str], said: str) -> None:
     code, _, err = run(str(write(tmp_path / "c.jsonl", ROWS)), *arguments)
