@@ -77,6 +77,8 @@ FORM = [
     ("q\n<think>", "</think><answer>4</answer>", {"filled": False}, True),
     ("q\n<think></think>\n", "<answer>4</answer>", {"tags": ["answer"]}, True),
     ("q\n<think></think>\n", "a</think><answer>4</answer>", {}, False),
+    ("q\n<think>Okay,", "a</think><answer>4</answer>", {}, True),  # begun by the prompt
+    ("Think in <think>, answer in <answer>. q", "<think>a</think><answer>4</answer>", {}, True),
     ("Write <think>x</think><answer>y</answer>. q", "<think>a</think><answer>4</answer>", {}, True),
     ("Write <think>x</think><answer>y</answer>. q", "a</think><answer>4</answer>", {}, False),
     ("q\n<think>", "a</think>It is 4.", {"tags": ["think"], "rest": "required"}, True),
