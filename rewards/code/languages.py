@@ -90,7 +90,7 @@ class Language(_Strict):
     def how_to_install(self) -> str:
         """What to do where the language is missing."""
         return (
-            f"install it (Debian, Ubuntu: apt-get install {self.package})" if self.package else "install it, or leave such rows out"
+            f"install it (Debian, Ubuntu: apt-get install {self.package})" if self.package else f"install {self.name} from its own site, or leave such rows out"
         )
 
     def harness(self, calls: str = "") -> dict[str, bytes]:
