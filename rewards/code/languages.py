@@ -89,9 +89,9 @@ class Language(_Strict):
 
     def how_to_install(self) -> str:
         """What to do where the language is missing."""
-        return (
-            f"install it (Debian, Ubuntu: apt-get install {self.package})" if self.package else f"install {self.name} from its own site, or leave such rows out"
-        )
+        if not self.package:
+            return f"install {self.name} from its own site, or leave such rows out"
+        return f"install it (Debian, Ubuntu: apt-get install {self.package})"
 
     def harness(self, calls: str = "") -> dict[str, bytes]:
         """Files of the unit-test harness."""
