@@ -20,12 +20,13 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.layers import utils as layer_utils
 from vllm.platforms import current_platform
 
-from rollout.checkpoint_shapes import checkpoint_shapes
+from rollout.checkpoint_shapes import weight_shapes
 from rollout.engine import TensorSpec
 from rollout.weight_adapter import adapter_problem, clear_adapter, load_adapter
 from rollout.weight_buffer import WeightBuffer
+from rollout.weight_derived import loadable
 
-TIED_HEAD = "lm_head.weight"
+TIED_HEADS = {"lm_head.weight", "embed_out.weight"}
 PR_SET_PDEATHSIG = 1
 
 
@@ -95,7 +96,7 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
         empty = [name for name, parameter in self.model.named_parameters() if not parameter.numel()]
         if empty:
             raise ValueError(f"weight_transfer: shm cannot update packed weights such as {empty[0]}; load the model unpacked")
-        self._expected = checkpoint_shapes(Path(self.model_config.model))
+        self._expected = weight_shapes(Path(self.model_config.model), self.model_config.hf_config)
         self._tied = bool(getattr(self.model_config.hf_config, "tie_word_embeddings", False))
         self._serves_adapter = self.vllm_config.lora_config is not None
 
@@ -122,13 +123,13 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
 
     def _layout_problem(self, sent: dict[str, tuple[int, ...]]) -> str:
         expected = self._expected
-        if self._tied and TIED_HEAD not in sent:
-            expected = {name: shape for name, shape in expected.items() if name != TIED_HEAD}
+        if self._tied:
+            expected = {name: shape for name, shape in expected.items() if name in sent or name not in TIED_HEADS}
         missing = sorted(expected.keys() - sent.keys())
         if missing:
             return f"tensors: the push lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
         # A tied head may be sent although the checkpoint leaves it out; anything else unknown is a mistake.
-        unknown = sorted(sent.keys() - expected.keys() - ({TIED_HEAD} if self._tied else set())) if expected else []
+        unknown = sorted(sent.keys() - expected.keys() - (TIED_HEADS if self._tied else set())) if expected else []
         if unknown:
             return f"tensors: the model has no {unknown[0]}"
         wrong = [name for name, shape in expected.items() if sent[name] != shape]
@@ -146,7 +147,8 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
     def receive_weights(self, update_info: SharedMemoryUpdate) -> None:
         """Load the buffer that ``verify`` accepted. RuntimeError if it is another one, or if a parameter stayed as it was."""
         buffer = self._take_verified(update_info)
-        loaded = self.model.load_weights(buffer.tensors())
+        with loadable(self.model, self.model_config.dtype):
+            loaded = self.model.load_weights(buffer.tensors())
         buffer.close()
         stale = sorted(name for name, _ in self.model.named_parameters() if name not in loaded)
         if stale:

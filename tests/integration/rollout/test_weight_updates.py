@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+import torch
 
+from rl.config.learner import LearnerConfig
+from rl.learner.model import load_model
+from rl.learner.publishing import WeightPublisher
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
 from rollout.types import Completion, FinishReason
 from tests.integration.rollout.helpers import EOS, MAX_MODEL_LEN, Handle, group, same
+from tests.unit.models.model_bases import save_base
 
 REQUESTS = [group(i) for i in range(8)]
 Answers = list[list[Completion]]
@@ -142,6 +147,36 @@ def test_death_fails_every_call_at_once(engine: str, host: Handle) -> None:
         with pytest.raises(EngineDead):
             call()
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("gpt_neox", {"hidden_size": 64}), ("qwen3_moe", {"hidden_size": 64, "head_dim": 32})]
+)
+def test_a_push_reaches_models_that_transformers_renames_and_fuses(
+    host: Handle, tmp_path: Path, name: str, changes: dict[str, int]
+) -> None:
+    """And whose experts vLLM packs (24 wide ones, padded to 32): twice, since the second push meets what the first one packed."""
+    base = save_base(name, tmp_path, **changes)
+    learner = load_model(str(base), LearnerConfig()).causal_lm.eval()
+    publisher = WeightPublisher(learner, gather=False, is_writer=True)
+    host.swap(EngineConfig(model=str(base), max_model_len=64, kv_cache_mib=64))
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, 90, (3, 20), generator=draw)
+
+    def gap() -> float:
+        with torch.no_grad():
+            logprobs = torch.log_softmax(learner(ids).logits[:, :-1], -1).gather(-1, ids[:, 1:, None])[..., 0]
+        return float(np.abs(np.array(host.score(ids.tolist())) - logprobs.numpy()).max())
+
+    assert gap() < 1e-4
+    for version in (1, 2):
+        with torch.no_grad():
+            for parameter in learner.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
+        assert gap() > 0.1
+        assert host.update_weights(publisher.publish(version, tmp_path / "weights")) == version
+        assert gap() < 1e-4
+    publisher.close()
 
 
 def test_without_the_cache_reset_the_comparison_fails(

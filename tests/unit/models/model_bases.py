@@ -1,12 +1,12 @@
 """Tiny random bases of many architectures, as a user's directories would hold them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 VOCABULARY = 96
 COMMON = {
@@ -85,5 +85,13 @@ def save_base(name: str, directory: Path, **changes: Any) -> Path:
             if parameter_name.endswith("bias"):
                 parameter.normal_(std=0.1)
     model.save_pretrained(directory)
-    (directory / "tokenizer.json").write_text(json.dumps({"model": {}}), encoding="utf-8")
+    save_tokenizer(directory)
     return directory
+
+
+def save_tokenizer(directory: Path, *, end: str | None = "t2", words: int = VOCABULARY) -> None:
+    """One word for each token id."""
+    tokenizer = Tokenizer(models.WordLevel({f"t{i}": i for i in range(words)}, unk_token="t0"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = {"bos_token": "t1", "pad_token": "t0"} | ({} if end is None else {"eos_token": end})
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(directory)

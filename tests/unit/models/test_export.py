@@ -12,7 +12,7 @@ from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner.export import export_model
 from rl.learner.model import load_model
 from rl.learner.weights import checkpoint_layout, iterate_weights
-from rollout.checkpoint_shapes import checkpoint_shapes
+from rollout.checkpoint_shapes import checkpoint_shapes, weight_shapes
 
 ADAPTED = {"glm4_moe": ("q_proj", "o_proj")}
 
@@ -116,3 +116,21 @@ def test_weights_of_a_second_format_are_not_looked_at(tmp_path: Path) -> None:
     shapes = checkpoint_shapes(base)
     save_file({"layers.0.attention.wq.weight": torch.zeros(2)}, base / "consolidated.safetensors")
     assert checkpoint_shapes(base) == shapes
+
+
+def test_what_a_model_does_not_read_is_not_missed(tmp_path: Path) -> None:
+    """Files of GPT-2 and GPT-NeoX hold attention masks, and a push has none."""
+    from safetensors.torch import load_file, save_file
+
+    for name, more in (
+        ("gpt2", "h.0.attn.bias"),
+        ("gpt_neox", "gpt_neox.layers.0.attention.bias"),
+        ("llama", "layers.0.rotary_emb.inv_freq"),
+    ):
+        base = save_base(name, tmp_path / name)
+        weights = checkpoint_shapes(base)
+        save_file(
+            load_file(base / "model.safetensors") | {more: torch.ones(4)}, base / "model.safetensors", metadata={"format": "pt"}
+        )
+        assert more in checkpoint_shapes(base)
+        assert weight_shapes(base, ARCHITECTURES[name]()) == weights
