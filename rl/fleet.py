@@ -18,7 +18,7 @@ from ray.exceptions import RayActorError
 from rl.errors import EngineLost, FleetDead, TransferGroupBroken
 from rl.stream.tickets import EngineVersions
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
-from rollout.engine import EngineDead, WeightUpdate
+from rollout.engine import EngineDead, EngineFailed, WeightUpdate
 from rollout.types import Completion, GroupRequest
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class EngineFleet:
         self._versions = EngineVersions()
         self._returning: set[asyncio.Task[None]] = set()
         self._fatal: FleetDead | None = None
+        self._proven = False
+        """Some engine has answered: what fails from now on may work the next time."""
         self.changed = Signal()
         """Notified when an engine joins or leaves, or confirms a version."""
 
@@ -114,8 +116,12 @@ class EngineFleet:
 
         Raises:
             StreamTimeout: an engine did not come up in time.
+            FleetDead: an engine raised, as any that is started the same way would.
         """
-        await asyncio.gather(*(self._start_slot(slot) for slot in self._slots))
+        try:
+            await asyncio.gather(*(self._start_slot(slot) for slot in self._slots))
+        except EngineFailed as error:
+            raise FleetDead(_cause(error)) from None  # not the traceback of another process; that one is in the actor's log
 
     async def _start_slot(self, slot: EngineSlot) -> None:
         slot.actor = self._make_actor(slot.index)
@@ -178,7 +184,9 @@ class EngineFleet:
         actor, count = slot.actor, len(request.seeds)
         slot.outstanding += count
         try:
-            return await self._generated(slot, actor, request, timeout_s)
+            completions = await self._generated(slot, actor, request, timeout_s)
+            self._proven = True
+            return completions
         except StreamTimeout as error:
             await self._abort_or_lose(slot, actor, request)
             raise EngineLost(str(error)) from error
@@ -327,6 +335,10 @@ class EngineFleet:
             logger.error("%s", self._fatal)
             self.changed.notify()
             return
+        if isinstance(error, EngineFailed) and not self._proven:
+            self._fatal = FleetDead(f"engine {slot.index} failed at its first request, and would again: {_cause(error)}")
+            self.changed.notify()
+            return
         slot.restarts += 1
         logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:
@@ -362,6 +374,11 @@ class EngineFleet:
 async def _completions(reference: Any) -> list[Completion]:
     completions: list[Completion] = await reference
     return completions
+
+
+def _cause(error: BaseException) -> str:
+    """The engine's own message."""
+    return str(getattr(error, "cause", None) or error).strip()
 
 
 def _brief(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.encoding import Decode, make_decode
 from rl.gpus import require_gpus
 from rl.learner.preflight import check_learner
+from rl.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
 from rl.references import References
 from rl.reward_model import check_reward_model
@@ -64,13 +65,12 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         ValueError: in the user's words: which file, line or field, and what to do.
     """
     require_gpus(config)
-    from transformers import AutoTokenizer
-
     if config.rollout.engine_args:
         check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
     check_learner(config, model_path)
-    tokenizer = AutoTokenizer.from_pretrained(model_path)
+    tokenizer = load_tokenizer(model_path)
+    check_model(config, model_path, tokenizer)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
@@ -79,6 +79,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     if not train_prompts or not eval_prompts:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
+    check_prompt_ids(model_path, [*train_prompts, *eval_prompts])
     check_reward(reward, [*train_prompts, *eval_prompts])
     if is_own(task.reward_name, task.reward_args):
         options = pool_options(config, task.reward_name, task.reward_args)

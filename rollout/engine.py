@@ -20,6 +20,10 @@ class EngineDead(RuntimeError):
     """The engine is gone and will not come back: replace it, push the current weights, re-issue its requests."""
 
 
+class EngineFailed(EngineDead):
+    """The engine raised. If it had served nothing before, the next one would raise the same."""
+
+
 class WeightUpdateRefused(RuntimeError):
     """A push that failed its checks. Nothing was loaded: the old weights serve on under the old version."""
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
+from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_args import engine_arguments, load_calls, sampling_arguments, scoring_arguments, update_payload
@@ -51,7 +51,7 @@ class AsyncEngine:
         try:
             await self._cross(self._start())
         except (RuntimeError, ValueError, OSError) as error:
-            self._dead = EngineDead(f"the engine did not start: {type(error).__name__}: {error}")
+            self._dead = EngineFailed(f"the engine did not start: {type(error).__name__}: {error}")
             await self.stop()
             raise self._dead from error
 

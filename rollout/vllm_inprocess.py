@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
+from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_args import engine_arguments, load_calls, sampling_arguments, scoring_arguments, update_payload
@@ -143,7 +143,7 @@ class InProcessEngine:
 
     def _raise_if_dead(self) -> None:
         if self._dead is not None:
-            raise EngineDead(str(self._dead))
+            raise type(self._dead)(str(self._dead))
 
     async def _call(self, function: Callable[[], Any]) -> Any:
         future: Future[Any] = Future()
@@ -169,9 +169,9 @@ class InProcessEngine:
                 self._turn()
         except Exception as error:  # the thread's boundary: whatever it was, the callers must hear of it at once
             logger.exception("engine thread died")
-            self._dead = EngineDead(f"the engine died: {type(error).__name__}: {error}")
+            self._dead = EngineFailed(f"the engine died: {type(error).__name__}: {error}")
             if not ready.done():
-                ready.set_exception(EngineDead(f"the engine did not start: {type(error).__name__}: {error}"))
+                ready.set_exception(EngineFailed(f"the engine did not start: {type(error).__name__}: {error}"))
         finally:
             self._fail_everything(self._dead or EngineDead("the engine was stopped"))
             self._release()
@@ -324,7 +324,7 @@ class InProcessEngine:
             except queue.Empty:  # another caller drains it too
                 break
         for future in futures:
-            _reject(future, EngineDead(str(error)))
+            _reject(future, type(error)(str(error)))
 
     def _release(self) -> None:
         if self._llm is None:

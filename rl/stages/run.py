@@ -9,6 +9,7 @@ from rl.base_files import replaced
 from rl.config.stages import DpoConfig, SftConfig, StageConfig
 from rl.fingerprint.fingerprint import FILE, Fingerprint
 from rl.fingerprint.of_run import stage_fingerprint
+from rl.preflight import check_base, load_tokenizer
 from rl.prepare import locate_model
 from rl.records.metrics import MetricsWriter
 from rl.records.phases import Phases
@@ -118,10 +119,10 @@ def choose_stage(config: StageConfig) -> StageStart:
 
 
 def _load_tokenizer(config: StageConfig) -> tuple[Path, Any]:
-    from transformers import AutoTokenizer
-
     model_path = locate_model(config)
-    return model_path, AutoTokenizer.from_pretrained(model_path)
+    tokenizer = load_tokenizer(model_path)
+    check_base(model_path, tokenizer)
+    return model_path, tokenizer
 
 
 @dataclass(frozen=True, slots=True)
