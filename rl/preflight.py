@@ -8,7 +8,8 @@ from typing import Any
 from rl.config.schema import Config
 from rl.config.sections import RolloutConfig
 from rl.learner.dropout import note, silence_config
-from rollout.checkpoint_shapes import INDEX, checkpoint_files, weight_shapes
+from rollout.checkpoint_shapes import INDEX, checkpoint_files
+from rollout.checkpoint_weights import weight_shapes
 from rollout.types import Prompt
 
 CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)

@@ -1,14 +1,10 @@
 """What a checkpoint holds, without reading it."""
 
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-COMPUTED = (r"rotary_emb\.inv_freq",)
-"""Names that old checkpoints hold and every model computes."""
 
 
 def checkpoint_files(directory: Path) -> list[Path]:
@@ -31,17 +27,3 @@ def checkpoint_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     return shapes
-
-
-def weight_shapes(directory: Path, config: Any) -> dict[str, tuple[int, ...]]:
-    """``checkpoint_shapes`` without what the model of this transformers config does not read.
-
-    Such are the attention masks in GPT-2's and GPT-NeoX's files, and the layers for multi-token prediction in DeepSeek-V3's.
-    """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
-
-    model = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-    patterns = [*COMPUTED, *(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or [])]
-    # From the start of a part of the name: transformers' "attn.bias" is not meant for "c_attn.bias".
-    unread = re.compile("|".join(rf"(?:^|\.)(?:{pattern})" for pattern in patterns))
-    return {name: shape for name, shape in checkpoint_shapes(directory).items() if not unread.search(name)}

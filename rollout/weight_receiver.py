@@ -20,7 +20,7 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.layers import utils as layer_utils
 from vllm.platforms import current_platform
 
-from rollout.checkpoint_shapes import weight_shapes
+from rollout.checkpoint_weights import weight_shapes
 from rollout.engine import TensorSpec
 from rollout.weight_adapter import adapter_problem, clear_adapter, load_adapter
 from rollout.weight_buffer import WeightBuffer

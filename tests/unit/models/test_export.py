@@ -12,7 +12,8 @@ from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner.export import export_model
 from rl.learner.model import load_model
 from rl.learner.weights import checkpoint_layout, iterate_weights
-from rollout.checkpoint_shapes import checkpoint_shapes, weight_shapes
+from rollout.checkpoint_shapes import checkpoint_shapes
+from rollout.checkpoint_weights import weight_shapes
 
 ADAPTED = {"glm4_moe": ("q_proj", "o_proj")}
 
