@@ -36,7 +36,11 @@ CONDITION = re.compile(
 )
 DOUBT = (
     r"^[\s)\],]*(?:if|unless|when|provided|assuming|depending|maybe|perhaps|possibly)\b|\b(?:could|might|may)\s+(?:also|equally|as\s+well)\b|\bnot\s+sure\b"
-    r"|\bor\s+(?:maybe|perhaps|possibly)\b"
+    r"|\bor\s+(?:maybe|perhaps|possibly|rather)\b|\bi\s+mean\b|\bcorrection\b|\bmake\s+that\b|\bnow\s+(?:it|i)\b|\bwith\s+probability\b"
+    r"|\bin\s+(?:some|certain|most)\b|\bfor\s+now\b|\b(?:some|most)times\b|^[^.!?\n]{0,60}\b(?:maybe|perhaps|possibly)\b"
+    r"|^[\s)\],]*(?:or\b|etc\b|and\s+(?!not\b|so\b(?!\s+on)|thus\b|therefore\b|hence\b|this\b|it\b|that\b|the\b))"
+    r"|^[\s)\],]*(?:\.{2,}|…|at\s+(?:most|least)\b"
+    r"|exclu\w+|onwards?\b)"
 )
 REOPENED = re.compile(
     r"(?:^|[.!?;\n…—-])[\s*,(]*(?:no\b|either\b|nope|wait|actually|hmm|scratch|correction|on\s+second|alternatively|or\b|maybe|perhaps|possibly"
@@ -47,9 +51,10 @@ REOPENED = re.compile(
 DOUBTED = re.compile(DOUBT, re.IGNORECASE)
 ASKED = (
     r"(?:\b(?:(?:answers?|choice|solution|pick|selection|guess|ans|key)(?:,?\s+(?-i:[a-z']+)){0,6}?,?|option)\s*"
-    r"(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|\bshould\s+be\b|\bhas\s+to\s+be\b|\bisn['’]t|\bwas\b|:|=>?|->|→|⇒)+"
+    r"(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|\bshould\s+be\b|\bhas\s+to\s+be\b|\bisn['’]t|(?<=[a-z])['’]s\b|:|=>?|->|→|⇒)+"
     r"|\b(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|settl(?:e|ing)\s+on|opt(?:ing)?\s+for|commit\s+to)\b"
-    r"|\b(?:answer|ans)\s*[.–—-](?=[ \t]*[(\[*]{0,3}\w{1,5}[)\]*.]{0,3}[ \t]*$)|(?:^|\n)\s{0,3}A:(?=\s))"
+    r"|\b(?:answer|ans)\s*(?=[(\[]\w{1,5}[)\]])|\b(?:answer|ans)\s*[.–—-](?=[ \t]*[(\[*]{0,3}\w{1,5}[)\]*.]{0,3}[ \t]*$)"
+    r"|(?:^|\n)\s{0,3}A:(?=\s))"
 )
 OPERATOR = re.compile(r"\s?(?:[\^+*/\\<>∨∪∩⊕…'’]|xor\b|[-−]\d)")
 """What makes a letter part of a formula: it is no label then."""

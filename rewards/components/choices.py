@@ -63,14 +63,15 @@ class Labels:
         self._first = re.compile(rf"(?P<open>[(\[\"']?)\s?{self._token}")
         self._beside = re.compile(rf"(?i:{JOINED}[\s(\[:,\"']*(?:(?:also|even|it|is|be|{NAME})[\s(\[]*)*){self._token}")
         self._next = re.compile(rf"[)\]]?\s*[(\[]?\s?{self._token}(?!\s[a-z])")
+        self._cases = re.compile(rf"(?:\band\b|[,;])\s*[(\[]?{self._token}[)\]]?\s+(?:for|if|when|otherwise|else)\b")
         self._small = re.compile(rf"[(\[]\s?(?P<label>(?i:{names}))\s?[)\]]")
         self._joined_before = re.compile(rf"{self._token}[\s)\].,]{{0,3}}\b(?:or|and)\b[\s(\[]*$")
         self._marked = re.compile(rf"(?:[(\[]\s?|\b(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s+[(\[]?){self._token}")
         self._listed = re.compile(rf"(?:^|(?<=[\s(\[])){self._token}\s?[).:]")
         self._right = re.compile(
             rf"{self._token}[)\]\"']?\s+(?:is|seems|must be|looks)\s+"
-            r"(?:(?!not\b|in(?!deed)|also\b|equally\b|just\b)\w+\s+)?(?:the\s+)?(?:most\s+)?"
-            r"(?:correct|right|best|appropriate|answer|accurate)\b"
+            r"(?:(?:indeed|clearly|definitely|certainly|obviously|therefore|thus|likely|probably|surely|really|the|most|only|single|one)\s+)*"
+            r"(?:correct|right|best|appropriate|answer|accurate)\b(?!,?\s+(?:only|if|unless|when|but|except|provided|or|and)\b|\?)"
         )
         self._also = re.compile(
             rf"{self._token}[)\]\"']?\s+(?:(?:is|would|could|might|may|can)\s+(?:also|equally|just\s+as|possible|plausible|acceptable)\b"
@@ -119,7 +120,7 @@ class Labels:
             return self._only_marked(text)
         if DENIED_BEFORE.search(text[: first.start()]) or DENIED_AFTER.match(text, end) or DOUBTED.search(text[end:]):
             return None
-        if self._next.match(text, end) or self.offers_another(text, end, label):
+        if self._next.match(text, end) or self._cases.search(text, end) or self.offers_another(text, end, label):
             return None
         return label
 
@@ -262,7 +263,7 @@ def _boxes(text: str, names: Labels) -> Iterator[_Commitment]:
         if number and spans[number - 1][2] is not None:
             gap = plain(text[spans[number - 1][2] + 1 : start]).strip()  # type: ignore[operator]  # not None, by the line above
             other = names.read(text[spans[number - 1][1] : spans[number - 1][2]])
-            joined = not gap or re.fullmatch(r"(?:or|and|,|/|;|maybe|perhaps|\s)+", gap, re.IGNORECASE)
+            joined = not gap or re.fullmatch(r"(?:or|and|maybe|perhaps|[,/;()\s])+", gap, re.IGNORECASE)
             if other != label and (joined or re.search(r"\b(?:if|otherwise|else)\b", gap, re.IGNORECASE)):
                 label = None
         denied = DENIED_BEFORE.search(plain(before))
