@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FILE = "bad_references.jsonl"
 SHOWN = 5
 """Rows that are named on the screen; the file has all."""
+WIDTH = 80
+"""Characters of a text that is shown."""
 MOSTLY = 0.5
 """Share of rejected references above which the reward, and not the rows, is taken to be wrong."""
 
@@ -46,7 +48,12 @@ class BadReference:
     @property
     def shown(self) -> str:
         """For the screen."""
-        return f"\n  {self.where}: {self.answer!r:.80} ({self.reason}: {self.text!r:.80})"
+        phrasing = f": {_clipped(self.text)}" if self.taken else ""
+        return f"\n  {self.where}: {_clipped(self.answer)} ({self.reason}{phrasing})"
+
+
+def _clipped(text: str) -> str:
+    return repr(text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}...")
 
 
 @dataclass(slots=True, kw_only=True)

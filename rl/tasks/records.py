@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from rl.tasks.rows import MISSING, Row
 from rl.tasks.values import is_absent, text_of, without_nulls
 
 _DEFAULTS = Columns()
+_MESSAGES = re.compile(r"""\s*\[\s*\{\s*["'](?:role|content)["']\s*:""")
 OPTIONAL = ("category", "difficulty", "id", "metadata", "demonstration")
 
 
@@ -69,11 +71,14 @@ def _field(row: Row, columns: Columns, role: str) -> Any:
 
 
 def parse_prompt(value: Any, where: str) -> str | Messages:
-    """Text or chat messages, neither of them empty.
+    """Text or chat messages, neither of them empty. A text that is a JSON list of messages is those messages: a table of text has
+    no other way to hold them.
 
     Raises:
         ValueError: It is something else.
     """
+    if isinstance(value, str) and _MESSAGES.match(value):
+        value = _messages_of(value, where)
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, list) and value:
@@ -86,6 +91,16 @@ def parse_prompt(value: Any, where: str) -> str | Messages:
     raise ValueError(
         f"{where}: the prompt is a {type(value).__name__}; it must be a string or a list of {{role, content}} messages"
     )
+
+
+def _messages_of(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{where}: the prompt looks like a list of messages but is not JSON ({error.msg} at column {error.colno}); "
+            "write it with json.dumps"
+        ) from error
 
 
 def _answer(value: Any, where: str, column: str) -> str:

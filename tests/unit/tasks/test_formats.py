@@ -98,6 +98,16 @@ def test_tables_of_text(name: str, task: Build, tmp_path: Path, tokenizer: Any) 
     assert prompts(task, tmp_path / name, tokenizer) == prompts(task, tmp_path / "expected.jsonl", tokenizer)
 
 
+def test_chats_in_tables_of_text(task: Build, tmp_path: Path, chat_tokenizer: Any) -> None:
+    rows = [{"prompt": [{"role": "user", "content": f"{i}, {i}?"}], "answer": "1"} for i in range(20)]
+    WRITERS["data.jsonl"](rows, tmp_path / "expected.jsonl")
+    TABLES["data.csv"]([row | {"prompt": json.dumps(row["prompt"])} for row in rows], tmp_path / "data.csv")
+    assert prompts(task, tmp_path / "data.csv", chat_tokenizer) == prompts(task, tmp_path / "expected.jsonl", chat_tokenizer)
+    TABLES["data.csv"](rows, tmp_path / "python.csv")  # as pandas writes lists
+    with pytest.raises(ValueError, match=r"python.csv:2: the prompt looks like a list of messages but is not JSON"):
+        task(train=str(tmp_path / "python.csv"), use=chat_tokenizer).load("train")
+
+
 def test_numbers_with_a_point_are_those_without(task: Build, tmp_path: Path) -> None:
     """A gap makes a column of whole numbers one of floats in pandas and Arrow."""
     path = tmp_path / "floats.jsonl"

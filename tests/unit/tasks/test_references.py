@@ -70,7 +70,7 @@ def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(tokenizer
     assert left == ["1", "3"] and found.doubtful == []
     (note,) = found.notes
     assert "rejects the reference answers of 2 of 4 rows" in note
-    assert "data.jsonl:2: 'two' (no number: 'two')" in note and "test.jsonl:1: 'ten' (no number: 'ten')" in note
+    assert "data.jsonl:2: 'two' (no number)" in note and "test.jsonl:1: 'ten' (no number)" in note
     assert "1 are left out of training" in note and "1 are held out, and stay" in note
     assert found.metrics() == {
         "references/judged": 4,
@@ -118,7 +118,7 @@ def test_accidents_are_no_verdicts_and_time_is_bounded(tokenizer: Any, jsonl: Wr
     assert found.counts["references/judged"] + found.counts["references/undecided"] + found.counts["references/no_time"] == 3
     began = time.monotonic()
     found, left = check(config_of(jsonl(rows("hang", "hang", "hang")), Numbers, reference_check_s=0.5), tokenizer)
-    assert time.monotonic() - began < 8 and len(left) == 3
+    assert time.monotonic() - began < 50 and len(left) == 3
     assert any("were not (task.reference_check_s)" in note for note in found.notes)
     assert check(config_of(jsonl(rows("two")), Numbers, reference_check_s=0), tokenizer)[0].counts == {}
 
