@@ -32,7 +32,7 @@ class DynamicSampling(Curriculum):
     def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
         """Train if the metric is not the same for all rollouts."""
         if self.metric == "correct":
-            return MixedOutcomes().verdict(ctx, group)
+            return MixedOutcomes(partial_credit=False).verdict(ctx, group)
         rewards = group.rewards
         if rewards.min() < rewards.max():
             return TRAIN

@@ -19,6 +19,8 @@ CERTAIN = 0.01
 """Nats a token below which a policy was as good as deterministic from the start: nothing there can fall."""
 CUT = 0.4
 """Share of truncated completions from which they are the first thing to look at."""
+FAILING = 0.05
+"""Share of samples without a verdict from which it is worth saying."""
 QUIET_STEPS = 25
 """Steps until the same rule may speak again."""
 
@@ -113,11 +115,58 @@ def mostly_truncated(early: History, latest: History) -> str | None:
     )
 
 
-def little_gradient(early: History, latest: History) -> str | None:
-    """Most rollouts teach nothing, and truncation does not explain it."""
-    now = _agree(latest, "learner/zero_advantage_frac", min)
-    if now is None or now < 0.5 or mostly_truncated(early, latest) is not None:
+def unjudged_samples(early: History, latest: History) -> str | None:
+    """The reward fails on a part of the samples."""
+    shares = [row["reward/unjudged"] / row["rollout/rollouts"] for row in latest if row.get("rollout/rollouts")]
+    if len(shares) < WINDOW or min(shares) < FAILING:
         return None
+    return (
+        f"{min(shares):.0%} of the samples or more could not be judged, and train nothing: the reward raises, dies or is too slow. "
+        "The log names each kind of failure once, with its place; reward/errors, crashes and timeouts count them"
+    )
+
+
+def constant_reward(early: History, latest: History) -> str | None:
+    """Every sample got the same reward, and truncation does not explain it."""
+    spread, value = _agree(latest, "reward/std", max), latest[-1].get("reward/mean")
+    if spread is None or spread > 0 or value is None or mostly_truncated(early, latest) is not None:
+        return None
+    rates = {row.get("reward/pass_rate") for row in latest}
+    if rates == {1.0}:
+        return f"every sample of the last {WINDOW} steps was right: nothing is left to learn here; give harder prompts"
+    if rates == {0.0} and all(row.get("reward/mean") == 0 for row in latest):
+        return (
+            f"every sample of the last {WINDOW} steps was wrong: the prompts are too hard for the policy, or the reward takes none "
+            "of its answers (look at some, and try them with t2rl rewards score)"
+        )
+    return (
+        f"the reward was {value:g} for every sample of the last step, and constant in the last {WINDOW}: it does not tell answers "
+        "apart, so nothing can be learned from it. Look at the reward (t2rl rewards score), not at the prompts"
+    )
+
+
+def never_correct(early: History, latest: History) -> str | None:
+    """A graded reward that never reaches the value from which it counts as correct."""
+    rows = [*early, *latest]
+    varied = _agree(latest, "reward/std", min)
+    if varied is None or varied == 0 or any(row.get("reward/pass_rate", 1.0) > 0 for row in rows):
+        return None
+    return (
+        "rewards differ, but no sample has counted as correct so far: pass rates, pass@k and most curricula read correctness and "
+        "see failures only. Say what is: task.reward_args.correct_at, or correct in the RewardResult"
+    )
+
+
+def little_gradient(early: History, latest: History) -> str | None:
+    """Most rollouts teach nothing, and neither truncation nor a constant reward explains it."""
+    now = _agree(latest, "learner/zero_advantage_frac", min)
+    if now is None or now < 0.5 or mostly_truncated(early, latest) is not None or constant_reward(early, latest) is not None:
+        return None
+    if never_correct(early, latest) is not None:
+        return (
+            f"{now:.0%} of the rollouts have no advantage (equal rewards in their groups): draw others in their place "
+            "(curriculum=mixed with stream.refill_rounds, which reads rewards where nothing is right)"
+        )
     return (
         f"{now:.0%} of the rollouts have no advantage (all right or all wrong): choose prompts by difficulty "
         "(curriculum=mixed with stream.refill_rounds, or curriculum=knapsack)"
@@ -166,7 +215,10 @@ RULES: dict[str, Callable[[History, History], str | None]] = {
     "far_from_sampler": far_from_sampler,
     "far_from_reference": far_from_reference,
     "gap_rising": gap_rising,
+    "unjudged_samples": unjudged_samples,
     "mostly_truncated": mostly_truncated,
+    "constant_reward": constant_reward,
+    "never_correct": never_correct,
     "little_gradient": little_gradient,
     "mostly_bounded": mostly_bounded,
     "blind_critic": blind_critic,

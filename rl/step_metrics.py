@@ -40,7 +40,8 @@ def _judged_metrics(groups: Sequence[RolloutGroup]) -> dict[str, float]:
     rewards = np.concatenate([g.rewards for g in groups])
     return {
         "reward/mean": float(rewards.mean()),
-        "reward/std": float(rewards.std()),
+        # Exactly 0 where all are equal: the mean of sixteen times 0.1 is not 0.1.
+        "reward/std": float(rewards.std()) if rewards.min() < rewards.max() else 0.0,
         "reward/pass_rate": sum(g.num_correct for g in groups) / len(rewards),
         "rollout/length_mean_tokens": float(np.mean([len(r.completion.token_ids) for r in rollouts])),
         "rollout/truncated_share": sum(r.completion.truncated for r in rollouts) / len(rollouts),

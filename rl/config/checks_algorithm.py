@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.verifier_file import read_verifier
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.errors import listed, suggest
 
 if TYPE_CHECKING:
@@ -158,6 +158,18 @@ def _shaping_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
             yield f"algorithm.shaping[{index}].args: {part.name} takes no {unknown[0]!r}; it takes {listed(required | optional)}"
         if missing:
             yield f"algorithm.shaping[{index}].args: {part.name} needs {missing[0]!r}"
+        yield from _overlong_problems(index, part)
+
+
+def _overlong_problems(index: int, part: ShapingConfig) -> Iterator[str]:
+    """What would divide by a buffer of nothing, or reward the overlong."""
+    if part.name != "overlong":
+        return
+    share, penalty = part.args.get("buffer_share", 1.0), part.args.get("penalty", 0.0)
+    if isinstance(share, str) or not 0 < share <= 1:
+        yield f"algorithm.shaping[{index}].args.buffer_share: {share} is no share of rollout.max_tokens; use (0, 1]"
+    if isinstance(penalty, str) or penalty < 0:
+        yield f"algorithm.shaping[{index}].args.penalty: {penalty} would reward long completions; give 0 or more"
 
 
 def _stage_problems(config: "Config") -> Iterator[str]:

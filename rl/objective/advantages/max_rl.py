@@ -9,11 +9,13 @@ from rl.objective.shapes import PerSample
 
 
 def max_rl(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] ``(r_i - mean) / mean`` over its group (Tajwar et al. 2026, arXiv 2602.02710): hard prompts weigh ``1 / p`` more.
+    """[S] ``(r_i - mean) / mean of |r|`` over its group: hard prompts weigh ``1 / p`` more.
 
-    For rewards that are never negative; a group without any reward says nothing and gets 0, as does one of equal rewards.
+    Where no reward is negative that is ``(r_i - mean) / mean`` (Tajwar et al. 2026, arXiv 2602.02710). Penalties (overlong, KL in
+    the reward) and reward models may make the mean negative, where dividing by it would reward the worst, or 0; the mean magnitude
+    is neither. A group of equal rewards says nothing and gets 0.
     """
     values, ids = samples.rewards.double(), samples.segment_ids
-    mean = segment_mean(values, ids)
-    relative = (values - mean) / torch.where(mean == 0, 1.0, mean)
+    size = segment_mean(values.abs(), ids)
+    relative = (values - segment_mean(values, ids)) / torch.where(size == 0, 1.0, size)
     return torch.where(segment_varies(values, ids), relative, 0.0).to(samples.rewards.dtype)

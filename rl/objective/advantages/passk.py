@@ -18,6 +18,8 @@ from rl.objective.shapes import PerSample
 
 WEIGHT_RANGE = (0.1, 8.0)
 """Of the posterior-weight form, so that one prompt cannot take a batch over."""
+SAME = 1e-7
+"""Share of a group's spread below which its best of k does not vary."""
 PRIOR = (1.0, 1.0)
 """Beta prior of a prompt whose statistics did not come with the batch."""
 
@@ -28,7 +30,8 @@ def s(samples: Samples, config: AlgorithmConfig) -> PerSample:
 
 
 def s_loo(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] s less the same group's value without the sample, k/(n-1) of it: unbiased, of lower variance for rare successes."""
+    """[S] s less the same group's value without the sample, k/(n-1) of it: unbiased, of lower variance for rare successes.
+    Of what all rewards have in common k/(n (n-1)) stays, which is noise: take ``passk`` for rewards that are not near 0."""
     return _by_group(samples, config, _s_loo)
 
 
@@ -39,9 +42,10 @@ def s_loo_minus_one(samples: Samples, config: AlgorithmConfig) -> PerSample:
 
 
 def chen(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] s, centred and divided by sqrt(rho (1 - rho)) of the group: mean 0, standardised (Chen et al. 2025, arXiv 2508.10751).
+    """[S] s, centred and divided by the standard deviation of the group's best of k: mean 0, standardised.
 
-    For 0/1 rewards. Standardising undoes the weight k (1-p)^(k-1) that pass@k gives to hard prompts.
+    For 0/1 rewards that deviation is sqrt(rho (1 - rho)) (Chen et al. 2025, arXiv 2508.10751). Standardising undoes the weight
+    k (1-p)^(k-1) that pass@k gives to hard prompts.
     """
     return _by_group(samples, config, _chen)
 
@@ -125,10 +129,12 @@ def _s_loo_minus_one(rewards: np.ndarray, k: int) -> np.ndarray:
 
 
 def _chen(rewards: np.ndarray, k: int) -> np.ndarray:
-    n, best = len(rewards), _best_of(rewards, k)
-    if not 0 < best < 1:
+    n, ordered = len(rewards), np.sort(rewards)
+    chance = _ratio(np.arange(n), k - 1, n, k)  # of each to be the best of k, the lowest first
+    deviation = np.sqrt(chance @ (ordered - chance @ ordered) ** 2)
+    if deviation <= SAME * np.ptp(ordered):  # every subset of k holds one of the best
         return np.zeros(n)
-    return n / (k * np.sqrt(best * (1 - best))) * _centred(_s(rewards, k))
+    return n / (k * deviation) * _centred(_s(rewards, k))
 
 
 def _centred(values: np.ndarray) -> np.ndarray:

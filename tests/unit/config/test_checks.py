@@ -37,6 +37,8 @@ REFUSED = [
     (["algorithm=passk_s", "algorithm.pass_k=12"], "algorithm.pass_k: above half of stream.rollouts_per_prompt=16"),
     (["algorithm.shaping=[{name: overlon}]"], "algorithm.shaping[0].name: 'overlon' is unknown. Did you mean 'overlong'?"),
     (["algorithm.shaping=[{name: trust}]"], "algorithm.shaping[0].args: trust needs 'component'"),
+    (["algorithm.shaping=[{name: overlong, args: {buffer_share: 0}}]"], "algorithm.shaping[0].args.buffer_share: 0"),
+    (["algorithm.shaping=[{name: overlong, args: {penalty: -1}}]"], "algorithm.shaping[0].args.penalty: -1"),
     (["algorithm.shaping=[{name: overlong, args: {buffer: 1}}]"], "algorithm.shaping[0].args: overlong takes no 'buffer'"),
     (["algorithm=hpt", "curriculum=mixed"], "algorithm.demonstrations: curriculum.verdict=mixed drops the groups"),
     (["algorithm=brpo", "algorithm.budgets.tokens=[8]"], "algorithm.budgets.tokens: [8] must be at least two rising numbers"),

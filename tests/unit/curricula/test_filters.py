@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from math import comb
 
 import numpy as np
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from curricula.balanced import Balanced
 from curricula.base import TRAIN, Ctx
 from curricula.dynamic_sampling import DynamicSampling
+from curricula.mixed import MixedOutcomes
 from curricula.pods import Pods, max_variance_subset
 from curricula.vcrl import VCRL, normalised_variance
+from rollout.types import RolloutGroup
 from tests.unit.curricula.test_stack import POOL, group_of, new_store, stat
 
 
@@ -138,3 +141,18 @@ def test_pods_sizes_and_figures() -> None:
     other = Pods(keep=4)
     other.load_state_dict(json.loads(json.dumps(part.state_dict())))
     assert other.metrics() == part.metrics()
+
+
+def test_partial_credit_keeps_a_group_without_success_and_nothing_else_changes() -> None:
+    graded, flat, right = (group_of(outcome) for outcome in ([False] * 3, [False] * 3, [True] * 3))
+    graded, flat = with_rewards(graded, [0.0, 0.5, 0.5]), with_rewards(flat, [0.1] * 3)
+    right = with_rewards(right, [1.0, 1.5, 1.0])
+    mixed = MixedOutcomes()
+    assert [mixed.verdict(ctx(), group).reason for group in (graded, flat, right)] == ["", "all_wrong", "all_correct"]
+    strict = MixedOutcomes(partial_credit=False), DynamicSampling()
+    assert [part.verdict(ctx(), graded).reason for part in strict] == ["all_wrong"] * 2
+
+
+def with_rewards(group: RolloutGroup, values: list[float]) -> RolloutGroup:
+    made = (replace(r, result=replace(r.result, value=value)) for r, value in zip(group.rollouts, values, strict=True))
+    return replace(group, rollouts=tuple(made))

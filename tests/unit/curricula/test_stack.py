@@ -111,8 +111,9 @@ def test_the_neutral_config_is_every_prompt_once_in_equal_groups() -> None:
     assert stack.verdict(group_of([True, True])).action == "train"
 
 
-def test_mixed_judges_raw_correctness_not_reward() -> None:
-    stack = built(verdict={"name": "mixed"})
+def test_mixed_judges_raw_correctness_not_reward_unless_it_is_partial_credit() -> None:
+    assert built(verdict={"name": "mixed"}).verdict(group_of([False, False, False])) == Verdict()
+    stack = built(verdict={"name": "mixed", "args": {"partial_credit": False}})
     plan_next(stack, 0)
     assert stack.verdict(group_of([True, False])) == Verdict()
     assert stack.verdict(group_of([True, True])) == Verdict(action="drop", reason="all_correct")

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from one_update import config, one_token_each, samples
 
 from rl.config.checks_algorithm import compares_within_groups
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.grpo import grpo
+from rl.objective.shaping.overlong import overlong
 
 SEGMENTS = [0, 0, 0, 1, 2, 2]
 REWARDS = [1.0, 0.0, 0.0, 1.0, 0.5, 1.5]
@@ -99,3 +103,36 @@ def test_a_wrong_shape_is_caught(checked: Callable, function: Callable) -> None:
     broken = samples(REWARDS, SEGMENTS[:2])
     with pytest.raises((RuntimeError, IndexError)):
         checked(function)(broken, config())
+
+
+GRADED = st.lists(st.integers(-30, 30).map(lambda tenths: tenths / 10), min_size=2, max_size=8)
+
+
+@pytest.mark.parametrize("name", OF_A_GROUP)
+@given(rewards=GRADED, k=st.integers(1, 4))
+def test_a_better_reward_never_has_the_lower_advantage_whatever_the_range(name: str, rewards: list[float], k: int) -> None:
+    """Rewards may be negative, above 1, or of mean 0: nothing may divide by what turns the sign."""
+    fields = {"pass_k": min(k, len(rewards))} if name.startswith("passk") else {}
+    got = estimate(name, rewards, [0] * len(rewards), **fields)
+    assert bool(torch.isfinite(got).all())
+    order = torch.tensor(rewards).argsort(stable=True)
+    assert bool((got[order].diff() >= -1e-5 * got.abs().max()).all())
+
+
+@pytest.mark.parametrize("name", sorted(set(OF_A_GROUP) - {"passk_s", "passk_s_loo", "max_rl"}))
+def test_a_constant_added_to_every_reward_changes_nothing(name: str) -> None:
+    """But in ``passk_s`` and ``passk_s_loo``, whose baselines do not take all of it off, and ``max_rl``, relative to the mean."""
+    rewards, ids = [0.0, 0.25, 1.0, 0.5, 0.0, 1.0], [0, 0, 0, 1, 1, 1]
+    fields = {"pass_k": 2} if name.startswith("passk") else {}
+    plain = estimate(name, rewards, ids, **fields)
+    moved = estimate(name, [reward - 4 for reward in rewards], ids, **fields)
+    torch.testing.assert_close(moved, plain, rtol=1e-5, atol=1e-6)
+    assert bool((plain != 0).any())
+
+
+def test_max_rl_under_the_overlong_penalty_prefers_the_answer_that_is_not_cut() -> None:
+    """Three wrong answers at the limit, one wrong and short: rewards -1, -1, -1, 0, whose mean is negative."""
+    rewards = overlong(torch.zeros(4), SimpleNamespace(max_tokens=16, lengths=torch.tensor([16, 16, 16, 5])))  # type: ignore[arg-type]
+    got = estimate("max_rl", rewards.tolist(), [0] * 4)
+    torch.testing.assert_close(got, torch.tensor([-1 / 3, -1 / 3, -1 / 3, 1.0], dtype=torch.float64))
+    assert estimate("max_rl", [1.0, -1.0], [0, 0]).tolist() == [1.0, -1.0]  # of mean 0
