@@ -14,6 +14,7 @@ from rl.serve.prompts import Encoder
 from rl.serve.recording import RecordingPolicy
 from rl.serve.requests import Ask
 from rl.serve.votes import AnswerOf, fallback
+from rl.tasks.values import without_nulls
 from rl.thinking_tags import DEFAULT
 from rollout.requests import MIN_TEMPERATURE
 from rollout.types import Prompt, SamplingConfig
@@ -69,7 +70,7 @@ class Answerer:
             token_ids=ids,
             answer="" if hints.answer is None else str(hints.answer),
             category=choice.category,
-            metadata=hints.metadata or {},
+            metadata=without_nulls(hints.metadata or {}),
             thinking_tags=self.thinking_tags,
         )
         recording = RecordingPolicy(replace(self.policy, sampling=self._sampling(ask)))
