@@ -2,3 +2,7 @@
 
 See ``rl/controller.py`` for the data flow and its four loops.
 """
+
+from t2rl import own_code_first
+
+own_code_first()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from t2rl import ROOT, hides_our_code
+
 if TYPE_CHECKING:
     from rl.config.schema import Config
 
@@ -76,6 +78,8 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     if ray.is_initialized():
         raise RuntimeError("Ray runs already in this process; stop_ray() it first")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": "t2rl"}
+    if hides_our_code(Path.cwd()):
+        common["job_config"] = _own_code_first()
     if config.cluster.address is not None:
         ray.init(address=config.cluster.address, **common)
         return
@@ -94,6 +98,23 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     _claim(temp, logs, helpers=psutil.Process().children(recursive=True))
     if logs is not None:
         _link(logs / "ray", temp / "session_latest" / "logs")
+
+
+def _own_code_first() -> Any:
+    """A job whose workers look for our packages where they are.
+
+    Ray puts the driver's working directory in front of a worker's path; a ``rewards.py`` there would hide our package. Entries are
+    inserted one by one, each in front of the one before, so ours has to be the last.
+    """
+    from ray.job_config import JobConfig
+
+    class OwnCodeFirst(JobConfig):
+        def _serialize(self) -> Any:
+            folders: list[str] = self._py_driver_sys_path
+            folders.append(str(ROOT))
+            return super()._serialize()
+
+    return OwnCodeFirst()
 
 
 def stop_ray() -> None:

@@ -127,8 +127,12 @@ async def _battery(pool: VerifierPool, items: Sequence[Item], form: str, allow: 
 
 
 async def _rates(pool: VerifierPool, rows: Sequence[Row], labels: Sequence[bool]) -> Rates:
-    accepted = [result.correct async for results in in_order(pool, groups_of(rows), ahead=64) for result in results]
-    return rates_of(accepted, labels)
+    verdicts = [result async for results in in_order(pool, groups_of(rows), ahead=64) for result in results]
+    judged = [(one.correct, label) for one, label in zip(verdicts, labels, strict=True) if one.judged]
+    if len({label for _, label in judged}) < 2:
+        reason = next(one.reason for one in verdicts if not one.judged)
+        raise ValueError(f"--labelled: too few of {len(labels)} completions could be judged for both rates: {reason}")
+    return rates_of([correct for correct, _ in judged], [label for _, label in judged])
 
 
 def to_json(report: Report) -> Mapping[str, Any]:

@@ -48,7 +48,7 @@ def score_file(
         as_json: Print the summary as JSON.
 
     Raises:
-        ValueError: The reward, its arguments or a row is wrong; nothing is written then.
+        ValueError: The reward, its arguments or a row is wrong, and nothing is written then; or it judged none of the rows.
     """
     arguments, rules = read_arguments(args), rules_of(reward)
     _check_paths(rows, out)
@@ -65,6 +65,8 @@ def score_file(
     with verdict_stream(out) as stream:
         tally = asyncio.run(_score(pool, groups_of(read_rows(rows)), stream, total=total, ahead=GROUPS_AHEAD * workers))
     _show(reward, tally.summary() | {"seconds": round(time.monotonic() - began, 3)}, to_stderr=out is None, as_json=as_json)
+    if tally.unjudged and tally.unjudged == tally.rows:
+        raise ValueError(f"{reward} judged none of {tally.rows} rows: {tally.reasons.most_common(1)[0][0]}")
 
 
 def read_arguments(text: str) -> dict[str, Any]:
@@ -129,9 +131,10 @@ def _show(reward: str, summary: dict[str, Any], *, to_stderr: bool, as_json: boo
     if as_json:
         console.out(json.dumps({"reward": reward, **summary}), highlight=False)
         return
-    rows, correct, mean = summary["rows"], summary["correct"], summary["mean_value"]
-    share = f"{correct} right ({100 * correct / rows:.1f}%), mean value {mean:.4g}, " if rows else ""
-    console.print(f"{reward}: {rows} rows, {share}{summary['seconds']:.1f} s", highlight=False, markup=False)
+    rows, unjudged, correct, mean = (summary[name] for name in ("rows", "unjudged", "correct", "mean_value"))
+    share = f"{correct} right ({100 * correct / (rows - unjudged):.1f}%), mean value {mean:.4g}, " if mean is not None else ""
+    lost = f"{unjudged} not judged, " if unjudged else ""
+    console.print(f"{reward}: {rows} rows, {lost}{share}{summary['seconds']:.1f} s", highlight=False, markup=False)
     reasons = {reason: count for reason, count in summary["reasons"].items() if reason}
     table = Table.grid(padding=(0, 2))
     for reason, count in list(reasons.items())[:SHOWN_REASONS]:

@@ -14,13 +14,14 @@ from rollout.types import RewardResult
 
 
 def to_row(result: RewardResult) -> dict[str, Any]:
-    """A verdict as it stands in the file."""
-    return {
+    """A verdict as it stands in the file; ``judged`` is there where it is false."""
+    row = {
         "value": result.value,
         "correct": result.correct,
         "components": dict(result.components),
         "reason": result.reason,
     }
+    return row if result.judged else {**row, "judged": False}
 
 
 @contextlib.contextmanager
@@ -46,6 +47,7 @@ class Tally:
     """Counts over the verdicts so far."""
 
     rows: int = 0
+    unjudged: int = 0
     correct: int = 0
     value: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -53,14 +55,19 @@ class Tally:
     def add(self, result: RewardResult) -> None:
         """Count one verdict."""
         self.rows += 1
-        self.correct += result.correct
-        self.value += result.value
+        if result.judged:
+            self.correct += result.correct
+            self.value += result.value
+        else:
+            self.unjudged += 1
         self.reasons[result.reason] += 1
 
     def summary(self) -> dict[str, Any]:
-        """``rows``, ``correct``, ``mean_value`` (None without rows) and ``reasons``, the commonest first; ``""`` is "right"."""
-        mean = self.value / self.rows if self.rows else None
-        return {"rows": self.rows, "correct": self.correct, "mean_value": mean, "reasons": dict(self.reasons.most_common())}
+        """``rows``, how many of them are ``unjudged``, ``correct`` and ``mean_value`` of the others (None without any), and
+        ``reasons``, the commonest first; ``""`` is "right"."""
+        judged = self.rows - self.unjudged
+        counts = {"rows": self.rows, "unjudged": self.unjudged, "correct": self.correct}
+        return {**counts, "mean_value": self.value / judged if judged else None, "reasons": dict(self.reasons.most_common())}
 
 
 def write_verdict(stream: IO[str], result: RewardResult) -> None:

@@ -93,6 +93,22 @@ def test_without_out_verdicts_are_printed_and_the_summary_stands_apart(exact_row
     assert "exact: 60 rows, 20 right (33.3%)" in errors
 
 
+def test_what_a_reward_raises_is_printed_with_its_place_and_counts_as_no_verdict(
+    exact_rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "def judge(text):\n    if text.strip() == '1':\n        raise ConnectionError('judge is down')\n    return 0.5\n"
+    (tmp_path / "rewards.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    rows = write(tmp_path / "rows.jsonl", [{"completion": text} for text in ("1", "2", "3")])
+    code, output, errors = call("score", "rewards.py:judge", str(rows), "--workers", "1")
+    assert code == 0
+    assert [json.loads(line).get("judged", True) for line in output.splitlines()] == [False, True, True]
+    assert "3 rows, 1 not judged, 0 right (0.0%), mean value 0.5" in errors
+    assert "error: ConnectionError at rewards.py:3: judge is down" in errors
+    code, _, errors = call("score", "rewards.py:judge", str(write(tmp_path / "one.jsonl", [{"completion": "1"}])), "--workers", "1")
+    assert code == 2 and "judged none of 1 rows: error: ConnectionError at rewards.py:3" in errors
+
+
 def test_fields_of_a_row_reach_the_reward(tmp_path: Path) -> None:
     row = {"completion": "no comma", "instruction_id_list": ["punctuation:no_comma", "detectable_format:title"], "kwargs": [{}, {}]}
     rows = write(tmp_path / "rows.jsonl", [row, {**row, "truncated": True}, {**row, "completion": "<<A>> b"}])
