@@ -8,7 +8,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from rl.records.metrics import read_metrics
 from tests.e2e.conftest import assert_exactly_once
+from tests.unit.docs.metric_keys import documented, is_documented
 
 DATA = Path(__file__).parents[2] / "examples" / "data" / "gsm8k_mini.jsonl"
 CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -57,6 +59,9 @@ def test_the_gsm8k_command_of_the_readme_trains_on_the_cpu_and_takes_a_chat_temp
     job = start(f"model.path={model}", *file, *said, *SMALL, *LITTLE, config="gsm8k")
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=2, groups_per_step=4)
+    page = documented()
+    keys = {key for row in read_metrics(job.run / "metrics.jsonl") for key in row} - {"step", "attempt", "restored_step"}
+    assert [key for key in sorted(keys) if not is_documented(key, page)] == [], "docs/metrics.md explains every key"
     trained = json.loads((job.run / "model" / "config.json").read_text())
     assert trained["tie_word_embeddings"] is False
 
