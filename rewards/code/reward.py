@@ -97,10 +97,11 @@ class CodeReward:
         row = row_of(prompt)
         language = self._require(str(row.get("language") or self._language))
         names = {language.name, *language.aliases}
+        said = after_thinking(prompt, text)
         try:
-            if text.strip() and not (said := after_thinking(prompt, text)).strip():
+            if text.strip() and not said.strip():  # nothing but a thinking
                 raise NoCode("truncated" if truncated else "no code")
-            code = extract_code(said if text.strip() else text, names, self._others, truncated=truncated)
+            code = extract_code(said, names, self._others, truncated=truncated)
         except NoCode as error:
             return RewardResult(value=0.0, correct=False, reason=str(error))
         program = assemble(code, code_prefix(row, language.name), str(row.get("entry_point") or ""), language.name)

@@ -19,8 +19,11 @@ NAMES = ("entry_point", "fn_name", "func_name")
 
 
 def row_of(prompt: Prompt) -> Mapping[str, Any]:
-    """What a prompt says about its tests: its metadata without what is null, and its text as ``prompt``."""
-    return {"prompt": prompt.text, **present(prompt.metadata)}
+    """What a prompt says about its tests: its metadata without what is null, its text as ``prompt``, the function's name as
+    ``entry_point``."""
+    row = {"prompt": prompt.text, **present(prompt.metadata)}
+    name = next((row[column] for column in NAMES if row.get(column)), None)
+    return row if name is None else {**row, "entry_point": str(name)}
 
 
 def code_prefix(row: Mapping[str, Any], language: str) -> str:
@@ -107,10 +110,9 @@ def call_tests(tests: Sequence[Mapping[str, Any]], row: Mapping[str, Any], langu
 def _entry_point(row: Mapping[str, Any], language: str) -> str:
     if language != "python":
         raise ValueError(f"tests: calls with arguments are for python, not {language}; give [{{stdin, stdout}}] or a text of tests")
-    name = next((row[column] for column in NAMES if row.get(column)), None)
-    if not name:
+    if not row.get("entry_point"):
         raise ValueError("entry_point: missing; say which function the tests call")
-    return str(name)
+    return str(row["entry_point"])
 
 
 def _source_tests(tests: str | list[str], row: Mapping[str, Any], language: str, kind: str | None) -> Tests:

@@ -19,6 +19,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 VERDICTS = rows("ifeval_verdicts.jsonl")
 CASES = rows("ifeval_unit_cases.jsonl")
+EVERYDAY = rows("ifeval_everyday.jsonl")
 
 
 @pytest.mark.parametrize("mode", ["strict", "loose"])
@@ -35,3 +36,11 @@ def test_real_responses_get_their_published_verdicts(row: dict[str, Any], mode: 
 def test_published_unit_cases(case: dict[str, Any]) -> None:
     ((_, check),) = read_instructions({"instruction_id_list": [case["instruction_id"]], "kwargs": [case["kwargs"]]})
     assert holds(check, case["response"], loose=False) == case["expected"]
+
+
+@pytest.mark.parametrize("case", EVERYDAY, ids=[f"{case['instruction_id']} {case['response'][:20]!r}" for case in EVERYDAY])
+def test_everyday_responses(case: dict[str, Any]) -> None:
+    metadata = {"instruction_id_list": [case["instruction_id"]], "kwargs": [case["kwargs"]]}
+    prompt = Prompt(id="p", text="", token_ids=(), answer="", metadata=metadata)
+    IFEvalReward().check(prompt)
+    assert IFEvalReward()(prompt, case["response"], truncated=False).correct == case["followed"]
