@@ -64,9 +64,10 @@ def learner_environment(config: "Config") -> dict[str, str]:
     """Variables of a learner rank's process.
 
     Micro-batches of many sizes leave holes in CUDA's memory unless segments can grow. Weights that go out as CUDA memory handles
-    (ipc) need segments that cannot. What the user has set wins.
+    (ipc) need segments that cannot. What the user has set, here or in ``cluster.env``, wins.
     """
-    chosen = "PYTORCH_ALLOC_CONF" in os.environ or "PYTORCH_CUDA_ALLOC_CONF" in os.environ
+    own = dict(config.cluster.env)
+    chosen = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} & (os.environ.keys() | own.keys())
     if config.learner.device != "cuda" or config.rollout.weight_transfer == "ipc" or chosen:
-        return {}
-    return {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+        return own
+    return {"PYTORCH_ALLOC_CONF": "expandable_segments:True"} | own

@@ -23,8 +23,9 @@ VOCAB = 64
 TIMEOUT_S = 90
 
 
-def serve(pipe: Connection) -> None:
-    """Answer (operation, arguments) with (True, result) or (False, error) until the pipe closes."""
+def serve(pipe: Connection, gpu: int | None) -> None:
+    """Answer (operation, arguments) with (True, result) or (False, error) until the pipe closes. Sees the one ``gpu``, or none."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
     os.environ.update(OMP_NUM_THREADS="1", TORCH_COMPILE_DISABLE="1", HF_HUB_OFFLINE="1")
     import torch
 
@@ -215,16 +216,17 @@ OPERATIONS = {
 class Hosts:
     """Up to two rank processes; every call goes to the first ``world`` of them at once."""
 
-    def __init__(self) -> None:
-        self.world, self.alone = 0, False
+    def __init__(self, *, gpus: int = 0) -> None:
+        """With ``gpus`` the first so many processes have one each."""
+        self.world, self.alone, self.gpus = 0, False, gpus
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipes, self.processes = [], []
-        for _ in range(2):
+        for index in range(2):
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs,), daemon=True)
+            process = context.Process(target=serve, args=(theirs, index if index < self.gpus else None), daemon=True)
             process.start()
             theirs.close()
             self.pipes.append(ours)

@@ -55,5 +55,7 @@ def test_segments_grow_but_where_weights_leave_as_memory_handles(monkeypatch) ->
     node = load_config("gsm8k", [*GSM8K, "cluster=node8"])
     assert learner_environment(node) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
     assert learner_environment(load_config("gsm8k", [*GSM8K, "cluster=local"])) == {}
+    both = load_config("gsm8k", [*GSM8K, "cluster=node8", "cluster.env={NCCL_DEBUG:INFO}"])
+    assert learner_environment(both) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True", "NCCL_DEBUG": "INFO"}
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:128")
-    assert learner_environment(node) == {}
+    assert learner_environment(node) == {} and learner_environment(both) == {"NCCL_DEBUG": "INFO"}
