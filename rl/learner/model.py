@@ -1,4 +1,4 @@
-"""The trainable model: a Hugging Face causal LM behind one call that returns the log-probs of chosen tokens and nothing else."""
+"""Loading the trainable model: the base, with the attention that it defines, in parts at ZeRO-3, with adapters."""
 
 import logging
 from pathlib import Path
@@ -11,57 +11,10 @@ from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner import packed_attention
 from rl.learner.deepspeed_setup import sharded_loading
 from rl.learner.dropout import silence_config, silence_layers
-from rl.learner.head import head_logprobs, token_logprobs
+from rl.learner.logprob_model import LogprobModel
 from rl.learner.names import adopt_names
-from rl.learner.sequence_parallel import hidden_states
-from rl.learner.value_head import ValueHead
 
 logger = logging.getLogger(__name__)
-
-RESCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier_scale", "lm_head_multiplier")
-"""Config fields of models that do more to the hidden states than one matrix product; those run through their own forward."""
-
-
-class LogprobModel(nn.Module):
-    """Wraps the causal LM so that DeepSpeed sees one module whose output is [T] log-probs."""
-
-    def __init__(self, causal_lm: nn.Module, *, value_head: bool = False, logits_per_chunk: int = 1 << 27) -> None:
-        super().__init__()
-        self.causal_lm = causal_lm
-        self.rows_per_chunk = max(1, logits_per_chunk // causal_lm.config.vocab_size)
-        self.value_head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype) if value_head else None
-        self.sequence_group: Any = None
-        """Ranks that share each sequence, once there are any."""
-        self.rescales = any(getattr(causal_lm.config, field, None) not in (None, 1.0) for field in RESCALED_LOGITS)
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        position_ids: torch.Tensor | None,
-        boundaries: torch.Tensor | None,
-        select: torch.Tensor,
-        targets: torch.Tensor,
-        temperature: float,
-        most: int = 0,
-        with_values: bool = False,
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``; and [T] values there.
-
-        ``MicroBatch.for_logprobs`` has the arguments. Only the selected hidden states meet the vocabulary, so prompts and padding
-        cost no logits. ``most`` is the largest T of any rank in this call, so that all of them chunk alike.
-        """
-        if self.rescales:
-            arguments = packed_attention.row_arguments(self.causal_lm.config, input_ids, position_ids, boundaries)
-            logits = self.causal_lm(**arguments).logits.flatten(0, 1).index_select(0, select)
-            return token_logprobs(logits, targets, temperature)
-        hidden = hidden_states(self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group)
-        head = self.causal_lm.get_output_embeddings()
-        chunks = -(-max(most, len(hidden)) // self.rows_per_chunk)
-        logprobs = head_logprobs(head, hidden, targets, temperature, chunks=chunks)
-        if not with_values:
-            return logprobs
-        assert self.value_head is not None, "built without a value head"
-        return logprobs, self.value_head(hidden)
 
 
 def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False) -> LogprobModel:

@@ -5,21 +5,23 @@ exchanging heads for positions, and gathers the others' last hidden states; log-
 that losses over whole sequences need nothing more. **Has not run on a GPU.**
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
-from rl.config.learner import LearnerConfig
 from rl.learner.packed_attention import row_arguments
+
+if TYPE_CHECKING:
+    from rl.config.learner import LearnerConfig
 
 
 class SequenceParallel:
     """This rank's sequence group, from registration with transformers until ``close``."""
 
-    def __init__(self, causal_lm: nn.Module, config: LearnerConfig) -> None:
+    def __init__(self, causal_lm: nn.Module, config: "LearnerConfig") -> None:
         """Collective. transformers looks attention up by name in one table of the process, which DeepSpeed overwrites."""
         from deepspeed.runtime.sequence_parallel.ulysses_sp import UlyssesSPAttentionHF
         from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS

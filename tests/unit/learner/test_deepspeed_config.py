@@ -7,7 +7,8 @@ import torch
 
 from rl.config.learner import LearnerConfig
 from rl.learner.deepspeed_setup import deepspeed_config
-from rl.learner.model import LogprobModel, add_adapters
+from rl.learner.logprob_model import LogprobModel
+from rl.learner.model import add_adapters
 from rl.learner.optimizers import make_optimizer, muon_parameters
 
 

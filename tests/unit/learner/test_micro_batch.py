@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rl.learner.batching import MicroBatchPlan, plan_micro_batches
+from rl.learner.logprob_model import LogprobModel
 from rl.learner.micro_batch import build_micro_batch
-from rl.learner.model import LogprobModel
 from rl.types import TrainingBatch
 
 

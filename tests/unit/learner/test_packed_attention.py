@@ -16,8 +16,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from rl.config.learner import LearnerConfig
 from rl.learner import packed_attention
 from rl.learner.batching import MicroBatchPlan
+from rl.learner.logprob_model import LogprobModel
 from rl.learner.micro_batch import build_micro_batch
-from rl.learner.model import LogprobModel, attention_for
+from rl.learner.model import attention_for
 
 TINY = {
     "vocab_size": 50,
