@@ -37,10 +37,9 @@ class Shape:
         """For the record."""
         return asdict(self)
 
-    def flops(self, lengths: np.ndarray, loss_tokens: int, *, recomputed: bool) -> float:
+    def flops(self, lengths: np.ndarray, loss_tokens: int) -> float:
         """Of one forward and backward over samples of these lengths: 2 a weight and token forward, twice that backward, and the
         causal half of the attention's two products. What is recomputed does not count: MFU is of useful arithmetic."""
-        del recomputed
         head = self.hidden // self.heads
         attention = self.hidden * self.hidden * 2 + 2 * self.hidden * self.kv_heads * head
         layer = attention + 3 * self.hidden * self.intermediate
@@ -113,11 +112,8 @@ def agreement(device: torch.device) -> dict[str, Any]:
     for window in (None, 16):
         more = {} if window is None else {"use_sliding_window": True, "sliding_window": window, "max_window_layers": 2}
         results = {}
-        for name, packed, dtype in (
-            ("exact", False, torch.float32),
-            ("padded", False, torch.bfloat16),
-            ("packed", True, torch.bfloat16),
-        ):
+        for name, dtype in (("exact", torch.float32), ("padded", torch.bfloat16), ("packed", torch.bfloat16)):
+            packed = name == "packed"
             causal_lm = build(shape, attention=attention_of(packed=packed, device=device), dtype=dtype, device=device, **more)
             results[name] = _logprobs_and_gradient(LogprobModel(causal_lm), batch, packed=packed, device=device)
         exact, gradient = results["exact"]
@@ -207,7 +203,7 @@ def time_training(
     lengths = np.diff(batch.offsets)
     plans = plan_micro_batches(lengths, np.arange(len(lengths)), world_size=1, token_budget=token_budget)[0]
     micro_batches = [build_micro_batch(batch, plan, packed=packed) for plan in plans]
-    with _trainer(model, device, zero_stage, offload) as (forward, backward, step):
+    with Trainer(model, device, zero_stage, offload) as (forward, backward, step):
         durations: list[float] = []
         while not durations or sum(durations[1:]) < seconds:
             began = time.perf_counter()
@@ -220,7 +216,7 @@ def time_training(
             if len(durations) > 1 and durations[0] > seconds:
                 break
     step_s = float(np.median(durations[1:] or durations))
-    flops = shape.flops(lengths, int(batch.loss_mask.sum()), recomputed=checkpointing)
+    flops = shape.flops(lengths, int(batch.loss_mask.sum()))
     return {
         "tokens_per_s": float(lengths.sum()) / step_s,
         "step_s": step_s,
@@ -237,7 +233,7 @@ def _loss(forward: Callable[..., torch.Tensor], batch: TrainingBatch, micro: Mic
     return -(advantages * forward(*micro.for_logprobs(1.0))).sum() / batch.num_valid_tokens
 
 
-class _trainer:
+class Trainer:
     """``(forward, backward, step)`` of plain torch, or of the learner's own DeepSpeed engine; gone after the block."""
 
     def __init__(self, model: LogprobModel, device: torch.device, zero_stage: int | None, offload: bool) -> None:
