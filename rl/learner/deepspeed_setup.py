@@ -84,18 +84,18 @@ def freeze(model: nn.Module, config: LearnerConfig) -> nn.Module:
 
 
 @contextmanager
-def sharded_loading(config: LearnerConfig) -> Iterator[None]:
+def sharded_loading(config: LearnerConfig) -> Iterator[bool]:
     """Inside the block ``from_pretrained`` builds a ZeRO-3 model in parts: each layer is whole on the ranks only until it is
-    divided, and rank 0 hands out the values. Nothing changes at the other stages. Collective.
+    divided, and rank 0 hands out the values. Nothing changes at the other stages. Yields whether it does so. Collective.
     """
     if effective_stage(config) != 3:
-        yield
+        yield False
         return
     from transformers.integrations.deepspeed import HfDeepSpeedConfig, unset_hf_deepspeed_config
 
     held = HfDeepSpeedConfig(deepspeed_config(config, num_parameters=0))  # transformers keeps a weak reference
     try:
-        yield
+        yield True
     finally:
         unset_hf_deepspeed_config()
         del held

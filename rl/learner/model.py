@@ -9,6 +9,7 @@ from torch import nn
 
 from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner import packed_attention
+from rl.learner.buffers import restore_buffers
 from rl.learner.deepspeed_setup import sharded_loading
 from rl.learner.dropout import silence_config, silence_layers
 from rl.learner.logprob_model import LogprobModel
@@ -32,9 +33,12 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
     dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
     # Rank 0 alone may draw numbers while a model is loaded in parts; fresh adapters must start equal on all ranks.
     drawn = torch.get_rng_state()
-    with sharded_loading(config):
+    with sharded_loading(config) as in_parts:
         causal_lm = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=dtype, attn_implementation=attention)
-        torch.set_rng_state(drawn)
+    if in_parts:
+        restore_buffers(causal_lm, base, dtype=dtype)
+    torch.set_rng_state(drawn)
+    with sharded_loading(config):
         adopt_names(causal_lm, Path(model_path))
         if config.lora is not None:
             causal_lm = add_adapters(causal_lm, config.lora)

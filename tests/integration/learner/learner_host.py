@@ -83,6 +83,26 @@ def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path:
     return found
 
 
+def in_parts_and_whole(state: dict[str, Any], arguments: dict[str, Any], port: int) -> list[str]:
+    """Names of tensors that a model loaded in parts has otherwise than one loaded whole: another dtype, or other values."""
+    from deepspeed import comm
+    from deepspeed.runtime.zero import GatheredParameters
+
+    from rl.learner.deepspeed_setup import init_distributed
+    from rl.learner.model import load_model
+
+    config = arguments["config"]
+    init_distributed(config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port)
+    parts, whole = (load_model(arguments["model_path"], config.model_copy(update={"zero_stage": stage})) for stage in (3, 2))
+    with GatheredParameters(list(parts.parameters())):
+        got = dict(parts.named_parameters()) | dict(parts.named_buffers())
+        expected = dict(whole.named_parameters()) | dict(whole.named_buffers())
+        assert got.keys() == expected.keys()
+        differing = [n for n, t in expected.items() if got[n].dtype != t.dtype or not bool((got[n] == t).all())]
+    comm.destroy_process_group()
+    return differing
+
+
 def anonymous_bytes() -> int:
     """This process's own memory; pages of files that it maps are the machine's."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -200,6 +220,7 @@ OPERATIONS = {
     for f in (
         build,
         load,
+        in_parts_and_whole,
         call,
         weights,
         streamed,
@@ -239,6 +260,10 @@ class Hosts:
     def load(self, model_path: Path, *, warm_path: Path, world: int, **config: Any) -> list[dict[str, float]]:
         """What each of ``world`` processes says about loading the model, after it has loaded ``warm_path``."""
         return self._begin("load", model_path, world, None, config, str(warm_path))
+
+    def in_parts_and_whole(self, model_path: Path, *, world: int, **config: Any) -> list[list[str]]:
+        """What each of ``world`` processes finds to differ between the two ways to load a model."""
+        return self._begin("in_parts_and_whole", model_path, world, None, config)
 
     def _begin(self, operation: str, model_path: Path, world: int, algorithm: Any, config: Any, *more: Any) -> list[Any]:
         self.world = world

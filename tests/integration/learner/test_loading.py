@@ -1,12 +1,26 @@
 """How a rank gets its model: in parts at ZeRO-3, in the dtype that it trains in, and with every part where it belongs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from learner_host import Hosts, make_batch
 
 LORA = {"r": 4, "alpha": 8}
+EXPERTS = {"n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 1, "moe_intermediate_size": 16}
+LATENT = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8}
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32768}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "qwen2": {"rope_parameters": YARN},
+    "gemma3_text": {"head_dim": 16},
+    "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4},
+    "gpt_neox": {},
+    "glm4_moe": EXPERTS | {"n_group": 1, "topk_group": 1},
+    "deepseek_v3": EXPERTS | LATENT | {"n_group": 1, "topk_group": 1},
+}
+"""Rotary embeddings that are computed in several ways, and routers with a bias in the checkpoint."""
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +77,20 @@ def test_weight_decay_falls_on_matrices_of_a_base_in_parts(hosts: Hosts, tiny_ll
         weights.append(hosts.run("weights"))
     for name, value in weights[0].items():
         np.testing.assert_allclose(weights[1][name], value, atol=3e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_a_model_in_parts_is_the_whole_one(hosts: Hosts, tmp_path: Path, kind: str) -> None:
+    """In bf16: DeepSpeed would round the frequencies of rotary embeddings with everything else that is made while it divides."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shape = {"vocab_size": 50, "hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape | heads | ARCHITECTURES[kind]))
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.copy_(torch.rand_like(buffer))
+    model.save_pretrained(tmp_path)
+    assert hosts.in_parts_and_whole(tmp_path, world=2, zero_stage=3, dtype="bfloat16") == [[], []]
