@@ -15,7 +15,7 @@ def restore_buffers(causal_lm: nn.Module, config: Any, *, dtype: torch.dtype) ->
 
     Those that a checkpoint holds are loaded at every stage in the dtype that transformers plans for them.
     """
-    from accelerate import init_empty_weights
+    from accelerate import init_empty_weights  # type: ignore[import-untyped]
     from transformers import AutoModelForCausalLM
 
     with init_empty_weights(include_buffers=False):
