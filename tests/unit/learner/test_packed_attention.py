@@ -155,3 +155,15 @@ def test_what_varlen_attn_cannot_do_is_an_error_in_the_layer() -> None:
             packed_attention.attend(module, query, query, query, None, **asked, **boundaries)
     with pytest.raises(ValueError, match="does not hand the packed boundaries"):
         packed_attention.attend(module, query, query, query, None)
+
+
+def test_padded_rows_are_samples_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompt signals pad, whatever the learner packs."""
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", contract)
+    inputs = torch.randint(0, 50, (3, 9), generator=torch.Generator().manual_seed(0))
+    states = []
+    for attention in ("sdpa", packed_attention.NAME):
+        trunk = build("mistral", attention, **WINDOW).causal_lm.base_model
+        with torch.no_grad():
+            states.append(trunk(**packed_attention.row_arguments(trunk.config, inputs, None, None)).last_hidden_state)
+    torch.testing.assert_close(states[1], states[0], atol=2e-5, rtol=0)
