@@ -36,7 +36,8 @@ def consolidated(learner_dir: Path, config: LearnerConfig, *, base: Path, weight
     if config.lora is not None:
         causal_lm = add_adapters(causal_lm, config.lora)
     if config.dtype == "bfloat16":
-        causal_lm = causal_lm.bfloat16()
+        for parameter in causal_lm.parameters():  # not the buffers, as in the learner
+            parameter.data = parameter.data.bfloat16()
     state = _sharded_state(learner_dir) if config.zero_stage == 3 else _whole_state(learner_dir)
     own = {name.removeprefix(PREFIX): tensor for name, tensor in state.items() if name.startswith(PREFIX)}
     causal_lm.load_state_dict(own)

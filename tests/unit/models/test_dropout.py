@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM
 
 from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner.dropout import silence_config
-from rl.learner.model import load_model, token_logprobs
+from rl.learner.head import token_logprobs
+from rl.learner.model import load_model
 
 DROPOUT = {
     "gpt2": {"attn_pdrop": 0.1, "resid_pdrop": 0.1, "embd_pdrop": 0.1},

@@ -17,7 +17,8 @@ from rl.learner.reference import build_reference
 def test_a_bf16_reference_keeps_its_rotary_frequencies(tmp_path: Path) -> None:
     base = save_base("llama", tmp_path)
     config = LearnerConfig(dtype="bfloat16")
-    reference = build_reference(SimpleNamespace(device="cpu"), str(base), KlConfig(coefficient=0.1), config)
+    engine = SimpleNamespace(device="cpu", module=SimpleNamespace(sequence_group=None))
+    reference = build_reference(engine, str(base), KlConfig(coefficient=0.1), config)
     assert reference is not None
     policy = load_model(str(base), config).eval()
     for parameter in policy.parameters():
