@@ -1,0 +1,30 @@
+"""The index lists every page; the page on your own model names fields that exist and a config that loads."""
+
+import re
+from pathlib import Path
+
+from rl.config.fields import explain_unknown
+from rl.config.load import load_config
+from rl.config.schema import Config
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_the_index_lists_every_page_and_no_other() -> None:
+    listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S.+\.$", (DOCS / "README.md").read_text(), re.M)
+    assert sorted(listed) == sorted(["decisions", *(page.name for page in DOCS.glob("*.md") if page.name != "README.md")])
+
+
+def test_the_config_of_the_page_loads(tmp_path) -> None:
+    (text,) = re.findall(r"```yaml\n(.+?)```", (DOCS / "own_model.md").read_text(), re.S)
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    config = load_config(str(file), ["model.path=DIR", "task.path=rows.jsonl"])
+    assert (config.run.name, config.rollout.device, config.task.chat, config.stream.prompts_per_step) == ("mine", "cpu", True, 8)
+
+
+def test_settings_of_other_libraries_become_fields_that_exist() -> None:
+    rows = [line.split("|")[2] for line in (DOCS / "own_model.md").read_text().splitlines() if line.startswith("| `")]
+    fields = {field for cell in rows for field in re.findall(r"`([a-z_.]+)`", cell)}
+    assert len(fields) > 30
+    assert [problem for field in sorted(fields) if (problem := explain_unknown(Config, field.split(".")))] == []
