@@ -71,6 +71,8 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
                 stop_ray()
             if finished:
                 print_summary(run, config, Console())
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
     finally:
         run.close()
     if not finished:
@@ -80,10 +82,13 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
 
 def advice(run: RunDir) -> str:
     """What to do about a full disk."""
+    return f"Free some space there. {goes_on(run) or 'Then start again: it has no checkpoint yet'}"
+
+
+def goes_on(run: RunDir) -> str:
+    """Where a run that ended in the middle can be taken up; '' without a checkpoint."""
     newest = CheckpointStore(run, keep=1).latest()
-    if newest is None:
-        return "Free some space there and start again: it has no checkpoint yet"
-    return f"Free some space there; resume=auto then goes on from step {newest.step}, its newest whole checkpoint"
+    return "" if newest is None else f"resume=auto goes on from step {newest.step}, the newest whole checkpoint"
 
 
 def _attempts(config: Config, prepared: Prepared, start: Start, fingerprint: Fingerprint, phases: Phases) -> bool:

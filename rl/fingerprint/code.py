@@ -10,7 +10,7 @@ from rl.fingerprint.hashes import hash_file
 
 OWN = ("rl", "rollout", "rewards", "curricula", "planner", "configs")
 """Packages of this project: a new version of it may go on with an old run."""
-_TARGET = re.compile(r"([\w./~-]+):(\w+)")
+_TARGET = re.compile(r"(.+):(\w+)")
 
 
 def code_fingerprint(*settings: Any) -> dict[str, str]:
