@@ -22,6 +22,7 @@ from rl.cli import (
     sft,
     train,
 )
+from rl.cli.exits import INTERRUPTED, leave_now
 from rl.cli.logs import log_to_stderr
 
 app = typer.Typer(
@@ -80,4 +81,9 @@ sandbox.register(app)
 
 def main() -> None:
     """Entry point."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            leave_now(INTERRUPTED)
+        raise
