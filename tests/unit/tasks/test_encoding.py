@@ -24,7 +24,7 @@ from tests.unit.tasks.families import FAMILIES, build
 pytestmark = pytest.mark.parametrize("name", FAMILIES)
 letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs")) | st.sampled_from(" \n")
 words = st.text(letters, min_size=1).map(str.strip).filter(bool)
-several = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+several = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
 
 def file_prompt(tokenizer: Any, directory: Path, row: dict[str, Any], **config: Any) -> Any:

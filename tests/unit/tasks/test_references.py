@@ -14,38 +14,17 @@ from rl.config.schema import Config
 from rl.prepare import batch_repeats
 from rl.references import FILE, References
 from rl.tasks import build_task
-from rollout.types import Prompt, RewardResult
+from rollout.types import Prompt
 from rollout.user_code import load_attribute
+from tests.unit.tasks.reference_rewards import Numbers, Silent
 
 Write = Callable[..., str]
-
-
-class Numbers:
-    """A reward that takes numbers only, and dies, hangs or fails on demand."""
-
-    def gold_texts(self, prompt: Prompt) -> list[str]:
-        return [prompt.answer, prompt.answer.strip("!")]
-
-    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-        if prompt.answer == "fail":
-            raise RuntimeError("no mood")
-        if prompt.answer == "hang":
-            time.sleep(60)
-        right = text.isdigit()
-        return RewardResult(value=float(right), correct=right, reason="" if right else "no number")
-
-
-class Silent:
-    """A reward that says nothing of its golds."""
-
-    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-        return RewardResult(value=0.0, correct=False, reason="never")
 
 
 def config_of(path: str, reward: Any, **task: Any) -> Config:
     return Config.model_validate(
         {
-            "task": {"kind": "file", "train": path, "reward": f"{__name__}:{reward.__name__}", **task},
+            "task": {"kind": "file", "train": path, "reward": f"{reward.__module__}:{reward.__name__}", **task},
             "model": {"kind": "recipe"},
             "stream": {"prompts_per_step": 2, "rollouts_per_prompt": 4},
         }
