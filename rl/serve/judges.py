@@ -29,10 +29,12 @@ class RewardScorer:
         return 0
 
     async def score(self, prompt: Prompt, attempts: Sequence[Attempt]) -> list[Score]:
-        """[n] values. StreamTimeout if the pool does not answer."""
+        """[n] values; one that could not be judged is worth no more than any that was, and no vote. StreamTimeout if the pool does
+        not answer."""
         scoring = self.scorer.score(prompt, [a.text for a in attempts], [a.truncated for a in attempts])
         results = await wait_for(scoring, self.timeout_s, f"rewards of prompt {prompt.id}")
-        return [Score(value=result.value) for result in results]
+        least = min([0.0, *(result.value for result in results if result.judged)])
+        return [Score(value=result.value if result.judged else least) for result in results]
 
 
 class Judge:

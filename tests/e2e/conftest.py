@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,15 @@ DRILL = ["run.steps=40", "checkpoint.every=4", "stream.group_timeout_s=20", "eva
 class Job:
     """One ``t2rl train debug`` process, or of another config."""
 
-    def __init__(self, runs: Path, cache: Path, *overrides: str, env: dict[str, str] | None = None, config: str = "debug") -> None:
+    def __init__(
+        self,
+        runs: Path,
+        cache: Path,
+        *overrides: str,
+        env: dict[str, str] | None = None,
+        config: str = "debug",
+        cwd: Path | None = None,
+    ) -> None:
         self.run = runs / config
         self.output = runs / f"output-{time.time_ns()}.txt"
         command = [str(Path(sys.executable).with_name("t2rl")), "train", config, f"run.dir={runs}", *overrides]
@@ -32,6 +41,7 @@ class Job:
             stdout=self.output.open("wb"),
             stderr=subprocess.STDOUT,
             env={**os.environ, "T2RL_CACHE": str(cache), **(env or {})},
+            cwd=cwd,
             start_new_session=True,
         )
 
@@ -124,8 +134,8 @@ def start(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Job]]:
     """Start jobs that are gone after the test, whatever happens."""
     jobs: list[Job] = []
 
-    def _start(*overrides: str, env: dict[str, str] | None = None, config: str = "debug") -> Job:
-        jobs.append(Job(tmp_path, cache, *overrides, env=env, config=config))
+    def _start(*overrides: str, **options: Any) -> Job:
+        jobs.append(Job(tmp_path, cache, *overrides, **options))
         return jobs[-1]
 
     yield _start

@@ -4,7 +4,7 @@ import torch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.advantages.estimate import Estimate
-from rl.objective.advantages.whitening import EPSILON, whitened
+from rl.objective.advantages.whitening import EPSILON, whitened_where
 from rl.objective.samples import Samples, Tokens
 from rl.objective.shapes import PerUpdateToken
 
@@ -26,7 +26,8 @@ def gae(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
     delta = rewards + config.gae.gamma * following - values
     advantages = _discounted_sums(delta, last, config.gae.gamma * config.gae.lam)
     returns = advantages + values
-    return Estimate(advantages=whitened(advantages) if config.gae.whiten else advantages, returns=returns)
+    sampled = ~samples.demonstration[tokens.sample]
+    return Estimate(advantages=whitened_where(advantages, sampled) if config.gae.whiten else advantages, returns=returns)
 
 
 def _last_of_sample(sample: torch.Tensor) -> torch.Tensor:

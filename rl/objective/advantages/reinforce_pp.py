@@ -7,7 +7,7 @@ import torch
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.estimate import Estimate
-from rl.objective.advantages.whitening import whitened
+from rl.objective.advantages.whitening import whitened_where
 from rl.objective.samples import Samples, Tokens
 from rl.objective.shapes import PerUpdateToken
 
@@ -15,7 +15,8 @@ from rl.objective.shapes import PerUpdateToken
 def reinforce_pp(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
     """[N] ``r - sum of the KL penalties from this token on``, to mean 0 and std 1 over the batch's tokens (Hu 2025, arXiv
     2501.03262, eq. 5 and 6). Works with groups of one."""
-    return Estimate(advantages=whitened(_to_go(samples.rewards[tokens.sample].double(), tokens)))
+    to_go = _to_go(samples.rewards[tokens.sample].double(), tokens)
+    return Estimate(advantages=whitened_where(to_go, ~samples.demonstration[tokens.sample]))
 
 
 def reinforce_pp_baseline(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:

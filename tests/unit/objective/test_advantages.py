@@ -15,6 +15,7 @@ from rl.config.checks_algorithm import compares_within_groups
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.grpo import grpo
+from rl.objective.samples import Tokens
 from rl.objective.shaping.overlong import overlong
 
 SEGMENTS = [0, 0, 0, 1, 2, 2]
@@ -136,3 +137,18 @@ def test_max_rl_under_the_overlong_penalty_prefers_the_answer_that_is_not_cut() 
     got = estimate("max_rl", rewards.tolist(), [0] * 4)
     torch.testing.assert_close(got, torch.tensor([-1 / 3, -1 / 3, -1 / 3, 1.0], dtype=torch.float64))
     assert estimate("max_rl", [1.0, -1.0], [0, 0]).tolist() == [1.0, -1.0]  # of mean 0
+
+
+@pytest.mark.parametrize("name", ["reinforce_pp", "reinforce_pp_baseline", "gae"])
+def test_a_demonstration_moves_no_sampled_token_when_a_batch_is_standardised(name: str) -> None:
+    """Its reward of 1 is a form, and of another scale than graded rewards."""
+
+    def advantages(rewards: list[float], shown: list[bool]) -> torch.Tensor:
+        batch = samples(rewards, [0, 0, 0, *[1] * (len(rewards) - 3)], demonstration=torch.tensor(shown))
+        tokens = Tokens(sample=torch.arange(len(rewards)), values=torch.zeros(len(rewards)))
+        return ADVANTAGES[name](batch, tokens, config()).advantages
+
+    alone = advantages([10.0, 30.0, 50.0], [False] * 3)
+    beside = advantages([10.0, 30.0, 50.0, 1.0], [False] * 3 + [True])
+    torch.testing.assert_close(beside[:3], alone)
+    assert beside[3] == 0 and alone[0] < alone[1] < alone[2]
