@@ -27,16 +27,16 @@ from rl.verifiers import make_verifiers
 logger = logging.getLogger(__name__)
 
 
-def evaluate_cli(target: str, overrides: list[str], *, as_json: bool, step: str | None = None) -> None:
-    """Print the table, or its JSON; the counts go to ``RUN/eval-model``, ``RUN/eval-step-N``, or beside a model directory.
+def evaluate_cli(target: str, overrides: list[str], *, as_json: bool, step: str | None = None, to: Path | None = None) -> None:
+    """Print the table, or its JSON; the counts go to ``to``, else ``RUN/eval-model``, ``RUN/eval-step-N``, or beside a model directory.
 
     Raises:
         ValueError: ``target`` is neither a run nor a model directory, or its counts cannot be written.
     """
     phases = Phases()
     config, model = resolve(Path(target), overrides, step=step)
-    directory = _counts_directory(Path(target), model)
-    require_writable(directory, field="run.dir")
+    directory = to or _counts_directory(Path(target), model)
+    require_writable(directory, field="--to")
     phases("preparing the model and the prompts")
     prepared = prepare(config)
     phases("starting Ray")

@@ -1,5 +1,6 @@
 """``t2rl eval``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,10 +28,13 @@ def evaluate(
     target: str = typer.Argument(..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."),
     overrides: Overrides = None,
     step: Annotated[str | None, typer.Option(metavar="N|best", help="A checkpoint of a run instead of what it ended with.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the counts go; default: in the run, or beside the model.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on held-out prompts: unbiased pass@k with intervals, by category."""
     with exit_codes():
         from rl.eval_command import evaluate_cli
 
-        evaluate_cli(target, list(overrides or []), as_json=as_json, step=step)
+        evaluate_cli(target, list(overrides or []), as_json=as_json, step=step, to=to)
