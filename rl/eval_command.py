@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_cli(target: str, overrides: list[str], *, as_json: bool, step: str | None = None, to: Path | None = None) -> None:
-    """Print the table, or its JSON; the counts go to ``to``, else ``RUN/eval-model``, ``RUN/eval-step-N``, or beside a model directory.
+    """Print the table, or its JSON; the counts go to ``to``, else into the run, or beside a model directory.
 
     Raises:
         ValueError: ``target`` is neither a run nor a model directory, or its counts cannot be written.
