@@ -40,6 +40,7 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         num_threads=rollout.num_threads,
         cores=rollout.cores,
         engine_args=rollout.engine_args,
+        trust_remote_code=config.model.kind == "path" and config.model.trust_remote_code,
         seed=config.run.seed,
     )
 

@@ -17,7 +17,8 @@ from rl.config.schema import Config
 from rl.config.stages import StageConfig
 from rl.fingerprint.fingerprint import FILE, Fingerprint
 from rl.fingerprint.model_files import base_fingerprint
-from rl.prepare import locate_model
+from rl.hub import model_directory
+from rl.prepare import locate_model, trusts_code
 from rl.records.rundir import RunDir
 from rl.records.storage import require_writable, storage_errors
 from rl.saver import held_out_score
@@ -136,14 +137,20 @@ def _run_model(chosen: Exportable, base: Path) -> Any:
     weights = _weights(chosen)
     if weights is None:
         logger.warning("the base is not at its place any more: tensors get the names that transformers gives them")
-    return consolidated(chosen.path / "learner", chosen.config.learner, base=base, weights=weights)
+    return consolidated(
+        chosen.path / "learner", chosen.config.learner, base=base, weights=weights, trust=trusts_code(chosen.config.model)
+    )
 
 
 def _weights(chosen: Exportable) -> Path | None:
     """The base's directory, if it is there and still what it was when the checkpoint was written."""
     model = chosen.config.model
-    path = base_dir(model.recipe) if model.kind == "recipe" else Path(model.path).expanduser()
     fingerprint = Fingerprint.read(chosen.path / FILE)
+    try:
+        path = base_dir(model.recipe) if model.kind == "recipe" else model_directory(model.path, revision=model.revision)
+    except ValueError as error:
+        logger.info("%s", error)
+        return None
     if not (path / "config.json").is_file():
         return None
     return path if fingerprint is None or base_fingerprint(path) == fingerprint.things["base"] else None
@@ -161,7 +168,8 @@ def _stage_model(chosen: Exportable) -> Any:
     whole = _weights(chosen) if adapted else chosen.path
     if whole is None:
         raise ValueError(f"the base that {chosen.path} was trained on is gone or another by now; its adapter fits that one only")
-    causal_lm = AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32)
+    trust = trusts_code(chosen.config.model)
+    causal_lm = AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32, trust_remote_code=trust)
     adopt_names(causal_lm, whole)
     if not adapted:
         return causal_lm

@@ -29,7 +29,7 @@ EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 """Config fields of mixtures of experts."""
 
 
-def load_tokenizer(model_path: Path) -> Any:
+def load_tokenizer(model_path: Path, *, trust: bool = False) -> Any:
     """The base's tokenizer. ValueError if its files are missing, or transformers cannot make one of them."""
     from transformers import AutoTokenizer
 
@@ -39,7 +39,7 @@ def load_tokenizer(model_path: Path) -> Any:
             "base there"
         )
     try:
-        return AutoTokenizer.from_pretrained(model_path)
+        return AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust)
     except (OSError, ValueError, KeyError, ImportError, json.JSONDecodeError) as error:
         raise ValueError(
             f"model.path: transformers cannot load the tokenizer of {model_path} ({_first_line(error)}); copy all tokenizer files "
@@ -53,33 +53,39 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> None:
     Raises:
         ValueError: naming the field and the fix.
     """
-    base = check_base(model_path, tokenizer)
+    base = check_base(model_path, tokenizer, trust=config.model.kind == "path" and config.model.trust_remote_code)
     check_end_token(model_path, base, tokenizer)
     check_engine(config.rollout, base)
     note(silence_config(base))
 
 
-def check_base(model_path: Path, tokenizer: Any) -> Any:
+def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False) -> Any:
     """What training by any method asks of a base; returns its config. ValueError as in ``check_model``."""
-    base = load_config(model_path)
+    base = load_config(model_path, trust=trust)
     check_files(model_path)
-    check_weights(model_path, base)
+    check_weights(model_path, base, trust=trust)
     check_vocabulary(model_path, base, tokenizer)
     return base
 
 
-def load_config(model_path: Path) -> Any:
+def load_config(model_path: Path, *, trust: bool = False) -> Any:
     """transformers' config of the base. ValueError if transformers knows no causal language model of this kind."""
     from transformers import AutoConfig, __version__
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
     try:
-        base = AutoConfig.from_pretrained(model_path)
-    except (OSError, ValueError, KeyError) as error:
+        base = AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if not trust and "trust_remote_code" in str(error):
+            raise ValueError(
+                f"model.trust_remote_code: {model_path} needs code of its own (auto_map in its config.json); read that code, "
+                "and set it to true if you trust it"
+            ) from error
         raise ValueError(
             f"model.path: transformers {__version__} cannot read {model_path}/config.json: {_first_line(error)}"
         ) from error
-    if type(base) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+    own_code = trust and "AutoModelForCausalLM" in (getattr(base, "auto_map", None) or {})
+    if type(base) not in MODEL_FOR_CAUSAL_LM_MAPPING and not own_code:
         kinds = ", ".join(base.architectures or []) or base.model_type
         raise ValueError(
             f"model.path: {model_path} is {kinds}, which transformers has as no causal language model; give another base"
@@ -119,7 +125,7 @@ def _header_problem(file: Path) -> str:
     return "" if size >= needed else f"has {size} bytes, its header says {needed}"
 
 
-def check_weights(model_path: Path, base: Any) -> None:
+def check_weights(model_path: Path, base: Any, *, trust: bool = False) -> None:
     """Refuse a checkpoint without some of the model's weights (they would be random), or with weights of another shape."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -130,7 +136,7 @@ def check_weights(model_path: Path, base: Any) -> None:
     if not shapes:
         return
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(base)
+        model = AutoModelForCausalLM.from_config(base, trust_remote_code=trust)
     conversions = get_model_conversion_mapping(model)
     renamings = [c for c in conversions if isinstance(c, WeightRenaming)]
     converters = [c for c in conversions if isinstance(c, WeightConverter)]
@@ -184,9 +190,9 @@ def check_vocabulary(model_path: Path, base: Any, tokenizer: Any) -> None:
         )
 
 
-def check_prompt_ids(model_path: Path, prompts: Iterable[Prompt]) -> None:
+def check_prompt_ids(model_path: Path, prompts: Iterable[Prompt], *, trust: bool = False) -> None:
     """Refuse prompts with ids that the model has no row for."""
-    rows = load_config(model_path).get_text_config().vocab_size
+    rows = load_config(model_path, trust=trust).get_text_config().vocab_size
     for prompt in prompts:
         if max(prompt.token_ids) >= rows:
             raise ValueError(

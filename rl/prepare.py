@@ -12,6 +12,7 @@ from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.encoding import Decode, make_decode
 from rl.gpus import require_gpus
+from rl.hub import model_directory
 from rl.learner.preflight import check_learner
 from rl.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.prompt_budget import PromptBudget, final_budget, prompt_budget
@@ -69,7 +70,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
     check_learner(config, model_path)
-    tokenizer = load_tokenizer(model_path)
+    tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
     check_model(config, model_path, tokenizer)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     reward = build_reward(task.reward_name, task.reward_args)
@@ -79,7 +80,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     if not train_prompts or not eval_prompts:
         empty = "train" if not train_prompts else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
-    check_prompt_ids(model_path, [*train_prompts, *eval_prompts])
+    check_prompt_ids(model_path, [*train_prompts, *eval_prompts], trust=trusts_code(config.model))
     check_reward(reward, [*train_prompts, *eval_prompts])
     if is_own(task.reward_name, task.reward_args):
         options = pool_options(config, task.reward_name, task.reward_args)
@@ -134,12 +135,14 @@ class HasModel(Protocol):
 
 
 def locate_model(config: HasModel) -> Path:
-    """The directory of the base: built from its recipe (or found in the cache), or the path the config names."""
+    """The directory of the base: built from its recipe (or found in the cache), or what the config names."""
     if config.model.kind == "recipe":
         from rl.base.cache import build_base
 
         return build_base(config.model.recipe)
-    path = Path(config.model.path).expanduser().absolute()
-    if not (path / "config.json").is_file():
-        raise ValueError(f"model.path: {path} holds no config.json; give a Hugging Face model directory")
-    return path
+    return model_directory(config.model.path, revision=config.model.revision)
+
+
+def trusts_code(model: RecipeModelConfig | PathModelConfig) -> bool:
+    """True if the base's own code may run (``model.trust_remote_code``)."""
+    return model.kind == "path" and model.trust_remote_code

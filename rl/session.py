@@ -25,7 +25,7 @@ from rl.fingerprint.fingerprint import Fingerprint
 from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
 from rl.planner_loop import PlannerLoop
-from rl.prepare import Prepared
+from rl.prepare import Prepared, trusts_code
 from rl.prompt_signals import PromptSignalSource
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
@@ -139,6 +139,7 @@ class Session:
             config=config.learner,
             algorithm=config.algorithm,
             model_path=str(self.prepared.model_path),
+            trust=trusts_code(config.model),
             seed=config.run.seed,
             total_steps=config.run.steps,
             max_tokens=config.rollout.max_tokens,

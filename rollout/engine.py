@@ -66,6 +66,8 @@ class EngineConfig:
     """CPU cores to pin the process and its children to; None leaves it to the kernel."""
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     """More fields of vLLM's ``AsyncEngineArgs``, passed on as they are (``rollout.engine_args``)."""
+    trust_remote_code: bool = False
+    """The code that comes with the model may run."""
     seed: int = 0
     """Of the engine itself; every rollout has a seed of its own."""
     initial_version: int = 0

@@ -22,6 +22,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "model": config.model,
         "dtype": config.dtype,
         "seed": config.seed,
+        "trust_remote_code": config.trust_remote_code,
         "max_model_len": config.max_model_len,
         "max_num_seqs": config.max_num_seqs,
         "tensor_parallel_size": config.tensor_parallel,

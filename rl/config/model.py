@@ -105,11 +105,11 @@ class PathModelConfig(Section):
     kind: Literal["path"] = "path"
     """A model that exists."""
     path: str
-    """Directory of a transformers model: config.json, weights and tokenizer."""
+    """Directory of a transformers model (config.json, weights and tokenizer), or its name on the hub."""
     revision: str | None = None
-    """Of a hub name."""
+    """Branch, tag or commit of a hub name."""
     trust_remote_code: bool = False
-    """Run the Python files that the model brings along."""
+    """Run the Python files that the model brings along, in learner and engines; read them first."""
 
 
 ModelConfig = Annotated[RecipeModelConfig | PathModelConfig, Field(discriminator="kind")]

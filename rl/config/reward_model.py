@@ -15,7 +15,11 @@ class RewardModelConfig(Weight, Section):
     """
 
     path: str
-    """Hugging Face model directory: config.json with a ...ForSequenceClassification architecture, weights, tokenizer."""
+    """Model directory, or a name on the hub: config.json with a ...ForSequenceClassification architecture, weights, tokenizer."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub name."""
+    trust_remote_code: bool = False
+    """Run the code that comes with the model."""
     component: str = "reward_model"
     """Name of its component in the log (``reward/NAME``)."""
     template: str = "{prompt}{completion}"

@@ -58,6 +58,8 @@ FREE = {
     "model",
     "pairs.path",
     "reward_model.path",
+    "reward_model.revision",
+    "reward_model.trust_remote_code",
     "task.dev",
     "task.on_bad_reference",
     "task.path",

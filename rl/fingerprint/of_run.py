@@ -15,6 +15,7 @@ from rl.fingerprint.fingerprint import Fingerprint
 from rl.fingerprint.hashes import hash_values
 from rl.fingerprint.model_files import base_fingerprint, tokenizer_fingerprint
 from rl.prepare import Prepared
+from rl.reward_model import reward_model_directory
 
 
 def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
@@ -29,7 +30,7 @@ def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
         "curriculum_code": code_fingerprint(config.curriculum.model_dump()),
     }
     if config.reward_model is not None:
-        things["reward_model"] = base_fingerprint(Path(config.reward_model.path).expanduser())
+        things["reward_model"] = base_fingerprint(reward_model_directory(config.reward_model))
     return _fingerprint(config, things, base=prepared.model_path, data=_data_origin(config.task))
 
 

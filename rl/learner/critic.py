@@ -84,6 +84,7 @@ def build_separate_critic(
     *,
     total_updates: int,
     sequences: SequenceParallel | None = None,
+    trust: bool = False,
 ) -> SeparateCritic:
     """A critic that starts from the base, trained whole (no adapters) with the learner's sharding and schedule."""
     from rl.learner.deepspeed_setup import initialize_engine
@@ -100,5 +101,5 @@ def build_separate_critic(
             "offload_path": learner.offload_path and f"{learner.offload_path}/critic",
         }
     )
-    model = ValueModel(load_model(model_path, own).causal_lm)
+    model = ValueModel(load_model(model_path, own, trust=trust).causal_lm)
     return SeparateCritic(initialize_engine(model, own, total_updates=total_updates, sequences=sequences), config)

@@ -44,6 +44,7 @@ class LearnerGroup:
         seed: int,
         total_steps: int,
         max_tokens: int,
+        trust: bool = False,
         actor_options: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
         timeout_s: float = 600.0,
         start_timeout_s: float = 1800.0,
@@ -57,6 +58,7 @@ class LearnerGroup:
             "seed": seed,
             "total_steps": total_steps,
             "max_tokens": max_tokens,
+            "trust": trust,
             "world_size": config.num_ranks,
         }
         shared = actor_options is None or isinstance(actor_options, dict)

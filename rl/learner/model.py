@@ -18,23 +18,25 @@ from rl.learner.names import adopt_names
 logger = logging.getLogger(__name__)
 
 
-def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False) -> LogprobModel:
+def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False, trust: bool = False) -> LogprobModel:
     """Load the base, with adapters if configured, in the dtype that it trains in (DeepSpeed keeps float32 masters beside bf16); no
     dropout.
 
     At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed (``packing=varlen`` on
-    a GPU), or a value head for one that rescales its logits.
+    a GPU), or a value head for one that rescales its logits. ``trust``: the base's own code may run.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    attention = attention_for(model_path, config)
-    base = AutoConfig.from_pretrained(model_path)
+    attention = attention_for(model_path, config, trust=trust)
+    base = AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
     silence_config(base)
     dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
     # Rank 0 alone may draw numbers while a model is loaded in parts; fresh adapters must start equal on all ranks.
     drawn = torch.get_rng_state()
     with sharded_loading(config) as in_parts:
-        causal_lm = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=dtype, attn_implementation=attention)
+        causal_lm = AutoModelForCausalLM.from_pretrained(
+            model_path, config=base, dtype=dtype, attn_implementation=attention, trust_remote_code=trust
+        )
     if in_parts:
         restore_buffers(causal_lm, base, dtype=dtype)
     torch.set_rng_state(drawn)
@@ -53,7 +55,7 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
     return model
 
 
-def attention_for(model_path: str, config: LearnerConfig) -> str | None:
+def attention_for(model_path: str, config: LearnerConfig, *, trust: bool = False) -> str | None:
     """The name in transformers of the attention that computes what the model defines; None for its default.
 
     The default is ``sdpa`` where the model has it (gpt-oss has not). It drops a soft cap on attention scores (Gemma 2) without a
@@ -61,7 +63,7 @@ def attention_for(model_path: str, config: LearnerConfig) -> str | None:
     """
     from transformers import AutoConfig
 
-    own = AutoConfig.from_pretrained(model_path).get_text_config(decoder=True)
+    own = AutoConfig.from_pretrained(model_path, trust_remote_code=trust).get_text_config(decoder=True)
     if config.packing == "varlen" and config.device == "cuda":
         why = packed_attention.refusal(own)
         if why is not None:

@@ -35,8 +35,10 @@ class LearnerRank:
         seed: int,
         total_steps: int,
         max_tokens: int,
+        trust: bool = False,
     ) -> None:
-        """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion limit (Dr. GRPO)."""
+        """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion limit (Dr. GRPO);
+        ``trust``: the base's own code may run."""
         self._config = config
         self._algorithm = algorithm
         self._model_path = model_path
@@ -45,6 +47,7 @@ class LearnerRank:
         self._seed = seed
         self._total_steps = total_steps
         self._max_tokens = max_tokens
+        self._trust = trust
         self._busy_s = 0.0
         self._busy_cpu_s = 0.0
         self._tokens = 0
@@ -85,7 +88,8 @@ class LearnerRank:
         # While a critic of its own warms up, the policy takes no step, and neither does its schedule.
         waiting = critic.warmup_steps if critic is not None and critic.kind == "separate" else 0
         own_updates = max(self._total_steps - waiting, 1) * self._config.updates_per_batch
-        model = load_model(self._model_path, self._config, value_head=critic is not None and critic.kind == "shared")
+        shared = critic is not None and critic.kind == "shared"
+        model = load_model(self._model_path, self._config, value_head=shared, trust=self._trust)
         copies = self._config.sequence_parallel
         self._sequences = SequenceParallel(model.causal_lm, self._config) if copies > 1 else None
         self._engine = initialize_engine(model, self._config, total_updates=own_updates, sequences=self._sequences)
@@ -93,10 +97,10 @@ class LearnerRank:
         own_critic = None
         if critic is not None and critic.kind == "separate":
             own_critic = build_separate_critic(
-                self._model_path, critic, self._config, total_updates=total_updates, sequences=self._sequences
+                self._model_path, critic, self._config, total_updates=total_updates, sequences=self._sequences, trust=self._trust
             )
             own_critic.engine.checkpoint_engine = self._engine.checkpoint_engine
-        reference = build_reference(self._engine, self._model_path, self._algorithm.kl, self._config)
+        reference = build_reference(self._engine, self._model_path, self._algorithm.kl, self._config, trust=self._trust)
         self._models = Models(engine=self._engine, critic=own_critic, reference=reference)
         self._progress = Progress(kl_coefficient=self._algorithm.kl.coefficient)
         self._gather = self._config.zero_stage == 3

@@ -15,22 +15,24 @@ ReferencePolicy = Callable[[MicroBatch, float], torch.Tensor]
 """``(micro-batch, temperature) -> [T] log-probs`` under no_grad."""
 
 
-def build_reference(engine: Any, model_path: str, kl: KlConfig, learner: LearnerConfig) -> ReferencePolicy | None:
+def build_reference(
+    engine: Any, model_path: str, kl: KlConfig, learner: LearnerConfig, *, trust: bool = False
+) -> ReferencePolicy | None:
     """None without a KL term; else a frozen copy, sharded like the policy at ZeRO-3 and whole on every rank below, or the engine's
     base with its adapter off."""
     if not kl.coefficient:
         return None
     if kl.policy == "adapter_off" or (kl.policy == "auto" and learner.lora is not None):
         return _adapter_off(engine)
-    return _frozen_copy(engine, model_path, learner)
+    return _frozen_copy(engine, model_path, learner, trust=trust)
 
 
-def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig) -> ReferencePolicy:
+def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig, *, trust: bool) -> ReferencePolicy:
     from rl.learner.deepspeed_setup import freeze
     from rl.learner.model import load_model
 
     plain = learner.model_copy(update={"lora": None, "gradient_checkpointing": False})
-    model = freeze(load_model(model_path, plain), plain)
+    model = freeze(load_model(model_path, plain, trust=trust), plain)
     model.sequence_group = engine.module.sequence_group
 
     def logprobs(micro: MicroBatch, temperature: float) -> torch.Tensor:

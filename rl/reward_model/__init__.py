@@ -4,14 +4,18 @@ import json
 from pathlib import Path
 
 from rl.config.reward_model import RewardModelConfig
+from rl.hub import model_directory
+
+
+def reward_model_directory(config: RewardModelConfig) -> Path:
+    """Where the model lies, or the snapshot of its hub name; ValueError if there is none."""
+    return model_directory(config.path, revision=config.revision, field="reward_model.path")
 
 
 def check_reward_model(config: RewardModelConfig) -> None:
     """Raise ``ValueError`` if the directory holds no sequence classifier; read before any actor starts, without loading it."""
-    path = Path(config.path).expanduser()
+    path = reward_model_directory(config)
     file = path / "config.json"
-    if not file.is_file():
-        raise ValueError(f"reward_model.path: {path} holds no config.json; give a Hugging Face model directory")
     named = json.loads(file.read_text(encoding="utf-8")).get("architectures") or []
     if not any(name.endswith("ForSequenceClassification") for name in named):
         raise ValueError(

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rl.config.reward_model import RewardModelConfig
 from rl.encoding import sequence_ids
+from rl.reward_model import reward_model_directory
 
 
 class RewardModelHost:
@@ -23,10 +23,10 @@ class RewardModelHost:
         self._config = config
         if config.device == "cpu":
             torch.set_num_threads(config.num_threads)
-        path = Path(config.path).expanduser()
-        self._tokenizer = AutoTokenizer.from_pretrained(path)
+        path, trust = reward_model_directory(config), config.trust_remote_code
+        self._tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust)
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=getattr(torch, config.dtype), output_loading_info=True
+            path, dtype=getattr(torch, config.dtype), output_loading_info=True, trust_remote_code=trust
         )
         if info["missing_keys"]:
             raise ValueError(

@@ -14,6 +14,8 @@ from rl.config.schema import Config
 from rl.encoding import make_decode
 from rl.eval_command import resolve
 from rl.gpus import require_gpus
+from rl.preflight import load_tokenizer
+from rl.prepare import trusts_code
 from rl.ray_runtime import start_ray, stop_ray
 from rl.reward_model.scorer import Verifiers
 from rl.serve.answering import Answerer
@@ -88,11 +90,9 @@ def check(target: str, overrides: list[str], options: ServeOptions) -> Checked:
     Raises:
         ValueError: naming the option or field, and the fix.
     """
-    from transformers import AutoTokenizer
-
     config, model = resolve(Path(target), overrides)
     require_gpus(config)
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = load_tokenizer(model, trust=trusts_code(config.model))
     if options.chat_template is not None:
         tokenizer.chat_template = _read(options.chat_template, "--chat-template")
     reward = _reward(options, config, tokenizer, is_run=model != Path(target))

@@ -10,7 +10,7 @@ from rl.config.stages import DpoConfig, SftConfig, StageConfig
 from rl.fingerprint.fingerprint import FILE, Fingerprint
 from rl.fingerprint.of_run import stage_fingerprint
 from rl.preflight import check_base, load_tokenizer
-from rl.prepare import locate_model
+from rl.prepare import locate_model, trusts_code
 from rl.records.metrics import MetricsWriter
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
@@ -120,8 +120,9 @@ def choose_stage(config: StageConfig) -> StageStart:
 
 def _load_tokenizer(config: StageConfig) -> tuple[Path, Any]:
     model_path = locate_model(config)
-    tokenizer = load_tokenizer(model_path)
-    check_base(model_path, tokenizer)
+    trust = trusts_code(config.model)
+    tokenizer = load_tokenizer(model_path, trust=trust)
+    check_base(model_path, tokenizer, trust=trust)
     return model_path, tokenizer
 
 

@@ -23,6 +23,7 @@ from rl.config.stages import DpoConfig, StageConfig, TrainerConfig
 from rl.learner.dropout import silence_config
 from rl.learner.model import attention_for, peft_config
 from rl.learner.names import adopt_names
+from rl.prepare import trusts_code
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
@@ -69,13 +70,16 @@ def build_trainer(
     disable_progress_bar()  # the stage has a display of its own
     if trainer.device == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # accelerate imports DeepSpeed, which else warns that it found no GPU
-    attention = attention_for(str(model_path), LearnerConfig())
-    base = AutoConfig.from_pretrained(model_path)
+    trust = trusts_code(config.model)
+    attention = attention_for(str(model_path), LearnerConfig(), trust=trust)
+    base = AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
     if isinstance(config, DpoConfig):
         silence_config(
             base
         )  # the loss compares with a reference that has none; TRL switches off layers, but not all dropout is one
-    model = AutoModelForCausalLM.from_pretrained(model_path, config=base, dtype=torch.float32, attn_implementation=attention)
+    model = AutoModelForCausalLM.from_pretrained(
+        model_path, config=base, dtype=torch.float32, attn_implementation=attention, trust_remote_code=trust
+    )
     adopt_names(model, model_path)
     rest: dict[str, Any] = {
         "model": model,
@@ -86,7 +90,7 @@ def build_trainer(
     arguments = _arguments(config, output, steps)
     built: SFTTrainer | DPOTrainer
     if isinstance(config, DpoConfig):
-        built = PairTrainer(args=TrlDpoConfig(**arguments, beta=config.beta), **rest)
+        built = PairTrainer(args=TrlDpoConfig(**arguments, trust_remote_code=trust, beta=config.beta), **rest)
     else:
         built = SFTTrainer(args=SFTConfig(**arguments), **rest)
     built.remove_callback(PrinterCallback)
