@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 
-def restore_buffers(causal_lm: nn.Module, config: Any, *, dtype: torch.dtype) -> None:
+def restore_buffers(causal_lm: nn.Module, config: Any, *, dtype: torch.dtype, trust: bool = False) -> None:
     """Give every computed buffer the dtype and the value that it has when the same model is built whole.
 
     Those that a checkpoint holds are loaded at every stage in the dtype that transformers plans for them.
@@ -19,7 +19,7 @@ def restore_buffers(causal_lm: nn.Module, config: Any, *, dtype: torch.dtype) ->
     from transformers import AutoModelForCausalLM
 
     with init_empty_weights(include_buffers=False):
-        whole = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        whole = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust)
     saved = set(whole.state_dict(keep_vars=True))
     expected = dict(whole.named_buffers())
     for name, buffer in causal_lm.named_buffers():

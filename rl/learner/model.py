@@ -38,7 +38,7 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
             model_path, config=base, dtype=dtype, attn_implementation=attention, trust_remote_code=trust
         )
     if in_parts:
-        restore_buffers(causal_lm, base, dtype=dtype)
+        restore_buffers(causal_lm, base, dtype=dtype, trust=trust)
     torch.set_rng_state(drawn)
     with sharded_loading(config):
         adopt_names(causal_lm, Path(model_path))
