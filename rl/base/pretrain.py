@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rl.base.batches import collate, plan_batches
@@ -19,6 +20,7 @@ from rl.base.lean import LeanLlama
 from rl.base.muon import BatchedMuon
 from rl.base.tokenizer import VOCAB_SIZE
 from rl.config.model import RecipeConfig
+from rl.records.milestones import Milestones
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +73,15 @@ def pretrain(recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True) -
     plan = plan_batches(docs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
     batches = [[docs[i] for i in batch] for batch in plan]
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeRemainingColumn())
+    console, lines, name = Console(stderr=True), Milestones(), f"pretraining {recipe.name}"
+    hidden = not progress or not console.is_terminal
     try:
-        with deferred_interrupt() as interrupted, Progress(*columns, disable=not progress) as bar:
-            task = bar.add_task(f"pretraining {recipe.name}", total=len(batches), completed=state.step, status="")
+        with deferred_interrupt() as interrupted, Progress(*columns, disable=hidden, console=console) as bar:
+            task = bar.add_task(name, total=len(batches), completed=state.step, status="")
             for _ in _steps(model, optimizers, batches, state, recipe, checkpoint):
                 bar.update(task, completed=state.step, status=f"loss {state.loss:.3f}")
+                if progress and hidden:
+                    lines.show(name, state.step, len(batches), f"loss {state.loss:.3f}")
                 if interrupted.is_set():
                     save_checkpoint(checkpoint, model, optimizers, state)
                     raise KeyboardInterrupt

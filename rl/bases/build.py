@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from rl.bases.ladder import LadderConfig
 from rl.bases.layout import LadderDir
+from rl.records.milestones import Milestones
 
 Show = Callable[[str, dict[str, Any]], None]
 
@@ -61,14 +62,18 @@ def _train(ladder: LadderConfig, sizes: list[str], directory: LadderDir, workers
 
 @contextmanager
 def _bars(ladder: LadderConfig, sizes: list[str], *, disable: bool) -> Iterator[Show]:
-    """One bar for each size, in tokens of its trunk."""
+    """One bar for each size, in tokens of its trunk; lines at every tenth where standard error is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeRemainingColumn())
-    with Progress(*columns, disable=disable, console=Console(stderr=True)) as bar:
+    console, lines = Console(stderr=True), Milestones()
+    hidden = disable or not console.is_terminal
+    with Progress(*columns, disable=hidden, console=console) as bar:
         tasks: dict[str, TaskID] = {s: bar.add_task(s, total=ladder.recipe(s).tokens, status="") for s in sizes}
 
         def show(size: str, at: dict[str, Any]) -> None:
             status = f"{at['tokens'] / 1e6:.2f}M tokens  loss {at['loss']:.3f}"
             bar.update(tasks[size], completed=at["tokens"], status=status)
+            if hidden and not disable:
+                lines.show(size, at["tokens"], ladder.recipe(size).tokens, status)
 
         yield show
 
