@@ -8,9 +8,16 @@ from rollout.types import Prompt
 
 
 def opened_by(prompt: Prompt) -> bool:
-    """True if the prompt's text leaves a thinking open: the completion then begins inside it."""
+    """True if the prompt's text leaves a thinking open: the completion then begins inside it.
+
+    A tag opens something where a template puts it: at the end, at the start of a line, or right after another tag. One that a
+    sentence speaks of ("think in <think> tags") opens nothing.
+    """
     opening, closing = prompt.thinking_tags
-    return prompt.text.rfind(opening) > prompt.text.rfind(closing)
+    _, opens, after = prompt.text.rpartition(opening)
+    before = prompt.text[: len(prompt.text) - len(after) - len(opening)]
+    placed = not after.strip() or not before or before.endswith(("\n", ">", "]"))
+    return bool(opens) and placed and closing not in after
 
 
 def after_thinking(prompt: Prompt, text: str) -> str:

@@ -80,13 +80,10 @@ def marks(prompt: Prompt, tag: str) -> tuple[str, str]:
 
 
 def with_opening(prompt: Prompt, text: str, tags: Sequence[str]) -> str:
-    """The text with the mark that the prompt has opened for it: the one that it ends in, or that of a thinking which it has begun.
-
-    A prompt that only speaks of the mark has opened nothing that the text opens itself.
-    """
+    """The text with the mark that the prompt has opened for it: the one that it ends in, or that of a thinking which it has begun."""
     for tag in tags:
         opening, _ = marks(prompt, tag)
-        if prompt.text.rstrip().endswith(opening) or (tag == THINK and opened_by(prompt) and opening not in text):
+        if prompt.text.rstrip().endswith(opening) or (tag == THINK and opened_by(prompt)):
             return opening + text
     return text
 

@@ -33,6 +33,20 @@ def test_a_closed_thinking_in_the_prompt_opens_nothing() -> None:
     assert not opened_by(prompt("<think>\n\n</think>\n\n"))
 
 
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("Think in <think> tags, then answer.\nassistant\n", False),
+        ("Use `<think>`.", False),
+        ("<|assistant|><think>\n", True),
+        ("[/INST]<think>", True),
+        ("assistant\n<think>\nLet me see: 3", True),
+    ],
+)
+def test_a_tag_that_a_sentence_speaks_of_opens_nothing(text: str, opened: bool) -> None:
+    assert opened_by(prompt(text)) is opened
+
+
 def test_the_tags_are_the_policys_own() -> None:
     asked = prompt("[THINK]", ("[THINK]", "[/THINK]"))
     assert after_thinking(asked, "<think>3") == ""
