@@ -80,7 +80,7 @@ def marks(prompt: Prompt, tag: str) -> tuple[str, str]:
 
 
 def with_opening(prompt: Prompt, text: str, tags: Sequence[str]) -> str:
-    """The text with the mark that the prompt has opened for it: the one that it ends in, or that of a thinking which it has begun."""
+    """The text with the mark that the prompt has opened for it: the one that it ends in, or that of a thinking it has begun."""
     for tag in tags:
         opening, _ = marks(prompt, tag)
         if prompt.text.rstrip().endswith(opening) or (tag == THINK and opened_by(prompt)):
