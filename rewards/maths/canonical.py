@@ -18,6 +18,8 @@ _NONE = re.compile(
 _DOUBLED = re.compile(
     r"(?<!\\)\\\\(?=(?:left|right|[dt]?frac|text|boxed|sqrt|pi|infty|cup|cap|times|cdot|begin|end|le|ge|pm)(?![a-z]))"
 )
+_ABOUT = re.compile(r"~~|\A~")
+_DIGITS_APART = re.compile(r"(\d)(?:\\[,;: ]|[\s~])+(?=\d)")
 _DNE = re.compile(r"dne|(?:it )?does not exist|does n[o']t exist", re.IGNORECASE)
 
 
@@ -26,6 +28,7 @@ def canonical(text: str) -> str:
     """An answer without maths delimiters, outer wrappers, a full stop at its end, and with LaTeX for Unicode."""
     text = plain_characters(_DOUBLED.sub(r"\\", repaired(text))).strip()
     text = unmarked(text) if "`" in text or "**" in text or "__" in text else text
+    text = _ABOUT.sub(r"\\sim ", text)
     text = FORMULA.sub(lambda match: f" {content(match)} ", text)
     text = _DELIMITER.sub("", text if "\\begin" in text else _SIZES.sub("", text)).strip()
     text = _EMPTY.sub(r"\\emptyset ", text)
@@ -54,7 +57,7 @@ def _bare(text: str) -> str:
 
 def plain_text(text: str) -> str:
     """For comparing as strings: without spaces and wrappers; words and single choice letters lose their case."""
-    text = _SPACES.sub("", _WRAPPER.sub(r"\1", text)).replace("dfrac", "frac").replace("tfrac", "frac")
+    text = _SPACES.sub("", _DIGITS_APART.sub(r"\1_ ", _WRAPPER.sub(r"\1", text))).replace("dfrac", "frac").replace("tfrac", "frac")
     return text.casefold() if re.fullmatch(r"[A-E]|[a-e]|[A-Za-z]{2,}", text) else text
 
 

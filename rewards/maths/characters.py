@@ -57,6 +57,7 @@ def plain_characters(text: str) -> str:
     """LaTeX and ASCII for Unicode's mathematical characters; every minus sign is a hyphen, a dash between digits is none."""
     if "sqrt" in text:
         text = _ASCII_ROOT.sub(lambda match: rf"\sqrt{{{match[1] or match[2] or match[3]}}}", text)
+    text = text.replace("{:}", ":")
     if "pi" in text:
         text = _ASCII_PI.sub(r"\\pi", text)
     if text.isascii():

@@ -13,10 +13,10 @@ from rewards.maths.canonical import canonical, plain_text, words_alone
 from rewards.maths.lists import as_tuple, assignments, expanded, is_braced, split_answers
 from rewards.maths.numbers import PRECISION, Quantity, parse_decimal_comma, parse_quantity, same_quantity
 from rewards.maths.prose import MAX_SENTENCE, prose_words, understood
-from rewards.maths.sides import ABOUT, denies, is_name, last_side, same_function, sides, unwrap_unit
+from rewards.maths.sides import ABOUT, as_interval, denies, is_name, last_side, same_function, sides, unwrap_unit
 from rewards.maths.statements import names_answer, stated_in
 from rewards.maths.units import conversion
-from rewards.maths.values import Choice, based, choice, clock, date, division, letter, ratio, unwrapped
+from rewards.maths.values import Choice, based, choice, clock, date, division, letter, ratio, ratio_in_words, unwrapped
 
 Terms = tuple[Fraction, ...] | None
 
@@ -24,7 +24,11 @@ _SEVERAL = re.compile(r"[,;]|\\pm|\\mp|\\cup|\\in(?![a-z])")
 """What a reference has that may be answered by more than one item."""
 _HEDGED = re.compile(r"(?:or|and|but|to|maybe|perhaps|possibly)\b|\(?[A-J]\)", re.IGNORECASE)
 _LETTER_BETWEEN = re.compile(r"\d\s*[A-Za-z]\s+\d|\d\s+[A-Za-z]\s*\d")
-_CODE = re.compile(r"(?<![\\A-Za-z])[A-Za-z_]{3,}\(|\blambda\b|[\"']\d|==")
+_APART = re.compile(r"\d(?:\\[,;: ]|[\s~])+\d")
+_FRACTION = re.compile(r"\\(?:[dtc]?frac|binom)\s*\d\s*\d")
+_WORDED = re.compile(r"\d(?:st|nd|rd|th)\b|\\(?:text|mbox|textrm|textnormal)\s*\{[^{}]*[A-Za-z]{2}")
+_LETTER_AT_END = re.compile(r"^[-+\d\s.,{}\\a-z]*?[\d}]\s*(?:\\(?:mathrm|text|mbox)\s*\{\s*)?([A-Za-z])\s*\}?\s*$")
+_CODE = re.compile(r"(?<![\\A-Za-z])[A-Za-z_]{3,}\(|\blambda\b|[\"']\d|[\"']\w+[\"']\s*:|==")
 _TEXT_INSIDE = re.compile(
     r"[\dA-Za-z})]\s*\\(?:text|mbox|mathrm|textrm)\s*\{[^{}]*[A-Za-z]{2}[^{}]*\}(?!\s*\^)"
     r"[^\d\\]*(?:\d|\\(?!text|mathrm|mbox|[,;:! .]))"
@@ -70,6 +74,11 @@ def same_answer(gold: str, given: str, rules: Rules = DEFAULT) -> bool:
             items = split_answers(given)
     golds, items = _without_repeated_tuples(expanded(golds)), _without_repeated_tuples(expanded(items))
     if len(golds) == 1:
+        half_lines = [as_interval(item) for item in items] if "\\infty" in gold else [None]
+        if all(half_lines):
+            return _same_item(golds[0], "\\cup".join(map(str, half_lines)), rules)
+        if len(items) > 1 and len({plain_text(item) for item in items}) < len(items):
+            return False
         if len(items) == 1 or not _SEVERAL.search(gold):
             return all(_same_item(golds[0], item, rules) for item in items) or _same_with_comma(gold, given, rules)
         return _same_by_algebra(gold, ", ".join(items), rules)
@@ -161,7 +170,8 @@ def _is_typed(text: str) -> bool:
 
 def _read_sentence(text: str) -> str | None:
     """The value of a sentence in a committed place: "Seth is 16 years old", "the answer is 7"."""
-    return stated_in(text) if names_answer(text) else understood(text)
+    plain = unwrapped(text)
+    return stated_in(plain) if names_answer(plain) else understood(text)
 
 
 def _same_item(gold: str, given: str, rules: Rules) -> bool:  # one return for each kind of value
@@ -169,17 +179,19 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:  # one return for e
         return True
     if _CODE.search(given) and not _CODE.search(gold):
         return False
-    for decide in (_same_choice, _same_moment, _same_division, _same_base):
+    for decide in (_same_choice, _same_moment, _same_worded_ratio, _same_division, _same_base):
         verdict = decide(gold, given, rules)
         if verdict is not None:
             return verdict
-    if words_alone(gold):  # as algebra, "odd" would be the product of its letters
+    if words_alone(gold) and parse_quantity(gold) is None:  # as algebra, "odd" would be the product of its letters
         return False
     if (punctured := _same_punctured(gold, given, rules)) is not None:
         return punctured
     if denies(given) and not denies(gold):
         return False
     exact, about, rounded = last_side(ABOUT, given)
+    if about and not exact:
+        return False
     if about:  # "1/3 ≈ 0.33" is 1/3; what is rounded counts only beside something that is no number by itself
         return _same_item(gold, exact, rules) or (is_name(exact) and _same_item(gold, rounded, rules))
     if (values := same_function(gold, given)) is not None:
@@ -219,7 +231,16 @@ def _same_by_algebra(gold: str, given: str, rules: Rules) -> bool:
     found, other = unwrap_unit(given)
     if unit and other and conversion(unit, other) != 1:
         return False
-    if set(prose_words(found)) - set(prose_words(wanted)):
+    if set(prose_words(found)) - set(prose_words(wanted)) or ("'" in found and "'" not in wanted):
+        return False
+    if _APART.search(_FRACTION.sub("", found)) and not _APART.search(_FRACTION.sub("", wanted)):
+        return False
+    if ("dots" in found and "dots" not in wanted) or "..." in found:
+        return False
+    if _WORDED.search(found) and not _WORDED.search(wanted):
+        return False
+    factor = _LETTER_AT_END.search(found)
+    if factor and factor[1] not in wanted:  # math-verify takes "7m" for 7 metres
         return False
     return same_expression(wanted, found, rules.precision, relations_for_sets=rules.relations_for_sets)
 
@@ -281,6 +302,12 @@ def _same_moment(gold: str, given: str, _rules: Rules) -> bool | None:
 def _same_division(gold: str, given: str, _rules: Rules) -> bool | None:
     wanted, found = division(unwrapped(gold)), division(unwrapped(given))
     return wanted == found if wanted or found else None
+
+
+def _same_worded_ratio(gold: str, given: str, _rules: Rules) -> bool | None:
+    """ "3 to 4" is a ratio where the reference is one."""
+    wanted = ratio(gold)
+    return wanted == ratio_in_words(unwrapped(given)) or None if wanted else None
 
 
 def _same_base(gold: str, given: str, _rules: Rules) -> bool | None:

@@ -81,7 +81,8 @@ def extract_reference(text: str) -> str:
             break
         if place.content not in asked:
             asked.append(place.content)
-        if before is None or surroundings.is_withdrawn(text[: place.start], before.end):
+        between = text[before.end : place.start] if before else ""
+        if before is None or surroundings.CONCLUDES.search(between) or surroundings.is_withdrawn(text[: place.start], before.end):
             break
     return ", ".join(reversed(asked))
 

@@ -12,17 +12,21 @@ def _words(text: str) -> frozenset[str]:
 DENIALS = _words(
     "not never no cannot cant neither nor without except excluding other rather unlike far hardly barely anything nothing "
     "opposite different wrong incorrect false invalid mistaken isn aren wasn weren don doesn didn won can't isn't aren't "
-    "wasn't weren't don't doesn't didn't won't couldn't wouldn't shouldn't unequal unequals"
+    "wasn't weren't don't doesn't didn't won't couldn't wouldn't shouldn't unequal unequals ain't aint nope nah nein "
+    "impossible undefined tbd idk crossed too null scarcely fails fail failed contradicts contradict contradiction violates "
+    "violated rejected reject rejects excluded excludes extraneous inadmissible unacceptable discarded eliminated "
+    "insufficient inconsistent bogus unsatisfactory refuted disproved spurious unsolvable unreachable unattainable "
+    "unsuitable contradictory"
 )
 HEDGES = _words(
     "or maybe perhaps possibly probably presumably supposedly allegedly might may could either both if unless else "
     "otherwise alternatively alternative versus vs guess unsure uncertain unclear unknown doubt doubtful suppose assuming "
-    "assume say something somewhere ish like conceivably potentially likely unlikely arguably"
+    "assume say something somewhere ish like conceivably potentially likely unlikely arguably but"
 )
 COMPARISONS = _words(
     "least most more less fewer greater larger smaller bigger higher lower above below under over exceed exceeds exceeding "
     "beyond within up until till than between near nearly close almost around about roughly approximately approx circa ca "
-    "through past maximum minimum max min short shy odd plus-or-minus upwards downwards onwards inclusive exclusive "
+    "through past maximum minimum max min short shy odd plus-or-minus upwards downwards onwards tops inclusive exclusive "
     "strictly"
 )
 OPERATORS = _words(
@@ -33,7 +37,7 @@ OPERATORS = _words(
     "sin cos tan sec csc cot arcsin arccos arctan exp absolute negative minus plus inverse reciprocal mod modulo divided "
     "divide over increased decreased reduced increment decrement added add subtract subtracted raised choose remainder "
     "complement successor predecessor conjugate negated percentile fold twofold threefold tens hundreds thousands millions "
-    "billions dozens out parts part"
+    "billions dozens out parts part base neg down mil mio mille grand bn thou up"
 )
 PROGRAMS = _words("print return lambda def import int float str eval exec fraction decimal round abs len pow")
 SCALES = {
@@ -57,7 +61,7 @@ NUMBER_WORDS = frozenset(ONES) | frozenset(TENS) | frozenset(SCALES)
 MODIFIERS = DENIALS | HEDGES | COMPARISONS | OPERATORS | PROGRAMS
 """Left of a number, each of them makes it another number, several, or none."""
 _HARMLESS_BEHIND = _words(
-    "up over past near within around about through short odd till until under out root roots square squares cube cubes sum "
+    "but up down over past near within around about through odd till until out root roots square squares cube cubes sum "
     "difference product log power powers exponent add added like say some other different min max parts part"
 )
 MODIFIERS_BEHIND = MODIFIERS - _HARMLESS_BEHIND
@@ -89,6 +93,17 @@ BOUND_BY = {
 """Words that tie a number to what stands before them, unless that is one of these: "divisible by 7", "close to 7"."""
 REASONS = _words("because since as where thanks due given")
 """What begins a clause that explains and answers nothing."""
+CONFIRMING = _words(
+    "the our my correct right final answer result required desired number value total what we want only unique solution solutions"
+)
+"""What "42 is ..." may go on with."""
+PREPOSITIONS = _words("for of in on at by from with into onto through among between during")
+"""No unit begins or goes on with one: "5 for each" is prose."""
+SUPPOSITIONS = _words(
+    "suppose supposing assume assuming imagine pretend let let's if unless says said say claims claimed thinks thought "
+    "believes believed guesses guessed told according hypothetically supposedly rumour rumor alleges alleged"
+)
+"""Before "is", they make what is said somebody else's, or a supposition."""
 FUNCTIONS = _words("sin cos tan sec csc cot log ln exp sqrt pi mod arcsin arccos arctan sinh cosh tanh max min gcd lcm deg det")
 SHORT_WORDS = _words(
     "or and not is are was the of to in on at by for if no yes it so as an be he she we us me my up all one two six ten out "

@@ -6,6 +6,7 @@ What stands in brackets stays whole: tuples, intervals, matrices.
 import re
 
 from rewards.maths.numbers import parse_quantity
+from rewards.maths.values import date
 
 _JOINT = (
     r"\\(?:text|mbox|mathrm|textrm)\s{0,3}\{[\s,]{0,3}"
@@ -21,14 +22,15 @@ _TOKEN = re.compile(
 _BAR = re.compile(r"\\mid(?![a-z])|(?<!\\)\|")
 _GROUP = re.compile(r",\d{3}(?!\d)")
 _SET = re.compile(r"\s*(?:\\left\s*)?(?:\\\{|\{)(.*?)(?:\\right\s*)?(?:\\\}|\})\s*", re.DOTALL)
+_MEMBER = re.compile(r"\A\s*[a-z]\s*\\in\s*(?=\\\{[^{}]*\\\}\s*\Z)")
 _SIZES = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg)(?![a-zA-Z])[lr]?")
 
 
 def split_answers(text: str) -> list[str]:
     """The answers in a text, one if it is not a list; the braces of a set are taken off. Linear."""
-    if parse_quantity(text) is not None:
+    if parse_quantity(text) is not None or date(text) is not None:
         return [text]
-    text = _SIZES.sub("", text)
+    text = _MEMBER.sub("", _SIZES.sub("", text))
     braced = _SET.fullmatch(text)
     if braced and is_list(braced[1]) and _closes_at_end(text):
         text = braced[1]

@@ -11,15 +11,13 @@ from fractions import Fraction
 from functools import lru_cache
 
 from rewards.maths.characters import plain_characters
-from rewards.maths.lexicon import FUNCTIONS, MODIFIERS, NUMBER_WORDS, ONES, PARTS, SCALES, TENS
+from rewards.maths.lexicon import COPULAS, FUNCTIONS, MODIFIERS, NUMBER_WORDS, ONES, PARTS, PREPOSITIONS, SCALES, TENS
 from rewards.maths.units import CURRENCIES, SINGLE_LETTERS, conversion, is_unit, measures
 
 PRECISION = 6
 """Decimals to which two numbers must agree where one of them is written as a decimal."""
 
-_NO_UNITS = (
-    FUNCTIONS | MODIFIERS | NUMBER_WORDS | frozenset(SCALES) | frozenset(["and", "but", "to", "am", "pm", "r", "if", "when"])
-)
+_NO_UNITS = FUNCTIONS | PREPOSITIONS | MODIFIERS | NUMBER_WORDS | COPULAS | frozenset(("and", "to", "am", "pm", "r", "as", "when"))
 _CURRENCY = rf"\\?(?:US)?\\?[{CURRENCIES}]"
 _GROUPED = (
     r"(?!0)(?:\d{1,3}(?:(?:,|\s?\{\s?,\s?\}\s?|\\,|\\!|,\\!\s?|\s)\d{3})++(?![\d,]\d|\d)|\d{1,2}(?:,\d{2}){1,8},\d{3}(?!,?\d))"
@@ -134,7 +132,7 @@ def parse_decimal_comma(text: str) -> Quantity | None:
     if len(text) > MAX_NUMBER:
         return None
     match = _DECIMAL_COMMA.fullmatch(" ".join(plain_characters(text).split()))
-    if not match:
+    if not match or (len(match["rest"]) == 3 and match["whole"] != "0"):  # "1,500" is a thousand and a half
         return None
     value = Fraction(f"{match['whole']}.{match['rest']}")
     return Quantity(-value if match["sign"] == "-" else value, rounded=True)
@@ -145,7 +143,7 @@ def same_quantity(gold: Quantity, given: Quantity, precision: int = PRECISION) -
     if given.letter and not gold.unit:
         return False
     factor = conversion(gold.unit, given.unit)
-    if factor is None:
+    if factor is None or (gold.percent and given.unit) or (given.percent and gold.unit):
         return False
     value, rounded = given.value * factor, gold.rounded or given.rounded
     if gold.percent == given.percent:
@@ -234,19 +232,21 @@ def _tail(text: str) -> _Tail | None:
     if not words:
         return _Tail(scale=scale)
     if glued and (ordinal := _ORDINAL.match(words)) and scale == 1:
-        rest = words[ordinal.end() :].strip()
-        return _Tail() if not rest or _is_noun(rest) else None
+        return _Tail() if words[ordinal.end() :].strip() in ("place", "position") else None  # "the 7th prime" is not 7
+    words = _trimmed(words)
     if not _is_noun(words):
         return None
     first = _LETTERS.match(words)
-    if glued and scale == 1 and not (first and is_unit(first[0]) and (len(first[0]) > 1 or len(words) > 1)):
+    if (
+        glued
+        and scale == 1
+        and not (first and is_unit(first[0]) and (len(first[0]) > 1 or re.fullmatch(r"m\^?[23]|[a-z]/\w+", words)))
+    ):
         return None  # the algebra of "2ab" or "3m"
     letter = len(words) == 1 and words.isalpha() and not wrapped
-    if letter and words not in SINGLE_LETTERS:
-        return None
     if not wrapped and len(words.split()) > 3 and not measures(words):
         return None
-    return _Tail(scale=scale, unit=_trimmed(words), letter=letter)
+    return _Tail(scale=scale, unit=words, letter=letter)
 
 
 def _flattened(text: str) -> str:
@@ -263,7 +263,9 @@ def _flattened(text: str) -> str:
 
 def _is_noun(words: str) -> bool:
     """True if it may name a unit or what was counted."""
-    if not _UNIT.fullmatch(words):
+    if not _UNIT.fullmatch(words) or (len(words) == 1 and words.isalpha() and words not in SINGLE_LETTERS):
+        return False
+    if words in ("st", "nd", "rd", "th"):
         return False
     named = _AREA.sub("", words.lower())
     return _NO_UNITS.isdisjoint(re.split(r"[\s/^*.\-]+", named)) or bool(measures(words))

@@ -14,6 +14,7 @@ from itertools import pairwise
 from rewards.maths.characters import plain_characters
 from rewards.maths.lexicon import (
     BOUND_BY,
+    CONFIRMING,
     COPULAS,
     DENIALS,
     FILLERS,
@@ -27,6 +28,7 @@ from rewards.maths.lexicon import (
     REASONS,
     SCALES,
     SHORT_WORDS,
+    SUPPOSITIONS,
 )
 from rewards.maths.numbers import TRAILING, parse_quantity
 from rewards.maths.units import is_unit, measures
@@ -51,7 +53,7 @@ _MATHS = re.compile(r"[\d=+*/^_\\<>|%$€£¥°~]|[-][\dA-Za-z(\\]|^[-]$|^[A-Za-
 _MIXED = re.compile(r"\d")
 _COLON = re.compile(r"(?<=\d)\s?:\s?(?=\d)")
 _CODE = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max|min)\()[A-Za-z_]{3,}\(|\blambda\b")
-_DOUBTS = frozenset(("maybe", "perhaps", "possibly", "probably", "guess", "unsure", "uncertain", "doubt"))
+_DOUBTS = frozenset(("know", "determined", "maybe", "perhaps", "possibly", "probably", "guess", "unsure", "uncertain", "doubt"))
 _JOINTS = frozenset(("and", "or", "maybe", "perhaps", "possibly", "alternatively", "otherwise"))
 _PERHAPS = _JOINTS | frozenset(
     [
@@ -72,6 +74,7 @@ _PERHAPS = _JOINTS | frozenset(
         "either",
     ]
 )
+_SUBORDINATE = REASONS | {"so", "which", "that", "who"}
 _BREAKS = frozenset(",;.:!?()-")
 
 
@@ -111,12 +114,13 @@ def understood(text: str, *, last: bool = False, loose: bool = False) -> str | N
         last: Take its last clause that has a value, not its first.
         loose: Words that are not known may stand before the value.
     """
-    if len(text) > MAX_SENTENCE or text.rstrip(" *\"'").endswith("?") or _CODE.search(text):
+    if len(text) > MAX_SENTENCE or text.rstrip(" *\"'.").endswith("?") or _CODE.search(text):
         return None
     held: list[str] = []
     tokens = _tokens(text, held)
     if tokens is None:
         return None
+    tokens = _without_contrast(tokens)
     clauses = [clause for clause in _clauses(tokens) if clause]
     numbered = [index for index, clause in enumerate(clauses) if any(token.kind == "value" for token in clause)]
     if not numbered:
@@ -155,21 +159,25 @@ def _tokens(text: str, held: list[str]) -> list[_Token] | None:
     text = DATE.sub(lambda match: hold(match[0]), text)
     text = CLOCK.sub(lambda match: hold(match[0].strip()) if match["half"] or match["minute"] else match[0], text)
     tokens: list[_Token] = []
-    for piece in text.split():
-        found = _piece(piece)
+    pieces = text.split()
+    for index, piece in enumerate(pieces):
+        found = _piece(piece, last=index == len(pieces) - 1)
         if found is None:
             return None
         tokens.extend(found)
     return _merged(tokens)
 
 
-def _piece(piece: str) -> list[_Token] | None:
+def _piece(piece: str, *, last: bool) -> list[_Token] | None:
     """One word between spaces, with the marks around it as tokens of their own; None if it is neither word nor value."""
     head = ""
+    inner = piece.strip("()[],.;:!?")
+    if piece[0] == "(" and piece.rstrip(",.;:!?").endswith(")") and inner.isalpha() and len(inner) > 1:
+        return [_Token("mark", "("), _Token("word", inner.lower()), _Token("mark", ")")]
     if piece[0] in "([" and "," not in piece[:-1] and (piece[0] == "[" or piece.count("(") > piece.count(")")):
         head, piece = piece[0], piece[1:]
     tail = ""
-    while piece and _is_edge(piece, tail):
+    while piece and _is_edge(piece, tail, last=last):
         tail, piece = piece[-1] + tail, piece[:-1]
     marks = [_Token("mark", mark) for mark in tail if mark in _BREAKS]
     before = [_Token("mark", "(")] if head == "(" else []
@@ -182,14 +190,16 @@ def _piece(piece: str) -> list[_Token] | None:
     return None if kind is None else [*before, _Token(kind, piece.lower() if kind == "word" else piece), *marks]
 
 
-def _is_edge(piece: str, tail: str) -> bool:
+def _is_edge(piece: str, tail: str, *, last: bool) -> bool:
     """True if the last character is punctuation, and no part of a value."""
-    last = piece[-1]
-    if last == "!":
-        return not tail  # "42!" is a cry, "5!." a factorial
-    if last in ")]":
-        return piece.count(last) > piece.count("(" if last == ")" else "[") and "," not in piece[:-1]
-    return last in ",;:?\"'" or (last == "." and not piece.endswith("..."))
+    mark = piece[-1]
+    if mark == "!":
+        return last and not tail  # "42!" is a cry, "5!." a factorial
+    if mark in ")]":
+        return piece.count(mark) > piece.count("(" if mark == ")" else "[") and "," not in piece[:-1]
+    if mark in "\"'":
+        return piece[0] == mark or not (len(piece) > 1 and piece[-2].isdigit())
+    return mark in ",;:?" or (mark == "." and not piece.endswith("..."))
 
 
 def _kind(piece: str) -> str | None:
@@ -204,6 +214,8 @@ def _kind(piece: str) -> str | None:
         return "word"
     if _ORDINAL.fullmatch(piece):
         return "value"
+    if piece[0].isalpha() and measures(piece.replace("{", "").replace("}", "")):  # "cm^2"
+        return "word"
     measured = _MEASURED.fullmatch(piece)
     return "value" if (measured and is_unit(re.split(r"[/^]", measured[1])[0])) or parse_quantity(piece) else None
 
@@ -239,11 +251,26 @@ def _clauses(tokens: Sequence[_Token]) -> list[list[_Token]]:
                 clauses[-1].append(_Token("word", "and"))
                 continue
             clauses.append([])
-        elif token.kind == "word" and token.text in REASONS | {"so", "which", "that", "who", "where"} and clauses[-1]:
+        elif (
+            token.kind == "word"
+            and token.text in _SUBORDINATE
+            and clauses[-1]
+            and not (token.text == "as" and ((after and after.text == "well") or clauses[-1][-1].text == "well"))
+        ):
             clauses.append([token])
         else:
             clauses[-1].append(token)
     return clauses
+
+
+def _without_contrast(tokens: list[_Token]) -> list[_Token]:
+    """ "not 8 but 9" says 9."""
+    for index, token in enumerate(tokens):
+        if token.text == "not" and index + 2 < len(tokens) and tokens[index + 1].kind == "value":
+            after = index + 3 if tokens[index + 2].text == "," else index + 2
+            if after < len(tokens) and tokens[after].text == "but":
+                return _without_contrast(tokens[:index] + tokens[after + 1 :])
+    return tokens
 
 
 def _takes_back(clause: Sequence[_Token], *, loose: bool) -> bool:
@@ -252,7 +279,7 @@ def _takes_back(clause: Sequence[_Token], *, loose: bool) -> bool:
         return False
     words = [token.text for token in clause]
     if not loose or "sure" in words or "certain" in words:
-        return not (DENIALS | HEDGES).isdisjoint(words)
+        return not (DENIALS | HEDGES | SUPPOSITIONS).isdisjoint(words) or not MODIFIERS.isdisjoint(words[-2:])
     return words[-1] in DENIALS or (len(words) <= 2 and words[0] in DENIALS) or not _DOUBTS.isdisjoint(words)
 
 
@@ -264,7 +291,7 @@ def _later(clause: Sequence[_Token]) -> list[str] | None:
     if first in REASONS or (first == "not" and values):
         return []
     if not values:
-        return [] if words.isdisjoint(DENIALS | HEDGES) else None
+        return [] if words.isdisjoint(DENIALS | HEDGES if len(clause) > 3 else MODIFIERS_BEHIND) else None
     if first in ("which", "that", "who", "where", "for", "in", "so"):
         return [] if words.isdisjoint(DENIALS | HEDGES) and first != "so" else None
     return _clause(clause, loose=False)
@@ -294,7 +321,7 @@ def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
         if following < len(rest):
             if not _joins(left):
                 return None
-        elif not _trails(left):
+        elif not _trails(left, measured=value != rest[index].text, ordinal=bool(_ORDINAL.fullmatch(value))):
             return None
         values.append(value)
         index = following
@@ -303,6 +330,8 @@ def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
 
 def _asserted(words: Sequence[_Token]) -> bool:
     """True unless the verb is denied or doubted: "cannot be", "might be"."""
+    if not SUPPOSITIONS.isdisjoint(token.text for token in words if token.kind == "word"):
+        return False
     for token in reversed(words[-2:]):
         if token.kind != "word":
             return True
@@ -315,11 +344,13 @@ def _leads_in(words: Sequence[str], *, verb: bool, loose: bool, several: bool) -
     if words and words[-1] == "of" and (len(words) < 2 or words[-2] not in NOUNS_OF):
         return False
     unknown = [word for word in words if word not in FILLERS and not (several and word in _PERHAPS)]
+    if (unknown and verb) or not SUPPOSITIONS.isdisjoint(words):
+        return False
     if any(word in MODIFIERS or word in NUMBER_WORDS or word.removesuffix("s") in PARTS for word in unknown):
         return False
     if not unknown or loose:
         return True
-    return not verb and len(words) > 2
+    return len(words) > 2
 
 
 def _joins(words: Sequence[str]) -> bool:
@@ -330,11 +361,16 @@ def _joins(words: Sequence[str]) -> bool:
     return len(others) <= 2 and MODIFIERS.isdisjoint(others) and NUMBER_WORDS.isdisjoint(others)
 
 
-def _trails(words: Sequence[str]) -> bool:
+def _trails(words: Sequence[str], *, measured: bool, ordinal: bool) -> bool:
     """True if what stands behind a value leaves it as it is."""
-    if words and words[0] in ("and", "to", "&"):
+    if ordinal and words[:1] not in (["place"], ["position"]):  # "the 9th prime" is not 9
         return False
-    if any(word in MODIFIERS_BEHIND or word.strip("-") == "ish" for word in words):
+    if words and (words[0] in ("and", "&", "st", "nd", "rd", "th") or (words[0] == "to" and not measured)):
+        return False
+    if words and words[0] in ("is", "was"):  # "42 is the answer", not "42 is too small"
+        return CONFIRMING.issuperset(words[1:])
+    more = {"more", "fewer", "less"} if len(words) > 1 and words[0] in ("more", "fewer", "less") and "than" not in words else set()
+    if any((word in MODIFIERS_BEHIND and word not in more) or word.strip("-") == "ish" for word in words):
         return False
     if any(a == "out" and b == "of" for a, b in pairwise(words)):
         return False

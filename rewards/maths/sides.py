@@ -2,6 +2,7 @@ r"""READ, equations: the sides of ``x = 2 + 3 = 5``, what may stand on the left 
 
 import re
 
+from rewards.maths.lexicon import MODIFIERS, SUPPOSITIONS
 from rewards.maths.numbers import is_noun, parse_quantity
 from rewards.maths.prose import prose_words
 from rewards.maths.units import is_unit
@@ -18,6 +19,10 @@ _ARGUMENTS = re.compile(
 )
 _CALL = re.compile(r"[A-Za-z]'*\s?\([^()]*\)")
 _CONSTANT = re.compile(r"(?P<name>[A-Za-z])\s?\(\s?(?P<argument>[a-z])\s?\)\s*=(?P<value>[^A-Za-z=]+)")
+_INVERTIBLE = re.compile(r"(?:\\sqrt|\\(?:log|ln|exp)|\b(?:log|ln|exp))[^=]*(?<![A-Za-z\\])[a-z](?![A-Za-z])")
+_SIGN = r"(?P<sign><=|>=|<|>|\\(?:leq?|geq?|lt|gt)(?:slant)?(?![a-z]))"
+_SOLVED = re.compile(rf"[a-zA-Z]\s*{_SIGN}\s*(?P<end>[^<>=a-zA-Z]*(?:\\(?:[dt]?frac|sqrt|pi)[^<>=a-zA-Z]*)*)")
+_SOLVED_BACKWARDS = re.compile(rf"(?P<end>[^<>=a-zA-Z]*(?:\\(?:[dt]?frac|sqrt|pi)[^<>=a-zA-Z]*)*?)\s*{_SIGN}\s*[a-zA-Z]")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _VARIABLE = re.compile(r"[A-Za-z]+|\\(?:alpha|beta|gamma|theta|phi|lambda|omega|mu)")
 _UNIT_AT_END = re.compile(
@@ -50,10 +55,27 @@ def is_name(side: str) -> bool:
     if parse_quantity(side) is not None:
         return False
     bare = _CALL.sub("f", _ARGUMENTS.sub("", side))
+    if _INVERTIBLE.search(bare):
+        return False
     names = set(_VARIABLE.findall(_COMMAND.sub(lambda match: match[0] if _VARIABLE.fullmatch(match[0]) else " ", bare)))
-    if len(names) != 1 or prose_words(side):
-        return True
+    words = prose_words(side)
+    if words or len(names) != 1:
+        return (MODIFIERS | SUPPOSITIONS).isdisjoint(words)
     return not re.search(r"\d|^\s*-|\^|!", bare)
+
+
+def as_interval(text: str) -> str | None:
+    r"""The half-line of a solved inequality: ``x < 3`` is ``(-\infty,3)``; None for anything else."""
+    match = _SOLVED.fullmatch(text.strip()) or _SOLVED_BACKWARDS.fullmatch(text.strip())
+    if match is None:
+        return None
+    sign = match["sign"]
+    below = sign.startswith(("<", "\\l"))
+    if match.re is _SOLVED_BACKWARDS:
+        below = not below
+    closed = "e" in sign or "=" in sign
+    end = match["end"].strip()
+    return rf"(-\infty,{end}{']' if closed else ')'}" if below else rf"{'[' if closed else '('}{end},\infty)"
 
 
 def unwrap_unit(text: str) -> tuple[str, str]:

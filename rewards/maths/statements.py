@@ -10,7 +10,7 @@ from rewards.maths.lexicon import NUMBER_WORDS, PARTS, REASONS
 from rewards.maths.numbers import parse_quantity
 from rewards.maths.prose import FORMULA, content, prose_words, understood
 from rewards.maths.surroundings import DENIED_BEFORE, is_withdrawn
-from rewards.maths.values import based, clock, date, division, unwrapped
+from rewards.maths.values import based, clock, date, division, ratio_in_words, unwrapped
 
 LAST_WORDS = 4_000
 """Characters from the end in which an uncommitted answer is looked for."""
@@ -34,7 +34,7 @@ _NONE = re.compile(
 )
 _NONE_AT_END = re.compile(rf"(?:\A|[\s,])(?:{_NONE.pattern})[.!]?\Z", re.IGNORECASE)
 _DENIED_PHRASE = re.compile(
-    r"\b(?:not|never|\w+n['’]t|cannot|false|doubt|maybe|perhaps|possibly|wrong|incorrect|if|unless|whether)\b(?!\s+(?:hard|difficult|surprising|only))",
+    r"\b(?:not|never|\w+n['’]t|cannot|false|doubt|maybe|perhaps|possibly|wrong|incorrect|if|unless|whether|suppos\w+|assum\w+|imagine|pretend|let|says?|said|claims?|claimed|thinks|thought|believes|believed|guess\w*|told|according)\b(?!\s+(?:hard|difficult|surprising|only))",
     re.IGNORECASE,
 )
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|emph)\s*\{([^{}]*)\}")
@@ -45,6 +45,9 @@ _SPELT = re.compile(
     re.IGNORECASE,
 )
 """A last line that ends in a number in words."""
+_IN_WORDS = re.compile(
+    r"(?:it|this|that|(?:so |hence |thus )?the (?:\w+ ){1,4})\s?(?:is|was) (?P<word>[A-Za-z]+)\.?", re.IGNORECASE
+)
 _PREFIX = re.compile(r"[^.!?;,\n]*\Z")
 _JOINT_START = re.compile(r"\s*(?:or|alternatively|maybe|perhaps|possibly|but|however)\b", re.IGNORECASE)
 
@@ -134,7 +137,13 @@ def _line_at(text: str, start: int) -> tuple[str, str]:
 def _is_typed(text: str) -> bool:
     """True for what is an answer as a whole: a number with its unit, a time, a date, a division."""
     return bool(
-        parse_quantity(text) or clock(text) or date(text) or division(text) or based(unwrapped(text)) or _NONE.fullmatch(text)
+        parse_quantity(text)
+        or clock(text)
+        or date(text)
+        or division(text)
+        or based(unwrapped(text))
+        or _NONE.fullmatch(text)
+        or ratio_in_words(unwrapped(text))
     )
 
 
@@ -167,13 +176,13 @@ def _on_one_line(text: str) -> str:
 
 def _from_last_line(text: str) -> str | None:
     """The last line with a number or formula: whole if it is nothing else, else its last one. One line of words counts too."""
-    lines = [unmarked(line).strip().strip("#").strip() for line in text.splitlines() if line.strip()]
+    lines = [unmarked(line).strip().strip("#").strip(" *_") for line in text.splitlines() if line.strip()]
     spelt = _SPELT.search(lines[-1]) if lines and not _VALUE.search(lines[-1]) else None
     if spelt and parse_quantity(spelt["number"]):
         return spelt["number"]
     if len(lines) == 1 and len(lines[0]) <= PHRASE_LENGTH and not _VALUE.search(lines[0]):
-        none = _NONE_AT_END.search(lines[0])
-        return none["none"] if none else lines[0]
+        none, named = _NONE_AT_END.search(lines[0]), _IN_WORDS.fullmatch(lines[0])
+        return none["none"] if none else named["word"] if named else lines[0]
     for index in range(len(lines) - 1, -1, -1):
         line = lines[index]
         none = _NONE_AT_END.search(line) if index == len(lines) - 1 else None

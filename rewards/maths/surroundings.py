@@ -34,6 +34,12 @@ _MODIFIED_BEFORE = re.compile(
     r"(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)s?\s+of))[\s$(\[{\\:*]*\Z",
     re.IGNORECASE,
 )
+_SUPPOSED_BEFORE = re.compile(
+    r"\b(?:suppose|assume|imagine|pretend|let|say|says|said|claims|claimed|thinks|thought|believes|believed|guesses|guessed"
+    r"|told\s+(?:me|us|him|her))\s+(?:that\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|result|value|it|x|n)\s*"
+    r"(?:is|be|was|were|=|equals)[\s$(\[{\\:*]*\Z",
+    re.IGNORECASE,
+)
 _FACTOR_BEFORE = re.compile(
     r"(?<![\s&=$(\[{,])\s?[-+*/^]\s?\Z|[$({\[=]\s?-\s?\Z|\\[dtc]?frac\s?\{[^{}]{0,8}\}\s?\{\s?\Z|\\(?:cdot|times|div|sqrt|pm|mp|frac|log|ln|sin|cos|tan)\s?\{?\s?\Z|(?:\d|(?<![\\A-Za-z])[A-Za-z]{1,3})\Z"
 )
@@ -47,7 +53,7 @@ _FACTOR_AFTER = re.compile(
 )
 _WITHDRAWN = re.compile(
     r"\A[\s$)\]\\.,;:*`\"'}]*(?:is|are|was|were|would\s+be|seems|looks|must\s+be)\s+(?:\w+\s+){0,2}?"
-    r"(?:wrong|incorrect|false|invalid|not(?!\s+(?:hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|impossible|mistaken|a\s+mistake|an\s+error|too\s+\w+)\b"
+    r"(?:wrong|incorrect|false|invalid|extraneous|rejected|not(?!\s+(?:hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|impossible|mistaken|a\s+mistake|an\s+error|too\s+\w+)\b"
     r"|\A[\s$)\]\\.,;:*`\"'}]*(?:isn['’]t|can(?:no|['’])t|wasn['’]t|doesn['’]t|\(?(?:wrong|incorrect)|not\b(?!\s+(?:\W{0,4}\d|\\(?:boxed|fbox)|\$)))"
     r"|(?:\A|[.!?;:,(\n—–-])[\s$)\]\\*]*(?:but\s+|oh\s+|hmm+,?\s+|oops,?\s+|and\s+)*"
     r"(?:no\b\s?[,.!;:—-]|no\b\s+(?:wait|that|no)\b|wait\b|hold\s+on|scratch\s+that|strike\s+that|correction\b|oops\b|my\s+mistake|sorry\b"
@@ -58,6 +64,8 @@ _WITHDRAWN = re.compile(
     r"|on\s+second\s+thought|i\s+(?:doubt|don['’]t\s+(?:think|believe)))",
     re.IGNORECASE,
 )
+CONCLUDES = re.compile(r"\b(?:hence|therefore|thus|so|consequently|answer|finally|final|conclude)\b", re.IGNORECASE)
+"""Between two boxes of a reference: the second one is the answer, and the first one a step."""
 _NEXT_PROBLEM = re.compile(r"\n\s*(?:Question|Problem|Exercise|Q|Human|User|Input|Example)\b|<\|", re.IGNORECASE)
 
 _TEXT = r"\\(?:text|mbox|mathrm)\s{0,3}\{[^{}]{0,30}\b(?:and|or)\s{0,3}\}"
@@ -90,7 +98,8 @@ def is_denied(text: str, start: int) -> bool:
 
 def is_modified(text: str, start: int) -> bool:
     """True if the words in front of a place make it a bound, or a part of something else: "at least", "half of"."""
-    return bool(_MODIFIED_BEFORE.search(text[max(0, start - NEAR) : start]))
+    before = text[max(0, start - NEAR) : start]
+    return bool(_MODIFIED_BEFORE.search(before) or _SUPPOSED_BEFORE.search(before))
 
 
 def is_withdrawn(text: str, end: int) -> bool:

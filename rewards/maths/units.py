@@ -128,6 +128,8 @@ def conversion(wanted: str, given: str) -> Fraction | None:
     if not wanted or not given or wanted == given:
         return Fraction(1)
     targets, sources = measures(wanted), measures(given)
+    if len(targets) > len(sources) and any(dimensions == (("angle", 1),) for dimensions, _ in targets):
+        return None  # 40 degrees may be an angle, 40 °F is none
     if not targets or not sources:
         same = not targets and not sources and _singular(wanted) == _singular(given)
         return Fraction(1) if same or (_is_generic(wanted) and _is_generic(given)) else None

@@ -95,6 +95,11 @@ def ratio(text: str) -> tuple[Fraction, ...] | None:
     return tuple(term / terms[-1] for term in terms) if terms[-1] else None
 
 
+def ratio_in_words(text: str) -> tuple[Fraction, ...] | None:
+    """The same for "3 to 4", which counts only where the reference is a ratio."""
+    return ratio(re.sub(r"\s+to\s+", ":", text.strip()))
+
+
 def based(text: str) -> tuple[str, int] | None:
     r"""(digits, base) of ``101_2``, ``(101)_{2}``, ``101_{\text{two}}``, ``101 base 2``."""
     match = _BASED.fullmatch(text) or _BASE_WORDS.fullmatch(text)
