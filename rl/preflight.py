@@ -7,7 +7,7 @@ from typing import Any
 
 from rl.config.schema import Config
 from rl.config.sections import RolloutConfig
-from rl.learner.dropout import note, silence_config
+from rl.learner.dropout import dropout_note, silence_config
 from rollout.checkpoint_shapes import INDEX, checkpoint_files
 from rollout.checkpoint_weights import weight_shapes
 from rollout.types import Prompt
@@ -47,8 +47,8 @@ def load_tokenizer(model_path: Path, *, trust: bool = False) -> Any:
         ) from error
 
 
-def check_model(config: Config, model_path: Path, tokenizer: Any) -> None:
-    """Refuse a base that would fail later.
+def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
+    """Refuse a base that would fail later; returns what to say of one that is taken.
 
     Raises:
         ValueError: naming the field and the fix.
@@ -56,7 +56,7 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> None:
     base = check_base(model_path, tokenizer, trust=config.model.kind == "path" and config.model.trust_remote_code)
     check_end_token(model_path, base, tokenizer)
     check_engine(config.rollout, base)
-    note(silence_config(base))
+    return dropout_note(silence_config(base))
 
 
 def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False) -> Any:

@@ -71,7 +71,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     model_path = locate_model(config)
     check_learner(config, model_path)
     tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
-    check_model(config, model_path, tokenizer)
+    notes = check_model(config, model_path, tokenizer)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
@@ -109,6 +109,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         budget=budget,
         references=references or References(),
         notes=(
+            *notes,
             *(references.notes if references is not None else ()),
             *batch_repeats(config.stream.prompts_per_step, len(train_prompts)),
         ),

@@ -4,13 +4,10 @@ Engines sample without it; the old policy, the reference and the probe are compu
 ratio of a first on-policy update is not 1: tokens are clipped, and the gradient follows a model that nobody samples from.
 """
 
-import logging
 import re
 from typing import Any
 
 from torch import nn
-
-logger = logging.getLogger(__name__)
 
 RANDOM_FIELD = re.compile(r"dropout|pdrop|layer_?drop|drop_path|jitter_noise")
 """Config fields of transformers' models that make a forward pass in training mode random: dropout, skipped layers, router noise."""
@@ -35,8 +32,9 @@ def silence_layers(model: nn.Module) -> None:
             module.p = 0.0
 
 
-def note(found: dict[str, float]) -> None:
-    """Say once what the base has and the run leaves out."""
-    if found:
-        named = ", ".join(f"{name}={value:g}" for name, value in sorted(found.items()))
-        logger.info("the base's %s is off: reinforcement learning trains the policy that is sampled, which has none", named)
+def dropout_note(found: dict[str, float]) -> list[str]:
+    """What to say of a base that had some."""
+    if not found:
+        return []
+    named = ", ".join(f"{name}={value:g}" for name, value in sorted(found.items()))
+    return [f"the base's {named} is off in this run: the policy that trains is the one that is sampled, which has none"]

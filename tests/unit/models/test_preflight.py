@@ -12,11 +12,11 @@ from rl.config.load import load_config
 from rl.preflight import check_model, load_tokenizer
 
 
-def check(directory: Path, *overrides: str) -> None:
+def check(directory: Path, *overrides: str) -> list[str]:
     config = load_config(
         "debug", [f"model.path={directory}", "model=path", "rollout.max_model_len=64", "rollout.max_tokens=8", *overrides]
     )
-    check_model(config, directory, load_tokenizer(directory))
+    return check_model(config, directory, load_tokenizer(directory))
 
 
 def edit(file: Path, **fields: Any) -> None:
@@ -43,6 +43,12 @@ def test_good_bases_pass(tmp_path: Path, name: str) -> None:
             check(directory)
         return
     check(directory)
+
+
+def test_dropout_is_said(tmp_path: Path, base: Path) -> None:
+    assert check(base) == []
+    said = check(save_base("gpt2", tmp_path / "gpt2", n_embd=64))
+    assert len(said) == 1 and "attn_pdrop=0.1" in said[0] and "is off in this run" in said[0]
 
 
 def test_a_checkpoint_without_the_trunks_prefix_passes(tmp_path: Path) -> None:
