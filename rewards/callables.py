@@ -99,7 +99,7 @@ class CallableReward:
         if _listed(alone) == _listed(again) != _listed(together):
             raise ValueError(
                 f"the function's values depend on the other completions of the list ({_listed(together)} together, "
-                f"{_listed(alone)} each alone), but verifiers judge each alone; judge by the completion itself"
+                f"{_listed(alone)} each alone), but verifiers judge each alone"
             )
 
     def _values(self, prompt: Prompt, texts: Sequence[str]) -> Any:

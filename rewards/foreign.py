@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MESSAGE_LIMIT = 160
+MESSAGE_LIMIT = 200
 """Characters of an exception's message that are passed on."""
 _ROOT = Path(__file__).resolve().parent.parent
 _NOT_THE_USERS = (

@@ -92,7 +92,7 @@ def inspect(
 
 
 def check(
-    name: str = typer.Argument(..., metavar="NAME|pkg.module:Class", help="A curriculum part."),
+    name: str = typer.Argument(..., metavar="NAME|file.py:Class|pkg.module:Class", help="A curriculum part."),
     args: str = typer.Option("{}", help="Its arguments, as JSON."),
     pool: Annotated[
         Path | None, typer.Option(help="Rows as of simulate, for a part that needs certain categories or metadata.")

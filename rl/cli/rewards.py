@@ -60,7 +60,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def score(
-    reward: Annotated[str, typer.Argument(metavar="REWARD", help="A name of t2rl rewards list, or pkg.module:attr.")],
+    reward: Annotated[str, typer.Argument(metavar="REWARD", help="A name of t2rl rewards list, file.py:attr or pkg.module:attr.")],
     rows: Annotated[Path, typer.Argument(metavar="ROWS", help="JSON Lines file of completions.")],
     out: Annotated[Path | None, typer.Option(help="Verdict file; without it, or with -, verdicts are printed.")] = None,
     args: str = typer.Option("{}", help="The reward's arguments, as JSON."),
@@ -91,7 +91,7 @@ def check(
     ] = None,
     overrides: Overrides = None,
     reward: Annotated[
-        str | None, typer.Option(metavar="REWARD", help="Instead of a task: a reward's name, or pkg.module:attr.")
+        str | None, typer.Option(metavar="REWARD", help="Instead of a task: a reward's name, file.py:attr or pkg.module:attr.")
     ] = None,
     rows: Annotated[
         Path | None,

@@ -11,7 +11,7 @@ class PartConfig(Section):
     """A curriculum part by name, with its arguments."""
 
     name: str
-    """Key of ``curricula.CURRICULA``, or ``pkg.module:attr``."""
+    """Key of ``curricula.CURRICULA``, or your own: ``path/to/file.py:attr``, ``pkg.module:attr``."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Checked by the part itself, before any actor starts."""
 

@@ -65,7 +65,7 @@ class FileTaskConfig(Section):
     """What opens and closes a thinking; rewards judge what follows it. None = the pair that the tokenizer has tokens for
     (docs/data.md), else ``<think>`` and ``</think>``."""
     reward: str = "math"
-    """A name from ``rewards.REWARDS``, or ``pkg.module:attr`` of your own."""
+    """A name from ``rewards.REWARDS``, or your own: ``path/to/file.py:attr`` or ``pkg.module:attr``."""
     reward_args: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
     on_bad_reference: Literal["drop", "error", "keep"] = "drop"

@@ -38,7 +38,7 @@ def score_file(
     """Judge every row, write one verdict for each in the same order, print what they amount to.
 
     Args:
-        reward: A name in ``rewards.REWARDS`` or ``pkg.module:attr``.
+        reward: A name in ``rewards.REWARDS``, ``file.py:attr`` or ``pkg.module:attr``.
         rows: JSON Lines file.
         out: Verdict file; None prints the verdicts, and the summary goes to standard error.
         args: The reward's arguments, a JSON object.

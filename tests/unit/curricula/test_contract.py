@@ -1,6 +1,7 @@
 """The contract, on every part that ships, on the example, and on parts that break it."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from curricula.contract import run_contract
 from curricula.contract.checks import ALL
 from rl.config.compose import PACKAGED
 from rollout.types import RolloutGroup, RolloutStat
+from tests.unit.curricula.test_stack import POOL, new_store
 
 Case = tuple[str, dict[str, Any]]
 
@@ -33,6 +35,21 @@ def test_every_part_keeps_the_contract(name: str, args: dict[str, Any]) -> None:
     findings = run_contract(lambda: build_part("slot", name, args))
     assert [f.check for f in findings] == list(ALL)
     assert [f"{f.check}: {f.problem}" for f in findings if not f.passed] == []
+
+
+@pytest.mark.parametrize(("name", "args"), cases(), ids=lambda case: str(case))
+def test_a_plan_of_which_nothing_could_be_judged_is_observed_as_nothing(name: str, args: dict[str, Any]) -> None:
+    part = build_part("slot", name, args)
+    part.observe(Ctx(step=0, total_steps=9, seed=0, pool=POOL, store=new_store()), [])
+    assert all(np.isfinite(value) for value in part.metrics().values())
+
+
+def test_a_part_of_a_users_file_is_found_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "curricula.py").write_text("from curricula.mixed import MixedOutcomes\n\n\nclass Mine(MixedOutcomes):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    assert type(build_part("verdict", "curricula.py:Mine", {})).__name__ == "Mine"
+    with pytest.raises(ValueError, match=r"curriculum.verdict.name is 'curricula.py:Other': curricula.py has no 'Other'"):
+        build_part("verdict", "curricula.py:Other", {})
 
 
 def test_every_part_is_among_the_cases() -> None:
