@@ -39,9 +39,18 @@ def try_reward(
     """
     results = asyncio.run(_judged(name, args, prompts[:PROMPTS], options))
     problems = list(dict.fromkeys(result.reason for result in results if not result.judged))
-    if not problems or problems == [TIMEOUT]:  # what is slow the first time is found out by the run itself
+    if TIMEOUT in problems:  # what is slow the first time may be fast later; the run finds out
+        logger.warning(
+            "task.reward: %s took longer than %g s for a trial completion; raise verifiers.timeout_s, or do what is slow when "
+            "its module is imported",
+            name,
+            options["timeout_s"],
+        )
+        problems.remove(TIMEOUT)
+    if not problems:
         return
-    if any(result.judged for result in results) or (may_abstain and problems == [NOT_APPLICABLE]):
+    late = any(result.reason == TIMEOUT for result in results)
+    if late or any(result.judged for result in results) or (may_abstain and problems == [NOT_APPLICABLE]):
         logger.warning("task.reward: %s did not judge every one of %d trial completions: %s", name, len(results), problems[0])
         return
     said = "returned None" if problems[0] == NOT_APPLICABLE else problems[0].removeprefix("error: ")

@@ -1,5 +1,6 @@
 """Rewards as users write them, good and bad, for the tests: loaded by path."""
 
+import time
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -18,6 +19,12 @@ class Outage:
         if text.startswith("I"):
             raise ConnectionError("judge is down")
         return RewardResult(value=1.0, correct=True)
+
+
+class Sleeps:
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> float:
+        time.sleep(1)
+        return 1.0
 
 
 class Returns:

@@ -114,7 +114,7 @@ def test_an_error_in_a_function_that_reads_text_is_its_own_not_that_of_the_chats
 @pytest.mark.parametrize(
     ("name", "args", "message"),
     [
-        ("Raises", {}, r"judged none of 4 trial completions.*KeyError at .*own_rewards.py:13: 'solution'"),
+        ("Raises", {}, r"judged none of 4 trial completions.*KeyError at .*own_rewards.py:14: 'solution'"),
         ("Returns", {"kind": "none"}, "returned None"),
         ("longest", {}, r"depend on the other completions of the list \(\['0.0', '1.0'\] together, \['1.0', '1.0'\] each alone"),
     ],
@@ -127,10 +127,15 @@ def test_a_reward_that_judges_nothing_is_refused_before_training(name: str, args
 def test_an_outage_on_trial_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     try_reward(f"{FILE}:Outage", {}, [PROMPT], OPTIONS, may_abstain=False)
     assert "did not judge every one of 2 trial completions: error: ConnectionError at" in caplog.text
-    assert "own_rewards.py:19: judge is down" in caplog.text
+    assert "own_rewards.py:20: judge is down" in caplog.text
     caplog.clear()
     try_reward(f"{FILE}:plain", {}, [PROMPT], OPTIONS, may_abstain=False)
     assert not caplog.text
+
+
+def test_a_slow_trial_is_a_warning_with_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+    try_reward(f"{FILE}:Sleeps", {}, [PROMPT], {**OPTIONS, "timeout_s": 0.2}, may_abstain=False)
+    assert "took longer than 0.2 s for a trial completion; raise verifiers.timeout_s" in caplog.text
 
 
 def test_only_rewards_of_the_users_own_are_tried() -> None:
