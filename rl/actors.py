@@ -6,6 +6,7 @@ from typing import Any
 import ray
 
 from rl.cluster import Placed
+from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.fleet import EngineFleet, FleetTimeouts
 from rl.gpus import learner_environment
@@ -40,7 +41,7 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         num_threads=rollout.num_threads,
         cores=rollout.cores,
         engine_args=rollout.engine_args,
-        trust_remote_code=config.model.kind == "path" and config.model.trust_remote_code,
+        trust_remote_code=trusts_code(config.model),
         seed=config.run.seed,
     )
 

@@ -12,13 +12,14 @@ from rl.base.cache import base_dir
 from rl.base_files import replaced
 from rl.checkpoint import CheckpointStore
 from rl.config.load import load_as
+from rl.config.model import trusts_code
 from rl.config.roots import ROOTS
 from rl.config.schema import Config
 from rl.config.stages import StageConfig
 from rl.fingerprint.fingerprint import FILE, Fingerprint
 from rl.fingerprint.model_files import base_fingerprint
 from rl.hub import model_directory
-from rl.prepare import locate_model, trusts_code
+from rl.prepare import locate_model
 from rl.records.rundir import RunDir
 from rl.records.storage import require_writable, storage_errors
 from rl.saver import held_out_score

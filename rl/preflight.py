@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.config.sections import RolloutConfig
 from rl.learner.dropout import dropout_note, silence_config
@@ -53,7 +54,7 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
     Raises:
         ValueError: naming the field and the fix.
     """
-    base = check_base(model_path, tokenizer, trust=config.model.kind == "path" and config.model.trust_remote_code)
+    base = check_base(model_path, tokenizer, trust=trusts_code(config.model))
     check_end_token(model_path, base, tokenizer)
     check_engine(config.rollout, base)
     return dropout_note(silence_config(base))

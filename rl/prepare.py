@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from curricula import check_prompts
 from rewards import build_reward, check_reward
 from rewards.callables import CallableReward
-from rl.config.model import PathModelConfig, RecipeModelConfig
+from rl.config.model import PathModelConfig, RecipeModelConfig, trusts_code
 from rl.config.schema import Config
 from rl.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.encoding import Decode, make_decode
@@ -69,9 +69,9 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     if config.rollout.engine_args:
         check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
-    check_learner(config, model_path)
     tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
     notes = check_model(config, model_path, tokenizer)
+    check_learner(config, model_path)
     task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
@@ -142,8 +142,3 @@ def locate_model(config: HasModel) -> Path:
 
         return build_base(config.model.recipe)
     return model_directory(config.model.path, revision=config.model.revision)
-
-
-def trusts_code(model: RecipeModelConfig | PathModelConfig) -> bool:
-    """True if the base's own code may run (``model.trust_remote_code``)."""
-    return model.kind == "path" and model.trust_remote_code

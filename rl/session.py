@@ -15,6 +15,7 @@ from rl.anytime import AnytimeAnswers
 from rl.base_files import replaced
 from rl.checkpoint import Checkpoint, CheckpointStore
 from rl.cluster import Placed
+from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.controller import Controller, Parts
 from rl.curriculum.assemble import assemble
@@ -25,7 +26,7 @@ from rl.fingerprint.fingerprint import Fingerprint
 from rl.fleet import EngineFleet
 from rl.learner.group import LearnerGroup
 from rl.planner_loop import PlannerLoop
-from rl.prepare import Prepared, trusts_code
+from rl.prepare import Prepared
 from rl.prompt_signals import PromptSignalSource
 from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter

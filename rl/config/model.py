@@ -113,3 +113,8 @@ class PathModelConfig(Section):
 
 
 ModelConfig = Annotated[RecipeModelConfig | PathModelConfig, Field(discriminator="kind")]
+
+
+def trusts_code(model: RecipeModelConfig | PathModelConfig) -> bool:
+    """True if the base's own code may run (``model.trust_remote_code``)."""
+    return model.kind == "path" and model.trust_remote_code

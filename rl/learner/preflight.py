@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rl.config.model import trusts_code
 from rl.gpus import smallest_device
 from rl.learner.memory import learner_bytes, shortage, sizes
 from rollout.checkpoint_shapes import checkpoint_shapes
@@ -24,7 +25,7 @@ def check_learner(config: "Config", model_path: Path) -> None:
     from rl.learner.model import attention_for
 
     learner = config.learner
-    attention_for(str(model_path), learner)
+    attention_for(str(model_path), learner, trust=trusts_code(config.model))
     if learner.deepspeed:
         check_options(deepspeed_config(learner, num_parameters=1 << 20))
     device = smallest_device() if learner.device == "cuda" and config.cluster.address is None else None

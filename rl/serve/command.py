@@ -10,12 +10,12 @@ from typing import Any
 
 from rl.actors import create_fleet
 from rl.cluster import create_placement, plan_placement
+from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.encoding import make_decode
 from rl.eval_command import resolve
 from rl.gpus import require_gpus
 from rl.preflight import load_tokenizer
-from rl.prepare import trusts_code
 from rl.ray_runtime import start_ray, stop_ray
 from rl.reward_model.scorer import Verifiers
 from rl.serve.answering import Answerer

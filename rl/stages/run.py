@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rl.base_files import replaced
+from rl.config.model import trusts_code
 from rl.config.stages import DpoConfig, SftConfig, StageConfig
 from rl.fingerprint.fingerprint import FILE, Fingerprint
 from rl.fingerprint.of_run import stage_fingerprint
 from rl.preflight import check_base, load_tokenizer
-from rl.prepare import locate_model, trusts_code
+from rl.prepare import locate_model
 from rl.records.metrics import MetricsWriter
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay

@@ -19,11 +19,11 @@ from trl import DPOTrainer, SFTConfig, SFTTrainer
 
 from rl.base_files import keep_identity
 from rl.config.learner import LearnerConfig
+from rl.config.model import trusts_code
 from rl.config.stages import DpoConfig, StageConfig, TrainerConfig
 from rl.learner.dropout import silence_config
 from rl.learner.model import attention_for, peft_config
 from rl.learner.names import adopt_names
-from rl.prepare import trusts_code
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
