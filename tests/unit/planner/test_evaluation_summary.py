@@ -4,11 +4,13 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from planner.counts_file import read_counts_file
 from planner.estimators.intervals import benchmark_pass_at_k
 from rl.evaluation_summary import render, summarise, to_json
 from rollout.types import SamplingConfig
@@ -143,3 +145,13 @@ def test_no_interval_has_zero_width_and_all_tables_agree(right: int) -> None:
         assert (line.after.low, line.after.high) == (theirs.low, theirs.high)
     if right == 4:
         assert summary.lines[0].after.low == pytest.approx(0.9124, abs=1e-4)
+
+
+def test_a_problem_of_which_nothing_was_judged_is_no_row_of_counts(tmp_path: Path) -> None:
+    rows = [{"id": "a", "n": 0, "c": 0, "unjudged": 4}, {"id": "b", "n": 3, "c": 1, "unjudged": 1}]
+    file = tmp_path / "version-00000000.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [(row.id, row.n, row.c) for row in read_counts_file(file)] == [("b", 3, 1)]
+    file.write_text(json.dumps({"id": "a", "n": 0, "c": 0}) + "\n")
+    with pytest.raises(ValueError, match="at least one sample"):
+        read_counts_file(file)
