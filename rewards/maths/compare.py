@@ -66,6 +66,8 @@ def same_answer(gold: str, given: str, rules: Rules = DEFAULT) -> bool:
     pairs = _same_assignments(gold, given, rules)
     if pairs is not None:
         return pairs
+    if is_braced(given) and as_tuple(gold):  # a set is no pair
+        return False
     golds, items = split_answers(gold), split_answers(given)
     if len(items) == 1 and prose_words(given) and not _is_typed(given):
         read = _read_sentence(given)
@@ -220,6 +222,8 @@ def _same_ratio(terms: Terms, others: Terms, wanted: Quantity | None, found: Qua
     """A ratio is also the fraction of its two terms."""
     left = terms or ((wanted.value, Fraction(1)) if wanted else None)
     right = others or ((found.value, Fraction(1)) if found else None)
+    if wanted and not terms and wanted.value.denominator == 1:  # 42:1 is not 42
+        return False
     return left is not None and left == right
 
 

@@ -16,7 +16,7 @@ DENIALS = _words(
     "impossible undefined tbd idk crossed too null scarcely fails fail failed contradicts contradict contradiction violates "
     "violated rejected reject rejects excluded excludes extraneous inadmissible unacceptable discarded eliminated "
     "insufficient inconsistent bogus unsatisfactory refuted disproved spurious unsolvable unreachable unattainable "
-    "unsuitable contradictory"
+    "unsuitable contradictory exclude discard eliminate refuse mistake error omit dismiss trap distractor"
 )
 HEDGES = _words(
     "or maybe perhaps possibly probably presumably supposedly allegedly might may could either both if unless else "

@@ -6,7 +6,7 @@ What stands in brackets stays whole: tuples, intervals, matrices.
 import re
 
 from rewards.maths.numbers import parse_quantity
-from rewards.maths.values import date
+from rewards.maths.values import date, division
 
 _JOINT = (
     r"\\(?:text|mbox|mathrm|textrm)\s{0,3}\{[\s,]{0,3}"
@@ -28,7 +28,7 @@ _SIZES = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg)(?![a-zA-Z])[lr]?")
 
 def split_answers(text: str) -> list[str]:
     """The answers in a text, one if it is not a list; the braces of a set are taken off. Linear."""
-    if parse_quantity(text) is not None or date(text) is not None:
+    if parse_quantity(text) is not None or date(text) is not None or division(text) is not None:
         return [text]
     text = _MEMBER.sub("", _SIZES.sub("", text))
     braced = _SET.fullmatch(text)

@@ -53,6 +53,7 @@ _MATHS = re.compile(r"[\d=+*/^_\\<>|%$€£¥°~]|[-][\dA-Za-z(\\]|^[-]$|^[A-Za-
 _MIXED = re.compile(r"\d")
 _COLON = re.compile(r"(?<=\d)\s?:\s?(?=\d)")
 _CODE = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max|min)\()[A-Za-z_]{3,}\(|\blambda\b")
+_MISTAKES = frozenset(("mistake", "error", "wrong", "incorrect", "trap", "distractor"))
 _DOUBTS = frozenset(("know", "determined", "maybe", "perhaps", "possibly", "probably", "guess", "unsure", "uncertain", "doubt"))
 _JOINTS = frozenset(("and", "or", "maybe", "perhaps", "possibly", "alternatively", "otherwise"))
 _PERHAPS = _JOINTS | frozenset(
@@ -128,6 +129,8 @@ def understood(text: str, *, last: bool = False, loose: bool = False) -> str | N
     main = numbered[-1] if last else numbered[0]
     while last and main > 0 and clauses[main][0].text in REASONS | {"not"} and main != numbered[0]:
         main = numbered[numbered.index(main) - 1]
+    if clauses[main][0].text == "as":  # "no number such as 7"
+        return None
     values = _clause(clauses[main], loose=loose)
     if any(_takes_back(clause, loose=loose) for clause in clauses[:main]):
         return None
@@ -226,7 +229,7 @@ def _merged(tokens: Sequence[_Token]) -> list[_Token]:
     for index, token in enumerate(tokens):
         after = tokens[index + 1].kind if index + 1 < len(tokens) else ""
         if token.kind == "dash":
-            token = _Token("value" if after == "value" else "mark", "-")
+            token = _Token("value" if after in ("value", "dash") else "mark", "-")
         if token.kind == "value" and merged and merged[-1].kind == "value":
             merged[-1] = _Token("value", f"{merged[-1].text} {token.text}")
         else:
@@ -280,6 +283,8 @@ def _takes_back(clause: Sequence[_Token], *, loose: bool) -> bool:
     words = [token.text for token in clause]
     if not loose or "sure" in words or "certain" in words:
         return not (DENIALS | HEDGES | SUPPOSITIONS).isdisjoint(words) or not MODIFIERS.isdisjoint(words[-2:])
+    if "no" in words and ("answer" in words or "solution" in words):
+        return True
     return words[-1] in DENIALS or (len(words) <= 2 and words[0] in DENIALS) or not _DOUBTS.isdisjoint(words)
 
 
@@ -330,7 +335,7 @@ def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
 
 def _asserted(words: Sequence[_Token]) -> bool:
     """True unless the verb is denied or doubted: "cannot be", "might be"."""
-    if not SUPPOSITIONS.isdisjoint(token.text for token in words if token.kind == "word"):
+    if not (SUPPOSITIONS | _MISTAKES).isdisjoint(token.text for token in words if token.kind == "word"):
         return False
     for token in reversed(words[-2:]):
         if token.kind != "word":

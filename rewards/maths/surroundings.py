@@ -23,15 +23,20 @@ _DENIAL = (
     r"(?:\bnot|\bnever|\w+n['’]t|\bcannot|\bcant|\banything\s+but|\bother\s+than|\brather\s+than|\binstead\s+of|\bexcept(?:\s+for)?"
     r"|\bexcluding|\bfar\s+from|\bunlike|\brules?\s+out|\bruled\s+out|\bnor|\bneither|\bwithout|\breject(?:s|ed)?|\bdiscard(?:s|ed)?"
     r"|\b(?:wrong|incorrect)(?:ly)?\s+(?:answer|value|result)(?:\s+is)?"
-    r"|\bdifferent\s+from|\bunequal\s+to|\bno\s+longer)"
+    r"|\bby\s+no\s+means|\bdoubt(?:\s+that)?|\bdifferent\s+from|\bunequal\s+to|\bno\s+longer)"
 )
 DENIED_BEFORE = re.compile(rf"{_DENIAL}{_FILL}{_OPENERS}", re.IGNORECASE)
 """Searched in the text that ends where a place begins."""
 _MODIFIED_BEFORE = re.compile(
     r"(?:\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|larger|smaller|bigger|higher|lower)\s+than|up\s+to|half(?:\s+of)?|twice|thrice"
     r"|double|triple|minus|negative|square\s+root\s+of|cube\s+root\s+of|factorial\s+of|reciprocal\s+of|inverse\s+of|opposite\s+of"
-    r"|square\s+of|cube\s+of|log(?:arithm)?\s+of|between|either|neither|almost|nearly|(?:a|one|two|three)[\s-]"
+    r"|square\s+of|cube\s+of|negative\s+of|log(?:arithm)?\s+of|between|either|neither|almost|nearly|(?:a|one|two|three)[\s-]"
     r"(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)s?\s+of))[\s$(\[{\\:*]*\Z",
+    re.IGNORECASE,
+)
+_BOUNDED_BEFORE = re.compile(
+    r"\b(?:about|roughly|around|over|above|below|under|beyond|exceeds?|exceeding|maybe|perhaps|possibly|(?:everything|all|anything)\s+but)"
+    r"[ $(\[{\\*]*\Z",
     re.IGNORECASE,
 )
 _SUPPOSED_BEFORE = re.compile(
@@ -40,26 +45,34 @@ _SUPPOSED_BEFORE = re.compile(
     r"(?:is|be|was|were|=|equals)[\s$(\[{\\:*]*\Z",
     re.IGNORECASE,
 )
-_FACTOR_BEFORE = re.compile(
-    r"(?<![\s&=$(\[{,])\s?[-+*/^]\s?\Z|[$({\[=]\s?-\s?\Z|\\[dtc]?frac\s?\{[^{}]{0,8}\}\s?\{\s?\Z|\\(?:cdot|times|div|sqrt|pm|mp|frac|log|ln|sin|cos|tan)\s?\{?\s?\Z|(?:\d|(?<![\\A-Za-z])[A-Za-z]{1,3})\Z"
+_OPERAND_BEFORE = re.compile(
+    r"(?<=\S)\s?(?<![*_])[-+*/^_<|~]\s?\{?\s?\Z|[\s\d})]>\s?\Z|[$({\[=]\s?[-~]\s?\Z|\A\s?[-~]\Z|\^\s?\{\s?\Z|_\s?\{\s?\Z"
+    r"|\\(?:leq?|geq?|neq?|lt|gt|cdot|times|div|pm|mp|sqrt|sim|log|ln|sin|cos|tan|max|min|frac|not)(?![a-z])\s?[({]?\s?\Z"
+    r"|\\[dtc]?frac\s?\{[^{}]{0,8}\}\s?\{\s?\Z|\d\.?\Z|(?<![\\A-Za-z])[A-Za-z]{1,3}\Z"
 )
+"""An operator, a relation or a factor right in front of a box; a dash at the start of a line is a bullet."""
+_OPERAND_AFTER = re.compile(
+    r"\s?[\^_]|!\s?(?:\$|\\[)\]]|\d)|\s?(?:[*/+|]|<(?![|/])|>|-(?!-)|\\(?:cdot|times|div|pm|mp|leq?|geq?|neq?|lt|gt)(?![a-z]))\s?[\dA-Za-z\\({]"
+    r"|[.,:]\d|\s?:\s?[\d\\]|\d|'s\b|[A-Za-z(]|\s?\\(?:sqrt|pi|[dt]?frac|sin|cos|log|ln|theta|alpha)(?![a-z])"
+)
+_OPEN_BRACKET = re.compile(r"(?<!\\)[(\[|]|\\\{")
+_MATHS_START = re.compile(r"\$|\\[(\[]|\n|\\begin")
 _MODIFIED_AFTER = re.compile(
-    r"[\s$)\]\\]{0,5}(?:squared|cubed|factorial|halved|doubled|tripled|plus|minus|divided|multiplied|modulo|(?:times|out\s+of|(?:percent|%)\s+of)\s+\$?\d+"
+    r"[\s$)\]\\]{0,5}(?:%[\s$]{0,3}of\s+\d+|squared|cubed|factorial|halved|doubled|tripled|plus|minus|divided|multiplied|modulo|(?:times|out\s+of|(?:percent|%)\s+of)\s+\$?\d+"
+    r"|,?\s*(?:at\s+(?:least|most)|give\s+or\s+take|would\s+be)|if\s+\$?[a-z]|unless\s+\$?[a-z]"
     r"|and\s+a\s+(?:half|third|quarter)|to\s+the\s+power|(?:or|and)\s+(?:more|less|fewer|so|above|below|up)|(?:more|less)\s+than\s+\$?(?:\d+|[a-z]))\b",
     re.IGNORECASE,
 )
-_FACTOR_AFTER = re.compile(
-    r"\s?[\^!]|\s?(?:[*/+]|-(?!-)|\\(?:cdot|times|div|pm|mp)(?![a-z]))\s?[\dA-Za-z\\({]|[A-Za-z(]|\s?\\(?:sqrt|pi|frac|dfrac|tfrac|sin|cos|log|ln|theta|alpha)(?![a-z])"
-)
 _WITHDRAWN = re.compile(
+    r"\A[\s$)\]\\.,;:*`\"'}(]*(?:is|was)\s+what\s+i\s+(?:first|initially|originally)|"
     r"\A[\s$)\]\\.,;:*`\"'}]*(?:is|are|was|were|would\s+be|seems|looks|must\s+be)\s+(?:\w+\s+){0,2}?"
-    r"(?:wrong|incorrect|false|invalid|extraneous|rejected|not(?!\s+(?:hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|impossible|mistaken|a\s+mistake|an\s+error|too\s+\w+)\b"
+    r"(?:wrong|incorrect|false|invalid|extraneous|rejected|not(?!\s+(?:\W{0,3}\d|hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|impossible|mistaken|a\s+mistake|an\s+error|too\s+\w+)\b"
     r"|\A[\s$)\]\\.,;:*`\"'}]*(?:isn['’]t|can(?:no|['’])t|wasn['’]t|doesn['’]t|\(?(?:wrong|incorrect)|not\b(?!\s+(?:\W{0,4}\d|\\(?:boxed|fbox)|\$)))"
     r"|(?:\A|[.!?;:,(\n—–-])[\s$)\]\\*]*(?:but\s+|oh\s+|hmm+,?\s+|oops,?\s+|and\s+)*"
-    r"(?:no\b\s?[,.!;:—-]|no\b\s+(?:wait|that|no)\b|wait\b|hold\s+on|scratch\s+that|strike\s+that|correction\b|oops\b|my\s+mistake|sorry\b"
+    r"(?:no\b\s?[,.!;:—-]|actually,?\s+(?:no|it|that|the)\b|no\b\s+(?:wait|that|no)\b|wait\b|hold\s+on|scratch\s+that|strike\s+that|correction\b|oops\b|my\s+mistake|sorry\b"
     r"|i\s+(?:was|am)\s+(?:wrong|mistaken|not\s+sure|unsure)|i\s+made\s+(?:a|an)\s+(?:mistake|error)|i\s+take\s+(?:it|that)\s+back"
     r"|(?:that|this|it|which|the\s+(?:above|answer|result|value))(?:['’]s|\s+(?:is|was|seems|looks|must\s+be|can(?:not|['’]t)\s+be))\s+"
-    r"(?:\w+\s+){0,2}?(?:wrong|incorrect|false|not(?!\s+(?:hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|invalid|mistaken|impossible)\b"
+    r"(?:\w+\s+){0,2}?(?:wrong|incorrect|false|not(?!\s+(?:\W{0,3}\d|hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|invalid|mistaken|impossible)\b"
     r"|(?:that|this|it|which)\s+(?:isn|can|wasn|doesn)['’]t\b|(?:that|this|it)\s+cannot\s+be|ignore\s+(?:that|this|it)\b|disregard\b"
     r"|on\s+second\s+thought|i\s+(?:doubt|don['’]t\s+(?:think|believe)))",
     re.IGNORECASE,
@@ -99,7 +112,7 @@ def is_denied(text: str, start: int) -> bool:
 def is_modified(text: str, start: int) -> bool:
     """True if the words in front of a place make it a bound, or a part of something else: "at least", "half of"."""
     before = text[max(0, start - NEAR) : start]
-    return bool(_MODIFIED_BEFORE.search(before) or _SUPPOSED_BEFORE.search(before))
+    return bool(_MODIFIED_BEFORE.search(before) or _BOUNDED_BEFORE.search(before) or _SUPPOSED_BEFORE.search(before))
 
 
 def is_withdrawn(text: str, end: int) -> bool:
@@ -112,7 +125,22 @@ def is_withdrawn(text: str, end: int) -> bool:
 def is_part(text: str, start: int, end: int) -> bool:
     r"""True if a box is one operand of a larger formula: ``-\boxed{7}``, ``\boxed{3}\sqrt{2}``."""
     before = text[max(0, start - 20) : start]
-    return bool(_FACTOR_BEFORE.search(before) or _FACTOR_AFTER.match(text, end) or _MODIFIED_AFTER.match(text, end))
+    if before.rpartition("\n")[2].lstrip() in ("- ", "* ", "+ "):  # a bullet
+        before = ""
+    return bool(
+        _OPERAND_BEFORE.search(before)
+        or _OPERAND_AFTER.match(text, end)
+        or _MODIFIED_AFTER.match(text, end)
+        or _in_brackets(text, start, end)
+    )
+
+
+def _in_brackets(text: str, start: int, end: int) -> bool:
+    r"""True if a box is one entry of a pair, a set or an argument: ``(1, \boxed{7})``."""
+    before = text[max(0, start - NEAR) : start]
+    formula = before[max((match.end() for match in _MATHS_START.finditer(before)), default=len(before)) :]
+    opened = len(_OPEN_BRACKET.findall(formula)) - len(re.findall(r"(?<!\\)[)\]]|\\\}", formula)) - 2 * (formula.count("|") // 2)
+    return opened > 0 and ("," in formula or not re.match(r"\s?[)\]]", text[end : end + 3]))
 
 
 def suffix(text: str, end: int) -> str:
