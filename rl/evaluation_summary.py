@@ -213,13 +213,9 @@ def _aligned(after: Counts, before: Counts) -> list[Mapping[str, Any]]:
 
 
 def _cells(line: SummaryLine, *, first: bool, compared: bool) -> list[str]:
-    metric = (
-        "reward greedy"
-        if line.metric == REWARD and line.temperature == 0
-        else line.metric
-        if line.temperature in (0, 1)
-        else f"{line.metric} T={line.temperature:g}".replace("=0.", "=.")
-    )
+    metric = line.metric if line.temperature in (0, 1) else f"{line.metric} T={line.temperature:g}".replace("=0.", "=.")
+    if line.metric == REWARD and line.temperature == 0:
+        metric = f"{REWARD} greedy"
     head = [line.category if first else "", metric]
     if not compared:
         return [*head, _span(line.after)]
