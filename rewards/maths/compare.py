@@ -89,7 +89,7 @@ def same_answer(gold: str, given: str, rules: Rules = DEFAULT) -> bool:
     if is_braced(gold) and is_braced(given):
         golds, items = list(dict.fromkeys(golds)), list(dict.fromkeys(items))
         return _same_list(golds, items, rules)
-    if len(items) < 2 or _is_final(golds, items):
+    if len(items) < 2 or (len(golds) != len(items) and ";" not in gold) or _is_final(golds, items):
         return False
     return _same_by_algebra(gold, given, rules)
 

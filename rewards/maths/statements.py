@@ -192,7 +192,7 @@ def _from_last_line(text: str) -> str | None:
             continue
         if is_withdrawn("\n".join(["", *lines[index + 1 :]]), 0):
             return None
-        if _is_bare(line):
+        if _is_bare(line) or parse_quantity(line):
             return _column(lines[: index + 1])
         return _last_sentence(line) if re.search(r"\w", line) else None
     return None
@@ -214,7 +214,7 @@ def _column(lines: list[str]) -> str:
     """The answers that stand each on its own line at the end, without words or "=": several are a list."""
     answers: list[str] = []
     for line in reversed(lines):
-        if not _is_bare(line):
+        if not (_is_bare(line) or parse_quantity(line)):
             break
         formula = FORMULA.fullmatch(line)
         answers.append(content(formula) if formula else line.rstrip(".,;"))
