@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from rl.errors import FleetDead
 from rl.records.storage import StorageError, storage_reason
 
 FAILED, USER_INPUT, INTERRUPTED = 1, 2, 130
@@ -30,8 +31,8 @@ def exit_codes() -> Iterator[None]:
     """Every command runs inside this.
 
     ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback only if T2RL_TRACEBACK
-    is set. So is a disk that cannot be written, with exit code 1. Anything else that is raised is our failure, and keeps its
-    traceback.
+    is set. So are a disk that cannot be written and engines that cannot be kept alive, with exit code 1. Anything else that is raised
+    is our failure, and keeps its traceback.
     """
     try:
         yield
@@ -43,6 +44,11 @@ def exit_codes() -> Iterator[None]:
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USER_INPUT) from error
+    except FleetDead as error:
+        if os.environ.get("T2RL_TRACEBACK"):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(FAILED) from error
     except (StorageError, OSError) as error:
         reason = str(error) if isinstance(error, StorageError) else storage_reason(error, Path("/"))
         if reason is None or os.environ.get("T2RL_TRACEBACK"):

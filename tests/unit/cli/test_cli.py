@@ -114,6 +114,15 @@ def test_exit_codes_of_failures() -> None:
         raise RuntimeError("ours: keeps its traceback, exit code 1")
 
 
+def test_engines_that_cannot_be_kept_alive_end_a_command_with_their_own_words() -> None:
+    code = (
+        "from rl.cli.exits import exit_codes\nfrom rl.errors import FleetDead\n"
+        "import typer\ndef run():\n    with exit_codes():\n        raise FleetDead('engine 0: no AutoModel')\ntyper.run(run)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: engine 0: no AutoModel\n")
+
+
 def test_a_failure_of_ours_is_one() -> None:
     code = "from rl.cli.exits import exit_codes\nwith exit_codes():\n    raise RuntimeError('ours')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
