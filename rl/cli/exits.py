@@ -31,8 +31,8 @@ def exit_codes() -> Iterator[None]:
     """Every command runs inside this.
 
     ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback only if T2RL_TRACEBACK
-    is set. So are a disk that cannot be written and engines that cannot be kept alive, with exit code 1. Anything else that is raised
-    is our failure, and keeps its traceback.
+    is set. So are a disk that cannot be written and engines that cannot be kept alive, with exit code 1. Anything else that is
+    raised is our failure, and keeps its traceback.
     """
     try:
         yield
