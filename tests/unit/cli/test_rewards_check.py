@@ -107,7 +107,7 @@ def test_where_no_gold_can_be_made_it_is_said_and_a_column_gives_one(tmp_path: P
 
 def test_rates_by_hand(tmp_path: Path) -> None:
     right = [{"completion": f"\\boxed{{{n}}}", "answer": n, "label": True} for n in range(18)]
-    missed = [{"completion": "seven", "answer": 7, "label": 1}, {"completion": "eight", "answer": 8, "label": 1}]
+    missed = [{"completion": "sieben", "answer": 7, "label": 1}, {"completion": "acht", "answer": 8, "label": 1}]
     wrong = [{"completion": f"\\boxed{{{n + 1}}}", "answer": n, "label": False} for n in range(9)]
     taken = [{"completion": "\\boxed{5}", "answer": 5, "label": 0}]
     judged, spec = write(tmp_path / "judged.jsonl", [*right, *missed, *wrong, *taken]), tmp_path / "spec.json"
