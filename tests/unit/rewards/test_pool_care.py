@@ -37,7 +37,7 @@ def test_a_process_is_replaced_after_so_many_groups(hostile: str) -> None:
     async def script(pool: VerifierPool) -> tuple[list[int], dict[str, float]]:
         pids = []
         for number in range(7):
-            assert await values(pool, f"text {number}") == [1.0]
+            assert await values(pool, f"ok {number}") == [1.0]
             pids += pool.pids
         return pids, pool.metrics()
 
