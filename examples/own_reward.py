@@ -1,8 +1,8 @@
 r"""A reward of your own: correct maths, and a little less the longer it takes to say it.
 
-Name it by import path; it runs in verifier processes, so it may be slow, hang or crash without stopping the run::
+Name it by file (or import path); it runs in verifier processes, so it may be slow, hang or crash without stopping the run::
 
-    t2rl train gsm8k task.reward=examples.own_reward:BriefMath 'task.reward_args={max_penalty: 0.2}' ...
+    t2rl train gsm8k task.reward=examples/own_reward.py:BriefMath 'task.reward_args={max_penalty: 0.2}' ...
 
 ``value`` is what the policy is trained on and may be shaped as you like; ``correct`` is what pass rates and curricula read, and
 must stay the plain truth.
