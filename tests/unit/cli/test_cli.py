@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rl.cli import app, main
+import t2rl
+from rl.cli import app
 from rl.cli.exits import exit_codes
 from rl.config.load import load_config
 
@@ -19,7 +20,7 @@ runner = CliRunner()
 
 def test_the_installed_script_is_this_one() -> None:
     (script,) = (e for e in entry_points(group="console_scripts") if e.name == "t2rl")
-    assert script.load() is main
+    assert script.load() is t2rl.main
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -127,4 +127,4 @@ def test_extraction_is_linear(text: str) -> None:
     began = time.process_time()
     for extraction in EXTRACTIONS:
         extract_answer(text, extraction)  # type: ignore[arg-type]  # EXTRACTIONS are its values
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 8.0, "a quarter of a second where nothing else runs; quadratic time would be minutes"
