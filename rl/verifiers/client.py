@@ -170,7 +170,8 @@ class RayVerifiers:
             # Twice: a worker process of Ray's, then the verifiers'.
             await wait_for(actor.start.remote(), 2 * self._config.start_timeout_s, what)
         except RayTaskError as error:
-            raise error.as_instanceof_cause() from error
+            # The user's mistake in its own words; Ray's version of it is the whole remote traceback.
+            raise (error.cause if isinstance(error.cause, ValueError) else error.as_instanceof_cause()) from error
 
     async def close(self) -> None:
         """End the actors and their verifiers; idempotent."""

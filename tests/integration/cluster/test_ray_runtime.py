@@ -51,6 +51,14 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["rm", "-rf", str(root)], check=True)
 
 
+def name_of(pid: int) -> str:
+    """Of a process that may be gone at any moment; '' then."""
+    try:
+        return psutil.Process(pid).name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def start(logs: Path, mode: str) -> tuple["subprocess.Popen[str]", dict]:
     logs.mkdir(exist_ok=True)
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(logs), mode], stdout=subprocess.PIPE, text=True)
@@ -88,7 +96,7 @@ def test_a_killed_owner_takes_ray_along_and_the_next_start_cleans_up(scratch: Pa
     process.wait(timeout=10)
     process.stdout.close()
     # Ray's two agents spend a minute trying to report the death; everything else is gone at once.
-    agents = [p for p in facts["children"] if psutil.pid_exists(p) and psutil.Process(p).name() in AGENTS]
+    agents = [p for p in facts["children"] if name_of(p) in AGENTS]
     assert gone([p for p in facts["children"] if p not in agents], within_s=30)
     assert list(scratch.glob("t2rl-ray-*"))
     again, _ = start(tmp_path / "next", "stop")

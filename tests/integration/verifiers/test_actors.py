@@ -134,5 +134,5 @@ def test_a_reward_that_cannot_be_built_is_said_at_the_start() -> None:
         async with running("hostile:broken"):
             pytest.fail("it started")
 
-    with pytest.raises(ValueError, match="RuntimeError: no model file"):
+    with pytest.raises(ValueError, match=r"^RuntimeError at .*hostile.py:\d+: no model file$"):
         asyncio.run(scenario())
