@@ -8,7 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "metrics.md"
-FAMILIES = "advisory|buffer|critic|curriculum|dpo|eval|learner|loss|planner|references|reward|reward_actors|reward_model|rollout|sft|sync|time"
+FAMILIES = (
+    "advisory|buffer|critic|curriculum|dpo|eval|learner|loss|planner|references|"
+    "reward|reward_actors|reward_model|rollout|sft|sync|time"
+)
 KEY = re.compile(rf"(?:{FAMILIES})/[A-Za-z0-9_{{}}./]+")
 OF_PARTS = {"metrics", "describe", "allocate", "figures", "effective_ratios", "difficulty_buckets", "_order", "_metrics"}
 """Functions of ``curricula`` whose dictionaries are metrics, without their ``curriculum/``."""
