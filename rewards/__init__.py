@@ -87,7 +87,7 @@ def modules_of(name: str, args: Mapping[str, Any] | None = None) -> list[str]:
 
 def rewards_in(name: str, args: Mapping[str, Any] | None = None) -> set[str]:
     """The reward, and the shipped ones that its arguments name."""
-    return {name} | {text for text in _texts(dict(args or {})) if text in REWARDS}
+    return {name} | {text for text in texts_in(dict(args or {})) if text in REWARDS}
 
 
 def timeout_means(name: str, reward: Reward) -> str:
@@ -108,15 +108,16 @@ def timeout_of_parts(parts: Iterable[tuple[str, Reward]]) -> str:
     return "unjudged" if any(timeout_means(name, reward) == "unjudged" for name, reward in parts) else "wrong"
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in nested mappings and lists: where a config may name a reward or a user's file."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for inner in value.values():
-            yield from _texts(inner)
+            yield from texts_in(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts(inner)
+            yield from texts_in(inner)
 
 
 def check_reward(reward: Reward, prompts: Iterable[Prompt]) -> None:

@@ -48,7 +48,7 @@ class StreamConfig(Section):
     """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if still fresh enough."""
     group_timeout_s: PositiveFloat = 120.0
     """A group is re-issued, with the reason in the log, when it gets no new token for so long while its engine works on it. Time in
-    an engine's queue does not count."""
+    an engine's queue does not count. The verdicts of a group may take as long."""
     start_timeout_s: PositiveFloat = 1800.0
     """Longest wait for an engine or the learner to load the model; a large one from a cold disk takes many minutes."""
     step_timeout_s: PositiveFloat = 600.0

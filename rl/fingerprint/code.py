@@ -2,10 +2,10 @@
 
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rewards import texts_in
 from rl.fingerprint.hashes import hash_file
 
 OWN = ("rl", "rollout", "rewards", "curricula", "planner", "configs")
@@ -18,7 +18,7 @@ def code_fingerprint(*settings: Any) -> dict[str, str]:
 
     What that file imports is not looked at. A built-in or compiled module has no source, and is left out.
     """
-    targets = sorted({text for setting in settings for text in _texts(setting) if _TARGET.fullmatch(text)})
+    targets = sorted({text for setting in settings for text in texts_in(setting) if _TARGET.fullmatch(text)})
     files = {target: source_file(target) for target in targets}
     return {target: hash_file(file) for target, file in files.items() if file is not None}
 
@@ -37,14 +37,3 @@ def source_file(target: str) -> Path | None:
         return None
     path = Path(found.origin) if found is not None and found.origin else None
     return path if path is not None and path.suffix == ".py" and path.is_file() else None
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
