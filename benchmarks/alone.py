@@ -24,7 +24,8 @@ class Alone:
 async def rollout_alone(rig: Rig, mix: Mix, *, first: int, steps: int) -> tuple[Alone, list[TrainingBatch]]:
     """Generate the groups of steps ``first, first + 1, ...``, and return their batches.
 
-    Step after step, as synchronous training asks for them: the next step's requests go out when the last of this one's are in.
+    Step after step, as synchronous training asks for them: the next step's requests go out when the last of
+    this one's are in.
     """
     seconds, batches = 0.0, []
     cpu = rig.cpu_seconds()["engine"]
@@ -55,5 +56,8 @@ async def _scored(rig: Rig, state: GroupState, completions: list[Completion]) ->
         plan_step=state.plan_step,
         prompt=state.prompt,
         sampling=state.request.sampling,
-        rollouts=tuple(Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)),
+        rollouts=tuple(
+            Rollout(completion=c, text=t, result=r)
+            for c, t, r in zip(completions, texts, results, strict=True)
+        ),
     )

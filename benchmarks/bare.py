@@ -1,6 +1,7 @@
 """What our actors are compared with: vLLM and DeepSpeed driven by the shortest loops that do the same work.
 
-Both classes run in a Ray actor for the sake of a process of their own; one call does everything, and is timed inside.
+Both classes run in a Ray actor for the sake of a process of their own; one call does everything, and is timed
+inside.
 """
 
 import gc
@@ -41,13 +42,19 @@ class BareEngine:
         for request in requests:
             prompt = list(request.prompt_token_ids)
             for seed in request.seeds:
-                params = SamplingParams(**sampling_arguments(request.sampling, seed), output_kind=RequestOutputKind.FINAL_ONLY)
+                params = SamplingParams(
+                    **sampling_arguments(request.sampling, seed), output_kind=RequestOutputKind.FINAL_ONLY
+                )
                 self._llm.add_request(str(serial), tokens_input(prompt), params)
                 serial += 1
         while self._llm.has_unfinished_requests():
             for output in self._llm.step():
                 tokens += len(output.outputs[0].token_ids)
-        facts = {"wall_s": time.perf_counter() - started, "cpu_s": time.process_time() - cpu, "tokens": float(tokens)}
+        facts = {
+            "wall_s": time.perf_counter() - started,
+            "cpu_s": time.process_time() - cpu,
+            "tokens": float(tokens),
+        }
         self._llm.reset_prefix_cache()
         return facts
 
@@ -80,9 +87,13 @@ class BareLearner:
         from rl.learner.micro_batch import build_micro_batch
 
         lengths = np.diff(batch.offsets)
-        plans = plan_micro_batches(lengths, np.arange(len(lengths)), world_size=1, token_budget=self._config.micro_batch_tokens)[0]
+        plans = plan_micro_batches(
+            lengths, np.arange(len(lengths)), world_size=1, token_budget=self._config.micro_batch_tokens
+        )[0]
         micro_batches = [build_micro_batch(batch, plan, packed=False) for plan in plans]
-        advantages = [torch.from_numpy(batch.rewards[micro.sample] - batch.rewards.mean()) for micro in micro_batches]
+        advantages = [
+            torch.from_numpy(batch.rewards[micro.sample] - batch.rewards.mean()) for micro in micro_batches
+        ]
         started, cpu = time.perf_counter(), time.process_time()
         self._engine.train()
         for micro, advantage in zip(micro_batches, advantages, strict=True):

@@ -20,9 +20,17 @@ CONSOLE = Console(width=140)
 
 def parser(description: str) -> argparse.ArgumentParser:
     """The options that every benchmark takes."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--quick", action="store_true", help="at most three minutes; shows that it runs, not a result to quote")
-    made.add_argument("--json", type=Path, default=None, help="write the result to this file instead of benchmarks/results/")
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "--quick",
+        action="store_true",
+        help="at most three minutes; shows that it runs, not a result to quote",
+    )
+    made.add_argument(
+        "--json", type=Path, default=None, help="write the result to this file instead of benchmarks/results/"
+    )
     return made
 
 
@@ -34,7 +42,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def machine() -> dict[str, Any]:
     """The machine and the day, for the record."""
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
         "unknown",
     )
     return {
@@ -48,7 +60,8 @@ def machine() -> dict[str, Any]:
 
 
 def save(name: str, result: dict[str, Any], *, args: argparse.Namespace) -> None:
-    """Full results replace the last one in ``benchmarks/results``; quick ones are written only where ``--json`` says."""
+    """Full results replace the last one in ``benchmarks/results``; quick ones are written only where
+    ``--json`` says."""
     path = args.json or (None if args.quick else RESULTS / f"{name}.json")
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,10 @@
 
 python benchmarks/conformance_code.py --data DIR [--only humaneval] [--json FILE]
 
-DIR holds ``code/`` and ``adversarial/`` with the files that docs/rewards_code.md names. A canonical solution that fails in the
-sandbox is run once more outside of it, by the plain command of its language: one that fails there too is no disagreement. Every
-positive control has a negative one made of it: the same row with a program that leaves early, or returns nothing.
+DIR holds ``code/`` and ``adversarial/`` with the files that docs/rewards_code.md names. A canonical solution
+that fails in the sandbox is run once more outside of it, by the plain command of its language: one that fails
+there too is no disagreement. Every positive control has a negative one made of it: the same row with a
+program that leaves early, or returns nothing.
 """
 
 import argparse
@@ -32,7 +33,11 @@ OUTSIDE = {
     "python": ["python3", "program"],
     "cpp": ["sh", "-c", "g++ -x c++ -std=gnu++20 -O1 -w program -o out && ./out"],
     "java": ["sh", "-c", "cp program Main.java && javac Main.java && java -ea Main"],
-    "javascript": ["sh", "-c", "(echo 'console.assert = (x) => { if (!x) process.exit(1); };'; cat program) > p.js && node p.js"],
+    "javascript": [
+        "sh",
+        "-c",
+        "(echo 'console.assert = (x) => { if (!x) process.exit(1); };'; cat program) > p.js && node p.js",
+    ],
     "rust": ["sh", "-c", "rustc --edition=2021 --test -Awarnings program -o out && ./out"],
     "bash": ["bash", "program"],
     "perl": ["perl", "program"],
@@ -42,7 +47,17 @@ OUTSIDE = {
 
 def main() -> None:
     args = arguments()
-    table = Table("file", "cases", "positive", "accepted", "negative", "false accepts", "not judged", "fail outside", "seconds")
+    table = Table(
+        "file",
+        "cases",
+        "positive",
+        "accepted",
+        "negative",
+        "false accepts",
+        "not judged",
+        "fail outside",
+        "seconds",
+    )
     results: dict[str, Any] = {}
     for name in [name for name in FILES if args.only in name]:
         began = time.monotonic()
@@ -59,11 +74,22 @@ def main() -> None:
         args.json.write_text(json.dumps({"machine": machine(), "files": results}, indent=1) + "\n")
 
 
-COLUMNS = ("cases", "positive", "accepted", "negative", "false_accepts", "not_judged", "fail_outside", "seconds")
+COLUMNS = (
+    "cases",
+    "positive",
+    "accepted",
+    "negative",
+    "false_accepts",
+    "not_judged",
+    "fail_outside",
+    "seconds",
+)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with code/ and adversarial/")
     parser.add_argument("--only", default="", help="files whose name contains this")
     parser.add_argument("--sandbox", default="local")
@@ -96,7 +122,9 @@ def passes_outside(language: str, plain: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "program").write_text(plain)
         try:
-            done = subprocess.run(OUTSIDE[language], cwd=folder, capture_output=True, timeout=120, check=False)
+            done = subprocess.run(
+                OUTSIDE[language], cwd=folder, capture_output=True, timeout=120, check=False
+            )
         except subprocess.TimeoutExpired:
             return False
     return done.returncode == 0
@@ -122,7 +150,9 @@ def summary(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
             for language, count in Counter(v["case"].language for v in positive).items()
         },
         "reasons": dict(Counter(v["reason"] for v in negative).most_common(12)),
-        "disagreements": [f"{v['case'].id} expected {v['case'].expected}: {v['reason'] or 'accepted'}" for v in wrong],
+        "disagreements": [
+            f"{v['case'].id} expected {v['case'].expected}: {v['reason'] or 'accepted'}" for v in wrong
+        ],
         "fail_outside_ids": [f"{v['case'].id}: {v['reason']}" for v in judged if v.get("outside") is False],
     }
 

@@ -47,13 +47,22 @@ def load(data: Path, name: str) -> list[Case]:
 
 
 def humaneval(row: Row) -> Iterator[Case]:
-    facts = {"language": "python", "tests": row["test"], "entry_point": row["entry_point"], "prompt": row["prompt"]}
+    facts = {
+        "language": "python",
+        "tests": row["test"],
+        "entry_point": row["entry_point"],
+        "prompt": row["prompt"],
+    }
     whole = row["prompt"] + row["canonical_solution"]
     plain = f"{whole}\n{row['test']}\ncheck({row['entry_point']})\n"
     common: Row = {"language": "python", "row": facts}
     yield Case(id=row["task_id"], completion=row["canonical_solution"], expected=True, plain=plain, **common)
     yield Case(
-        id=f"{row['task_id']} fenced", completion=f"Here:\n```python\n{whole}```\nDone.", expected=True, plain=plain, **common
+        id=f"{row['task_id']} fenced",
+        completion=f"Here:\n```python\n{whole}```\nDone.",
+        expected=True,
+        plain=plain,
+        **common,
     )
     yield Case(id=f"{row['task_id']} leaves", completion=LEAVES["python"], expected=False, **common)
     if "raise" not in row["test"]:
@@ -82,11 +91,30 @@ def mbpp_plus(row: Row) -> Iterator[Case]:
     plain = f"{row['canonical_solution']}\n{row['assertion']}"
     nothing = f"def {row['entry_point']}(*args, **kwargs):\n    return ...\n"
     common: Row = {"language": "python"}
-    yield Case(id=row["task_id"], row=facts, completion=row["canonical_solution"], expected=True, plain=plain, **common)
-    yield Case(id=f"{row['task_id']} plus", row=derived, completion=row["canonical_solution"], expected=True, **common)
+    yield Case(
+        id=row["task_id"],
+        row=facts,
+        completion=row["canonical_solution"],
+        expected=True,
+        plain=plain,
+        **common,
+    )
+    yield Case(
+        id=f"{row['task_id']} plus",
+        row=derived,
+        completion=row["canonical_solution"],
+        expected=True,
+        **common,
+    )
     yield Case(id=f"{row['task_id']} nothing", row=facts, completion=nothing, expected=False, **common)
     yield Case(id=f"{row['task_id']} plus nothing", row=derived, completion=nothing, expected=False, **common)
-    yield Case(id=f"{row['task_id']} leaves", row=facts, completion="import sys\nsys.exit(0)\n", expected=False, **common)
+    yield Case(
+        id=f"{row['task_id']} leaves",
+        row=facts,
+        completion="import sys\nsys.exit(0)\n",
+        expected=False,
+        **common,
+    )
 
 
 def _statements(text: str) -> list[str]:
@@ -96,31 +124,59 @@ def _statements(text: str) -> list[str]:
 def mbpp_train(row: Row) -> Iterator[Case]:
     facts = {"language": "python", "tests": row["test_list"], "setup": row["test_setup_code"]}
     plain = "\n".join([row["code"], row["test_setup_code"], *row["test_list"]])
-    yield Case(id=f"mbpp {row['task_id']}", language="python", row=facts, completion=row["code"], expected=True, plain=plain)
-    yield Case(id=f"mbpp {row['task_id']} leaves", language="python", row=facts, completion="raise SystemExit\n", expected=False)
+    yield Case(
+        id=f"mbpp {row['task_id']}",
+        language="python",
+        row=facts,
+        completion=row["code"],
+        expected=True,
+        plain=plain,
+    )
+    yield Case(
+        id=f"mbpp {row['task_id']} leaves",
+        language="python",
+        row=facts,
+        completion="raise SystemExit\n",
+        expected=False,
+    )
 
 
 def multipl_e(row: Row) -> Iterator[Case]:
     language = LANGUAGES.get(row["language"]) or str(row["language"])
     facts = {"language": language, "tests": row["tests"], "code_prompt": row["prompt"], "kind": "program"}
-    yield Case(id=f"{row['name']} {language}", language=language, row=facts, completion=LEAVES[language], expected=False)
+    yield Case(
+        id=f"{row['name']} {language}",
+        language=language,
+        row=facts,
+        completion=LEAVES[language],
+        expected=False,
+    )
 
 
 def code_contests(row: Row) -> Iterator[Case]:
-    """The file has no solutions: a table of the answers is the positive control, one with a wrong last answer the negative."""
+    """The file has no solutions: a table of the answers is the positive control, one with a wrong last answer
+    the negative."""
     facts = {"language": "python", "tests": row["tests"]}
     for expected in (True, False):
         table = {hashlib.sha256(t["stdin"].encode()).hexdigest(): t["stdout"] for t in row["tests"]}
         if not expected:
             table[hashlib.sha256(row["tests"][-1]["stdin"].encode()).hexdigest()] += "0"
         code = f"import sys, hashlib\nprint({table!r}[hashlib.sha256(sys.stdin.buffer.read()).hexdigest()])\n"
-        yield Case(id=f"{row['id']} {expected}", language="python", row=facts, completion=code, expected=expected)
+        yield Case(
+            id=f"{row['id']} {expected}", language="python", row=facts, completion=code, expected=expected
+        )
 
 
 def cruxeval(row: Row) -> Iterator[Case]:
     for expected, wanted in ((True, row["output"]), (False, f"[{row['output']}, 'x']")):
         facts = {"language": "python", "tests": [f"assert f({row['input']}) == {wanted}"], "entry_point": "f"}
-        yield Case(id=f"{row['id']} {expected}", language="python", row=facts, completion=row["code"], expected=expected)
+        yield Case(
+            id=f"{row['id']} {expected}",
+            language="python",
+            row=facts,
+            completion=row["code"],
+            expected=expected,
+        )
 
 
 def cruxeval_x(row: Row) -> Iterator[Case]:
@@ -134,7 +190,9 @@ def cruxeval_x(row: Row) -> Iterator[Case]:
 def live_code_bench(row: Row) -> Iterator[Case]:
     """Its canonical solution is ``sys.exit(0)``: a negative control."""
     facts = {"language": "python", "tests": [{"stdin": "", "stdout": "1\n"}]}
-    yield Case(id=row["id"], language="python", row=facts, completion=row["canonical_solution"], expected=False)
+    yield Case(
+        id=row["id"], language="python", row=facts, completion=row["canonical_solution"], expected=False
+    )
 
 
 def peer_cases(row: Row) -> Iterator[Case]:
@@ -142,7 +200,13 @@ def peer_cases(row: Row) -> Iterator[Case]:
         return  # a patch of a repository, not a program
     completion = row.get("solution") or row["response"]
     facts: Row = {"language": "python", "tests": row["tests"]}
-    yield Case(id=row["id"], language="python", row=facts, completion=completion, expected=row.get("expected_score", 1.0) == 1.0)
+    yield Case(
+        id=row["id"],
+        language="python",
+        row=facts,
+        completion=completion,
+        expected=row.get("expected_score", 1.0) == 1.0,
+    )
 
 
 def sandbox_cases(row: Row) -> Iterator[Case]:
@@ -158,7 +222,8 @@ def sandboxfusion(row: Row) -> Iterator[Case]:
 
 
 def text_attacks(row: Row) -> Iterator[Case]:
-    """Completions without a program, on two tasks; those of reward-doctor whose domain is maths say nothing about code."""
+    """Completions without a program, on two tasks; those of reward-doctor whose domain is maths say nothing
+    about code."""
     if row.get("expect") is not False:
         return
     for kind, facts in (
@@ -166,7 +231,13 @@ def text_attacks(row: Row) -> Iterator[Case]:
         ("function", {"tests": ["assert f(6, 7) == 42"], "entry_point": "f"}),
     ):
         row_facts = {**facts, "language": "python", "kind": kind}
-        yield Case(id=f"{row['id']} {kind}", language="python", row=row_facts, completion=row["completion"], expected=False)
+        yield Case(
+            id=f"{row['id']} {kind}",
+            language="python",
+            row=row_facts,
+            completion=row["completion"],
+            expected=False,
+        )
 
 
 FILES: dict[str, Callable[[Row], Iterable[Case]]] = {

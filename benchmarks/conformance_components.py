@@ -4,8 +4,9 @@
 
 DIR holds ``graders/peer_extraction_format_cases.jsonl``, ``graders/peer_answer_cases.jsonl`` and
 ``reasoning_gym/score_oracle.jsonl``. Rows of the first two are judged where a component has the same formula
-(``conformance_components_cases.py``). Every disagreement must be explained in ``data/conformance_components.yaml`` (id -> why), and
-every explanation must still be needed; else the exit code is 1.
+(``conformance_components_cases.py``). Every disagreement must be explained in
+``data/conformance_components.yaml`` (id -> why), and every explanation must still be needed; else the exit
+code is 1.
 """
 
 import argparse
@@ -71,7 +72,9 @@ def peer_answers(data: Path) -> Iterator[Case]:
             continue
         golds = row["gold"] if isinstance(row["gold"], list) else [str(row["gold"])]
         prompts = [Prompt(id="case", text="", token_ids=(), answer=gold) for gold in golds]
-        value = max((reward(prompt, row["prediction"], truncated=False).value for prompt in prompts), default=0.0)
+        value = max(
+            (reward(prompt, row["prediction"], truncated=False).value for prompt in prompts), default=0.0
+        )
         yield row["suite"], row["id"], abs(value - float(row["expected"])) < 1e-9, value
 
 
@@ -81,7 +84,8 @@ def generated(name: str, seed: int) -> Any:
 
 
 def scored(facts: Mapping[str, Any], answer: str | None) -> float:
-    """The library's score; 0 where its verifier raises, as some do on an answer of another form, such as an empty list."""
+    """The library's score; 0 where its verifier raises, as some do on an answer of another form, such as an
+    empty list."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -91,18 +95,30 @@ def scored(facts: Mapping[str, Any], answer: str | None) -> float:
 
 
 def oracle(data: Path) -> Iterator[Case]:
-    """Every answer variant of every dataset, its item having been through JSON as on the way to a verifier process."""
+    """Every answer variant of every dataset, its item having been through JSON as on the way to a verifier
+    process."""
     for row in rows(data / "reasoning_gym" / "score_oracle.jsonl"):
         metadata = row["metadata"]
         if metadata is None:
             item = generated(row["dataset"], row["seed"])[row["index"]]
-            assert item["question"] == row["question"], f"{row['id']}: the installed library makes another item"
+            assert item["question"] == row["question"], (
+                f"{row['id']}: the installed library makes another item"
+            )
             metadata = item["metadata"]
-        facts = {"dataset": row["dataset"], "config": {}, "entry": {"answer": row["gold"], "metadata": metadata}}
+        facts = {
+            "dataset": row["dataset"],
+            "config": {},
+            "entry": {"answer": row["gold"], "metadata": metadata},
+        }
         facts = json.loads(json.dumps(facts))
         for variant in row["scores"]:
             score = scored(facts, variant["answer"])
-            yield "reasoning_gym", f"{row['id']}/{variant['variant']}", abs(score - variant["score"]) < 1e-9, score
+            yield (
+                "reasoning_gym",
+                f"{row['id']}/{variant['variant']}",
+                abs(score - variant["score"]) < 1e-9,
+                score,
+            )
 
 
 def run(data: Path) -> dict[str, Agreement]:
@@ -126,7 +142,13 @@ def complaints(found: dict[str, Agreement], explained: dict[str, str]) -> list[s
 
 
 def show(found: dict[str, Agreement], explained: dict[str, str]) -> None:
-    table = Table("suite", "cases", "agree", "differ", title="reward components: recorded expectations of other libraries")
+    table = Table(
+        "suite",
+        "cases",
+        "agree",
+        "differ",
+        title="reward components: recorded expectations of other libraries",
+    )
     for suite, a in found.items():
         table.add_row(suite, str(a.cases), str(a.cases - len(a.differences)), str(len(a.differences)))
     CONSOLE.print(table)
@@ -136,7 +158,9 @@ def show(found: dict[str, Agreement], explained: dict[str, str]) -> None:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--data", type=Path, required=True, help="folder with graders/ and reasoning_gym/")
     options.add_argument("--json", type=Path, help="write the result to this file")
     arguments = options.parse_args()
@@ -148,7 +172,9 @@ def main() -> int:
         CONSOLE.print(f"[red]{complaint}[/]")
     if arguments.json:
         suites = {suite: {"cases": a.cases, "differences": a.differences} for suite, a in found.items()}
-        arguments.json.write_text(json.dumps({"machine": machine(), "suites": suites}, indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(
+            json.dumps({"machine": machine(), "suites": suites}, indent=2) + "\n", encoding="utf-8"
+        )
     return 1 if wrong else 0
 
 

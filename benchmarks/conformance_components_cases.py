@@ -1,8 +1,9 @@
-"""The recorded peer test calls that a component of ours answers by the same formula, as pairs of what they expect and what we say.
+"""The recorded peer test calls that a component of ours answers by the same formula, as pairs of what they
+expect and what we say.
 
-A call is ``{fn, args, kwargs, base, path}``: ``base`` made the function that is called, ``path`` picks from the result. Each
-handler answers the call with our component; calls without a handler have no counterpart here (maths and code extraction are other
-suites).
+A call is ``{fn, args, kwargs, base, path}``: ``base`` made the function that is called, ``path`` picks from
+the result. Each handler answers the call with our component; calls without a handler have no counterpart here
+(maths and code extraction are other suites).
 """
 
 from collections.abc import Callable
@@ -36,7 +37,9 @@ def text_of(completion: Any) -> str:
 
 
 def value(name: str, args: dict[str, Any], text: str, gold: str = "") -> float:
-    return build_reward(name, args)(Prompt(id="case", text="", token_ids=(), answer=gold), text, truncated=False).value
+    return build_reward(name, args)(
+        Prompt(id="case", text="", token_ids=(), answer=gold), text, truncated=False
+    ).value
 
 
 def each(name: str, args: dict[str, Any]) -> Answer:
@@ -76,17 +79,34 @@ def soft_overlong(call: Row) -> list[float]:
 
 
 def verdicts(call: Row) -> list[bool]:
-    return [value("math", {}, text_of(c), gold) == 1.0 for c, gold in zip(call["args"][0], call["args"][1], strict=True)]
+    return [
+        value("math", {}, text_of(c), gold) == 1.0
+        for c, gold in zip(call["args"][0], call["args"][1], strict=True)
+    ]
 
 
 def cosine(call: Row) -> list[float]:
     """In characters, or in tokens where the call has ids."""
-    options = {"min_value_wrong": -1.0, "max_value_wrong": -0.5, "min_value_correct": 0.5, "max_value_correct": 1.0}
+    options = {
+        "min_value_wrong": -1.0,
+        "max_value_wrong": -0.5,
+        "min_value_correct": 0.5,
+        "max_value_correct": 1.0,
+    }
     options |= call["base"]["kwargs"]
-    lengths = [len(i) for i in call["args"][2]] if len(call["args"]) > 2 else [len(text_of(c)) for c in call["args"][0]]
+    lengths = (
+        [len(i) for i in call["args"][2]]
+        if len(call["args"]) > 2
+        else [len(text_of(c)) for c in call["args"][0]]
+    )
     bounds = {True: ("max_value_correct", "min_value_correct"), False: ("min_value_wrong", "max_value_wrong")}
     return [
-        cosine_scaled(length, limit=options["max_len"], at_zero=options[bounds[right][0]], at_limit=options[bounds[right][1]])
+        cosine_scaled(
+            length,
+            limit=options["max_len"],
+            at_zero=options[bounds[right][0]],
+            at_limit=options[bounds[right][1]],
+        )
         for length, right in zip(lengths, verdicts(call), strict=True)
     ]
 
@@ -118,9 +138,9 @@ HANDLERS: dict[tuple[str, str], Answer] = {
     ("verifiers-think", "parse"): lambda call: after_thinking(ASKED, text_of(call["args"][0])).strip(),
     ("verifiers-xml", "get_format_reward_func"): mean_over_turns("format", XML),
     ("verifiers-xml", "parse_answer"): last_answer,
-    ("opencompass-postprocess", "extract_non_reasoning_content"): lambda call: after_thinking(
-        ASKED, text_of(call["args"][0])
-    ).strip(),
+    ("opencompass-postprocess", "extract_non_reasoning_content"): (
+        lambda call: after_thinking(ASKED, text_of(call["args"][0])).strip()
+    ),
 }
 """(suite, function, or the function that made it) -> our answer."""
 

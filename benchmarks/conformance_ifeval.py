@@ -3,8 +3,8 @@
     python benchmarks/conformance_ifeval.py --data DIR [--json FILE]
 
 DIR holds ``ifeval_input.jsonl``, ``ifbench_input.jsonl``, ``{gpt4,ifbench}_eval_{strict,loose}.jsonl`` and
-``instruction_unit_cases.jsonl``. Every difference must be explained in ``conformance_ifeval.yaml``, and every explanation must
-still be needed; else the exit code is 1.
+``instruction_unit_cases.jsonl``. Every difference must be explained in ``conformance_ifeval.yaml``, and every
+explanation must still be needed; else the exit code is 1.
 """
 
 import argparse
@@ -48,7 +48,11 @@ class Agreement:
 
 
 def rows(data: Path, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (data / f"{name}.jsonl").read_text(encoding="utf-8").split("\n") if line.strip()]
+    return [
+        json.loads(line)
+        for line in (data / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
+        if line.strip()
+    ]
 
 
 def real_responses(data: Path, suite: str, mode: str) -> Agreement:
@@ -65,7 +69,9 @@ def real_responses(data: Path, suite: str, mode: str) -> Agreement:
 def unit_cases(data: Path) -> Agreement:
     found = Agreement()
     for row in rows(data, UNIT):
-        ((_, check),) = read_instructions({"instruction_id_list": [row["instruction_id"]], "kwargs": [row["kwargs"]]})
+        ((_, check),) = read_instructions(
+            {"instruction_id_list": [row["instruction_id"]], "kwargs": [row["kwargs"]]}
+        )
         found.add(row["id"], [holds(check, row["response"], loose=False)], [row["expected"]])
     return found
 
@@ -73,7 +79,9 @@ def unit_cases(data: Path) -> Agreement:
 def run(data: Path) -> dict[str, Agreement]:
     """Agreement by file."""
     modes = [(suite, mode) for suite in SUITES for mode in ("strict", "loose")]
-    return {f"{suite}_{mode}": real_responses(data, suite, mode) for suite, mode in modes} | {UNIT: unit_cases(data)}
+    return {f"{suite}_{mode}": real_responses(data, suite, mode) for suite, mode in modes} | {
+        UNIT: unit_cases(data)
+    }
 
 
 def complaints(found: dict[str, Agreement], explained: dict[str, dict[str, str]]) -> list[str]:
@@ -86,15 +94,31 @@ def complaints(found: dict[str, Agreement], explained: dict[str, dict[str, str]]
 
 
 def show(found: dict[str, Agreement]) -> None:
-    table = Table("file", "instructions", "agree", "%", "prompts", "agree", "%", title="instruction following: published verdicts")
+    table = Table(
+        "file",
+        "instructions",
+        "agree",
+        "%",
+        "prompts",
+        "agree",
+        "%",
+        title="instruction following: published verdicts",
+    )
     for name, a in found.items():
-        shares = [f"{100 * agree / of:.2f}" if of else "-" for agree, of in ((a.agree, a.cases), (a.prompts_agree, a.prompts))]
-        table.add_row(name, str(a.cases), str(a.agree), shares[0], str(a.prompts), str(a.prompts_agree), shares[1])
+        shares = [
+            f"{100 * agree / of:.2f}" if of else "-"
+            for agree, of in ((a.agree, a.cases), (a.prompts_agree, a.prompts))
+        ]
+        table.add_row(
+            name, str(a.cases), str(a.agree), shares[0], str(a.prompts), str(a.prompts_agree), shares[1]
+        )
     CONSOLE.print(table)
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--data", type=Path, required=True, help="folder of the published verdicts")
     options.add_argument("--json", type=Path, help="write the result to this file")
     arguments = options.parse_args()
@@ -103,7 +127,9 @@ def main() -> int:
     show(found)
     for name, agreement in found.items():
         for key in agreement.differences:
-            CONSOLE.print(f"{name} {key}: {explained.get(name, {}).get(key, 'NOT EXPLAINED')}", highlight=False)
+            CONSOLE.print(
+                f"{name} {key}: {explained.get(name, {}).get(key, 'NOT EXPLAINED')}", highlight=False
+            )
     wrong = complaints(found, explained)
     for complaint in wrong:
         CONSOLE.print(f"[red]{complaint}[/]")

@@ -2,9 +2,10 @@
 
     python benchmarks/conformance_maths.py --data DIR [--json FILE] [--only NAME ...]
 
-DIR holds ``graders/``, ``adversarial/`` and ``math/`` (``conformance_maths_cases.py`` names the files). Every completion is judged
-in a verifier process, as in training. A disagreement must be explained in ``benchmarks/data/conformance_maths.yaml`` (id -> why);
-one that is not, or an explanation that nothing needs any more, fails the script.
+DIR holds ``graders/``, ``adversarial/`` and ``math/`` (``conformance_maths_cases.py`` names the files). Every
+completion is judged in a verifier process, as in training. A disagreement must be explained in
+``benchmarks/data/conformance_maths.yaml`` (id -> why); one that is not, or an explanation that nothing needs
+any more, fails the script.
 """
 
 import argparse
@@ -35,7 +36,9 @@ class Judge:
     def __init__(self) -> None:
         self._pools: dict[str, VerifierPool] = {}
 
-    async def __call__(self, golds: Sequence[str], texts: Sequence[str], args: dict[str, Any]) -> list[list[RewardResult]]:
+    async def __call__(
+        self, golds: Sequence[str], texts: Sequence[str], args: dict[str, Any]
+    ) -> list[list[RewardResult]]:
         """[references][texts] results."""
         key = json.dumps(args, sort_keys=True)
         if key not in self._pools:
@@ -67,8 +70,15 @@ async def run_suite(judge: Judge, cases: Sequence[Case | Extraction]) -> dict[st
             timeouts += any(result.reason == "timeout" for result in results)
             errors = [result.reason for result in results if result.reason.startswith(("error", "crash"))]
             if errors or (case.expected is not None and case.expected != correct):
-                wrong.append({"id": case.id, "expected": case.expected, "reason": (errors or [results[0].reason])[0]})
-    return {"cases": len(cases), "agree": len(cases) - len(wrong), "timeouts": timeouts, "disagreements": wrong}
+                wrong.append(
+                    {"id": case.id, "expected": case.expected, "reason": (errors or [results[0].reason])[0]}
+                )
+    return {
+        "cases": len(cases),
+        "agree": len(cases) - len(wrong),
+        "timeouts": timeouts,
+        "disagreements": wrong,
+    }
 
 
 async def run(data: Path, only: Sequence[str]) -> dict[str, Any]:
@@ -81,7 +91,10 @@ async def run(data: Path, only: Sequence[str]) -> dict[str, Any]:
             began = time.monotonic()
             outcome[name] = {"file": file, **await run_suite(judge, list(read(data / file)))}
             outcome[name]["seconds"] = round(time.monotonic() - began, 1)
-            CONSOLE.print(f"{name}: {outcome[name]['agree']} of {outcome[name]['cases']} in {outcome[name]['seconds']} s")
+            CONSOLE.print(
+                f"{name}: {outcome[name]['agree']} of {outcome[name]['cases']} in"
+                f" {outcome[name]['seconds']} s"
+            )
     finally:
         await judge.close()
     return outcome
@@ -95,19 +108,36 @@ def show(outcome: dict[str, Any], explanations: dict[str, str]) -> int:
         known = sum(row["id"] in explanations for row in suite["disagreements"])
         unexplained += len(suite["disagreements"]) - known
         share = f"{100 * suite['agree'] / suite['cases']:.2f}"
-        table.add_row(name, suite["file"], str(suite["cases"]), str(suite["agree"]), share, str(known), str(suite["timeouts"]))
+        table.add_row(
+            name,
+            suite["file"],
+            str(suite["cases"]),
+            str(suite["agree"]),
+            share,
+            str(known),
+            str(suite["timeouts"]),
+        )
     CONSOLE.print(table)
     for name, suite in outcome.items():
         for row in suite["disagreements"]:
             why = explanations.get(row["id"], "NOT EXPLAINED")
-            CONSOLE.print(f"{name}: {row['id']}: expected {row['expected']}, got {row['reason'] or 'right'}: {why}", markup=False)
+            CONSOLE.print(
+                f"{name}: {row['id']}: expected {row['expected']}, got {row['reason'] or 'right'}: {why}",
+                markup=False,
+            )
     return unexplained
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--data", type=Path, required=True, help="folder with graders/, adversarial/ and math/")
-    options.add_argument("--json", type=Path, default=None, help="write counts and disagreements to this file")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--data", type=Path, required=True, help="folder with graders/, adversarial/ and math/"
+    )
+    options.add_argument(
+        "--json", type=Path, default=None, help="write counts and disagreements to this file"
+    )
     options.add_argument("--only", nargs="*", default=[], help="only suites whose name contains one of these")
     args = options.parse_args()
     explanations: dict[str, str] = yaml.safe_load(EXPLANATIONS.read_text(encoding="utf-8")) or {}
@@ -116,9 +146,13 @@ def main() -> int:
     found = {row["id"] for suite in outcome.values() for row in suite["disagreements"]}
     stale = [] if args.only else sorted(set(explanations) - found)
     if stale:
-        CONSOLE.print(f"explained but agreeing: {', '.join(stale)}; take them out of {EXPLANATIONS.name}", markup=False)
+        CONSOLE.print(
+            f"explained but agreeing: {', '.join(stale)}; take them out of {EXPLANATIONS.name}", markup=False
+        )
     if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "suites": outcome}, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(
+            json.dumps({"machine": machine(), "suites": outcome}, indent=2) + "\n", encoding="utf-8"
+        )
     return 1 if unexplained or stale else 0
 
 

@@ -1,4 +1,5 @@
-"""The cases of ``conformance_maths.py``: rows of third-party files as (references, completion, verdict, arguments)."""
+"""The cases of ``conformance_maths.py``: rows of third-party files as (references, completion, verdict,
+arguments)."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -71,7 +72,8 @@ _PEER_ARGS = {
 
 
 def peer_answers(path: Path) -> Cases:
-    """Other systems' tests of their maths rewards; word-overlap and puzzle matchers are left to other components."""
+    """Other systems' tests of their maths rewards; word-overlap and puzzle matchers are left to other
+    components."""
     for row in rows(path):
         if row["suite"].endswith(("PuzzleMatcherVerifier", "F1Verifier")):
             continue
@@ -87,7 +89,8 @@ _BOXES = ("last_boxed_only_string", "remove_boxed", "extract_boxed_answer", "ext
 
 
 def peer_extraction(path: Path) -> Cases:
-    """Other systems' tests of extraction and normal forms; format, length, repetition and code are other components'."""
+    """Other systems' tests of extraction and normal forms; format, length, repetition and code are other
+    components'."""
     for row in rows(path):
         call, expected = row["call"], row["expected"]
         name, args, step = call["fn"], call.get("args", []), call.get("path", [""])[0]
@@ -95,7 +98,11 @@ def peer_extraction(path: Path) -> Cases:
             continue
         text = args[0]
         if name in _BOXES:
-            unboxed = extract_answer(expected, "boxed") if isinstance(expected, str) and "boxed{" in expected + "boxed{" else None
+            unboxed = (
+                extract_answer(expected, "boxed")
+                if isinstance(expected, str) and "boxed{" in expected + "boxed{"
+                else None
+            )
             wanted = unboxed.text if unboxed else expected
             yield Extraction(row["id"], text, "boxed", wanted)
         elif name in _NORMAL_FORMS:
@@ -155,18 +162,25 @@ def others(path: Path) -> Cases:
 
 
 HEDGES = (
-    r"\boxed{G \text{ or } O}", r"\boxed{O or G}", r"\boxed{G, O}", r"\boxed{O; G}", r"\boxed{G} or \boxed{O}",
-    r"\boxed{O}, \boxed{G}", r"\boxed{O} or maybe \boxed{G}", r"\boxed{O}. Perhaps \boxed{G}", r"\boxed{O} \\ \boxed{G}",
-    r"\boxed{G} or O", r"O or \boxed{G}", r"\boxed{\{G, O\}}", r"\boxed{[O, G]}", r"\boxed{(G, O)}", r"\boxed{x=O \lor x=G}",
-    r"\boxed{x = O \text{ or } x = G}", r"\boxed{\text{not } G}", r"\boxed{x \neq G}", r"\boxed{\text{either } O \text{ or } G}",
+    r"\boxed{G \text{ or } O}", r"\boxed{O or G}", r"\boxed{G, O}", r"\boxed{O; G}",
+    r"\boxed{G} or \boxed{O}",
+    r"\boxed{O}, \boxed{G}", r"\boxed{O} or maybe \boxed{G}", r"\boxed{O}. Perhaps \boxed{G}",
+    r"\boxed{O} \\ \boxed{G}",
+    r"\boxed{G} or O", r"O or \boxed{G}", r"\boxed{\{G, O\}}", r"\boxed{[O, G]}", r"\boxed{(G, O)}",
+    r"\boxed{x=O \lor x=G}",
+    r"\boxed{x = O \text{ or } x = G}", r"\boxed{\text{not } G}", r"\boxed{x \neq G}",
+    r"\boxed{\text{either } O \text{ or } G}",
     r"\boxed{O \quad G}", r"\boxed{O \\ G}", r"\boxed{O | G}", r"\boxed{O \text{ (maybe } G)}",
-    r"\boxed{G \text{ but perhaps } O}", r"\boxed{G \text{ to } O}", r"\boxed{O \boxed{G}}", r"\boxed{O \text{ or } \boxed{G}}",
-    r"\boxed{\begin{cases} G \\ O \end{cases}}", r"\boxed{\text{I am not sure, } G}", r"\boxed{> G}", r"<answer>G or O</answer>",
+    r"\boxed{G \text{ but perhaps } O}", r"\boxed{G \text{ to } O}", r"\boxed{O \boxed{G}}",
+    r"\boxed{O \text{ or } \boxed{G}}",
+    r"\boxed{\begin{cases} G \\ O \end{cases}}", r"\boxed{\text{I am not sure, } G}", r"\boxed{> G}",
+    r"<answer>G or O</answer>",
     r"<answer>O</answer> or <answer>G</answer>", "#### G or O", "#### O or G",
 )  # fmt: skip
 """G is the reference, O another answer."""
 LOOSE_HEDGES = (
-    "The answer is G or O.", "The answer is O or G.", "The answer is $O$ or maybe $G$.", "It is either O or G.", "It is not G.",
+    "The answer is G or O.", "The answer is O or G.", "The answer is $O$ or maybe $G$.",
+    "It is either O or G.", "It is not G.",
     "Possible answers: O, G", "O\nG", r"\boxed{O = G}",
 )  # fmt: skip
 """Only where both are plain numbers: in prose, words and letters may be anything."""
@@ -200,11 +214,13 @@ SUITES: dict[str, tuple[str, Callable[[Path], Cases]]] = {
     **{
         f"references of {name}": (f"math/{name}.jsonl", golds)
         for name in (
-            "math500", "math_train", "aime_1983_2023", "gsm8k_train", "gsm_plus_mini", "multiarith", "olympiadbench_en", "svamp",
+            "math500", "math_train", "aime_1983_2023", "gsm8k_train", "gsm_plus_mini", "multiarith",
+            "olympiadbench_en", "svamp",
             "countdown",
         )
     },
-    **{f"wrong answers of {name}": (f"math/{name}.jsonl", others) for name in ("math500", "math_train", "olympiadbench_en")},
+    **{f"wrong answers of {name}": (f"math/{name}.jsonl", others) for name in ("math500", "math_train",
+    "olympiadbench_en")},
     **{f"hedges of {name}": (f"math/{name}.jsonl", hedges) for name in ("math500", "olympiadbench_en")},
 }  # fmt: skip
 """Name in the table -> file under the data folder, and how its rows are read."""

@@ -2,8 +2,8 @@
 
     python benchmarks/curricula.py [--layers simulation cost] [--seeds 0 1 2 3 4] [--quick] [--json FILE]
 
-Scripts of this folder have it first on their path, so ``import curricula`` in any of them finds this file, while they mean the
-package of that name: imported, it hands over to the package.
+Scripts of this folder have it first on their path, so ``import curricula`` in any of them finds this file,
+while they mean the package of that name: imported, it hands over to the package.
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""The cost layer of ``benchmarks/curricula.py``: choosing and allocating one step, against the size of the pool.
+"""The cost layer of ``benchmarks/curricula.py``: choosing and allocating one step, against the size of the
+pool.
 
 python benchmarks/curricula_cost.py SIZE OBSERVED PLANS     # one pool, in a process of its own: a JSON line
 """
@@ -45,7 +46,8 @@ def run(*, sizes: tuple[int, ...], plans: int, note: Callable[[str], None]) -> d
 
 
 def measure(size: int, observed: int, plans: int) -> dict[str, Any]:
-    """Milliseconds and peak MiB (beyond pool and statistics) of a plan, by preset; resident MiB of the whole process."""
+    """Milliseconds and peak MiB (beyond pool and statistics) of a plan, by preset; resident MiB of the whole
+    process."""
     pool = _pool(size)
     store = _store(pool, observed)
     times: dict[str, dict[str, float]] = {}
@@ -81,7 +83,8 @@ def _pool(size: int) -> PromptPool:
 
 
 def _store(pool: PromptPool, observed: int) -> StatisticsStore:
-    """Every prompt up to ``observed`` seen once, in groups of 16: from all wrong to all right, under ten policy versions."""
+    """Every prompt up to ``observed`` seen once, in groups of 16: from all wrong to all right, under ten
+    policy versions."""
     store = StatisticsStore(pool.ids, sampling_key=SAMPLING.key)
     for i, correct in enumerate(np.random.default_rng(0).integers(0, 17, observed).tolist()):
         store.add(

@@ -1,4 +1,5 @@
-"""Pools of simulated prompts for ``benchmarks/curricula.py``: rows as ``t2rl curriculum simulate --pool`` reads them, by seed."""
+"""Pools of simulated prompts for ``benchmarks/curricula.py``: rows as ``t2rl curriculum simulate --pool``
+reads them, by seed."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,9 +11,11 @@ import numpy as np
 HERE = Path(__file__).parent
 COUNTS = HERE / "data" / "qwen25math_counts.jsonl"
 TRAJECTORIES = HERE.parent.parent / "shared" / "data" / "curriculum" / "pythia_learning_trajectories.jsonl"
-"""Real success counts of base models over pretraining; not shipped (no licence), and its pool is left out where it is missing."""
+"""Real success counts of base models over pretraining; not shipped (no licence), and its pool is left out
+where it is missing."""
 SHIFT = 4.0
-"""Log-odds added to those trajectories: small base models hardly ever solve MATH or GSM8K; what counts is how they learn."""
+"""Log-odds added to those trajectories: small base models hardly ever solve MATH or GSM8K; what counts is how
+they learn."""
 SIZE = 2048
 Rows = list[dict[str, Any]]
 
@@ -25,11 +28,13 @@ LEVELS = (
     ("hard", 0.12, (2.0, 14.0), None),
     ("very hard", 0.12, (1.0, 40.0), None),
 )
-"""Name, share of the pool, Beta parameters or the one pass rate: seven levels, 44% of it without any signal."""
+"""Name, share of the pool, Beta parameters or the one pass rate: seven levels, 44% of it without any
+signal."""
 
 
 def mixed(seed: int, *, size: int = SIZE) -> Rows:
-    """A frozen pool of mixed difficulty; equal groups of 8 find both outcomes in well under half of its prompts."""
+    """A frozen pool of mixed difficulty; equal groups of 8 find both outcomes in well under half of its
+    prompts."""
     rng = np.random.default_rng([seed, 1])
     names = rng.choice(len(LEVELS), size=size, p=[level[1] for level in LEVELS])
     rows: Rows = []
@@ -41,7 +46,8 @@ def mixed(seed: int, *, size: int = SIZE) -> Rows:
 
 
 def counted(seed: int, *, size: int = SIZE) -> Rows:
-    """A frozen pool like 100 real MATH problems under Qwen2.5-Math: resampled, rates drawn from Beta(c + 1/2, 8 - c + 1/2)."""
+    """A frozen pool like 100 real MATH problems under Qwen2.5-Math: resampled, rates drawn from Beta(c + 1/2,
+    8 - c + 1/2)."""
     rng = np.random.default_rng([seed, 2])
     problems = [json.loads(line) for line in COUNTS.read_text(encoding="utf-8").splitlines()]
     rows: Rows = []
@@ -53,19 +59,27 @@ def counted(seed: int, *, size: int = SIZE) -> Rows:
 
 
 def learned(seed: int, *, size: int = SIZE) -> Rows:
-    """A moving pool of our own: prompts are learned at different times, some before the run and some never; five kinds by onset."""
+    """A moving pool of our own: prompts are learned at different times, some before the run and some never;
+    five kinds by onset."""
     rng = np.random.default_rng([seed, 3])
     progress = np.linspace(0, 1, 9)
     rows: Rows = []
     for i in range(size):
         onset, width = float(rng.uniform(-0.6, 1.6)), float(rng.uniform(0.05, 0.2))
         rates = 1 / (1 + np.exp(-(progress - onset) / width))
-        rows.append({"id": f"l{i}", "category": f"onset {np.floor(onset * 2.5) / 2.5:.1f}", "pass_rate": rates.tolist()})
+        rows.append(
+            {
+                "id": f"l{i}",
+                "category": f"onset {np.floor(onset * 2.5) / 2.5:.1f}",
+                "pass_rate": rates.tolist(),
+            }
+        )
     return rows
 
 
 def pretraining(seed: int) -> Rows:
-    """A moving pool of real trajectories (``TRAJECTORIES``), log-odds moved by ``SHIFT``; a category is a benchmark and a model.
+    """A moving pool of real trajectories (``TRAJECTORIES``), log-odds moved by ``SHIFT``; a category is a
+    benchmark and a model.
 
     Raises:
         FileNotFoundError: the trajectories are not on this machine.
@@ -85,7 +99,8 @@ PHASES = 4
 
 
 def moving(seed: int, *, size: int = SIZE) -> Rows:
-    """Eight categories, one of them learnable at a time (p = 1/2), in an order that depends on the seed; then it is solved.
+    """Eight categories, one of them learnable at a time (p = 1/2), in an order that depends on the seed; then
+    it is solved.
 
     Four take their turns, from impossible to solved; two are solved and two impossible throughout.
     """

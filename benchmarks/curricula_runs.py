@@ -1,7 +1,9 @@
-"""The ledger of real runs: every finished run of ``t2rl train curriculum_study`` is one row of figures, committed with the results.
+"""The ledger of real runs: every finished run of ``t2rl train curriculum_study`` is one row of figures,
+committed with the results.
 
-A run that the ledger holds is not trained again, whatever happened to its directory: the comparison is made over weeks and machines
-(learning figures do not depend on the machine's load; seconds do, and are marked by the load they were measured under).
+A run that the ledger holds is not trained again, whatever happened to its directory: the comparison is made
+over weeks and machines (learning figures do not depend on the machine's load; seconds do, and are marked by
+the load they were measured under).
 """
 
 import hashlib
@@ -64,10 +66,14 @@ class Finished:
 
 def read_ledger(path: Path = LEDGER) -> list[dict[str, Any]]:
     """Its rows, oldest first."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    )
 
 
-def finished(arm: str, overrides: Sequence[str], *, seed: int, split: str, keep: bool = False, ledger: Path = LEDGER) -> Finished:
+def finished(
+    arm: str, overrides: Sequence[str], *, seed: int, split: str, keep: bool = False, ledger: Path = LEDGER
+) -> Finished:
     """The run of this config: from the ledger, or trained now and added to it.
 
     Raises:
@@ -75,12 +81,20 @@ def finished(arm: str, overrides: Sequence[str], *, seed: int, split: str, keep:
     """
     every = [*overrides, f"run.seed={seed}", f"evaluation.split={split}"]
     config = load_config(CONFIG, every)
-    # Without defaults, so that a field that is added to the config later does not disown what was measured before it.
+    # Without defaults, so that a field that is added to the config later does not disown what was measured
+    # before it.
     chosen = json.dumps(config.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
     key = hashlib.sha256((chosen + locate_model(config).name).encode()).hexdigest()[:12]
     row = next((row for row in read_ledger(ledger) if row["key"] == key), None)
     if row is None:
-        row = {"key": key, "arm": arm, "seed": seed, "split": split, "overrides": list(overrides), **_train(every, key, keep=keep)}
+        row = {
+            "key": key,
+            "arm": arm,
+            "seed": seed,
+            "split": split,
+            "overrides": list(overrides),
+            **_train(every, key, keep=keep),
+        }
         ledger.parent.mkdir(parents=True, exist_ok=True)
         with ledger.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -101,7 +115,12 @@ def _train(overrides: Sequence[str], key: str, *, keep: bool) -> dict[str, Any]:
     if not keep:
         shutil.rmtree(home)
     load = round((load + os.getloadavg()[0]) / 2, 1)
-    return {"finished": time.strftime("%Y-%m-%d %H:%M"), "seconds": round(time.monotonic() - began, 1), "load": load, **facts}
+    return {
+        "finished": time.strftime("%Y-%m-%d %H:%M"),
+        "seconds": round(time.monotonic() - began, 1),
+        "load": load,
+        **facts,
+    }
 
 
 def _read(run: Path) -> dict[str, Any]:

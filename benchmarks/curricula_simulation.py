@@ -1,4 +1,5 @@
-"""The simulation layer of ``benchmarks/curricula.py``: presets on simulated learners. Nothing here is a result of a model."""
+"""The simulation layer of ``benchmarks/curricula.py``: presets on simulated learners. Nothing here is a
+result of a model."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -34,7 +35,8 @@ REFERENCE = "uniform"
 PER_STEP, PER_PROMPT = 128, 8
 METRICS = ("effective_gradient_ratio", "effective_prompt_ratio")
 FOUND_SHARE = 1.5
-"""A category is found when it has the largest share of prompts, at least so many times its uniform one, over ``FOUND_STEPS``."""
+"""A category is found when it has the largest share of prompts, at least so many times its uniform one, over
+``FOUND_STEPS``."""
 FOUND_STEPS = 3
 LEARNING_RATE = 0.6
 DIGITS = 5
@@ -42,7 +44,12 @@ DIGITS = 5
 
 
 def run(
-    *, seeds: Sequence[int], steps: int, arms: Sequence[str], note: Callable[[str], None], only: Sequence[str] | None = None
+    *,
+    seeds: Sequence[int],
+    steps: int,
+    arms: Sequence[str],
+    note: Callable[[str], None],
+    only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Every pool, every arm, every seed.
 
@@ -54,14 +61,22 @@ def run(
         only: pools to run; None = all that this machine has.
     """
     epoch = SIZE // PER_STEP
-    result: dict[str, Any] = {"arms": list(arms), "seeds": list(seeds), "steps": steps, "first_steps_left_out": epoch}
+    result: dict[str, Any] = {
+        "arms": list(arms),
+        "seeds": list(seeds),
+        "steps": steps,
+        "first_steps_left_out": epoch,
+    }
     pools = {name: (make, "curves") for name, make in available()} | {"logistic": (mixed, "logistic")}
     result["pools"] = {}
     for pool, (make, learner) in pools.items():
         if only is not None and pool not in only:
             continue
         note(f"pool {pool}")
-        rows = {arm: [_one(arm, make(seed), seed=seed, steps=steps, learner=learner) for seed in seeds] for arm in arms}
+        rows = {
+            arm: [_one(arm, make(seed), seed=seed, steps=steps, learner=learner) for seed in seeds]
+            for arm in arms
+        }
         measured = {arm: [_figures(r, skip=epoch) for r in runs] for arm, runs in rows.items()}
         result["pools"][pool] = {arm: compare(measured[arm], measured[REFERENCE]) for arm in arms}
     if only is not None and "moving" not in only:
@@ -96,12 +111,17 @@ def _one(arm: str, rows: Rows, *, seed: int, steps: int, learner: str) -> list[d
 def _config(arm: str, steps: int) -> Config:
     """Composing takes as long as simulating."""
     preset, overrides = ARMS[arm]
-    sizes = [f"stream.prompts_per_step={PER_STEP}", f"stream.rollouts_per_prompt={PER_PROMPT}", "stream.max_staleness=1"]
+    sizes = [
+        f"stream.prompts_per_step={PER_STEP}",
+        f"stream.rollouts_per_prompt={PER_PROMPT}",
+        "stream.max_staleness=1",
+    ]
     return simulated_config("quickstart", preset, [*sizes, *overrides], steps=steps, seed=0)
 
 
 def _figures(rows: Sequence[dict[str, Any]], *, skip: int) -> dict[str, float]:
-    """Ratios over all rollouts or prompts sampled, from the second epoch on and over the whole run; totals of the whole run."""
+    """Ratios over all rollouts or prompts sampled, from the second epoch on and over the whole run; totals of
+    the whole run."""
     out: dict[str, float] = {}
     for name, some in (("", rows[skip:]), ("whole_run_", rows)):
         rollouts = np.array([row["rollouts_generated"] for row in some], dtype=np.float64)
@@ -120,7 +140,8 @@ def _mean(rows: Sequence[dict[str, Any]], key: str, weights: np.ndarray) -> floa
 
 
 def compare(arm: Sequence[dict[str, float]], reference: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """``{metric: {mean, by_seed, difference, relative}}``; differences are paired by seed, with 95% intervals of Student's t."""
+    """``{metric: {mean, by_seed, difference, relative}}``; differences are paired by seed, with 95% intervals
+    of Student's t."""
     out: dict[str, Any] = {}
     for key in arm[0]:
         mine, theirs = np.array([run[key] for run in arm]), np.array([run[key] for run in reference])
@@ -137,13 +158,20 @@ def interval(values: np.ndarray, *, confidence: float = 0.95) -> dict[str, float
     """``{mean, low, high}`` over seeds; no limits from one seed."""
     if len(values) < 2:
         return {"mean": round(float(values.mean()), DIGITS), "low": None, "high": None}
-    half = float(student.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(
+        student.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    )
     mean = float(values.mean())
-    return {"mean": round(mean, DIGITS), "low": round(mean - half, DIGITS), "high": round(mean + half, DIGITS)}
+    return {
+        "mean": round(mean, DIGITS),
+        "low": round(mean - half, DIGITS),
+        "high": round(mean + half, DIGITS),
+    }
 
 
 def _moving(*, seeds: Sequence[int], arms: Sequence[str]) -> dict[str, Any]:
-    """Steps until the learnable category was found, at the start and after each of its moves, and what that was worth."""
+    """Steps until the learnable category was found, at the start and after each of its moves, and what that
+    was worth."""
     steps = 40 * PHASES
     out: dict[str, Any] = {"steps": steps, "phase_steps": 40}
     measured: dict[str, list[dict[str, float]]] = {}
@@ -153,7 +181,10 @@ def _moving(*, seeds: Sequence[int], arms: Sequence[str]) -> dict[str, Any]:
             rows = _one(arm, moving(seed), seed=seed, steps=steps, learner="curves")
             figures.append(_figures(rows, skip=0))
             found.append(
-                [steps_to_find(rows, f"c{code}", first=40 * i, last=40 * (i + 1)) for i, code in enumerate(learnable(seed))]
+                [
+                    steps_to_find(rows, f"c{code}", first=40 * i, last=40 * (i + 1))
+                    for i, code in enumerate(learnable(seed))
+                ]
             )
         measured[arm] = figures
         out[arm] = {"steps_to_find": found, **compare(figures, measured[REFERENCE])}
@@ -161,7 +192,8 @@ def _moving(*, seeds: Sequence[int], arms: Sequence[str]) -> dict[str, Any]:
 
 
 def steps_to_find(rows: Sequence[dict[str, Any]], category: str, *, first: int, last: int) -> int | None:
-    """Steps from ``first`` until the category has the largest share of prompts over ``FOUND_STEPS``; None if not by ``last``."""
+    """Steps from ``first`` until the category has the largest share of prompts over ``FOUND_STEPS``; None if
+    not by ``last``."""
     heat = HeatMap.of(rows)
     share, mine = heat.share(0), heat.categories.index(category)
     for step in range(first, last - FOUND_STEPS + 1):

@@ -1,10 +1,12 @@
-"""Forecasts of pass@256 from 32 samples a problem, on real success counts: leave one model out, redraw 32 of 10,000, compare.
+"""Forecasts of pass@256 from 32 samples a problem, on real success counts: leave one model out, redraw 32 of
+10,000, compare.
 
     python benchmarks/forecast.py [--redraws 200] [--quick] [--json FILE]
 
-Seven models, 89 problems each. A model's forecasts know other models only: six on the same benchmark; the broad reference adds
-other benchmarks. Which method is used for it (``selected``) is chosen on those six, each foretold without itself and without the
-left-out one. The same redraws serve every method; adaptive spending has the same total.
+Seven models, 89 problems each. A model's forecasts know other models only: six on the same benchmark; the
+broad reference adds other benchmarks. Which method is used for it (``selected``) is chosen on those six, each
+foretold without itself and without the left-out one. The same redraws serve every method; adaptive spending
+has the same total.
 """
 
 import argparse
@@ -77,7 +79,9 @@ def _redraw(model: Population, redraws: int, seed: int) -> list[tuple[np.ndarray
     return [(model.redraw(SAMPLES, rng), model.spend(budget, ENOUGH, rng)) for _ in range(redraws)]
 
 
-def _foretell(draws: list[tuple[np.ndarray, np.ndarray]], known: References, *, alone: bool) -> dict[str, np.ndarray]:
+def _foretell(
+    draws: list[tuple[np.ndarray, np.ndarray]], known: References, *, alone: bool
+) -> dict[str, np.ndarray]:
     """[R] for each method; ``alone`` adds those that know no other model."""
     rows: list[Said] = []
     for equal, adaptive in draws:
@@ -88,19 +92,28 @@ def _foretell(draws: list[tuple[np.ndarray, np.ndarray]], known: References, *, 
 
 
 def _others(
-    left_out: str, draws: dict[str, list], everyone: References, said: dict[str, dict[str, np.ndarray]], inner: int
+    left_out: str,
+    draws: dict[str, list],
+    everyone: References,
+    said: dict[str, dict[str, np.ndarray]],
+    inner: int,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Forecasts of the six other models, each from the remaining five: ``left_out`` has no part in what is chosen for it."""
+    """Forecasts of the six other models, each from the remaining five: ``left_out`` has no part in what is
+    chosen for it."""
     result = {}
     for name in draws:
         if name != left_out:
             alone = {key: values[:inner] for key, values in said[name].items()}
-            result[name] = {**alone, **_foretell(draws[name][:inner], _without(_without(everyone, left_out), name), alone=False)}
+            result[name] = {
+                **alone,
+                **_foretell(draws[name][:inner], _without(_without(everyone, left_out), name), alone=False),
+            }
     return result
 
 
 def _runtime(draws: dict[str, list]) -> dict[str, dict[str, float]]:
-    """Milliseconds, wall-clock and of this process's CPU, of ``forecast`` with the shipped reference and all models beside it."""
+    """Milliseconds, wall-clock and of this process's CPU, of ``forecast`` with the shipped reference and all
+    models beside it."""
     wall, cpu = [], []
     for redrawn in draws.values():
         before = time.perf_counter(), time.process_time()
@@ -113,7 +126,14 @@ def _runtime(draws: dict[str, list]) -> dict[str, dict[str, float]]:
 def show(result: dict[str, Any]) -> None:
     """One row a method."""
     names = list(result["forecast.truth"])
-    table = Table("method", "mean abs. error", "bias", "covers 90%", "covers 95%", *[n.removeprefix("MATH Pythia ") for n in names])
+    table = Table(
+        "method",
+        "mean abs. error",
+        "bias",
+        "covers 90%",
+        "covers 95%",
+        *[n.removeprefix("MATH Pythia ") for n in names],
+    )
     for method, row in sorted(result["forecast.methods"].items(), key=lambda item: item[1]["abs_error"]):
         covers = [f"{row[key]:.2f}" if key in row else "" for key in ("coverage_90", "coverage_95")]
         each = [f"{row['models'][n]['abs_error']:.3f} ({row['models'][n]['bias']:+.3f})" for n in names]

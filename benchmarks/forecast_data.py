@@ -34,10 +34,13 @@ class Population:
 
     def redraw(self, samples: int, rng: np.random.Generator) -> np.ndarray:
         """[M, 2] rows (n, c) with ``samples`` of each problem."""
-        return np.stack([np.full(len(self.n), samples), rng.hypergeometric(self.c, self.n - self.c, samples)], axis=1)
+        return np.stack(
+            [np.full(len(self.n), samples), rng.hypergeometric(self.c, self.n - self.c, samples)], axis=1
+        )
 
     def spend(self, budget: int, enough: int, rng: np.random.Generator) -> np.ndarray:
-        """[M, 2] rows (n, c) after spending ``budget`` samples by ``next_problems``, a round of open problems at a time."""
+        """[M, 2] rows (n, c) after spending ``budget`` samples by ``next_problems``, a round of open problems
+        at a time."""
         prefix = np.zeros((len(self.n), DEPTH), dtype=np.int8)
         for row, right in zip(prefix, rng.hypergeometric(self.c, self.n - self.c, DEPTH), strict=True):
             row[rng.choice(DEPTH, right, replace=False)] = 1
@@ -54,13 +57,20 @@ class Population:
 def originals() -> list[Population]:
     """Seven models, 89 MATH problems, 10,000 samples each."""
     rows = _rows("monkeys_counts.jsonl")
-    return [Population(name=f"MATH {r['model']}", n=np.full(len(r["c"]), r["n"]), c=np.array(r["c"])) for r in rows]
+    return [
+        Population(name=f"MATH {r['model']}", n=np.full(len(r["c"]), r["n"]), c=np.array(r["c"]))
+        for r in rows
+    ]
 
 
 def reruns(least: int) -> list[Population]:
-    """The same models in another study, on GSM8K and MATH, where every problem has ``least`` samples and something is solved."""
+    """The same models in another study, on GSM8K and MATH, where every problem has ``least`` samples and
+    something is solved."""
     rows = [r for r in _rows("monkeys_rerun_counts.jsonl") if min(r["n"]) >= least and sum(r["c"])]
-    return [Population(name=f"rerun {r['benchmark']} {r['model']}", n=np.array(r["n"]), c=np.array(r["c"])) for r in rows]
+    return [
+        Population(name=f"rerun {r['benchmark']} {r['model']}", n=np.array(r["n"]), c=np.array(r["c"]))
+        for r in rows
+    ]
 
 
 def _rows(name: str) -> list[dict]:

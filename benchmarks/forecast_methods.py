@@ -16,7 +16,8 @@ Said = dict[str, float]
 
 
 def without_reference(counts: np.ndarray, k: int) -> Said:
-    """Models fitted to the counts alone. Where a power law has no slope to fit, its forecast is the plug-in's."""
+    """Models fitted to the counts alone. Where a power law has no slope to fit, its forecast is the
+    plug-in's."""
     n, c = counts[:, 0], counts[:, 1]
     fits = fit_gated(n, c)
     plug_in = float((1 - (1 - c / n) ** k).mean())
@@ -34,7 +35,8 @@ def without_reference(counts: np.ndarray, k: int) -> Said:
 
 
 def npmle(n: np.ndarray, c: np.ndarray, k: int, iterations: int = 300) -> float:
-    """The non-parametric maximum-likelihood difficulty distribution (Kiefer and Wolfowitz 1956), by EM on the grid."""
+    """The non-parametric maximum-likelihood difficulty distribution (Kiefer and Wolfowitz 1956), by EM on the
+    grid."""
     seen = outcomes(n, c)
     share = seen.multiplicity / seen.multiplicity.sum()
     weight = np.full(seen.kernel.shape[1], 1 / seen.kernel.shape[1])
@@ -50,12 +52,15 @@ def posterior(name: str, counts: np.ndarray, k: int, prior: Reference | None) ->
     mean, variance = coverage(draws, seen, k)
     said = {name: joined(measured(counts[:, 0], counts[:, 1]), difficulty(draws, seen))(k)}
     for percent in (90, 95):
-        said[f"{name}/low{percent}"], said[f"{name}/high{percent}"] = limits(draws.weight, mean, variance, percent / 100)
+        said[f"{name}/low{percent}"], said[f"{name}/high{percent}"] = limits(
+            draws.weight, mean, variance, percent / 100
+        )
     return said
 
 
 def odds_growth(counts: np.ndarray, k: int, prior: Reference) -> float:
-    """The baseline that the reference suggests: solved share at n moved by the others' mean growth of log-odds, in log k."""
+    """The baseline that the reference suggests: solved share at n moved by the others' mean growth of
+    log-odds, in log k."""
     n, c = counts[:, 0], counts[:, 1]
     assert np.ptp(n) == 0, "for equal n"
     share = np.clip((c > 0).mean(), 0.5 / len(c), 1 - 0.5 / len(c))

@@ -1,4 +1,5 @@
-"""References where they were not made: another study's benchmarks, and difficulty distributions that are like none of theirs."""
+"""References where they were not made: another study's benchmarks, and difficulty distributions that are like
+none of theirs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +25,14 @@ LAWS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 
 def outside(math: Reference, broad: Reference, *, quick: bool) -> dict[str, Any]:
-    """Errors on rerun counts at k = 256, and root mean square errors on simulated laws at k = 64, 256, 1024."""
+    """Errors on rerun counts at k = 256, and root mean square errors on simulated laws at k = 64, 256,
+    1024."""
     return {"reruns": _reruns(math, broad, 4 if quick else 50), "laws": _laws(broad, 3 if quick else 30)}
 
 
 def _reruns(math: Reference, broad: Reference, redraws: int) -> dict[str, Any]:
-    """References without the model in question: seven models on MATH in the first study, and with the reruns' other models."""
+    """References without the model in question: seven models on MATH in the first study, and with the reruns'
+    other models."""
     rng = np.random.default_rng(7)
     sets = reruns(256)
     said = {}
@@ -42,7 +45,8 @@ def _reruns(math: Reference, broad: Reference, redraws: int) -> dict[str, Any]:
 
 
 def _laws(broad: Reference, repeats: int) -> dict[str, Any]:
-    """128 problems drawn anew from the law in each repeat; the target is the mean pass@k of those problems."""
+    """128 problems drawn anew from the law in each repeat; the target is the mean pass@k of those
+    problems."""
     rng = np.random.default_rng(8)
     result: dict[str, Any] = {}
     for name, draw in LAWS.items():

@@ -1,4 +1,5 @@
-"""Errors, bias and coverage over redraws; what is chosen for a model on the others: a method, a stack, a width of intervals."""
+"""Errors, bias and coverage over redraws; what is chosen for a model on the others: a method, a stack, a
+width of intervals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,8 @@ class Choice:
 
     method: str
     scale: dict[int, float]
-    """Factor on half-widths with which the chosen method's intervals cover the other models at their nominal rate."""
+    """Factor on half-widths with which the chosen method's intervals cover the other models at their nominal
+    rate."""
     said: Values
     """``selected`` (with intervals as they are), ``selected, scaled intervals``, ``stacked``."""
 
@@ -32,7 +34,11 @@ def nested(own: Values, others: dict[str, Values], truth: dict[str, float]) -> C
     candidates = [m for m in points(own) if f"{m}/low90" in own]
     errors = {m: np.mean([np.abs(v[m] - truth[n]).mean() for n, v in others.items()]) for m in candidates}
     method = min(errors, key=errors.__getitem__)
-    said: Values = {"selected": own[method], "selected, scaled intervals": own[method], "stacked": _stack(own, others, truth)}
+    said: Values = {
+        "selected": own[method],
+        "selected, scaled intervals": own[method],
+        "stacked": _stack(own, others, truth),
+    }
     scale: dict[int, float] = {}
     for level in LEVELS:
         low, high = own[f"{method}/low{level}"], own[f"{method}/high{level}"]
@@ -47,7 +53,11 @@ def nested(own: Values, others: dict[str, Values], truth: dict[str, float]) -> C
 def _ratio(values: Values, method: str, level: int, true: float) -> np.ndarray:
     """[R] error as a multiple of the half-width on its side."""
     value, low, high = values[method], values[f"{method}/low{level}"], values[f"{method}/high{level}"]
-    return np.where(true < value, (value - true) / np.maximum(value - low, 1e-9), (true - value) / np.maximum(high - value, 1e-9))
+    return np.where(
+        true < value,
+        (value - true) / np.maximum(value - low, 1e-9),
+        (true - value) / np.maximum(high - value, 1e-9),
+    )
 
 
 def _stack(own: Values, others: dict[str, Values], truth: dict[str, float]) -> np.ndarray:
@@ -70,7 +80,9 @@ def score(said: dict[str, Values], truth: dict[str, float]) -> dict[str, Any]:
     for method in points(next(iter(said.values()))):
         models = {name: _one(values, method, truth[name]) for name, values in said.items()}
         keys = [key for key in next(iter(models.values())) if all(key in row for row in models.values())]
-        table[method] = {key: float(np.mean([row[key] for row in models.values()])) for key in keys} | {"models": models}
+        table[method] = {key: float(np.mean([row[key] for row in models.values()])) for key in keys} | {
+            "models": models
+        }
     return table
 
 

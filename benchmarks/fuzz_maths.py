@@ -2,10 +2,11 @@ r"""Random and hostile texts against the maths reward: nothing may raise, and no
 
     python benchmarks/fuzz_maths.py [--inputs 1000000] [--verdicts 20000] [--seed 0] [--quick] [--json FILE]
 
-Four parts. *Extraction*: every input through all extraction modes, the reading of references, numbers and lists, in this process;
-a call over ``BOUND_S`` fails. *Verdicts*: whole verdicts with math-verify in a verifier process; one that needs longer than its
-time is cut off there, which is counted and is no failure; one that raises, or comes back later than its time plus a second, is.
-*Long*: megabytes of what regular expressions trip over. *Hangs*: answers that keep sympy busy, to see the cut.
+Four parts. *Extraction*: every input through all extraction modes, the reading of references, numbers and
+lists, in this process; a call over ``BOUND_S`` fails. *Verdicts*: whole verdicts with math-verify in a
+verifier process; one that needs longer than its time is cut off there, which is counted and is no failure;
+one that raises, or comes back later than its time plus a second, is. *Long*: megabytes of what regular
+expressions trip over. *Hangs*: answers that keep sympy busy, to see the cut.
 """
 
 import argparse
@@ -78,9 +79,13 @@ async def judged(pool: VerifierPool, cases: Iterator[tuple[str, str]]) -> dict[s
             cut.append(text[:120])
         else:
             slowest = max(slowest, took)
-        assert not result.reason.startswith(("error", "crash")), f"{result.reason} on {gold!r}, {text[:300]!r}"
+        assert not result.reason.startswith(("error", "crash")), (
+            f"{result.reason} on {gold!r}, {text[:300]!r}"
+        )
         if number % 5_000 == 4_999:
-            CONSOLE.print(f"verdicts: {number + 1}, {time.monotonic() - began:.0f} s, {dict(reasons)}", markup=False)
+            CONSOLE.print(
+                f"verdicts: {number + 1}, {time.monotonic() - began:.0f} s, {dict(reasons)}", markup=False
+            )
     return {
         "inputs": sum(reasons.values()),
         "reasons": dict(reasons),
@@ -124,7 +129,9 @@ def long_texts() -> float:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--inputs", type=int, default=1_000_000, help="texts for extraction")
     options.add_argument("--verdicts", type=int, default=20_000, help="whole verdicts in a verifier process")
     options.add_argument("--seed", type=int, default=0)
@@ -132,7 +139,11 @@ def main() -> int:
     options.add_argument("--json", type=Path, default=None, help="write the counts to this file")
     args = options.parse_args()
     scale = 0.02 if args.quick else 1.0
-    result: dict[str, Any] = {"machine": machine(), "seed": args.seed, "long_extraction_slowest_s": long_texts()}
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "seed": args.seed,
+        "long_extraction_slowest_s": long_texts(),
+    }
     result |= asyncio.run(verdicts(int(args.verdicts * scale), args.seed))
     result["extraction"] = extraction(int(args.inputs * scale), args.seed)
     late = [part for part in ("verdicts", "long", "hangs") if result[part]["slowest_s"] > TIMEOUT_S + GRACE_S]

@@ -1,9 +1,12 @@
-r"""The extraction part of ``fuzz_maths.py`` guided by coverage: atheris keeps the inputs that reach new branches and varies them.
+r"""The extraction part of ``fuzz_maths.py`` guided by coverage: atheris keeps the inputs that reach new
+branches and varies them.
 
     pip install atheris
-    python benchmarks/fuzz_maths_atheris.py -runs=200000 -max_len=400 -seed=1 [-max_total_time=300] [CORPUS_DIR]
+    python benchmarks/fuzz_maths_atheris.py -runs=200000 -max_len=400 -seed=1 [-max_total_time=300]
+    [CORPUS_DIR]
 
-Arguments are libFuzzer's. An input that raises, or takes longer than a second, ends it with a traceback and is written to a file.
+Arguments are libFuzzer's. An input that raises, or takes longer than a second, ends it with a traceback and
+is written to a file.
 """
 
 import sys

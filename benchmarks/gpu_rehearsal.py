@@ -1,12 +1,14 @@
-"""The learner alone on a bare GPU machine: one that has torch and transformers, and perhaps a DeepSpeed wheel carried along.
+"""The learner alone on a bare GPU machine: one that has torch and transformers, and perhaps a DeepSpeed wheel
+carried along.
 
     python benchmarks/gpu_rehearsal.py --out "$OUT"          # one GPU, ends by itself within eight minutes
-    python benchmarks/gpu_rehearsal.py --cpu --tiny --out .  # shows that the script runs; its numbers mean nothing
+    python benchmarks/gpu_rehearsal.py --cpu --tiny --out .  # shows that the script runs; its numbers mean
+    nothing
 
-No model is downloaded: weights are random, in the shape of a 0.5B Qwen2.5 (``--size``), and lengths are drawn from a long-tailed
-distribution. Each arm is run in what is left of the time and written to ``gpu_rehearsal.json`` at once, so a run that is cut off
-keeps what it has. Exit code 1 if packed rows differ from padded ones by more than bf16 explains, or an arm failed.
-**Has not run on a GPU.**
+No model is downloaded: weights are random, in the shape of a 0.5B Qwen2.5 (``--size``), and lengths are drawn
+from a long-tailed distribution. Each arm is run in what is left of the time and written to
+``gpu_rehearsal.json`` at once, so a run that is cut off keeps what it has. Exit code 1 if packed rows differ
+from padded ones by more than bf16 explains, or an arm failed. **Has not run on a GPU.**
 """
 
 import argparse
@@ -30,7 +32,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-from benchmarks.gpu_rehearsal_parts import Shape, agreement, attainable_flops, peak_flops, random_batch, time_training
+from benchmarks.gpu_rehearsal_parts import (
+    Shape,
+    agreement,
+    attainable_flops,
+    peak_flops,
+    random_batch,
+    time_training,
+)
 
 SIZES = {
     "0.5b": Shape(hidden=896, layers=24, heads=14, kv_heads=2, intermediate=4864, vocab=151_936),
@@ -105,20 +114,30 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", ".")))
-    parser.add_argument("--cpu", action="store_true", help="run on the CPU, packed rows through dense attention")
+    parser.add_argument(
+        "--cpu", action="store_true", help="run on the CPU, packed rows through dense attention"
+    )
     parser.add_argument("--tiny", action="store_true", help="a model of two layers and few tokens")
     parser.add_argument("--size", choices=sorted(set(SIZES) - {"tiny"}), default="0.5b")
     parser.add_argument("--tokens", type=int, default=16_384, help="tokens of a micro-batch")
-    parser.add_argument("--arm", action="append", choices=list(ARMS), help="run this one (and others so named) only")
+    parser.add_argument(
+        "--arm", action="append", choices=list(ARMS), help="run this one (and others so named) only"
+    )
     parser.add_argument("--seconds", type=float, default=420.0, help="no arm begins after this")
     return parser.parse_args()
 
 
 def machine(device: torch.device) -> dict[str, Any]:
     """Versions, the GPU, its driver."""
-    facts: dict[str, Any] = {"torch": torch.__version__, "cuda": torch.version.cuda, "python": sys.version.split()[0]}
+    facts: dict[str, Any] = {
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "python": sys.version.split()[0],
+    }
     for package in ("transformers", "deepspeed"):
         try:
             facts[package] = version(package)
@@ -126,7 +145,11 @@ def machine(device: torch.device) -> dict[str, Any]:
             facts[package] = None
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(0)
-        facts |= {"gpu": properties.name, "gpu_bytes": properties.total_memory, "gpus": torch.cuda.device_count()}
+        facts |= {
+            "gpu": properties.name,
+            "gpu_bytes": properties.total_memory,
+            "gpus": torch.cuda.device_count(),
+        }
         query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
         facts["driver"] = done.stdout.strip().splitlines()[:1]
@@ -141,7 +164,8 @@ def _keep(
     good: Callable[[dict[str, Any]], bool] = lambda _: True,
     whole: dict[str, Any] | None = None,
 ) -> bool:
-    """Do ``work``, note what it found or how it failed, write the file; False if it failed or is not ``good``."""
+    """Do ``work``, note what it found or how it failed, write the file; False if it failed or is not
+    ``good``."""
     began = time.monotonic()
     try:
         found = work()
@@ -169,7 +193,12 @@ def _skipped(plan: Rehearsal, differs: dict[str, Any]) -> str | None:
 def _arm(plan: Rehearsal, batch: Any, differs: dict[str, Any]) -> dict[str, Any]:
     """Tokens a second, share of the arithmetic that the GPU has, memory."""
     found = time_training(
-        plan.shape, batch, device=plan.device, token_budget=plan.token_budget, seconds=min(plan.arm_s, plan.left_s), **differs
+        plan.shape,
+        batch,
+        device=plan.device,
+        token_budget=plan.token_budget,
+        seconds=min(plan.arm_s, plan.left_s),
+        **differs,
     )
     rate = found.pop("flops_per_s")
     found["tflops"] = rate / 1e12
@@ -178,7 +207,10 @@ def _arm(plan: Rehearsal, batch: Any, differs: dict[str, Any]) -> dict[str, Any]
         found["mfu"] = None if peak is None else rate / peak
         found["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
         found["reserved_gib"] = torch.cuda.max_memory_reserved() / 2**30
-    return {key: round(value, 4) if isinstance(value, float | np.floating) else value for key, value in found.items()}
+    return {
+        key: round(value, 4) if isinstance(value, float | np.floating) else value
+        for key, value in found.items()
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What ``gpu_rehearsal`` measures with: random models and batches, packed against padded rows, training steps against the clock.
+"""What ``gpu_rehearsal`` measures with: random models and batches, packed against padded rows, training steps
+against the clock.
 
 Imports torch, transformers and those modules of ours that need no more; DeepSpeed where an arm asks for it.
 """
@@ -38,12 +39,15 @@ class Shape:
         return asdict(self)
 
     def flops(self, lengths: np.ndarray, loss_tokens: int) -> float:
-        """Of one forward and backward over samples of these lengths: 2 a weight and token forward, twice that backward, and the
-        causal half of the attention's two products. What is recomputed does not count: MFU is of useful arithmetic."""
+        """Of one forward and backward over samples of these lengths: 2 a weight and token forward, twice that
+        backward, and the causal half of the attention's two products. What is recomputed does not count: MFU
+        is of useful arithmetic."""
         head = self.hidden // self.heads
         attention = self.hidden * self.hidden * 2 + 2 * self.hidden * self.kv_heads * head
         layer = attention + 3 * self.hidden * self.intermediate
-        matrices = 2.0 * layer * self.layers * float(lengths.sum()) + 2.0 * self.hidden * self.vocab * loss_tokens
+        matrices = (
+            2.0 * layer * self.layers * float(lengths.sum()) + 2.0 * self.hidden * self.vocab * loss_tokens
+        )
         scores = 2.0 * self.layers * self.hidden * float((lengths.astype(np.float64) ** 2).sum())
         return 3 * (matrices + scores)
 
@@ -75,10 +79,13 @@ def attention_of(*, packed: bool, device: torch.device) -> str:
 
 
 def random_batch(shape: Shape, *, samples: int, longest: int) -> TrainingBatch:
-    """Prompts of up to a sixteenth of ``longest``, completions of a long-tailed length, half of them right."""
+    """Prompts of up to a sixteenth of ``longest``, completions of a long-tailed length, half of them
+    right."""
     draw = np.random.default_rng(0)
     prompts = draw.integers(4, max(5, longest // 16), samples)
-    completions = np.clip(draw.lognormal(np.log(longest / 6), 0.9, samples), 8, longest - prompts).astype(np.int64)
+    completions = np.clip(draw.lognormal(np.log(longest / 6), 0.9, samples), 8, longest - prompts).astype(
+        np.int64
+    )
     lengths = prompts + completions
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     mask = np.concatenate([np.arange(p + c) >= p for p, c in zip(prompts, completions, strict=True)])
@@ -102,7 +109,8 @@ def random_batch(shape: Shape, *, samples: int, longest: int) -> TrainingBatch:
 
 
 def agreement(device: torch.device) -> dict[str, Any]:
-    """Packed rows against padded ones on a small model in bf16, both against float32: mean distance in nats and of the gradient.
+    """Packed rows against padded ones on a small model in bf16, both against float32: mean distance in nats
+    and of the gradient.
 
     ``ok`` if the packed ones are no further from float32 than twice the padded ones are.
     """
@@ -110,19 +118,36 @@ def agreement(device: torch.device) -> dict[str, Any]:
     batch = random_batch(shape, samples=12, longest=200)
     found: dict[str, Any] = {}
     for window in (None, 16):
-        more = {} if window is None else {"use_sliding_window": True, "sliding_window": window, "max_window_layers": 2}
+        more = (
+            {}
+            if window is None
+            else {"use_sliding_window": True, "sliding_window": window, "max_window_layers": 2}
+        )
         results = {}
         for name, dtype in (("exact", torch.float32), ("padded", torch.bfloat16), ("packed", torch.bfloat16)):
             packed = name == "packed"
-            causal_lm = build(shape, attention=attention_of(packed=packed, device=device), dtype=dtype, device=device, **more)
-            results[name] = _logprobs_and_gradient(LogprobModel(causal_lm), batch, packed=packed, device=device)
+            causal_lm = build(
+                shape,
+                attention=attention_of(packed=packed, device=device),
+                dtype=dtype,
+                device=device,
+                **more,
+            )
+            results[name] = _logprobs_and_gradient(
+                LogprobModel(causal_lm), batch, packed=packed, device=device
+            )
         exact, gradient = results["exact"]
         for name in ("padded", "packed"):
             nats = float((results[name][0] - exact).abs().mean())
             angle = float((results[name][1] - gradient).norm() / gradient.norm())
-            found[f"{name}, {'no window' if window is None else f'window {window}'}"] = {"nats": nats, "gradient": angle}
+            found[f"{name}, {'no window' if window is None else f'window {window}'}"] = {
+                "nats": nats,
+                "gradient": angle,
+            }
     pairs = [(found[f"packed, {w}"], found[f"padded, {w}"]) for w in ("no window", "window 16")]
-    found["ok"] = all(p["nats"] < 2 * q["nats"] + 1e-3 and p["gradient"] < 2 * q["gradient"] + 1e-2 for p, q in pairs)
+    found["ok"] = all(
+        p["nats"] < 2 * q["nats"] + 1e-3 and p["gradient"] < 2 * q["gradient"] + 1e-2 for p, q in pairs
+    )
     return found
 
 
@@ -132,7 +157,9 @@ def _logprobs_and_gradient(
     micro = build_micro_batch(batch, MicroBatchPlan(np.arange(len(batch.rewards))), packed=packed).to(device)
     logprobs = model(*micro.for_logprobs(1.0))
     logprobs.mean().backward()
-    return logprobs.detach(), torch.cat([p.grad.float().flatten() for p in model.parameters() if p.grad is not None])
+    return logprobs.detach(), torch.cat(
+        [p.grad.float().flatten() for p in model.parameters() if p.grad is not None]
+    )
 
 
 def attainable_flops(size: int = 8192, repeats: int = 20) -> float:
@@ -222,21 +249,27 @@ def time_training(
         "step_s": step_s,
         "steps": len(durations) - 1,
         "micro_batches": len(micro_batches),
-        "padding_share": 1 - float(lengths.sum() - len(lengths)) / sum(m.input_ids.numel() for m in micro_batches),
+        "padding_share": (
+            1 - float(lengths.sum() - len(lengths)) / sum(m.input_ids.numel() for m in micro_batches)
+        ),
         "flops_per_s": flops / step_s,
     }
 
 
 def _loss(forward: Callable[..., torch.Tensor], batch: TrainingBatch, micro: MicroBatch) -> torch.Tensor:
-    """The first update's policy gradient: advantages of plus or minus one half over the number of loss tokens."""
+    """The first update's policy gradient: advantages of plus or minus one half over the number of loss
+    tokens."""
     advantages = torch.from_numpy(batch.rewards[micro.sample] - 0.5).to(micro.targets.device)
     return -(advantages * forward(*micro.for_logprobs(1.0))).sum() / batch.num_valid_tokens
 
 
 class Trainer:
-    """``(forward, backward, step)`` of plain torch, or of the learner's own DeepSpeed engine; gone after the block."""
+    """``(forward, backward, step)`` of plain torch, or of the learner's own DeepSpeed engine; gone after the
+    block."""
 
-    def __init__(self, model: LogprobModel, device: torch.device, zero_stage: int | None, offload: bool) -> None:
+    def __init__(
+        self, model: LogprobModel, device: torch.device, zero_stage: int | None, offload: bool
+    ) -> None:
         self.model, self.device, self.stage, self.offload = model, device, zero_stage, offload
         self.engine: Any = None
 

@@ -1,4 +1,5 @@
-"""Rewards for ``benchmarks/verifiers.py``: the maths reward with marked texts that never end, and a program under a sandbox."""
+"""Rewards for ``benchmarks/verifiers.py``: the maths reward with marked texts that never end, and a program
+under a sandbox."""
 
 from rewards.maths import MathReward
 from rollout.types import Prompt, RewardResult

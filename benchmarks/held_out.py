@@ -1,9 +1,11 @@
-"""Held-out evaluation of weight snapshots, whoever trained them: one engine, T2RL's own evaluator, the same prompts and seeds.
+"""Held-out evaluation of weight snapshots, whoever trained them: one engine, T2RL's own evaluator, the same
+prompts and seeds.
 
     python benchmarks/held_out.py --config run.yaml --out DIR SNAPSHOT [SNAPSHOT ...]
 
-A snapshot is a Hugging Face directory (``model.safetensors``) or a T2RL checkpoint (``step-00000020``, one learner rank, ZeRO 0).
-Writes ``DIR/version-00000000.jsonl`` for the base and ``version-0000000i.jsonl`` for the i-th snapshot.
+A snapshot is a Hugging Face directory (``model.safetensors``) or a T2RL checkpoint (``step-00000020``, one
+learner rank, ZeRO 0). Writes ``DIR/version-00000000.jsonl`` for the base and ``version-0000000i.jsonl`` for
+the i-th snapshot.
 """
 
 import argparse
@@ -58,11 +60,14 @@ def read_snapshot(path: Path, names: Sequence[str]) -> dict[str, torch.Tensor]:
 
 
 def _torch_load(path: Path) -> dict[str, Any]:
-    """DeepSpeed's files hold its own classes; this one was written by the run that this benchmark just made."""
+    """DeepSpeed's files hold its own classes; this one was written by the run that this benchmark just
+    made."""
     return dict(torch.load(path, map_location="cpu", weights_only=False))
 
 
-async def evaluate(config: Config, prepared: Prepared, snapshots: Sequence[Path], out: Path, temperatures: Sequence[float]) -> None:
+async def evaluate(
+    config: Config, prepared: Prepared, snapshots: Sequence[Path], out: Path, temperatures: Sequence[float]
+) -> None:
     """Base first, then every snapshot, with the engine kept and only its weights replaced."""
     engine = build_engine(engine_config(config, prepared.model_path))
     scorer = VerifierPool(prepared.task.reward_name, prepared.task.reward_args)
@@ -104,11 +109,15 @@ async def evaluate(config: Config, prepared: Prepared, snapshots: Sequence[Path]
 
 def _update(buffer: WeightBuffer, version: int) -> WeightUpdate:
     specs = tuple(buffer.specs.values())
-    return WeightUpdate(version=version, transport="shm", path=str(buffer.path), tensors=specs, checksum=buffer.checksum())
+    return WeightUpdate(
+        version=version, transport="shm", path=str(buffer.path), tensors=specs, checksum=buffer.checksum()
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", required=True, help="resolved config of the run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0])

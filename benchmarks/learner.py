@@ -1,14 +1,17 @@
-"""Learner throughput on the quickstart's length mix: one real learner rank (DeepSpeed), by what its batching is worth and costs.
+"""Learner throughput on the quickstart's length mix: one real learner rank (DeepSpeed), by what its batching
+is worth and costs.
 
     python benchmarks/learner.py [--repeats 9] [--batches 4] [--quick] [--json FILE]
 
-* ``length_aware_over_random``: seconds of the same rank, code path and token budget with samples in random order, padded to the
-  longest of their micro-batch, over those with our length-sorted micro-batches.
-* ``share_of_bare``: seconds of a plain torch forward and backward over our micro-batches, built before the clock starts, over those
-  of the rank's whole step: advantages, planning, building, DeepSpeed, the finite check, the optimizer, the metrics.
+* ``length_aware_over_random``: seconds of the same rank, code path and token budget with samples in random
+  order, padded to the longest of their micro-batch, over those with our length-sorted micro-batches.
+* ``share_of_bare``: seconds of a plain torch forward and backward over our micro-batches, built before the
+  clock starts, over those of the rank's whole step: advantages, planning, building, DeepSpeed, the finite
+  check, the optimizer, the metrics.
 
-The rollouts are recorded from the base first. All three sides run in one process and take turns; a repeat is every batch once.
-Samples without a gradient are left out by all of them; tokens are those of the others, prompts included, padding not.
+The rollouts are recorded from the base first. All three sides run in one process and take turns; a repeat is
+every batch once. Samples without a gradient are left out by all of them; tokens are those of the others,
+prompts included, padding not.
 """
 
 import os
@@ -61,7 +64,8 @@ class Timed:
 def random_micro_batches(
     lengths: np.ndarray, samples: np.ndarray, *, world_size: int, token_budget: int
 ) -> list[list[MicroBatchPlan]]:
-    """``plan_micro_batches`` with the samples in random order: rows are added while rows times the longest fit the budget."""
+    """``plan_micro_batches`` with the samples in random order: rows are added while rows times the longest
+    fit the budget."""
     assert world_size == 1, "one rank only"
     if not len(samples):
         return plan_micro_batches(lengths, samples, world_size=world_size, token_budget=token_budget)
@@ -97,7 +101,11 @@ class Sides:
         self._config, self._batches = config, batches
         model_path = str(locate_model(config))
         self._context = StepContext(
-            config=config.learner, algorithm=config.algorithm, rank=0, world_size=1, max_tokens=config.rollout.max_tokens
+            config=config.learner,
+            algorithm=config.algorithm,
+            rank=0,
+            world_size=1,
+            max_tokens=config.rollout.max_tokens,
         )
         self._rank = LearnerRank(
             config=config.learner,
@@ -122,7 +130,8 @@ class Sides:
         return self._train(random_micro_batches)
 
     def bare(self) -> Timed:
-        """Forward and backward of plain torch over our micro-batches; gradients are thrown away after each update."""
+        """Forward and backward of plain torch over our micro-batches; gradients are thrown away after each
+        update."""
         started, cpu = time.perf_counter(), time.process_time()
         for batch, updates in zip(self._batches, self._ready, strict=True):
             for micro_batches in updates:
@@ -164,7 +173,11 @@ class Sides:
         shares = shares_of_groups(batch.segment_ids, num_shares=self._config.learner.updates_per_batch)
         planned = [plan_update(batch, share, signals, self._context) for share in shares]
         return [
-            [(m, torch.from_numpy(update.terms.advantages[m.flat])) for m, padding in update.micro_batches if not padding]
+            [
+                (m, torch.from_numpy(update.terms.advantages[m.flat]))
+                for m, padding in update.micro_batches
+                if not padding
+            ]
             for update in planned
         ]
 
@@ -192,7 +205,9 @@ def figures(rows: list[dict[str, Timed]], tokens: int) -> dict[str, Any]:
         "share_of_bare_cpu": ratio("bare", "cpu_s"),
         "tokens_per_s": {name: spread([tokens / row[name].wall_s for row in rows]) for name in rows[0]},
         "tokens_per_cpu_s": {name: spread([tokens / row[name].cpu_s for row in rows]) for name in rows[0]},
-        "repeats": [{name: [round(t.wall_s, 4), round(t.cpu_s, 4)] for name, t in row.items()} for row in rows],
+        "repeats": [
+            {name: [round(t.wall_s, 4), round(t.cpu_s, 4)] for name, t in row.items()} for row in rows
+        ],
     }
 
 
@@ -203,7 +218,9 @@ def mix(batches: list[TrainingBatch]) -> dict[str, Any]:
 
     def summary(values: np.ndarray) -> dict[str, float]:
         points = {"min": 0, "p10": 10, "median": 50, "p90": 90, "max": 100}
-        return {"mean": round(float(values.mean()), 2)} | {name: float(np.percentile(values, q)) for name, q in points.items()}
+        return {"mean": round(float(values.mean()), 2)} | {
+            name: float(np.percentile(values, q)) for name, q in points.items()
+        }
 
     return {
         "batches": len(batches),
@@ -219,7 +236,17 @@ def recorded(overrides: list[str], *, batches: int) -> list[TrainingBatch]:
     with tempfile.TemporaryDirectory(prefix="t2rl-bench-record-") as directory:
         out = Path(directory) / "batches.pkl"
         script = str(Path(__file__).with_name("record.py"))
-        command = [sys.executable, script, "--config", CONFIG, "--batches", str(batches), "--out", str(out), *overrides]
+        command = [
+            sys.executable,
+            script,
+            "--config",
+            CONFIG,
+            "--batches",
+            str(batches),
+            "--out",
+            str(out),
+            *overrides,
+        ]
         run_logged(command, Path(directory) / "log.txt")
         return list(pickle.loads(out.read_bytes()))
 
@@ -233,7 +260,12 @@ def _free_port() -> int:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--repeats", type=int, default=None, help="default 9; 3 with --quick")
-    made.add_argument("--batches", type=int, default=None, help="recorded, each trained once a repeat; default 4; 1 with --quick")
+    made.add_argument(
+        "--batches",
+        type=int,
+        default=None,
+        help="recorded, each trained once a repeat; default 4; 1 with --quick",
+    )
     args = made.parse_args()
     args.overrides = ["model=nano"] if args.quick else []
     args.repeats = args.repeats or (3 if args.quick else 9)

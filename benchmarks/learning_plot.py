@@ -1,4 +1,5 @@
-"""The picture of ``learning.py``: held-out accuracy against optimizer steps, beside what the base reaches without any training."""
+"""The picture of ``learning.py``: held-out accuracy against optimizer steps, beside what the base reaches
+without any training."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ COLOURS = {"sampled": "#1f6fb4", "greedy": "#c8541b"}
 
 
 def plot_curves(result: dict[str, Any], path: Path) -> None:
-    """One thin line per seed and the mean over seeds, for sampling at the training temperature and for greedy decoding.
+    """One thin line per seed and the mean over seeds, for sampling at the training temperature and for greedy
+    decoding.
 
     Args:
         result: what ``learning.py`` writes: ``seeds`` with curves, ``over_seeds``, ``config``, ``problems``.
@@ -36,9 +38,13 @@ def plot_curves(result: dict[str, Any], path: Path) -> None:
     for metric, style in (("greedy", "--"), ("pass@1 at T=0.6", ":")):
         if metric in result["over_seeds"]:
             level = result["over_seeds"][metric]["before"]
-            axes.axhline(level, color="#444444", linestyle=style, linewidth=1.2, label=f"base: {metric} ({level:.3f})")
+            axes.axhline(
+                level, color="#444444", linestyle=style, linewidth=1.2, label=f"base: {metric} ({level:.3f})"
+            )
     axes.set(xlabel="optimizer step", ylabel=f"held-out accuracy ({result['problems']} problems)")
-    axes.set_title(f"{result['config']}: {len(curves)} seeds and their mean, {result['machine']['date']}", fontsize=10)
+    axes.set_title(
+        f"{result['config']}: {len(curves)} seeds and their mean, {result['machine']['date']}", fontsize=10
+    )
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)

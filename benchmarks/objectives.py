@@ -1,14 +1,18 @@
-"""Every objective on the same job: all presets of ``configs/algorithm``, same base, task, prompts and rollout budget, three seeds.
+"""Every objective on the same job: all presets of ``configs/algorithm``, same base, task, prompts and rollout
+budget, three seeds.
 
-    python benchmarks/objectives.py [--presets grpo,rloo] [--seeds 0 1 2] [--steps 60] [--quick] [--json FILE] [overrides]
-    python benchmarks/objectives.py --markdown        # the table of the last result, for docs/objectives.md; runs nothing
+    python benchmarks/objectives.py [--presets grpo,rloo] [--seeds 0 1 2] [--steps 60] [--quick] [--json FILE]
+    # the table of the last result, for docs/objectives.md; runs nothing
+    [overrides] python benchmarks/objectives.py --markdown
 
-Held-out pass@1, pass@8 and greedy accuracy of the final policy, each with its difference to ``grpo`` (paired by seed and problem,
-95% interval), seconds of a training step, peak resident memory of the learner. Presets are as shipped. One that draws dropped
-groups again (DAPO) ends at the tokens that ``grpo`` sampled with the same seed, if its steps are not over before.
+Held-out pass@1, pass@8 and greedy accuracy of the final policy, each with its difference to ``grpo`` (paired
+by seed and problem, 95% interval), seconds of a training step, peak resident memory of the learner. Presets
+are as shipped. One that draws dropped groups again (DAPO) ends at the tokens that ``grpo`` sampled with the
+same seed, if its steps are not over before.
 
-Finished runs are remembered (``runs/benchmarks/objectives``), so a second call goes on where the first was interrupted; the result
-is written after every run. A preset whose run fails is in the result with the reason, and the exit status is 1.
+Finished runs are remembered (``runs/benchmarks/objectives``), so a second call goes on where the first was
+interrupted; the result is written after every run. A preset whose run fails is in the result with the reason,
+and the exit status is 1.
 """
 
 import argparse
@@ -50,7 +54,9 @@ def main() -> None:
     if args.markdown:
         print(markdown(json.loads(path.read_text(encoding="utf-8"))))
         return
-    runs = Runs(ROOT / "runs" / "benchmarks" / f"objectives{'-quick' if args.quick else ''}", fresh=args.fresh)
+    runs = Runs(
+        ROOT / "runs" / "benchmarks" / f"objectives{'-quick' if args.quick else ''}", fresh=args.fresh
+    )
     facts = {
         "machine": machine(),
         "command": " ".join(["python", "benchmarks/objectives.py", *sys.argv[1:]]),
@@ -71,7 +77,9 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def train(args: argparse.Namespace, runs: Runs, arms: dict[str, Arm], preset: str, seed: int, facts: dict[str, Any]) -> None:
+def train(
+    args: argparse.Namespace, runs: Runs, arms: dict[str, Arm], preset: str, seed: int, facts: dict[str, Any]
+) -> None:
     """One run, read into ``arms[preset]``; a failure is kept there instead, and ends this preset."""
     arm = arms[preset]
     if arm.failed is not None:
@@ -116,13 +124,15 @@ def summary(arm: Arm, reference: Arm) -> dict[str, Any]:
     shared = [seed for seed in arm.after if seed in reference.after]
     if arm is not reference and shared:
         out[f"minus_{REFERENCE}"] = {
-            name: difference([arm.after[s][name] - reference.after[s][name] for s in shared]) for name in arm.after[shared[0]]
+            name: difference([arm.after[s][name] - reference.after[s][name] for s in shared])
+            for name in arm.after[shared[0]]
         }
     return out
 
 
 def difference(by_seed: Sequence[np.ndarray]) -> dict[str, float]:
-    """Mean over seeds and problems with its 95% interval; both count as random from three seeds on, problems alone before."""
+    """Mean over seeds and problems with its 95% interval; both count as random from three seeds on, problems
+    alone before."""
     table = np.stack(by_seed)
     if len(table) >= MIN_SEEDS:
         return interval(seeds_difference(table))
@@ -130,7 +140,7 @@ def difference(by_seed: Sequence[np.ndarray]) -> dict[str, float]:
     return interval(paired_difference(np.zeros_like(means), means))
 
 
-# -- showing it ----------------------------------------------------------------------------------------------------------------
+# -- showing it ----------------------------------------------------------------------------------------------
 
 
 def ranked(result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -151,7 +161,12 @@ def cells(name: str, facts: dict[str, Any], metrics: Sequence[str]) -> list[str]
     for metric in metrics:
         out += [f"{mean[metric]:.3f}", _span(against.get(metric))]
     peak = mean.get("learner_peak_mib")
-    return [*out, f"{mean['train_step_s']:.2f}", "-" if peak is None else f"{peak:.0f}", f"{mean['rollouts']:.0f}"]
+    return [
+        *out,
+        f"{mean['train_step_s']:.2f}",
+        "-" if peak is None else f"{peak:.0f}",
+        f"{mean['rollouts']:.0f}",
+    ]
 
 
 def header(metrics: Sequence[str]) -> list[str]:
@@ -164,16 +179,33 @@ def markdown(result: dict[str, Any]) -> str:
     """The table as docs/objectives.md shows it."""
     metrics = metric_names(result)
     names = header(metrics)
-    base = ["base", *(text for metric in metrics for text in (f"{result['base'][metric]:.3f}", "")), "", "", ""]
-    rows = [names, ["---"] * len(names), *(cells(name, facts, metrics) for name, facts in ranked(result)), base]
-    failed = [f"`{name}` failed: {facts['failed']}" for name, facts in result["presets"].items() if "failed" in facts]
+    base = [
+        "base",
+        *(text for metric in metrics for text in (f"{result['base'][metric]:.3f}", "")),
+        "",
+        "",
+        "",
+    ]
+    rows = [
+        names,
+        ["---"] * len(names),
+        *(cells(name, facts, metrics) for name, facts in ranked(result)),
+        base,
+    ]
+    failed = [
+        f"`{name}` failed: {facts['failed']}"
+        for name, facts in result["presets"].items()
+        if "failed" in facts
+    ]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, *(["", *failed] if failed else [])])
 
 
 def _show(result: dict[str, Any]) -> None:
     metrics = metric_names(result)
-    table = Table(*header(metrics), title="held-out accuracy of the final policy, mean over seeds (95% intervals)")
+    table = Table(
+        *header(metrics), title="held-out accuracy of the final policy, mean over seeds (95% intervals)"
+    )
     for name, facts in ranked(result):
         table.add_row(*cells(name, facts, metrics))
     CONSOLE.print(table)
@@ -187,11 +219,15 @@ def _span(d: dict[str, float] | None) -> str:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--config", default=None, help="default quickstart; debug with --quick")
-    made.add_argument("--presets", default=None, help="comma-separated; default all, grpo,ppo,kimi with --quick")
+    made.add_argument(
+        "--presets", default=None, help="comma-separated; default all, grpo,ppo,kimi with --quick"
+    )
     made.add_argument("--seeds", type=int, nargs="+", default=None, help="default 0 1 2; 0 with --quick")
     made.add_argument("--steps", type=int, default=None, help="of every run; default 60, 3 with --quick")
     made.add_argument("--eval-prompts", type=int, default=None, help="held-out prompts, default 400")
-    made.add_argument("--markdown", action="store_true", help="print the table of the saved result and run nothing")
+    made.add_argument(
+        "--markdown", action="store_true", help="print the table of the saved result and run nothing"
+    )
     made.add_argument("--fresh", action="store_true", help="forget finished runs")
     made.add_argument("overrides", nargs="*", help="of the config")
     args = made.parse_args()
@@ -206,7 +242,12 @@ def _arguments() -> argparse.Namespace:
     args.presets = [REFERENCE, *(p for p in args.presets if p != REFERENCE)]
     steps = args.steps or (3 if args.quick else 60)
     prompts = args.eval_prompts or (None if args.quick else 400)
-    fixed = [f"run.steps={steps}", "evaluation.every=0", "evaluation.extra_temperatures=[]", "checkpoint.every=0"]
+    fixed = [
+        f"run.steps={steps}",
+        "evaluation.every=0",
+        "evaluation.extra_temperatures=[]",
+        "checkpoint.every=0",
+    ]
     args.overrides = [*fixed, *([f"evaluation.num_prompts={prompts}"] if prompts else []), *args.overrides]
     return args
 

@@ -1,10 +1,12 @@
-"""What off-policy correction is worth when rollouts are old: the same job at a large ``max_staleness`` with and without it.
+"""What off-policy correction is worth when rollouts are old: the same job at a large ``max_staleness`` with
+and without it.
 
-    python benchmarks/off_policy.py [--staleness 4] [--steps 60] [--seeds 0 1 2] [--arms a,b] [--quick] [--json FILE] [overrides]
+    python benchmarks/off_policy.py [--staleness 4] [--steps 60] [--seeds 0 1 2] [--arms a,b] [--quick]
+    [--json FILE] [overrides]
 
-Every arm sees the same prompts, number of rollouts, steps and learning rate; only how the objective treats old tokens
-differs. Held-out pass@1 is read along the way, so that a run that rises and then collapses shows as one. Finished runs are
-remembered (``runs/benchmarks/off-policy``); the result is written after each.
+Every arm sees the same prompts, number of rollouts, steps and learning rate; only how the objective treats
+old tokens differs. Held-out pass@1 is read along the way, so that a run that rises and then collapses shows
+as one. Finished runs are remembered (``runs/benchmarks/off-policy``); the result is written after each.
 """
 
 import argparse
@@ -23,8 +25,18 @@ from rl.records.metrics import read_metrics
 PLAIN = ("algorithm.advantage=grpo", "algorithm.mask=none")
 ARMS: dict[str, tuple[str, ...]] = {
     "uncorrected": (*PLAIN, "algorithm.reference=current"),
-    "token importance": (*PLAIN, "algorithm.reference=current", "algorithm.importance=token", "algorithm.importance_cap=2"),
-    "sequence importance": (*PLAIN, "algorithm.reference=current", "algorithm.importance=sequence", "algorithm.importance_cap=2"),
+    "token importance": (
+        *PLAIN,
+        "algorithm.reference=current",
+        "algorithm.importance=token",
+        "algorithm.importance_cap=2",
+    ),
+    "sequence importance": (
+        *PLAIN,
+        "algorithm.reference=current",
+        "algorithm.importance=sequence",
+        "algorithm.importance_cap=2",
+    ),
     "icepop": ("algorithm=icepop",),
     "sequence mask": (*PLAIN, "algorithm.reference=current", "algorithm.sequence_band=[0.8,1.25]"),
     "clip to sampler": ("algorithm=grpo",),
@@ -35,7 +47,9 @@ ARMS: dict[str, tuple[str, ...]] = {
 
 def main() -> None:
     args = _arguments()
-    runs = Runs(ROOT / "runs" / "benchmarks" / f"off-policy{'-quick' if args.quick else ''}", fresh=args.fresh)
+    runs = Runs(
+        ROOT / "runs" / "benchmarks" / f"off-policy{'-quick' if args.quick else ''}", fresh=args.fresh
+    )
     result: dict[str, Any] = {
         "machine": machine(),
         "command": " ".join(["python", "benchmarks/off_policy.py", *sys.argv[1:]]),
@@ -45,7 +59,9 @@ def main() -> None:
     curves: dict[str, list[dict[int, np.ndarray]]] = {arm: [] for arm in args.arms}
     for seed in args.seeds:  # interleaved: all arms see the same weather
         for arm in args.arms:
-            run = runs.train(args.config, [*args.overrides, *ARMS[arm], f"run.seed={seed}"], label=f"{arm}, seed {seed}")
+            run = runs.train(
+                args.config, [*args.overrides, *ARMS[arm], f"run.seed={seed}"], label=f"{arm}, seed {seed}"
+            )
             curves[arm].append(_curve(run))
             facts = result["arms"].setdefault(arm, {"overrides": list(ARMS[arm]), "runs": []})
             facts["runs"].append(_run_facts(run, curves[arm][-1]) | {"seed": seed})
@@ -82,7 +98,8 @@ def _run_facts(run: Path, curve: dict[int, np.ndarray]) -> dict[str, Any]:
 
 
 def _compare(result: dict[str, Any], curves: dict[str, list[dict[int, np.ndarray]]], arms: list[str]) -> None:
-    """Final and worst-after-best pass@1 over seeds; each arm minus the first one, paired by seed and problem."""
+    """Final and worst-after-best pass@1 over seeds; each arm minus the first one, paired by seed and
+    problem."""
     finals = {arm: np.stack([curve[max(curve)] for curve in curves[arm]]) for arm in arms}
     for arm in arms:
         means = [[values.mean() for _, values in sorted(curve.items())] for curve in curves[arm]]
@@ -97,7 +114,16 @@ def _compare(result: dict[str, Any], curves: dict[str, list[dict[int, np.ndarray
 def _show(result: dict[str, Any]) -> None:
     first = next(iter(result["arms"]))
     title = f"held-out pass@1 at max_staleness={result['max_staleness']}, over seeds (95% intervals)"
-    table = Table("arm", "each seed", "final", "best on the way", f"minus {first}", "staleness", "KL to sampler", title=title)
+    table = Table(
+        "arm",
+        "each seed",
+        "final",
+        "best on the way",
+        f"minus {first}",
+        "staleness",
+        "KL to sampler",
+        title=title,
+    )
     for arm, facts in result["arms"].items():
         each = ", ".join(f"{list(run['pass@1'].values())[-1]:.3f}" for run in facts["runs"])
         d = facts.get(f"minus_{first}")
@@ -132,8 +158,16 @@ def _arguments() -> argparse.Namespace:
     steps = args.steps or (4 if args.quick else 60)
     if args.quick:
         args.arms, args.seeds = args.arms[:2], args.seeds[:2]
-    fixed = [f"stream.max_staleness={args.staleness}", f"run.steps={steps}", f"evaluation.every={max(1, steps // args.points)}"]
-    fixed += [] if args.quick else ["evaluation.num_prompts=400", "evaluation.samples_per_prompt=4", "evaluation.ks=[1,4]"]
+    fixed = [
+        f"stream.max_staleness={args.staleness}",
+        f"run.steps={steps}",
+        f"evaluation.every={max(1, steps // args.points)}",
+    ]
+    fixed += (
+        []
+        if args.quick
+        else ["evaluation.num_prompts=400", "evaluation.samples_per_prompt=4", "evaluation.ks=[1,4]"]
+    )
     args.overrides = [*fixed, *args.overrides]
     return args
 

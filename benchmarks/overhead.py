@@ -2,12 +2,14 @@
 
     python benchmarks/overhead.py [--quick] [--json FILE]
 
-* ``rollout_share``: completion tokens per second of a rollout worker, asked group by group through Ray, over those of a bare
-  ``LLMEngine`` with the same arguments, requests, seeds and order, which gets all of them at once.
-* ``learner_share``: seconds of a bare DeepSpeed loop over ready micro-batches, over those of our learner from the batch in the
-  controller to the result in the controller.
-* ``weight_sync_over_memcpy``: milliseconds from learner to confirmed engine (written, hashed, read, hashed again, loaded, caches
-  cleared), over those of one copy of the same bytes in memory; of a model of 100 MB, and of the tiny one under ``weight_sync``.
+* ``rollout_share``: completion tokens per second of a rollout worker, asked group by group through Ray, over
+  those of a bare ``LLMEngine`` with the same arguments, requests, seeds and order, which gets all of them at
+  once.
+* ``learner_share``: seconds of a bare DeepSpeed loop over ready micro-batches, over those of our learner from
+  the batch in the controller to the result in the controller.
+* ``weight_sync_over_memcpy``: milliseconds from learner to confirmed engine (written, hashed, read, hashed
+  again, loaded, caches cleared), over those of one copy of the same bytes in memory; of a model of 100 MB,
+  and of the tiny one under ``weight_sync``.
 
 Ours and bare take turns. All engines sit on core 0, all learners on core 1.
 """
@@ -32,9 +34,17 @@ from benchmarks.rig import Mix, Rig, Setting, make_rigs
 from rl.actors import engine_config
 from rl.ray_runtime import start_ray, stop_ray
 
-PINNED = Setting(name="pinned", overrides=("stream.max_staleness=1", "rollout.cores=[0]", "learner.cores=[1]"))
+PINNED = Setting(
+    name="pinned", overrides=("stream.max_staleness=1", "rollout.cores=[0]", "learner.cores=[1]")
+)
 MIX = Mix(name="overhead", prompt_tokens=32, median_tokens=64)
-LARGE = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "num_attention_heads": 8, "num_key_value_heads": 8}
+LARGE = {
+    "hidden_size": 512,
+    "intermediate_size": 1408,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 8,
+}
 """About 100 MB in float32 with the tiny vocabulary."""
 
 
@@ -93,7 +103,13 @@ async def weight_sync(rig: Rig, *, repeats: int) -> dict[str, Any]:
         size, publish_s, push_s = await _sync(rig, probe=False)
         _, *probed = await _sync(rig, probe=True)
         rows.append(
-            {"sync": publish_s + push_s, "publish": publish_s, "push": push_s, "probed": sum(probed), "copy": _copy_s(size)}
+            {
+                "sync": publish_s + push_s,
+                "publish": publish_s,
+                "push": push_s,
+                "probed": sum(probed),
+                "copy": _copy_s(size),
+            }
         )
     rows = rows[1:]
     milliseconds = {f"{key}_ms": spread([row[key] * 1e3 for row in rows]) for key in rows[0]}
@@ -142,7 +158,9 @@ def save_large_model(directory: Path, tokenizer: Any) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **LARGE)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **LARGE
+    )
     LlamaForCausalLM(config).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
@@ -161,7 +179,9 @@ async def measure(*, repeats: int, steps: int) -> dict[str, Any]:
     finally:
         await rig.stop()
     with tempfile.TemporaryDirectory(prefix="t2rl-bench-large-") as directory:
-        large = Rig(PINNED, model_path=save_large_model(Path(directory), rig.tokenizer), tokenizer=rig.tokenizer)
+        large = Rig(
+            PINNED, model_path=save_large_model(Path(directory), rig.tokenizer), tokenizer=rig.tokenizer
+        )
         try:
             CONSOLE.print("starting the large model")
             await large.start()
@@ -192,10 +212,16 @@ def main() -> None:
     }
     for sync in syncs.values():
         rows |= {
-            f"weight sync, {sync['bytes'] / 1e6:.1f} MB, {key.replace('_ms', '')} (ms)": sync[key] for key in sync if "_ms" in key
+            f"weight sync, {sync['bytes'] / 1e6:.1f} MB, {key.replace('_ms', '')} (ms)": sync[key]
+            for key in sync
+            if "_ms" in key
         }
     show(f"overhead ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
-    save("overhead", {"machine": facts, "command": " ".join(["python", *sys.argv]), **shares, "detail": detail}, args=args)
+    save(
+        "overhead",
+        {"machine": facts, "command": " ".join(["python", *sys.argv]), **shares, "detail": detail},
+        args=args,
+    )
 
 
 if __name__ == "__main__":

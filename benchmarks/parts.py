@@ -1,4 +1,5 @@
-"""Out-of-tree plug-ins that make token counts and learner work the same in every step: named ``benchmarks.parts:NAME`` in a config.
+"""Out-of-tree plug-ins that make token counts and learner work the same in every step: named
+``benchmarks.parts:NAME`` in a config.
 
 Light on purpose: the verifier process imports it.
 """
@@ -27,9 +28,11 @@ class InOrder(Curriculum):
 
 @dataclass(frozen=True, kw_only=True)
 class FixedLengths(Curriculum):
-    """Completion tokens as a function of the prompt's index alone: the quantiles of a lognormal, over and over.
+    """Completion tokens as a function of the prompt's index alone: the quantiles of a lognormal, over and
+    over.
 
-    Any ``period`` prompts in a row hold each quantile once, so every step of ``period`` prompts asks for the same tokens.
+    Any ``period`` prompts in a row hold each quantile once, so every step of ``period`` prompts asks for the
+    same tokens.
     """
 
     median: int
@@ -43,7 +46,10 @@ class FixedLengths(Curriculum):
 
     def __post_init__(self) -> None:
         if math.gcd(self.stride, self.period) != 1:
-            raise ValueError(f"stride {self.stride} and period {self.period} share a factor, so some quantiles would be left out")
+            raise ValueError(
+                f"stride {self.stride} and period {self.period} share a factor, so some quantiles would be"
+                " left out"
+            )
 
     def lengths(self) -> np.ndarray:
         """[period] int64 tokens, by index modulo the period."""
@@ -58,9 +64,11 @@ class FixedLengths(Curriculum):
 
 
 class HashReward:
-    """A number in [0, 1) that the text fixes: almost no two rollouts of a group score alike, so every sample has a gradient.
+    """A number in [0, 1) that the text fixes: almost no two rollouts of a group score alike, so every sample
+    has a gradient.
 
-    Prompts whose answer is ``solved`` score 1 throughout: groups without a gradient, which cost the learner no backward pass.
+    Prompts whose answer is ``solved`` score 1 throughout: groups without a gradient, which cost the learner
+    no backward pass.
     """
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:

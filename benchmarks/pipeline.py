@@ -1,17 +1,22 @@
 """Asynchronous against synchronous training on the same two cores, and how near the overlap comes to perfect.
 
-    python benchmarks/pipeline.py [--quick] [--json FILE] [--mix NAME] [--repeats N] [--steps N] [--staleness N]
+    python benchmarks/pipeline.py [--quick] [--json FILE] [--mix NAME] [--repeats N] [--steps N] [--staleness
+    N]
 
-Three fixed workloads; every step of one has the same requests, tokens and gradients. First each side's settings are timed, and for
-each workload the fastest of each side is taken. Then in each repeat the measurements follow each other: the engine alone, the
-learner alone, synchronous, asynchronous (the last two in turn first), and then:
+Three fixed workloads; every step of one has the same requests, tokens and gradients. First each side's
+settings are timed, and for each workload the fastest of each side is taken. Then in each repeat the
+measurements follow each other: the engine alone, the learner alone, synchronous, asynchronous (the last two
+in turn first), and then:
 
-* ``async_over_sync``: steps per second, asynchronous over synchronous, both with the pipeline full. Synchronous is
-  ``max_staleness=0`` with one engine and one rank, each free to use both cores.
-* ``bound_share``: ``async_over_sync`` over (rollout + learner) / max(rollout, learner), seconds per step measured alone, on
-  one core. A synchronous side that is faster than rollout + learner, because it uses the second core too, lowers it.
-* ``overlap_share``: max(rollout, learner) over the asynchronous step: what the asynchronous side itself falls short of.
-* ``async_over_colocated``: against another synchronous layout, two engines and two ranks that take turns on both cores.
+* ``async_over_sync``: steps per second, asynchronous over synchronous, both with the pipeline full.
+  Synchronous is ``max_staleness=0`` with one engine and one rank, each free to use both cores.
+* ``bound_share``: ``async_over_sync`` over (rollout + learner) / max(rollout, learner), seconds per step
+  measured alone, on one core. A synchronous side that is faster than rollout + learner, because it uses the
+  second core too, lowers it.
+* ``overlap_share``: max(rollout, learner) over the asynchronous step: what the asynchronous side itself falls
+  short of.
+* ``async_over_colocated``: against another synchronous layout, two engines and two ranks that take turns on
+  both cores.
 
 The result file is written after each workload.
 """
@@ -140,14 +145,21 @@ async def measure(plan: Plan, mix: Mix, timed: dict[str, float]) -> Outcome:
     """All repeats of one mix, on actors that are started once."""
     sync, asynchronous = (min(side, key=lambda s: timed.get(s.name, 0.0)) for side in (SYNC, ASYNC))
     chosen = {"sync": sync, "async": asynchronous} | ({"colocated": COLOCATED} if plan.colocated else {})
-    async with started([at(s, plan) for s in {s.name: s for s in (*chosen.values(), PINNED)}.values()]) as rigs:
+    async with started(
+        [at(s, plan) for s in {s.name: s for s in (*chosen.values(), PINNED)}.values()]
+    ) as rigs:
         repeats = []
         for number in range(plan.repeats):
             first = FIRST_ALONE + number * plan.alone_steps
-            rollout, batches = await rollout_alone(rigs[PINNED.name], mix, first=first, steps=plan.alone_steps)
+            rollout, batches = await rollout_alone(
+                rigs[PINNED.name], mix, first=first, steps=plan.alone_steps
+            )
             learner = await learner_alone(rigs[PINNED.name], batches)
             order = list(chosen) if number % 2 == 0 else list(reversed(chosen))
-            runs = {mode: await rigs[chosen[mode].name].run(mix, steps=plan.steps, warm=plan.warm) for mode in order}
+            runs = {
+                mode: await rigs[chosen[mode].name].run(mix, steps=plan.steps, warm=plan.warm)
+                for mode in order
+            }
             repeats.append(Repeat(rollout_alone=rollout, learner_alone=learner, runs=runs))
             CONSOLE.print(line(mix, repeats[-1]))
     names = {mode: setting.name for mode, setting in chosen.items()}
@@ -174,16 +186,16 @@ async def started(settings: list[Setting]) -> AsyncIterator[dict[str, Rig]]:
             await rig.stop()
 
 
-# -- reporting -----------------------------------------------------------------------------------------------------------------
+# -- reporting -----------------------------------------------------------------------------------------------
 
 
 def line(mix: Mix, repeat: Repeat) -> str:
     """One repeat for the reader who waits."""
     steps = ", ".join(f"{mode} {facts.step_s:.2f}" for mode, facts in repeat.runs.items())
     return (
-        f"{mix.name}: alone rollout {repeat.rollout_alone.wall_s:.2f} learner {repeat.learner_alone.wall_s:.2f}; seconds per step: "
-        f"{steps}; async/sync {repeat.gain('sync'):.2f} of {repeat.bound:.2f} = {repeat.bound_share:.2f}, "
-        f"overlap {repeat.overlap_share:.2f}"
+        f"{mix.name}: alone rollout {repeat.rollout_alone.wall_s:.2f} learner"
+        f" {repeat.learner_alone.wall_s:.2f}; seconds per step: {steps}; async/sync {repeat.gain('sync'):.2f}"
+        f" of {repeat.bound:.2f} = {repeat.bound_share:.2f}, overlap {repeat.overlap_share:.2f}"
     )
 
 
@@ -191,7 +203,9 @@ def mix_result(outcome: Outcome) -> dict[str, Any]:
     """Spreads over the repeats, and where the time went."""
     repeats = outcome.repeats
     modes = list(repeats[0].runs)
-    gains = {f"async_over_{mode}": spread([r.gain(mode) for r in repeats]) for mode in modes if mode != "async"}
+    gains = {
+        f"async_over_{mode}": spread([r.gain(mode) for r in repeats]) for mode in modes if mode != "async"
+    }
     return {
         "workload": asdict(outcome.mix),
         "rollout_tokens_per_step": repeats[0].runs["async"].rollout_tokens,
@@ -219,7 +233,9 @@ def profile(runs: list[RunFacts]) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     arguments = parser(__doc__ or "")
-    arguments.add_argument("--mix", action="append", choices=[mix.name for mix in MIXES], help="only this one; may be repeated")
+    arguments.add_argument(
+        "--mix", action="append", choices=[mix.name for mix in MIXES], help="only this one; may be repeated"
+    )
     arguments.add_argument("--repeats", type=int, default=None)
     arguments.add_argument("--steps", type=int, default=None, help="timed steps of one repeat")
     arguments.add_argument("--staleness", type=int, default=1, help="max_staleness of the asynchronous side")
@@ -238,19 +254,31 @@ def main() -> None:
     facts = machine()
     start_ray(Setting(name="ray", overrides=()).config())
     try:
-        result = asyncio.run(everything(plan, [m for m in MIXES if not args.mix or m.name in args.mix], facts, args))
+        result = asyncio.run(
+            everything(plan, [m for m in MIXES if not args.mix or m.name in args.mix], facts, args)
+        )
     finally:
         stop_ray()
     mixes = result["mixes"]
-    shown = [key for key in next(iter(mixes.values())) if key.startswith("async_over_")] + ["bound_share", "overlap_share"]
+    shown = [key for key in next(iter(mixes.values())) if key.startswith("async_over_")] + [
+        "bound_share",
+        "overlap_share",
+    ]
     rows = {f"{key}, {name}": mix[key] for key in shown for name, mix in mixes.items()}
     show(f"async over sync ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
 
 
-async def everything(plan: Plan, mixes: list[Mix], facts: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+async def everything(
+    plan: Plan, mixes: list[Mix], facts: dict[str, Any], args: argparse.Namespace
+) -> dict[str, Any]:
     """Calibrate, then measure mix by mix; what is done is on disk after each."""
     timed = await calibrate(plan, mixes) if plan.calibration_steps else {mix.name: {} for mix in mixes}
-    result: dict[str, Any] = {"machine": facts, "command": " ".join(["python", *sys.argv]), "plan": asdict(plan), "mixes": {}}
+    result: dict[str, Any] = {
+        "machine": facts,
+        "command": " ".join(["python", *sys.argv]),
+        "plan": asdict(plan),
+        "mixes": {},
+    }
     repeats: list[Repeat] = []
     for mix in mixes:
         outcome = await measure(plan, mix, timed[mix.name])

@@ -1,6 +1,7 @@
 """The planner's benchmark: ``python benchmarks/planner.py --help``. What it does is in ``planner_main.py``.
 
-Beside the other benchmarks this file is found as ``planner`` before the package of that name, so when it is imported it gives way.
+Beside the other benchmarks this file is found as ``planner`` before the package of that name, so when it is
+imported it gives way.
 """
 
 import importlib

@@ -1,27 +1,39 @@
-"""The allocation part of ``benchmarks/planner.py``: gains over uniform k at equal tokens, and the regret against an oracle."""
+"""The allocation part of ``benchmarks/planner.py``: gains over uniform k at equal tokens, and the regret
+against an oracle."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from planner_arms import adaptive, adaptive_online, adaptive_sequential, observed, oracle, uniform, uniform_sequential
+from planner_arms import (
+    adaptive,
+    adaptive_online,
+    adaptive_sequential,
+    observed,
+    oracle,
+    uniform,
+    uniform_sequential,
+)
 from planner_tasks import Tasks
 
 from planner.intervals import Difference, paired_difference
 
 ARMS = ("uniform", "parallel", "oracle", "oracle_after_probe", "sequential", "uniform_sequential", "online")
-"""uniform: same k for all. parallel, sequential: the planner's two modes, after a probe that is paid and then thrown away.
-The oracles are parallel. uniform_sequential: same cap for all, stopping at the first right sample. online: sequential, the right
-answers of the probe kept."""
+"""uniform: same k for all. parallel, sequential: the planner's two modes, after a probe that is paid and then
+thrown away. The oracles are parallel. uniform_sequential: same cap for all, stopping at the first right
+sample. online: sequential, the right answers of the probe kept."""
 
 
-def run(tasks: Tasks, *, samples: float, probe: int, redraws: int, seed: int, note: Callable[[str], None]) -> dict[str, Any]:
+def run(
+    tasks: Tasks, *, samples: float, probe: int, redraws: int, seed: int, note: Callable[[str], None]
+) -> dict[str, Any]:
     """One budget.
 
     Args:
         tasks: Recorded outcomes.
         samples: Budget, as samples for each task on average; the probe's are paid from it.
-        probe: Samples of each task that the planner sees first; its coverage is measured on the other outcomes only.
+        probe: Samples of each task that the planner sees first; its coverage is measured on the other
+            outcomes only.
         redraws: Of the probe's outcomes. Gains are averaged over them before anything is resampled.
         seed: Of the redraws.
         note: Told what is done.
@@ -58,12 +70,15 @@ def run(tasks: Tasks, *, samples: float, probe: int, redraws: int, seed: int, no
 
 
 def _difference(before: np.ndarray, after: np.ndarray, problem: np.ndarray) -> dict[str, float]:
-    """Mean gain with two paired 95% intervals: tasks resampled, and problems (with all their tasks) resampled."""
+    """Mean gain with two paired 95% intervals: tasks resampled, and problems (with all their tasks)
+    resampled."""
     clusters, code = np.unique(problem, return_inverse=True)
     size = np.bincount(code)
     assert (size == size[0]).all(), "every problem has as many tasks, so that means of means are means"
     by_task = paired_difference(before, after)
-    by_problem: Difference = paired_difference(*(np.bincount(code, weights=x) / size for x in (before, after)))
+    by_problem: Difference = paired_difference(
+        *(np.bincount(code, weights=x) / size for x in (before, after))
+    )
     return {
         "value": by_task.value,
         "low": min(by_task.low, by_problem.low),

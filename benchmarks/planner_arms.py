@@ -21,7 +21,8 @@ _SHARP = 1e6
 
 
 def uniform(tasks: Tasks, budget: float) -> np.ndarray:
-    """[T] expected coverage of the same k for every task, one more for a random part of them, so that all tokens are spent."""
+    """[T] expected coverage of the same k for every task, one more for a random part of them, so that all
+    tokens are spent."""
     share = budget / tasks.tokens.sum()
     k = np.minimum(np.full(len(tasks.n), int(share)), tasks.n)
     low, high = tasks.coverage(k), tasks.coverage(np.minimum(k + 1, tasks.n))
@@ -29,7 +30,8 @@ def uniform(tasks: Tasks, budget: float) -> np.ndarray:
 
 
 def uniform_sequential(tasks: Tasks, budget: float) -> np.ndarray:
-    """[T] the same cap for every task, stopping at the first right sample; caps mixed between two so that all tokens are spent."""
+    """[T] the same cap for every task, stopping at the first right sample; caps mixed between two so that all
+    tokens are spent."""
     most = min(int(tasks.n.min()), CAP_MAX)
     spent = (tasks.attempts(most) * tasks.tokens[:, None]).sum(axis=0)
     if spent[-1] <= budget:
@@ -79,15 +81,20 @@ def adaptive(tasks: Tasks, planner: Planner, budget: float) -> np.ndarray:
     return tasks.coverage(np.minimum(plan.k, tasks.n))
 
 
-def adaptive_sequential(tasks: Tasks, posterior: Posterior, budget: float, *, live: np.ndarray | None = None) -> np.ndarray:
-    """[T] coverage of the index policy, run until ``budget`` tokens are spent (in expectation over the recorded outcomes).
+def adaptive_sequential(
+    tasks: Tasks, posterior: Posterior, budget: float, *, live: np.ndarray | None = None
+) -> np.ndarray:
+    """[T] coverage of the index policy, run until ``budget`` tokens are spent (in expectation over the
+    recorded outcomes).
 
     ``live``: [T] tasks still to be solved; the others draw nothing.
     """
     open_tasks = np.ones(len(tasks.n), dtype=bool) if live is None else live
 
     def caps(log_price: float) -> np.ndarray:
-        cap = attempt_cap(posterior.a, posterior.b, cost=np.exp(log_price) * tasks.tokens, zero=posterior.zero)
+        cap = attempt_cap(
+            posterior.a, posterior.b, cost=np.exp(log_price) * tasks.tokens, zero=posterior.zero
+        )
         return np.where(open_tasks, np.minimum(cap, min(int(tasks.n.min()), CAP_MAX)), 0).astype(np.int64)
 
     table, rows = tasks.attempts(min(int(tasks.n.min()), CAP_MAX)), np.arange(len(tasks.n))
@@ -96,7 +103,8 @@ def adaptive_sequential(tasks: Tasks, posterior: Posterior, budget: float, *, li
 
 
 def adaptive_online(tasks: Tasks, posterior: Posterior, right: np.ndarray, budget: float) -> np.ndarray:
-    """[T] as ``adaptive_sequential``, where a task that the probe solved is solved: nothing is thrown away."""
+    """[T] as ``adaptive_sequential``, where a task that the probe solved is solved: nothing is thrown
+    away."""
     solved = right > 0
     return np.where(solved, 1.0, adaptive_sequential(tasks, posterior, budget, live=~solved))
 
@@ -106,7 +114,9 @@ def oracle(tasks: Tasks, budget: float) -> np.ndarray:
     p = tasks.c / tasks.n
     safe = np.clip(p, 1e-9, 1 - 1e-9)
     k_max = int(tasks.n.min())
-    chosen = allocate_parallel(safe * _SHARP, (1 - safe) * _SHARP, tasks.tokens, budget, weight=p > 0, k_max=k_max)
+    chosen = allocate_parallel(
+        safe * _SHARP, (1 - safe) * _SHARP, tasks.tokens, budget, weight=p > 0, k_max=k_max
+    )
     return tasks.coverage(chosen.k)
 
 

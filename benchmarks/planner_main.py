@@ -1,11 +1,13 @@
-"""The planner: adaptive allocation against uniform k at equal tokens, its speed, and the forecasts (``benchmarks/forecast.py``).
+"""The planner: adaptive allocation against uniform k at equal tokens, its speed, and the forecasts
+(``benchmarks/forecast.py``).
 
     python benchmarks/planner.py [--parts adaptive speed forecast] [--redraws 200] [--quick] [--json FILE]
 
 *Speed* wants an otherwise idle machine. Parts that are not run keep their last figures.
 
-Outcomes are recorded ones. Of each task the planner sees a probe of a few samples, drawn anew in every redraw and paid from its
-budget; coverage is measured on the other outcomes, by the unbiased estimator, for every arm.
+Outcomes are recorded ones. Of each task the planner sees a probe of a few samples, drawn anew in every redraw
+and paid from its budget; coverage is measured on the other outcomes, by the unbiased estimator, for every
+arm.
 """
 
 import argparse
@@ -27,7 +29,10 @@ CASES = {"monkeys": [(128, 16), (32, 4), (512, 64)], "quickstart": [(4, 1), (8, 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument(
-        "--redraws", type=int, default=200, help="of the forecasts' samples; the probe is redrawn a tenth as often"
+        "--redraws",
+        type=int,
+        default=200,
+        help="of the forecasts' samples; the probe is redrawn a tenth as often",
     )
     options.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     args = options.parse_args()
@@ -64,7 +69,9 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         "allocate_1e6_machine": before,
     }
     if not args.quick:
-        keys["allocate_1e6_s"] = max(found["wall_s"]["median"] for found in took.values() if isinstance(found, dict))
+        keys["allocate_1e6_s"] = max(
+            found["wall_s"]["median"] for found in took.values() if isinstance(found, dict)
+        )
     CONSOLE.print_json(data=keys)
     return keys
 
@@ -83,7 +90,10 @@ def _populations() -> list[Tasks]:
 
 def _cases(tasks: Tasks, redraws: int, *, quick: bool) -> list[dict[str, Any]]:
     cases = CASES[tasks.name][: 1 if quick else None]
-    return [run(tasks, samples=s, probe=p, redraws=redraws, seed=i, note=CONSOLE.print) for i, (s, p) in enumerate(cases)]
+    return [
+        run(tasks, samples=s, probe=p, redraws=redraws, seed=i, note=CONSOLE.print)
+        for i, (s, p) in enumerate(cases)
+    ]
 
 
 def _show(results: dict[str, list[dict[str, Any]]]) -> None:
@@ -91,7 +101,15 @@ def _show(results: dict[str, list[dict[str, Any]]]) -> None:
     table = Table("tasks", "samples", "probe", *ARMS, *gains, title="coverage at equal tokens")
     for name, cases in results.items():
         for case in cases:
-            said = [f"{case[g]['value']:+.4f} ({case[g]['low']:+.4f} to {case[g]['high']:+.4f})" for g in gains]
+            said = [
+                f"{case[g]['value']:+.4f} ({case[g]['low']:+.4f} to {case[g]['high']:+.4f})" for g in gains
+            ]
             coverage = [f"{case['coverage'][arm]:.4f}" for arm in ARMS]
-            table.add_row(f"{name} ({case['tasks']})", str(case["samples_per_task"]), str(case["probe"]), *coverage, *said)
+            table.add_row(
+                f"{name} ({case['tasks']})",
+                str(case["samples_per_task"]),
+                str(case["probe"]),
+                *coverage,
+                *said,
+            )
     CONSOLE.print(table)

@@ -1,7 +1,8 @@
-"""``planner.json`` has two writers (forecasts, adaptive allocation): each merges its keys and keeps the other's.
+"""``planner.json`` has two writers (forecasts, adaptive allocation): each merges its keys and keeps the
+other's.
 
-A script named ``planner.py`` in this folder hides the package ``planner`` from every other script here; ``curricula.py`` shows how
-such a file hands over to the package of its name.
+A script named ``planner.py`` in this folder hides the package ``planner`` from every other script here;
+``curricula.py`` shows how such a file hands over to the package of its name.
 """
 
 import argparse
@@ -14,11 +15,13 @@ from common import CONSOLE, RESULTS
 
 
 def merge(keys: dict[str, Any], *, args: argparse.Namespace) -> None:
-    """Full results go into ``benchmarks/results/planner.json``; quick ones only where ``--json`` says, as in ``common.save``.
+    """Full results go into ``benchmarks/results/planner.json``; quick ones only where ``--json`` says, as in
+    ``common.save``.
 
     Args:
-        keys: a top-level key of ours replaces the file's, all others stay. Name them ``forecast.*``, ``adaptive.*``,
-            ``allocate_*``, and keep the machine under a key of your part, e.g. ``forecast.machine``.
+        keys: a top-level key of ours replaces the file's, all others stay. Name them ``forecast.*``,
+            ``adaptive.*``, ``allocate_*``, and keep the machine under a key of your part, e.g.
+            ``forecast.machine``.
         args: parsed options of ``common.parser`` (``quick``, ``json``).
     """
     path = args.json or (None if args.quick else RESULTS / "planner.json")

@@ -1,4 +1,5 @@
-"""The speed part of ``benchmarks/planner.py``: a million queries, and what store and planner add to a training step."""
+"""The speed part of ``benchmarks/planner.py``: a million queries, and what store and planner add to a
+training step."""
 
 import time
 from collections.abc import Callable
@@ -17,9 +18,14 @@ PROMPTS, ROLLOUTS, POOL, STEPS, EVERY = 32, 16, 4_000, 120, 20
 
 
 def allocation(*, queries: int, repeats: int) -> dict[str, Any]:
-    """Seconds to divide a budget over queries that all have different posteriors and costs: wall clock and CPU."""
+    """Seconds to divide a budget over queries that all have different posteriors and costs: wall clock and
+    CPU."""
     rng = np.random.default_rng(0)
-    a, b, cost = rng.gamma(0.5, 3, queries) + 0.05, rng.gamma(1, 5, queries) + 0.1, rng.uniform(20, 400, queries)
+    a, b, cost = (
+        rng.gamma(0.5, 3, queries) + 0.05,
+        rng.gamma(1, 5, queries) + 0.1,
+        rng.uniform(20, 400, queries),
+    )
     out: dict[str, Any] = {"queries": queries}
     for samples in (1, 8, 64):
         budget = samples * float(cost.sum())
@@ -30,7 +36,8 @@ def allocation(*, queries: int, repeats: int) -> dict[str, Any]:
 
 
 def streaming(*, repeats: int) -> dict[str, Any]:
-    """Milliseconds that a step of the quickstart spends on counting its groups and on planning targets every 20 steps.
+    """Milliseconds that a step of the quickstart spends on counting its groups and on planning targets every
+    20 steps.
 
     By the wall clock, which on a busy machine counts the waiting too, and in CPU time.
     """
@@ -78,7 +85,10 @@ def _timed(function: Any, repeats: int) -> dict[str, dict[str, float]]:
 def _stats(rng: np.random.Generator) -> list[list[RolloutStat]]:
     """[STEPS][PROMPTS] groups of a pool whose prompts differ in difficulty, six categories."""
     p = rng.beta(0.7, 0.9, POOL)
-    return [[_stat(int(i), step, float(p[i]), rng) for i in rng.integers(0, POOL, PROMPTS)] for step in range(STEPS)]
+    return [
+        [_stat(int(i), step, float(p[i]), rng) for i in rng.integers(0, POOL, PROMPTS)]
+        for step in range(STEPS)
+    ]
 
 
 def _stat(prompt: int, step: int, p: float, rng: np.random.Generator) -> RolloutStat:

@@ -28,7 +28,8 @@ class Tasks:
     """Unit of resampling: tasks of one problem are not independent."""
 
     def split(self, probe: int, rng: np.random.Generator) -> tuple[np.ndarray, "Tasks"]:
-        """Right answers [T] among ``probe`` samples of each task, and the tasks with the outcomes that are left."""
+        """Right answers [T] among ``probe`` samples of each task, and the tasks with the outcomes that are
+        left."""
         right = rng.hypergeometric(self.c, self.n - self.c, probe) if probe else np.zeros_like(self.c)
         left = {name: getattr(self, name) for name in ("name", "tokens", "category", "problem")}
         return right, Tasks(n=self.n - probe, c=self.c - right, **left)
@@ -42,18 +43,24 @@ class Tasks:
         return out
 
     def attempts(self, cap: int) -> np.ndarray:
-        """[T, cap + 1] samples drawn when drawing stops at the first right one, at most 0..cap: sums over j of 1 - pass@j."""
+        """[T, cap + 1] samples drawn when drawing stops at the first right one, at most 0..cap: sums over j
+        of 1 - pass@j."""
         order = np.arange(max(cap - 1, 0))
         with np.errstate(divide="ignore"):
-            steps = np.log(np.maximum((self.n - self.c)[:, None] - order, 0)) - np.log(self.n[:, None] - order)
+            steps = np.log(np.maximum((self.n - self.c)[:, None] - order, 0)) - np.log(
+                self.n[:, None] - order
+            )
         alive = np.exp(np.cumsum(steps, axis=1))
         first = np.ones((len(self.n), min(cap, 1)))
         return np.cumsum(np.concatenate([np.zeros((len(self.n), 1)), first, alive], axis=1), axis=1)
 
 
 def monkeys() -> Tasks:
-    """Seven models, 89 MATH problems, 10,000 samples each; lengths were not published, so every sample counts 1."""
-    rows = [json.loads(line) for line in (DATA / "monkeys_counts.jsonl").read_text(encoding="utf-8").splitlines()]
+    """Seven models, 89 MATH problems, 10,000 samples each; lengths were not published, so every sample counts
+    1."""
+    rows = [
+        json.loads(line) for line in (DATA / "monkeys_counts.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     count = len(rows[0]["c"])
     return Tasks(
         name="monkeys",
@@ -67,7 +74,10 @@ def monkeys() -> Tasks:
 
 def quickstart() -> Tasks:
     """The quickstart's base on its held-out prompts, sampled by vLLM."""
-    rows = [json.loads(line) for line in (DATA / "quickstart_base_counts.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (DATA / "quickstart_base_counts.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     n = np.array([row["n"] for row in rows])
     return Tasks(
         name="quickstart",

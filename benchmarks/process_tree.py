@@ -1,4 +1,5 @@
-"""Programs under measurement: run as children that do not outlive us, with the CPU time of their whole process tree."""
+"""Programs under measurement: run as children that do not outlive us, with the CPU time of their whole
+process tree."""
 
 import ctypes
 import os
@@ -20,7 +21,8 @@ PR_SET_PDEATHSIG = 1
 class CpuClock:
     """Samples the CPU time of a process and all its descendants until it is closed.
 
-    A process that ends keeps what it was last seen to have used, so at most one interval of a short-lived child is lost.
+    A process that ends keeps what it was last seen to have used, so at most one interval of a short-lived
+    child is lost.
 
     Example::
 
@@ -43,7 +45,9 @@ class CpuClock:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._done.set()
         self._thread.join()
 
@@ -59,8 +63,9 @@ class CpuClock:
         return float(used[1] - used[0])
 
     def peak_memory_mib(self, name: str) -> float | None:
-        """Largest resident memory of a process whose name starts with ``name`` (15 characters at most, as the kernel keeps them);
-        None if none was seen. What a process reached in its last interval may be missing."""
+        """Largest resident memory of a process whose name starts with ``name`` (15 characters at most, as the
+        kernel keeps them); None if none was seen. What a process reached in its last interval may be
+        missing."""
         return max((peak for process, peak in self._peaks.values() if process.startswith(name)), default=None)
 
     def _run(self) -> None:
@@ -78,7 +83,8 @@ class CpuClock:
             try:
                 times, born, called = process.cpu_times(), process.create_time(), process.name()
                 peak = _peak_memory_mib(process.pid)
-            except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):  # it ended since we listed it
+            # it ended since we listed it
+            except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                 continue
             self._seen[process.pid, born] = times.user + times.system
             if peak is not None:
@@ -88,7 +94,8 @@ class CpuClock:
 
 
 def _peak_memory_mib(pid: int) -> float | None:
-    """The kernel's own high-water mark of resident memory; None for a process that has given its memory back."""
+    """The kernel's own high-water mark of resident memory; None for a process that has given its memory
+    back."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

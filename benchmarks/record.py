@@ -2,8 +2,8 @@
 
     python benchmarks/record.py --config quickstart --batches 4 --out batches.pkl
 
-The batches are the config's own: its train prompts in order, ``stream.prompts_per_step`` x ``stream.rollouts_per_prompt`` rollouts
-each, sampled by one engine, scored by the task's reward.
+The batches are the config's own: its train prompts in order, ``stream.prompts_per_step`` x
+``stream.rollouts_per_prompt`` rollouts each, sampled by one engine, scored by the task's reward.
 """
 
 import argparse
@@ -34,7 +34,9 @@ async def record(config: Config, prepared: Prepared, *, batches: int) -> list[Tr
     try:
         recorded = []
         for step in range(batches):
-            groups = await asyncio.gather(*(_finish(s, engine, scorer, prepared) for s in _plan(config, prepared, step)))
+            groups = await asyncio.gather(
+                *(_finish(s, engine, scorer, prepared) for s in _plan(config, prepared, step))
+            )
             recorded.append(TrainingBatch.from_groups(step, list(groups)))
         return recorded
     finally:
@@ -50,12 +52,16 @@ def _plan(config: Config, prepared: Prepared, step: int) -> list[GroupState]:
         prompts=[prepared.train_prompts[i] for i in indices],
         num_rollouts=[config.stream.rollouts_per_prompt] * count,
         max_tokens=[rollout.max_tokens] * count,
-        sampling=SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens),
+        sampling=SamplingConfig(
+            temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens
+        ),
         run_seed=config.run.seed,
     )
 
 
-async def _finish(state: GroupState, engine: InferenceEngine, scorer: VerifierPool, prepared: Prepared) -> RolloutGroup:
+async def _finish(
+    state: GroupState, engine: InferenceEngine, scorer: VerifierPool, prepared: Prepared
+) -> RolloutGroup:
     completions = await engine.generate(state.request)
     texts = prepared.decode()([c.token_ids.tolist() for c in completions])
     results = await scorer.score(state.prompt, texts, [c.truncated for c in completions])
@@ -64,12 +70,17 @@ async def _finish(state: GroupState, engine: InferenceEngine, scorer: VerifierPo
         plan_step=state.plan_step,
         prompt=state.prompt,
         sampling=state.request.sampling,
-        rollouts=tuple(Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)),
+        rollouts=tuple(
+            Rollout(completion=c, text=t, result=r)
+            for c, t, r in zip(completions, texts, results, strict=True)
+        ),
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", default="quickstart")
     parser.add_argument("--batches", type=int, default=4)
     parser.add_argument("--out", type=Path, required=True)

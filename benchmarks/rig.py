@@ -1,4 +1,5 @@
-"""The real pipeline on a bench: engines, learner ranks and verifiers stay up, and the real Controller runs N steps at a time."""
+"""The real pipeline on a bench: engines, learner ranks and verifiers stay up, and the real Controller runs N
+steps at a time."""
 
 import os
 import shutil
@@ -60,7 +61,10 @@ class Mix:
     @property
     def overrides(self) -> list[str]:
         """Of ``pipeline.yaml``; nothing here needs new actors."""
-        return [f"curriculum.length.args.median={self.median_tokens}", f"curriculum.length.args.sigma={self.sigma}"]
+        return [
+            f"curriculum.length.args.median={self.median_tokens}",
+            f"curriculum.length.args.sigma={self.sigma}",
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +116,8 @@ class RunFacts:
     rollout_tokens: float
     """Completion tokens per step."""
     parts: dict[str, float]
-    """Mean seconds per step of the learner loop's turn (wait for the batch, train, publish, other), and of parts inside them:
-    the rank's own step, the push of weights."""
+    """Mean seconds per step of the learner loop's turn (wait for the batch, train, publish, other), and of
+    parts inside them: the rank's own step, the push of weights."""
     cpu: dict[str, float]
     """CPU seconds per step: engine, learner, controller, verifier, ray."""
 
@@ -172,13 +176,13 @@ class Rig:
         shutil.rmtree(self.dir, ignore_errors=True)
         shutil.rmtree(self.weights, ignore_errors=True)
 
-    # -- work ----------------------------------------------------------------------------------------------------------------
+    # -- work ------------------------------------------------------------------------------------------------
 
     async def run(self, mix: Mix, *, steps: int, warm: int) -> RunFacts:
         """Steps of the Controller from the current version on; the facts are of ``steps`` of them.
 
-        ``warm`` steps before fill the pipeline; an asynchronous one gets a few behind too, so that its engines have the next plans
-        to work on to the end of the window, as in the midst of a long run.
+        ``warm`` steps before fill the pipeline; an asynchronous one gets a few behind too, so that its
+        engines have the next plans to work on to the end of the window, as in the midst of a long run.
         """
         staleness = self.config.stream.max_staleness
         total = warm + steps + (staleness + 1 if staleness else 0)
@@ -206,7 +210,9 @@ class Rig:
         )
         tickets = {"version": 1, "next_step": self.version, "confirmed_version": self.version}
         try:
-            await Controller(config=config, parts=parts, state=RunState(version=self.version, tickets=tickets)).run()
+            await Controller(
+                config=config, parts=parts, state=RunState(version=self.version, tickets=tickets)
+            ).run()
         finally:
             recorder.close()
         self.version += total
@@ -229,7 +235,9 @@ class Rig:
         config, prompts = self._config(mix, step + 1), self.prompts(mix)
         curriculum, _ = self._curriculum(config, prompts, first=step)
         num_prompts, per_prompt = config.stream.prompts_per_step, config.stream.rollouts_per_prompt
-        drawn = curriculum.plan(step, total_steps=step + 1, num_prompts=num_prompts, rollout_budget=num_prompts * per_prompt)
+        drawn = curriculum.plan(
+            step, total_steps=step + 1, num_prompts=num_prompts, rollout_budget=num_prompts * per_prompt
+        )
         assert drawn.max_tokens is not None
         return new_groups(
             plan_step=step,
@@ -255,7 +263,8 @@ class Rig:
         ]
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU seconds so far by kind of process: engine, learner, controller (this one), verifier, ray (its daemons)."""
+        """CPU seconds so far by kind of process: engine, learner, controller (this one), verifier, ray (its
+        daemons)."""
         kinds: dict[int, str] = {int(slot.info["pid"]): "engine" for slot in self.fleet.slots}
         kinds |= dict.fromkeys(self._learner_pids, "learner") | dict.fromkeys(self.scorer.pids, "verifier")
         kinds[os.getpid()] = "controller"
@@ -263,14 +272,17 @@ class Rig:
         me = psutil.Process()
         for process in [me, *me.children(recursive=True)]:
             try:
-                times, kind = process.cpu_times(), kinds.get(process.pid) or ("ray" if process.name() in DAEMONS else None)
+                times, kind = (
+                    process.cpu_times(),
+                    kinds.get(process.pid) or ("ray" if process.name() in DAEMONS else None),
+                )
             except psutil.NoSuchProcess:  # it ended since we listed it
                 continue
             if kind is not None:
                 totals[kind] += times.user + times.system
         return totals
 
-    # -- pieces --------------------------------------------------------------------------------------------------------------
+    # -- pieces ----------------------------------------------------------------------------------------------
 
     def _config(self, mix: Mix, steps: int) -> Config:
         return self.setting.config(mix, f"run.steps={steps}")
@@ -291,7 +303,9 @@ class Rig:
             max_tokens=config.rollout.max_tokens,
         )
         cursor = first * config.stream.prompts_per_step
-        stack.load_state_dict(stack.state_dict() | {"next_plan": first, "next_observed": first, "cursor": cursor})
+        stack.load_state_dict(
+            stack.state_dict() | {"next_plan": first, "next_observed": first, "cursor": cursor}
+        )
         return stack, store
 
     def _recorder(self, clock: StepClock, curriculum: CurriculumStack) -> Recorder:
@@ -326,7 +340,10 @@ def make_rigs(settings: list[Setting]) -> dict[str, Rig]:
 def _sampling(config: Config) -> SamplingConfig:
     rollout = config.rollout
     return SamplingConfig(
-        temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens, ignore_eos=rollout.ignore_eos
+        temperature=rollout.temperature,
+        top_p=rollout.top_p,
+        max_tokens=rollout.max_tokens,
+        ignore_eos=rollout.ignore_eos,
     )
 
 

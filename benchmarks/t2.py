@@ -1,13 +1,15 @@
 """The T² surface: does it find what made the data (simulated families), and what a real ladder says.
 
     python benchmarks/t2.py                              simulated recovery
-    python benchmarks/t2.py --ladder runs/bases/mini     the figures of a ladder that t2rl bases eval has scored
+    python benchmarks/t2.py --ladder runs/bases/mini
+        the figures of a ladder that t2rl bases eval has scored
 
 Either keeps what the other, and other ladders, left in the results.
 
-The simulation draws counts of 16 (N, D/N) cells x {base, post-trained} from a known surface (200 problems, 64 samples each) and
-fits the family surface: mean absolute error of pass@1, 4, 16, 64 on held-out cells, what the surface's choice costs in true
-accuracy, and how often the 95% bootstrap interval of r* holds the true one. A simulation of the estimator, not a result of a model.
+The simulation draws counts of 16 (N, D/N) cells x {base, post-trained} from a known surface (200 problems, 64
+samples each) and fits the family surface: mean absolute error of pass@1, 4, 16, 64 on held-out cells, what
+the surface's choice costs in true accuracy, and how often the 95% bootstrap interval of r* holds the true
+one. A simulation of the estimator, not a result of a model.
 """
 
 import json
@@ -19,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Before this folder, whose planner.py is not the package.
+# Before this folder, whose planner.py is not the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import CONSOLE, RESULTS, machine, parser, save, show, spread
 
 from planner.t2.budget import Deployment, Measured, end_to_end, two_budgets
@@ -29,7 +32,12 @@ from planner.t2.rows import FamilyRows
 
 SHARED = np.array([np.log(1.6), np.log(0.45), np.log(6.0), np.log(0.4), 0.15, 1.2, -0.15])
 TRUTH = FamilySurface(
-    shared=SHARED, h0=np.array([1.2]), t0=np.array([0.6]), shares=np.array([1.0]), categories=("all",), objective=0.0
+    shared=SHARED,
+    h0=np.array([1.2]),
+    t0=np.array([0.6]),
+    shares=np.array([1.0]),
+    categories=("all",),
+    objective=0.0,
 )
 GRID = [(n, r * n) for n in (2e5, 4e5, 8e5, 1.6e6) for r in (5.0, 20.0, 80.0, 320.0)]
 MEASURED = Measured(params=(2e5, 1.6e6), tokens=(1e6, 5.12e8))
@@ -67,7 +75,9 @@ def one(seed: int, replicates: int) -> dict[str, float]:
     for name, out in holdouts(rows.params, rows.tokens / rows.params, levels).items():
         at = rows.params[out][:, None], rows.tokens[out][:, None]
         guess = fit_family(rows.of(~out), restarts=2).accuracy(*at, np.array(KS), rows.post[out][:, None])
-        result[f"{name}_mae"] = float(np.abs(guess - TRUTH.accuracy(*at, np.array(KS), rows.post[out][:, None])).mean())
+        result[f"{name}_mae"] = float(
+            np.abs(guess - TRUTH.accuracy(*at, np.array(KS), rows.post[out][:, None])).mean()
+        )
     best = end_to_end(TRUTH.accuracy, DEPLOYMENT, measured=MEASURED)
     chosen = end_to_end(fitted.accuracy, DEPLOYMENT, measured=MEASURED)
     result["choice_costs"] = best.score - float(TRUTH.accuracy(chosen.params, chosen.tokens, chosen.k))
@@ -96,17 +106,49 @@ def simulation(args: Namespace) -> dict[str, Any]:
     covered = sum(r.pop("r_star_covered") for r in runs)
     rows = {name: spread([r[name] for r in runs]) for name in runs[0]}
     show(f"simulated families, {seeds} seeds", rows)
-    CONSOLE.print(f"95% interval of r* held the true one in {covered:.0f} of {seeds}; true r* {_r_star(TRUTH):.0f}")
-    return {"seeds": seeds, "replicates": replicates, **rows, "r_star_covered": covered / seeds, "r_star_true": _r_star(TRUTH)}
+    CONSOLE.print(
+        f"95% interval of r* held the true one in {covered:.0f} of {seeds}; true r* {_r_star(TRUTH):.0f}"
+    )
+    return {
+        "seeds": seeds,
+        "replicates": replicates,
+        **rows,
+        "r_star_covered": covered / seeds,
+        "r_star_true": _r_star(TRUTH),
+    }
 
 
 def ladder(path: Path, *, resamples: int) -> dict[str, Any]:
     from planner.cost.devices import device
     from rl.bases.plan import plan_bases
 
-    report = plan_bases(path, device=device("h100_sxm"), queries=[1e4, 1e5, 1e6], total_flops=None, resamples=resamples)
-    kept = ("ladder", "problems", "surface", "holdouts", "shift", "end_to_end", "discrete", "middle_cell", "baselines")
-    fields = ("key", "params", "tokens", "level", "post", "bits", "pass", "nll", "mean_p", "mean_tokens", "mode_gap_se")
+    report = plan_bases(
+        path, device=device("h100_sxm"), queries=[1e4, 1e5, 1e6], total_flops=None, resamples=resamples
+    )
+    kept = (
+        "ladder",
+        "problems",
+        "surface",
+        "holdouts",
+        "shift",
+        "end_to_end",
+        "discrete",
+        "middle_cell",
+        "baselines",
+    )
+    fields = (
+        "key",
+        "params",
+        "tokens",
+        "level",
+        "post",
+        "bits",
+        "pass",
+        "nll",
+        "mean_p",
+        "mean_tokens",
+        "mode_gap_se",
+    )
     return {
         **{name: report[name] for name in kept},
         "checkpoints": [{f: c[f] for f in fields} for c in report["checkpoints"]],
@@ -115,7 +157,9 @@ def ladder(path: Path, *, resamples: int) -> dict[str, Any]:
 
 def main() -> None:
     options = parser(__doc__ or "")
-    options.add_argument("--ladder", type=Path, default=None, help="a directory that t2rl bases eval has scored")
+    options.add_argument(
+        "--ladder", type=Path, default=None, help="a directory that t2rl bases eval has scored"
+    )
     args = options.parse_args()
     path = args.json or RESULTS / "t2.json"
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,9 +1,11 @@
-"""TRL's GRPOTrainer on a T2RL run's own base, prompts, verifier, objective, optimizer and schedule. Used by ``vs_trl.py``.
+"""TRL's GRPOTrainer on a T2RL run's own base, prompts, verifier, objective, optimizer and schedule. Used by
+``vs_trl.py``.
 
-    python benchmarks/trl_side.py --config run.yaml --out DIR [--generator transformers|vllm] [--attention sdpa|eager]
+    python benchmarks/trl_side.py --config run.yaml --out DIR [--generator transformers|vllm] [--attention
+    sdpa|eager]
 
-Writes ``DIR/steps.jsonl``, one row per optimizer step, and ``DIR/snapshots/NNNNNN`` (Hugging Face directories), the writing of
-which is off the clock. Uses as many threads as ``OMP_NUM_THREADS`` says.
+Writes ``DIR/steps.jsonl``, one row per optimizer step, and ``DIR/snapshots/NNNNNN`` (Hugging Face
+directories), the writing of which is off the clock. Uses as many threads as ``OMP_NUM_THREADS`` says.
 """
 
 import argparse
@@ -14,7 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"})
+os.environ.update(
+    {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
+)
 
 import torch
 from datasets import Dataset
@@ -45,7 +49,9 @@ class Scorer:
         self._max_tokens = max_tokens
         self._eos = eos
 
-    def __call__(self, *, completions: list[str], completion_ids: list[list[int]], index: list[int], **_: Any) -> list[float]:
+    def __call__(
+        self, *, completions: list[str], completion_ids: list[list[int]], index: list[int], **_: Any
+    ) -> list[float]:
         """One value per completion."""
         truncated = [len(ids) >= self._max_tokens and ids[-1] != self._eos for ids in completion_ids]
         values = [
@@ -72,11 +78,18 @@ class Log(TrainerCallback):
         self._started = time.time()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """``seconds`` since the start of training; ``ended`` is the time of day, for the CPU clock outside."""
+        """``seconds`` since the start of training; ``ended`` is the time of day, for the CPU clock
+        outside."""
         ended = time.time()
         seconds = ended - self._started - self._paused_s
         scorer = self._scorer
-        row = {"step": state.global_step, "seconds": seconds, "ended": ended, "rollouts": scorer.rollouts, "tokens": scorer.tokens}
+        row = {
+            "step": state.global_step,
+            "seconds": seconds,
+            "ended": ended,
+            "rollouts": scorer.rollouts,
+            "tokens": scorer.tokens,
+        }
         self._rows.write(json.dumps(row | {"reward": scorer.reward}) + "\n")
         if self._snapshot_every and state.global_step % self._snapshot_every == 0:
             kwargs["model"].save_pretrained(self._out / "snapshots" / f"{state.global_step:06d}")
@@ -85,9 +98,11 @@ class Log(TrainerCallback):
 
 
 def keep_vllm_weights_loadable() -> None:
-    """vLLM's CPU build moves linear weights into packed copies, after which TRL's ``load_weights`` has nowhere to write.
+    """vLLM's CPU build moves linear weights into packed copies, after which TRL's ``load_weights`` has
+    nowhere to write.
 
-    Dispatching to plain linear instead lets TRL's colocated engine run at all. Must come before the engine is made.
+    Dispatching to plain linear instead lets TRL's colocated engine run at all. Must come before the engine is
+    made.
     """
     import vllm.model_executor.layers.utils as layers
 
@@ -110,7 +125,11 @@ def trainer_config(config: Config, args: argparse.Namespace) -> Any:
         raise ValueError("algorithm: this comparison knows clip masks on token ratios and top_p=1 only")
     updates = learner.updates_per_batch
     batch = stream.prompts_per_step * stream.rollouts_per_prompt
-    vllm = {"vllm_mode": "colocate", "vllm_max_model_length": rollout.max_model_len, "vllm_gpu_memory_utilization": 0.05}
+    vllm = {
+        "vllm_mode": "colocate",
+        "vllm_max_model_length": rollout.max_model_len,
+        "vllm_gpu_memory_utilization": 0.05,
+    }
     return GRPOConfig(
         output_dir=str(args.out / "trainer"),
         max_steps=config.run.steps * updates,
@@ -143,9 +162,16 @@ def optimizer_of(model: torch.nn.Module, config: Config) -> tuple[Any, Any]:
     """The run's AdamW (torch's fused one, TRL's default) and its own schedule."""
     learner = config.learner
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learner.lr, betas=learner.betas, eps=learner.eps, weight_decay=learner.weight_decay, fused=True
+        model.parameters(),
+        lr=learner.lr,
+        betas=learner.betas,
+        eps=learner.eps,
+        weight_decay=learner.weight_decay,
+        fused=True,
     )
-    multiplier: Callable[[int], float] = lr_multiplier(learner, total_updates=config.run.steps * learner.updates_per_batch)
+    multiplier: Callable[[int], float] = lr_multiplier(
+        learner, total_updates=config.run.steps * learner.updates_per_batch
+    )
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)
 
 
@@ -156,8 +182,12 @@ def train(config: Config, args: argparse.Namespace) -> None:
     prepared = prepare(config)
     tokenizer = AutoTokenizer.from_pretrained(prepared.model_path)
     for prompt in prepared.train_prompts[:100]:
-        assert tokenizer(prompt.text)["input_ids"] == list(prompt.token_ids), "both sides must see the same prompt tokens"
-    model = AutoModelForCausalLM.from_pretrained(prepared.model_path, dtype=torch.float32, attn_implementation=args.attention)
+        assert tokenizer(prompt.text)["input_ids"] == list(prompt.token_ids), (
+            "both sides must see the same prompt tokens"
+        )
+    model = AutoModelForCausalLM.from_pretrained(
+        prepared.model_path, dtype=torch.float32, attn_implementation=args.attention
+    )
     scorer = Scorer(prepared, max_tokens=config.rollout.max_tokens, eos=tokenizer.eos_token_id)
     rows = [{"prompt": p.text, "index": i} for i, p in enumerate(prepared.train_prompts)]
     if args.generator == "vllm":
@@ -172,21 +202,34 @@ def train(config: Config, args: argparse.Namespace) -> None:
         callbacks=[Log(args.out, scorer, snapshot_every=args.snapshot_every, limit_s=args.limit_s)],
     )
     trainer.train()
-    (args.out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
+    (args.out / "log.json").write_text(
+        json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", required=True, help="resolved config of the T2RL run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--generator", choices=["transformers", "vllm"], default="transformers")
     parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
     parser.add_argument("--snapshot-every", type=int, default=0, help="optimizer steps; 0 = none")
-    parser.add_argument("--limit-s", type=float, default=float("inf"), help="stop after this many seconds of training")
+    parser.add_argument(
+        "--limit-s", type=float, default=float("inf"), help="stop after this many seconds of training"
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.generator == "vllm":  # before TRL imports it
-        os.environ.update(COMMON_ENVIRONMENT | CPU_ENVIRONMENT | {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_KVCACHE_SPACE": "1"})
+        os.environ.update(
+            COMMON_ENVIRONMENT
+            | CPU_ENVIRONMENT
+            | {
+                "VLLM_LOGGING_LEVEL": "ERROR",
+                "VLLM_CPU_KVCACHE_SPACE": "1",
+            }
+        )
     train(load_config(args.config), args)
     os._exit(0)  # a colocated engine leaves threads behind that never end
 

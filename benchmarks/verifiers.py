@@ -2,12 +2,13 @@ r"""What the verifier service does: verdicts per second, what hangs cost, memory
 
     python benchmarks/verifiers.py [--quick] [--json FILE] [--workers 2] [--timeout 2] [--parts hangs ...]
 
-*Throughput*: maths (seven kinds of answers: numbers, fractions, formulas, lists, prose, ...), code (a program with two tests in the
-sandbox) and IFEval (three instructions), every text another one and nothing remembered; p50 and p99 are of one verdict alone in
-its group. *Hangs*: 10,000 maths answers of which 1% burn CPU for ever, at random places, against the same answers without them:
-``wall with / (wall without + hung x timeout / workers)``. Lateness of a verdict: how long after its timeout the result of a hung
-text came back, with as many hung at once as there are workers. *Memory*: resident MiB of the verifiers over 100,000 maths
-verdicts, recycling off. *Sandbox start*: ``/bin/true`` in the sandbox, less ``/bin/true`` as a bare process.
+*Throughput*: maths (seven kinds of answers: numbers, fractions, formulas, lists, prose, ...), code (a program
+with two tests in the sandbox) and IFEval (three instructions), every text another one and nothing remembered;
+p50 and p99 are of one verdict alone in its group. *Hangs*: 10,000 maths answers of which 1% burn CPU for
+ever, at random places, against the same answers without them: ``wall with / (wall without + hung x timeout /
+workers)``. Lateness of a verdict: how long after its timeout the result of a hung text came back, with as
+many hung at once as there are workers. *Memory*: resident MiB of the verifiers over 100,000 maths verdicts,
+recycling off. *Sandbox start*: ``/bin/true`` in the sandbox, less ``/bin/true`` as a bare process.
 """
 
 import argparse
@@ -54,23 +55,33 @@ def code_case(number: int, chance: random.Random) -> Case:
     """A program that adds, with two tests."""
     pairs = [(chance.randrange(1000), chance.randrange(1000)) for _ in range(2)]
     tests = [{"stdin": f"{a} {b}\n", "stdout": f"{a + b}\n"} for a, b in pairs]
-    prompt = Prompt(id=f"c{number}", text="Add.", token_ids=(), answer="", metadata={"language": "python", "tests": tests})
+    prompt = Prompt(
+        id=f"c{number}", text="Add.", token_ids=(), answer="", metadata={"language": "python", "tests": tests}
+    )
     return prompt, f"```python\n# {number}\nprint(sum(map(int, input().split())))\n```"
 
 
 def ifeval_case(number: int, chance: random.Random) -> Case:
     """Words and sentences to count, and a keyword."""
     words = ["river", "stone", "cloud", "light", "sings", "under", "seven", "morning"]
-    sentences = [" ".join(chance.choices(words, k=9)).capitalize() + "." for _ in range(chance.randrange(6, 20))]
+    sentences = [
+        " ".join(chance.choices(words, k=9)).capitalize() + "." for _ in range(chance.randrange(6, 20))
+    ]
     metadata = {
-        "instruction_id_list": ["length_constraints:number_sentences", "length_constraints:number_words", "keywords:existence"],
+        "instruction_id_list": [
+            "length_constraints:number_sentences",
+            "length_constraints:number_words",
+            "keywords:existence",
+        ],
         "kwargs": [
             {"relation": "at least", "num_sentences": 8},
             {"relation": "at least", "num_words": 80},
             {"keywords": ["river"]},
         ],
     }
-    return Prompt(id=f"i{number}", text="Write.", token_ids=(), answer="", metadata=metadata), f"{number} " + " ".join(sentences)
+    return Prompt(
+        id=f"i{number}", text="Write.", token_ids=(), answer="", metadata=metadata
+    ), f"{number} " + " ".join(sentences)
 
 
 def cases(make: Callable[[int, random.Random], Case], count: int, seed: int = 0) -> list[Case]:
@@ -80,7 +91,8 @@ def cases(make: Callable[[int, random.Random], Case], count: int, seed: int = 0)
 
 
 async def judge_all(pool: VerifierPool, given: list[Case], *, group: int) -> tuple[float, list[str]]:
-    """(wall seconds, reasons) with all handed in at once; groups are of neighbours, judged under the first one's prompt."""
+    """(wall seconds, reasons) with all handed in at once; groups are of neighbours, judged under the first
+    one's prompt."""
 
     async def one(start: int) -> list[str]:
         part = given[start : start + group]
@@ -109,14 +121,23 @@ async def latencies(pool: VerifierPool, given: list[Case], *, at_once: int = 1) 
 async def throughput(reward: str, given: list[Case], *, workers: int, repeats: int) -> dict[str, Any]:
     """Verdicts per second over repeats, and what one takes alone."""
     # Programs of the sandbox inherit the limit on address space, and bound their memory themselves.
-    pool = VerifierPool(reward, {}, num_workers=workers, timeout_s=60.0, cache=0, memory_mib=None if reward == "code" else 4096)
+    pool = VerifierPool(
+        reward,
+        {},
+        num_workers=workers,
+        timeout_s=60.0,
+        cache=0,
+        memory_mib=None if reward == "code" else 4096,
+    )
     await pool.start()
     try:
         await judge_all(pool, given[: 8 * workers], group=1)
         walls = []
         for _ in range(repeats):
             wall, reasons = await judge_all(pool, given, group=1)
-            assert not any(reason in ("timeout", "crash") or reason.startswith("error") for reason in reasons), set(reasons)
+            assert not any(
+                reason in ("timeout", "crash") or reason.startswith("error") for reason in reasons
+            ), set(reasons)
             walls.append(wall)
         alone = sorted(await latencies(pool, given[: min(1000, len(given))]))
     finally:
@@ -142,23 +163,31 @@ async def hangs(count: int, share: float, *, workers: int, timeout_s: float, rep
     plain = [case for n, case in enumerate(base) if n not in set(hung)]
     ratios, without, with_, late, innocent = [], [], [], [], []
     for _ in range(repeats):
-        pool = VerifierPool("benchmarks.hanging:HangingMath", {}, num_workers=workers, timeout_s=timeout_s, cache=0)
+        pool = VerifierPool(
+            "benchmarks.hanging:HangingMath", {}, num_workers=workers, timeout_s=timeout_s, cache=0
+        )
         await pool.start()
         try:
             free, reasons_without = await judge_all(pool, plain, group=GROUP)
             wall, reasons = await judge_all(pool, marked, group=GROUP)
             ended = Counter(reason for n, reason in enumerate(reasons) if n in set(hung))
             assert ended == {"timeout": len(hung)}, f"hung texts ended as {ended}"
-            others = Counter(reason for n, reason in enumerate(reasons) if n not in set(hung)) - Counter(reasons_without)
+            others = Counter(reason for n, reason in enumerate(reasons) if n not in set(hung)) - Counter(
+                reasons_without
+            )
             innocent.append(sum(others.values()))
-            late += [took / 1000 - timeout_s for took in await latencies(pool, [marked[n] for n in hung[:20]], at_once=workers)]
+            late += [
+                took / 1000 - timeout_s
+                for took in await latencies(pool, [marked[n] for n in hung[:20]], at_once=workers)
+            ]
         finally:
             await pool.close()
         ratios.append(wall / (free + len(hung) * timeout_s / workers))
         without.append(free)
         with_.append(wall)
         CONSOLE.print(
-            f"hangs: {free:.1f} s without, {wall:.1f} s with {len(hung)}, ratio {ratios[-1]:.3f}; others: {dict(others)}",
+            f"hangs: {free:.1f} s without, {wall:.1f} s with {len(hung)}, ratio {ratios[-1]:.3f}; others:"
+            f" {dict(others)}",
             highlight=False,
         )
     return {
@@ -176,7 +205,9 @@ async def hangs(count: int, share: float, *, workers: int, timeout_s: float, rep
 
 async def memory(verdicts: int, *, workers: int) -> dict[str, Any]:
     """Resident MiB of the verifiers, tenth by tenth."""
-    pool = VerifierPool("math", {}, num_workers=workers, timeout_s=60.0, cache=0, recycle_after=0, recycle_mib=0)
+    pool = VerifierPool(
+        "math", {}, num_workers=workers, timeout_s=60.0, cache=0, recycle_after=0, recycle_mib=0
+    )
     await pool.start()
     try:
         curve = []
@@ -189,7 +220,8 @@ async def memory(verdicts: int, *, workers: int) -> dict[str, Any]:
 
 
 def sandbox_start(count: int) -> dict[str, Any]:
-    """Milliseconds of ``/bin/true``, sandboxed and bare, interleaved; the difference of the medians is the figure."""
+    """Milliseconds of ``/bin/true``, sandboxed and bare, interleaved; the difference of the medians is the
+    figure."""
     boxed, bare = [], []
     job = Job(files={}, steps=[Step(argv=("/bin/true",))])
     with open_sandbox("local") as sandbox:
@@ -212,7 +244,11 @@ def sandbox_start(count: int) -> dict[str, Any]:
 
 def rates(quick: bool, workers: int) -> dict[str, Any]:
     """Verdicts per second of the three."""
-    kinds = {"math": (maths_case, 600, 5000), "code": (code_case, 24, 200), "ifeval": (ifeval_case, 200, 2000)}
+    kinds = {
+        "math": (maths_case, 600, 5000),
+        "code": (code_case, 24, 200),
+        "ifeval": (ifeval_case, 200, 2000),
+    }
     result = {}
     for name, (make, few, many) in kinds.items():
         given = cases(make, few if quick else many)
@@ -246,18 +282,25 @@ def tell(result: dict[str, Any]) -> None:
     for name in names[:3]:
         if name in result:
             found = result[name]
-            CONSOLE.print(f"{name.removesuffix('_per_s')}: alone {found['p50_ms']} ms, 99% within {found['p99_ms']} ms")
+            CONSOLE.print(
+                f"{name.removesuffix('_per_s')}: alone {found['p50_ms']} ms, 99% within {found['p99_ms']} ms"
+            )
     if "hangs" in result:
         CONSOLE.print(f"latest verdict on a hung text: {result['hangs']['latest_s']} s after its timeout")
     if "memory" in result:
-        CONSOLE.print(f"resident MiB by tenths of {result['memory']['verdicts']} verdicts: {result['memory']['resident_mib']}")
+        CONSOLE.print(
+            f"resident MiB by tenths of {result['memory']['verdicts']} verdicts:"
+            f" {result['memory']['resident_mib']}"
+        )
 
 
 def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--workers", type=int, default=2, help="verifier processes")
     options.add_argument("--timeout", type=float, default=2.0, help="seconds that a hung text is given")
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="some only; others keep no result")
+    options.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="some only; others keep no result"
+    )
     args = options.parse_args()
     result = measure(args)
     tell(result)

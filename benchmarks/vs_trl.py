@@ -1,16 +1,20 @@
-"""T2RL's quickstart against TRL's GRPOTrainer, on the same base, prompts, verifier, objective, optimizer and number of steps.
+"""T2RL's quickstart against TRL's GRPOTrainer, on the same base, prompts, verifier, objective, optimizer and
+number of steps.
 
 Both train the whole run, one after the other, in alternating order. Compared are
 
-* rollouts generated, scored and consumed per second and per CPU-second (of the whole process tree, Ray included; groups without a
-  gradient count on both sides), between two optimizer steps far from the start;
-* seconds of training until a target held-out pass@1. Both sides leave snapshots every few steps, off the clock, and one evaluator
-  (``held_out.py``) judges all of them afterwards on the same prompts with the same seeds; between snapshots pass@1 is interpolated.
+* rollouts generated, scored and consumed per second and per CPU-second (of the whole process tree, Ray
+  included; groups without a gradient count on both sides), between two optimizer steps far from the start;
+* seconds of training until a target held-out pass@1. Both sides leave snapshots every few steps, off the
+  clock, and one evaluator (``held_out.py``) judges all of them afterwards on the same prompts with the same
+  seeds; between snapshots pass@1 is interpolated.
 
-TRL gets every core. Before the repeats its settings are tried for a few steps each, and the fastest is used throughout.
+TRL gets every core. Before the repeats its settings are tried for a few steps each, and the fastest is used
+throughout.
 
     python benchmarks/vs_trl.py                                   # everything
-    python benchmarks/vs_trl.py stream.rollouts_per_prompt=8      # overrides of the quickstart, for both sides
+    # overrides of the quickstart, for both sides
+    python benchmarks/vs_trl.py stream.rollouts_per_prompt=8
 """
 
 import argparse
@@ -47,7 +51,14 @@ CANDIDATES: tuple[tuple[str, int, str], ...] = tuple(
 """(generator, threads, attention) that TRL may run with."""
 Snapshots = dict[int, Path]
 """Batches trained -> weights."""
-NO_EVALUATION = ("num_prompts=1", "samples_per_prompt=1", "ks=[1]", "greedy=false", "extra_temperatures=[]", "every=0")
+NO_EVALUATION = (
+    "num_prompts=1",
+    "samples_per_prompt=1",
+    "ks=[1]",
+    "greedy=false",
+    "extra_temperatures=[]",
+    "every=0",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +105,10 @@ def main() -> None:
 
 def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every: int) -> dict[str, Any]:
     """The whole comparison, as the result to be written."""
-    result: dict[str, Any] = {"machine": machine(), "command": " ".join(["python", "benchmarks/vs_trl.py", *sys.argv[1:]])}
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "command": " ".join(["python", "benchmarks/vs_trl.py", *sys.argv[1:]]),
+    }
     trial = _write(work / "trial.yaml", args.config, [*overrides, f"run.steps={args.trial_steps}"])
     candidates = CANDIDATES if not args.quick else CANDIDATES[:2]
     tried = {setting: _try_trl(trial, work / "-".join(map(str, setting)), *setting) for setting in candidates}
@@ -116,16 +130,28 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
                 steps, clock, snapshots = run_trl(path, out, *setting, every=every)
             sides[name].append(summarise(steps, clock, first=args.first))
             curves[name].append(_curve(args, overrides, out, snapshots, sides[name][-1]))
-            CONSOLE.print(f"repeat {repeat}, {name}: {sides[name][-1].rollouts_per_s:.0f} rollouts/s, {curves[name][-1][-1]}")
+            CONSOLE.print(
+                f"repeat {repeat}, {name}: {sides[name][-1].rollouts_per_s:.0f} rollouts/s,"
+                f" {curves[name][-1][-1]}"
+            )
     return result | _ratios(sides, curves, target=args.target, every=every)
 
 
-# -- the two sides -------------------------------------------------------------------------------------------------------------
+# -- the two sides -------------------------------------------------------------------------------------------
 
 
-def run_ours(config: str, overrides: Sequence[str], out: Path, *, every: int) -> tuple[list[Step], CpuClock, Snapshots]:
-    """``t2rl train``, with a checkpoint as the snapshot. Writing it is off the clock, as far as training waits for it."""
-    settings = [*overrides, f"run.dir={out}", "run.name=run", f"checkpoint.every={every}", "checkpoint.keep=1000000"]
+def run_ours(
+    config: str, overrides: Sequence[str], out: Path, *, every: int
+) -> tuple[list[Step], CpuClock, Snapshots]:
+    """``t2rl train``, with a checkpoint as the snapshot. Writing it is off the clock, as far as training
+    waits for it."""
+    settings = [
+        *overrides,
+        f"run.dir={out}",
+        "run.name=run",
+        f"checkpoint.every={every}",
+        "checkpoint.keep=1000000",
+    ]
     clock = run_logged([sys.executable, "-m", "rl.cli", "train", config, *settings], out / "log.txt")
     ends = _train_ends(out / "run" / "trace.json")
     steps, seconds, rollouts, tokens = [], 0.0, 0, 0
@@ -141,13 +167,25 @@ def run_trl(
     config: Path, out: Path, generator: str, threads: int, attention: str, *, every: int
 ) -> tuple[list[Step], CpuClock, Snapshots]:
     """``trl_side.py`` with every core at its disposal."""
-    updates = load_config(str(config)).learner.updates_per_batch  # TRL counts optimizer steps; here a step is a batch
+    # TRL counts optimizer steps; here a step is a batch
+    updates = load_config(str(config)).learner.updates_per_batch
     options = ["--generator", generator, "--attention", attention, "--snapshot-every", str(every * updates)]
-    command = [sys.executable, str(HERE / "trl_side.py"), "--config", str(config), "--out", str(out), *options]
+    command = [
+        sys.executable,
+        str(HERE / "trl_side.py"),
+        "--config",
+        str(config),
+        "--out",
+        str(out),
+        *options,
+    ]
     clock = run_logged(command, out / "log.txt", {"OMP_NUM_THREADS": str(threads)})
     rows = [json.loads(line) for line in (out / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
     batches = rows[updates - 1 :: updates]
-    steps = [Step(seconds=r["seconds"], ended=r["ended"], rollouts=r["rollouts"], tokens=r["tokens"]) for r in batches]
+    steps = [
+        Step(seconds=r["seconds"], ended=r["ended"], rollouts=r["rollouts"], tokens=r["tokens"])
+        for r in batches
+    ]
     return steps, clock, {int(p.name) // updates: p for p in (out / "snapshots").glob("*")}
 
 
@@ -172,7 +210,7 @@ def _write(path: Path, config: str, overrides: Sequence[str]) -> Path:
     return path
 
 
-# -- figures -------------------------------------------------------------------------------------------------------------------
+# -- figures -------------------------------------------------------------------------------------------------
 
 
 def summarise(steps: Sequence[Step], clock: CpuClock, *, first: int) -> Side:
@@ -193,7 +231,10 @@ def _curve(
     args: argparse.Namespace, overrides: Sequence[str], out: Path, snapshots: Snapshots, side: Side
 ) -> list[tuple[float, float]]:
     """(training seconds, held-out pass@1) of the base and of each snapshot."""
-    evaluation = [f"evaluation.num_prompts={args.eval_prompts}", f"evaluation.samples_per_prompt={args.eval_samples}"]
+    evaluation = [
+        f"evaluation.num_prompts={args.eval_prompts}",
+        f"evaluation.samples_per_prompt={args.eval_samples}",
+    ]
     paths = [snapshots[step] for step in sorted(snapshots)]
     config = _write(out / "held-out.yaml", args.config, [*overrides, *evaluation])
     command = [sys.executable, str(HERE / "held_out.py"), "--config", str(config), "--out", str(out / "eval")]
@@ -215,12 +256,20 @@ def time_to(curve: Sequence[tuple[float, float]], target: float) -> float | None
 
 
 def _ratios(
-    sides: dict[str, list[Side]], curves: dict[str, list[list[tuple[float, float]]]], *, target: float | None, every: int
+    sides: dict[str, list[Side]],
+    curves: dict[str, list[list[tuple[float, float]]]],
+    *,
+    target: float | None,
+    every: int,
 ) -> dict[str, Any]:
     """Ratios per repeat, T2RL over TRL; above 1 is better for T2RL."""
-    if target is None:  # three quarters of what the slower learner of the two gains: both get there, neither at once
+    # three quarters of what the slower learner of the two gains: both get there, neither at once
+    if target is None:
         base = statistics.mean(c[0][1] for cs in curves.values() for c in cs)
-        gains = [statistics.mean(statistics.mean(r for _, r in c[-3:]) for c in cs) - base for cs in curves.values()]
+        gains = [
+            statistics.mean(statistics.mean(r for _, r in c[-3:]) for c in cs) - base
+            for cs in curves.values()
+        ]
         target = base + 0.75 * min(gains)
     pairs = list(zip(sides["t2rl"], sides["trl"], strict=True))
     reached = {name: [time_to(c, target) for c in cs] for name, cs in curves.items()}
@@ -231,7 +280,10 @@ def _ratios(
         **({"target_time_ratio": spread(faster)} if faster else {}),
     }
     show("T2RL over TRL", ratios)
-    raw = {name: [asdict(s) | {"curve": c} for s, c in zip(sides[name], curves[name], strict=True)] for name in sides}
+    raw = {
+        name: [asdict(s) | {"curve": c} for s, c in zip(sides[name], curves[name], strict=True)]
+        for name in sides
+    }
     targets = {"target_pass_at_1": target, "target_reached_s": reached, "snapshot_every": every}
     return ratios | targets | {"raw": raw}
 
@@ -241,16 +293,39 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--config", default="quickstart")
     made.add_argument("--steps", type=int, default=None, help="of both; default: the config's")
     made.add_argument("--repeats", type=int, default=None, help="default 3")
-    made.add_argument("--first", type=int, default=None, help="batches left out of the rates, default a tenth")
-    made.add_argument("--trial-steps", type=int, default=None, help="steps of each trial of a TRL setting, default 9")
+    made.add_argument(
+        "--first", type=int, default=None, help="batches left out of the rates, default a tenth"
+    )
+    made.add_argument(
+        "--trial-steps", type=int, default=None, help="steps of each trial of a TRL setting, default 9"
+    )
     made.add_argument("--snapshots", type=int, default=None, help="per run, default 20")
-    made.add_argument("--target", type=float, default=None, help="held-out pass@1; default three quarters of the smaller gain")
+    made.add_argument(
+        "--target",
+        type=float,
+        default=None,
+        help="held-out pass@1; default three quarters of the smaller gain",
+    )
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--keep", type=Path, default=None, help="move the run directories there instead of removing them")
+    made.add_argument(
+        "--keep", type=Path, default=None, help="move the run directories there instead of removing them"
+    )
     made.add_argument("overrides", nargs="*", help="of the config, for both sides")
     args = made.parse_args()
-    quick = {"steps": 8, "repeats": 1, "trial_steps": 3, "snapshots": 2, "eval_prompts": 40, "eval_samples": 4}
-    full = {"steps": load_config(args.config, args.overrides).run.steps, "repeats": 3, "trial_steps": 9, "snapshots": 20}
+    quick = {
+        "steps": 8,
+        "repeats": 1,
+        "trial_steps": 3,
+        "snapshots": 2,
+        "eval_prompts": 40,
+        "eval_samples": 4,
+    }
+    full = {
+        "steps": load_config(args.config, args.overrides).run.steps,
+        "repeats": 3,
+        "trial_steps": 9,
+        "snapshots": 20,
+    }
     for name, value in (quick if args.quick else full | {"eval_prompts": 240, "eval_samples": 8}).items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)

@@ -85,7 +85,13 @@ DEFAULTS = {"sampler": "uniform", "allocator": "equal"}
 
 
 def build_curriculum(
-    config: Mapping[str, Any], *, pool: PromptPool, store: StatisticsStore, seed: int, lag: int = 0, max_tokens: int = 64
+    config: Mapping[str, Any],
+    *,
+    pool: PromptPool,
+    store: StatisticsStore,
+    seed: int,
+    lag: int = 0,
+    max_tokens: int = 64,
 ) -> CurriculumStack:
     """Build the parts that the slots name, and check that they go together.
 
@@ -94,7 +100,8 @@ def build_curriculum(
         pool: the training prompts.
         store: takes in every observation.
         seed: of the run.
-        lag: pass ``max_staleness``, so that plans do not depend on when observations arrive (see ``CurriculumStack``).
+        lag: pass ``max_staleness``, so that plans do not depend on when observations arrive (see
+            ``CurriculumStack``).
         max_tokens: the run's completion limit, which length budgets are part of.
 
     Raises:
@@ -110,11 +117,13 @@ def check_prompts(config: Mapping[str, Any], prompts: Sequence[Prompt], *, promp
         ValueError: naming the slot or field, and the fix.
     """
     parts = _parts(config)
-    weigh = any(overrides(part, hook) for part in parts.values() for hook in ("category_logits", "prompt_logits"))
+    weigh = any(
+        overrides(part, hook) for part in parts.values() for hook in ("category_logits", "prompt_logits")
+    )
     if weigh and prompts_per_step > len(prompts):
         raise ValueError(
-            f"stream.prompts_per_step: {prompts_per_step} prompts cannot be drawn by weight without repeats from {len(prompts)}; "
-            f"lower it to {len(prompts)} at most, or use the uniform sampler"
+            f"stream.prompts_per_step: {prompts_per_step} prompts cannot be drawn by weight without repeats"
+            f" from {len(prompts)}; lower it to {len(prompts)} at most, or use the uniform sampler"
         )
     asking = {slot: part for slot, part in parts.items() if overrides(part, "check_pool")}
     pool = PromptPool.from_prompts(prompts) if asking else None
@@ -125,8 +134,14 @@ def check_prompts(config: Mapping[str, Any], prompts: Sequence[Prompt], *, promp
 
 def _parts(config: Mapping[str, Any]) -> dict[str, Curriculum]:
     """Every slot's part, in the order of the hooks."""
-    specs = {slot: config.get(slot) or ({"name": DEFAULTS[slot]} if slot in DEFAULTS else None) for slot in SLOTS}
-    return {slot: build_part(slot, spec["name"], spec.get("args") or {}) for slot, spec in specs.items() if spec is not None}
+    specs = {
+        slot: config.get(slot) or ({"name": DEFAULTS[slot]} if slot in DEFAULTS else None) for slot in SLOTS
+    }
+    return {
+        slot: build_part(slot, spec["name"], spec.get("args") or {})
+        for slot, spec in specs.items()
+        if spec is not None
+    }
 
 
 def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:
@@ -139,11 +154,15 @@ def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:
     try:
         inspect.signature(cls).bind(**args)
     except TypeError as error:
-        raise ValueError(f"curriculum.{slot}.args: {name} {error}; it takes {list(inspect.signature(cls).parameters)}") from error
+        raise ValueError(
+            f"curriculum.{slot}.args: {name} {error}; it takes {list(inspect.signature(cls).parameters)}"
+        ) from error
     try:
         return cls(**args)
     except ValidationError as error:
-        raise ValueError(f"curriculum.{slot}.args: {'; '.join(_reworded(e) for e in error.errors())}") from error
+        raise ValueError(
+            f"curriculum.{slot}.args: {'; '.join(_reworded(e) for e in error.errors())}"
+        ) from error
     except ValueError as error:
         raise ValueError(f"curriculum.{slot}.args: {error}") from error
 
@@ -160,12 +179,15 @@ def _resolve(slot: str, name: str) -> type[Curriculum]:
         return CURRICULA[name]
     if ":" not in name:
         raise ValueError(
-            f"curriculum.{slot}.name is {name!r}: choose one of {sorted(CURRICULA)}, path/to/file.py:attr or pkg.module:attr"
+            f"curriculum.{slot}.name is {name!r}: choose one of {sorted(CURRICULA)}, path/to/file.py:attr or"
+            " pkg.module:attr"
         )
     try:
         found = load_attribute(name)
     except (ImportError, AttributeError, SyntaxError) as error:
         raise ValueError(f"curriculum.{slot}.name is {name!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Curriculum)):
-        raise ValueError(f"curriculum.{slot}.name is {name!r}: it must be a subclass of curricula.base.Curriculum")
+        raise ValueError(
+            f"curriculum.{slot}.name is {name!r}: it must be a subclass of curricula.base.Curriculum"
+        )
     return found

@@ -18,11 +18,12 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Balanced(Curriculum):
-    """Balanced online difficulty filtering (arXiv 2504.03380): train iff ``low <= k / G <= high`` for k right of G rollouts.
+    """Balanced online difficulty filtering (arXiv 2504.03380): train iff ``low <= k / G <= high`` for k right
+    of G rollouts.
 
-    The possible improvement is bounded below by ``p (1 - p) / (2 beta^2)``, which is largest at p = 1/2. Refills
-    (``stream.refill_rounds``) keep the batch full while the next plan is already being sampled. The source we have does not say
-    whether the bounds belong to the band: ``inclusive`` does.
+    The possible improvement is bounded below by ``p (1 - p) / (2 beta^2)``, which is largest at p = 1/2.
+    Refills (``stream.refill_rounds``) keep the batch full while the next plan is already being sampled. The
+    source we have does not say whether the bounds belong to the band: ``inclusive`` does.
     """
 
     drops_mixed_groups: ClassVar[bool] = True
@@ -35,7 +36,9 @@ class Balanced(Curriculum):
 
     def __post_init__(self) -> None:
         if self.low >= self.high:
-            raise ValueError(f"balanced: low={self.low:g} must be below high={self.high:g}; .2 and .8 are usual")
+            raise ValueError(
+                f"balanced: low={self.low:g} must be below high={self.high:g}; .2 and .8 are usual"
+            )
 
     def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
         """By raw correctness; the reason says on which side the group fell out."""

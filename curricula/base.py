@@ -1,8 +1,8 @@
 """What a curriculum is: a set of optional hooks over a columnar pool, and the plan they add up to.
 
-Hooks are pure functions of (state, context): asked twice, they answer the same, and only ``observe`` may change state. So a resumed
-run repeats the decisions of one that was never interrupted. A part overrides the hooks it has an opinion on and leaves the others
-neutral.
+Hooks are pure functions of (state, context): asked twice, they answer the same, and only ``observe`` may
+change state. So a resumed run repeats the decisions of one that was never interrupted. A part overrides the
+hooks it has an opinion on and leaves the others neutral.
 """
 
 import zlib
@@ -35,12 +35,14 @@ class Ctx:
     num_prompts: int = 0
     """Prompts that the plan or refill wants, in the hooks that choose and weigh them."""
     examined: int = 0
-    """Prompts drawn for this plan or refill before the present draw: more than none only where a part skipped some."""
+    """Prompts drawn for this plan or refill before the present draw: more than none only where a part skipped
+    some."""
 
     max_tokens: int = 64
     """The run's completion limit: what a length budget is part of."""
     signals: PromptSignals | None = None
-    """In ``observe`` only: the learner's answer to ``wanted_signals`` of this plan, of the weights that the plan's batch led to."""
+    """In ``observe`` only: the learner's answer to ``wanted_signals`` of this plan, of the weights that the
+    plan's batch led to."""
 
     def rng(self, name: str) -> np.random.Generator:
         """A fresh generator, fixed by (seed, step, round, name)."""
@@ -112,7 +114,8 @@ class Curriculum:
 
     @property
     def undiscounted_pass_rate(self) -> bool:
-        """It reads pass rates of old visits as they are, without ``num_comparable`` to say that they are old (conflict rule 8)."""
+        """It reads pass rates of old visits as they are, without ``num_comparable`` to say that they are old
+        (conflict rule 8)."""
         return False
 
     @property
@@ -129,12 +132,14 @@ class Curriculum:
 
     @property
     def walks_categories(self) -> bool:
-        """Prompts of a category come in the order of a shuffled list, each once in an epoch, instead of drawn afresh every time."""
+        """Prompts of a category come in the order of a shuffled list, each once in an epoch, instead of drawn
+        afresh every time."""
         return False
 
     @property
     def signal_columns(self) -> tuple[str, ...]:
-        """Which of ``curricula.prompt_signals.COLUMNS`` it reads; a run without such a part never asks the learner."""
+        """Which of ``curricula.prompt_signals.COLUMNS`` it reads; a run without such a part never asks the
+        learner."""
         return ()
 
     @property
@@ -155,7 +160,8 @@ class Curriculum:
         """
 
     def draw(self, ctx: Ctx, cursor: int, num_prompts: int) -> tuple[np.ndarray, int] | None:
-        """The next ``num_prompts`` indices [K] after ``cursor``, and the new cursor. One part of a stack does."""
+        """The next ``num_prompts`` indices [K] after ``cursor``, and the new cursor. One part of a stack
+        does."""
         return None
 
     def category_logits(self, ctx: Ctx) -> np.ndarray | None:
@@ -171,7 +177,8 @@ class Curriculum:
         return None
 
     def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation | None:
-        """Rollouts for each of prompts [K], summing to ``ctx.rollout_budget``. Exactly one part of a stack allocates."""
+        """Rollouts for each of prompts [K], summing to ``ctx.rollout_budget``. Exactly one part of a stack
+        allocates."""
         return None
 
     def length_budget(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
@@ -179,7 +186,8 @@ class Curriculum:
         return None
 
     def shown_budget(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
-        """[K] int64 tokens that prompts with ``{budget}`` in their template are to name; the smallest opinion holds."""
+        """[K] int64 tokens that prompts with ``{budget}`` in their template are to name; the smallest opinion
+        holds."""
         return None
 
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
@@ -191,22 +199,26 @@ class Curriculum:
         return TRAIN
 
     def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[list[np.ndarray]] | None:
-        """Credit that replaces the estimator's: for each group, for each rollout, one advantage for each token it sampled."""
+        """Credit that replaces the estimator's: for each group, for each rollout, one advantage for each
+        token it sampled."""
         return None
 
     def describe(self, ctx: Ctx, indices: np.ndarray) -> Mapping[str, float]:
-        """Figures on prompts [K] that a plan chose, for the log, keys without the ``curriculum/`` prefix: what decided, and why."""
+        """Figures on prompts [K] that a plan chose, for the log, keys without the ``curriculum/`` prefix:
+        what decided, and why."""
         return {}
 
     def wanted_signals(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> np.ndarray:
-        """[K] int64 prompts that the learner is to say its ``signal_columns`` of, just before plan ``ctx.step`` is observed.
+        """[K] int64 prompts that the learner is to say its ``signal_columns`` of, just before plan
+        ``ctx.step`` is observed.
 
         Asked once more with step -1, before the first plan, where the answer is observed without groups.
         """
         return np.zeros(0, dtype=np.int64)
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
-        """Finished groups of plan ``ctx.step`` (kept, dropped) after the store took them in: the only hook with side effects."""
+        """Finished groups of plan ``ctx.step`` (kept, dropped) after the store took them in: the only hook
+        with side effects."""
 
     def metrics(self) -> dict[str, float]:
         """What the part wants logged, keys without the ``curriculum/`` prefix."""
@@ -219,7 +231,9 @@ class Curriculum:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         if state:
-            raise ValueError(f"{type(self).__name__} has no state, but the checkpoint holds {sorted(state)} for it")
+            raise ValueError(
+                f"{type(self).__name__} has no state, but the checkpoint holds {sorted(state)} for it"
+            )
 
 
 def overrides(part: Curriculum, hook: str) -> bool:

@@ -16,7 +16,8 @@ from rollout.json_lines import text_lines
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tags:
-    """Tags of every prompt, flattened: those of prompt i are ``codes[starts[i] : starts[i + 1]]``, at least one."""
+    """Tags of every prompt, flattened: those of prompt i are ``codes[starts[i] : starts[i + 1]]``, at least
+    one."""
 
     names: tuple[str, ...]
     codes: np.ndarray
@@ -46,11 +47,16 @@ def tags(pool: PromptPool, key: str) -> Tags:
         found = facts.get(key) or []
         row = [found] if isinstance(found, str) else found
         if not (isinstance(row, list | tuple) and all(isinstance(tag, str) for tag in row)):
-            raise ValueError(f"prompt {prompt_id}: metadata[{key!r}] is {found!r}, but tags are a string or a list of strings")
+            raise ValueError(
+                f"prompt {prompt_id}: metadata[{key!r}] is {found!r}, but tags are a string or a list of"
+                " strings"
+            )
         rows.append(sorted(set(row)) or [pool.category_names[category]])
     names, codes = np.unique(list(itertools.chain.from_iterable(rows)), return_inverse=True)
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    return Tags(names=tuple(str(name) for name in names), codes=codes.astype(np.int64), starts=starts.astype(np.int64))
+    return Tags(
+        names=tuple(str(name) for name in names), codes=codes.astype(np.int64), starts=starts.astype(np.int64)
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -86,11 +92,15 @@ def _from_file(path: str, key: str) -> dict[str, object]:
     try:
         lines = list(text_lines(Path(path)))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; write rows of id and {key}, one JSON object a line") from error
+        raise ValueError(
+            f"{path}: {error.strerror}; write rows of id and {key}, one JSON object a line"
+        ) from error
     for number, line in lines:
         try:
             row = json.loads(line)
             out[row["id"]] = row[key]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}:{number}: a row must be a JSON object with id and {key}, not {line[:80]!r}") from error
+            raise ValueError(
+                f"{path}:{number}: a row must be a JSON object with id and {key}, not {line[:80]!r}"
+            ) from error
     return out

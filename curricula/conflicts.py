@@ -25,7 +25,16 @@ def check(parts: Mapping[str, Curriculum]) -> list[str]:
     for hook, role in EXCLUSIVE.items():
         slots = [slot for slot, part in parts.items() if overrides(part, hook)]
         if len(slots) > 1:
-            raise ValueError(f"curriculum has more than one {role} (slots {', '.join(slots)}): keep one of them")
+            raise ValueError(
+                f"curriculum has more than one {role} (slots {', '.join(slots)}): keep one of them"
+            )
         if not slots and hook in REQUIRED:
-            raise ValueError(f"curriculum has no {role}: set curriculum.{role} or leave it out for the uniform one")
-    return [text for rules in (conflicts_filters, conflicts_sampling) for rule in rules.WARNINGS for text in rule(parts)]
+            raise ValueError(
+                f"curriculum has no {role}: set curriculum.{role} or leave it out for the uniform one"
+            )
+    return [
+        text
+        for rules in (conflicts_filters, conflicts_sampling)
+        for rule in rules.WARNINGS
+        for text in rule(parts)
+    ]

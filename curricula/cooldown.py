@@ -15,7 +15,8 @@ Temperature = Annotated[float, Field(gt=0)]
 class Cooldown(Curriculum):
     """P(c) proportional to (number of prompts of c)^(1 / temperature); not a decoding temperature.
 
-    A high temperature first brings small categories up; going down to 1, shares by size, keeps them from being over-fitted.
+    A high temperature first brings small categories up; going down to 1, shares by size, keeps them from
+    being over-fitted.
     """
 
     first: Temperature = 5.0

@@ -1,4 +1,5 @@
-"""Which prompts: an easiest share of the pool that grows and shrinks in cycles (cyclical curriculum learning)."""
+"""Which prompts: an easiest share of the pool that grows and shrinks in cycles (cyclical curriculum
+learning)."""
 
 from bisect import bisect_right
 from itertools import accumulate
@@ -16,10 +17,12 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Cyclical(Curriculum):
-    """Draws evenly from the easiest share, which runs through ``cycle``; each share lasts in proportion to its size.
+    """Draws evenly from the easiest share, which runs through ``cycle``; each share lasts in proportion to
+    its size.
 
-    The original samples in proportion to 1 / loss of a trained model inside the whole set; here easiness is the pass rate, and the
-    share is a quantile of it. The schedule is laid over the run, so ``epochs`` fixes how many cycles it holds.
+    The original samples in proportion to 1 / loss of a trained model inside the whole set; here easiness is
+    the pass rate, and the share is a quantile of it. The schedule is laid over the run, so ``epochs`` fixes
+    how many cycles it holds.
     """
 
     order: Order = "pass_rate"
@@ -52,7 +55,8 @@ class Cyclical(Curriculum):
 
 
 def cycle(low: float, high: float, factor: float, total: float) -> list[float]:
-    """Shares from ``low`` up to ``high`` by 1 / factor, down to ``low`` by factor, and so on until they sum to ``total``."""
+    """Shares from ``low`` up to ``high`` by 1 / factor, down to ``low`` by factor, and so on until they sum
+    to ``total``."""
     shares, rising = [low], True
     while sum(shares) < total:
         share = min(shares[-1] / factor, high) if rising else max(shares[-1] * factor, low)

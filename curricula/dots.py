@@ -13,8 +13,9 @@ from curricula.estimates import Rate, RateWeighted
 class DifficultyTargeted(RateWeighted):
     """P(prompt) proportional to exp(-|p - target| / temperature).
 
-    The paper predicts p of prompts without rollouts from their likeness to a few with; here p comes from the prompt's own
-    observations only, and a prompt without any counts as ``unseen``. Its replay of past rollouts is not part of this sampler.
+    The paper predicts p of prompts without rollouts from their likeness to a few with; here p comes from the
+    prompt's own observations only, and a prompt without any counts as ``unseen``. Its replay of past rollouts
+    is not part of this sampler.
     """
 
     label: ClassVar[str] = "dots"

@@ -1,4 +1,5 @@
-"""Which category: DUMP (arXiv 2504.09710), upper confidence bounds over sliding windows of advantage magnitudes."""
+"""Which category: DUMP (arXiv 2504.09710), upper confidence bounds over sliding windows of advantage
+magnitudes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -15,10 +16,11 @@ from rollout.types import RolloutStat
 
 @dataclass(kw_only=True, eq=False)
 class UpperConfidence(Curriculum):
-    """P(c) = softmax(UCB / temperature), recomputed every step from raw outcomes over all groups, kept or dropped.
+    """P(c) = softmax(UCB / temperature), recomputed every step from raw outcomes over all groups, kept or
+    dropped.
 
-    The released code also feeds mean test rewards into the same update; no evaluation reaches a curriculum here. Prompts inside a
-    category are drawn without replacement within a step.
+    The released code also feeds mean test rewards into the same update; no evaluation reaches a curriculum
+    here. Prompts inside a category are drawn without replacement within a step.
     """
 
     window: Annotated[int, Field(ge=1)] = 300
@@ -44,7 +46,9 @@ class UpperConfidence(Curriculum):
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Append every group to its category's window."""
-        correct, sizes = (np.array([getattr(stat, name) for stat in stats]) for name in ("num_correct", "num_rollouts"))
+        correct, sizes = (
+            np.array([getattr(stat, name) for stat in stats]) for name in ("num_correct", "num_rollouts")
+        )
         for stat, signal in zip(stats, group_signal(correct, sizes, self.reward).tolist(), strict=True):
             if not np.isnan(signal):
                 self._append(stat.category, stat.num_rollouts, signal)
@@ -62,7 +66,10 @@ class UpperConfidence(Curriculum):
 
     def state_dict(self) -> dict[str, Any]:
         """Windows and counts by category name."""
-        return {"windows": {c: [list(item) for item in w] for c, w in self._windows.items()}, "counts": dict(self._counts)}
+        return {
+            "windows": {c: [list(item) for item in w] for c, w in self._windows.items()},
+            "counts": dict(self._counts),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""

@@ -17,12 +17,13 @@ Positive = Annotated[float, Field(gt=0)]
 class DynamicBudget(LengthBudget):
     """``max(least, start * gamma^(step / per))`` with the triangular length reward (arXiv 2509.24375).
 
-    The rest of that method (tokens chosen by entropy, next-token rewards) belongs to mid-training and is not here; the exponent is
-    not clear in the source we have, and its constants are unknown.
+    The rest of that method (tokens chosen by entropy, next-token rewards) belongs to mid-training and is not
+    here; the exponent is not clear in the source we have, and its constants are unknown.
     """
 
     start: Tokens | None = None
-    """Tokens; None takes the longest that rollout.max_tokens lets one see: all of it in hard mode, else half."""
+    """Tokens; None takes the longest that rollout.max_tokens lets one see: all of it in hard mode, else
+    half."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
     per_share: Positive = 0.5
     """Share of the run in which the budget falls by gamma."""
@@ -33,7 +34,9 @@ class DynamicBudget(LengthBudget):
 
     def __post_init__(self) -> None:
         if self.start is not None and self.least > self.start:
-            raise ValueError(f"dynamic_budget: least={self.least:g} is above start={self.start:g}; budgets fall")
+            raise ValueError(
+                f"dynamic_budget: least={self.least:g} is above start={self.start:g}; budgets fall"
+            )
 
     def budget(self, ctx: Ctx) -> float:
         """B at ``ctx.step``."""

@@ -11,18 +11,19 @@ from rollout.types import RolloutGroup
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicSampling(Curriculum):
-    """Drops groups without spread; ``stream.refill_rounds`` replaces them, and says so when a batch stays short (arXiv 2503.14476).
+    """Drops groups without spread; ``stream.refill_rounds`` replaces them, and says so when a batch stays
+    short (arXiv 2503.14476).
 
-    Unlike the released code it never throws surplus groups away (refills ask for exactly what is missing), never cuts a batch by
-    rows, and ends a step with a short batch, not the run, where the rounds are used up. A group of one has no spread and is
-    dropped: its group-relative advantage is zero.
+    Unlike the released code it never throws surplus groups away (refills ask for exactly what is missing),
+    never cuts a batch by rows, and ends a step with a short batch, not the run, where the rounds are used up.
+    A group of one has no spread and is dropped: its group-relative advantage is zero.
     """
 
     drops_all_wrong: ClassVar[bool] = True
 
     metric: Literal["correct", "reward"] = "correct"
-    """Spread of what: raw correctness, or the task's reward value (a shaped reward gives groups a spread that says nothing about
-    being right)."""
+    """Spread of what: raw correctness, or the task's reward value (a shaped reward gives groups a spread that
+    says nothing about being right)."""
 
     @property
     def judges_reward(self) -> bool:

@@ -10,7 +10,8 @@ Order = Literal["difficulty", "pass_rate"]
 
 
 def ease(ctx: Ctx, indices: np.ndarray, order: Order) -> np.ndarray:
-    """[K] larger for easier prompts: minus the difficulty, or the posterior mean pass rate, ties decided by difficulty."""
+    """[K] larger for easier prompts: minus the difficulty, or the posterior mean pass rate, ties decided by
+    difficulty."""
     levels = ctx.pool.difficulties[indices].astype(np.float64)
     if order == "difficulty":
         return -levels
@@ -19,7 +20,8 @@ def ease(ctx: Ctx, indices: np.ndarray, order: Order) -> np.ndarray:
 
 
 def admitted(scores: np.ndarray, share: float) -> np.ndarray:
-    """[K] bool, True for the ``share`` (0, 1] of the prompts with the largest scores, at least one; ties with the last are in."""
+    """[K] bool, True for the ``share`` (0, 1] of the prompts with the largest scores, at least one; ties with
+    the last are in."""
     count = max(1, round(share * len(scores)))
     return scores >= np.partition(scores, len(scores) - count)[len(scores) - count]
 

@@ -12,7 +12,8 @@ from curricula.easiest import Order, admitted, ease, masked
 
 @dataclass(frozen=True, kw_only=True)
 class EasyToHard(Curriculum):
-    """Draws evenly from the easiest share of the pool, which grows from ``start`` to all of it at ``full_at`` of the run.
+    """Draws evenly from the easiest share of the pool, which grows from ``start`` to all of it at ``full_at``
+    of the run.
 
     share(x) = start + (1 - start) * (x / full_at)^power, x = step / total steps.
     """
@@ -35,4 +36,7 @@ class EasyToHard(Curriculum):
 
     def describe(self, ctx: Ctx, indices: np.ndarray) -> dict[str, float]:
         """Open share, and mean difficulty chosen."""
-        return {"easy_to_hard_share": self.share(ctx), "easy_to_hard_difficulty": float(ctx.pool.difficulties[indices].mean())}
+        return {
+            "easy_to_hard_share": self.share(ctx),
+            "easy_to_hard_difficulty": float(ctx.pool.difficulties[indices].mean()),
+        }

@@ -12,8 +12,8 @@ BUCKETS = ("extremely_hard", "hard", "medium", "easy", "extremely_easy")
 def effective_ratios(stats: Sequence[RolloutStat]) -> dict[str, float]:
     """Ratios over all groups, kept and dropped; empty for no groups.
 
-    ``effective_gradient_ratio`` counts rollouts, ``effective_prompt_ratio`` prompts: with groups of unequal size the first can rise
-    while the second falls, so both are reported (methods/curricula.md §0).
+    ``effective_gradient_ratio`` counts rollouts, ``effective_prompt_ratio`` prompts: with groups of unequal
+    size the first can rise while the second falls, so both are reported (methods/curricula.md §0).
     """
     if not stats:
         return {}

@@ -21,11 +21,12 @@ class RateWeighted(Curriculum, ABC):
     """Prefix of its figures."""
 
     pass_rate: PassRateMode = "beta"
-    """Estimate that is weighed. ``beta`` is the posterior mean of counts that fade as the policy moves on, so a prompt not visited
-    for long drifts back to .5 and is tried again."""
+    """Estimate that is weighed. ``beta`` is the posterior mean of counts that fade as the policy moves on, so
+    a prompt not visited for long drifts back to .5 and is tried again."""
     unseen: Rate = 0.5
-    """Estimate of a prompt without observations: never seen is not unsolvable. What was seen under other length budgets counts as
-    less and less (``curriculum.budget_discount``), and below one rollout as nothing."""
+    """Estimate of a prompt without observations: never seen is not unsolvable. What was seen under other
+    length budgets counts as less and less (``curriculum.budget_discount``), and below one rollout as
+    nothing."""
 
     @property
     def undiscounted_pass_rate(self) -> bool:
@@ -60,8 +61,8 @@ class RateWeighted(Curriculum, ABC):
 
 
 def category_rates(ctx: Ctx, indices: np.ndarray, *, min_count: float) -> tuple[np.ndarray, np.ndarray]:
-    """What the categories of prompts [K] say of them: [K] decayed pass rates, NaN where nothing was observed, and [K] bool whether
-    the decayed counts amount to ``min_count`` rollouts."""
+    """What the categories of prompts [K] say of them: [K] decayed pass rates, NaN where nothing was observed,
+    and [K] bool whether the decayed counts amount to ``min_count`` rollouts."""
     rates = np.full(len(ctx.pool.category_names), np.nan)
     known = np.zeros(len(rates), dtype=bool)
     observed = ctx.store.categories()

@@ -1,4 +1,5 @@
-"""Which prompts: along the order of a signal, under a Gaussian that moves as accuracy grows (GAIN-RL, arXiv 2506.02281)."""
+"""Which prompts: along the order of a signal, under a Gaussian that moves as accuracy grows (GAIN-RL, arXiv
+2506.02281)."""
 
 import functools
 import math
@@ -21,14 +22,16 @@ Positive = Annotated[float, Field(gt=0)]
 
 @dataclass(kw_only=True, eq=False)
 class GainOrder(Curriculum):
-    """P(prompt at rank j) proportional to exp(-((j - mu) / width)^2 / 2), ranks by descending signal, mu = 0 at the start.
+    """P(prompt at rank j) proportional to exp(-((j - mu) / width)^2 / 2), ranks by descending signal, mu = 0
+    at the start.
 
-    After a plan mu += clip(stride * tanh(slope * (accuracy - target)) + stride * tanh(slope * signal), low, high), with the plan's
-    raw accuracy and the mean signal of its prompts, and stays inside the pool.
+    After a plan mu += clip(stride * tanh(slope * (accuracy - target)) + stride * tanh(slope * signal), low,
+    high), with the plan's raw accuracy and the mean signal of its prompts, and stays inside the pool.
 
-    The signal is one number for a prompt (see ``curricula.angle``). With ``source="learner"`` the run's own model gives it: the
-    whole pool is prefilled once, before the first plan, for the order; the prompts of each plan again after its batch, for the
-    move. With ``given`` it is read from the metadata or a file, and stays what it was.
+    The signal is one number for a prompt (see ``curricula.angle``). With ``source="learner"`` the run's own
+    model gives it: the whole pool is prefilled once, before the first plan, for the order; the prompts of
+    each plan again after its batch, for the move. With ``given`` it is read from the metadata or a file, and
+    stays what it was.
 
     Positions are counted in prompts: 500 and 1000 suit pools of some thousands; scale them with the pool.
     """
@@ -53,7 +56,9 @@ class GainOrder(Curriculum):
         if self.high < self.low:
             raise ValueError(f"gain: high={self.high} is below low={self.low}")
         if self.source == "learner" and self.path is not None:
-            raise ValueError("gain: path gives a signal, source=learner measures it; leave one of the two out")
+            raise ValueError(
+                "gain: path gives a signal, source=learner measures it; leave one of the two out"
+            )
         self._mu, self._signal = 0.0, 0.0
         self._measured: np.ndarray | None = None
         """[P] ranks by the learner's signal of before the first plan."""
@@ -79,9 +84,9 @@ class GainOrder(Curriculum):
         if missing.size:
             where = f"metadata[{self.key!r}]" if self.path is None else f"row in {self.path}"
             raise ValueError(
-                f"{missing.size} of {len(pool)} prompts have no {where}, e.g. {pool.ids[missing[0]]!r}: compute the signal of "
-                "every training prompt with curricula.angle.angle_signal and give it as metadata or as args.path, or have it "
-                "measured in the run with args.source=learner"
+                f"{missing.size} of {len(pool)} prompts have no {where}, e.g. {pool.ids[missing[0]]!r}:"
+                " compute the signal of every training prompt with curricula.angle.angle_signal and give it"
+                " as metadata or as args.path, or have it measured in the run with args.source=learner"
             )
 
     def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
@@ -116,16 +121,22 @@ class GainOrder(Curriculum):
 
     def shift(self, accuracy: float, signal: float) -> float:
         """Positions to move by."""
-        step = self.stride * (math.tanh(self.slope * (accuracy - self.target)) + math.tanh(self.slope * signal))
+        step = self.stride * (
+            math.tanh(self.slope * (accuracy - self.target)) + math.tanh(self.slope * signal)
+        )
         return min(max(step, self.low), self.high)
 
     def metrics(self) -> dict[str, float]:
         """Where the Gaussian is, and the mean of the last plan's signals if they are measured."""
-        return {"gain_position": self._mu} | ({"gain_signal": self._signal} if self.source == "learner" else {})
+        return {"gain_position": self._mu} | (
+            {"gain_signal": self._signal} if self.source == "learner" else {}
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """The position, and what was measured."""
-        measured = {} if self._measured is None else {"signal": self._signal, "measured": encode(self._measured)}
+        measured = (
+            {} if self._measured is None else {"signal": self._signal, "measured": encode(self._measured)}
+        )
         return {"mu": self._mu, **measured}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -136,7 +147,8 @@ class GainOrder(Curriculum):
         """
         if (self.source == "learner") != ("measured" in state):
             raise ValueError(
-                f"the checkpoint's gain had another source than {self.source}: set args.source back, or start a new run"
+                f"the checkpoint's gain had another source than {self.source}: set args.source back, or start"
+                " a new run"
             )
         self._mu, self._signal = float(state["mu"]), float(state.get("signal", 0.0))
         self._measured = decode(state["measured"]) if "measured" in state else None
@@ -149,7 +161,8 @@ def _given_ranks(pool: PromptPool, key: str, path: str | None) -> np.ndarray:
 
 
 def _ranks(signal: np.ndarray) -> np.ndarray:
-    """[P] float64 rank of every prompt by descending signal; ties in the pool's order, prompts without a signal (NaN) last."""
+    """[P] float64 rank of every prompt by descending signal; ties in the pool's order, prompts without a
+    signal (NaN) last."""
     ranks = np.empty(len(signal))
     ranks[np.argsort(-signal, kind="stable")] = np.arange(len(signal))
     return ranks

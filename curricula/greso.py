@@ -22,11 +22,13 @@ ROUNDING = 1e-9
 
 @dataclass(kw_only=True)
 class Greso(Curriculum):
-    """Skip with probability ``1 - max(p^z, floor)`` after z easy, or z hard, visits in a row (arXiv 2506.02177).
+    """Skip with probability ``1 - max(p^z, floor)`` after z easy, or z hard, visits in a row (arXiv
+    2506.02177).
 
-    Easy and hard prompts each have their own p, steered after the first epoch so that their shares of a plan's groups meet targets:
-    a share at or above its target lowers p by ``rate``, one below raises it. The adaptive batch size of the released code is left
-    out: refills ask for exactly what is missing. No prompt is lost for good, since ``floor`` of the time it is looked at again.
+    Easy and hard prompts each have their own p, steered after the first epoch so that their shares of a
+    plan's groups meet targets: a share at or above its target lowers p by ``rate``, one below raises it. The
+    adaptive batch size of the released code is left out: refills ask for exactly what is missing. No prompt
+    is lost for good, since ``floor`` of the time it is looked at again.
     """
 
     skips_unsolved: ClassVar[bool] = True
@@ -46,7 +48,9 @@ class Greso(Curriculum):
 
     def __post_init__(self) -> None:
         if self.hard_up_to >= self.easy_from:
-            raise ValueError(f"greso: hard_up_to={self.hard_up_to:g} must be below easy_from={self.easy_from:g}")
+            raise ValueError(
+                f"greso: hard_up_to={self.hard_up_to:g} must be below easy_from={self.easy_from:g}"
+            )
         self._runs = ExtremeRuns(easy=self.easy_from, hard=self.hard_up_to)
         self._base = {EASY: self.start, HARD: self.start}
         self._groups = 0

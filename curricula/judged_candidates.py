@@ -18,11 +18,12 @@ class JudgedCandidates:
         self.rates: dict[int, float] = {}
         """Index into the pool -> predicted pass rate; empty before the first answer of the learner."""
         self.figures: dict[str, float] = {}
-        """``head_error``: mean absolute, on the last plan's groups before the head learnt from them; ``head_version`` of the
-        weights that it read."""
+        """``head_error``: mean absolute, on the last plan's groups before the head learnt from them;
+        ``head_version`` of the weights that it read."""
 
     def learn(self, ctx: Ctx, stats: Sequence[RolloutStat], candidates: np.ndarray) -> None:
-        """Train the head on a plan's groups, then judge ``candidates`` by it; all of them are among ``ctx.signals``."""
+        """Train the head on a plan's groups, then judge ``candidates`` by it; all of them are among
+        ``ctx.signals``."""
         assert ctx.signals is not None, "the learner was asked"
         hidden = ctx.signals.columns["hidden"]
         if stats:

@@ -16,9 +16,10 @@ from rollout.types import RolloutGroup
 class KimiLength(Curriculum):
     """Length reward of Kimi k1.5 (arXiv 2501.12599, section 2.3.3): none during the warm-up, then constant.
 
-    Right answers earn up to +weight/2 and lose as much for being longest; wrong ones never earn. The scale is the group's own: a
-    spread of one token is worth as much as one of a thousand. A group without success would learn nothing but to be short, so it is
-    left alone unless ``in_all_wrong`` (published: True). The weight is not printed in the paper.
+    Right answers earn up to +weight/2 and lose as much for being longest; wrong ones never earn. The scale is
+    the group's own: a spread of one token is worth as much as one of a thousand. A group without success
+    would learn nothing but to be short, so it is left alone unless ``in_all_wrong`` (published: True). The
+    weight is not printed in the paper.
     """
 
     weight: Annotated[float, Field(gt=0)] = 0.2
@@ -36,4 +37,8 @@ class KimiLength(Curriculum):
         lengths = np.array([len(r.completion.token_ids) for r in group.rollouts], dtype=np.float64)
         correct = np.array([r.result.correct for r in group.rollouts])
         silent = ctx.step < self.warmup_share * ctx.total_steps or not (correct.any() or self.in_all_wrong)
-        return {"kimi_length": np.zeros(len(lengths)) if silent else self.weight * relative_to_group(lengths, correct)}
+        return {
+            "kimi_length": (
+                np.zeros(len(lengths)) if silent else self.weight * relative_to_group(lengths, correct)
+            )
+        }

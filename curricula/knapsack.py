@@ -18,10 +18,10 @@ Positive = Annotated[int, Field(ge=1)]
 class Knapsack(Curriculum):
     """Rollouts where they are most likely to show both outcomes, at the total cost of equal groups.
 
-    Prompts fall in four kinds: *unseen* (fewer than ``min_count`` rollouts) get the equal share; *unsolved* (pass rate 0) and
-    *solved* (pass rate 1) get the floor; *effective* ones share the rest optimally, up to what they can use (``minority_cost``).
-    What exceeds that goes to the unsolved, else to all that are not effective, else back to the optimiser. Unseen prompts are never
-    taken for unsolvable.
+    Prompts fall in four kinds: *unseen* (fewer than ``min_count`` rollouts) get the equal share; *unsolved*
+    (pass rate 0) and *solved* (pass rate 1) get the floor; *effective* ones share the rest optimally, up to
+    what they can use (``minority_cost``). What exceeds that goes to the unsolved, else to all that are not
+    effective, else back to the optimiser. Unseen prompts are never taken for unsolvable.
     """
 
     buys_rare_outcomes: ClassVar[bool] = True
@@ -39,14 +39,17 @@ class Knapsack(Curriculum):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Probability of seeing the rarer outcome that an effective prompt may claim rollouts for."""
     unseen: Literal["equal", "category"] = "equal"
-    """Unseen prompts get the equal share, or are valued by their category once that has ``min_count`` rollouts. The second is not
-    the paper's; it is for pools so large that most prompts of a plan are new."""
+    """Unseen prompts get the equal share, or are valued by their category once that has ``min_count``
+    rollouts. The second is not the paper's; it is for pools so large that most prompts of a plan are new."""
     allow_fallback: bool = True
-    """Hand rollouts beyond the effective prompts' claims to the unsolved; False gives them to the optimiser."""
+    """Hand rollouts beyond the effective prompts' claims to the unsolved; False gives them to the
+    optimiser."""
     compat_published_dp: bool = False
-    """As released: the dynamic programme, which can be worse than optimal, and unseen prompts counted as unsolved in the fallback.
+    """As released: the dynamic programme, which can be worse than optimal, and unseen prompts counted as
+    unsolved in the fallback.
 
-    Where every prompt is effective and there is a surplus the released code divides by zero; here the optimiser gets it.
+    Where every prompt is effective and there is a surplus the released code divides by zero; here the
+    optimiser gets it.
     """
 
     def __post_init__(self) -> None:
@@ -101,12 +104,18 @@ class Knapsack(Curriculum):
         surplus = self._surplus(rates[effective], rest) if self.allow_fallback and others.size else 0
         # What the optimiser cannot hold under the cap must go elsewhere, fallback or not.
         surplus = max(surplus, rest - effective.size * (self.cap - self.floor))
-        left = self._spread(counts, [unsolved] if unsolved.size and self.allow_fallback else [others], surplus)
-        held = self._spread(counts, [others], max(0, left + rest - surplus - effective.size * (self.cap - self.floor)))
+        left = self._spread(
+            counts, [unsolved] if unsolved.size and self.allow_fallback else [others], surplus
+        )
+        held = self._spread(
+            counts, [others], max(0, left + rest - surplus - effective.size * (self.cap - self.floor))
+        )
         assert held == 0, "check_budget let through a budget that the caps cannot hold"
         spent_elsewhere = int(counts.sum()) - effective.size * self.floor
         solver = solve_published if self.compat_published_dp else solve
-        counts[effective] = solver(rates[effective], budget=budget - spent_elsewhere, floor=self.floor, cap=self.cap)
+        counts[effective] = solver(
+            rates[effective], budget=budget - spent_elsewhere, floor=self.floor, cap=self.cap
+        )
         return counts, surplus - left
 
     def _surplus(self, rates: np.ndarray, rest: int) -> int:
@@ -115,7 +124,8 @@ class Knapsack(Curriculum):
         return max(0, rest - int(claims.sum()))
 
     def _spread(self, counts: np.ndarray, tiers: list[np.ndarray], amount: int) -> int:
-        """Add ``amount`` evenly to the prompts of the first tier, under the cap, then to the next; returns what found no place."""
+        """Add ``amount`` evenly to the prompts of the first tier, under the cap, then to the next; returns
+        what found no place."""
         for tier in tiers:
             while amount:
                 room = tier[counts[tier] < self.cap]

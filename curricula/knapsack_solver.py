@@ -1,4 +1,5 @@
-"""Exact allocation of rollouts over prompts of known pass rate (Knapsack RL, arXiv 2509.25849). Pure functions."""
+"""Exact allocation of rollouts over prompts of known pass rate (Knapsack RL, arXiv 2509.25849). Pure
+functions."""
 
 import heapq
 
@@ -23,19 +24,23 @@ def value(n: int | np.ndarray, p: float | np.ndarray) -> np.ndarray:
 
 
 def marginal(n: int, p: float) -> float:
-    """value(n + 1, p) - value(n, p) for n >= 1; strictly decreasing in n for 0 < p < 1, so the value is concave."""
+    """value(n + 1, p) - value(n, p) for n >= 1; strictly decreasing in n for 0 < p < 1, so the value is
+    concave."""
     return (p**n * (1.0 - p) + (1.0 - p) ** n * p) * p * (1.0 - p) ** 2
 
 
 def minority_cost(p: np.ndarray, *, confidence: float = 0.9) -> np.ndarray:
-    """Rollouts until the rarer outcome was seen with the given probability: ln(1 - confidence) / ln(max(p, 1-p)), 0 < p < 1."""
+    """Rollouts until the rarer outcome was seen with the given probability: ln(1 - confidence) / ln(max(p,
+    1-p)), 0 < p < 1."""
     return np.log1p(-confidence) / np.log(np.maximum(p, 1.0 - p))
 
 
 def solve(p: np.ndarray, *, budget: int, floor: int, cap: int) -> np.ndarray:
-    """[K] int64 rollouts in [floor, cap] with sum ``budget`` that maximise the total value of pass rates p [K].
+    """[K] int64 rollouts in [floor, cap] with sum ``budget`` that maximise the total value of pass rates p
+    [K].
 
-    Greedy on the marginal value is optimal because the value is concave; ties go to the first prompt. O(budget log K).
+    Greedy on the marginal value is optimal because the value is concave; ties go to the first prompt.
+    O(budget log K).
 
     Raises:
         ValueError: if the budget lies outside [K * floor, K * cap].
@@ -55,10 +60,11 @@ def solve(p: np.ndarray, *, budget: int, floor: int, cap: int) -> np.ndarray:
 
 
 def solve_published(p: np.ndarray, *, budget: int, floor: int, cap: int) -> np.ndarray:
-    """As ``solve``, but with the released dynamic programme, which scores "no extra rollout" as 0 instead of value(floor).
+    """As ``solve``, but with the released dynamic programme, which scores "no extra rollout" as 0 instead of
+    value(floor).
 
-    Its first extra rollout of a prompt is therefore overvalued, and the result can be worse; for comparisons with published runs
-    only.
+    Its first extra rollout of a prompt is therefore overvalued, and the result can be worse; for comparisons
+    with published runs only.
     """
     check_budget(len(p), budget=budget, floor=floor, cap=cap)
     extra, width = budget - floor * len(p), cap - floor
@@ -83,7 +89,8 @@ def solve_published(p: np.ndarray, *, budget: int, floor: int, cap: int) -> np.n
 
 
 def check_budget(num_prompts: int, *, budget: int, floor: int, cap: int, name: str = "knapsack") -> None:
-    """Raise ValueError, naming the allocator and the fix, if the budget cannot be spent within floor and cap."""
+    """Raise ValueError, naming the allocator and the fix, if the budget cannot be spent within floor and
+    cap."""
     low, high = num_prompts * floor, num_prompts * cap
     if budget < low:
         raise ValueError(

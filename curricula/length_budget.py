@@ -1,4 +1,5 @@
-"""What every part with a falling length budget shares: limits that save tokens, and rewards around the budget."""
+"""What every part with a falling length budget shares: limits that save tokens, and rewards around the
+budget."""
 
 import math
 from collections.abc import Mapping
@@ -20,8 +21,9 @@ RAMP = 2
 class LengthBudget(Curriculum):
     """A budget B(step) for every prompt; subclasses say what it is (``budget``).
 
-    ``mode`` decides what it does: ``hard`` limits completions to B tokens and adds no reward; ``triangular`` and ``band`` limit
-    them to ceil(2 B), behind which their reward is 0 anyway, and add it as the component ``length``.
+    ``mode`` decides what it does: ``hard`` limits completions to B tokens and adds no reward; ``triangular``
+    and ``band`` limit them to ceil(2 B), behind which their reward is 0 anyway, and add it as the component
+    ``length``.
     """
 
     sets_length_target: ClassVar[bool] = True
@@ -30,8 +32,8 @@ class LengthBudget(Curriculum):
     weight: Annotated[float, Field(ge=0)] = 0.5
     """Of the length reward, beside a correctness of weight 1."""
     only_if_correct: bool = False
-    """No length reward for wrong answers. Published: False, so a wrong answer of the right length earns as much as a right one's
-    length does, and in a group without success length is all there is to learn."""
+    """No length reward for wrong answers. Published: False, so a wrong answer of the right length earns as
+    much as a right one's length does, and in a group without success length is all there is to learn."""
 
     @property
     def shapes_length(self) -> bool:

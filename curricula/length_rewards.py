@@ -19,7 +19,8 @@ def triangular(lengths: np.ndarray, target: float) -> np.ndarray:
 
 
 def falling(lengths: np.ndarray, target: float) -> np.ndarray:
-    """[G] in [0, 1]: 1 up to ``target``, then falls linearly to 0 at twice that (the same paper's flat-then-decay band).
+    """[G] in [0, 1]: 1 up to ``target``, then falls linearly to 0 at twice that (the same paper's
+    flat-then-decay band).
 
     Example: target 100: 0, 50, 100, 150, 200, 201 tokens give 1, 1, 1, .5, 0, 0.
     """
@@ -27,9 +28,11 @@ def falling(lengths: np.ndarray, target: float) -> np.ndarray:
 
 
 def relative_to_group(lengths: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """[G] in [-.5, .5]: ``.5 - (len - min) / (max - min)``, at most 0 for wrong answers, 0 if all are equally long.
+    """[G] in [-.5, .5]: ``.5 - (len - min) / (max - min)``, at most 0 for wrong answers, 0 if all are equally
+    long.
 
-    Kimi k1.5 (arXiv 2501.12599, section 2.3.3). Example: lengths 100, 200, 300, 500, the first two right: .5, .25, 0, -.5.
+    Kimi k1.5 (arXiv 2501.12599, section 2.3.3). Example: lengths 100, 200, 300, 500, the first two right: .5,
+    .25, 0, -.5.
     """
     shortest, longest = lengths.min(), lengths.max()
     if shortest == longest:
@@ -48,8 +51,10 @@ def overlong(lengths: np.ndarray, *, limit: int, buffer_share: float) -> np.ndar
 
 
 def well_formed(prompt: Prompt, text: str) -> float:
-    """Half for exactly one thinking, between the prompt's tags, half for exactly one ``<answer>...</answer>``. A thinking may be
-    opened by the prompt."""
+    """Half for exactly one thinking, between the prompt's tags, half for exactly one
+    ``<answer>...</answer>``. A thinking may be opened by the prompt."""
     whole = prompt.thinking_tags[0] + text if opened_by(prompt) else text
     pairs = (tuple(map(re.escape, prompt.thinking_tags)), ANSWER)
-    return sum(len(re.findall(f"{opening}.*?{closing}", whole, re.DOTALL)) == 1 for opening, closing in pairs) / len(pairs)
+    return sum(
+        len(re.findall(f"{opening}.*?{closing}", whole, re.DOTALL)) == 1 for opening, closing in pairs
+    ) / len(pairs)

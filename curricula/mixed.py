@@ -13,11 +13,13 @@ ALL_WRONG = Verdict(action="drop", reason="all_wrong")
 
 @dataclass(frozen=True, kw_only=True)
 class MixedOutcomes(Curriculum):
-    """Drops groups whose raw outcomes are all the same (dynamic sampling of DAPO, arXiv 2503.14476), but for partial credit.
+    """Drops groups whose raw outcomes are all the same (dynamic sampling of DAPO, arXiv 2503.14476), but for
+    partial credit.
 
-    Raw correctness, not reward, where it says anything: a length bonus would give an all-correct group a spread that says nothing
-    about being right. Where nothing in a group is right, correctness says nothing, and a graded reward may: such a group stays if
-    its rewards (the task's, before the curriculum adds to them) differ. With rewards of 0 and 1 that never happens.
+    Raw correctness, not reward, where it says anything: a length bonus would give an all-correct group a
+    spread that says nothing about being right. Where nothing in a group is right, correctness says nothing,
+    and a graded reward may: such a group stays if its rewards (the task's, before the curriculum adds to
+    them) differ. With rewards of 0 and 1 that never happens.
     """
 
     drops_all_wrong: ClassVar[bool] = True
@@ -26,7 +28,8 @@ class MixedOutcomes(Curriculum):
     """Keep a group without success whose rewards differ; False for correctness alone."""
 
     def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
-        """Train if at least one rollout is right and one is wrong, or none is right and the rewards differ."""
+        """Train if at least one rollout is right and one is wrong, or none is right and the rewards
+        differ."""
         if group.mixed:
             return TRAIN
         if self.partial_credit and not group.num_correct and len(set(group.rewards.tolist())) > 1:

@@ -23,18 +23,28 @@ class Mixture(Curriculum):
 
     def __post_init__(self) -> None:
         if self.weights and not sum(self.weights.values()) + (self.others or 0) > 0:
-            raise ValueError(f"mixture: weights {self.weights} are all 0, so nothing would be drawn; give one category a share")
+            raise ValueError(
+                f"mixture: weights {self.weights} are all 0, so nothing would be drawn; give one category a"
+                " share"
+            )
 
     def check_pool(self, pool: PromptPool) -> None:
         """Names must be the pool's, and all of them unless ``others`` is set."""
         unknown = sorted(set(self.weights) - set(pool.category_names))
         if unknown:
-            raise ValueError(f"args.weights names {unknown}, but the prompts' categories are {list(pool.category_names)}")
+            raise ValueError(
+                f"args.weights names {unknown}, but the prompts' categories are {list(pool.category_names)}"
+            )
         missing = sorted(set(pool.category_names) - set(self.weights))
         if self.weights and missing and self.others is None:
-            raise ValueError(f"args.weights leaves out {missing}: add them, or set args.others to the share that each of them gets")
+            raise ValueError(
+                f"args.weights leaves out {missing}: add them, or set args.others to the share that each of"
+                " them gets"
+            )
         if self.weights and not self._shares(pool).sum() > 0:
-            raise ValueError("args.weights give every category of the pool a share of 0; give one of them more")
+            raise ValueError(
+                "args.weights give every category of the pool a share of 0; give one of them more"
+            )
 
     def category_logits(self, ctx: Ctx) -> np.ndarray:
         """[C] log shares, -inf for a share of 0."""

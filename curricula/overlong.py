@@ -16,8 +16,9 @@ from rollout.types import RolloutGroup
 class Overlong(Curriculum):
     """A slope before the length limit instead of a cliff at it (DAPO, arXiv 2503.14476, eq. 13).
 
-    ``algorithm.shaping`` has the same punishment for runs whose limit is ``rollout.max_tokens`` throughout; here the limit is the
-    group's own, so it follows a length budget. Both at once would punish twice and are refused.
+    ``algorithm.shaping`` has the same punishment for runs whose limit is ``rollout.max_tokens`` throughout;
+    here the limit is the group's own, so it follows a length budget. Both at once would punish twice and are
+    refused.
     """
 
     punishes_overlong: ClassVar[bool] = True
@@ -35,4 +36,9 @@ class Overlong(Curriculum):
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
         """``overlong`` [G], at most 0."""
         lengths = np.array([len(r.completion.token_ids) for r in group.rollouts], dtype=np.float64)
-        return {"overlong": self.penalty * overlong(lengths, limit=group.sampling.max_tokens, buffer_share=self.buffer_share)}
+        return {
+            "overlong": (
+                self.penalty
+                * overlong(lengths, limit=group.sampling.max_tokens, buffer_share=self.buffer_share)
+            )
+        }

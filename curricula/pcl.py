@@ -14,20 +14,24 @@ from curricula.rate_head import RateHead
 from rollout.types import RolloutStat
 
 SHARPNESS = 1e9
-"""Makes the weighted draw pick the nearest candidates: a difference of 1e-7 in the pass rate outweighs the draw's noise."""
+"""Makes the weighted draw pick the nearest candidates: a difference of 1e-7 in the pass rate outweighs the
+draw's noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntermediatePrompts(RateWeighted):
-    """Of ``candidates`` times as many random prompts as a plan needs, those with a pass rate nearest to the target.
+    """Of ``candidates`` times as many random prompts as a plan needs, those with a pass rate nearest to the
+    target.
 
-    Two sources of the pass rate. ``posterior``: the posterior mean of the prompt's own observations, which costs nothing, but a
-    prompt never seen counts as ``unseen`` and so as near the target. ``value_head``, as in the paper: a regression on the policy's
-    last hidden state at the prompt's end, which judges a prompt never seen by the ones like it. The learner prefills each plan's
-    prompts and the next candidates after every step; the head learns from all groups, kept or dropped, and a plan chooses from the
-    newest candidates that were judged. Until there are some the posterior decides.
+    Two sources of the pass rate. ``posterior``: the posterior mean of the prompt's own observations, which
+    costs nothing, but a prompt never seen counts as ``unseen`` and so as near the target. ``value_head``, as
+    in the paper: a regression on the policy's last hidden state at the prompt's end, which judges a prompt
+    never seen by the ones like it. The learner prefills each plan's prompts and the next candidates after
+    every step; the head learns from all groups, kept or dropped, and a plan chooses from the newest
+    candidates that were judged. Until there are some the posterior decides.
 
-    Equal distances are decided at random. Categories, if another part weighs them, are served from the candidates first.
+    Equal distances are decided at random. Categories, if another part weighs them, are served from the
+    candidates first.
     """
 
     label: ClassVar[str] = "pcl"
@@ -92,7 +96,8 @@ class IntermediatePrompts(RateWeighted):
         return {**super().describe(ctx, indices), **predicted}
 
     def metrics(self) -> dict[str, float]:
-        """How far the value head was off on the last plan's groups before it learnt from them, and the version that it read."""
+        """How far the value head was off on the last plan's groups before it learnt from them, and the
+        version that it read."""
         return {f"pcl_{name}": value for name, value in self.judged.figures.items()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -107,7 +112,8 @@ class IntermediatePrompts(RateWeighted):
         """
         if bool(state) != (self.source == "value_head"):
             raise ValueError(
-                f"the checkpoint's pcl had another source than {self.source}: set args.source back, or start a new run"
+                f"the checkpoint's pcl had another source than {self.source}: set args.source back, or start"
+                " a new run"
             )
         if state:
             self.judged.load_state_dict(state)

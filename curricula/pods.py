@@ -13,11 +13,12 @@ from rollout.types import RolloutGroup, RolloutStat
 
 
 def max_variance_subset(rewards: np.ndarray, keep: int) -> np.ndarray:
-    """[keep] ascending positions of the ``keep`` of rewards [n] with the largest variance: the j lowest and the keep - j highest.
+    """[keep] ascending positions of the ``keep`` of rewards [n] with the largest variance: the j lowest and
+    the keep - j highest.
 
-    j is found by scanning prefix sums, O(n log n); ties go to the smaller j, equal rewards to the earlier rollout.
-    Example: [0, 0, 0, 0, 0, .2, .5, 1], keep 4: rewards 0, 0, 0, 1 of variance .1875. With binary rewards half and half if there
-    are enough of both.
+    j is found by scanning prefix sums, O(n log n); ties go to the smaller j, equal rewards to the earlier
+    rollout. Example: [0, 0, 0, 0, 0, .2, .5, 1], keep 4: rewards 0, 0, 0, 1 of variance .1875. With binary
+    rewards half and half if there are enough of both.
     """
     order = np.argsort(rewards, kind="stable")
     ranked = rewards[order].astype(np.float64)
@@ -35,8 +36,9 @@ def max_variance_subset(rewards: np.ndarray, keep: int) -> np.ndarray:
 class Pods(Curriculum):
     """Down-sampling of rollouts by maximum reward variance (arXiv 2504.13818).
 
-    The trained group holds the kept rollouts alone, so its advantages are relative to their mean (as in the paper); pass rates,
-    statistics and the other verdicts see the whole group. Variance is of the task's reward, before any curriculum shapes it.
+    The trained group holds the kept rollouts alone, so its advantages are relative to their mean (as in the
+    paper); pass rates, statistics and the other verdicts see the whole group. Variance is of the task's
+    reward, before any curriculum shapes it.
     """
 
     trains_subset: ClassVar[bool] = True

@@ -41,7 +41,10 @@ class PromptPool:
         ids = tuple(prompt.id for prompt in prompts)
         if len(set(ids)) < len(ids):
             duplicates = sorted({i for i in ids if ids.count(i) > 1}) if len(ids) < 10_000 else []
-            raise ValueError(f"prompt ids are not unique {duplicates[:5]}: every prompt of the training split needs its own id")
+            raise ValueError(
+                f"prompt ids are not unique {duplicates[:5]}: every prompt of the training split needs its"
+                " own id"
+            )
         names, codes = np.unique([prompt.category for prompt in prompts], return_inverse=True)
         categories = codes.astype(np.int32)
         return cls(

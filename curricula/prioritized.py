@@ -1,4 +1,5 @@
-"""Which prompts: those that fail, within limits (prioritised sampling of Kimi k1.5, arXiv 2501.12599 §2.3)."""
+"""Which prompts: those that fail, within limits (prioritised sampling of Kimi k1.5, arXiv 2501.12599
+§2.3)."""
 
 from typing import ClassVar
 
@@ -13,8 +14,9 @@ from rollout.statistics import PassRateMode
 class Prioritized(RateWeighted):
     """P(prompt) proportional to 1 - s, mixed with a uniform share, and capped where nothing ever succeeded.
 
-    1 - s alone sends most of the mass to prompts that are impossible or mislabelled. The cap holds for the probabilities; a step
-    that draws a large part of the pool without replacement may exceed it, having nothing else to draw.
+    1 - s alone sends most of the mass to prompts that are impossible or mislabelled. The cap holds for the
+    probabilities; a step that draws a large part of the pool without replacement may exceed it, having
+    nothing else to draw.
     """
 
     label: ClassVar[str] = "prioritized"

@@ -9,9 +9,10 @@ import numpy as np
 from rollout.arrays import decode, encode
 
 COLUMNS = ("hidden", "intra", "inter")
-"""``hidden`` [K, d] float32: last hidden state at the prompt's last token (after the final norm). ``intra`` and ``inter`` [K]
-float64: mean cosine among the tokens of the question, and between them and the template's, of the inputs of the last layer's MLP
-(see ``curricula.angle``); ``inter`` is 0 for prompts without a template."""
+"""``hidden`` [K, d] float32: last hidden state at the prompt's last token (after the final norm). ``intra``
+and ``inter`` [K] float64: mean cosine among the tokens of the question, and between them and the template's,
+of the inputs of the last layer's MLP (see ``curricula.angle``); ``inter`` is 0 for prompts without a
+template."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,4 +1,5 @@
-"""Integers in proportion to weights, within a floor and a cap, that sum to a budget exactly. Pure functions."""
+"""Integers in proportion to weights, within a floor and a cap, that sum to a budget exactly. Pure
+functions."""
 
 import numpy as np
 
@@ -6,10 +7,11 @@ from curricula.knapsack_solver import check_budget
 
 
 def proportional_split(weights: np.ndarray, *, budget: int, floor: int, cap: int, name: str) -> np.ndarray:
-    """[K] int64 in [floor, cap] with sum ``budget``: the floor, and of the rest shares in proportion to weights [K] >= 0.
+    """[K] int64 in [floor, cap] with sum ``budget``: the floor, and of the rest shares in proportion to
+    weights [K] >= 0.
 
-    What a cap cuts off is shared among the others again; remainders go to the largest fractions, then to the first prompts. Weights
-    that are all 0 count as equal.
+    What a cap cuts off is shared among the others again; remainders go to the largest fractions, then to the
+    first prompts. Weights that are all 0 count as equal.
 
     Raises:
         ValueError: naming the allocator, if the budget lies outside [K * floor, K * cap].

@@ -5,7 +5,8 @@ from typing import Protocol
 import numpy as np
 
 SPARE = 256
-"""Places ranked beyond what was asked for, so that a plan that passes over a few prompts need not rank again."""
+"""Places ranked beyond what was asked for, so that a plan that passes over a few prompts need not rank
+again."""
 
 
 class Queue(Protocol):
@@ -22,11 +23,20 @@ class Queue(Protocol):
 class Shuffled:
     """Equal weights: O(count) for each ``take`` until half of the prompts are gone."""
 
-    def __init__(self, rng: np.random.Generator, members: np.ndarray | None, *, size: int, out: np.ndarray) -> None:
-        """Prompts ``members`` [ascending], or all ``size`` of the pool if None, without those at ``out`` [ascending]."""
+    def __init__(
+        self, rng: np.random.Generator, members: np.ndarray | None, *, size: int, out: np.ndarray
+    ) -> None:
+        """Prompts ``members`` [ascending], or all ``size`` of the pool if None, without those at ``out``
+        [ascending]."""
         self._rng, self._members = rng, members
         self._size = size if members is None else len(members)
-        places = out if members is None else np.flatnonzero(np.isin(members, out, assume_unique=True)) if out.size else out
+        places = (
+            out
+            if members is None
+            else np.flatnonzero(np.isin(members, out, assume_unique=True))
+            if out.size
+            else out
+        )
         self._gone: set[int] = set(places.tolist())
         self.left = self._size - len(self._gone)
 
@@ -34,7 +44,9 @@ class Shuffled:
         """Positions are drawn until enough of them are new, which is a draw without replacement."""
         picked: list[int] = []
         if 2 * (len(self._gone) + count) > self._size:
-            rest = np.setdiff1d(np.arange(self._size), np.fromiter(self._gone, dtype=np.int64, count=len(self._gone)))
+            rest = np.setdiff1d(
+                np.arange(self._size), np.fromiter(self._gone, dtype=np.int64, count=len(self._gone))
+            )
             picked = self._rng.permutation(rest)[:count].tolist()
             self._gone.update(picked)
         while len(picked) < count:
@@ -48,10 +60,12 @@ class Shuffled:
 
 
 class Ranked:
-    """Ascending by key: O(prompts) for the first ``take``, then O(count) while what was ranked ahead lasts."""
+    """Ascending by key: O(prompts) for the first ``take``, then O(count) while what was ranked ahead
+    lasts."""
 
     def __init__(self, keys: np.ndarray, members: np.ndarray | None) -> None:
-        """Prompts ``members`` of pool-wide keys [P], or all if None; NaN marks prompts that never come. ``keys`` is only read."""
+        """Prompts ``members`` of pool-wide keys [P], or all if None; NaN marks prompts that never come.
+        ``keys`` is only read."""
         self._pool_keys, self._members = keys, members
         self._keys: np.ndarray | None = None
         self.left = int(np.count_nonzero(~np.isnan(keys if members is None else keys[members])))

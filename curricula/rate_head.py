@@ -1,4 +1,5 @@
-"""A pass rate from a prompt's hidden state: ridge regression on fading sums, fitted exactly at every update. Pure numpy."""
+"""A pass rate from a prompt's hidden state: ridge regression on fading sums, fitted exactly at every update.
+Pure numpy."""
 
 import functools
 from collections.abc import Mapping
@@ -9,17 +10,20 @@ import numpy as np
 from rollout.arrays import decode, encode
 
 WIDTH = 128
-"""Wider features are projected to as many numbers by a fixed Gaussian matrix, which keeps distances to about a tenth."""
+"""Wider features are projected to as many numbers by a fixed Gaussian matrix, which keeps distances to about
+a tenth."""
 SPREAD_FLOOR = 1e-3
 """Of the root mean square spread: a feature that hardly ever varied says nothing when it first does."""
 
 
 class RateHead:
-    """V(x) = clip(mean rate + w . (x - mean) / spread, 0, 1), w minimising sum_i (V(x_i) - rate_i)^2 + ridge * d * |w|^2.
+    """V(x) = clip(mean rate + w . (x - mean) / spread, 0, 1), w minimising sum_i (V(x_i) - rate_i)^2 + ridge
+    * d * |w|^2.
 
-    PCL (arXiv 2510.01135) trains its value head by gradient steps on the same squared error. The sums behind this one fade by
-    ``discount`` at every update, since the policy that the features and the rates come from moves on. Features are standardised, so
-    that ``ridge`` means the same for every model: prompts of prior for each feature.
+    PCL (arXiv 2510.01135) trains its value head by gradient steps on the same squared error. The sums behind
+    this one fade by ``discount`` at every update, since the policy that the features and the rates come from
+    moves on. Features are standardised, so that ``ridge`` means the same for every model: prompts of prior
+    for each feature.
     """
 
     def __init__(self, *, ridge: float = 1.0, discount: float = 0.9) -> None:
@@ -46,8 +50,13 @@ class RateHead:
         x, y = reduced(features), np.asarray(rates, dtype=np.float64)
         fresh = {"x": x.sum(axis=0), "xx": x.T @ x, "y": y.sum(keepdims=True), "xy": y @ x}
         if self._sums and self._sums["x"].shape != fresh["x"].shape:
-            raise ValueError(f"features of width {x.shape[1]} after {len(self._sums['x'])}: another model than the checkpoint's")
-        self._sums = {name: self._discount * self._sums.get(name, 0.0) + value for name, value in fresh.items()}
+            raise ValueError(
+                f"features of width {x.shape[1]} after {len(self._sums['x'])}: another model than the"
+                " checkpoint's"
+            )
+        self._sums = {
+            name: self._discount * self._sums.get(name, 0.0) + value for name, value in fresh.items()
+        }
         self._weight = self._discount * self._weight + len(y)
 
     def predict(self, features: np.ndarray) -> np.ndarray:

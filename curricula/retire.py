@@ -18,8 +18,9 @@ Count = Annotated[int, Field(ge=1)]
 class Retire(Curriculum):
     """Pass over a prompt after ``patience`` solved visits in a row, until its next re-check is due.
 
-    The n-th re-check is due ``recheck_steps * growth^(n - 1)`` steps after the last visit, at most ``longest_steps``; a visit that
-    is not solved brings the prompt back at once. So nothing is lost for good, and forgetting is noticed.
+    The n-th re-check is due ``recheck_steps * growth^(n - 1)`` steps after the last visit, at most
+    ``longest_steps``; a visit that is not solved brings the prompt back at once. So nothing is lost for good,
+    and forgetting is noticed.
     """
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -32,7 +33,9 @@ class Retire(Curriculum):
 
     def __post_init__(self) -> None:
         if self.longest_steps < self.recheck_steps:
-            raise ValueError(f"retire: longest_steps={self.longest_steps} is below recheck_steps={self.recheck_steps}")
+            raise ValueError(
+                f"retire: longest_steps={self.longest_steps} is below recheck_steps={self.recheck_steps}"
+            )
         self._runs = ExtremeRuns(easy=self.threshold, hard=-1.0)
 
     def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""How often in a row each prompt came out the same extreme way: the memory of parts that skip prompts before rollout."""
+"""How often in a row each prompt came out the same extreme way: the memory of parts that skip prompts before
+rollout."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ from rollout.types import RolloutStat
 
 
 class ExtremeRuns:
-    """For each prompt of the pool: the length of the trailing run of easy (+) or hard (-) visits, and the step of the last visit.
+    """For each prompt of the pool: the length of the trailing run of easy (+) or hard (-) visits, and the
+    step of the last visit.
 
     A visit between the thresholds ends a run. 12 bytes a prompt; saved for visited prompts alone.
     """

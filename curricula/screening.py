@@ -10,7 +10,8 @@ from rollout.types import RolloutStat
 
 
 class Screening:
-    """A prompt's first group is its screening; if both outcomes came up it waits, and its next group is its continuation."""
+    """A prompt's first group is its screening; if both outcomes came up it waits, and its next group is its
+    continuation."""
 
     def __init__(self) -> None:
         self._waiting: set[int] = set()

@@ -1,4 +1,5 @@
-"""Which category: Self-Evolving Curriculum (arXiv 2505.14970), a bandit whose arms are the pool's categories."""
+"""Which category: Self-Evolving Curriculum (arXiv 2505.14970), a bandit whose arms are the pool's
+categories."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,11 +16,13 @@ from rollout.types import RolloutStat
 
 @dataclass(kw_only=True, eq=False)
 class SelfEvolving(Curriculum):
-    """P(c) = softmax(Q / temperature), Q(c) <- rate * r(c) + (1 - rate) * Q(c) from Q = 0, r(c) how much c taught in the last plan.
+    """P(c) = softmax(Q / temperature), Q(c) <- rate * r(c) + (1 - rate) * Q(c) from Q = 0, r(c) how much c
+    taught in the last plan.
 
-    r is read from raw outcomes over all groups, kept or dropped, so that a filter does not hide a category that teaches nothing.
-    Prompts inside a category are drawn afresh at every step; ``within="walk"`` goes through a shuffled list of each, as the
-    released code does. For arms over several features give the task's rows a joint category.
+    r is read from raw outcomes over all groups, kept or dropped, so that a filter does not hide a category
+    that teaches nothing. Prompts inside a category are drawn afresh at every step; ``within="walk"`` goes
+    through a shuffled list of each, as the released code does. For arms over several features give the task's
+    rows a joint category.
     """
 
     values_whole_groups: ClassVar[bool] = True
@@ -29,7 +32,8 @@ class SelfEvolving(Curriculum):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """1.0 for Countdown, 0.4 for MATH and 0.2 for two features in the released scripts."""
     decay_unseen: bool = True
-    """Categories without a group in a plan are updated with 0, as the released code does; False keeps their value."""
+    """Categories without a group in a plan are updated with 0, as the released code does; False keeps their
+    value."""
     reward: Signal = "std"
     """See ``curricula.signals``."""
     within: Literal["fresh", "walk"] = "fresh"
@@ -65,7 +69,8 @@ class SelfEvolving(Curriculum):
         """Value and probability of each category that was seen."""
         shares = softmax(np.array(list(self._values.values())) / self.temperature) if self._values else ()
         return {f"sec_value/{name}": value for name, value in self._values.items()} | {
-            f"sec_share_of_seen/{name}": float(share) for name, share in zip(self._values, shares, strict=True)
+            f"sec_share_of_seen/{name}": float(share)
+            for name, share in zip(self._values, shares, strict=True)
         }
 
     def state_dict(self) -> dict[str, Any]:

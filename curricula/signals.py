@@ -1,17 +1,18 @@
-"""How much one finished group taught, from its raw outcomes alone: the reward of bandits over categories. Pure functions.
+"""How much one finished group taught, from its raw outcomes alone: the reward of bandits over categories.
+Pure functions.
 
 With k successes of n, p = k / n and A the advantage of a rollout inside its group:
 
-==========  =======================================  ====================================================================
+==========  =======================================  =========================================================
 signal      value                                    what it is
-==========  =======================================  ====================================================================
-``std``     2 sqrt(p (1-p))                          mean |A| of A = (r - p) / sqrt(p (1-p)); largest, 1, at p = 1/2
-``centred`` 2 k (n-k) / (n (n-1))                    mean |r - p| without its bias: its expectation is 2 p (1-p) for any n
-``grpo``    2 sqrt(k (n-k) (n-1) / n^3)              mean |A| of GRPO, whose deviation has n - 1 below: depends on n
-==========  =======================================  ====================================================================
+==========  =======================================  =========================================================
+``std``     2 sqrt(p (1-p))                          mean |A| of A = (r - p) / sqrt(p (1-p)); 1 at p = 1/2
+``centred`` 2 k (n-k) / (n (n-1))                    mean |r - p| without its bias: 2 p (1-p) in the mean
+``grpo``    2 sqrt(k (n-k) (n-1) / n^3)              mean |A| of GRPO (n - 1 below): depends on n
+==========  =======================================  =========================================================
 
-``std`` on a small group is biased downwards (a rare success is often not seen), so ``centred`` is the one to use where groups
-differ in size; ``grpo`` is what the released code of SEC reads (arXiv 2505.14970).
+``std`` on a small group is biased downwards (a rare success is often not seen), so ``centred`` is the one to
+use where groups differ in size; ``grpo`` is what the released code of SEC reads (arXiv 2505.14970).
 """
 
 from collections import defaultdict
@@ -36,7 +37,8 @@ def group_signal(num_correct: np.ndarray, num_rollouts: np.ndarray, kind: Signal
 
 
 def category_signals(stats: Sequence[RolloutStat], kind: Signal) -> dict[str, float]:
-    """Mean signal of each category among the groups: over rollouts for ``grpo``, as published, else over prompts."""
+    """Mean signal of each category among the groups: over rollouts for ``grpo``, as published, else over
+    prompts."""
     n = np.array([stat.num_rollouts for stat in stats])
     signals = group_signal(np.array([stat.num_correct for stat in stats]), n, kind)
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])

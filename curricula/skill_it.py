@@ -15,12 +15,14 @@ from rollout.types import RolloutStat
 
 @dataclass(kw_only=True, eq=False)
 class SkillIt(Curriculum):
-    """P = softmax(eta * A @ (sum of the last ``window`` losses)), recomputed from the window at each of ``updates`` times a run.
+    """P = softmax(eta * A @ (sum of the last ``window`` losses)), recomputed from the window at each of
+    ``updates`` times a run.
 
-    A[i, j] says how much training on category i lowers the loss of j. The paper's losses are of a validation set; here the loss of
-    a category is the failure rate of its *training* rollouts since the last update (the last one known if it had none, 1 before
-    the first), because no curriculum sees held-out data. Without a measured graph A is the identity, and this is a softmax of
-    failure rates: it favours what fails, learnable or not.
+    A[i, j] says how much training on category i lowers the loss of j. The paper's losses are of a validation
+    set; here the loss of a category is the failure rate of its *training* rollouts since the last update (the
+    last one known if it had none, 1 before the first), because no curriculum sees held-out data. Without a
+    measured graph A is the identity, and this is a softmax of failure rates: it favours what fails, learnable
+    or not.
     """
 
     graph: dict[str, dict[str, float]] = Field(default_factory=dict)
@@ -40,17 +42,24 @@ class SkillIt(Curriculum):
         named = set(self.graph).union(*(row for row in self.graph.values()))
         unknown = sorted(named - set(pool.category_names))
         if unknown:
-            raise ValueError(f"args.graph names {unknown}, but the prompts' categories are {list(pool.category_names)}")
+            raise ValueError(
+                f"args.graph names {unknown}, but the prompts' categories are {list(pool.category_names)}"
+            )
 
     def category_logits(self, ctx: Ctx) -> np.ndarray:
         """[C] eta A times the summed losses; categories without one count 1."""
-        return skill_logits(self._matrix(ctx.pool.category_names), self._losses(ctx.pool.category_names), eta=self.eta)
+        return skill_logits(
+            self._matrix(ctx.pool.category_names), self._losses(ctx.pool.category_names), eta=self.eta
+        )
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Count failures; at every update move them into the window."""
         for stat in stats:
             failures, trials = self._since.get(stat.category, [0, 0])
-            self._since[stat.category] = [failures + stat.num_rollouts - stat.num_correct, trials + stat.num_rollouts]
+            self._since[stat.category] = [
+                failures + stat.num_rollouts - stat.num_correct,
+                trials + stat.num_rollouts,
+            ]
         if (ctx.step + 1) * self.updates // ctx.total_steps > ctx.step * self.updates // ctx.total_steps:
             known = self._history[-1] if self._history else {}
             fresh = {category: failures / trials for category, (failures, trials) in self._since.items()}
@@ -61,14 +70,19 @@ class SkillIt(Curriculum):
         """Losses of the last update, and the shares among the categories they cover."""
         last = self._history[-1] if self._history else {}
         names = tuple(last)
-        shares = softmax(skill_logits(self._matrix(names), self._losses(names), eta=self.eta)) if names else ()
+        shares = (
+            softmax(skill_logits(self._matrix(names), self._losses(names), eta=self.eta)) if names else ()
+        )
         return {f"skill_it_loss/{name}": loss for name, loss in last.items()} | {
             f"skill_it_share_of_seen/{name}": float(share) for name, share in zip(names, shares, strict=True)
         }
 
     def state_dict(self) -> dict[str, Any]:
         """The window of losses and the counts since the last update."""
-        return {"history": [dict(losses) for losses in self._history], "since": {c: list(v) for c, v in self._since.items()}}
+        return {
+            "history": [dict(losses) for losses in self._history],
+            "since": {c: list(v) for c, v in self._since.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""

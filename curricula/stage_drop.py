@@ -14,11 +14,12 @@ from rollout.types import RolloutStat
 
 @dataclass(kw_only=True)
 class StageDrop(Curriculum):
-    """At each stage's end, drop the prompts whose mean accuracy over that stage exceeds ``threshold``, for the rest of the run.
+    """At each stage's end, drop the prompts whose mean accuracy over that stage exceeds ``threshold``, for
+    the rest of the run.
 
-    After POLARIS (its README; the released drop script does not run as it is). Stages are equal shares of the run. POLARIS also
-    raises the response length from stage to stage, which ``staged_length`` does, and the temperature, which nothing here does.
-    Where a prompt must be able to come back, use ``retire``.
+    After POLARIS (its README; the released drop script does not run as it is). Stages are equal shares of the
+    run. POLARIS also raises the response length from stage to stage, which ``staged_length`` does, and the
+    temperature, which nothing here does. Where a prompt must be able to come back, use ``retire``.
     """
 
     threshold: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -37,7 +38,10 @@ class StageDrop(Curriculum):
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Count, and drop where the plan was its stage's last."""
         if not len(self._dropped):
-            self._counts, self._dropped = np.zeros((len(ctx.pool), 2), dtype=np.int64), np.zeros(len(ctx.pool), dtype=bool)
+            self._counts, self._dropped = (
+                np.zeros((len(ctx.pool), 2), dtype=np.int64),
+                np.zeros(len(ctx.pool), dtype=bool),
+            )
         for stat in stats:
             self._counts[ctx.store.index_of(stat.prompt_id)] += stat.num_rollouts, stat.num_correct
         if self._stage(ctx, ctx.step + 1) > self._stage(ctx, ctx.step):

@@ -13,11 +13,12 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class StagedLength(Curriculum):
-    """Completions are limited to ``shares[i] * rollout.max_tokens`` in the i-th of equal stages, without a reward for length.
+    """Completions are limited to ``shares[i] * rollout.max_tokens`` in the i-th of equal stages, without a
+    reward for length.
 
-    After POLARIS (its README), which trains a stage, drops what became easy (``polaris``) and goes on with longer responses. The
-    temperature that it tunes anew for each stage stays the run's: counts of different temperatures are never pooled, so every
-    stage would begin without statistics.
+    After POLARIS (its README), which trains a stage, drops what became easy (``polaris``) and goes on with
+    longer responses. The temperature that it tunes anew for each stage stays the run's: counts of different
+    temperatures are never pooled, so every stage would begin without statistics.
     """
 
     sets_length_target: ClassVar[bool] = True
@@ -27,7 +28,10 @@ class StagedLength(Curriculum):
 
     def __post_init__(self) -> None:
         if list(self.shares) != sorted(set(self.shares)):
-            raise ValueError(f"staged_length: shares={list(self.shares)} do not rise; dynamic_budget and length make budgets fall")
+            raise ValueError(
+                f"staged_length: shares={list(self.shares)} do not rise; dynamic_budget and length make"
+                " budgets fall"
+            )
 
     def length_budget(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
         """[K] the stage's limit."""

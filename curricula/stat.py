@@ -17,17 +17,20 @@ from rollout.types import RolloutStat
 class SkillTargeted(Curriculum):
     """P(prompt) proportional to the sum over its tags of (misses of the tag + epsilon).
 
-    The paper lets a teacher name the skills that a failed answer lacked. Without one a failure counts against every tag of its
-    prompt: attribution by tag, not a diagnosis. It profiles a validation split; here training rollouts are all there is.
+    The paper lets a teacher name the skills that a failed answer lacked. Without one a failure counts against
+    every tag of its prompt: attribution by tag, not a diagnosis. It profiles a validation split; here
+    training rollouts are all there is.
     """
 
     key: str = "skills"
-    """Of the tags in the prompts' metadata: a string or a list. A prompt without any counts under its category."""
+    """Of the tags in the prompts' metadata: a string or a list. A prompt without any counts under its
+    category."""
     weigh: Literal["count", "rate"] = "count"
-    """``count`` failures, as published: a skill drawn more often also fails more often and is drawn still more. ``rate``: failures
-    per rollout."""
+    """``count`` failures, as published: a skill drawn more often also fails more often and is drawn still
+    more. ``rate``: failures per rollout."""
     epsilon: Annotated[float, Field(ge=0)] = 1.0
-    """Added to every tag's count, or, for ``rate``, to its failures and its rollouts: a tag never seen is not forgotten."""
+    """Added to every tag's count, or, for ``rate``, to its failures and its rollouts: a tag never seen is not
+    forgotten."""
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Weight of counts one plan older."""
 
@@ -67,7 +70,14 @@ class SkillTargeted(Curriculum):
     def metrics(self) -> dict[str, float]:
         """Share of each tag that was seen."""
         names = list(self._misses)
-        return {f"stat_share_of_seen/{name}": float(s) for name, s in zip(names, self.shares(names), strict=True)} if names else {}
+        return (
+            {
+                f"stat_share_of_seen/{name}": float(s)
+                for name, s in zip(names, self.shares(names), strict=True)
+            }
+            if names
+            else {}
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Counts by tag."""

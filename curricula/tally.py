@@ -7,21 +7,25 @@ from typing import Any
 from rollout.types import RolloutStat
 
 COLUMNS = ("groups", "rollouts", "correct", "mixed", "kept", "tokens")
-"""Of a category: groups (= prompts) chosen, their rollouts, how many of them were right, groups with both outcomes, groups that
-train, completion tokens."""
+"""Of a category: groups (= prompts) chosen, their rollouts, how many of them were right, groups with both
+outcomes, groups that train, completion tokens."""
 
 
 def tally(stats: Sequence[RolloutStat]) -> dict[str, Any]:
-    """JSON-able counts of all finished groups of a plan, kept and dropped: ``{categories, group_sizes, dropped}``.
+    """JSON-able counts of all finished groups of a plan, kept and dropped: ``{categories, group_sizes,
+    dropped}``.
 
     O(groups) to make; its size grows with the number of categories and of different group sizes only.
-    ``categories`` is name -> counts in the order of ``COLUMNS``, ``group_sizes`` size -> groups, ``dropped`` reason -> groups.
+    ``categories`` is name -> counts in the order of ``COLUMNS``, ``group_sizes`` size -> groups, ``dropped``
+    reason -> groups.
     """
     categories: dict[str, list[int]] = {}
     for stat in stats:
         row = categories.setdefault(stat.category, [0] * len(COLUMNS))
         mixed = 0 < stat.num_correct < stat.num_rollouts
-        for place, value in enumerate((1, stat.num_rollouts, stat.num_correct, mixed, stat.kept, stat.num_tokens)):
+        for place, value in enumerate(
+            (1, stat.num_rollouts, stat.num_correct, mixed, stat.kept, stat.num_tokens)
+        ):
             row[place] += int(value)
     sizes = Counter(stat.num_rollouts for stat in stats)
     reasons = Counter(stat.reason for stat in stats if not stat.kept)

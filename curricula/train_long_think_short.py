@@ -18,16 +18,19 @@ Tokens = Annotated[float, Field(ge=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLongThinkShort(LengthBudget):
-    """Decaying budget with a length reward around it (arXiv 2508.08940); a prompt can name it by ``{budget}`` in its template.
+    """Decaying budget with a length reward around it (arXiv 2508.08940); a prompt can name it by ``{budget}``
+    in its template.
 
-    With ``gamma`` and ``every`` the schedule is the paper's ``start * gamma^floor(step / every)``; without, the budget falls in
-    ``decays`` levels of equal duration from ``start`` to ``final``. The paper does not print all its weights; correctness 1 with
-    length .5 is its correctness-heavy regime (.6, .3) up to a factor.
+    With ``gamma`` and ``every`` the schedule is the paper's ``start * gamma^floor(step / every)``; without,
+    the budget falls in ``decays`` levels of equal duration from ``start`` to ``final``. The paper does not
+    print all its weights; correctness 1 with length .5 is its correctness-heavy regime (.6, .3) up to a
+    factor.
     """
 
     schedule: Literal["exponential", "linear"] = "exponential"
     start: Tokens | None = None
-    """Tokens; None takes the longest that rollout.max_tokens lets one see: all of it in hard mode, else half."""
+    """Tokens; None takes the longest that rollout.max_tokens lets one see: all of it in hard mode, else
+    half."""
     final: Tokens | None = None
     """Tokens; None takes ``final_share`` of the start."""
     final_share: Annotated[float, Field(gt=0, le=1)] = 0.34
@@ -43,11 +46,18 @@ class TrainLongThinkShort(LengthBudget):
 
     def __post_init__(self) -> None:
         if (self.gamma is None) != (self.every is None):
-            raise ValueError("train_long_think_short: gamma and every go together; leave both out to fall in decays levels")
+            raise ValueError(
+                "train_long_think_short: gamma and every go together; leave both out to fall in decays levels"
+            )
         if self.gamma is not None and (self.schedule == "linear" or self.final is not None):
-            raise ValueError("train_long_think_short: gamma is for schedule=exponential and says where it ends; leave out final")
+            raise ValueError(
+                "train_long_think_short: gamma is for schedule=exponential and says where it ends; leave out"
+                " final"
+            )
         if self.start is not None and self.final is not None and self.final > self.start:
-            raise ValueError(f"train_long_think_short: final={self.final:g} is above start={self.start:g}; budgets fall")
+            raise ValueError(
+                f"train_long_think_short: final={self.final:g} is above start={self.start:g}; budgets fall"
+            )
 
     def budget(self, ctx: Ctx) -> float:
         """B at ``ctx.step``."""
@@ -56,13 +66,17 @@ class TrainLongThinkShort(LengthBudget):
             return exponential(ctx.step, start=start, gamma=self.gamma, every=self.every)
         final = max(1.0, self.final_share * start) if self.final is None else min(self.final, start)
         linear = self.schedule == "linear"
-        return interpolated(ctx.step, start=start, final=final, decays=self.decays, total_steps=ctx.total_steps, linear=linear)
+        return interpolated(
+            ctx.step, start=start, final=final, decays=self.decays, total_steps=ctx.total_steps, linear=linear
+        )
 
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
         """``length``, ``format``, and the difference that another weight of the task's reward makes."""
         parts = dict(super().shape(ctx, group))
         if self.format_weight:
-            parts["format"] = self.format_weight * np.array([well_formed(group.prompt, r.text) for r in group.rollouts])
+            parts["format"] = self.format_weight * np.array(
+                [well_formed(group.prompt, r.text) for r in group.rollouts]
+            )
         if self.correctness_weight != 1:
             parts["correctness_weight"] = (self.correctness_weight - 1) * group.rewards
         return parts

@@ -10,7 +10,8 @@ from curricula.base import Allocation, Ctx, Curriculum
 
 @dataclass(frozen=True, kw_only=True)
 class UniformSampler(Curriculum):
-    """Seeded shuffle of each epoch; the cursor counts prompts since the start of the run, so nothing is skipped or repeated."""
+    """Seeded shuffle of each epoch; the cursor counts prompts since the start of the run, so nothing is
+    skipped or repeated."""
 
     def draw(self, ctx: Ctx, cursor: int, num_prompts: int) -> tuple[np.ndarray, int]:
         """The next prompts in line, over as many epochs as it takes."""

@@ -18,7 +18,8 @@ NOT_BANKED = -50.0
 
 
 def normalised_variance(correct: int, size: int) -> float:
-    """``sigma^2 / sigma^2_max`` in [0, 1] for k right of G: unbiased variance k (G - k) / (G (G - 1)) over its largest value.
+    """``sigma^2 / sigma^2_max`` in [0, 1] for k right of G: unbiased variance k (G - k) / (G (G - 1)) over
+    its largest value.
 
     Example: G = 8, k = 0..8: 0, .4375, .75, .9375, 1, .9375, .75, .4375, 0. A group of one has none.
     """
@@ -28,11 +29,12 @@ def normalised_variance(correct: int, size: int) -> float:
 
 @dataclass(kw_only=True)
 class VCRL(Curriculum):
-    """Variance-based curriculum (arXiv 2509.19803): groups below the threshold are dropped, those above enter the bank.
+    """Variance-based curriculum (arXiv 2509.19803): groups below the threshold are dropped, those above enter
+    the bank.
 
     Refill rounds draw from the bank, in proportion to each prompt's variance averaged over its visits; with
-    ``stream.refill_rounds=0`` there is no refill and the bank is idle. Thresholds and momentum are from secondary notes, and so is
-    that there are two; the switch between them at half the run is our choice.
+    ``stream.refill_rounds=0`` there is no refill and the bank is idle. Thresholds and momentum are from
+    secondary notes, and so is that there are two; the switch between them at half the run is our choice.
     """
 
     drops_mixed_groups: ClassVar[bool] = True
@@ -59,7 +61,8 @@ class VCRL(Curriculum):
         return ALL_CORRECT if group.num_correct else ALL_WRONG
 
     def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray | None:
-        """[K] log-variance of banked prompts in refills; no opinion on the plan itself, or with an empty bank."""
+        """[K] log-variance of banked prompts in refills; no opinion on the plan itself, or with an empty
+        bank."""
         if ctx.round == 0 or not self._bank:
             return None
         table = np.full(len(ctx.pool), NOT_BANKED)
@@ -74,7 +77,9 @@ class VCRL(Curriculum):
             before = self._bank.get(stat.prompt_id, latest)
             self._bank[stat.prompt_id] = self.momentum * before + (1 - self.momentum) * latest
         floor = self._threshold(ctx)
-        kept = sorted(((p, v) for p, v in self._bank.items() if v >= floor), key=lambda item: (-item[1], item[0]))
+        kept = sorted(
+            ((p, v) for p, v in self._bank.items() if v >= floor), key=lambda item: (-item[1], item[0])
+        )
         self._bank = dict(kept[: self.bank_size])
 
     def metrics(self) -> dict[str, float]:

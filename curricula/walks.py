@@ -1,4 +1,5 @@
-"""A shuffled list for each category, walked through from plan to plan and shuffled again at its end. numpy only."""
+"""A shuffled list for each category, walked through from plan to plan and shuffled again at its end. numpy
+only."""
 
 import functools
 import zlib
@@ -19,7 +20,8 @@ class Walks:
     """Category -> prompts passed since the run's start."""
 
     def queues(self, pool: PromptPool, *, out: np.ndarray) -> list["Walked"]:
-        """One queue for each category, which moves ``positions`` on; prompts ``out`` [ascending] do not come."""
+        """One queue for each category, which moves ``positions`` on; prompts ``out`` [ascending] do not
+        come."""
         return [
             Walked(self, name, members=members, out=out)
             for name, members in zip(pool.category_names, pool.by_category, strict=True)
@@ -35,9 +37,11 @@ class Walks:
 
 
 class Walked:
-    """The next prompts of one category's list: every prompt once in an epoch, each epoch in an order of its own.
+    """The next prompts of one category's list: every prompt once in an epoch, each epoch in an order of its
+    own.
 
-    A prompt that is out, because the plan has it already from the end of the last epoch, is passed over until the next one.
+    A prompt that is out, because the plan has it already from the end of the last epoch, is passed over until
+    the next one.
     """
 
     def __init__(self, walks: Walks, name: str, *, members: np.ndarray, out: np.ndarray) -> None:

@@ -1,4 +1,5 @@
-"""Drawing prompts by weight, without replacement: what a stack does when a part has an opinion on categories or prompts."""
+"""Drawing prompts by weight, without replacement: what a stack does when a part has an opinion on categories
+or prompts."""
 
 import numpy as np
 
@@ -8,10 +9,12 @@ from curricula.walks import Walks
 
 
 class WeightedOrder:
-    """One draw without replacement, taken piece by piece: categories by softmax of their logits, prompts inside each by theirs.
+    """One draw without replacement, taken piece by piece: categories by softmax of their logits, prompts
+    inside each by theirs.
 
-    A category with too few prompts gives what it has, and the rest comes from the others. Without category logits all prompts
-    compete. Weights are read once: a plan that passes over prompts goes on down the same order instead of weighing the pool again.
+    A category with too few prompts gives what it has, and the rest comes from the others. Without category
+    logits all prompts compete. Weights are read once: a plan that passes over prompts goes on down the same
+    order instead of weighing the pool again.
     """
 
     def __init__(
@@ -32,25 +35,32 @@ class WeightedOrder:
             category_logits: [C] or None.
             prompt_logits: [P] or None for equal weights; -inf is drawn only when nothing else is left.
             exclude: indices not to draw again, unless too few others are left; None = none.
-            walks: lists to take the prompts of each category from, where prompts weigh alike; None = at random.
+            walks: lists to take the prompts of each category from, where prompts weigh alike; None = at
+                random.
         """
         self._rng, self._pool = rng, pool
         self._category_logits, self._prompt_logits, self._walks = category_logits, prompt_logits, walks
         self._begin(np.zeros(0, dtype=np.int64) if exclude is None else np.unique(exclude))
 
     def take(self, count: int) -> np.ndarray:
-        """[count] next distinct indices; prompts that were taken or excluded come again only when too few others are left.
+        """[count] next distinct indices; prompts that were taken or excluded come again only when too few
+        others are left.
 
         Raises:
             ValueError: if more prompts are asked for than the pool has.
         """
         if count > len(self._pool):
-            raise ValueError(f"{count} distinct prompts asked of a pool of {len(self._pool)}: lower stream.prompts_per_step")
+            raise ValueError(
+                f"{count} distinct prompts asked of a pool of {len(self._pool)}: lower"
+                " stream.prompts_per_step"
+            )
         if sum(queue.left for queue in self._queues) < count:
             self._begin(np.zeros(0, dtype=np.int64))
         if self._category_logits is None:
             return self._queues[0].take(count)
-        quotas = _quotas(self._rng, self._category_logits, np.array([queue.left for queue in self._queues]), count)
+        quotas = _quotas(
+            self._rng, self._category_logits, np.array([queue.left for queue in self._queues]), count
+        )
         drawn = [queue.take(int(quota)) for queue, quota in zip(self._queues, quotas, strict=True)]
         return self._rng.permutation(np.concatenate(drawn))
 
@@ -64,7 +74,8 @@ class WeightedOrder:
             size = len(self._pool)
             self._queues = [Shuffled(self._rng, members, size=size, out=out) for members in categories]
             return
-        # log E - logit with E exponential, ascending, is an order without replacement of weights exp(logit) (Gumbel's trick).
+        # log E - logit with E exponential, ascending, is an order without replacement of weights exp(logit)
+        # (Gumbel's trick).
         keys = self._rng.standard_exponential(len(self._pool))
         np.log(keys, out=keys)
         keys -= self._prompt_logits
@@ -82,7 +93,9 @@ def weighted_draw(
     exclude: np.ndarray | None = None,
 ) -> np.ndarray:
     """[num_prompts] distinct indices; arguments and errors as of ``WeightedOrder``."""
-    order = WeightedOrder(rng, pool=pool, category_logits=category_logits, prompt_logits=prompt_logits, exclude=exclude)
+    order = WeightedOrder(
+        rng, pool=pool, category_logits=category_logits, prompt_logits=prompt_logits, exclude=exclude
+    )
     return order.take(num_prompts)
 
 

@@ -1,11 +1,12 @@
 r"""A reward of your own: correct maths, and a little less the longer it takes to say it.
 
-Name it by file (or import path); it runs in verifier processes, so it may be slow, hang or crash without stopping the run::
+Name it by file (or import path); it runs in verifier processes, so it may be slow, hang or crash without
+stopping the run::
 
     t2rl train gsm8k task.reward=examples/own_reward.py:BriefMath 'task.reward_args={max_penalty: 0.2}' ...
 
-``value`` is what the policy is trained on and may be shaped as you like; ``correct`` is what pass rates and curricula read, and
-must stay the plain truth.
+``value`` is what the policy is trained on and may be shaped as you like; ``correct`` is what pass rates and
+curricula read, and must stay the plain truth.
 """
 
 from rewards.maths import MathReward
@@ -16,13 +17,17 @@ class BriefMath:
     """The maths reward minus up to ``max_penalty`` for length.
 
     Args:
-        max_penalty: What a right answer of ``max_characters`` or more loses; below 1, so that right always beats wrong.
+        max_penalty: What a right answer of ``max_characters`` or more loses; below 1, so that right always
+            beats wrong.
         max_characters: Length at which the penalty is full.
     """
 
     def __init__(self, *, max_penalty: float = 0.2, max_characters: int = 2000) -> None:
         if not 0 <= max_penalty < 1:
-            raise ValueError(f"max_penalty is {max_penalty}; it must be in [0, 1), else a right answer could be worth nothing")
+            raise ValueError(
+                f"max_penalty is {max_penalty}; it must be in [0, 1), else a right answer could be worth"
+                " nothing"
+            )
         self._math = MathReward()
         self._max_penalty = max_penalty
         self._max_characters = max_characters

@@ -85,14 +85,19 @@ def _with_probe(base: Posterior, queries: Sequence[Query], posteriors: Posterior
     return Posterior(ess=base.ess, **columns)
 
 
-def _tokens(queries: Sequence[Query], posteriors: PosteriorStore, unknown: Unknown) -> tuple[np.ndarray, np.ndarray]:
-    """Expected tokens [n] of a right and of a wrong sample: as given, else the prompt's own mean, else its category's."""
+def _tokens(
+    queries: Sequence[Query], posteriors: PosteriorStore, unknown: Unknown
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expected tokens [n] of a right and of a wrong sample: as given, else the prompt's own mean, else its
+    category's."""
     store = posteriors.store
     by_category = {name: category_tokens(posteriors, name, unknown) for name in {q.category for q in queries}}
     right, wrong = (np.array([by_category[q.category][i] for q in queries]) for i in range(2))
     known = np.array([store.has(q.id) for q in queries])
     own = np.full(len(queries), np.nan)
-    own[known] = store.mean_tokens(np.array([store.index_of(q.id) for q in queries if store.has(q.id)], dtype=np.int64))
+    own[known] = store.mean_tokens(
+        np.array([store.index_of(q.id) for q in queries if store.has(q.id)], dtype=np.int64)
+    )
     given = np.array([np.nan if q.tokens is None else q.tokens for q in queries], dtype=np.float64)
     own = np.where(np.isfinite(given), given, own)
     return np.where(np.isfinite(own), own, right), np.where(np.isfinite(own), own, wrong)

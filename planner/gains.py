@@ -1,6 +1,8 @@
-"""What samples are worth when p ~ Beta(a, b): survival, coverage, gain of the m-th sample, and its inverse. Vectorised, exact.
+"""What samples are worth when p ~ Beta(a, b): survival, coverage, gain of the m-th sample, and its inverse.
+Vectorised, exact.
 
-E(1-p)^j = B(a, b+j) / B(a, b) and E[p (1-p)^(m-1)] = B(a+1, b+m-1) / B(a, b), both as differences of log-gamma.
+E(1-p)^j = B(a, b+j) / B(a, b) and E[p (1-p)^(m-1)] = B(a+1, b+m-1) / B(a, b), both as differences of
+log-gamma.
 """
 
 import numpy as np
@@ -22,7 +24,8 @@ def coverage(a: ArrayLike, b: ArrayLike, k: ArrayLike) -> np.ndarray:
 
 
 def log_gain(a: ArrayLike, b: ArrayLike, m: ArrayLike) -> np.ndarray:
-    """[...] log of the gain of sample number m >= 1: that it is right and the m - 1 before it are not. Decreasing in m."""
+    """[...] log of the gain of sample number m >= 1: that it is right and the m - 1 before it are not.
+    Decreasing in m."""
     a, b, m = (np.asarray(x, dtype=np.float64) for x in (a, b, m))
     return gain_constant(a, b) + gammaln(b + m - 1) - gammaln(a + b + m)
 
@@ -33,7 +36,8 @@ def gain_constant(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def samples_worth(a: np.ndarray, b: np.ndarray, target: np.ndarray, k_max: int) -> np.ndarray:
-    """[n] int64: how many samples have a ``log_gain - gain_constant`` of at least ``target`` each, at most ``k_max``.
+    """[n] int64: how many samples have a ``log_gain - gain_constant`` of at least ``target`` each, at most
+    ``k_max``.
 
     Args:
         a: [n] > 0.
@@ -41,8 +45,8 @@ def samples_worth(a: np.ndarray, b: np.ndarray, target: np.ndarray, k_max: int) 
         target: [n]; +inf gives 0.
         k_max: cap.
 
-    The gain behaves like y^-(a+1) with y = b + m - 1 + a/2, which inverts at once; a bracketed correction makes it exact. Most rows
-    need one or two rounds.
+    The gain behaves like y^-(a+1) with y = b + m - 1 + a/2, which inverts at once; a bracketed correction
+    makes it exact. Most rows need one or two rounds.
     """
     low = np.zeros(len(a), dtype=np.int64)
     high = np.full(len(a), k_max + 1, dtype=np.int64)
@@ -80,7 +84,9 @@ def _narrow(
     before = value - np.log(np.maximum(br + m - 2, 1e-300) / (ar + br + m - 1))
     low[rows] = np.where(enough, m, np.where((m >= 2) & (before >= tr), m - 1, low[rows]))
     high[rows] = np.where(enough, np.where(after < tr, m + 1, high[rows]), m)
-    return _to_samples((br + m - 1 + ar / 2) * np.exp(np.clip((value - tr) / (ar + 1), -50, 50)), ar, br, k_max)
+    return _to_samples(
+        (br + m - 1 + ar / 2) * np.exp(np.clip((value - tr) / (ar + 1), -50, 50)), ar, br, k_max
+    )
 
 
 def _to_samples(y: np.ndarray, a: np.ndarray, b: np.ndarray, k_max: int) -> np.ndarray:

@@ -45,9 +45,10 @@ def bootstrap_mean(
 ) -> Interval:
     """Mean over problems with a percentile interval.
 
-    Resampling problems carries both the spread between problems and the sampling noise within each, since problems are independent;
-    it agrees with sd / sqrt(M). Where every problem has the same value there is nothing to resample, and the interval is what
-    M equal problems rule out (``unseen``): 8 of 8 gives .676 to 1, as Wilson's does.
+    Resampling problems carries both the spread between problems and the sampling noise within each, since
+    problems are independent; it agrees with sd / sqrt(M). Where every problem has the same value there is
+    nothing to resample, and the interval is what M equal problems rule out (``unseen``): 8 of 8 gives .676 to
+    1, as Wilson's does.
 
     Args:
         values: [M] one unbiased estimate for each problem, e.g. ``pass_at_k(n, c, k)``.
@@ -61,7 +62,11 @@ def bootstrap_mean(
     if len(problems) > 1 and np.ptp(problems) < _EQUAL:
         low, high = unseen(value, len(problems), bounds=bounds, confidence=confidence)
     else:
-        low, high = _limits(_resampled_means(problems, resamples, seed), confidence) if len(problems) > 1 else (np.nan, np.nan)
+        low, high = (
+            _limits(_resampled_means(problems, resamples, seed), confidence)
+            if len(problems) > 1
+            else (np.nan, np.nan)
+        )
     return Interval(value=value, low=low, high=high)
 
 
@@ -74,25 +79,31 @@ def paired_difference(
     seed: int = 0,
     bounds: tuple[float, float] | None = (-1.0, 1.0),
 ) -> Difference:
-    """Mean of after - before over problems [M] in the same order, with a percentile interval from resampling the pairs.
+    """Mean of after - before over problems [M] in the same order, with a percentile interval from resampling
+    the pairs.
 
-    Where all differ by the same the interval is what M such pairs rule out (``unseen``): 8 problems, none changed, -.324 to .324.
+    Where all differ by the same the interval is what M such pairs rule out (``unseen``): 8 problems, none
+    changed, -.324 to .324.
 
     Raises:
         ValueError: if the lengths differ.
     """
     first, second = _vector(before), _vector(after)
     if first.shape != second.shape:
-        raise ValueError(f"a paired difference needs the same problems: {len(first)} before, {len(second)} after")
+        raise ValueError(
+            f"a paired difference needs the same problems: {len(first)} before, {len(second)} after"
+        )
     return _difference(second - first, _resampled_means(second - first, resamples, seed), confidence, bounds)
 
 
-def seeds_difference(differences: ArrayLike, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
+def seeds_difference(
+    differences: ArrayLike, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> Difference:
     """Mean difference over training seeds and problems, with both counted as random.
 
-    Each replicate draws seeds, then problems, with replacement. All seeds are scored on the same problems, so a replicate uses one
-    draw of problems for all its seeds: drawing them anew for each would shrink the problems' share of the variance by the number of
-    seeds.
+    Each replicate draws seeds, then problems, with replacement. All seeds are scored on the same problems, so
+    a replicate uses one draw of problems for all its seeds: drawing them anew for each would shrink the
+    problems' share of the variance by the number of seeds.
 
     Args:
         differences: [S, M] after - before for each training seed and problem.
@@ -105,7 +116,10 @@ def seeds_difference(differences: ArrayLike, *, confidence: float = 0.95, resamp
     """
     table = np.asarray(differences, dtype=np.float64)
     if table.ndim != 2 or len(table) < MIN_SEEDS:
-        raise ValueError(f"differences of shape {table.shape}: an interval over seeds needs [S, M] with at least {MIN_SEEDS} seeds")
+        raise ValueError(
+            f"differences of shape {table.shape}: an interval over seeds needs [S, M] with at least"
+            f" {MIN_SEEDS} seeds"
+        )
     rng = np.random.default_rng(seed)
     num_seeds, num_problems = table.shape
     means = []
@@ -116,11 +130,14 @@ def seeds_difference(differences: ArrayLike, *, confidence: float = 0.95, resamp
     return _difference(table.mean(axis=0), np.concatenate(means), confidence)
 
 
-def unseen(value: float, size: int, *, bounds: tuple[float, float] | None, confidence: float) -> tuple[float, float]:
+def unseen(
+    value: float, size: int, *, bounds: tuple[float, float] | None, confidence: float
+) -> tuple[float, float]:
     """Limits of a mean over problems where all ``size`` of them gave the same ``value``.
 
-    A share of the problems up to Wilson's upper limit of 0 out of ``size`` may be of a kind that was not met, and lie anywhere
-    within ``bounds``. At either bound that is Wilson's interval of all or none. NaN where no bounds are known.
+    A share of the problems up to Wilson's upper limit of 0 out of ``size`` may be of a kind that was not met,
+    and lie anywhere within ``bounds``. At either bound that is Wilson's interval of all or none. NaN where no
+    bounds are known.
     """
     low, high = bounds or (np.nan, np.nan)
     if not low <= value <= high:
@@ -146,7 +163,10 @@ def wilson(c: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> tuple[np.
 
 
 def _difference(
-    per_problem: np.ndarray, means: np.ndarray, confidence: float, bounds: tuple[float, float] | None = (-1.0, 1.0)
+    per_problem: np.ndarray,
+    means: np.ndarray,
+    confidence: float,
+    bounds: tuple[float, float] | None = (-1.0, 1.0),
 ) -> Difference:
     if len(per_problem) > 1 and np.ptp(means) < _EQUAL:
         low, high = unseen(float(per_problem.mean()), len(per_problem), bounds=bounds, confidence=confidence)
@@ -160,7 +180,9 @@ def _resampled_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarra
     """[resamples] means of values [M] drawn with replacement."""
     rng = np.random.default_rng(seed)
     size = len(values)
-    return np.concatenate([values[rng.integers(0, size, (rows, size))].mean(axis=1) for rows in _chunks(resamples, size)])
+    return np.concatenate(
+        [values[rng.integers(0, size, (rows, size))].mean(axis=1) for rows in _chunks(resamples, size)]
+    )
 
 
 def _chunks(resamples: int, width: int) -> list[int]:
@@ -177,5 +199,7 @@ def _limits(means: np.ndarray, confidence: float) -> tuple[float, float]:
 def _vector(values: ArrayLike) -> np.ndarray:
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1 or not vector.size:
-        raise ValueError(f"values of shape {vector.shape}: one number for each problem is needed, and at least one problem")
+        raise ValueError(
+            f"values of shape {vector.shape}: one number for each problem is needed, and at least one problem"
+        )
     return vector

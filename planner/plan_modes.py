@@ -17,7 +17,9 @@ TABLE_MAX = 256
 """Most samples of a query where values are tabulated: parallel with a verifier that errs."""
 
 
-def sequential(demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int = K_MAX) -> Plan:
+def sequential(
+    demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int = K_MAX
+) -> Plan:
     """Draw until the verifier accepts, at most k times."""
     post = demand.posterior
     chosen = allocate_sequential(
@@ -38,7 +40,9 @@ def sequential(demand: Demand, budget: float, verifier: VerifierSpec, *, loss: f
     return _plan(demand, "sequential", "repeated_sampling", chosen.cap, chosen.price, result, chosen.tokens)
 
 
-def parallel(demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int = K_MAX) -> Plan:
+def parallel(
+    demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int = K_MAX
+) -> Plan:
     """All k samples drawn at once; the first accepted is returned."""
     if not verifier.perfect:
         return _parallel_imperfect(demand, budget, verifier, loss=loss, k_max=min(k_max, TABLE_MAX))
@@ -48,10 +52,20 @@ def parallel(demand: Demand, budget: float, verifier: VerifierSpec, *, loss: flo
     chosen = allocate_parallel(post.a, post.b, cost, budget, **options)
     correct = (1 - post.zero) * chosen.coverage
     result = Outcome(correct=correct, wrong=np.zeros_like(correct), attempts=chosen.k.astype(np.float64))
-    return _plan(demand, "parallel", "repeated_sampling", chosen.k, chosen.price, result, _cost(chosen.k, cost, demand.prefill))
+    return _plan(
+        demand,
+        "parallel",
+        "repeated_sampling",
+        chosen.k,
+        chosen.price,
+        result,
+        _cost(chosen.k, cost, demand.prefill),
+    )
 
 
-def _parallel_imperfect(demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int) -> Plan:
+def _parallel_imperfect(
+    demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int
+) -> Plan:
     """As sequential sampling decides, but every sample is paid."""
     post, cost = demand.posterior, demand.mean_tokens
     kinds, rows = np.unique(np.stack([post.a, post.b, post.zero], axis=1), axis=0, return_inverse=True)
@@ -62,11 +76,15 @@ def _parallel_imperfect(demand: Demand, budget: float, verifier: VerifierSpec, *
     rows = rows.reshape(-1)
     spare = budget - float(demand.prefill.sum())
     if spare < 0:
-        raise ValueError(f"budget: {budget:g} tokens do not pay the {demand.prefill.sum():g} of the prompts alone")
+        raise ValueError(
+            f"budget: {budget:g} tokens do not pay the {demand.prefill.sum():g} of the prompts alone"
+        )
     chosen = allocate_table(values, samples, rows, cost, spare, weight=demand.weight)
     k = chosen.k
     result = Outcome(correct=_at(correct, rows, k), wrong=_at(wrong, rows, k), attempts=k.astype(np.float64))
-    return _plan(demand, "parallel", "repeated_sampling", k, chosen.price, result, _cost(k, cost, demand.prefill))
+    return _plan(
+        demand, "parallel", "repeated_sampling", k, chosen.price, result, _cost(k, cost, demand.prefill)
+    )
 
 
 def _ends(a: float, b: float, zero: float, *, verifier: VerifierSpec, k_max: int) -> Outcome:
@@ -91,11 +109,21 @@ def votes(demand: Demand, budget: float, *, agreement: float) -> Plan:
     right, drawn = solvable * right, solvable * drawn + (1 - solvable) * table.samples[0]
     spare = budget - float(demand.prefill.sum())
     if spare < 0:
-        raise ValueError(f"budget: {budget:g} tokens do not pay the {demand.prefill.sum():g} of the prompts alone")
+        raise ValueError(
+            f"budget: {budget:g} tokens do not pay the {demand.prefill.sum():g} of the prompts alone"
+        )
     chosen = allocate_table(right, drawn, rows, cost, spare, weight=demand.weight)
     correct, attempts = _at(right, rows, chosen.k), _at(drawn, rows, chosen.k)
     result = Outcome(correct=correct, wrong=np.where(chosen.k > 0, 1 - correct, 0.0), attempts=attempts)
-    return _plan(demand, "sequential", "majority", chosen.k, chosen.price, result, _cost(attempts, cost, demand.prefill))
+    return _plan(
+        demand,
+        "sequential",
+        "majority",
+        chosen.k,
+        chosen.price,
+        result,
+        _cost(attempts, cost, demand.prefill),
+    )
 
 
 def _at(table: np.ndarray, rows: np.ndarray, k: np.ndarray) -> np.ndarray:
@@ -107,7 +135,15 @@ def _cost(samples: np.ndarray, cost: np.ndarray, prefill: np.ndarray) -> np.ndar
     return samples * cost + np.where(samples > 0, prefill, 0.0)
 
 
-def _plan(demand: Demand, mode: Mode, strategy: str, k: np.ndarray, price: float, result: Outcome, tokens: np.ndarray) -> Plan:
+def _plan(
+    demand: Demand,
+    mode: Mode,
+    strategy: str,
+    k: np.ndarray,
+    price: float,
+    result: Outcome,
+    tokens: np.ndarray,
+) -> Plan:
     post = demand.posterior
     return Plan(
         ids=demand.ids,

@@ -16,7 +16,8 @@ class Query:
     """A prompt id of the statistics, or any other id: then its category speaks for it."""
     category: str = "default"
     tokens: float | None = None
-    """Expected completion tokens of a sample; None = what the statistics say of the prompt, else of its category."""
+    """Expected completion tokens of a sample; None = what the statistics say of the prompt, else of its
+    category."""
     prefill: float = 0.0
     """Prompt tokens, paid with the first sample."""
     weight: float = 1.0
@@ -34,7 +35,8 @@ class Plan:
     strategy: tuple[str, ...]
     """Names in ``planner.strategies.STRATEGIES``."""
     k: np.ndarray
-    """int64; in sequential mode and for votes the most samples, drawn until one is accepted or the vote is settled."""
+    """int64; in sequential mode and for votes the most samples, drawn until one is accepted or the vote is
+    settled."""
     price: float
     """lambda: value per token at the margin."""
     coverage: np.ndarray
@@ -48,7 +50,8 @@ class Plan:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Central 95% of the share of queries answered right, given the posteriors (normal, queries independent)."""
+        """Central 95% of the share of queries answered right, given the posteriors (normal, queries
+        independent)."""
         n = len(self.ids)
         half = 1.96 * float(np.sqrt((self.correct * (1 - self.correct)).sum())) / n
         mean = float(self.correct.mean())

@@ -1,4 +1,5 @@
-"""The planner: what was learnt about every prompt, turned into how many samples it gets, in training and when served."""
+"""The planner: what was learnt about every prompt, turned into how many samples it gets, in training and when
+served."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,13 +40,17 @@ class Planner:
     """Posteriors, plans and training targets over one statistics store."""
 
     def __init__(
-        self, store: StatisticsStore, *, config: PlannerConfig | None = None, verifier: VerifierSpec | None = None
+        self,
+        store: StatisticsStore,
+        *,
+        config: PlannerConfig | None = None,
+        verifier: VerifierSpec | None = None,
     ) -> None:
         """View ``store``.
 
         Args:
-            store: The run's own: in training the curriculum feeds it with every finished group, kept or dropped. Elsewhere
-                ``observe`` does.
+            store: The run's own: in training the curriculum feeds it with every finished group, kept or
+                dropped. Elsewhere ``observe`` does.
             config: Assumptions.
             verifier: Error rates behind the outcomes in the store.
         """
@@ -90,7 +95,8 @@ class Planner:
             queries: At least one.
             token_budget: Prefill and completion tokens together; expected ones where sampling may stop early.
             mode: ``parallel`` draws all samples at once, ``sequential`` until the verifier accepts.
-            verifier: Measured error rates of the one that will judge the samples; None = there is none, and votes decide.
+            verifier: Measured error rates of the one that will judge the samples; None = there is none, and
+                votes decide.
             loss: Of a wrong answer returned, a right one being worth the query's weight.
 
         Raises:
@@ -127,7 +133,9 @@ class Planner:
         """
         units = units_of(self.posteriors, level, self.config.unknown)
         if not units.keys:
-            raise ValueError("train_targets: nothing was observed yet; train at k = 1 until the first statistics arrive")
+            raise ValueError(
+                "train_targets: nothing was observed yet; train at k = 1 until the first statistics arrive"
+            )
         config, post = self.config.targets, units.posterior
         retry = self.store.version - self._retried >= config.retry_every
         if retry:
@@ -150,13 +158,22 @@ class Planner:
         )
 
     def forecast(self, ks: Sequence[int], categories: Sequence[str] | None = None) -> dict[str, list[float]]:
-        """Expected pass@k of each category's observed prompts, by the posterior of each; k may exceed what was sampled."""
+        """Expected pass@k of each category's observed prompts, by the posterior of each; k may exceed what
+        was sampled."""
         seen = self.store.observed()
         out = {}
         for name in categories if categories is not None else sorted(set(self.store.categories())):
-            rows = seen.category == seen.categories.index(name) if name in seen.categories else np.zeros(0, dtype=bool)
+            rows = (
+                seen.category == seen.categories.index(name)
+                if name in seen.categories
+                else np.zeros(0, dtype=bool)
+            )
             prompts = [prompt for prompt, held in zip(seen.prompts, rows, strict=False) if held]
-            post = self.posteriors.of_prompts(prompts, [name] * len(prompts)) if prompts else self.posteriors.of_category(name)
+            post = (
+                self.posteriors.of_prompts(prompts, [name] * len(prompts))
+                if prompts
+                else self.posteriors.of_category(name)
+            )
             out[name] = [float(np.mean((1 - post.zero) * coverage(post.a, post.b, k))) for k in ks]
         return out
 
@@ -177,7 +194,9 @@ class Planner:
             ValueError: a state of another format.
         """
         if state["state_version"] != STATE_VERSION:
-            raise ValueError(f"planner state of version {state['state_version']}: this build reads {STATE_VERSION}")
+            raise ValueError(
+                f"planner state of version {state['state_version']}: this build reads {STATE_VERSION}"
+            )
         self.posteriors.load_state_dict(state["posteriors"])
         self._seen.load_state_dict(state["seen"])
         self._targets.load_state_dict(state["targets"])

@@ -1,4 +1,5 @@
-"""What is believed of a prompt's success probability: a Beta from its category's prior and its own decayed outcomes.
+"""What is believed of a prompt's success probability: a Beta from its category's prior and its own decayed
+outcomes.
 
 A view of the statistics store: nothing is counted twice and nothing is kept here but the fitted priors
 (methods/planner.md §4.1: a = mu nu + s, b = (1 - mu) nu + f).
@@ -18,14 +19,16 @@ from rollout.statistics import StatisticsStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posterior:
-    """p ~ Beta(a, b), or 0 with probability ``zero``. Numbers, or columns [K] where many prompts are asked for."""
+    """p ~ Beta(a, b), or 0 with probability ``zero``. Numbers, or columns [K] where many prompts are asked
+    for."""
 
     a: np.ndarray
     b: np.ndarray
     ess: np.ndarray
     """Decayed outcomes of the prompt itself; 0 = the prior alone speaks."""
     zero: np.ndarray
-    """Probability that the policy cannot solve it at all; above 0 only where the category's fit asked for such prompts."""
+    """Probability that the policy cannot solve it at all; above 0 only where the category's fit asked for
+    such prompts."""
 
     @property
     def mean(self) -> np.ndarray:
@@ -38,10 +41,14 @@ class Posterior:
 
 
 class PosteriorStore:
-    """Posteriors of prompts and categories, from one statistics store and priors that are refitted now and then."""
+    """Posteriors of prompts and categories, from one statistics store and priors that are refitted now and
+    then."""
 
-    def __init__(self, store: StatisticsStore, *, config: PriorConfig, verifier: VerifierSpec | None = None) -> None:
-        """``verifier``: error rates behind the outcomes in the store, which are corrected before anything reads them."""
+    def __init__(
+        self, store: StatisticsStore, *, config: PriorConfig, verifier: VerifierSpec | None = None
+    ) -> None:
+        """``verifier``: error rates behind the outcomes in the store, which are corrected before anything
+        reads them."""
         self.store = store
         self.config = config
         self.verifier = verifier or VerifierSpec()
@@ -51,7 +58,8 @@ class PosteriorStore:
         """Policy version and rows of the store at the last fit."""
 
     def refresh(self, *, force: bool = False) -> bool:
-        """Refit the priors if ``config.every`` updates went by or the observed prompts doubled; True if it did. O(prompts)."""
+        """Refit the priors if ``config.every`` updates went by or the observed prompts doubled; True if it
+        did. O(prompts)."""
         version, rows = self.store.version, self.store.num_rows
         if not force and self._fitted is not None:
             then, before = self._fitted
@@ -73,8 +81,14 @@ class PosteriorStore:
         """The category's prior, with the decayed outcomes behind it as ``ess``."""
         prior = self.prior(category)
         counts = self.store.categories().get(category)
-        ess = 0.0 if counts is None else sum(float(x) for x in self.verifier.true_counts(counts.successes, counts.failures))
-        return Posterior(a=np.array(prior.a), b=np.array(prior.b), ess=np.array(ess), zero=np.array(prior.zero))
+        ess = (
+            0.0
+            if counts is None
+            else sum(float(x) for x in self.verifier.true_counts(counts.successes, counts.failures))
+        )
+        return Posterior(
+            a=np.array(prior.a), b=np.array(prior.b), ess=np.array(ess), zero=np.array(prior.zero)
+        )
 
     def of_prompts(self, prompts: Sequence[str], categories: Sequence[str]) -> Posterior:
         """Columns [K] for prompts by id, each with its category; unseen ones get the category's prior."""
@@ -85,7 +99,9 @@ class PosteriorStore:
         table = np.array([[p.a, p.b, p.zero] for p in names.values()]).reshape(-1, 3)[code]
         known = np.array([self.store.has(prompt) for prompt in prompts], dtype=bool)
         successes, failures = np.zeros(len(code)), np.zeros(len(code))
-        indices = np.array([self.store.index_of(p) for p, k in zip(prompts, known, strict=True) if k], dtype=np.int64)
+        indices = np.array(
+            [self.store.index_of(p) for p, k in zip(prompts, known, strict=True) if k], dtype=np.int64
+        )
         successes[known], failures[known] = self.verifier.true_counts(*self.store.counts(indices))
         return updated(table[:, 0], table[:, 1], table[:, 2], successes, failures)
 
@@ -104,8 +120,12 @@ class PosteriorStore:
         self._fitted = None if state["fitted"] is None else (state["fitted"][0], state["fitted"][1])
 
 
-def updated(a: np.ndarray, b: np.ndarray, zero: np.ndarray, successes: np.ndarray, failures: np.ndarray) -> Posterior:
+def updated(
+    a: np.ndarray, b: np.ndarray, zero: np.ndarray, successes: np.ndarray, failures: np.ndarray
+) -> Posterior:
     """Prior and outcomes [K] put together; a success rules p = 0 out, failures make it likelier."""
     solvable = (1 - zero) * np.exp(betaln(a, b + failures) - betaln(a, b))
     share = np.divide(zero, zero + solvable, out=np.zeros_like(solvable), where=zero > 0)
-    return Posterior(a=a + successes, b=b + failures, ess=successes + failures, zero=np.where(successes > 0, 0.0, share))
+    return Posterior(
+        a=a + successes, b=b + failures, ess=successes + failures, zero=np.where(successes > 0, 0.0, share)
+    )

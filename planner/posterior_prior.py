@@ -55,10 +55,12 @@ def fit_priors(
 
 
 def whole_counts(successes: np.ndarray, failures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Trials and successes [K] as whole numbers, so that equal ones are fitted once, whatever the number of prompts.
+    """Trials and successes [K] as whole numbers, so that equal ones are fitted once, whatever the number of
+    prompts.
 
-    Rounding each by itself would lose rare successes as they fade below one half. The remainder is carried from prompt to prompt in
-    order of their rates instead, so that sums over prompts of like difficulty are kept to within one.
+    Rounding each by itself would lose rare successes as they fade below one half. The remainder is carried
+    from prompt to prompt in order of their rates instead, so that sums over prompts of like difficulty are
+    kept to within one.
     """
     trials = successes + failures
     rate = np.divide(successes, trials, out=np.zeros_like(trials), where=trials > 0)

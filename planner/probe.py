@@ -1,7 +1,9 @@
-"""A difficulty probe: success probability of an unseen prompt from features of it (an embedding, or a hidden state of the policy).
+"""A difficulty probe: success probability of an unseen prompt from features of it (an embedding, or a hidden
+state of the policy).
 
-Ridge-penalised logistic regression on counts, its penalty and its calibration chosen on prompts that it was not fitted to. What it
-returns is a Beta: the probability, and how many outcomes that prediction is worth, so that real outcomes overrule it in time.
+Ridge-penalised logistic regression on counts, its penalty and its calibration chosen on prompts that it was
+not fitted to. What it returns is a Beta: the probability, and how many outcomes that prediction is worth, so
+that real outcomes overrule it in time.
 """
 
 from collections.abc import Sequence
@@ -43,7 +45,9 @@ class DifficultyProbe:
         x = np.asarray(features, dtype=np.float64)
         if x.ndim != 2 or x.shape[1] != len(self.weight):
             raise ValueError(f"features of shape {x.shape}: this probe reads [M, {len(self.weight)}]")
-        return _calibrated((x - self.mean) / self.scale @ self.weight + self.intercept, self.temperature, self.isotonic)
+        return _calibrated(
+            (x - self.mean) / self.scale @ self.weight + self.intercept, self.temperature, self.isotonic
+        )
 
     def prior(self, features: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Beta (a, b), each [M]: ``Query.prior`` of unseen prompts."""
@@ -67,8 +71,8 @@ def fit_probe(
         features: [M, d].
         successes: [M].
         trials: [M], at least 1 each.
-        calibrate: ``temperature`` divides the logits by one number; ``isotonic`` bends them to any rising curve, and wants hundreds
-            of prompts.
+        calibrate: ``temperature`` divides the logits by one number; ``isotonic`` bends them to any rising
+            curve, and wants hundreds of prompts.
         penalties: of the squared weights, tried by cross-validation.
         folds: of the cross-validation.
         seed: of the folds.
@@ -100,14 +104,22 @@ def fit_probe(
     )
 
 
-def _checked(features: ArrayLike, successes: ArrayLike, trials: ArrayLike, folds: int) -> tuple[np.ndarray, ...]:
+def _checked(
+    features: ArrayLike, successes: ArrayLike, trials: ArrayLike, folds: int
+) -> tuple[np.ndarray, ...]:
     x, c, n = (np.asarray(v, dtype=np.float64) for v in (features, successes, trials))
     if x.ndim != 2 or c.shape != (len(x),) or n.shape != (len(x),):
-        raise ValueError(f"features {x.shape}, successes {c.shape}, trials {n.shape}: they must be [M, d], [M] and [M]")
+        raise ValueError(
+            f"features {x.shape}, successes {c.shape}, trials {n.shape}: they must be [M, d], [M] and [M]"
+        )
     if len(x) < 2 * folds:
-        raise ValueError(f"features: {len(x)} prompts are too few for {folds} folds; give at least {2 * folds}")
+        raise ValueError(
+            f"features: {len(x)} prompts are too few for {folds} folds; give at least {2 * folds}"
+        )
     if not np.isfinite(x).all() or (n < 1).any() or (c < 0).any() or (c > n).any():
-        raise ValueError("features must be finite, and successes lie between 0 and trials, which are at least 1")
+        raise ValueError(
+            "features must be finite, and successes lie between 0 and trials, which are at least 1"
+        )
     return x, c, n
 
 
@@ -121,8 +133,11 @@ def _out_of_fold(x: np.ndarray, c: np.ndarray, n: np.ndarray, fold: np.ndarray, 
     return out
 
 
-def _logistic(x: np.ndarray, c: np.ndarray, n: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Mean and scale of the features, weights, intercept. Prompts weigh alike, whatever their number of samples."""
+def _logistic(
+    x: np.ndarray, c: np.ndarray, n: np.ndarray, penalty: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Mean and scale of the features, weights, intercept. Prompts weigh alike, whatever their number of
+    samples."""
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     z, rate = (x - mean) / scale, c / n
@@ -140,7 +155,9 @@ def _logistic(x: np.ndarray, c: np.ndarray, n: np.ndarray, penalty: float) -> tu
     return mean, scale, found.x[1:], float(found.x[0])
 
 
-def _correction(logits: np.ndarray, c: np.ndarray, n: np.ndarray, kind: str) -> tuple[float, IsotonicMap | None]:
+def _correction(
+    logits: np.ndarray, c: np.ndarray, n: np.ndarray, kind: str
+) -> tuple[float, IsotonicMap | None]:
     if kind == "isotonic":
         return 1.0, IsotonicMap.fit(logits, c, n)
 

@@ -1,4 +1,5 @@
-"""Are predicted success probabilities what happens? Reliability table, calibration error, isotonic correction."""
+"""Are predicted success probabilities what happens? Reliability table, calibration error, isotonic
+correction."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,7 +32,9 @@ class Calibration:
         return float(np.average(np.abs(self.predicted - self.observed), weights=self.samples))
 
 
-def calibration(predicted: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, bins: int = BINS) -> Calibration:
+def calibration(
+    predicted: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, bins: int = BINS
+) -> Calibration:
     """Compare predictions [M] in (0, 1) with successes [M] of trials [M]."""
     p, c, n = (np.asarray(x, dtype=np.float64) for x in (predicted, successes, trials))
     parts = [part for part in np.array_split(np.argsort(p, kind="stable"), bins) if part.size]
@@ -55,7 +58,8 @@ class IsotonicMap:
 
     @classmethod
     def fit(cls, scores: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> "IsotonicMap":
-        """The rising curve closest to the success rates of prompts with these scores [M]; levels shrunk so that none is 0 or 1."""
+        """The rising curve closest to the success rates of prompts with these scores [M]; levels shrunk so
+        that none is 0 or 1."""
         order = np.argsort(scores, kind="stable")
         fitted = isotonic_regression((successes / trials)[order], weights=trials[order])
         ends = fitted.blocks

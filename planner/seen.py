@@ -10,7 +10,8 @@ NEGLIGIBLE = 1e-3
 
 
 class SeenGroups:
-    """Keys (prompt, group) by policy version; versions whose counts have faded below ``NEGLIGIBLE`` are forgotten and refused."""
+    """Keys (prompt, group) by policy version; versions whose counts have faded below ``NEGLIGIBLE`` are
+    forgotten and refused."""
 
     def __init__(self, discount: float) -> None:
         """``discount`` of the statistics: at 1 nothing ever fades, and every group is remembered."""
@@ -29,12 +30,18 @@ class SeenGroups:
             return False
         groups.add(key)
         if version > newest:
-            self._by_version = {v: held for v, held in self._by_version.items() if version - v <= self._horizon}
+            self._by_version = {
+                v: held for v, held in self._by_version.items() if version - v <= self._horizon
+            }
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able, in a fixed order."""
-        return {"versions": [[v, sorted(list(key) for key in held)] for v, held in sorted(self._by_version.items())]}
+        return {
+            "versions": [
+                [v, sorted(list(key) for key in held)] for v, held in sorted(self._by_version.items())
+            ]
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""

@@ -1,4 +1,5 @@
-"""From the planner's k* to training targets: smoothing, floors, the estimator, the prompt weight (methods/planner.md §4.6).
+"""From the planner's k* to training targets: smoothing, floors, the estimator, the prompt weight
+(methods/planner.md §4.6).
 
 Envelope theorem: with J = max_k sum_x w_x [1 - (1-p_x)^k_x] under a token budget,
 grad J = sum_x w_x k*_x (1-p_x)^(k*_x - 1) grad p_x - lambda sum_x k*_x grad c_x.
@@ -44,7 +45,8 @@ class TargetConfig:
     """A target changes only once the smoothed k has left it by this ratio."""
     k_max: int = 64
     quantile: float = 0.8
-    """Of the posterior that k* is planned with, for training only: a prompt given up by its mean would never be seen to improve."""
+    """Of the posterior that k* is planned with, for training only: a prompt given up by its mean would never
+    be seen to improve."""
     weight_low: float = 0.1
     weight_high: float = 8.0
     retry_every: int = 200
@@ -57,7 +59,9 @@ class TargetConfig:
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"targets.{name} is {getattr(self, name)}: it must lie in [{low}, {high}]")
         if self.dead_band < 1 or self.k_max < 1 or not 0 < self.weight_low <= self.weight_high:
-            raise ValueError("targets: dead_band and k_max must be at least 1, and 0 < weight_low <= weight_high")
+            raise ValueError(
+                "targets: dead_band and k_max must be at least 1, and 0 < weight_low <= weight_high"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +94,15 @@ class TargetTracker:
         self._k: dict[str, int] = {}
 
     def update(self, keys: Sequence[str], k_star: ArrayLike) -> dict[str, int]:
-        """Follow the plan's k* [K], 0 counting as 1; a key met first takes its k* at once. Returns k by key."""
+        """Follow the plan's k* [K], 0 counting as 1; a key met first takes its k* at once. Returns k by
+        key."""
         config = self.config
         for key, wanted in zip(keys, np.asarray(k_star, dtype=np.float64), strict=True):
             log_wanted = math.log(max(1.0, float(wanted)))
             old = self._log_k.get(key)
-            self._log_k[key] = log_wanted if old is None else config.keep * old + (1 - config.keep) * log_wanted
+            self._log_k[key] = (
+                log_wanted if old is None else config.keep * old + (1 - config.keep) * log_wanted
+            )
             smoothed = math.exp(self._log_k[key])
             held = self._k.get(key)
             if held is None or not held / config.dead_band <= smoothed <= held * config.dead_band:
@@ -112,15 +119,18 @@ class TargetTracker:
 
 
 def passk_weight(a: ArrayLike, b: ArrayLike, k: ArrayLike) -> np.ndarray:
-    """[...] W = E[k (1-p)^(k-1)] = k B(a, b+k-1) / B(a, b), p ~ Beta(a, b) as it stood before the group that is weighted."""
+    """[...] W = E[k (1-p)^(k-1)] = k B(a, b+k-1) / B(a, b), p ~ Beta(a, b) as it stood before the group that
+    is weighted."""
     a, b, k = (np.asarray(x, dtype=np.float64) for x in (a, b, k))
     return k * np.exp(betaln(a, b + k - 1) - betaln(a, b))
 
 
 def sequential_weight(p: ArrayLike, k: ArrayLike, *, price: float, tokens: ArrayLike) -> np.ndarray:
-    """[...] W for a deployment that stops at the first accepted sample, at most k: a higher p then also saves tokens.
+    """[...] W for a deployment that stops at the first accepted sample, at most k: a higher p then also saves
+    tokens.
 
-    k q^(k-1) + lambda c [(1 - q^k) - k p q^(k-1)] / p^2 with q = 1 - p. The bracket keeps easy prompts worth improving.
+    k q^(k-1) + lambda c [(1 - q^k) - k p q^(k-1)] / p^2 with q = 1 - p. The bracket keeps easy prompts worth
+    improving.
     """
     p, k, c = (np.asarray(x, dtype=np.float64) for x in (p, k, tokens))
     q = 1 - p
@@ -128,11 +138,20 @@ def sequential_weight(p: ArrayLike, k: ArrayLike, *, price: float, tokens: Array
 
 
 def make_targets(
-    k: Mapping[str, int], a: np.ndarray, b: np.ndarray, *, group_size: int, config: TargetConfig, progress: float = 0.0
+    k: Mapping[str, int],
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    group_size: int,
+    config: TargetConfig,
+    progress: float = 0.0,
 ) -> dict[str, Target]:
-    """Targets of keys with posteriors a, b [K] in the order of ``k``; ``progress`` is the share of training done."""
+    """Targets of keys with posteriors a, b [K] in the order of ``k``; ``progress`` is the share of training
+    done."""
     annealed = config.anneal > 0 and progress >= 1 - config.anneal
-    ks = np.ones(len(k), dtype=np.int64) if annealed else np.fromiter(k.values(), dtype=np.int64, count=len(k))
+    ks = (
+        np.ones(len(k), dtype=np.int64) if annealed else np.fromiter(k.values(), dtype=np.int64, count=len(k))
+    )
     weights = np.clip(passk_weight(a, b, ks), config.weight_low, config.weight_high)
     return {
         key: Target(k=int(x), estimator=Estimator.of(int(x), group_size), weight=float(w))

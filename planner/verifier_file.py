@@ -7,13 +7,16 @@ from planner.verifier import VerifierSpec
 
 
 def read_verifier(path: Path) -> VerifierSpec:
-    """The ``fpr`` and ``tpr`` of a JSON object; its other fields (intervals, counts, the reward) are for readers.
+    """The ``fpr`` and ``tpr`` of a JSON object; its other fields (intervals, counts, the reward) are for
+    readers.
 
     Raises:
         ValueError: No such file, not such an object, or rates that no plan can use; names file and field.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; t2rl rewards check --labelled ROWS --write-spec {path} writes one")
+        raise ValueError(
+            f"{path}: no such file; t2rl rewards check --labelled ROWS --write-spec {path} writes one"
+        )
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

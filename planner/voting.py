@@ -1,4 +1,5 @@
-"""What a majority vote with adaptive stopping is worth and costs, when p is known only as a Beta posterior."""
+"""What a majority vote with adaptive stopping is worth and costs, when p is known only as a Beta
+posterior."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +26,8 @@ class VoteTable:
     """[P, K] samples drawn in expectation."""
 
     def averaged(self, a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """``correct`` and ``samples`` [n, K] for p ~ Beta(a, b), a and b [n], both taken as linear between the points."""
+        """``correct`` and ``samples`` [n, K] for p ~ Beta(a, b), a and b [n], both taken as linear between
+        the points."""
         a, b = (np.atleast_1d(np.asarray(x, dtype=np.float64))[:, None] for x in (a, b))
         mass = np.diff(betainc(a, b, self.p), axis=1)
         moment = a / (a + b) * np.diff(betainc(a + 1, b, self.p), axis=1)
@@ -37,11 +39,13 @@ class VoteTable:
 
 @lru_cache(maxsize=8)
 def vote_table(*, k_max: int = K_MAX, agreement: float = 1.0, threshold: float = SETTLED) -> VoteTable:
-    """The vote's two-horse race, exactly: right answers against the likeliest wrong one, stopped once the leader is settled.
+    """The vote's two-horse race, exactly: right answers against the likeliest wrong one, stopped once the
+    leader is settled.
 
     Args:
         k_max: Largest cap.
-        agreement: Share of wrong samples that give the same wrong answer; 1 is the worst case (and exact for two answers).
+        agreement: Share of wrong samples that give the same wrong answer; 1 is the worst case (and exact for
+            two answers).
         threshold: Of ``leader_probability``; above 1 the vote never stops early.
     """
     p = np.linspace(0, 1, NODES)

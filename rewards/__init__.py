@@ -1,9 +1,10 @@
 """Verifiers: each says of one completion text how good it is, and why.
 
 A new reward is one module with a factory (a class or a function that takes keyword arguments and returns a
-:class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1 (a form-only component's: cost
-nothing), and one line in :data:`REWARDS`; the contract tests find it there. Rewards outside this package are named by import path,
-``pkg.module:attr``, or by file, ``path/to/file.py:attr``; functions of TRL's, verl's and other forms are known by their parameters
+:class:`~rollout.types.Reward`), a function ``example() -> (Prompt, text)`` whose text must score 1 (a
+form-only component's: cost nothing), and one line in :data:`REWARDS`; the contract tests find it there.
+Rewards outside this package are named by import path, ``pkg.module:attr``, or by file,
+``path/to/file.py:attr``; functions of TRL's, verl's and other forms are known by their parameters
 (``rewards.functions``).
 """
 
@@ -42,17 +43,20 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     """Make a reward from its name and keyword arguments.
 
     Args:
-        name: A key of :data:`REWARDS`, or ``pkg.module:attr`` or ``path/to/file.py:attr``: a class or factory of your own that
-            makes the reward, or a function that judges (``rewards.functions.form_of`` tells which).
+        name: A key of :data:`REWARDS`, or ``pkg.module:attr`` or ``path/to/file.py:attr``: a class or factory
+            of your own that makes the reward, or a function that judges (``rewards.functions.form_of`` tells
+            which).
         args: Keyword arguments of the factory, or constants of the function.
 
     Raises:
-        ValueError: No such name, module or attribute, arguments that do not fit, or a factory that returns nothing callable.
+        ValueError: No such name, module or attribute, arguments that do not fit, or a factory that returns
+            nothing callable.
     """
     target = REWARDS.get(name, name)
     if ":" not in target:
         raise ValueError(
-            f"reward: {name!r} is unknown; use one of {sorted(REWARDS)}, or your own: path/to/file.py:attr or pkg.module:attr"
+            f"reward: {name!r} is unknown; use one of {sorted(REWARDS)}, or your own: path/to/file.py:attr or"
+            " pkg.module:attr"
         )
     found = _load(target, name)
     form = form_of(found)
@@ -63,10 +67,18 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
     try:
         reward = found(**(args or {}))
     except TypeError as error:
-        fix = "attr must be a class or function that takes reward_args and returns the reward, or a function that judges"
-        raise ValueError(f"reward: {name!r} does not take reward_args {dict(args or {})}: {error}; {fix}") from error
+        fix = (
+            "attr must be a class or function that takes reward_args and returns the reward, or a function"
+            " that judges"
+        )
+        raise ValueError(
+            f"reward: {name!r} does not take reward_args {dict(args or {})}: {error}; {fix}"
+        ) from error
     if not callable(reward):
-        raise ValueError(f"reward: {name!r} returned {type(reward).__name__}, which cannot be called; return the reward itself")
+        raise ValueError(
+            f"reward: {name!r} returned {type(reward).__name__}, which cannot be called; return the reward"
+            " itself"
+        )
     form = form_of(reward)
     return reward if form in ("reward", "factory") or name in REWARDS else _judging(reward, form, name, {})
 
@@ -79,8 +91,8 @@ def _judging(function: Any, form: Form, name: str, args: Mapping[str, Any]) -> R
 
 
 def modules_of(name: str, args: Mapping[str, Any] | None = None) -> list[str]:
-    """What a process that will build this reward may import beforehand: the reward's module, and those of shipped rewards that its
-    arguments name, as a rubric's do."""
+    """What a process that will build this reward may import beforehand: the reward's module, and those of
+    shipped rewards that its arguments name, as a rubric's do."""
     named = {REWARDS.get(one, one) for one in rewards_in(name, args)}
     return sorted({target.rpartition(":")[0] for target in named if ":" in target})
 
@@ -91,11 +103,12 @@ def rewards_in(name: str, args: Mapping[str, Any] | None = None) -> set[str]:
 
 
 def timeout_means(name: str, reward: Reward) -> str:
-    """What a completion is that the reward takes too long for: ``wrong`` or ``unjudged``; the reward's attribute ``on_timeout``.
+    """What a completion is that the reward takes too long for: ``wrong`` or ``unjudged``; the reward's
+    attribute ``on_timeout``.
 
-    Without one it is wrong for shipped rewards, which compute alone, in a fraction of their time, so that the text itself is what
-    takes long (and a policy that learns such texts must not leave its denominators by them); and unjudged for your own, which may
-    wait for a service.
+    Without one it is wrong for shipped rewards, which compute alone, in a fraction of their time, so that the
+    text itself is what takes long (and a policy that learns such texts must not leave its denominators by
+    them); and unjudged for your own, which may wait for a service.
     """
     said = getattr(reward, "on_timeout", None) or ("wrong" if name in REWARDS else "unjudged")
     if said not in ("wrong", "unjudged"):
@@ -104,7 +117,8 @@ def timeout_means(name: str, reward: Reward) -> str:
 
 
 def timeout_of_parts(parts: Iterable[tuple[str, Reward]]) -> str:
-    """``timeout_means`` of a reward that asks several (name, reward): unjudged if that is what it means to one of them."""
+    """``timeout_means`` of a reward that asks several (name, reward): unjudged if that is what it means to
+    one of them."""
     return "unjudged" if any(timeout_means(name, reward) == "unjudged" for name, reward in parts) else "wrong"
 
 
@@ -121,13 +135,18 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def check_reward(reward: Reward, prompts: Iterable[Prompt]) -> None:
-    """Find out before a run starts whether this reward can judge these prompts; rewards may have a ``check(prompt)`` method.
+    """Find out before a run starts whether this reward can judge these prompts; rewards may have a
+    ``check(prompt)`` method.
 
     Raises:
-        ValueError: It judges form only, so that nothing would ever be correct, or it misses something of a prompt.
+        ValueError: It judges form only, so that nothing would ever be correct, or it misses something of a
+            prompt.
     """
     if getattr(reward, "form_only", False):
-        raise ValueError("task.reward: judges form only, so no answer would ever be correct; use it in a rubric, beside a verifier")
+        raise ValueError(
+            "task.reward: judges form only, so no answer would ever be correct; use it in a rubric, beside a"
+            " verifier"
+        )
     if (check := getattr(reward, "check", None)) is not None:
         for prompt in prompts:
             check(prompt)
@@ -140,6 +159,9 @@ def _load(target: str, name: str) -> Any:
     if isinstance(error, NoSuchName) or (error is None and not callable(found)):
         raise ValueError(f"reward: {name!r}: {place!r} has no class or function {attr!r}") from error
     if error is not None:
-        fix = "give the file's path, path/to/file.py:attr, or a module that is installed or in the working directory"
+        fix = (
+            "give the file's path, path/to/file.py:attr, or a module that is installed or in the working"
+            " directory"
+        )
         raise ValueError(f"reward: {name!r}: cannot import {place!r} ({describe(error)}); {fix}") from error
     return found

@@ -1,4 +1,5 @@
-"""Reward functions as TRL takes them, ``fn(completions, **columns) -> list[float]``, behind the reward protocol."""
+"""Reward functions as TRL takes them, ``fn(completions, **columns) -> list[float]``, behind the reward
+protocol."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,8 @@ from rollout.types import Prompt, RewardResult
 
 
 def is_trl_callable(candidate: Any) -> bool:
-    """True for what has a parameter named ``completions`` (or ``completion_ids``), as no reward of our protocol has."""
+    """True for what has a parameter named ``completions`` (or ``completion_ids``), as no reward of our
+    protocol has."""
     if not callable(candidate) or inspect.isclass(candidate):
         return False
     return not {"completions", "completion_ids"}.isdisjoint(_parameters(candidate))
@@ -34,16 +36,19 @@ class BadReturn(TypeError):
 class CallableReward:
     """One completion at a time: the function gets lists of one.
 
-    Its columns are ``prompts``, ``completions``, ``answer``, ``solution`` (the reference answer again, as TRL's own rewards call
-    it), ``category``, ``difficulty``, ``id``, and every key of the prompt's metadata. A function that takes no ``**kwargs`` gets
-    those that it names. ``None`` means not applicable. Token ids (``completion_ids``) do not exist here, and neither do the other
-    completions of a batch: a function that compares them is refused (``probe``).
+    Its columns are ``prompts``, ``completions``, ``answer``, ``solution`` (the reference answer again, as
+    TRL's own rewards call it), ``category``, ``difficulty``, ``id``, and every key of the prompt's metadata.
+    A function that takes no ``**kwargs`` gets those that it names. ``None`` means not applicable. Token ids
+    (``completion_ids``) do not exist here, and neither do the other completions of a batch: a function that
+    compares them is refused (``probe``).
 
     Args:
         function: ``fn(completions, **columns) -> list[float | None]``; it may be a coroutine function.
-        columns: Column name -> name of ours, for a function that calls the answer something else (``{target: answer}``).
-        conversational: Completions and prompts are chats, ``[{"role": ..., "content": text}]``, instead of plain strings. None =
-            found out at the first completion: chats, if the function raises on text and does not on chats.
+        columns: Column name -> name of ours, for a function that calls the answer something else (``{target:
+            answer}``).
+        conversational: Completions and prompts are chats, ``[{"role": ..., "content": text}]``, instead of
+            plain strings. None = found out at the first completion: chats, if the function raises on text and
+            does not on chats.
         correct_at: Value from which a completion counts as correct.
         constants: All other ``reward_args``, passed to the function as they are.
 
@@ -67,13 +72,22 @@ class CallableReward:
         self._conversational, self._correct_at = conversational, correct_at
         parameters = _parameters(function)
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        self._named = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        self._required = {n for n in self._named if parameters[n].default is inspect.Parameter.empty} - constants.keys()
+        self._named = {
+            n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
+        self._required = {
+            n for n in self._named if parameters[n].default is inspect.Parameter.empty
+        } - constants.keys()
         unknown = constants.keys() - self._named
         if unknown and not self._takes_all:
-            raise ValueError(f"reward_args: the function takes no {sorted(unknown)}; it takes {sorted(self._named)}")
+            raise ValueError(
+                f"reward_args: the function takes no {sorted(unknown)}; it takes {sorted(self._named)}"
+            )
         if "completion_ids" in self._required:
-            raise ValueError("the function needs completion_ids; verifiers see text, so rewards on tokens are curriculum parts")
+            raise ValueError(
+                "the function needs completion_ids; verifiers see text, so rewards on tokens are curriculum"
+                " parts"
+            )
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the function needs a column that the prompt does not have."""
@@ -81,8 +95,9 @@ class CallableReward:
         missing = sorted(self._required - given.keys())
         if missing:
             raise ValueError(
-                f"prompt {prompt.id}: the function needs the column {missing[0]!r}; there are {sorted(given)}. Put it into the "
-                f"metadata, or map it: reward_args={{columns: {{{missing[0]}: answer}}}}"
+                f"prompt {prompt.id}: the function needs the column {missing[0]!r}; there are"
+                f" {sorted(given)}. Put it into the metadata, or map it: reward_args={{columns:"
+                f" {{{missing[0]}: answer}}}}"
             )
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -92,14 +107,15 @@ class CallableReward:
         return as_result(self._values(prompt, [text])[0], truncated=truncated, correct_at=self._correct_at)
 
     def probe(self, prompt: Prompt, texts: Sequence[str]) -> None:
-        """Raise ``ValueError`` if what a completion is worth depends on the others in the list, which a verifier never has."""
+        """Raise ``ValueError`` if what a completion is worth depends on the others in the list, which a
+        verifier never has."""
         alone = [self._values(prompt, [text])[0] for text in texts]
         again = [self._values(prompt, [text])[0] for text in texts]
         together = list(self._values(prompt, texts))
         if _listed(alone) == _listed(again) != _listed(together):
             raise ValueError(
-                f"the function's values depend on the other completions of the list ({_listed(together)} together, "
-                f"{_listed(alone)} each alone), but verifiers judge each alone"
+                f"the function's values depend on the other completions of the list ({_listed(together)}"
+                f" together, {_listed(alone)} each alone), but verifiers judge each alone"
             )
 
     def _values(self, prompt: Prompt, texts: Sequence[str]) -> Any:
@@ -121,13 +137,19 @@ class CallableReward:
 
     def _call(self, prompt: Prompt, texts: Sequence[str], *, chats: bool) -> Any:
         values = awaited(self._function(**self._arguments(prompt, texts, chats=chats)))
-        if not hasattr(values, "__len__") or isinstance(values, str | Mapping) or getattr(values, "ndim", 1) == 0:
+        if (
+            not hasattr(values, "__len__")
+            or isinstance(values, str | Mapping)
+            or getattr(values, "ndim", 1) == 0
+        ):
             raise BadReturn(
-                f"the function returned {type(values).__name__} ({values!r:.40}) for a list of completions; return a list with one "
-                "value for each"
+                f"the function returned {type(values).__name__} ({values!r:.40}) for a list of completions;"
+                " return a list with one value for each"
             )
         if len(values) != len(texts):
-            raise ValueError(f"the function returned {len(values)} values for {_counted(len(texts))}; return one for each")
+            raise ValueError(
+                f"the function returned {len(values)} values for {_counted(len(texts))}; return one for each"
+            )
         return values
 
     def _arguments(self, prompt: Prompt, texts: Sequence[str], *, chats: bool) -> dict[str, Any]:

@@ -11,8 +11,9 @@ class ExactReward:
 
     Args:
         ignore_case: Capitals and small letters are the same.
-        normalise: Compare what follows the thinking (inside the answer tags, if there are any), in lower case, without punctuation,
-            English articles and extra spaces: ``<answer>The Elephant!</answer>`` is ``elephant``.
+        normalise: Compare what follows the thinking (inside the answer tags, if there are any), in lower
+            case, without punctuation, English articles and extra spaces: ``<answer>The Elephant!</answer>``
+            is ``elephant``.
     """
 
     def __init__(self, *, ignore_case: bool = False, normalise: bool = False) -> None:
@@ -22,11 +23,13 @@ class ExactReward:
         """Raise ``ValueError`` if no text could be right."""
         if not (normalised(prompt.answer) if self._normalise else prompt.answer.strip()):
             raise ValueError(
-                f"prompt {prompt.id}: the answer {prompt.answer!r} has nothing to compare with; fill it or remove the row"
+                f"prompt {prompt.id}: the answer {prompt.answer!r} has nothing to compare with; fill it or"
+                " remove the row"
             )
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-        """Judge one completion text; one that was cut off might have gone on ("12" of "120"), unless its answer tags are closed."""
+        """Judge one completion text; one that was cut off might have gone on ("12" of "120"), unless its
+        answer tags are closed."""
         given, wanted = text.strip(), prompt.answer.strip()
         if self._normalise:
             given, wanted = normalised(final_text(prompt, text)), normalised(wanted)

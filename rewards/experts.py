@@ -29,7 +29,9 @@ class ExpertsReward:
         self._default = None if fallback is None else fallback[1]
         kinds = {bool(getattr(head, "form_only", False)) for head in self.heads}
         if len(kinds) > 1:
-            raise ValueError("experts: some judge answers and some form only; a category's pass rate would mean nothing")
+            raise ValueError(
+                "experts: some judge answers and some form only; a category's pass rate would mean nothing"
+            )
         self.form_only = kinds == {True}
         self.pure = all(getattr(head, "pure", True) for head in self.heads)
         self.on_timeout = timeout_of_parts([*made.values(), *([fallback] if fallback is not None else [])])
@@ -49,8 +51,8 @@ class ExpertsReward:
         head = self._experts.get(prompt.category, self._default)
         if head is None:
             raise ValueError(
-                f"prompt {prompt.id}: no expert for category {prompt.category!r}; experts know {sorted(self._experts)}. Add "
-                "one, or a default"
+                f"prompt {prompt.id}: no expert for category {prompt.category!r}; experts know"
+                f" {sorted(self._experts)}. Add one, or a default"
             )
         return head
 
@@ -68,7 +70,10 @@ def _head(category: str, head: Any) -> tuple[str, Reward]:
     fields: dict[str, Any] = {"reward": head} if isinstance(head, str) else dict(head)
     unknown = fields.keys() - {"reward", "args"}
     if unknown or "reward" not in fields:
-        raise ValueError(f"experts.{category}: give reward and args, not {sorted(fields)}; a weight belongs to the component")
+        raise ValueError(
+            f"experts.{category}: give reward and args, not {sorted(fields)}; a weight belongs to the"
+            " component"
+        )
     try:
         name = str(fields["reward"])
         return name, build_reward(name, fields.get("args"))

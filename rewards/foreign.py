@@ -1,4 +1,5 @@
-"""Where code of users is called: it may raise anything, and that must cost one sample only, and be said in words that help."""
+"""Where code of users is called: it may raise anything, and that must cost one sample only, and be said in
+words that help."""
 
 import sysconfig
 import traceback
@@ -25,8 +26,13 @@ def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, Exception | None
 
 
 def describe(error: BaseException) -> str:
-    """``KeyError at judge.py:12: 'solution'``: type, the innermost line of the user's own code, the first line of the message."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_NOT_THE_USERS)]
+    """``KeyError at judge.py:12: 'solution'``: type, the innermost line of the user's own code, the first
+    line of the message."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_NOT_THE_USERS)
+    ]
     place = f" at {_shown(own[-1].filename)}:{own[-1].lineno}" if own else ""
     if isinstance(error, SyntaxError) and error.filename:
         place = f" at {_shown(error.filename)}:{error.lineno}"

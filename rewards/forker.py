@@ -1,4 +1,5 @@
-"""The template process, seen from the pool: start it, have it fork and reap, end it with all that it forked."""
+"""The template process, seen from the pool: start it, have it fork and reap, end it with all that it
+forked."""
 
 import asyncio
 import itertools
@@ -17,7 +18,8 @@ REAP_TIMEOUT_S = 10.0
 
 
 class Forker:
-    """Forks verifiers off one template process, which is started when first needed, and again if it dies (they die with it).
+    """Forks verifiers off one template process, which is started when first needed, and again if it dies
+    (they die with it).
 
     It belongs to the event loop and the thread that first use it: the kernel kills the template with them.
 
@@ -69,7 +71,9 @@ class Forker:
                 await self._close()
             except TimeoutError as error:
                 await self._close()
-                raise RuntimeError(f"verifier process {pid} is still there {REAP_TIMEOUT_S} s after SIGKILL") from error
+                raise RuntimeError(
+                    f"verifier process {pid} is still there {REAP_TIMEOUT_S} s after SIGKILL"
+                ) from error
 
     async def _order(self, order: Mapping[str, Any], fds: Sequence[int], timeout_s: float) -> int:
         assert self._control is not None
@@ -81,7 +85,8 @@ class Forker:
                 if not message:
                     raise EOFError("the template process hung up")
                 answer = json.loads(message)
-                if answer["id"] == number:  # else whoever asked was cancelled; a verifier that nobody fetched reads EOF and ends
+                # else whoever asked was cancelled; a verifier that nobody fetched reads EOF and ends
+                if answer["id"] == number:
                     return int(answer["pid"])
 
     def _start(self) -> None:
@@ -89,7 +94,15 @@ class Forker:
         ours.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rewards.template", str(theirs.fileno()), str(os.getpid()), *self._modules],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "rewards.template",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                    *self._modules,
+                ],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # stderr: a reward that prints spoils nobody's table
@@ -114,12 +127,16 @@ class Forker:
         deadline = time.monotonic() + REAP_TIMEOUT_S
         while self._process.poll() is None:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"the verifiers' template process {self.pid} is still there {REAP_TIMEOUT_S} s after SIGKILL")
+                raise RuntimeError(
+                    f"the verifiers' template process {self.pid} is still there {REAP_TIMEOUT_S} s after"
+                    " SIGKILL"
+                )
             await asyncio.sleep(0.001)
 
 
 def child_environment() -> dict[str, str]:
-    """Ours, with this process's import path, one thread, and a fixed hash seed, so that verdicts do not depend on set order."""
+    """Ours, with this process's import path, one thread, and a fixed hash seed, so that verdicts do not
+    depend on set order."""
     paths = [path or str(Path.cwd()) for path in sys.path]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}

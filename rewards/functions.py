@@ -1,4 +1,5 @@
-"""Plain functions as rewards, known by their parameters: ``fn(prompt, text)``, and verl's ``compute_score``."""
+"""Plain functions as rewards, known by their parameters: ``fn(prompt, text)``, and verl's
+``compute_score``."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -17,8 +18,9 @@ Form = Literal["trl", "verl", "plain", "reward", "factory"]
 def form_of(candidate: Any) -> Form:
     """What a callable is, by its parameters.
 
-    ``trl``: it has ``completions``. ``verl``: ``solution_str`` and ``ground_truth``. ``reward``: ``prompt``, a text and
-    ``truncated``, that is our protocol. ``plain``: a text by one of its names. ``factory``: a class, or anything else.
+    ``trl``: it has ``completions``. ``verl``: ``solution_str`` and ``ground_truth``. ``reward``: ``prompt``,
+    a text and ``truncated``, that is our protocol. ``plain``: a text by one of its names. ``factory``: a
+    class, or anything else.
     """
     if inspect.isclass(candidate):
         return "factory"
@@ -54,10 +56,10 @@ def parameters(candidate: Any) -> Mapping[str, inspect.Parameter]:
 class FunctionReward:
     """A function that judges one completion at a time. It gets those of these that it names, by name:
 
-    ``prompt`` (a :class:`~rollout.types.Prompt`; its text, where the parameter is annotated ``str``), ``text`` (or ``completion``,
-    ``response``), ``answer``, ``metadata``, ``truncated``, ``category``, ``id``; a verl function ``solution_str``,
-    ``ground_truth``, ``data_source`` and ``extra_info``. It returns what ``rewards.returned.as_result`` takes, and may be a
-    coroutine function.
+    ``prompt`` (a :class:`~rollout.types.Prompt`; its text, where the parameter is annotated ``str``),
+    ``text`` (or ``completion``, ``response``), ``answer``, ``metadata``, ``truncated``, ``category``, ``id``;
+    a verl function ``solution_str``, ``ground_truth``, ``data_source`` and ``extra_info``. It returns what
+    ``rewards.returned.as_result`` takes, and may be a coroutine function.
 
     Args:
         function: It.
@@ -72,7 +74,9 @@ class FunctionReward:
     pure = False
     """Nothing is promised of a plain function: no verdict is remembered."""
 
-    def __init__(self, function: Callable[..., Any], *, verl: bool = False, correct_at: float = 1.0, **constants: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, verl: bool = False, correct_at: float = 1.0, **constants: Any
+    ) -> None:
         self._function, self._verl, self._correct_at, self._constants = function, verl, correct_at, constants
         taken = parameters(function)
         named = {name: p for name, p in taken.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -80,9 +84,13 @@ class FunctionReward:
         self._wants_text = "prompt" in named and named["prompt"].annotation in (str, "str")
         self._named = set(named) - constants.keys()
         known = set(self._facts(Prompt(id="", text="", token_ids=(), answer=""), "", truncated=False))
-        unfilled = sorted(name for name in self._named - known if named[name].default is inspect.Parameter.empty)
+        unfilled = sorted(
+            name for name in self._named - known if named[name].default is inspect.Parameter.empty
+        )
         if unfilled:
-            raise ValueError(f"the function has a parameter {unfilled[0]!r} that nothing fills; there are {sorted(known)}")
+            raise ValueError(
+                f"the function has a parameter {unfilled[0]!r} that nothing fills; there are {sorted(known)}"
+            )
         if (unknown := sorted(constants.keys() - named.keys())) and not takes_all:
             raise ValueError(f"reward_args: the function takes no {unknown}; it takes {sorted(named)}")
 
@@ -90,7 +98,11 @@ class FunctionReward:
         """Judge one completion text."""
         facts = self._facts(prompt, text, truncated=truncated)
         given = {name: value for name, value in facts.items() if name in self._named}
-        return as_result(awaited(self._function(**given, **self._constants)), truncated=truncated, correct_at=self._correct_at)
+        return as_result(
+            awaited(self._function(**given, **self._constants)),
+            truncated=truncated,
+            correct_at=self._correct_at,
+        )
 
     def _facts(self, prompt: Prompt, text: str, *, truncated: bool) -> dict[str, Any]:
         if self._verl:

@@ -22,10 +22,11 @@ COUNTED = ("completions", "timeouts", "crashes", "errors", "respawns", "recycles
 class VerifierPool:
     """Scores whole groups; a :class:`~rollout.types.GroupScorer`.
 
-    One message per group. If the process dies at completion i, or the reward raises, that sample is not judged; if it hangs, the
-    sample is wrong or not judged, as ``on_timeout`` says. The process is killed and replaced then, and completions whose verdicts
-    had not come back are judged again: rewards are pure, so the second verdict is the first one. Equal completions of a prompt are
-    judged once, unless the reward says that it is not pure (``pure = False``) or it is cheap.
+    One message per group. If the process dies at completion i, or the reward raises, that sample is not
+    judged; if it hangs, the sample is wrong or not judged, as ``on_timeout`` says. The process is killed and
+    replaced then, and completions whose verdicts had not come back are judged again: rewards are pure, so the
+    second verdict is the first one. Equal completions of a prompt are judged once, unless the reward says
+    that it is not pure (``pure = False``) or it is cheap.
 
     Args:
         reward_name: For ``rewards.build_reward``.
@@ -35,10 +36,11 @@ class VerifierPool:
         start_timeout_s: Wall seconds that a process may take to import and build the reward.
         memory_mib: Address space of each process, MiB; None = unbounded.
         recycle_after: Groups after which a process is replaced by a fresh one; 0 = never.
-        recycle_mib: Likewise once it holds so many MiB more than it did when its reward was built (counted as a leak); 0 = never.
+        recycle_mib: Likewise once it holds so many MiB more than it did when its reward was built (counted as
+            a leak); 0 = never.
         cache: Verdicts remembered; 0 = none.
-        on_timeout: Whether a completion that takes longer than ``timeout_s`` is ``wrong`` or ``unjudged``; None = what the reward
-            says (``rewards.timeout_means``).
+        on_timeout: Whether a completion that takes longer than ``timeout_s`` is ``wrong`` or ``unjudged``;
+            None = what the reward says (``rewards.timeout_means``).
 
     Example::
 
@@ -65,11 +67,19 @@ class VerifierPool:
         if num_workers < 1:
             raise ValueError(f"num_workers is {num_workers}; a pool needs at least one verifier process")
         if timeout_s <= 0:
-            raise ValueError(f"timeout_s is {timeout_s}; it must be positive, else every completion times out")
+            raise ValueError(
+                f"timeout_s is {timeout_s}; it must be positive, else every completion times out"
+            )
         args = reward_args or {}
         self._forker = Forker(modules_of(reward_name, args), start_timeout_s=start_timeout_s)
-        limits: dict[str, Any] = {"timeout_s": timeout_s, "start_timeout_s": start_timeout_s, "memory_mib": memory_mib}
-        self._workers = [VerifierProcess(reward_name, args, forker=self._forker, **limits) for _ in range(num_workers)]
+        limits: dict[str, Any] = {
+            "timeout_s": timeout_s,
+            "start_timeout_s": start_timeout_s,
+            "memory_mib": memory_mib,
+        }
+        self._workers = [
+            VerifierProcess(reward_name, args, forker=self._forker, **limits) for _ in range(num_workers)
+        ]
         self._recycle_after, self._recycle_mib = recycle_after, recycle_mib
         self._cache = VerdictCache(cache)
         self._on_timeout = on_timeout
@@ -102,14 +112,18 @@ class VerifierPool:
             self._idle.put_nowait(worker)
         self._open = True
 
-    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         """[G] results, in order; a verifier that hangs or dies costs its own sample, with the reason.
 
         Raises:
             RuntimeError: The pool is not started or was closed, or a replacement process does not come up.
         """
         if len(texts) != len(truncated):
-            raise ValueError(f"{len(texts)} texts but {len(truncated)} truncated flags; there must be one for each")
+            raise ValueError(
+                f"{len(texts)} texts but {len(truncated)} truncated flags; there must be one for each"
+            )
         if not self._open:
             raise RuntimeError("the verifier pool is not running; await start() first")
         try:
@@ -127,7 +141,9 @@ class VerifierPool:
         dear = self._judged < FIRST_LOOK or self._busy_s / self._judged > CHEAP_S
         return self._cache.size > 0 and self._workers[0].pure and dear
 
-    async def _remembered(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def _remembered(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         """Judge each different completion once, if it was not judged before."""
         keys = keys_of(prompt, texts, truncated)
         known = {key: verdict for key in set(keys) if (verdict := self._cache.get(key)) is not None}
@@ -137,14 +153,19 @@ class VerifierPool:
                 first.setdefault(key, i)
         self._counts["cache_hits"] += len(keys) - len(first)
         if first:
-            new = await self._judge(prompt, [texts[i] for i in first.values()], [truncated[i] for i in first.values()])
+            new = await self._judge(
+                prompt, [texts[i] for i in first.values()], [truncated[i] for i in first.values()]
+            )
             known.update(zip(first, new, strict=True))
         for key in first:
-            if known[key].judged and known[key].reason != TIMEOUT:  # else of the machine or the moment, not of the answer
+            # else of the machine or the moment, not of the answer
+            if known[key].judged and known[key].reason != TIMEOUT:
                 self._cache.put(key, known[key])
         return [known[key] for key in keys]
 
-    async def _judge(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def _judge(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         if not texts:
             return []
         worker = await self._idle.get()
@@ -159,7 +180,8 @@ class VerifierPool:
     async def _judge_with(
         self, worker: VerifierProcess, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
     ) -> list[RewardResult]:
-        """Judge all; after a loss charge the guilty completion and go on with the rest, halving where the guilty one is unknown."""
+        """Judge all; after a loss charge the guilty completion and go on with the rest, halving where the
+        guilty one is unknown."""
         results: dict[int, RewardResult] = {}
         todo = [list(range(len(texts)))]
         while todo:
@@ -177,7 +199,13 @@ class VerifierPool:
                 span = span[known:]
                 if not span:
                     continue
-                position = 0 if len(span) == 1 else None if lost.index is None or lost.index < known else lost.index - known
+                position = (
+                    0
+                    if len(span) == 1
+                    else None
+                    if lost.index is None or lost.index < known
+                    else lost.index - known
+                )
                 if position is None:
                     todo += [span[len(span) // 2 :], span[: len(span) // 2]]
                     continue
@@ -225,7 +253,8 @@ class VerifierPool:
             raise RuntimeError("the verifier pool was closed while a group was being scored")
 
     async def close(self) -> None:
-        """Kill every process and wait until it is gone; idempotent. Groups still being scored raise RuntimeError."""
+        """Kill every process and wait until it is gone; idempotent. Groups still being scored raise
+        RuntimeError."""
         self._open = False
         for task in self._recycling:
             task.cancel()
@@ -237,7 +266,9 @@ class VerifierPool:
     def metrics(self) -> dict[str, float]:
         """Counts since the pool was made, and seconds that its processes were busy.
 
-        ``recycles`` are processes replaced for their age or growth, ``leaks`` those for growth; ``cache_hits`` are completions
-        that were not judged because an equal one had been.
+        ``recycles`` are processes replaced for their age or growth, ``leaks`` those for growth;
+        ``cache_hits`` are completions that were not judged because an equal one had been.
         """
-        return {f"reward/{name}": float(self._counts[name]) for name in COUNTED} | {"reward/busy_s": self._busy_s}
+        return {f"reward/{name}": float(self._counts[name]) for name in COUNTED} | {
+            "reward/busy_s": self._busy_s
+        }

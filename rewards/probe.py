@@ -1,4 +1,5 @@
-"""A reward on trial, before a run starts: in a verifier process, so that code that hangs or dies stops nothing else."""
+"""A reward on trial, before a run starts: in a verifier process, so that code that hangs or dies stops
+nothing else."""
 
 from collections.abc import Mapping
 from typing import Any

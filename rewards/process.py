@@ -32,8 +32,8 @@ class VerifierLost(Exception):
 
 
 class VerifierProcess:
-    """A verifier that a template process forks. It belongs to the event loop and the thread that start it: the kernel kills it with
-    them.
+    """A verifier that a template process forks. It belongs to the event loop and the thread that start it:
+    the kernel kills it with them.
 
     Args:
         reward_name: For ``rewards.build_reward``, which runs in the process.
@@ -74,7 +74,8 @@ class VerifierProcess:
 
     @property
     def alive(self) -> bool:
-        """True between a successful ``start`` and the loss or ``kill`` of the process, or its death if that was seen."""
+        """True between a successful ``start`` and the loss or ``kill`` of the process, or its death if that
+        was seen."""
         return self._writer is not None and self._reader is not None and not self._reader.at_eof()
 
     @property
@@ -109,15 +110,24 @@ class VerifierProcess:
         self.pure, self.on_timeout = answer["pure"], answer["on_timeout"]
         self.groups, self._first_mib = 0, resident_mib(self.pid)
 
-    async def judge(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def judge(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         """[G] results, in order.
 
         Raises:
-            VerifierLost: One completion took longer than ``timeout_s``, or the process died. It is killed then; ``start`` it again.
+            VerifierLost: One completion took longer than ``timeout_s``, or the process died. It is killed
+                then; ``start`` it again.
             TypeError: The prompt's metadata are not JSON-able.
         """
         assert self._progress is not None and self.alive
-        message = frame({"prompt": prompt_to_wire(prompt), "texts": list(texts), "truncated": [bool(t) for t in truncated]})
+        message = frame(
+            {
+                "prompt": prompt_to_wire(prompt),
+                "texts": list(texts),
+                "truncated": [bool(t) for t in truncated],
+            }
+        )
         self._progress.mark(Progress.READING)
         received: list[Any] = []
         exchange = asyncio.ensure_future(self._collect(message, received, len(texts)))
@@ -199,7 +209,8 @@ class VerifierProcess:
 
 
 def resident_mib(pid: int | None) -> float:
-    """Memory of a process, MiB, as the kernel counts it (pages shared with its template included); 0 if it is gone."""
+    """Memory of a process, MiB, as the kernel counts it (pages shared with its template included); 0 if it is
+    gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 2**20
     except (FileNotFoundError, ProcessLookupError):

@@ -51,15 +51,17 @@ def _same_word(answer: str, gold: str) -> bool:
 
 
 def _same_probability(answer: str, gold: str) -> bool:
-    return _PROBABILITY.fullmatch(answer) is not None and abs(Fraction(answer) - Fraction(gold)) <= Fraction(1, 10_000)
+    return _PROBABILITY.fullmatch(answer) is not None and abs(Fraction(answer) - Fraction(gold)) <= Fraction(
+        1, 10_000
+    )
 
 
 STRICTER: dict[str, Callable[[str, str], bool]] = {
     "game_of_life_halting": _same_word,
     "coin_flip": _same_probability,
 }
-"""Dataset -> what must hold beside the library's full marks. Its verifier takes any text for a "True" in the first, and "0" for any
-number that begins with it in the second."""
+"""Dataset -> what must hold beside the library's full marks. Its verifier takes any text for a "True" in the
+first, and "0" for any number that begins with it in the second."""
 NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
 """What some of the library's verifiers raise on an answer that is not of the expected form."""
 
@@ -68,11 +70,13 @@ def library_score(facts: Mapping[str, Any], answer: str | None) -> float:
     """What the library's ``score_answer`` gives an answer, 0 to 1.
 
     Args:
-        facts: ``dataset``, ``config`` and ``entry`` {answer, metadata} of the item, as they were or back from JSON.
+        facts: ``dataset``, ``config`` and ``entry`` {answer, metadata} of the item, as they were or back from
+            JSON.
         answer: Without any text around it.
 
     Raises:
-        Exception: Whatever the library's verifier of this dataset raises on an answer of another form (``NOT_UNDERSTOOD``).
+        Exception: Whatever the library's verifier of this dataset raises on an answer of another form
+            (``NOT_UNDERSTOOD``).
     """
     name, config, entry = facts["dataset"], facts["config"], dict(facts["entry"])
     if name == "composite":  # only passes on to one of its parts, whose config JSON has turned into a dict
@@ -86,13 +90,16 @@ def library_score(facts: Mapping[str, Any], answer: str | None) -> float:
 
 
 class ReasoningGymReward:
-    """1 if the library's ``score_answer`` gives the extracted answer full marks, else 0: partial credit is not correctness.
+    """1 if the library's ``score_answer`` gives the extracted answer full marks, else 0: partial credit is
+    not correctness.
 
     Reads ``Prompt.metadata`` only: ``dataset``, ``config``, ``entry`` {answer, metadata}, ``answer_format``.
 
     Args:
-        extraction: Where the answer stands: after the last ``#``, in ``answer_tags``, the ``last_number``, or the ``whole`` text.
-        partial_credit: Wrong answers get what the library gives them, below 1; some datasets give 0.01 to anything that parses.
+        extraction: Where the answer stands: after the last ``#``, in ``answer_tags``, the ``last_number``, or
+            the ``whole`` text.
+        partial_credit: Wrong answers get what the library gives them, below 1; some datasets give 0.01 to
+            anything that parses.
     """
 
     def __init__(self, *, extraction: str = "hash", partial_credit: bool = False) -> None:
@@ -103,9 +110,14 @@ class ReasoningGymReward:
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the prompt is no item of the library."""
-        missing = [name for name in ("dataset", "config", "entry", "answer_format") if name not in prompt.metadata]
+        missing = [
+            name for name in ("dataset", "config", "entry", "answer_format") if name not in prompt.metadata
+        ]
         if missing:
-            raise ValueError(f"prompt {prompt.id}: reasoning_gym finds no metadata.{missing[0]}; use task.kind=reasoning_gym")
+            raise ValueError(
+                f"prompt {prompt.id}: reasoning_gym finds no metadata.{missing[0]}; use"
+                " task.kind=reasoning_gym"
+            )
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text; a truncated one is wrong even if it holds the answer."""
@@ -119,11 +131,13 @@ class ReasoningGymReward:
             return _wrong("no answer")
         facts = prompt.metadata
         if facts["answer_format"] == "int_list":
-            # The library forgives each sorted number an error of 1, which a policy would find out: compare exactly first.
+            # The library forgives each sorted number an error of 1, which a policy would find out: compare
+            # exactly first.
             if not _INT_LIST.fullmatch(answer) or _ints(answer) != _ints(prompt.answer):
                 return _wrong("wrong")
             answer = str([str(float(v)) for v in _ints(answer)])
-        if _NAN.search(answer) and not _NAN.search(str(facts["entry"]["answer"])):  # near to any number, to complex_arithmetic
+        # near to any number, to complex_arithmetic
+        if _NAN.search(answer) and not _NAN.search(str(facts["entry"]["answer"])):
             return _wrong("wrong")
         stricter = STRICTER.get(facts["dataset"])
         if stricter is not None and not stricter(answer, str(facts["entry"]["answer"])):
@@ -148,5 +162,13 @@ def _wrong(reason: str, value: float = 0.0) -> RewardResult:
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that must score 1, for the contract tests."""
     entry = {"answer": "12", "metadata": {"numbers": [24, 36], "result": 12}}
-    facts = {"dataset": "gcd", "config": {"min_value": 1, "max_value": 99}, "entry": entry, "answer_format": "plain"}
-    return Prompt(id="train/gcd/L4/0", text="g 24,36=", token_ids=(1,), answer="12", metadata=facts), "36%24:12,24%12:0#12"
+    facts = {
+        "dataset": "gcd",
+        "config": {"min_value": 1, "max_value": 99},
+        "entry": entry,
+        "answer_format": "plain",
+    }
+    return (
+        Prompt(id="train/gcd/L4/0", text="g 24,36=", token_ids=(1,), answer="12", metadata=facts),
+        "36%24:12,24%12:0#12",
+    )

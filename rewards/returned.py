@@ -1,4 +1,5 @@
-"""What a reward returned, as a result: the one place that says what is accepted, and what is refused by name."""
+"""What a reward returned, as a result: the one place that says what is accepted, and what is refused by
+name."""
 
 import asyncio
 import inspect
@@ -11,12 +12,14 @@ from rewards.components.verdicts import NOT_APPLICABLE, graded
 from rollout.types import Prompt, Reward, RewardResult
 
 CORRECT_AT = 1.0
-"""Value from which a reward that returns numbers counts as correct, unless it says otherwise (``correct_at``)."""
+"""Value from which a reward that returns numbers counts as correct, unless it says otherwise
+(``correct_at``)."""
 NOT_FINITE = "error: non-finite value"
 
 
 def ask(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-    """One verdict of a reward of the protocol; what it returns may be any of ``as_result``'s, or a coroutine of it."""
+    """One verdict of a reward of the protocol; what it returns may be any of ``as_result``'s, or a coroutine
+    of it."""
     given = awaited(reward(prompt, text, truncated=truncated))
     return as_result(given, truncated=truncated, correct_at=float(getattr(reward, "correct_at", CORRECT_AT)))
 
@@ -29,16 +32,17 @@ def awaited(given: Any) -> Any:
 def as_result(given: Any, *, truncated: bool, correct_at: float = CORRECT_AT) -> RewardResult:
     """A verdict from what a reward may return.
 
-    =======================  ======================================================================================
+    =======================  =================================================================================
     returned                 means
-    =======================  ======================================================================================
+    =======================  =================================================================================
     ``RewardResult``         itself
-    number                   its value; correct from ``correct_at`` on (also of numpy, and arrays and tensors of one)
+    number                   its value; correct from ``correct_at`` on (also a number of numpy, and an
+                             array or tensor of one)
     ``True``, ``False``      1 and correct, 0 and wrong
     ``{"score": number}``    as the number; numbers beside it are components, ``acc`` decides what is correct
     ``None``                 not applicable: the sample is not judged
     NaN, infinity            not judged
-    =======================  ======================================================================================
+    =======================  =================================================================================
 
     Raises:
         TypeError: Anything else.
@@ -70,7 +74,8 @@ def plain_number(given: Any) -> bool | float:
     if isinstance(given, Real):
         return float(given)
     raise TypeError(
-        f"the reward returned {type(given).__name__} ({given!r:.40}); return a RewardResult, or a number for each completion"
+        f"the reward returned {type(given).__name__} ({given!r:.40}); return a RewardResult, or a number for"
+        " each completion"
     )
 
 
@@ -83,7 +88,9 @@ def _of_mapping(given: Mapping[str, Any], *, truncated: bool, correct_at: float)
     result = as_result(given["score"], truncated=truncated, correct_at=correct_at)
     if not result.judged:
         return result
-    beside = {str(name): float(part) for name, part in given.items() if name != "score" and isinstance(part, Real)}
+    beside = {
+        str(name): float(part) for name, part in given.items() if name != "score" and isinstance(part, Real)
+    }
     right = bool(given["acc"]) if isinstance(given.get("acc"), Real) else result.correct
     reason = "" if right else _reason(truncated)
     return RewardResult(value=result.value, correct=right, components=beside, reason=reason)

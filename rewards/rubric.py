@@ -15,16 +15,18 @@ from rollout.types import Prompt, Reward, RewardResult
 class RubricReward:
     """Every component's value, reported unweighted in ``components``, and their weighted sum.
 
-    ``correct`` is what the component named ``correct`` says, ungated. The value is that of the start of a run; in training it
-    follows the schedules (``rewards.rubric_value``). A component that does not apply to a prompt is left out; if the deciding one
-    does not, or any component could not judge a sample, the sample is not judged.
+    ``correct`` is what the component named ``correct`` says, ungated. The value is that of the start of a
+    run; in training it follows the schedules (``rewards.rubric_value``). A component that does not apply to a
+    prompt is left out; if the deciding one does not, or any component could not judge a sample, the sample is
+    not judged.
 
     Args:
         components: name -> {reward, args, weight, schedule, gate}, or {experts, default, weight, ...}.
         correct: Component that decides what is correct; may be left out where only one can.
 
     Raises:
-        ValueError: A field is wrong, a component cannot be built, or nothing (or too much) decides what is correct.
+        ValueError: A field is wrong, a component cannot be built, or nothing (or too much) decides what is
+            correct.
     """
 
     def __init__(self, **args: Any) -> None:
@@ -32,7 +34,9 @@ class RubricReward:
         self._rewards = {name: _build(name, spec.source) for name, spec in self.spec.components.items()}
         self.correct = _deciding(self.spec, self._rewards)
         self.pure = all(getattr(reward, "pure", True) for reward in self._rewards.values())
-        self.on_timeout = timeout_of_parts((self.spec.components[name].source[0], one) for name, one in self._rewards.items())
+        self.on_timeout = timeout_of_parts(
+            (self.spec.components[name].source[0], one) for name, one in self._rewards.items()
+        )
 
     def check(self, prompt: Prompt) -> None:
         """Let every component say what it misses of a prompt."""
@@ -45,7 +49,9 @@ class RubricReward:
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text by every component."""
-        results = {name: ask(reward, prompt, text, truncated=truncated) for name, reward in self._rewards.items()}
+        results = {
+            name: ask(reward, prompt, text, truncated=truncated) for name, reward in self._rewards.items()
+        }
         unjudged = [name for name, one in results.items() if not one.judged and one.reason != NOT_APPLICABLE]
         if unjudged:
             return RewardResult.unjudged(f"{results[unjudged[0]].reason} (component {unjudged[0]})")
@@ -54,7 +60,9 @@ class RubricReward:
         components = {name: result.value for name, result in results.items() if result.judged}
         deciding = results[self.correct]
         value = weighted_value(components, self.spec.components, 0.0)
-        return RewardResult(value=value, correct=deciding.correct, components=components, reason=deciding.reason)
+        return RewardResult(
+            value=value, correct=deciding.correct, components=components, reason=deciding.reason
+        )
 
     def gold_texts(self, prompt: Prompt) -> list[str]:
         """Those of the component that decides what is correct."""
@@ -69,9 +77,12 @@ def _build(name: str, source: tuple[str, Mapping[str, Any]]) -> Reward:
         raise ValueError(f"rubric: components.{name}: {error}") from error
     for inner in (reward, *getattr(reward, "heads", ())):
         spec = getattr(inner, "spec", None)
-        if isinstance(spec, RubricSpec) and any(part.schedule.kind != "constant" for part in spec.components.values()):
+        if isinstance(spec, RubricSpec) and any(
+            part.schedule.kind != "constant" for part in spec.components.values()
+        ):
             raise ValueError(
-                f"rubric: components.{name}: a rubric inside another one cannot follow schedules; lift its components out"
+                f"rubric: components.{name}: a rubric inside another one cannot follow schedules; lift its"
+                " components out"
             )
     return reward
 
@@ -79,7 +90,10 @@ def _build(name: str, source: tuple[str, Mapping[str, Any]]) -> Reward:
 def _deciding(spec: RubricSpec, rewards: Mapping[str, Reward]) -> str:
     judges = [name for name, reward in rewards.items() if not getattr(reward, "form_only", False)]
     if not judges:
-        raise ValueError(f"rubric: components {sorted(rewards)} judge form only; add one that knows the answer, such as math")
+        raise ValueError(
+            f"rubric: components {sorted(rewards)} judge form only; add one that knows the answer, such as"
+            " math"
+        )
     if spec.correct is None and len(judges) > 1:
         raise ValueError(f"rubric: correct: name the component that decides what is correct, one of {judges}")
     chosen = spec.correct or judges[0]
@@ -90,4 +104,7 @@ def _deciding(spec: RubricSpec, rewards: Mapping[str, Reward]) -> str:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1 with the default components."""
-    return Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"), "<think>two and two</think><answer>4</answer>"
+    return (
+        Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"),
+        "<think>two and two</think><answer>4</answer>",
+    )

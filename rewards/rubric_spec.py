@@ -9,7 +9,18 @@ from rewards.schedules import Schedule
 
 RESERVED = frozenset(
     (
-        *("mean", "std", "pass_rate", "trained_mean", "completions", "timeouts", "crashes", "errors", "respawns", "busy_s"),
+        *(
+            "mean",
+            "std",
+            "pass_rate",
+            "trained_mean",
+            "completions",
+            "timeouts",
+            "crashes",
+            "errors",
+            "respawns",
+            "busy_s",
+        ),
         *("lost", "recycles", "leaks", "cache_hits"),
     )
 )
@@ -73,7 +84,9 @@ class ComponentSpec(Weight):
     @model_validator(mode="after")
     def _one_source(self) -> "ComponentSpec":
         if (self.reward is None) == (self.experts is None):
-            raise ValueError("set either reward (a name or an import path) or experts (category -> {reward, args})")
+            raise ValueError(
+                "set either reward (a name or an import path) or experts (category -> {reward, args})"
+            )
         if self.experts is None and self.default is not None:
             raise ValueError("default belongs to experts")
         if self.experts is not None and self.args:
@@ -102,9 +115,14 @@ class RubricSpec(BaseModel):
         names = sorted(self.components)
         for name, spec in self.components.items():
             if name in RESERVED:
-                raise ValueError(f"components.{name}: the log has reward/{name} for something else; choose another name")
+                raise ValueError(
+                    f"components.{name}: the log has reward/{name} for something else; choose another name"
+                )
             if spec.gate is not None and spec.gate.component not in self.components:
-                raise ValueError(f"components.{name}.gate: there is no component {spec.gate.component!r}; use one of {names}")
+                raise ValueError(
+                    f"components.{name}.gate: there is no component {spec.gate.component!r}; use one of"
+                    f" {names}"
+                )
             if spec.gate is not None and spec.gate.component == name:
                 raise ValueError(f"components.{name}.gate: a component cannot be its own gate")
         if self.correct is not None and self.correct not in self.components:
@@ -119,7 +137,8 @@ R1_ZERO: dict[str, Any] = {
     },
     "correct": "math",
 }
-"""What a rubric is without arguments: accuracy and format, after DeepSeek-R1-Zero (arXiv 2501.12948), which gives no weights."""
+"""What a rubric is without arguments: accuracy and format, after DeepSeek-R1-Zero (arXiv 2501.12948), which
+gives no weights."""
 
 
 def read_rubric(args: Mapping[str, Any]) -> RubricSpec:
@@ -131,5 +150,8 @@ def read_rubric(args: Mapping[str, Any]) -> RubricSpec:
     try:
         return RubricSpec.model_validate({**args} or R1_ZERO)
     except ValidationError as error:
-        lines = [f"rubric: {'.'.join(map(str, item['loc']))}: {item['msg']}".replace(": :", ":") for item in error.errors()]
+        lines = [
+            f"rubric: {'.'.join(map(str, item['loc']))}: {item['msg']}".replace(": :", ":")
+            for item in error.errors()
+        ]
         raise ValueError("\n".join(line.replace("Value error, ", "") for line in lines)) from error

@@ -1,7 +1,9 @@
-"""From the components of a sample to its reward value: weights, schedules and gates, as a pure function of the step's share.
+"""From the components of a sample to its reward value: weights, schedules and gates, as a pure function of
+the step's share.
 
-The verifier process computes components only once; what depends on the step is this arithmetic, which the controller does when a
-group is finished. A group that is drawn again belongs to the same plan, so a resumed run gives it the same value.
+The verifier process computes components only once; what depends on the step is this arithmetic, which the
+controller does when a group is finished. A group that is drawn again belongs to the same plan, so a resumed
+run gives it the same value.
 """
 
 import math
@@ -23,7 +25,8 @@ def weighted_value(components: Mapping[str, float], weights: Mapping[str, Weight
         weights: By name; components without one do not count.
         progress: Share of the run that is over, 0 to 1.
 
-    Example: components {math: 1, format: 0, length: -.5}, weights 1, .2 and .1, math gated by format: 0 + 0 - .05.
+    Example: components {math: 1, format: 0, length: -.5}, weights 1, .2 and .1, math gated by format: 0 + 0 -
+    .05.
     """
     return math.fsum(
         weight.at(progress) * components[name]

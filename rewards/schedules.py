@@ -15,7 +15,8 @@ class Schedule(BaseModel):
     * ``cosine``: end + (start - end) (1 + cos(pi q)) / 2;
     * ``exponential``: start (end / start)^q.
 
-    Example from 1 to 0.01: cosine at q = 0, 1/4, 1/2, 1 is 1, .8550, .505, .01, exponential is 1, .3162, .1, .01.
+    Example from 1 to 0.01: cosine at q = 0, 1/4, 1/2, 1 is 1, .8550, .505, .01, exponential is 1, .3162, .1,
+    .01.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,7 +34,9 @@ class Schedule(BaseModel):
         if self.begin_at >= self.end_at:
             raise ValueError(f"begin_at {self.begin_at} must be before end_at {self.end_at}")
         if self.kind == "constant" and (self.end is not None or (self.begin_at, self.end_at) != (0.0, 1.0)):
-            raise ValueError("a constant schedule goes nowhere; leave out end, begin_at and end_at, or set kind: cosine")
+            raise ValueError(
+                "a constant schedule goes nowhere; leave out end, begin_at and end_at, or set kind: cosine"
+            )
         if self.kind == "exponential" and self.end is None:
             raise ValueError("an exponential schedule never reaches 0; set its end, e.g. 0.01")
         return self
@@ -41,7 +44,10 @@ class Schedule(BaseModel):
     def check(self, start: float) -> None:
         """Raise ``ValueError`` if the schedule cannot begin at ``start``."""
         if self.kind == "exponential" and start * (self.end or 0.0) <= 0:
-            raise ValueError(f"an exponential schedule from {start} to {self.end} passes 0; use the same sign, or kind: cosine")
+            raise ValueError(
+                f"an exponential schedule from {start} to {self.end} passes 0; use the same sign, or kind:"
+                " cosine"
+            )
 
     def at(self, start: float, progress: float) -> float:
         """The value when the share ``progress`` (0 to 1) of the run is over."""

@@ -1,8 +1,9 @@
-"""The template process: ``python -m rewards.template``. It imports what a reward needs once, then forks a verifier whenever asked.
+"""The template process: ``python -m rewards.template``. It imports what a reward needs once, then forks a
+verifier whenever asked.
 
-Forked, a verifier is ready in milliseconds; started afresh, it would import sympy and its like again after every hang, on the
-cores that other verifiers need. Only imports are shared: the reward itself is built in the fork, where it may start threads and
-processes.
+Forked, a verifier is ready in milliseconds; started afresh, it would import sympy and its like again after
+every hang, on the cores that other verifiers need. Only imports are shared: the reward itself is built in the
+fork, where it may start threads and processes.
 """
 
 import contextlib
@@ -23,7 +24,8 @@ ORDER_LIMIT = 4096
 
 
 def load(modules: list[str]) -> None:
-    """Import, and let each module do what it does best once (``preload()``); the verifier imports again what fails, and says so."""
+    """Import, and let each module do what it does best once (``preload()``); the verifier imports again what
+    fails, and says so."""
     for name in modules:
         _, error = attempt(_load, name)
         if error:
@@ -41,10 +43,12 @@ def has_threads() -> bool:
 
 
 def serve(control: socket.socket) -> tuple[int, int] | None:
-    """Do what the pool orders until it hangs up; returns the two descriptors in a forked verifier, None in the template.
+    """Do what the pool orders until it hangs up; returns the two descriptors in a forked verifier, None in
+    the template.
 
-    Orders are ``{id, do: fork}`` with the verifier's two descriptors, answered by ``{id, pid}``, and ``{id, do: reap, pid}``. A
-    dead verifier is reaped on order only: till then its pid is nobody else's, and the pool may send signals to it.
+    Orders are ``{id, do: fork}`` with the verifier's two descriptors, answered by ``{id, pid}``, and ``{id,
+    do: reap, pid}``. A dead verifier is reaped on order only: till then its pid is nobody else's, and the
+    pool may send signals to it.
     """
     while True:
         message, fds, _, _ = socket.recv_fds(control, ORDER_LIMIT, 2)
@@ -57,7 +61,8 @@ def serve(control: socket.socket) -> tuple[int, int] | None:
                 control.close()
                 os.setpgid(0, 0)
                 return fds[0], fds[1]
-            with contextlib.suppress(PermissionError, ProcessLookupError):  # both do it, so that it is done when either goes on
+            # both do it, so that it is done when either goes on
+            with contextlib.suppress(PermissionError, ProcessLookupError):
                 os.setpgid(pid, pid)
             for fd in fds:
                 os.close(fd)
@@ -74,7 +79,9 @@ def main() -> None:
     load(modules)
     if has_threads():
         # Some import started them: begin again without imports, which every verifier then makes for itself.
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "rewards.template", str(control_fd), str(parent_pid)])
+        os.execv(
+            sys.executable, [sys.executable, "-P", "-m", "rewards.template", str(control_fd), str(parent_pid)]
+        )
     os.set_inheritable(control_fd, False)
     gc.collect()
     gc.freeze()  # or each fork's collector would touch, and so copy, every page

@@ -1,4 +1,5 @@
-"""Verdicts by question and answer: policies repeat themselves, within a group and when a prompt comes again."""
+"""Verdicts by question and answer: policies repeat themselves, within a group and when a prompt comes
+again."""
 
 import hashlib
 import json
@@ -37,7 +38,8 @@ class VerdictCache:
 
 
 def keys_of(prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[Key]:
-    """[G] digests of all that a reward sees: the prompt (its tokens follow from its text), the completion, whether it was cut.
+    """[G] digests of all that a reward sees: the prompt (its tokens follow from its text), the completion,
+    whether it was cut.
 
     Raises:
         TypeError: The prompt's metadata are not JSON-able.

@@ -1,7 +1,8 @@
-"""What pool and verifier process say to each other: length-prefixed JSON over a socket, and a few shared bytes of progress.
+"""What pool and verifier process say to each other: length-prefixed JSON over a socket, and a few shared
+bytes of progress.
 
-JSON, not pickle: a verifier handles model-written text, so nothing that comes back from it may run code. Escaped JSON carries
-null bytes, lone surrogates and NaN unharmed.
+JSON, not pickle: a verifier handles model-written text, so nothing that comes back from it may run code.
+Escaped JSON carries null bytes, lone surrogates and NaN unharmed.
 """
 
 import json
@@ -69,7 +70,13 @@ def prompt_from_wire(fields: list[Any]) -> Prompt:
 def result_to_wire(result: RewardResult) -> list[Any]:
     """A result as plain JSON types, whatever number types the reward used."""
     components = {str(name): float(part) for name, part in result.components.items()}
-    return [float(result.value), bool(result.correct), components, str(result.reason)[:REASON_LIMIT], bool(result.judged)]
+    return [
+        float(result.value),
+        bool(result.correct),
+        components,
+        str(result.reason)[:REASON_LIMIT],
+        bool(result.judged),
+    ]
 
 
 def result_from_wire(fields: list[Any]) -> RewardResult:
@@ -79,7 +86,8 @@ def result_from_wire(fields: list[Any]) -> RewardResult:
 
 
 class Progress:
-    """Which completion the verifier is at, and since when: shared memory, because a verifier that hangs can no longer answer."""
+    """Which completion the verifier is at, and since when: shared memory, because a verifier that hangs can
+    no longer answer."""
 
     SIZE = _MARK.size + _TIME.size
     READING = -1
@@ -96,5 +104,6 @@ class Progress:
         _MARK.pack_into(self._shared, 0, index)
 
     def read(self) -> tuple[int, float]:
-        """(index, ``time.monotonic()`` when it began); the clock is the machine's, so it compares across processes."""
+        """(index, ``time.monotonic()`` when it began); the clock is the machine's, so it compares across
+        processes."""
         return _MARK.unpack_from(self._shared, 0)[0], _TIME.unpack_from(self._shared, _MARK.size)[0]

@@ -1,7 +1,9 @@
-"""What a verifier process does, forked by :mod:`rewards.template` and killed by :class:`rewards.process.VerifierProcess`.
+"""What a verifier process does, forked by :mod:`rewards.template` and killed by
+:class:`rewards.process.VerifierProcess`.
 
-It reads one group per message, judges it text by text, and answers with lists of verdicts, in order: one list unless judging takes
-long, so that little is judged again when a text kills or hangs it. It must stay light: no torch, Ray or vLLM.
+It reads one group per message, judges it text by text, and answers with lists of verdicts, in order: one list
+unless judging takes long, so that little is judged again when a text kills or hangs it. It must stay light:
+no torch, Ray or vLLM.
 """
 
 import ctypes
@@ -26,7 +28,8 @@ SEND_EVERY_S = 0.02
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent dies: a verifier that hangs would not notice the closed socket."""
+    """Have the kernel kill this process when its parent dies: a verifier that hangs would not notice the
+    closed socket."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it died before the line above
         os._exit(0)
@@ -40,12 +43,14 @@ def limit_resources(memory_mib: int | None) -> None:
 
 
 def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
-    """One verdict, on the wire; a text on which the reward raises is not judged, and what it raised is the reason."""
+    """One verdict, on the wire; a text on which the reward raises is not judged, and what it raised is the
+    reason."""
     wire, error = attempt(partial(_judge, reward, prompt, text, truncated=truncated))
     if error is None:
         return list(wire)
     if isinstance(error, MemoryError):
-        # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool charges this text alone.
+        # The interpreter may be short of memory everywhere now; a fresh process is safer, and the pool
+        # charges this text alone.
         os._exit(OUT_OF_MEMORY)
     logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=error)
     return unjudged(f"error: {describe(error)}")

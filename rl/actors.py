@@ -14,7 +14,8 @@ from rollout.engine import EngineConfig
 from rollout.worker import RolloutWorker
 
 MAX_CALLS = 100_000
-"""A Ray async actor admits 1,000 calls at once by default: with more groups pending, nothing else would get in."""
+"""A Ray async actor admits 1,000 calls at once by default: with more groups pending, nothing else would get
+in."""
 
 
 def engine_config(config: Config, model_path: Path) -> EngineConfig:
@@ -37,7 +38,9 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         kv_after_update=rollout.kv_after_update,
         weight_transfer=rollout.weight_transfer,
         lora_rank=0 if served is None else served.r,
-        lora_modules=() if served is None or isinstance(served.target_modules, str) else served.target_modules,
+        lora_modules=(
+            () if served is None or isinstance(served.target_modules, str) else served.target_modules
+        ),
         num_threads=rollout.num_threads,
         cores=rollout.cores,
         engine_args=rollout.engine_args,
@@ -69,7 +72,8 @@ def create_engine_actor(config: EngineConfig, options: dict[str, Any]) -> Any:
 
 
 def learner_options(config: Config, placed: Placed) -> list[dict[str, Any]]:
-    """Ray's options of every learner rank: its seat, and the environment that torch reads when it is loaded."""
+    """Ray's options of every learner rank: its seat, and the environment that torch reads when it is
+    loaded."""
     environment = learner_environment(config)
     more = {"runtime_env": {"env_vars": environment}} if environment else {}
     return [options | more for options in placed.learner_options]

@@ -1,7 +1,8 @@
-"""Advisories: a short text when a run's own metrics say that something is going wrong, and what to do about it.
+"""Advisories: a short text when a run's own metrics say that something is going wrong, and what to do about
+it.
 
-A rule is a function of the metric rows so far; a new one is one function and one line in ``RULES``. They only advise: what must
-stop a run (non-finite steps, a failed probe, a broken staleness bound) stops it elsewhere.
+A rule is a function of the metric rows so far; a new one is one function and one line in ``RULES``. They only
+advise: what must stop a run (non-finite steps, a failed probe, a broken staleness bound) stops it elsewhere.
 """
 
 import statistics
@@ -55,8 +56,8 @@ def entropy_collapse(early: History, latest: History) -> str | None:
     if start is None or now is None or start < CERTAIN or now > 0.3 * start:
         return None
     return (
-        f"entropy fell to {now:.3f} nats a token from {start:.3f}: exploration is ending. Lower learner.lr, raise "
-        "algorithm.clip_high, or hold the policy with algorithm.kl.coefficient"
+        f"entropy fell to {now:.3f} nats a token from {start:.3f}: exploration is ending. Lower learner.lr,"
+        " raise algorithm.clip_high, or hold the policy with algorithm.kl.coefficient"
     )
 
 
@@ -65,7 +66,9 @@ def entropy_explosion(early: History, latest: History) -> str | None:
     start, now = _start(early, "loss/entropy"), _agree(latest, "loss/entropy", min)
     if start is None or now is None or now < 2 * start + 0.5:
         return None
-    return f"entropy rose to {now:.3f} nats a token from {start:.3f}: the policy is dissolving. Lower learner.lr"
+    return (
+        f"entropy rose to {now:.3f} nats a token from {start:.3f}: the policy is dissolving. Lower learner.lr"
+    )
 
 
 def far_from_sampler(early: History, latest: History) -> str | None:
@@ -74,8 +77,9 @@ def far_from_sampler(early: History, latest: History) -> str | None:
     if now is None or now < 0.1:
         return None
     return (
-        f"the policy is {now:.2f} nats a token from the sampler: updates are too large or rollouts too old. Lower learner.lr, "
-        "learner.updates_per_batch or stream.max_staleness, or correct for it (algorithm=grpo_tis)"
+        f"the policy is {now:.2f} nats a token from the sampler: updates are too large or rollouts too old."
+        " Lower learner.lr, learner.updates_per_batch or stream.max_staleness, or correct for it"
+        " (algorithm=grpo_tis)"
     )
 
 
@@ -84,7 +88,10 @@ def far_from_reference(early: History, latest: History) -> str | None:
     now = _agree(latest, "loss/kl_reference", min)
     if now is None or now < 0.5:
         return None
-    return f"KL to the reference is {now:.2f} nats a token: raise algorithm.kl.coefficient, or set algorithm.kl.target"
+    return (
+        f"KL to the reference is {now:.2f} nats a token: raise algorithm.kl.coefficient, or set"
+        " algorithm.kl.target"
+    )
 
 
 def gap_rising(early: History, latest: History) -> str | None:
@@ -93,8 +100,8 @@ def gap_rising(early: History, latest: History) -> str | None:
     if start is None or now is None or now < max(6 * start, 0.05):
         return None
     return (
-        f"engine and learner differ by {now:.3f} nats a token, {start:.4f} at the start: staleness or a numerical mismatch. "
-        "Look at sync/probe_gap; if that is small, lower stream.max_staleness"
+        f"engine and learner differ by {now:.3f} nats a token, {start:.4f} at the start: staleness or a"
+        " numerical mismatch. Look at sync/probe_gap; if that is small, lower stream.max_staleness"
     )
 
 
@@ -104,25 +111,32 @@ def mostly_truncated(early: History, latest: History) -> str | None:
     if now is None or now < CUT:
         return None
     idle = _agree(latest, "learner/zero_advantage_frac", min)
-    effect = f", which is likely why {idle:.0%} of the rollouts have no advantage" if idle is not None and idle >= 0.5 else ""
+    effect = (
+        f", which is likely why {idle:.0%} of the rollouts have no advantage"
+        if idle is not None and idle >= 0.5
+        else ""
+    )
     never_ends = (
-        "; hardly any ends by itself, so also check that the tokenizer's end token is the one that the model was trained to emit, "
-        "and whether it wants its chat template (task.chat=true)"
+        "; hardly any ends by itself, so also check that the tokenizer's end token is the one that the model"
+        " was trained to emit, and whether it wants its chat template (task.chat=true)"
     )
     return (
-        f"{now:.0%} of the completions were cut off at rollout.max_tokens{effect}: raise it (and rollout.max_model_len), or ask "
-        f"for shorter answers{never_ends if now > 0.95 else ''}"
+        f"{now:.0%} of the completions were cut off at rollout.max_tokens{effect}: raise it (and"
+        f" rollout.max_model_len), or ask for shorter answers{never_ends if now > 0.95 else ''}"
     )
 
 
 def unjudged_samples(early: History, latest: History) -> str | None:
     """The reward fails on a part of the samples."""
-    shares = [row["reward/unjudged"] / row["rollout/rollouts"] for row in latest if row.get("rollout/rollouts")]
+    shares = [
+        row["reward/unjudged"] / row["rollout/rollouts"] for row in latest if row.get("rollout/rollouts")
+    ]
     if len(shares) < WINDOW or min(shares) < FAILING:
         return None
     return (
-        f"{min(shares):.0%} of the samples or more could not be judged, and train nothing: the reward raises, dies or is too slow. "
-        "The log names each kind of failure once, with its place; reward/errors, crashes and timeouts count them"
+        f"{min(shares):.0%} of the samples or more could not be judged, and train nothing: the reward raises,"
+        " dies or is too slow. The log names each kind of failure once, with its place; reward/errors,"
+        " crashes and timeouts count them"
     )
 
 
@@ -133,15 +147,19 @@ def constant_reward(early: History, latest: History) -> str | None:
         return None
     rates = {row.get("reward/pass_rate") for row in latest}
     if rates == {1.0}:
-        return f"every sample of the last {WINDOW} steps was right: nothing is left to learn here; give harder prompts"
+        return (
+            f"every sample of the last {WINDOW} steps was right: nothing is left to learn here; give harder"
+            " prompts"
+        )
     if rates == {0.0} and all(row.get("reward/mean") == 0 for row in latest):
         return (
-            f"every sample of the last {WINDOW} steps was wrong: the prompts are too hard for the policy, or the reward takes none "
-            "of its answers (look at some, and try them with t2rl rewards score)"
+            f"every sample of the last {WINDOW} steps was wrong: the prompts are too hard for the policy, or"
+            " the reward takes none of its answers (look at some, and try them with t2rl rewards score)"
         )
     return (
-        f"the reward was {value:g} for every sample of the last step, and constant in the last {WINDOW}: it does not tell answers "
-        "apart, so nothing can be learned from it. Look at the reward (t2rl rewards score), not at the prompts"
+        f"the reward was {value:g} for every sample of the last step, and constant in the last {WINDOW}: it"
+        " does not tell answers apart, so nothing can be learned from it. Look at the reward (t2rl rewards"
+        " score), not at the prompts"
     )
 
 
@@ -152,20 +170,27 @@ def never_correct(early: History, latest: History) -> str | None:
     if varied is None or varied == 0 or any(row.get("reward/pass_rate", 1.0) > 0 for row in rows):
         return None
     return (
-        "rewards differ, but no sample has counted as correct so far: pass rates, pass@k and most curricula read correctness and "
-        "see failures only. Say what is: task.reward_args.correct_at, or correct in the RewardResult"
+        "rewards differ, but no sample has counted as correct so far: pass rates, pass@k and most curricula"
+        " read correctness and see failures only. Say what is: task.reward_args.correct_at, or correct in the"
+        " RewardResult"
     )
 
 
 def little_gradient(early: History, latest: History) -> str | None:
     """Most rollouts teach nothing, and neither truncation nor a constant reward explains it."""
     now = _agree(latest, "learner/zero_advantage_frac", min)
-    if now is None or now < 0.5 or mostly_truncated(early, latest) is not None or constant_reward(early, latest) is not None:
+    if (
+        now is None
+        or now < 0.5
+        or mostly_truncated(early, latest) is not None
+        or constant_reward(early, latest) is not None
+    ):
         return None
     if never_correct(early, latest) is not None:
         return (
-            f"{now:.0%} of the rollouts have no advantage (equal rewards in their groups): draw others in their place "
-            "(curriculum=mixed with stream.refill_rounds, which reads rewards where nothing is right)"
+            f"{now:.0%} of the rollouts have no advantage (equal rewards in their groups): draw others in"
+            " their place (curriculum=mixed with stream.refill_rounds, which reads rewards where nothing is"
+            " right)"
         )
     return (
         f"{now:.0%} of the rollouts have no advantage (all right or all wrong): choose prompts by difficulty "
@@ -182,7 +207,10 @@ def mostly_bounded(early: History, latest: History) -> str | None:
     ):
         now = _agree(latest, key, min)
         if now is not None and now > 0.3:
-            return f"{now:.0%} of the tokens are out of bounds ({key}): widen {field}, or lower learner.lr or stream.max_staleness"
+            return (
+                f"{now:.0%} of the tokens are out of bounds ({key}): widen {field}, or lower learner.lr or"
+                " stream.max_staleness"
+            )
     return None
 
 
@@ -192,8 +220,8 @@ def blind_critic(early: History, latest: History) -> str | None:
     if now is None or now > -0.2 or len(early) < EARLY:
         return None
     return (
-        f"the critic's explained variance is {now:.2f}, worse than a constant: raise algorithm.critic.warmup_steps or "
-        "algorithm.critic.lr"
+        f"the critic's explained variance is {now:.2f}, worse than a constant: raise"
+        " algorithm.critic.warmup_steps or algorithm.critic.lr"
     )
 
 
@@ -201,11 +229,16 @@ def broken_numbers(early: History, latest: History) -> str | None:
     """Steps are refused, or tokens dropped."""
     row = latest[-1]
     if row.get("learner/applied", 1.0) == 0 and row.get("learner/trained_tokens", 0) > 0:
-        return "a non-finite gradient was refused and the step skipped: lower learner.lr or learner.grad_clip, or use float32"
+        return (
+            "a non-finite gradient was refused and the step skipped: lower learner.lr or learner.grad_clip,"
+            " or use float32"
+        )
     if row.get("critic/refused_updates", 0) > 0:
         return "a non-finite gradient of the critic was refused: lower algorithm.critic.lr"
     if row.get("loss/dropped_tokens", 0) > 0:
-        return f"{row['loss/dropped_tokens']:.0f} tokens had a log-prob that is not a number and were left out"
+        return (
+            f"{row['loss/dropped_tokens']:.0f} tokens had a log-prob that is not a number and were left out"
+        )
     return None
 
 

@@ -1,4 +1,5 @@
-"""What the objective wants to know of a batch's groups beyond their rollouts, added when the batch is put together."""
+"""What the objective wants to know of a batch's groups beyond their rollouts, added when the batch is put
+together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,9 @@ from rollout.types import RolloutGroup
 Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
 
 
-def make_annotate(config: AlgorithmConfig, store: StatisticsStore, planner: PlannerLoop | None = None) -> Annotate:
+def make_annotate(
+    config: AlgorithmConfig, store: StatisticsStore, planner: PlannerLoop | None = None
+) -> Annotate:
     """The annotations that this objective reads; the groups themselves where it reads none."""
     if planner is not None:
         return planner.annotate
@@ -26,9 +29,11 @@ def make_annotate(config: AlgorithmConfig, store: StatisticsStore, planner: Plan
 
 
 def with_posterior(groups: Sequence[RolloutGroup], store: StatisticsStore) -> list[RolloutGroup]:
-    """Each group with ``aux["posterior"]`` [G, 2]: the prompt's Beta(successes + 1, failures + 1) of before this batch.
+    """Each group with ``aux["posterior"]`` [G, 2]: the prompt's Beta(successes + 1, failures + 1) of before
+    this batch.
 
-    The store takes a plan in when it has been trained, so it cannot hold the group itself: that keeps the estimate unbiased.
+    The store takes a plan in when it has been trained, so it cannot hold the group itself: that keeps the
+    estimate unbiased.
     """
     found = []
     for group in groups:

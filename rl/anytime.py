@@ -1,11 +1,13 @@
-"""Answers at several thinking budgets, for BRPO: after a group is sampled, each thinking is cut at every budget and answered there.
+"""Answers at several thinking budgets, for BRPO: after a group is sampled, each thinking is cut at every
+budget and answered there.
 
 ::
 
-    thinking ──► cut at b_1, b_2, ... ──► prompt + cut thinking + end marker ──► answers ──► scores [G, budgets]
+    thinking ──► cut at b_1, b_2, ... ──► prompt + cut thinking + end marker
+             ──► answers ──► scores [G, budgets]
 
-The answers come from the same engines as everything else, and become groups of their own beside the thinking's (Qi et al. 2025,
-AnytimeReasoner, arXiv 2505.13438, section 3).
+The answers come from the same engines as everything else, and become groups of their own beside the
+thinking's (Qi et al. 2025, AnytimeReasoner, arXiv 2505.13438, section 3).
 """
 
 import asyncio
@@ -39,7 +41,8 @@ class Cut:
     tokens: int
     """Thinking tokens kept."""
     budgets: tuple[int, ...]
-    """Indices of the budgets that this cut stands for: a thinking that ended early is cut once for all later budgets."""
+    """Indices of the budgets that this cut stands for: a thinking that ended early is cut once for all later
+    budgets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +59,19 @@ class AnytimeAnswers:
     timeout_s: float
 
     async def __call__(self, group: RolloutGroup) -> RolloutGroup:
-        """The group with its thinkings' own answers out of the loss, their scores at each budget, and the answers as groups.
+        """The group with its thinkings' own answers out of the loss, their scores at each budget, and the
+        answers as groups.
 
-        A thinking none of whose answers at some budget could be judged has no score there, and counts as not judged.
+        A thinking none of whose answers at some budget could be judged has no score there, and counts as not
+        judged.
 
         Raises:
             EngineLost: the engine of an answer died; the whole group is to be issued again.
         """
         lengths = [thinking_tokens(r.completion, self.marker) for r in group.rollouts]
-        cuts = [cut for index, length in enumerate(lengths) for cut in cuts_of(index, length, self.config.tokens)]
+        cuts = [
+            cut for index, length in enumerate(lengths) for cut in cuts_of(index, length, self.config.tokens)
+        ]
         answers = await asyncio.gather(*(self._answer(group, cut, number) for number, cut in enumerate(cuts)))
         scores = np.zeros((len(lengths), len(self.config.tokens)))
         for cut, answer in zip(cuts, answers, strict=True):
@@ -76,7 +83,9 @@ class AnytimeAnswers:
             for rollout, length, known in zip(group.rollouts, lengths, scored, strict=True)
         )
         used = tuple(answer for cut, answer in zip(cuts, answers, strict=True) if scored[cut.rollout])
-        return replace(group, rollouts=thinkings, aux={**group.aux, "budget_scores": scores[scored], "answers": used})
+        return replace(
+            group, rollouts=thinkings, aux={**group.aux, "budget_scores": scores[scored], "answers": used}
+        )
 
     async def _answer(self, group: RolloutGroup, cut: Cut, number: int) -> RolloutGroup:
         """``summaries`` answers from one cut thinking."""
@@ -94,14 +103,19 @@ class AnytimeAnswers:
         completions = await self.fleet.generate(request, timeout_s=self.timeout_s)
         texts = self.decode([[*opening, *c.token_ids.tolist()] for c in completions])
         results = await wait_for(
-            self.scorer.score(group.prompt, texts, [c.truncated for c in completions]), self.timeout_s, "rewards of answers"
+            self.scorer.score(group.prompt, texts, [c.truncated for c in completions]),
+            self.timeout_s,
+            "rewards of answers",
         )
         return replace(
             group,
             group_id=group_id,
             prompt=replace(group.prompt, token_ids=request.prompt_token_ids),
             sampling=sampling,
-            rollouts=tuple(Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)),
+            rollouts=tuple(
+                Rollout(completion=c, text=t, result=r)
+                for c, t, r in zip(completions, texts, results, strict=True)
+            ),
             unjudged=(),
             aux={"budget_scores": np.full((sum(r.judged for r in results), len(self.config.tokens)), np.nan)},
         )
@@ -130,7 +144,9 @@ def cuts_of(rollout: int, length: int, budgets: Sequence[int]) -> list[Cut]:
     by_tokens: dict[int, list[int]] = {}
     for index, budget in enumerate(budgets):
         by_tokens.setdefault(min(budget, length), []).append(index)
-    return [Cut(rollout=rollout, tokens=tokens, budgets=tuple(indices)) for tokens, indices in by_tokens.items()]
+    return [
+        Cut(rollout=rollout, tokens=tokens, budgets=tuple(indices)) for tokens, indices in by_tokens.items()
+    ]
 
 
 def _thinking_only(rollout: Rollout, length: int) -> Rollout:

@@ -1,4 +1,5 @@
-"""A base without its weights: the files that an export of a run must bring along, kept with the run from its start.
+"""A base without its weights: the files that an export of a run must bring along, kept with the run from its
+start.
 
 An export never reads them from ``model.path`` again: what lies there may be another model by then.
 """
@@ -15,16 +16,22 @@ WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", "
 
 
 def keep_base_files(model: Path, kept: Path) -> None:
-    """Copy config, tokenizer and code of ``model`` to ``kept``; what is there already is replaced, by a rename."""
+    """Copy config, tokenizer and code of ``model`` to ``kept``; what is there already is replaced, by a
+    rename."""
     with replaced(kept) as staging:
         staging.mkdir(parents=True)
         for file in model.iterdir():
-            if file.is_file() and file.suffix not in WEIGHT_SUFFIXES and not file.name.endswith(".index.json"):
+            if (
+                file.is_file()
+                and file.suffix not in WEIGHT_SUFFIXES
+                and not file.name.endswith(".index.json")
+            ):
                 shutil.copyfile(file, staging / file.name)
 
 
 def link_base_files(kept: Path, target: Path) -> None:
-    """The same files under another name, without their bytes a second time where the file system has hard links."""
+    """The same files under another name, without their bytes a second time where the file system has hard
+    links."""
     target.mkdir(parents=True)
     for file in kept.iterdir():
         try:
@@ -35,7 +42,8 @@ def link_base_files(kept: Path, target: Path) -> None:
 
 @contextmanager
 def replaced(directory: Path) -> Iterator[Path]:
-    """A name beside ``directory`` for the block to write to; at its end it takes that place, whole or not at all."""
+    """A name beside ``directory`` for the block to write to; at its end it takes that place, whole or not at
+    all."""
     staging = directory.with_name(directory.name + ".writing")
     shutil.rmtree(staging, ignore_errors=True)
     yield staging
@@ -44,7 +52,8 @@ def replaced(directory: Path) -> Iterator[Path]:
 
 
 def keep_identity(run: RunDir, checkpoint: Path) -> None:
-    """Put into a checkpoint what the run is at this moment: its config, its fingerprint and the base's files."""
+    """Put into a checkpoint what the run is at this moment: its config, its fingerprint and the base's
+    files."""
     for file in (run.config, run.fingerprint):
         if file.is_file():
             shutil.copyfile(file, checkpoint / file.name)

@@ -1,7 +1,7 @@
 """Checkpoints: one atomic directory each, written in the background, newest found by itself.
 
-Layout: ``checkpoints/step-00000020/{learner/, state.pkl, config.yaml, fingerprint.json, base/}``. A directory appears under its
-final name only after everything in it is on disk, so whatever is found can be restored.
+Layout: ``checkpoints/step-00000020/{learner/, state.pkl, config.yaml, fingerprint.json, base/}``. A directory
+appears under its final name only after everything in it is on disk, so whatever is found can be restored.
 """
 
 import os
@@ -43,10 +43,14 @@ class Checkpoint:
         return Fingerprint.read(self.path / FINGERPRINT)
 
     def load_state(self) -> RunState:
-        """The controller's state, with nothing in flight. Pickled by this program: load only your own runs' directories."""
+        """The controller's state, with nothing in flight. Pickled by this program: load only your own runs'
+        directories."""
         state = pickle.loads((self.path / "state.pkl").read_bytes())
         if not isinstance(state, RunState):
-            raise ValueError(f"{self.path}/state.pkl does not hold a run's state; it was written by another program or version")
+            raise ValueError(
+                f"{self.path}/state.pkl does not hold a run's state; it was written by another program or"
+                " version"
+            )
         state.rewind_inflight()
         return state
 
@@ -55,9 +59,11 @@ class CheckpointStore:
     """The ``checkpoints`` directory of one run."""
 
     def __init__(self, run: RunDir, *, keep: int, score: Callable[[int], float | None] | None = None) -> None:
-        """Keep the ``keep`` newest, and the one of the highest ``score(step)`` beside (the newest of equals), if that is given.
+        """Keep the ``keep`` newest, and the one of the highest ``score(step)`` beside (the newest of equals),
+        if that is given.
 
-        A checkpoint is scored while it is among the newest, so None, not scored yet, costs none that would be the best.
+        A checkpoint is scored while it is among the newest, so None, not scored yet, costs none that would be
+        the best.
         """
         self._run = run
         self.directory = run.checkpoints
@@ -65,7 +71,8 @@ class CheckpointStore:
         self._score = score
 
     def begin(self, step: int) -> Path:
-        """A fresh staging directory for ``step``; leftovers of interrupted writes, of any step, are removed."""
+        """A fresh staging directory for ``step``; leftovers of interrupted writes, of any step, are
+        removed."""
         for leftover in self.directory.glob("tmp-step-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         staging = self.directory / f"tmp-step-{step:08d}"

@@ -1,10 +1,12 @@
 """Where actors go: the cluster, rollout and learner sections resolved into Ray placement groups.
 
 * ``local``: one group, one bundle for each engine and rank, CPUs only.
-* ``gpu1``: one bundle with the one GPU; engine and rank each take a fraction of it, so they meet on the same device.
-* ``node8``: one group on one node, a bundle for each engine (``tensor_parallel`` GPUs) and each rank (one GPU).
-* ``multinode``: one bundle of GPUs for each learner node, on different nodes, which all its ranks share (collectives stay inside a
-  node where they can); engines spread over the nodes, one bundle each.
+* ``gpu1``: one bundle with the one GPU; engine and rank each take a fraction of it, so they meet on the same
+  device.
+* ``node8``: one group on one node, a bundle for each engine (``tensor_parallel`` GPUs) and each rank (one
+  GPU).
+* ``multinode``: one bundle of GPUs for each learner node, on different nodes, which all its ranks share
+  (collectives stay inside a node where they can); engines spread over the nodes, one bundle each.
 """
 
 import math
@@ -117,7 +119,8 @@ class Placed:
         self._groups = groups
 
     def engine_options(self, index: int) -> dict[str, Any]:
-        """Keyword arguments for ``EngineActor.options(...)``. A restarted engine gets the seat of the dead one."""
+        """Keyword arguments for ``EngineActor.options(...)``. A restarted engine gets the seat of the dead
+        one."""
         return self._options(self.plan.engines[index])
 
     @property
@@ -149,7 +152,8 @@ def create_placement(plan: Placement, *, timeout_s: float = TIMEOUT_S) -> Placed
     """Reserve every bundle on the connected Ray.
 
     Raises:
-        PlacementError: The nodes are too small (at once), or others hold the resources (after ``timeout_s`` seconds).
+        PlacementError: The nodes are too small (at once), or others hold the resources (after ``timeout_s``
+            seconds).
     """
     from ray.util import placement_group
 
@@ -160,12 +164,15 @@ def create_placement(plan: Placement, *, timeout_s: float = TIMEOUT_S) -> Placed
     for group in groups:
         if not group.wait(max(0.0, deadline - time.monotonic())):
             placed.remove()
-            raise PlacementError(f"the cluster did not free the resources within {timeout_s:g} s. {_situation(plan)}")
+            raise PlacementError(
+                f"the cluster did not free the resources within {timeout_s:g} s. {_situation(plan)}"
+            )
     return placed
 
 
 def _refuse_impossible(plan: Placement) -> None:
-    """What can never be placed is known before waiting: more in total than the cluster has, or in one place than any node has."""
+    """What can never be placed is known before waiting: more in total than the cluster has, or in one place
+    than any node has."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -179,18 +186,24 @@ def _refuse_impossible(plan: Placement) -> None:
         for part in parts:
             need = Bundle(sum(b.cpus for b in part), sum(b.gpus for b in part)).resources
             if not any(all(node.get(kind, 0) >= amount for kind, amount in need.items()) for node in nodes):
-                raise PlacementError(f"no single node has {_amounts(need)} for {group.name!r}. {_situation(plan)}")
+                raise PlacementError(
+                    f"no single node has {_amounts(need)} for {group.name!r}. {_situation(plan)}"
+                )
 
 
 def _situation(plan: Placement) -> str:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    asked = "; ".join(f"{g.name}: {len(g.bundles)} x ({_amounts(g.bundles[0].resources)}), {g.strategy}" for g in plan.groups)
+    asked = "; ".join(
+        f"{g.name}: {len(g.bundles)} x ({_amounts(g.bundles[0].resources)}), {g.strategy}"
+        for g in plan.groups
+    )
     have = "; ".join(f"node {i}: {_amounts(node)}" for i, node in enumerate(nodes))
     return (
-        f"Asked: {_amounts(plan.totals)} [{asked}]. There: {have}; free now: {_amounts(ray.available_resources())}. "
-        "Lower rollout.num_engines, rollout.tensor_parallel or learner.num_ranks, or choose another cluster="
+        f"Asked: {_amounts(plan.totals)} [{asked}]. There: {have}; free now:"
+        f" {_amounts(ray.available_resources())}. Lower rollout.num_engines, rollout.tensor_parallel or"
+        " learner.num_ranks, or choose another cluster="
     )
 
 

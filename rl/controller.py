@@ -10,19 +10,21 @@
                                   ▲                                                   │
                                   └───────────── sync: publish, push, probe ◄─────────┘
 
-========  ==========================  ===================================  ==============================  =====================
-loop      consumes                    waits for                            unblocked by                    produces
-========  ==========================  ===================================  ==============================  =====================
-prompts   the curriculum              the ticket of plan s:                every live engine confirming    plan s, groups WAITING
-                                      s - confirmed <= pipeline_depth      a version
-rollouts  WAITING groups              a group to be waiting                prompts, refills, lost engines  groups FINISHED
-batches   plan s, in order            all groups of plan s                 rollouts                        batch s
-learner   batch s                     batch s                              batches                         version s + 1
-========  ==========================  ===================================  ==============================  =====================
+========  =================  ==============================  =======================  =====================
+loop      consumes           waits for                       unblocked by             produces
+========  =================  ==============================  =======================  =====================
+prompts   the curriculum     the ticket of plan s:           every live engine        plan s, groups WAITING
+                             s - confirmed <=                confirming a version
+                             pipeline_depth
+rollouts  WAITING groups     a group to be waiting           prompts, refills, lost   groups FINISHED
+                                                             engines
+batches   plan s, in order   all groups of plan s            rollouts                 batch s
+learner   batch s            batch s                         batches                  version s + 1
+========  =================  ==============================  =======================  =====================
 
-Training batch s is plan s (refills included) and is trained by version s, so staleness is bounded by the ticket; it is asserted
-again at consumption. ``max_staleness=0`` is synchronous training through the same four loops. Every await has a limit and a name;
-a loop that dies ends the run.
+Training batch s is plan s (refills included) and is trained by version s, so staleness is bounded by the
+ticket; it is asserted again at consumption. ``max_staleness=0`` is synchronous training through the same four
+loops. Every await has a limit and a name; a loop that dies ends the run.
 """
 
 import asyncio
@@ -102,11 +104,11 @@ class Controller:
             ignore_eos=config.rollout.ignore_eos,
         )
 
-    # -- life ----------------------------------------------------------------------------------------------------------------
+    # -- life ------------------------------------------------------------------------------------------------
 
     async def run(self) -> bool:
-        """Train until ``run.steps`` or ``stop``; True if it got to the end. A checkpoint is on disk when it returns; not of the end
-        where ``checkpoint.at_end`` is off.
+        """Train until ``run.steps`` or ``stop``; True if it got to the end. A checkpoint is on disk when it
+        returns; not of the end where ``checkpoint.at_end`` is off.
 
         Raises:
             Exception: whatever ended a loop; a group of them if several died at once.
@@ -144,17 +146,23 @@ class Controller:
 
     def _out_of_budget(self) -> bool:
         run, totals = self.config.run, self.state.totals
-        out_of_tokens = run.rollout_token_budget is not None and totals.rollout_tokens >= run.rollout_token_budget
+        out_of_tokens = (
+            run.rollout_token_budget is not None and totals.rollout_tokens >= run.rollout_token_budget
+        )
         return out_of_tokens or (run.wall_clock_s is not None and totals.train_s >= run.wall_clock_s)
 
-    # -- prompts -------------------------------------------------------------------------------------------------------------
+    # -- prompts ---------------------------------------------------------------------------------------------
 
     async def _prompts_loop(self) -> None:
-        """Consumes the curriculum; waits for step tickets; unblocked by confirmed versions; produces plans."""
+        """Consumes the curriculum; waits for step tickets; unblocked by confirmed versions; produces
+        plans."""
         stream = self.config.stream
         while self.tickets.next_step < self._steps:
-            await self._signal.until(self._ticket_free, timeout_s=stream.step_timeout_s, what=self._describe_ticket)
-            # From here to the end of the body nothing awaits: a checkpoint sees a plan either whole or not at all.
+            await self._signal.until(
+                self._ticket_free, timeout_s=stream.step_timeout_s, what=self._describe_ticket
+            )
+            # From here to the end of the body nothing awaits: a checkpoint sees a plan either whole or not at
+            # all.
             step = self.tickets.issue()
             self.state.tickets = self.tickets.state_dict()
             self.state.plans[step] = PlanState(step=step)
@@ -165,17 +173,29 @@ class Controller:
         return self.tickets.can_issue()
 
     def _describe_ticket(self) -> str:
-        return f"the ticket of plan {self.tickets.next_step}: engines confirmed version {self.tickets.confirmed_version}"
+        return (
+            f"the ticket of plan {self.tickets.next_step}: engines confirmed version"
+            f" {self.tickets.confirmed_version}"
+        )
 
     def _draw(self, plan: PlanState, *, num_prompts: int) -> None:
-        """Ask the curriculum for groups: the plan itself in round 0, replacements for dropped groups later."""
+        """Ask the curriculum for groups: the plan itself in round 0, replacements for dropped groups
+        later."""
         curriculum, per_prompt = self.parts.curriculum, self.config.stream.rollouts_per_prompt
         budget = num_prompts * per_prompt
         if plan.refill_round == 0:
-            drawn = curriculum.plan(plan.step, total_steps=self._steps, num_prompts=num_prompts, rollout_budget=budget)
+            drawn = curriculum.plan(
+                plan.step, total_steps=self._steps, num_prompts=num_prompts, rollout_budget=budget
+            )
         else:
-            drawn = curriculum.refill(plan.step, round=plan.refill_round, num_prompts=num_prompts, rollout_budget=budget)
-        limits = drawn.max_tokens if drawn.max_tokens is not None else [self._sampling.max_tokens] * len(drawn.prompt_indices)
+            drawn = curriculum.refill(
+                plan.step, round=plan.refill_round, num_prompts=num_prompts, rollout_budget=budget
+            )
+        limits = (
+            drawn.max_tokens
+            if drawn.max_tokens is not None
+            else [self._sampling.max_tokens] * len(drawn.prompt_indices)
+        )
         groups = new_groups(
             plan_step=plan.step,
             refill_round=plan.refill_round,
@@ -193,20 +213,27 @@ class Controller:
         prompts = [self.parts.prompts[i] for i in drawn.prompt_indices]
         if self.parts.say_budget is None:
             return prompts
-        shown = drawn.shown_budgets if drawn.shown_budgets is not None else [self._sampling.max_tokens] * len(prompts)
-        return [self.parts.say_budget(prompt, int(tokens)) for prompt, tokens in zip(prompts, shown, strict=True)]
+        shown = (
+            drawn.shown_budgets
+            if drawn.shown_budgets is not None
+            else [self._sampling.max_tokens] * len(prompts)
+        )
+        return [
+            self.parts.say_budget(prompt, int(tokens)) for prompt, tokens in zip(prompts, shown, strict=True)
+        ]
 
     def _enqueue(self, groups: list[GroupState]) -> None:
         for group in groups:
             if group.status is GroupStatus.WAITING:
                 self._waiting.put_nowait(group)
 
-    # -- rollouts ------------------------------------------------------------------------------------------------------------
+    # -- rollouts --------------------------------------------------------------------------------------------
 
     async def _rollouts_loop(self) -> None:
         """Consumes WAITING groups; unblocked by prompts, refills and roll-overs; produces FINISHED groups.
 
-        Waits for work without a limit of its own: having none is normal, and the loops that wait for its results have limits.
+        Waits for work without a limit of its own: having none is normal, and the loops that wait for its
+        results have limits.
         """
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -215,15 +242,20 @@ class Controller:
 
     async def _finish(self, state: GroupState) -> None:
         group = await self.parts.service.finish(state)
-        verdict = self.parts.curriculum.verdict(group) if group.rollouts else Verdict(action="drop", reason=UNJUDGED)
+        verdict = (
+            self.parts.curriculum.verdict(group)
+            if group.rollouts
+            else Verdict(action="drop", reason=UNJUDGED)
+        )
         state.kept, state.reason, state.indices = verdict.action == "train", verdict.reason, verdict.indices
         self._tasks.pop(state.request.group_id, None)
         self._signal.notify()
 
-    # -- batches -------------------------------------------------------------------------------------------------------------
+    # -- batches ---------------------------------------------------------------------------------------------
 
     async def _batches_loop(self) -> None:
-        """Consumes plans in order; waits for all groups of one; unblocked by rollouts; produces training batches."""
+        """Consumes plans in order; waits for all groups of one; unblocked by rollouts; produces training
+        batches."""
         for step in range(self.state.version, self._steps):
             await self._whole(step)
             plan = self.state.plans[step]
@@ -256,7 +288,10 @@ class Controller:
             missing = plan.num_dropped - plan.refilled
             if missing <= 0 or plan.refill_round >= stream.refill_rounds:
                 if missing > 0 and stream.refill_rounds > 0:
-                    text = "step %d: the batch is %d groups short after %d refills (stream.refill_rounds); it trains as it is"
+                    text = (
+                        "step %d: the batch is %d groups short after %d refills (stream.refill_rounds); it"
+                        " trains as it is"
+                    )
                     logger.warning(text, step, missing, plan.refill_round)
                 return
             plan.refill_round += 1
@@ -268,7 +303,9 @@ class Controller:
         if plan.finished:
             return True
         late = len(plan.groups) - plan.num_finished
-        return plan.step + 1 in self.state.plans and late <= self.config.stream.rollover_share * len(plan.groups)
+        return plan.step + 1 in self.state.plans and late <= self.config.stream.rollover_share * len(
+            plan.groups
+        )
 
     def _roll_over(self, plan: PlanState) -> None:
         """Move late groups to the next plan; one whose oldest token would be too old there is drawn again."""
@@ -282,7 +319,9 @@ class Controller:
                 continue  # not sent yet: it will get tokens of today's weights
             if not self.tickets.is_fresh(step=plan.step + 1, min_policy_version=group.issued_version):
                 self._tasks.pop(group.request.group_id).cancel()
-                self.parts.service.again(group, STALE, f"its oldest token would be too old for batch {plan.step + 1}")
+                self.parts.service.again(
+                    group, STALE, f"its oldest token would be too old for batch {plan.step + 1}"
+                )
                 self._waiting.put_nowait(group)
 
     def _describe(self, step: int) -> str:
@@ -293,7 +332,7 @@ class Controller:
             else f"plan {step}: {plan.num_finished} of {len(plan.groups)} groups finished"
         )
 
-    # -- learner -------------------------------------------------------------------------------------------------------------
+    # -- learner ---------------------------------------------------------------------------------------------
 
     async def _learner_loop(self) -> None:
         """Consumes batch s; waits for it; unblocked by batches; produces version s + 1 on the engines."""
@@ -334,7 +373,9 @@ class Controller:
                 {get, stop}, timeout=self.config.stream.step_timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                raise StreamTimeout(f"waited {self.config.stream.step_timeout_s:g} s for {self._describe(self.state.version)}")
+                raise StreamTimeout(
+                    f"waited {self.config.stream.step_timeout_s:g} s for {self._describe(self.state.version)}"
+                )
             self._signal.notify()
             return get.result() if get in done else None
         finally:
@@ -387,15 +428,18 @@ class Controller:
         await self._calm()
         started = time.time()
         report = await self.parts.sync.push(published)
-        self.parts.recorder.trace.complete("sync", f"version {report.version}", started, time.time(), gap=report.probe_gap)
+        self.parts.recorder.trace.complete(
+            "sync", f"version {report.version}", started, time.time(), gap=report.probe_gap
+        )
         self._signal.notify()
         return report
 
     async def _calm(self) -> None:
         """Let the one plan that is out come near its end before its weights change under it.
 
-        It costs nothing that matters: where rollout is the slower half the learner would wait for that plan anyway, and where the
-        learner is, the plan is done. No ticket is left until the push, so the plan does end.
+        It costs nothing that matters: where rollout is the slower half the learner would wait for that plan
+        anyway, and where the learner is, the plan is done. No ticket is left until the push, so the plan does
+        end.
         """
         stream = self.config.stream
         if self.tickets.depth != 1 or stream.push_at_share >= 1:
@@ -413,7 +457,8 @@ class Controller:
 
 
 async def _first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[None]) -> None:
-    """Return when ``until`` ends well; raise as soon as any task fails. Loops that end early on their own are fine."""
+    """Return when ``until`` ends well; raise as soon as any task fails. Loops that end early on their own are
+    fine."""
     pending = set(tasks)
     while until in pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

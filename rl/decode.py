@@ -1,6 +1,8 @@
-"""Decode strategies on the rollout workers: a policy over whatever generates groups, a verifier over the reward pool.
+"""Decode strategies on the rollout workers: a policy over whatever generates groups, a verifier over the
+reward pool.
 
-The same engines, requests and rewards as in training and evaluation; nothing is sampled or judged in another way.
+The same engines, requests and rewards as in training and evaluation; nothing is sampled or judged in another
+way.
 """
 
 import itertools
@@ -26,8 +28,9 @@ class EnginePolicy:
 
     Example: ``generate`` of one engine, or of a fleet with its timeout bound::
 
-        EnginePolicy(generate=engine.generate, decode=prepared.decode(), sampling=SamplingConfig(max_tokens=64))
-        EnginePolicy(generate=partial(fleet.generate, timeout_s=60), ...)
+        EnginePolicy(generate=engine.generate, decode=prepared.decode(),
+        sampling=SamplingConfig(max_tokens=64)) EnginePolicy(generate=partial(fleet.generate, timeout_s=60),
+        ...)
     """
 
     generate: Callable[[GroupRequest], Awaitable[Sequence[Completion]]]
@@ -35,10 +38,13 @@ class EnginePolicy:
     sampling: SamplingConfig
     """Temperature and top-p; the strategy sets ``max_tokens``."""
     caches_prompts: bool = False
-    """True only if the engine keeps prompts in its prefix cache between calls: then a later round does not pay for them."""
+    """True only if the engine keeps prompts in its prefix cache between calls: then a later round does not
+    pay for them."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(DECODE_GROUP_IDS))
 
-    async def sample(self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()) -> list[Attempt]:
+    async def sample(
+        self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()
+    ) -> list[Attempt]:
         """[n] completions; the same seed gives the same ones under the same weights.
 
         Raises:
@@ -64,7 +70,8 @@ class EnginePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardVerifier:
-    """A ``planner.strategies.base.Verifier`` over the reward pool: accepted is what the reward calls correct."""
+    """A ``planner.strategies.base.Verifier`` over the reward pool: accepted is what the reward calls
+    correct."""
 
     scorer: GroupScorer
     timeout_s: float = 60.0

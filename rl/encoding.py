@@ -1,9 +1,11 @@
-"""Text to token ids and back, for everything that reads or writes text: the one place that knows about special tokens.
+"""Text to token ids and back, for everything that reads or writes text: the one place that knows about
+special tokens.
 
 Three kinds of text differ in the special tokens that belong around them:
 
-- a **prompt** is continued, so what a tokenizer adds in front (the start token) belongs there once, and what it adds behind (an end
-  token) never does. A text that begins with the start token brings its own; what a chat template has written is complete.
+- a **prompt** is continued, so what a tokenizer adds in front (the start token) belongs there once, and what
+  it adds behind (an end token) never does. A text that begins with the start token brings its own; what a
+  chat template has written is complete.
 - a **completion** stands behind a prompt: nothing belongs in front, the end token behind.
 - a **sequence** is read as a whole by a classifier: all that its tokenizer adds, once.
 """
@@ -22,7 +24,9 @@ class TextTokenizer(Protocol):
         ...
 
 
-def prompt_ids(tokenizer: TextTokenizer, texts: Sequence[str], *, from_template: bool) -> list[tuple[int, ...]]:
+def prompt_ids(
+    tokenizer: TextTokenizer, texts: Sequence[str], *, from_template: bool
+) -> list[tuple[int, ...]]:
     """Token ids of prompts.
 
     Args:
@@ -31,7 +35,8 @@ def prompt_ids(tokenizer: TextTokenizer, texts: Sequence[str], *, from_template:
         from_template: True where the tokenizer's chat template wrote the texts; the ids are then those of
             ``apply_chat_template(tokenize=True)``.
 
-    Example: a tokenizer that makes ``<s> hi </s>`` of ``"hi"`` gives ``<s> hi`` for ``"hi"`` and for ``"<s>hi"``.
+    Example: a tokenizer that makes ``<s> hi </s>`` of ``"hi"`` gives ``<s> hi`` for ``"hi"`` and for
+    ``"<s>hi"``.
     """
     ids = bare_ids(tokenizer, texts)
     if from_template or not ids:
@@ -48,12 +53,16 @@ def completion_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     """
     end = tokenizer.eos_token_id
     if end is None:
-        raise ValueError("the tokenizer has no eos_token, so nothing could say where a completion ends; set one and save it")
+        raise ValueError(
+            "the tokenizer has no eos_token, so nothing could say where a completion ends; set one and"
+            " save it"
+        )
     return [ids if ids and ids[-1] == end else [*ids, end] for ids in bare_ids(tokenizer, texts)]
 
 
 def sequence_ids(tokenizer: TextTokenizer, texts: Sequence[str], *, max_length: int) -> list[list[int]]:
-    """Token ids of whole texts for a classifier; of longer ones the end, behind what the tokenizer puts in front."""
+    """Token ids of whole texts for a classifier; of longer ones the end, behind what the tokenizer puts in
+    front."""
     front, behind = added_tokens(tokenizer)
     encoded = []
     for one in bare_ids(tokenizer, texts):
@@ -66,7 +75,9 @@ def sequence_ids(tokenizer: TextTokenizer, texts: Sequence[str], *, max_length: 
 
 def bare_ids(tokenizer: TextTokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of the texts alone: special tokens only where they stand in a text."""
-    return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
+    return (
+        [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
+    )
 
 
 def added_tokens(tokenizer: TextTokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -81,11 +92,15 @@ def added_tokens(tokenizer: TextTokenizer) -> tuple[tuple[int, ...], tuple[int, 
         for start in range(len(whole) - len(bare) + 1) if bare else ():
             if whole[start : start + len(bare)] == bare:
                 return tuple(whole[:start]), tuple(whole[start + len(bare) :])
-    raise ValueError("the tokenizer gives a text other tokens with special tokens around it than without; use another tokenizer")
+    raise ValueError(
+        "the tokenizer gives a text other tokens with special tokens around it than without; use another"
+        " tokenizer"
+    )
 
 
 def make_decode(tokenizer: Any, thinking_tags: Sequence[str]) -> Decode:
-    """Token ids to text as rewards read it: end, padding and turn tokens are left out, those that mark a thinking stay.
+    """Token ids to text as rewards read it: end, padding and turn tokens are left out, those that mark a
+    thinking stay.
 
     Some tokenizers have their thinking tags as special tokens, others as ordinary ones; a reward sees both.
 
@@ -97,7 +112,9 @@ def make_decode(tokenizer: Any, thinking_tags: Sequence[str]) -> Decode:
     dropped = {index for index, text in specials.items() if not any(text in tag for tag in thinking_tags)}
     if len(dropped) == len(specials):
         return lambda batch: tokenizer.batch_decode(batch, skip_special_tokens=True)
-    return lambda batch: tokenizer.batch_decode([[i for i in map(int, ids) if i not in dropped] for ids in batch])
+    return lambda batch: tokenizer.batch_decode(
+        [[i for i in map(int, ids) if i not in dropped] for ids in batch]
+    )
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:

@@ -27,7 +27,9 @@ from rl.verifiers import make_verifiers
 logger = logging.getLogger(__name__)
 
 
-def evaluate_cli(target: str, overrides: list[str], *, as_json: bool, step: str | None = None, to: Path | None = None) -> None:
+def evaluate_cli(
+    target: str, overrides: list[str], *, as_json: bool, step: str | None = None, to: Path | None = None
+) -> None:
     """Print the table, or its JSON; the counts go to ``to``, else into the run, or beside a model directory.
 
     Raises:
@@ -45,7 +47,9 @@ def evaluate_cli(target: str, overrides: list[str], *, as_json: bool, step: str 
         counts = asyncio.run(_evaluate(config, prepared, directory, phases))
     finally:
         stop_ray()
-    summary = summarise(counts, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed)
+    summary = summarise(
+        counts, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed
+    )
     if as_json:
         print(json.dumps(to_json(summary), indent=2))
     else:
@@ -62,9 +66,9 @@ def _counts_directory(target: Path, model: Path) -> Path:
 def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> tuple[Config, Path]:
     """Config and model directory of a target.
 
-    A run brings its own config and, without ``step``, the model that it ended with; one that did not get to its end, or ``step``,
-    asks for a checkpoint, which is exported first. For a model directory the first override without ``=`` names a config
-    (``quickstart`` if none does).
+    A run brings its own config and, without ``step``, the model that it ended with; one that did not get to
+    its end, or ``step``, asks for a checkpoint, which is exported first. For a model directory the first
+    override without ``=`` names a config (``quickstart`` if none does).
     """
     if (target / "attempts.jsonl").is_file():
         model, name = target / "model", str(target / "config.yaml")
@@ -72,11 +76,16 @@ def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> t
             number, model = export_checkpoint(target, step=step)
             logger.warning("%s: the model of step %d, exported to %s", target, number, model)
     elif step is not None:
-        raise ValueError(f"--step {step}: {target} is no run directory (attempts.jsonl), so it has no checkpoints")
+        raise ValueError(
+            f"--step {step}: {target} is no run directory (attempts.jsonl), so it has no checkpoints"
+        )
     elif (target / "config.json").is_file():
         model, name = target, "quickstart"
     else:
-        raise ValueError(f"{target} is neither a run directory (attempts.jsonl) nor a Hugging Face model directory (config.json)")
+        raise ValueError(
+            f"{target} is neither a run directory (attempts.jsonl) nor a Hugging Face model directory"
+            " (config.json)"
+        )
     names = [o for o in overrides if "=" not in o]
     settings = [o for o in overrides if "=" in o]
     config = load_config(names[0] if names else name, settings)

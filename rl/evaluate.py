@@ -24,10 +24,11 @@ class EvaluationError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens, unjudged, reward}``.
+    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens,
+    unjudged, reward}``.
 
-    ``n`` completions were judged, ``c`` of them right; ``unjudged`` could not be, and count nowhere. ``reward`` is the sum of the
-    judged ones' values.
+    ``n`` completions were judged, ``c`` of them right; ``unjudged`` could not be, and count nowhere.
+    ``reward`` is the sum of the judged ones' values.
     """
 
     version: int
@@ -93,7 +94,9 @@ class Evaluator:
         for group in groups:
             versions = {s.policy_version for r in group.sampled for s in r.completion.spans}
             if versions != {version}:
-                raise EvaluationError(f"evaluation of version {version} met tokens of versions {sorted(versions)}")
+                raise EvaluationError(
+                    f"evaluation of version {version} met tokens of versions {sorted(versions)}"
+                )
             rows.append(
                 {
                     "id": group.prompt.id,
@@ -125,7 +128,10 @@ class Evaluator:
         with staging.open("w", encoding="utf-8") as out:
             for counts in results:
                 for row in counts.rows:
-                    out.write(json.dumps({"version": version, "temperature": counts.sampling.temperature, **row}) + "\n")
+                    out.write(
+                        json.dumps({"version": version, "temperature": counts.sampling.temperature, **row})
+                        + "\n"
+                    )
         staging.replace(path)
 
 

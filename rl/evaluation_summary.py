@@ -1,4 +1,5 @@
-"""From per-problem counts to the table that a run prints: pass@k with intervals, before and after, overall and by category."""
+"""From per-problem counts to the table that a run prints: pass@k with intervals, before and after, overall
+and by category."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,9 @@ class Counts(Protocol):
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """One for each problem: ``{id, category, difficulty, n, c}``, with ``unjudged`` completions that are not among the n, and
-        ``reward``, the sum of the values of those that are, where whoever counted knows them."""
+        """One for each problem: ``{id, category, difficulty, n, c}``, with ``unjudged`` completions that are
+        not among the n, and ``reward``, the sum of the values of those that are, where whoever counted knows
+        them."""
         ...
 
 
@@ -42,11 +44,13 @@ class SummaryLine:
     """``overall`` for all problems."""
     temperature: float
     metric: str
-    """``pass@k``, ``greedy``, or ``reward``: the mean reward, where rewards are not simply 1 for right and 0 for wrong."""
+    """``pass@k``, ``greedy``, or ``reward``: the mean reward, where rewards are not simply 1 for right and 0
+    for wrong."""
     alias: str
     """``avg@n`` beside pass@1, which is the same number; '' elsewhere."""
     num_problems: int
-    """That the figure is of: those with too few judged completions for it are left out, before and after alike."""
+    """That the figure is of: those with too few judged completions for it are left out, before and after
+    alike."""
     unjudged: int
     """Completions of the category that could not be judged, before and after together; they count nowhere."""
     before: Interval | None
@@ -65,7 +69,11 @@ class EvaluationSummary:
     def line(self, metric: str, *, category: str = OVERALL, temperature: float | None = None) -> SummaryLine:
         """The line asked for; without a temperature, the first sampling config that has the metric."""
         for line in self.lines:
-            if line.metric == metric and line.category == category and temperature in (None, line.temperature):
+            if (
+                line.metric == metric
+                and line.category == category
+                and temperature in (None, line.temperature)
+            ):
                 return line
         raise KeyError(f"no {metric} for {category} at temperature {temperature}")
 
@@ -84,8 +92,9 @@ def summarise(
     Args:
         after: one entry per sampling config.
         before: the same configs and problems at an earlier version, or None.
-        ks: the k of pass@k; each at most the samples of every problem. A problem of which fewer than k could be judged is left out
-            of pass@k, on both sides. Greedy configs (temperature 0) give accuracy instead.
+        ks: the k of pass@k; each at most the samples of every problem. A problem of which fewer than k could
+            be judged is left out of pass@k, on both sides. Greedy configs (temperature 0) give accuracy
+            instead.
         confidence: of the intervals.
         resamples: bootstrap replicates.
         seed: of the replicates.
@@ -98,21 +107,30 @@ def summarise(
     options = {"confidence": confidence, "resamples": resamples, "seed": seed}
     for counts in after:
         if before is not None and counts.sampling.key not in earlier:
-            raise ValueError(f"there is no evaluation before training at {counts.sampling.key}: nothing to compare with")
+            raise ValueError(
+                f"there is no evaluation before training at {counts.sampling.key}: nothing to compare with"
+            )
         then = _aligned(counts, earlier[counts.sampling.key]) if before is not None else None
         lines += _lines(counts, then, ks=ks, options=options)
     return EvaluationSummary(
-        lines=tuple(sorted(lines, key=lambda line: (line.category != OVERALL, line.category))), confidence=confidence
+        lines=tuple(sorted(lines, key=lambda line: (line.category != OVERALL, line.category))),
+        confidence=confidence,
     )
 
 
 def render(summary: EvaluationSummary, *, title: str = "Evaluation") -> Table:
-    """A table that fits 80 columns; differences whose interval excludes 0 are bold. Without a before there is one column.
+    """A table that fits 80 columns; differences whose interval excludes 0 are bold. Without a before there is
+    one column.
 
     Categories are shown at the first sampling config and greedily; ``to_json`` has every line.
     """
-    problems = f"{max(line.num_problems for line in summary.lines)} problems, {summary.confidence:.0%} intervals over problems"
-    unjudged = sum({line.temperature: line.unjudged for line in summary.lines if line.category == OVERALL}.values())
+    problems = (
+        f"{max(line.num_problems for line in summary.lines)} problems, {summary.confidence:.0%} intervals"
+        " over problems"
+    )
+    unjudged = sum(
+        {line.temperature: line.unjudged for line in summary.lines if line.category == OVERALL}.values()
+    )
     if unjudged:
         problems += f"\n{unjudged} completions could not be judged and count nowhere"
     table = Table(title=f"{title}\n{problems}", box=None, padding=(0, 1, 0, 0))
@@ -141,13 +159,21 @@ def _lines(
     counts: Counts, before: list[Mapping[str, Any]] | None, *, ks: Sequence[int], options: dict[str, Any]
 ) -> list[SummaryLine]:
     names = [str(row["category"]) for row in counts.rows]
-    graded = all("reward" in row for row in [*counts.rows, *(before or [])]) and _graded([*counts.rows, *(before or [])])
+    graded = all("reward" in row for row in [*counts.rows, *(before or [])]) and _graded(
+        [*counts.rows, *(before or [])]
+    )
     out = []
     for category in [OVERALL, *sorted(set(names))]:
         chosen = [i for i, name in enumerate(names) if category in (OVERALL, name)]
-        unjudged = sum(rows[i].get("unjudged", 0) for rows in (counts.rows, before or ()) for i in chosen if rows)
+        unjudged = sum(
+            rows[i].get("unjudged", 0) for rows in (counts.rows, before or ()) for i in chosen if rows
+        )
         for metric, alias, k in [*_metrics(counts, ks), *([(REWARD, "", 1)] if graded else [])]:
-            used = [i for i in chosen if all(_enough(rows[i], k) for rows in (counts.rows, before) if rows is not None)]
+            used = [
+                i
+                for i in chosen
+                if all(_enough(rows[i], k) for rows in (counts.rows, before) if rows is not None)
+            ]
             now = _estimates(counts.rows, used, metric, k)
             then = _estimates(before, used, metric, k) if before is not None else None
             paired = options | ({"bounds": None} if metric == REWARD else {})
@@ -167,8 +193,11 @@ def _lines(
     return out
 
 
-def _interval(rows: Sequence[Mapping[str, Any]], used: list[int], metric: str, k: int, options: dict[str, Any]) -> Interval:
-    """Of the mean; NaN where no problem is left. A reward may be any number, so that equal ones say nothing of others."""
+def _interval(
+    rows: Sequence[Mapping[str, Any]], used: list[int], metric: str, k: int, options: dict[str, Any]
+) -> Interval:
+    """Of the mean; NaN where no problem is left. A reward may be any number, so that equal ones say nothing
+    of others."""
     if not used:
         return Interval(value=math.nan, low=math.nan, high=math.nan)
     if metric == REWARD:
@@ -207,13 +236,18 @@ def _aligned(after: Counts, before: Counts) -> list[Mapping[str, Any]]:
     by_id = {row["id"]: row for row in before.rows}
     if len(by_id) != len(before.rows) or sorted(by_id) != sorted(row["id"] for row in after.rows):
         raise ValueError(
-            f"before and after at {after.sampling.key} are not of the same problems: a paired difference means nothing"
+            f"before and after at {after.sampling.key} are not of the same problems: a paired difference"
+            " means nothing"
         )
     return [by_id[row["id"]] for row in after.rows]
 
 
 def _cells(line: SummaryLine, *, first: bool, compared: bool) -> list[str]:
-    metric = line.metric if line.temperature in (0, 1) else f"{line.metric} T={line.temperature:g}".replace("=0.", "=.")
+    metric = (
+        line.metric
+        if line.temperature in (0, 1)
+        else f"{line.metric} T={line.temperature:g}".replace("=0.", "=.")
+    )
     if line.metric == REWARD and line.temperature == 0:
         metric = f"{REWARD} greedy"
     head = [line.category if first else "", metric]

@@ -44,7 +44,10 @@ class Exportable:
         kept = self.path / "base"
         if kept.is_dir():
             return kept
-        logger.warning("%s was written by T2RL 0.1 and does not hold its tokenizer: that of model.path is taken", self.path)
+        logger.warning(
+            "%s was written by T2RL 0.1 and does not hold its tokenizer: that of model.path is taken",
+            self.path,
+        )
         return locate_model(self.config)
 
 
@@ -79,19 +82,29 @@ def choose_checkpoint(run: Path, step: str | None) -> Exportable:
     """
     directory = RunDir(run)
     if not directory.attempts.is_file() or not directory.config.is_file():
-        raise ValueError(f"{run} is no run directory (attempts.jsonl and config.yaml); name one of t2rl train, sft or dpo")
+        raise ValueError(
+            f"{run} is no run directory (attempts.jsonl and config.yaml); name one of t2rl train, sft or dpo"
+        )
     config = run_config(directory.config)
     found = dict(_checkpoints(directory, config))
     if not found:
-        ready = f"; {run}/model is the model that it ended with" if (run / "model" / "config.json").is_file() else ""
+        ready = (
+            f"; {run}/model is the model that it ended with"
+            if (run / "model" / "config.json").is_file()
+            else ""
+        )
         raise ValueError(f"{directory.checkpoints} holds no checkpoint{ready}")
     number = max(found) if step is None else _best(directory, config) if step == BEST else _number(step)
     if number not in found:
         there = ", ".join(map(str, sorted(found)))
-        raise ValueError(f"--step {step}: {run} has no such checkpoint; there are {there} (checkpoint.keep says how many)")
+        raise ValueError(
+            f"--step {step}: {run} has no such checkpoint; there are {there} (checkpoint.keep says how many)"
+        )
     path = found[number]
     own = path / "config.yaml"
-    return Exportable(run=directory, step=number, path=path, config=run_config(own) if own.is_file() else config)
+    return Exportable(
+        run=directory, step=number, path=path, config=run_config(own) if own.is_file() else config
+    )
 
 
 def run_config(path: Path) -> Config | StageConfig:
@@ -111,7 +124,10 @@ def _best(run: RunDir, config: Config | StageConfig) -> int:
         raise ValueError(f"--step {BEST}: t2rl sft and dpo evaluate nothing held out; name a step")
     best = CheckpointStore(run, keep=1, score=held_out_score(run, config)).best()
     if best is None:
-        raise ValueError(f"--step {BEST}: no checkpoint of {run.path} was evaluated; train with evaluation.every, or name a step")
+        raise ValueError(
+            f"--step {BEST}: no checkpoint of {run.path} was evaluated; train with evaluation.every, or name"
+            " a step"
+        )
     return best.step
 
 
@@ -137,9 +153,15 @@ def _run_model(chosen: Exportable, base: Path) -> Any:
     assert isinstance(chosen.config, Config)
     weights = _weights(chosen)
     if weights is None:
-        logger.warning("the base is not at its place any more: tensors get the names that transformers gives them")
+        logger.warning(
+            "the base is not at its place any more: tensors get the names that transformers gives them"
+        )
     return consolidated(
-        chosen.path / "learner", chosen.config.learner, base=base, weights=weights, trust=trusts_code(chosen.config.model)
+        chosen.path / "learner",
+        chosen.config.learner,
+        base=base,
+        weights=weights,
+        trust=trusts_code(chosen.config.model),
     )
 
 
@@ -148,7 +170,11 @@ def _weights(chosen: Exportable) -> Path | None:
     model = chosen.config.model
     fingerprint = Fingerprint.read(chosen.path / FILE)
     try:
-        path = base_dir(model.recipe) if model.kind == "recipe" else model_directory(model.path, revision=model.revision)
+        path = (
+            base_dir(model.recipe)
+            if model.kind == "recipe"
+            else model_directory(model.path, revision=model.revision)
+        )
     except ValueError as error:
         logger.info("%s", error)
         return None
@@ -168,7 +194,10 @@ def _stage_model(chosen: Exportable) -> Any:
     adapted = chosen.config.trainer.lora is not None
     whole = _weights(chosen) if adapted else chosen.path
     if whole is None:
-        raise ValueError(f"the base that {chosen.path} was trained on is gone or another by now; its adapter fits that one only")
+        raise ValueError(
+            f"the base that {chosen.path} was trained on is gone or another by now; its adapter fits that one"
+            " only"
+        )
     trust = trusts_code(chosen.config.model)
     causal_lm = AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32, trust_remote_code=trust)
     adopt_names(causal_lm, whole)

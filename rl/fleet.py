@@ -1,7 +1,8 @@
 """The engines of a run: routing, weight pushes, deaths and restarts.
 
-An engine is in one of three states. *live*: it gets groups and confirms pushes. *lost*: it died, hung or refused a push; it gets
-nothing. *returning*: a new actor is loading; it gets the current weights and version before it serves.
+An engine is in one of three states. *live*: it gets groups and confirms pushes. *lost*: it died, hung or
+refused a push; it gets nothing. *returning*: a new actor is loading; it gets the current weights and version
+before it serves.
 """
 
 import asyncio
@@ -66,7 +67,8 @@ class EngineFleet:
         timeouts: FleetTimeouts,
         rejoin: bool = True,
     ) -> None:
-        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends this fleet."""
+        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends
+        this fleet."""
         self._make_actor = make_actor
         self._max_restarts = max_restarts
         self._timeouts = timeouts
@@ -83,7 +85,7 @@ class EngineFleet:
         self.changed = Signal()
         """Notified when an engine joins or leaves, or confirms a version."""
 
-    # -- state ---------------------------------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------
 
     @property
     def slots(self) -> list[EngineSlot]:
@@ -92,7 +94,8 @@ class EngineFleet:
 
     @property
     def confirmed_version(self) -> int:
-        """The version that every live engine serves; a lost one returns with the current weights, so it never falls."""
+        """The version that every live engine serves; a lost one returns with the current weights, so it never
+        falls."""
         return self._versions.confirmed
 
     @property
@@ -109,7 +112,7 @@ class EngineFleet:
             **({"rollout/engine_recovery_max_s": max(recoveries)} if recoveries else {}),
         }
 
-    # -- life ----------------------------------------------------------------------------------------------------------------
+    # -- life ------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Start every engine at version 0 (the weights it loads from disk).
@@ -121,7 +124,8 @@ class EngineFleet:
         try:
             await asyncio.gather(*(self._start_slot(slot) for slot in self._slots))
         except EngineFailed as error:
-            raise FleetDead(_cause(error)) from None  # not the traceback of another process; that one is in the actor's log
+            # not the traceback of another process; that one is in the actor's log
+            raise FleetDead(_cause(error)) from None
 
     async def _start_slot(self, slot: EngineSlot) -> None:
         slot.actor = self._make_actor(slot.index)
@@ -155,26 +159,32 @@ class EngineFleet:
             return
         try:
             await wait_for(
-                slot.actor.stop.options(concurrency_group="control").remote(), self._timeouts.health, "an engine to stop"
+                slot.actor.stop.options(concurrency_group="control").remote(),
+                self._timeouts.health,
+                "an engine to stop",
             )
         except LOST as error:
             logger.info("engine %d was gone before it could stop: %s", slot.index, error)
         ray.kill(slot.actor)
 
     async def watch(self) -> None:
-        """Run beside the loops: raises FleetDead as soon as no restart is left, also while nobody asks for an engine."""
-        await self.changed.until(lambda: self._fatal is not None, timeout_s=math.inf, what="an engine lost for good")
+        """Run beside the loops: raises FleetDead as soon as no restart is left, also while nobody asks for an
+        engine."""
+        await self.changed.until(
+            lambda: self._fatal is not None, timeout_s=math.inf, what="an engine lost for good"
+        )
         assert self._fatal is not None
         raise self._fatal
 
-    # -- requests ------------------------------------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------------------
 
     async def generate(self, request: GroupRequest, *, timeout_s: float) -> list[Completion]:
         """[G] completions from the least loaded live engine.
 
         Args:
             request: The group.
-            timeout_s: Longest time without a new token of it; time in the engine's queue does not count while the engine works.
+            timeout_s: Longest time without a new token of it; time in the engine's queue does not count while
+                the engine works.
 
         Raises:
             EngineLost: the engine died, hung or was replaced; issue the group again.
@@ -192,12 +202,17 @@ class EngineFleet:
             raise EngineLost(str(error)) from error
         except LOST as error:
             self._lose(slot, actor, error)
-            raise EngineLost(f"engine {slot.index} died with group {request.group_id}: {_brief(error)}") from error
+            raise EngineLost(
+                f"engine {slot.index} died with group {request.group_id}: {_brief(error)}"
+            ) from error
         finally:
             slot.outstanding -= count
 
-    async def _generated(self, slot: EngineSlot, actor: Any, request: GroupRequest, timeout_s: float) -> list[Completion]:
-        """The group's completions, however long they take, while the engine gets on with them or with what is before them."""
+    async def _generated(
+        self, slot: EngineSlot, actor: Any, request: GroupRequest, timeout_s: float
+    ) -> list[Completion]:
+        """The group's completions, however long they take, while the engine gets on with them or with what is
+        before them."""
         answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
         own, total = 0, None
         moved_at = engine_moved_at = time.monotonic()
@@ -214,7 +229,9 @@ class EngineFleet:
                     moved_at = now
                 own, total = own_now, total_now
                 if now - engine_moved_at >= timeout_s:
-                    raise EngineDead(f"engine {slot.index} has sampled nothing for {timeout_s:g} s, with work to do")
+                    raise EngineDead(
+                        f"engine {slot.index} has sampled nothing for {timeout_s:g} s, with work to do"
+                    )
                 if now - moved_at >= timeout_s:
                     what = f"a token of group {request.group_id} on engine {slot.index} ({own} so far)"
                     raise StreamTimeout(f"waited {timeout_s:g} s for {what}")
@@ -254,7 +271,10 @@ class EngineFleet:
         live = [s for s in self._slots if s.live]
         calls = [s.actor.score.options(concurrency_group="control").remote(sequences) for s in live]
         results = await asyncio.gather(
-            *(wait_for(c, self._timeouts.sync, f"probe of engine {s.index}") for s, c in zip(live, calls, strict=True)),
+            *(
+                wait_for(c, self._timeouts.sync, f"probe of engine {s.index}")
+                for s, c in zip(live, calls, strict=True)
+            ),
             return_exceptions=True,
         )
         scores = []
@@ -271,27 +291,38 @@ class EngineFleet:
         """Counters of every live engine."""
         live = [s for s in self._slots if s.live]
         calls = [s.actor.stats.options(concurrency_group="control").remote() for s in live]
-        results = await asyncio.gather(*(wait_for(c, self._timeouts.health, "engine stats") for c in calls), return_exceptions=True)
+        results = await asyncio.gather(
+            *(wait_for(c, self._timeouts.health, "engine stats") for c in calls), return_exceptions=True
+        )
         return [r for r in results if isinstance(r, dict)]
 
-    # -- weights -------------------------------------------------------------------------------------------------------------
+    # -- weights ---------------------------------------------------------------------------------------------
 
-    async def init_weight_transfer(self, info_of: Callable[[int], Mapping[str, Any]], *, timeout_s: float) -> None:
+    async def init_weight_transfer(
+        self, info_of: Callable[[int], Mapping[str, Any]], *, timeout_s: float
+    ) -> None:
         """Make every engine join the transfer group with its own init info, all at once; for nccl and ipc.
 
         Raises:
             StreamTimeout: they did not join in time; where one is missing, the others hang too.
         """
-        calls = [s.actor.init_weight_transfer.options(concurrency_group="control").remote(info_of(s.index)) for s in self._slots]
-        await wait_for(asyncio.gather(*calls), timeout_s, f"all of {len(calls)} engines to join the weight transfer")
+        calls = [
+            s.actor.init_weight_transfer.options(concurrency_group="control").remote(info_of(s.index))
+            for s in self._slots
+        ]
+        await wait_for(
+            asyncio.gather(*calls), timeout_s, f"all of {len(calls)} engines to join the weight transfer"
+        )
 
     async def push(self, update: WeightUpdate) -> None:
-        """Give every live engine these weights; one that fails leaves routing and restarts. Versions only rise.
+        """Give every live engine these weights; one that fails leaves routing and restarts. Versions only
+        rise.
 
         When it returns, ``confirmed_version == update.version``.
 
         Raises:
-            FleetDead: an engine failed that cannot rejoin; at once, since the others wait for it inside the transfer.
+            FleetDead: an engine failed that cannot rejoin; at once, since the others wait for it inside the
+                transfer.
         """
         if self._fatal is not None and not self._rejoin:
             raise self._fatal
@@ -312,14 +343,18 @@ class EngineFleet:
 
     async def _push_slot(self, slot: EngineSlot, update: WeightUpdate) -> None:
         call = slot.actor.update_weights.options(concurrency_group="control").remote(update)
-        served = await wait_for(call, self._timeouts.sync, f"engine {slot.index} to load version {update.version}")
+        served = await wait_for(
+            call, self._timeouts.sync, f"engine {slot.index} to load version {update.version}"
+        )
         if served != update.version:
-            raise RuntimeError(f"engine {slot.index} serves version {served} after a push of {update.version}")
+            raise RuntimeError(
+                f"engine {slot.index} serves version {served} after a push of {update.version}"
+            )
         slot.version = served
         if slot.live:
             self._versions.confirm(slot.index, version=served)
 
-    # -- loss and return -----------------------------------------------------------------------------------------------------
+    # -- loss and return -------------------------------------------------------------------------------------
 
     def _lose(self, slot: EngineSlot, actor: Any, error: BaseException) -> None:
         """Take an engine out of routing and bring a new one up; idempotent for one actor."""
@@ -336,14 +371,17 @@ class EngineFleet:
             self.changed.notify()
             return
         if isinstance(error, EngineFailed) and not self._proven:
-            self._fatal = FleetDead(f"engine {slot.index} failed at its first request, and would again: {_cause(error)}")
+            self._fatal = FleetDead(
+                f"engine {slot.index} failed at its first request, and would again: {_cause(error)}"
+            )
             self.changed.notify()
             return
         slot.restarts += 1
         logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:
             self._fatal = FleetDead(
-                f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}): {_brief(error)}"
+                f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}):"
+                f" {_brief(error)}"
             )
             self.changed.notify()
             return
@@ -359,7 +397,9 @@ class EngineFleet:
                 await self._start_slot(slot)
             except (*LOST, RuntimeError) as error:
                 slot.restarts += 1
-                logger.warning("engine %d did not come back (%s); restart %d", slot.index, _brief(error), slot.restarts)
+                logger.warning(
+                    "engine %d did not come back (%s); restart %d", slot.index, _brief(error), slot.restarts
+                )
                 if slot.restarts > self._max_restarts:
                     self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {_brief(error)}")
                     self.changed.notify()
@@ -367,7 +407,12 @@ class EngineFleet:
                 ray.kill(slot.actor)
             else:
                 slot.recovery_s.append(time.monotonic() - slot.lost_at)
-                logger.warning("engine %d is back after %.1f s at version %d", slot.index, slot.recovery_s[-1], slot.version)
+                logger.warning(
+                    "engine %d is back after %.1f s at version %d",
+                    slot.index,
+                    slot.recovery_s[-1],
+                    slot.version,
+                )
                 return
 
 
@@ -382,6 +427,7 @@ def _cause(error: BaseException) -> str:
 
 
 def _brief(error: BaseException) -> str:
-    """Ray's errors carry whole remote tracebacks; the last line is the cause, and the actor's log has the rest."""
+    """Ray's errors carry whole remote tracebacks; the last line is the cause, and the actor's log has the
+    rest."""
     cause = getattr(error, "cause", None) or error
     return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1] if str(cause).strip() else ''}"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def require_gpus(config: "Config") -> None:
-    """Compare what the config reserves with what torch sees here; a run that joins a Ray cluster is left to Ray, which knows it.
+    """Compare what the config reserves with what torch sees here; a run that joins a Ray cluster is left to
+    Ray, which knows it.
 
     Raises:
         ValueError: naming the field and the way on: ``cluster=local``, the GPU environment, or fewer actors.
@@ -30,19 +31,25 @@ def require_gpus(config: "Config") -> None:
         return
     if there:
         raise ValueError(
-            f"cluster.name: {config.cluster.name} needs {wanted} GPUs, and this machine has {there}; lower rollout.num_engines, "
-            "rollout.tensor_parallel or learner.num_ranks, or choose cluster=gpu1"
+            f"cluster.name: {config.cluster.name} needs {wanted} GPUs, and this machine has {there}; lower"
+            " rollout.num_engines, rollout.tensor_parallel or learner.num_ranks, or choose cluster=gpu1"
         )
     build = version("torch")
-    why = f"the installed torch {build} is a CPU build (make setup EXTRA=gpu)" if "+cpu" in build else "torch sees none here"
+    why = (
+        f"the installed torch {build} is a CPU build (make setup EXTRA=gpu)"
+        if "+cpu" in build
+        else "torch sees none here"
+    )
     raise ValueError(
-        f"cluster.name: {config.cluster.name} needs {'a GPU' if wanted == 1 else f'{wanted} GPUs'}, and {why}. Without a GPU add "
-        "cluster=local: engine and learner on CPU, for small models. t2rl doctor shows what this machine has"
+        f"cluster.name: {config.cluster.name} needs {'a GPU' if wanted == 1 else f'{wanted} GPUs'}, and"
+        f" {why}. Without a GPU add cluster=local: engine and learner on CPU, for small models. t2rl doctor"
+        " shows what this machine has"
     )
 
 
 def smallest_device() -> int | None:
-    """Bytes of the smallest GPU that nvidia-smi knows here, None without it. Asking torch would put a context onto the device."""
+    """Bytes of the smallest GPU that nvidia-smi knows here, None without it. Asking torch would put a context
+    onto the device."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
@@ -55,7 +62,8 @@ def smallest_device() -> int | None:
 
 
 def parse_memory(text: str) -> int | None:
-    """Bytes from nvidia-smi's lines of MiB, the smallest; None where there is no number (no driver, no such field)."""
+    """Bytes from nvidia-smi's lines of MiB, the smallest; None where there is no number (no driver, no such
+    field)."""
     found = [int(line) for line in text.split() if line.isdigit()]
     return min(found) << 20 if found else None
 
@@ -63,8 +71,9 @@ def parse_memory(text: str) -> int | None:
 def learner_environment(config: "Config") -> dict[str, str]:
     """Variables of a learner rank's process.
 
-    Micro-batches of many sizes leave holes in CUDA's memory unless segments can grow. Weights that go out as CUDA memory handles
-    (ipc) need segments that cannot. What the user has set, here or in ``cluster.env``, wins.
+    Micro-batches of many sizes leave holes in CUDA's memory unless segments can grow. Weights that go out as
+    CUDA memory handles (ipc) need segments that cannot. What the user has set, here or in ``cluster.env``,
+    wins.
     """
     own = dict(config.cluster.env)
     chosen = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} & (os.environ.keys() | own.keys())

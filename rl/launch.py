@@ -1,4 +1,5 @@
-"""Running a config as a Ray job: the cluster's head starts ``t2rl train`` in a copy of the working directory."""
+"""Running a config as a Ray job: the cluster's head starts ``t2rl train`` in a copy of the working
+directory."""
 
 import asyncio
 import json
@@ -29,14 +30,18 @@ class Submission:
     metadata: dict[str, str]
 
     @classmethod
-    def plan(cls, name: str, overrides: list[str], *, address: str, working_dir: str = ".", python: str = "python") -> "Submission":
-        """Check the config here, before anything travels, and write the submission. ``python`` is the interpreter on the head.
+    def plan(
+        cls, name: str, overrides: list[str], *, address: str, working_dir: str = ".", python: str = "python"
+    ) -> "Submission":
+        """Check the config here, before anything travels, and write the submission. ``python`` is the
+        interpreter on the head.
 
         Raises:
-            ConfigError: The config is wrong, its file lies outside the working directory, which is all that the
-                cluster sees, or its results would lie in a directory that the cluster throws away.
+            ConfigError: The config is wrong, its file lies outside the working directory, which is all that
+                the cluster sees, or its results would lie in a directory that the cluster throws away.
         """
-        # A job must join the cluster that runs it; without an address it would start a Ray of its own beside it.
+        # A job must join the cluster that runs it; without an address it would start a Ray of its own beside
+        # it.
         joined = (
             overrides
             if any(o.lstrip("+").startswith("cluster.address=") for o in overrides)
@@ -45,14 +50,19 @@ class Submission:
         config, inside = load_config(name, joined), _inside(name, Path(working_dir))
         if not Path(config.run.dir).is_absolute():
             raise ConfigError(
-                f"run.dir: {config.run.dir!r} is relative: the job would write into its temporary copy of the working "
-                "directory. Give the absolute path of a directory that all nodes see, e.g. run.dir=/shared/runs"
+                f"run.dir: {config.run.dir!r} is relative: the job would write into its temporary copy of the"
+                " working directory. Give the absolute path of a directory that all nodes see, e.g."
+                " run.dir=/shared/runs"
             )
         command = [python, "-m", "rl.cli", "train", inside, *joined]
         return cls(
             address=address,
             entrypoint=shlex.join(command),
-            runtime_env={"working_dir": working_dir, "excludes": list(EXCLUDES), "env_vars": {"WANDB_MODE": "offline"}},
+            runtime_env={
+                "working_dir": working_dir,
+                "excludes": list(EXCLUDES),
+                "env_vars": {"WANDB_MODE": "offline"},
+            },
             metadata={"name": config.run.name, "cluster": config.cluster.name},
         )
 
@@ -70,12 +80,14 @@ def _inside(name: str, working_dir: Path) -> str:
         return str(path.resolve().relative_to(working_dir.resolve()))
     except ValueError:
         raise ConfigError(
-            f"{name}: lies outside --working-dir {working_dir}, which is all that the cluster gets; move it inside"
+            f"{name}: lies outside --working-dir {working_dir}, which is all that the cluster gets; move it"
+            " inside"
         ) from None
 
 
 def submit(job: Submission, *, echo: Callable[[str], object]) -> int:
-    """Submit, pass the log on to ``echo``, and return the job's exit code. Ctrl-C stops following, not the job.
+    """Submit, pass the log on to ``echo``, and return the job's exit code. Ctrl-C stops following, not the
+    job.
 
     Raises:
         ConfigError: No dashboard answers, or it has no job server.
@@ -85,16 +97,19 @@ def submit(job: Submission, *, echo: Callable[[str], object]) -> int:
 
     try:
         client = JobSubmissionClient(job.address)
-        job_id = client.submit_job(entrypoint=job.entrypoint, runtime_env=job.runtime_env, metadata=job.metadata)
+        job_id = client.submit_job(
+            entrypoint=job.entrypoint, runtime_env=job.runtime_env, metadata=job.metadata
+        )
     except AuthenticationError as error:
         raise ConfigError(
-            f"--address {job.address}: the cluster asks for its token; set RAY_AUTH_MODE=token, with the head's ~/.ray/auth_token "
-            "in RAY_AUTH_TOKEN or in that file here"
+            f"--address {job.address}: the cluster asks for its token; set RAY_AUTH_MODE=token, with the"
+            " head's ~/.ray/auth_token in RAY_AUTH_TOKEN or in that file here"
         ) from error
     except (ConnectionError, RuntimeError) as error:
         raise ConfigError(
-            f"--address {job.address}: cannot submit ({str(error).strip().splitlines()[0]}). The head needs Ray's dashboard and "
-            "job server: pip install 'ray[default]' there, ray start --head, and reach port 8265 (ray dashboard forwards it)"
+            f"--address {job.address}: cannot submit ({str(error).strip().splitlines()[0]}). The head needs"
+            " Ray's dashboard and job server: pip install 'ray[default]' there, ray start --head, and reach"
+            " port 8265 (ray dashboard forwards it)"
         ) from error
     echo(f"job {job_id} at {job.address}; ray job stop {job_id} --address {job.address} ends it\n")
     try:

@@ -1,7 +1,8 @@
 """Which groups made the final weights: the trained-group log, read with restarts in mind.
 
-Every trained group is one row ``{"attempt", "step", "group_id", "prompt_id", "num_rollouts", "applied"}``; what earlier
-attempts trained at or after the step that a later one restored is superseded (``rl.records.metrics.live_rows``).
+Every trained group is one row ``{"attempt", "step", "group_id", "prompt_id", "num_rollouts", "applied"}``;
+what earlier attempts trained at or after the step that a later one restored is superseded
+(``rl.records.metrics.live_rows``).
 """
 
 from collections import Counter

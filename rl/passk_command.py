@@ -35,7 +35,9 @@ class Cell:
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
         said = [self.value, *self.models.values()]
-        between = {"model_low": min(said), "model_high": max(said), "models": self.models} if self.forecast else {}
+        between = (
+            {"model_low": min(said), "model_high": max(said), "models": self.models} if self.forecast else {}
+        )
         head = {name: getattr(self, name) for name in ("category", "problems", "k", "value", "low", "high")}
         return {**head, "kind": "forecast" if self.forecast else "unbiased", **between}
 
@@ -62,9 +64,17 @@ def passk_cli(
     rows = read_counts_file(path, temperature=temperature)
     grid = _grid(ks, min(row.n for row in rows))
     prior = _reference(reference, {row.id for row in rows}) if reference else shipped()
-    cells = [cell for name, members in _sets(rows).items() for cell in _cells(name, members, grid, confidence, prior)]
+    cells = [
+        cell
+        for name, members in _sets(rows).items()
+        for cell in _cells(name, members, grid, confidence, prior)
+    ]
     if as_json:
-        print(json.dumps({"file": str(path), "confidence": confidence, "rows": [cell.plain() for cell in cells]}))
+        print(
+            json.dumps(
+                {"file": str(path), "confidence": confidence, "rows": [cell.plain() for cell in cells]}
+            )
+        )
     else:
         _show(path, cells, confidence)
     if plot is not None:
@@ -87,17 +97,21 @@ def _grid(text: str, smallest: int) -> list[int]:
 
 
 def _reference(paths: Sequence[Path], problems: set[str]) -> Reference:
-    """The narrow reference; says so where its ids show that it is of other problems, since it is then worse than none."""
+    """The narrow reference; says so where its ids show that it is of other problems, since it is then worse
+    than none."""
     files = {str(path): read_counts_file(path) for path in paths}
     foreign = [path for path, rows in files.items() if problems.isdisjoint(row.id for row in rows)]
     if foreign:
         print(
-            f"--reference {foreign[0]}: none of its problem ids is in the counts. A reference from another benchmark is worse than "
-            "none: in trials it erred by .128 where the packaged one erred by .063, and its 90% intervals covered .36. Leave "
-            "--reference out unless the problems are the same under other ids",
+            f"--reference {foreign[0]}: none of its problem ids is in the counts. A reference from another"
+            " benchmark is worse than none: in trials it erred by .128 where the packaged one erred by .063,"
+            " and its 90% intervals covered .36. Leave --reference out unless the problems are the same"
+            " under other ids",
             file=sys.stderr,
         )
-    return from_counts({name: ([row.n for row in rows], [row.c for row in rows]) for name, rows in files.items()})
+    return from_counts(
+        {name: ([row.n for row in rows], [row.c for row in rows]) for name, rows in files.items()}
+    )
 
 
 def _sets(rows: list[CountRow]) -> dict[str, list[CountRow]]:
@@ -113,13 +127,31 @@ def _cells(name: str, rows: list[CountRow], ks: list[int], confidence: float, pr
     for k in ks:
         beyond = k > min(n)
         if beyond:
-            found = forecast(list(zip(n, c, strict=True)), k, prior=prior, confidence=confidence, problems="like these")
+            found = forecast(
+                list(zip(n, c, strict=True)), k, prior=prior, confidence=confidence, problems="like these"
+            )
             # No limit of pass@k falls with k, so none lies below the last one that needed no model.
-            value, low, high, models = found.value, max(found.low, last.low), max(found.high, last.high), dict(found.models)
+            value, low, high, models = (
+                found.value,
+                max(found.low, last.low),
+                max(found.high, last.high),
+                dict(found.models),
+            )
         else:
             figure = benchmark_pass_at_k(n, c, k, confidence=confidence)
             value, low, high, models = figure.value, figure.low, figure.high, {}
-        cells.append(Cell(category=name, problems=len(rows), k=k, value=value, low=low, high=high, forecast=beyond, models=models))
+        cells.append(
+            Cell(
+                category=name,
+                problems=len(rows),
+                k=k,
+                value=value,
+                low=low,
+                high=high,
+                forecast=beyond,
+                models=models,
+            )
+        )
     return cells
 
 
@@ -141,6 +173,7 @@ def _show(path: Path, cells: list[Cell], confidence: float) -> None:
     console.print(table)
     if any(cell.forecast for cell in cells):
         console.print(
-            "forecast: k is beyond the samples drawn. Its interval holds if difficulty is like the reference's; how far the models"
-            " lie apart says how much hangs on that (docs/planner_estimators.md)."
+            "forecast: k is beyond the samples drawn. Its interval holds if difficulty is like the"
+            " reference's; how far the models lie apart says how much hangs on that"
+            " (docs/planner_estimators.md)."
         )

@@ -43,7 +43,9 @@ def plan_queries_cli(
     """
     verifier = None if rates is None else _verifier(*rates, verifier_file)
     rows = read_counts_file(path, temperature=temperature, least=0)
-    plan = plan_rows(rows, budget, mode=_mode(mode), verifier=verifier, loss=loss, tokens_per_sample=tokens_per_sample)
+    plan = plan_rows(
+        rows, budget, mode=_mode(mode), verifier=verifier, loss=loss, tokens_per_sample=tokens_per_sample
+    )
     if as_json:
         print(json.dumps(to_json(plan, budget, rows)))
     else:
@@ -59,7 +61,8 @@ def plan_rows(
     loss: float = 0.0,
     tokens_per_sample: float = 256.0,
 ) -> Plan:
-    """A plan for rows of counts; the counts are of true successes, the verifier's errors are those it will make when serving."""
+    """A plan for rows of counts; the counts are of true successes, the verifier's errors are those it will
+    make when serving."""
     if not 0 < budget < float("inf"):
         raise ValueError(f"--budget-tokens {budget:g}: it must be a number above 0")
     store = StatisticsStore([], sampling_key=KEY, discount=1.0)
@@ -100,12 +103,27 @@ def to_json(plan: Plan, budget: float, rows: Sequence[CountRow]) -> dict[str, An
 
 
 def _show(plan: Plan, budget: float, rows: Sequence[CountRow], path: Path) -> None:
-    table = Table("query", "category", "c / n", "k", "coverage", "right", "wrong", "tokens", title=f"{path.name}: {plan.mode}")
+    table = Table(
+        "query",
+        "category",
+        "c / n",
+        "k",
+        "coverage",
+        "right",
+        "wrong",
+        "tokens",
+        title=f"{path.name}: {plan.mode}",
+    )
     for i, row in enumerate(rows[:SHOWN]):
         figures = (plan.coverage[i], plan.correct[i], plan.wrong[i])
         shown = [f"{x:.3f}" for x in figures]
         table.add_row(
-            escape(row.id), escape(row.category or ""), f"{row.c} / {row.n}", str(plan.k[i]), *shown, f"{plan.tokens[i]:.0f}"
+            escape(row.id),
+            escape(row.category or ""),
+            f"{row.c} / {row.n}",
+            str(plan.k[i]),
+            *shown,
+            f"{plan.tokens[i]:.0f}",
         )
     console = Console()
     console.print(table)
@@ -115,8 +133,9 @@ def _show(plan: Plan, budget: float, rows: Sequence[CountRow], path: Path) -> No
     most = "at most " if plan.mode == "sequential" else ""
     price = f"lambda {plan.price:.3g} a token" if np.isfinite(plan.price) else "nothing is worth buying"
     console.print(
-        f"{len(rows)} queries, {most}{int(plan.k.sum())} samples, {plan.tokens.sum():.0f} of {budget:.0f} tokens expected; "
-        f"right {plan.correct.mean():.3f} ({low:.3f} to {high:.3f}), wrong {plan.wrong.mean():.3f}; {price}",
+        f"{len(rows)} queries, {most}{int(plan.k.sum())} samples, {plan.tokens.sum():.0f} of {budget:.0f}"
+        f" tokens expected; right {plan.correct.mean():.3f} ({low:.3f} to {high:.3f}), wrong"
+        f" {plan.wrong.mean():.3f}; {price}",
         highlight=False,
     )
 

@@ -1,10 +1,11 @@
-"""Planner -> objective -> statistics -> planner: every prompt trains on pass@k of the k that it would get when served.
+"""Planner -> objective -> statistics -> planner: every prompt trains on pass@k of the k that it would get
+when served.
 
 ::
 
-    finished groups ──► StatisticsStore ──► Planner.train_targets (every few steps) ──► k and lambda ──► aux of the next batches
-           ▲                                                                                                   │
-           └──────────────────────────── rollouts of the policy that they trained ◄────────────────────────────┘
+    finished groups ──► StatisticsStore ──► Planner.train_targets ──► k and lambda ──► aux of the next batches
+           ▲                                (every few steps)                                    │
+           └──────────────────── rollouts of the policy that they trained ◄──────────────────────┘
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from rollout.types import RolloutGroup
 
 
 class PlannerLoop:
-    """The planner beside a run. Plans between two steps, so that a checkpoint holds exactly what the next batches are told.
+    """The planner beside a run. Plans between two steps, so that a checkpoint holds exactly what the next
+    batches are told.
 
     Args:
         config: ``algorithm.planner``.
@@ -48,14 +50,23 @@ class PlannerLoop:
         self._version = 0
 
     def advance(self, version: int) -> None:
-        """The policy has now been trained ``version`` steps, and the store has seen their groups: plan again if it is time."""
+        """The policy has now been trained ``version`` steps, and the store has seen their groups: plan again
+        if it is time."""
         self._version = version
         config = self._config
-        self.planner.posteriors.refresh()  # here, not when a batch asks: between two steps the state is a checkpoint's
-        if version < config.warmup_steps or (version - config.warmup_steps) % config.every or not self._store.num_rows:
+        # here, not when a batch asks: between two steps the state is a checkpoint's
+        self.planner.posteriors.refresh()
+        if (
+            version < config.warmup_steps
+            or (version - config.warmup_steps) % config.every
+            or not self._store.num_rows
+        ):
             return
         found = self.planner.train_targets(
-            config.budget_tokens, level=config.level, group_size=self._group_size, progress=version / self._steps
+            config.budget_tokens,
+            level=config.level,
+            group_size=self._group_size,
+            progress=version / self._steps,
         )
         self._take(found)
 
@@ -64,7 +75,8 @@ class PlannerLoop:
         self._price, self._abandoned = float(found.price), float(found.share_abandoned)
 
     def annotate(self, groups: Sequence[RolloutGroup]) -> list[RolloutGroup]:
-        """Each group with ``aux``: ``pass_k`` [G], ``token_price`` [G] and ``posterior`` [G, 2] of before it."""
+        """Each group with ``aux``: ``pass_k`` [G], ``token_price`` [G] and ``posterior`` [G, 2] of before
+        it."""
         prompts = [group.prompt for group in groups]
         beliefs = self.planner.posteriors.of_prompts([p.id for p in prompts], [p.category for p in prompts])
         return [
@@ -79,7 +91,11 @@ class PlannerLoop:
     @property
     def _charged(self) -> float:
         """lambda, value per token."""
-        return self._price if self._config.length_price and self._version >= self._config.price_warmup_steps else 0.0
+        return (
+            self._price
+            if self._config.length_price and self._version >= self._config.price_warmup_steps
+            else 0.0
+        )
 
     def metrics(self) -> dict[str, float]:
         """Targets and price as they stand; a figure for each category where there are few."""
@@ -96,7 +112,12 @@ class PlannerLoop:
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able, exact; the statistics are saved by themselves."""
-        own = {"k": dict(self._k), "price": self._price, "abandoned": self._abandoned, "version": self._version}
+        own = {
+            "k": dict(self._k),
+            "price": self._price,
+            "abandoned": self._abandoned,
+            "version": self._version,
+        }
         return {"planner": self.planner.state_dict(), **own}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -109,7 +130,9 @@ class PlannerLoop:
 def _annotated(group: RolloutGroup, **values: float | tuple[float, float]) -> RolloutGroup:
     """The values, the same for every rollout, in its ``aux``."""
     size = len(group.rollouts)
-    return replace(group, aux={**group.aux, **{name: np.array([value] * size) for name, value in values.items()}})
+    return replace(
+        group, aux={**group.aux, **{name: np.array([value] * size) for name, value in values.items()}}
+    )
 
 
 def _target_config(config: PlannerConfig) -> TargetConfig:

@@ -1,4 +1,5 @@
-"""What a base must be before any actor starts: readable, whole, known to transformers and vLLM, and ended by some token."""
+"""What a base must be before any actor starts: readable, whole, known to transformers and vLLM, and ended by
+some token."""
 
 import json
 from collections.abc import Iterable
@@ -36,15 +37,15 @@ def load_tokenizer(model_path: Path, *, trust: bool = False) -> Any:
 
     if not any(file for pattern in TOKENIZER_FILES for file in model_path.glob(pattern)):
         raise ValueError(
-            f"model.path: {model_path} holds no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); copy the tokenizer files of its "
-            "base there"
+            f"model.path: {model_path} holds no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); copy the"
+            " tokenizer files of its base there"
         )
     try:
         return AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust)
     except (OSError, ValueError, KeyError, ImportError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"model.path: transformers cannot load the tokenizer of {model_path} ({_first_line(error)}); copy all tokenizer files "
-            "of its base there"
+            f"model.path: transformers cannot load the tokenizer of {model_path} ({_first_line(error)}); copy"
+            " all tokenizer files of its base there"
         ) from error
 
 
@@ -70,7 +71,8 @@ def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False) -> Any:
 
 
 def load_config(model_path: Path, *, trust: bool = False) -> Any:
-    """transformers' config of the base. ValueError if transformers knows no causal language model of this kind."""
+    """transformers' config of the base. ValueError if transformers knows no causal language model of this
+    kind."""
     from transformers import AutoConfig, __version__
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
@@ -79,21 +81,24 @@ def load_config(model_path: Path, *, trust: bool = False) -> Any:
     except (OSError, ValueError, KeyError, ImportError) as error:
         if not trust and "trust_remote_code" in str(error):
             raise ValueError(
-                f"model.trust_remote_code: {model_path} needs code of its own (auto_map in its config.json); read that code, "
-                "and set it to true if you trust it"
+                f"model.trust_remote_code: {model_path} needs code of its own (auto_map in its config.json);"
+                " read that code, and set it to true if you trust it"
             ) from error
         raise ValueError(
-            f"model.path: transformers {__version__} cannot read {model_path}/config.json: {_first_line(error)}"
+            f"model.path: transformers {__version__} cannot read {model_path}/config.json:"
+            f" {_first_line(error)}"
         ) from error
     own_code = trust and "AutoModelForCausalLM" in (getattr(base, "auto_map", None) or {})
     if type(base) not in MODEL_FOR_CAUSAL_LM_MAPPING and not own_code:
         kinds = ", ".join(base.architectures or []) or base.model_type
         raise ValueError(
-            f"model.path: {model_path} is {kinds}, which transformers has as no causal language model; give another base"
+            f"model.path: {model_path} is {kinds}, which transformers has as no causal language model; give"
+            " another base"
         )
     if getattr(base, "quantization_config", None) is not None:
         raise ValueError(
-            f"model.path: {model_path} is quantised, and quantised weights cannot be trained; give the full-precision base"
+            f"model.path: {model_path} is quantised, and quantised weights cannot be trained; give the"
+            " full-precision base"
         )
     return base
 
@@ -103,13 +108,20 @@ def check_files(model_path: Path) -> None:
     if not list(model_path.glob("*.safetensors")) and not (model_path / INDEX).is_file():
         if list(model_path.glob("*.bin")):
             return
-        raise ValueError(f"model.path: {model_path} holds no weights (*.safetensors); download or copy them there")
+        raise ValueError(
+            f"model.path: {model_path} holds no weights (*.safetensors); download or copy them there"
+        )
     for file in checkpoint_files(model_path):
         if not file.is_file():
-            raise ValueError(f"model.path: {INDEX} names {file.name}, which is not in {model_path}; download or copy it there")
+            raise ValueError(
+                f"model.path: {INDEX} names {file.name}, which is not in {model_path}; download or copy it"
+                " there"
+            )
         problem = _header_problem(file)
         if problem:
-            raise ValueError(f"model.path: {file} {problem}: a download or copy that broke off; fetch it again")
+            raise ValueError(
+                f"model.path: {file} {problem}: a download or copy that broke off; fetch it again"
+            )
 
 
 def _header_problem(file: Path) -> str:
@@ -122,12 +134,19 @@ def _header_problem(file: Path) -> str:
             header = json.loads(opened.read(length))
         except ValueError:
             return "has no readable header"
-    needed = 8 + length + max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    needed = (
+        8
+        + length
+        + max(
+            (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
+        )
+    )
     return "" if size >= needed else f"has {size} bytes, its header says {needed}"
 
 
 def check_weights(model_path: Path, base: Any, *, trust: bool = False) -> None:
-    """Refuse a checkpoint without some of the model's weights (they would be random), or with weights of another shape."""
+    """Refuse a checkpoint without some of the model's weights (they would be random), or with weights of
+    another shape."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.conversion_mapping import get_model_conversion_mapping
@@ -152,8 +171,8 @@ def check_weights(model_path: Path, base: Any, *, trust: bool = False) -> None:
     missing = [] if split else sorted(own.keys() - found.keys() - tied)
     if missing:
         raise ValueError(
-            f"model.path: {model_path} lacks {len(missing)} weights of its model, {missing[0]} among them, which would be random; "
-            "give a complete checkpoint"
+            f"model.path: {model_path} lacks {len(missing)} weights of its model, {missing[0]} among them,"
+            " which would be random; give a complete checkpoint"
         )
     for name, found_shape in found.items():
         if found_shape is not None and name in own and tuple(own[name].shape) != found_shape:
@@ -170,24 +189,29 @@ def check_end_token(model_path: Path, base: Any, tokenizer: Any) -> None:
     known = (tokenizer.eos_token_id, generation.get("eos_token_id"), getattr(base, "eos_token_id", None))
     if all(end is None for end in known):
         raise ValueError(
-            f"model.path: neither the tokenizer nor generation_config.json in {model_path} names an end token, so every sample "
-            "would be cut at rollout.max_tokens; set eos_token in tokenizer_config.json, or eos_token_id in generation_config.json"
+            f"model.path: neither the tokenizer nor generation_config.json in {model_path} names an end"
+            " token, so every sample would be cut at rollout.max_tokens; set eos_token in"
+            " tokenizer_config.json, or eos_token_id in generation_config.json"
         )
 
 
 def check_vocabulary(model_path: Path, base: Any, tokenizer: Any) -> None:
     """Refuse a tokenizer that makes ids which the model has no row for.
 
-    Special tokens that were added beyond the rows are let pass, except the end token: some bases have unused ones.
+    Special tokens that were added beyond the rows are let pass, except the end token: some bases have unused
+    ones.
     """
     rows = base.get_text_config().vocab_size
-    unused = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} - {tokenizer.eos_token_id}
+    unused = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} - {
+        tokenizer.eos_token_id
+    }
     beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and i not in unused)
     if beyond:
         number, token = beyond[-1]
         raise ValueError(
-            f"model.path: the tokenizer in {model_path} has {token!r} as id {number}, the model has {rows} rows (vocab_size); copy "
-            "the tokenizer that belongs to the weights, or resize the model's embeddings"
+            f"model.path: the tokenizer in {model_path} has {token!r} as id {number}, the model has {rows}"
+            " rows (vocab_size); copy the tokenizer that belongs to the weights, or resize the model's"
+            " embeddings"
         )
 
 
@@ -197,8 +221,8 @@ def check_prompt_ids(model_path: Path, prompts: Iterable[Prompt], *, trust: bool
     for prompt in prompts:
         if max(prompt.token_ids) >= rows:
             raise ValueError(
-                f"model.path: prompt {prompt.id} has token id {max(prompt.token_ids)}, the model has {rows} rows "
-                "(vocab_size); copy the tokenizer that belongs to the weights"
+                f"model.path: prompt {prompt.id} has token id {max(prompt.token_ids)}, the model has {rows}"
+                " rows (vocab_size); copy the tokenizer that belongs to the weights"
             )
 
 
@@ -210,8 +234,8 @@ def check_engine(rollout: RolloutConfig, base: Any) -> None:
     stretched = "factor" in rope or any(isinstance(r, dict) and "factor" in r for r in rope.values())
     if positions and not stretched and rollout.max_model_len > positions:
         raise ValueError(
-            f"rollout.max_model_len: {rollout.max_model_len} is more than the {positions} positions of the base "
-            f"(max_position_embeddings); set it to {positions} or less"
+            f"rollout.max_model_len: {rollout.max_model_len} is more than the {positions} positions of the"
+            f" base (max_position_embeddings); set it to {positions} or less"
         )
     latent, experts = getattr(text, LATENT, None), any(getattr(text, field, None) for field in EXPERTS)
     if rollout.device == "cpu":
@@ -223,13 +247,13 @@ def check_engine(rollout: RolloutConfig, base: Any) -> None:
             )
     if latent and rollout.weight_transfer == "shm":
         raise ValueError(
-            f"model.path: {text.model_type} has latent attention (MLA), whose pushed weights are not proven to arrive through "
-            "shared memory; use rollout.weight_transfer=nccl or ipc on GPUs"
+            f"model.path: {text.model_type} has latent attention (MLA), whose pushed weights are not proven"
+            " to arrive through shared memory; use rollout.weight_transfer=nccl or ipc on GPUs"
         )
     if experts and rollout.device == "cuda" and rollout.weight_transfer == "shm":
         raise ValueError(
-            f"rollout.weight_transfer: {text.model_type} is a mixture of experts, whose weights vLLM lays out anew on GPUs; "
-            "shm writes the layout of the files; use nccl or ipc"
+            f"rollout.weight_transfer: {text.model_type} is a mixture of experts, whose weights vLLM lays out"
+            " anew on GPUs; shm writes the layout of the files; use nccl or ipc"
         )
 
 

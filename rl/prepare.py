@@ -1,4 +1,5 @@
-"""Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts, reward."""
+"""Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts,
+reward."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,8 @@ class Prepared:
     demonstrations: Demonstrations | None = None
     """Of the train prompts, where the objective asks for them."""
     budget: PromptBudget | None = None
-    """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come filled."""
+    """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come
+    filled."""
     references: References = field(default_factory=References)
     notes: tuple[str, ...] = ()
     """What the user should know before training."""
@@ -60,7 +62,8 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
 
     Args:
         config: Of the run.
-        references: Judges the rows' own answers, and says which train prompts are left; None takes them on trust.
+        references: Judges the rows' own answers, and says which train prompts are left; None takes them on
+            trust.
 
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
@@ -72,7 +75,12 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
     notes = check_model(config, model_path, tokenizer)
     check_learner(config, model_path)
-    task = build_task(config.task, tokenizer, max_model_len=config.rollout.max_model_len, max_tokens=config.rollout.max_tokens)
+    task = build_task(
+        config.task,
+        tokenizer,
+        max_model_len=config.rollout.max_model_len,
+        max_tokens=config.rollout.max_tokens,
+    )
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
     train_prompts = task.load("train")
@@ -90,7 +98,9 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
     if config.reward_model is not None:
         check_reward_model(config.reward_model)
-    check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step)
+    check_prompts(
+        config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step
+    )
     budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
     if budget is not None:
         last = final_budget(config)
@@ -98,7 +108,9 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     demonstrations, asked = None, config.algorithm.demonstrations
     if asked is not None:
         train_prompts = with_worked_solutions(train_prompts, config.task, asked.field)
-        demonstrations = tokenise_demonstrations(train_prompts, tokenizer, asked, max_model_len=config.rollout.max_model_len)
+        demonstrations = tokenise_demonstrations(
+            train_prompts, tokenizer, asked, max_model_len=config.rollout.max_model_len
+        )
     return Prepared(
         model_path=model_path,
         tokenizer=tokenizer,
@@ -121,8 +133,8 @@ def batch_repeats(prompts_per_step: int, num_prompts: int) -> list[str]:
     if prompts_per_step <= num_prompts:
         return []
     return [
-        f"stream.prompts_per_step={prompts_per_step} is more than the {num_prompts} train prompts: a batch holds prompts several "
-        "times"
+        f"stream.prompts_per_step={prompts_per_step} is more than the {num_prompts} train prompts: a batch"
+        " holds prompts several times"
     ]
 
 

@@ -1,4 +1,5 @@
-"""Asks the learner about prompts where a curriculum part wants to know: never the engines, and only if the config says so."""
+"""Asks the learner about prompts where a curriculum part wants to know: never the engines, and only if the
+config says so."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,13 +28,18 @@ class PromptSignalSource:
         parts: list[dict[str, np.ndarray]] = []
         for first in range(0, len(indices), PROMPTS_PER_CALL):
             tokens = [list(self._prompts[i].token_ids) for i in indices[first : first + PROMPTS_PER_CALL]]
-            parts.append(await self._learner.prompt_signals(tokens, columns=self._columns, template=self._template))
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in self._columns} if parts else {}
+            parts.append(
+                await self._learner.prompt_signals(tokens, columns=self._columns, template=self._template)
+            )
+        joined = (
+            {name: np.concatenate([part[name] for part in parts]) for name in self._columns} if parts else {}
+        )
         return PromptSignals(version=version, indices=indices, columns=joined)
 
 
 def shared_tokens(prompts: Sequence[tuple[int, ...]]) -> tuple[int, int]:
-    """How many tokens all prompts have in common at the beginning and at the end: the template's, found without knowing it.
+    """How many tokens all prompts have in common at the beginning and at the end: the template's, found
+    without knowing it.
 
     Two at least are left to every prompt where it has them; a lone prompt shares nothing.
     """

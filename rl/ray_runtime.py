@@ -1,8 +1,9 @@
-"""Starting and stopping Ray for one run: a small private instance that no other one on the machine can be confused with.
+"""Starting and stopping Ray for one run: a small private instance that no other one on the machine can be
+confused with.
 
-A local Ray lives in a temporary directory of its own, marked with the process that owns it. If that process is killed, the kernel
-ends Ray's main processes with it, actors follow in a second or two, and two helpers linger for a minute. The next start ends those,
-saves the logs to the run directory and removes the rest.
+A local Ray lives in a temporary directory of its own, marked with the process that owns it. If that process
+is killed, the kernel ends Ray's main processes with it, actors follow in a second or two, and two helpers
+linger for a minute. The next start ends those, saves the logs to the run directory and removes the rest.
 """
 
 import json
@@ -32,12 +33,15 @@ SPARE_CPUS = 1
 
 RAY_ENV = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_memory_usage_threshold": "0.98",  # The default 0.95 kills our actors for memory that other programs use.
+    # The default 0.95 kills our actors for memory that other programs use.
+    "RAY_memory_usage_threshold": "0.98",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Quiets a warning: CPU actors keep CUDA_VISIBLE_DEVICES as it is.
+    # Quiets a warning: CPU actors keep CUDA_VISIBLE_DEVICES as it is.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_enable_worker_prestart": "0",
-    # What an actor started (an engine core, tensor-parallel workers) is killed with it, whatever state it is in.
+    # What an actor started (an engine core, tensor-parallel workers) is killed with it, whatever state it is
+    # in.
     "RAY_process_group_cleanup_enabled": "1",
 }
 """Environment of Ray's processes; what the user has set wins."""
@@ -46,7 +50,10 @@ RAY_ENV = {
 def needed_cpus(config: "Config") -> int:
     """Logical CPUs that every actor of the config can be placed with."""
     cluster = config.cluster
-    actors = config.rollout.num_engines * cluster.cpus_per_engine + config.learner.num_ranks * cluster.cpus_per_learner
+    actors = (
+        config.rollout.num_engines * cluster.cpus_per_engine
+        + config.learner.num_ranks * cluster.cpus_per_learner
+    )
     model = 0 if config.reward_model is None else config.reward_model.cpus
     verifiers = config.verifiers
     judges = verifiers.actors * verifiers.actor_cpus if verifiers.placement == "ray" else 0
@@ -55,7 +62,11 @@ def needed_cpus(config: "Config") -> int:
 
 def _uses_gpus(config: "Config") -> bool:
     model = config.reward_model
-    return bool(config.cluster.gpus_per_engine or config.cluster.gpus_per_learner or (model is not None and model.gpus))
+    return bool(
+        config.cluster.gpus_per_engine
+        or config.cluster.gpus_per_learner
+        or (model is not None and model.gpus)
+    )
 
 
 def start_ray(config: "Config", logs: Path | None = None) -> None:
@@ -103,8 +114,8 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
 def _own_code_first() -> Any:
     """A job whose workers look for our packages where they are.
 
-    Ray puts the driver's working directory in front of a worker's path; a ``rewards.py`` there would hide our package. Entries are
-    inserted one by one, each in front of the one before, so ours has to be the last.
+    Ray puts the driver's working directory in front of a worker's path; a ``rewards.py`` there would hide our
+    package. Entries are inserted one by one, each in front of the one before, so ours has to be the last.
     """
     from ray.job_config import JobConfig
 
@@ -195,7 +206,8 @@ def _remove_leftovers() -> None:
 
 
 def _retire(temp: Path) -> None:
-    """Copy the workers' logs to their run directory, then remove ``temp``. Logs that cannot be copied are no reason to fail."""
+    """Copy the workers' logs to their run directory, then remove ``temp``. Logs that cannot be copied are no
+    reason to fail."""
     logs = _read_claim(temp)["logs"]
     if logs is not None and Path(logs).is_dir():
         try:

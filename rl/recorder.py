@@ -1,4 +1,5 @@
-"""What a run writes about itself, one call per event: metrics, trained groups, trace, progress, evaluations."""
+"""What a run writes about itself, one call per event: metrics, trained groups, trace, progress,
+evaluations."""
 
 import logging
 import time
@@ -33,7 +34,8 @@ class StepRecord:
     publish_s: float = 0.0
     save_s: float = 0.0
     evaluate_s: float = 0.0
-    """Not part of the step: whether and how often a run is evaluated must not change what its training is said to cost."""
+    """Not part of the step: whether and how often a run is evaluated must not change what its training is
+    said to cost."""
     figures: dict[str, float] = field(default_factory=dict)
     """What the parts of the run reported right after the step, before new weights let the next plan out."""
     sync: SyncReport | None = None
@@ -77,7 +79,8 @@ class Recorder:
         return self.evaluate_every > 0 and version % self.evaluate_every == 0
 
     def trained(self, plan: PlanState, *, applied: bool) -> None:
-        """Log every group that went into the weights, and what was chosen, before anything else can happen to them."""
+        """Log every group that went into the weights, and what was chosen, before anything else can happen to
+        them."""
         self.choices.write({"step": plan.step, "refill_rounds": plan.refill_round, **tally(plan.stats())})
         for group in plan.kept():
             assert group.group is not None
@@ -93,7 +96,13 @@ class Recorder:
             )
 
     def step(
-        self, record: StepRecord, *, plan: PlanState, batch: TrainingBatch | None, result: StepResult, state: RunState
+        self,
+        record: StepRecord,
+        *,
+        plan: PlanState,
+        batch: TrainingBatch | None,
+        result: StepResult,
+        state: RunState,
     ) -> None:
         """One row for one optimizer step."""
         now = time.time()
@@ -145,5 +154,11 @@ class Recorder:
     def close(self) -> None:
         """Flush everything."""
         with ExitStack() as closing:
-            for close in (self.metrics.close, self.groups.close, self.choices.close, self.trace.close, self.tracker.finish):
+            for close in (
+                self.metrics.close,
+                self.groups.close,
+                self.choices.close,
+                self.trace.close,
+                self.tracker.finish,
+            ):
                 closing.callback(close)

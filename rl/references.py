@@ -1,8 +1,9 @@
-"""Reference answers that their own reward rejects, found before training: no rollout at such a prompt could ever be right.
+"""Reference answers that their own reward rejects, found before training: no rollout at such a prompt could
+ever be right.
 
-Every row's answer is put into natural phrasings (``rewards.golds``) and judged in verifier processes, as completions are; a row is
-bad if none of them is taken, and doubtful if some are not. What was found is kept in the run's directory, so that a
-resumed run goes on without the same rows.
+Every row's answer is put into natural phrasings (``rewards.golds``) and judged in verifier processes, as
+completions are; a row is bad if none of them is taken, and doubtful if some are not. What was found is kept
+in the run's directory, so that a resumed run goes on without the same rows.
 """
 
 import json
@@ -74,11 +75,14 @@ class References:
     notes: list[str] = field(default_factory=list)
     """To be said before training."""
 
-    def usable(self, config: "Config", task: Task, reward: Reward, train: list[Prompt], held_out: Sequence[Prompt]) -> list[Prompt]:
+    def usable(
+        self, config: "Config", task: Task, reward: Reward, train: list[Prompt], held_out: Sequence[Prompt]
+    ) -> list[Prompt]:
         """The train prompts that are left. Held-out ones stay, so that figures compare.
 
         Raises:
-            ValueError: ``task.on_bad_reference=error`` and one is bad; or most are, so that reward and answers do not fit.
+            ValueError: ``task.on_bad_reference=error`` and one is bad; or most are, so that reward and
+                answers do not fit.
         """
         section = config.task
         if not isinstance(section, FileTaskConfig) or section.reference_check_s == 0:
@@ -99,7 +103,8 @@ class References:
         return self.counts
 
     def write(self, directory: Path) -> None:
-        """Keep what was found in a new run's directory: a row of counts, then the bad references and the doubtful ones."""
+        """Keep what was found in a new run's directory: a row of counts, then the bad references and the
+        doubtful ones."""
         if self.previous is None and self.counts:
             staging = directory / f"{FILE}.tmp"
             rows = [self.counts, *(asdict(one) for one in (*self.bad, *self.doubtful))]
@@ -111,9 +116,19 @@ class References:
         if path.is_file():
             self.counts, *rows = [json.loads(line) for _, line in text_lines(path)]
             found = [BadReference(**row) for row in rows]
-            self.bad, self.doubtful = [one for one in found if not one.taken], [one for one in found if one.taken]
+            self.bad, self.doubtful = (
+                [one for one in found if not one.taken],
+                [one for one in found if one.taken],
+            )
 
-    def _judge(self, config: "Config", task: Task, reward: Reward, train: Sequence[Prompt], held_out: Sequence[Prompt]) -> None:
+    def _judge(
+        self,
+        config: "Config",
+        task: Task,
+        reward: Reward,
+        train: Sequence[Prompt],
+        held_out: Sequence[Prompt],
+    ) -> None:
         from rl.verifiers import pool_options
 
         section = config.task
@@ -129,7 +144,13 @@ class References:
         origin = getattr(task, "origin", lambda prompt: f"prompt {prompt.id}")
         found = [
             BadReference(
-                id=r.prompt.id, where=origin(r.prompt), answer=r.prompt.answer, text=r.text, reason=r.reason, taken=r.taken, of=r.of
+                id=r.prompt.id,
+                where=origin(r.prompt),
+                answer=r.prompt.answer,
+                text=r.text,
+                reason=r.reason,
+                taken=r.taken,
+                of=r.of,
             )
             for r in sorted(verdicts.refused, key=lambda refused: order[refused.prompt.id])
         ]
@@ -144,40 +165,57 @@ class References:
         }
         self._decide(section, task.reward_name, verdicts, silent=silent, held_out={p.id for p in held_out})
 
-    def _decide(self, section: FileTaskConfig, reward: str, verdicts: Verdicts, *, silent: int, held_out: set[str]) -> None:
+    def _decide(
+        self, section: FileTaskConfig, reward: str, verdicts: Verdicts, *, silent: int, held_out: set[str]
+    ) -> None:
         if silent:
             self.notes.append(
-                f"{silent} reference answers were not tried: the reward {reward} does not say how a right completion looks "
-                "(gold_texts), and the rows have no gold_completion in their metadata"
+                f"{silent} reference answers were not tried: the reward {reward} does not say how a right"
+                " completion looks (gold_texts), and the rows have no gold_completion in their metadata"
             )
         if verdicts.undecided:
-            self.notes.append(f"{verdicts.undecided} reference answers could not be judged: the reward failed or took too long")
+            self.notes.append(
+                f"{verdicts.undecided} reference answers could not be judged: the reward failed or took too"
+                " long"
+            )
         if verdicts.left:
             self.notes.append(
-                f"{verdicts.judged} reference answers were tried in {verdicts.seconds:.0f} s, {verdicts.left} were not "
-                "(task.reference_check_s)"
+                f"{verdicts.judged} reference answers were tried in {verdicts.seconds:.0f} s, {verdicts.left}"
+                " were not (task.reference_check_s)"
             )
         if self.doubtful:
             first = "".join(one.shown for one in self.doubtful[:SHOWN])
             self.notes.append(
-                f"the reward {reward} takes the reference answers of {len(self.doubtful)} of {verdicts.judged} rows in some "
-                f"natural phrasings and not in others, so that right completions may count as wrong; the first:{first}"
+                f"the reward {reward} takes the reference answers of {len(self.doubtful)} of"
+                f" {verdicts.judged} rows in some natural phrasings and not in others, so that right"
+                f" completions may count as wrong; the first:{first}"
             )
         if not self.bad:
             return
         first = "".join(one.shown for one in self.bad[:SHOWN])
-        text = f"the reward {reward} rejects the reference answers of {len(self.bad)} of {verdicts.judged} rows, the first:{first}"
+        text = (
+            f"the reward {reward} rejects the reference answers of {len(self.bad)} of {verdicts.judged} rows,"
+            f" the first:{first}"
+        )
         mostly = len(self.bad) > MOSTLY * verdicts.judged and section.on_bad_reference != "keep"
         if mostly or section.on_bad_reference == "error":
-            why = "so reward and answers do not seem to fit" if mostly else "no completion could ever be right there"
+            why = (
+                "so reward and answers do not seem to fit"
+                if mostly
+                else "no completion could ever be right there"
+            )
             raise ValueError(
-                f"task: {text}\n{why}; mend the answers or task.reward_args, look with t2rl rewards check, or set "
-                f"task.on_bad_reference={'keep' if mostly else 'drop'}"
+                f"task: {text}\n{why}; mend the answers or task.reward_args, look with t2rl rewards check, or"
+                f" set task.on_bad_reference={'keep' if mostly else 'drop'}"
             )
         outside = sum(one.id in held_out for one in self.bad)
         inside = len(self.bad) - outside
         fate = (
-            f"{inside} are left out of training" if section.on_bad_reference == "drop" else f"{inside} are trained on all the same"
+            f"{inside} are left out of training"
+            if section.on_bad_reference == "drop"
+            else f"{inside} are trained on all the same"
         )
         stay = f"; {outside} are held out, and stay: they count as wrong" if outside else ""
-        self.notes.append(f"{text}\n{fate} (task.on_bad_reference={section.on_bad_reference}){stay}; all are in RUN/{FILE}")
+        self.notes.append(
+            f"{text}\n{fate} (task.on_bad_reference={section.on_bad_reference}){stay}; all are in RUN/{FILE}"
+        )

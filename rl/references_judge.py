@@ -36,13 +36,17 @@ class Verdicts:
 
     def add(self, prompt: Prompt, texts: Sequence[str], results: Sequence[RewardResult]) -> None:
         """Count what became of one prompt's phrasings."""
-        decided = [(text, result) for text, result in zip(texts, results, strict=True) if not _accidental(result)]
+        decided = [
+            (text, result) for text, result in zip(texts, results, strict=True) if not _accidental(result)
+        ]
         wrong = [(text, result.reason) for text, result in decided if not result.correct]
         if not decided:
             self.undecided += 1
         elif wrong:
             text, reason = wrong[0]
-            self.refused.append(Refused(prompt, text, reason, taken=len(decided) - len(wrong), of=len(decided)))
+            self.refused.append(
+                Refused(prompt, text, reason, taken=len(decided) - len(wrong), of=len(decided))
+            )
         else:
             self.accepted += 1
 
@@ -61,7 +65,12 @@ class Refused:
 
 
 def judge_references(
-    reward: str, args: Mapping[str, Any], options: Mapping[str, Any], asked: Sequence[Asked], *, seconds: float
+    reward: str,
+    args: Mapping[str, Any],
+    options: Mapping[str, Any],
+    asked: Sequence[Asked],
+    *,
+    seconds: float,
 ) -> Verdicts:
     """Judge each prompt's phrasings.
 
@@ -70,11 +79,14 @@ def judge_references(
         args: The reward's arguments.
         options: Of the pool.
         asked: What to judge; the order does not matter.
-        seconds: Wall time once the verifiers are there; what is left then is not judged, and the part that was is a fair sample.
+        seconds: Wall time once the verifiers are there; what is left then is not judged, and the part that
+            was is a fair sample.
     """
     # In the order of a hash, so that whatever part there is time for is a sample of all.
     ordered = sorted(asked, key=lambda pair: hashlib.blake2b(pair[0].id.encode(), digest_size=8).digest())
-    pool = VerifierPool(reward, args, **{**options, "num_workers": min(MAX_WORKERS, os.cpu_count() or 1), "cache": 0})
+    pool = VerifierPool(
+        reward, args, **{**options, "num_workers": min(MAX_WORKERS, os.cpu_count() or 1), "cache": 0}
+    )
     verdicts = Verdicts()
     began = time.monotonic()
     asyncio.run(_run(pool, iter(ordered), verdicts, seconds=seconds))

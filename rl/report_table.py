@@ -23,34 +23,61 @@ def summarise_run(run: RunDir, config: Config) -> EvaluationSummary:
     Raises:
         ValueError: the run has not been evaluated.
     """
-    files = [file for file in sorted(run.eval.glob("version-*.jsonl")) if file <= evaluation_file(run.eval, _steps(run))]
+    files = [
+        file
+        for file in sorted(run.eval.glob("version-*.jsonl"))
+        if file <= evaluation_file(run.eval, _steps(run))
+    ]
     if not files:
         raise ValueError(f"{run.eval} holds no evaluation; the run did not get that far")
     before, after = _read(files[0], config), _read(files[-1], config)
     if not _comparable(before, after):
-        logger.warning("the first evaluation was of other problems or other sampling, accepted at a resume: no before is shown")
-        return summarise(after, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed)
-    return summarise(after, before=before, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed)
+        logger.warning(
+            "the first evaluation was of other problems or other sampling, accepted at a resume: no before is"
+            " shown"
+        )
+        return summarise(
+            after, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed
+        )
+    return summarise(
+        after,
+        before=before,
+        ks=config.evaluation.ks,
+        resamples=config.evaluation.bootstrap,
+        seed=config.run.seed,
+    )
 
 
 def print_summary(run: RunDir, config: Config, console: Console) -> None:
     """Print the table, write it to ``RUN/summary.json``, and say where the rest is."""
     summary = summarise_run(run, config)
     (run.path / "summary.json").write_text(json.dumps(to_json(summary), indent=2) + "\n", encoding="utf-8")
-    console.print(render(summary, title=f"{run.path.name}: held-out {config.evaluation.split} set, before and after"))
+    console.print(
+        render(summary, title=f"{run.path.name}: held-out {config.evaluation.split} set, before and after")
+    )
     steps = read_metrics(run.metrics)
     if steps:
         tokens = steps[-1].get("rollout/total_tokens", 0)
         seconds = sum(row.get("time/step_s", 0.0) for row in steps)
         console.print(f"{len(steps)} steps, {tokens:,} sampled tokens, {seconds:.0f} s of training")
-    best = CheckpointStore(run, keep=1, score=held_out_score(run, config)).best() if config.checkpoint.keep_best else None
+    best = (
+        CheckpointStore(run, keep=1, score=held_out_score(run, config)).best()
+        if config.checkpoint.keep_best
+        else None
+    )
     if best is not None:
-        console.print(f"best checkpoint by held-out pass@1: step {best.step} (t2rl export {run.path} --step best)")
-    console.print(f"run directory: {run.path} (metrics.jsonl, trace.json for ui.perfetto.dev, eval/, checkpoints/, model/)")
+        console.print(
+            f"best checkpoint by held-out pass@1: step {best.step} (t2rl export {run.path} --step best)"
+        )
+    console.print(
+        f"run directory: {run.path} (metrics.jsonl, trace.json for ui.perfetto.dev, eval/, checkpoints/,"
+        " model/)"
+    )
 
 
 def _steps(run: RunDir) -> int:
-    """Of the lineage: an earlier attempt may have gone further, from a checkpoint that was then gone back behind."""
+    """Of the lineage: an earlier attempt may have gone further, from a checkpoint that was then gone back
+    behind."""
     rows = read_metrics(run.metrics) if run.metrics.is_file() else []
     return int(rows[-1]["step"]) + 1 if rows else 0
 

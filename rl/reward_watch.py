@@ -1,4 +1,5 @@
-"""Watches verdicts as they come: names every kind of failure once, at once, and ends a run whose reward judges nothing."""
+"""Watches verdicts as they come: names every kind of failure once, at once, and ends a run whose reward
+judges nothing."""
 
 import logging
 from collections.abc import Sequence
@@ -45,8 +46,9 @@ class RewardWatch:
         if not self._works and self._seen >= self._first_batch:
             reason = next(result.reason for result in results)
             raise BrokenReward(
-                f"task.reward: {self._name} could judge none of the first {self._seen} samples, so there is nothing to train on: "
-                f"{reason}. Mend the reward; t2rl rewards score tries it on a file of completions"
+                f"task.reward: {self._name} could judge none of the first {self._seen} samples, so there is"
+                f" nothing to train on: {reason}. Mend the reward; t2rl rewards score tries it on a file of"
+                " completions"
             )
 
     def _say(self, prompt: Prompt, reason: str) -> None:
@@ -55,11 +57,14 @@ class RewardWatch:
             return
         self._known.add(kind)
         if len(self._known) > MOST_KINDS:
-            logger.warning("the reward fails in more than %d ways; further ones are counted only (reward/unjudged)", MOST_KINDS)
+            logger.warning(
+                "the reward fails in more than %d ways; further ones are counted only (reward/unjudged)",
+                MOST_KINDS,
+            )
             return
         logger.warning(
-            "task.reward: %s could not judge a sample of prompt %s, which is left out: %s (the first of its kind; reward/unjudged "
-            "counts them)",
+            "task.reward: %s could not judge a sample of prompt %s, which is left out: %s (the first of its"
+            " kind; reward/unjudged counts them)",
             self._name,
             prompt.id,
             reason,

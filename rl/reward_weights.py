@@ -1,7 +1,9 @@
-"""What a group's reward components are worth at the step that trains it, said once, when the group is finished.
+"""What a group's reward components are worth at the step that trains it, said once, when the group is
+finished.
 
-Verifiers are pure functions of prompt and text, so they cannot know the step. The controller does: a group belongs to plan s, and a
-group drawn again after a loss or a resume belongs to the same one, so its values are the same.
+Verifiers are pure functions of prompt and text, so they cannot know the step. The controller does: a group
+belongs to plan s, and a group drawn again after a loss or a resume belongs to the same one, so its values are
+the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,14 +43,20 @@ def make_weigh(config: "Config", task: "Task") -> Weigh | None:
 def _check(rubric: Mapping[str, Weight], extra: Mapping[str, Weight]) -> None:
     for name, weight in extra.items():
         if name in rubric:
-            raise ValueError(f"reward_model.component: the rubric has a component {name!r} already; give the model another name")
+            raise ValueError(
+                f"reward_model.component: the rubric has a component {name!r} already; give the model another"
+                " name"
+            )
         if weight.gate is not None and weight.gate.component not in rubric:
             raise ValueError(
-                f"reward_model.gate: the rubric has no component {weight.gate.component!r}; use one of {sorted(rubric)}"
+                f"reward_model.gate: the rubric has no component {weight.gate.component!r}; use one of"
+                f" {sorted(rubric)}"
             )
 
 
-def weighed(result: RewardResult, rubric: Mapping[str, Weight], extra: Mapping[str, Weight], progress: float) -> RewardResult:
+def weighed(
+    result: RewardResult, rubric: Mapping[str, Weight], extra: Mapping[str, Weight], progress: float
+) -> RewardResult:
     """One result at a share of the run.
 
     Args:
@@ -57,9 +65,14 @@ def weighed(result: RewardResult, rubric: Mapping[str, Weight], extra: Mapping[s
         extra: Weights of components that are added to it.
         progress: Share of the run that is over, 0 to 1.
 
-    A verifier that was lost leaves no component of the rubric; such a sample stays as it is, whatever the model says.
+    A verifier that was lost leaves no component of the rubric; such a sample stays as it is, whatever the
+    model says.
     """
-    if not result.judged or result.reason == TIMEOUT or (rubric and not rubric.keys() & result.components.keys()):
+    if (
+        not result.judged
+        or result.reason == TIMEOUT
+        or (rubric and not rubric.keys() & result.components.keys())
+    ):
         return result
     base = weighted_value(result.components, rubric, progress) if rubric else result.value
     return replace(result, value=base + weighted_value(result.components, extra, progress))

@@ -44,8 +44,9 @@ class RolloutService:
         weigh: Weigh | None = None,
         watch: RewardWatch | None = None,
     ) -> None:
-        """``expand`` may sample more from a scored group before it counts as finished (answers at thinking budgets); ``weigh``
-        gives its rewards the weights of its plan's step; ``watch`` sees every verdict, and may end the run over them."""
+        """``expand`` may sample more from a scored group before it counts as finished (answers at thinking
+        budgets); ``weigh`` gives its rewards the weights of its plan's step; ``watch`` sees every verdict,
+        and may end the run over them."""
         self._expand, self._weigh, self._watch = expand, weigh, watch
         self._fleet = fleet
         self._scorer = scorer
@@ -58,7 +59,9 @@ class RolloutService:
 
     def metrics(self) -> dict[str, float]:
         """Re-issues so far, by reason."""
-        return {f"rollout/reissued_{reason.replace(' ', '_')}": count for reason, count in self.reissues.items()}
+        return {
+            f"rollout/reissued_{reason.replace(' ', '_')}": count for reason, count in self.reissues.items()
+        }
 
     async def finish(self, state: GroupState) -> RolloutGroup:
         """Issue ``state`` until its group is whole and scored; returns that group.
@@ -74,8 +77,9 @@ class RolloutService:
         while True:
             if state.issues >= self._max_issues:
                 raise GroupFailed(
-                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times (stream.max_issues), "
-                    f"lastly: {problem}. Raise stream.group_timeout_s if generation is slow, else look at logs/ray of the run"
+                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times"
+                    f" (stream.max_issues), lastly: {problem}. Raise stream.group_timeout_s if generation is"
+                    " slow, else look at logs/ray of the run"
                 )
             state.status = GroupStatus.INFLIGHT
             state.issues += 1
@@ -135,7 +139,10 @@ class RolloutService:
             plan_step=state.plan_step,
             prompt=state.prompt,
             sampling=state.request.sampling,
-            rollouts=tuple(Rollout(completion=c, text=t, result=r) for c, t, r in zip(completions, texts, results, strict=True)),
+            rollouts=tuple(
+                Rollout(completion=c, text=t, result=r)
+                for c, t, r in zip(completions, texts, results, strict=True)
+            ),
             issues=state.issues,
             issued_at=state.issued_at,
             finished_at=finished_at,

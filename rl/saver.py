@@ -53,13 +53,15 @@ class Saver:
         """Snapshot controller and learner between two steps; the files are written while training goes on.
 
         Args:
-            state: Not changed by others meanwhile: call it from the learner loop only, or after the loops ended.
+            state: Not changed by others meanwhile: call it from the learner loop only, or after the loops
+                ended.
             learner: Idle.
             final: Also wait until everything is on disk.
         """
         await self._wait_written()
         if state.version != self._saved_version:
-            # The controller's half first and without an await in between: the other loops go on while the learner is copied.
+            # The controller's half first and without an await in between: the other loops go on while the
+            # learner is copied.
             state.curriculum, state.statistics = self._curriculum.state_dict(), self._statistics.state_dict()
             state.planner = self._planner.state_dict() if self._planner is not None else {}
             frozen = state.frozen()
@@ -73,7 +75,8 @@ class Saver:
             await self._wait_written()
 
     async def watch(self) -> None:
-        """Run beside the loops: raises what a write in the background failed of, at once and not before the next checkpoint."""
+        """Run beside the loops: raises what a write in the background failed of, at once and not before the
+        next checkpoint."""
         await self._failed.wait()
         await self._wait_written()
 
@@ -106,6 +109,8 @@ def held_out_score(run: RunDir, config: Config) -> Callable[[int], float | None]
         if not file.is_file():
             return None
         counts = read_counts(file, max_tokens=config.rollout.max_tokens, top_p=config.rollout.top_p)
-        return next((c.pass_rate for c in counts if c.sampling.temperature == config.evaluation.temperature), None)
+        return next(
+            (c.pass_rate for c in counts if c.sampling.temperature == config.evaluation.temperature), None
+        )
 
     return score

@@ -83,21 +83,27 @@ class Session:
         self.attempt = run.begin_attempt(restored_step=self.state.version)
 
     async def run(self) -> bool:
-        """Train to the end or to an interrupt; True if it got to the end. The final model is then in ``RUN/model``."""
+        """Train to the end or to an interrupt; True if it got to the end. The final model is then in
+        ``RUN/model``."""
         async with self._actors() as (fleet, learner, scorer):
             trace = TraceWriter(self.run_dir.trace)
             weigh = make_weigh(self.config, self.prepared.task)
             service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer), weigh=weigh)
             evaluator = self._evaluator(self._service(fleet, verifiers_of(scorer), trace))
-            with ProgressDisplay(self.config.run.steps, first_step=self.state.version, limit=self._seconds_left) as progress:
-                controller, recorder = self._controller(fleet, learner, scorer, service, evaluator, trace, progress)
+            with ProgressDisplay(
+                self.config.run.steps, first_step=self.state.version, limit=self._seconds_left
+            ) as progress:
+                controller, recorder = self._controller(
+                    fleet, learner, scorer, service, evaluator, trace, progress
+                )
                 with recorder:
                     await controller.parts.sync.connect()
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
 
     def _seconds_left(self) -> float | None:
-        """Until ``run.wall_clock_s`` or ``run.rollout_token_budget`` ends the training, at the pace so far."""
+        """Until ``run.wall_clock_s`` or ``run.rollout_token_budget`` ends the training, at the pace so
+        far."""
         run, totals = self.config.run, self.state.totals
         left = [] if run.wall_clock_s is None else [run.wall_clock_s - totals.train_s]
         if run.rollout_token_budget is not None and totals.rollout_tokens:
@@ -113,7 +119,9 @@ class Session:
         await controller.parts.sync.push(await controller.parts.sync.publish(self.state.version))
         logger.info("resumed at step %d from %s", self.state.version, self.checkpoint.path)
 
-    async def _train(self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay) -> bool:
+    async def _train(
+        self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay
+    ) -> bool:
         if self.state.version == 0:
             self.phases("evaluating the base")
             await evaluator.run(version=0, temperatures=temperatures_of(self.config.evaluation))
@@ -126,10 +134,12 @@ class Session:
             with replaced(self.run_dir.path / "model") as staging:
                 await learner.export(str(staging), base=str(self.run_dir.base))
             self.phases("evaluating the trained policy")
-            await evaluator.run(version=self.state.version, temperatures=temperatures_of(self.config.evaluation))
+            await evaluator.run(
+                version=self.state.version, temperatures=temperatures_of(self.config.evaluation)
+            )
         return finished
 
-    # -- parts ---------------------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, Verifiers]]:
@@ -151,12 +161,16 @@ class Session:
         verifiers = make_verifiers(config, task.reward_name, task.reward_args)
         scorer = with_reward_model(verifiers, config.reward_model)
         engines, ranks = config.rollout.num_engines, config.learner.num_ranks
-        self.phases(f"starting {_count(engines, 'engine')}, {_count(ranks, 'learner rank')} and the verifiers, loading the model")
+        self.phases(
+            f"starting {_count(engines, 'engine')}, {_count(ranks, 'learner rank')} and the verifiers,"
+            " loading the model"
+        )
         try:
             await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
             yield fleet, learner, scorer
         except (asyncio.CancelledError, KeyboardInterrupt):
-            # The user left at once (a second Ctrl-C): nobody waits for the step or the file that an actor is at.
+            # The user left at once (a second Ctrl-C): nobody waits for the step or the file that an actor is
+            # at.
             fleet.kill()
             learner.kill()
             raise
@@ -164,7 +178,9 @@ class Session:
             await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
             shutil.rmtree(self.weights, ignore_errors=True)
 
-    def _service(self, fleet: EngineFleet, scorer: Verifiers, trace: TraceWriter, **more: Any) -> RolloutService:
+    def _service(
+        self, fleet: EngineFleet, scorer: Verifiers, trace: TraceWriter, **more: Any
+    ) -> RolloutService:
         return RolloutService(
             fleet=fleet,
             scorer=scorer,
@@ -221,7 +237,10 @@ class Session:
         if config.algorithm.planner is None:
             return None
         planner = PlannerLoop(
-            config.algorithm.planner, statistics, group_size=config.stream.rollouts_per_prompt, steps=config.run.steps
+            config.algorithm.planner,
+            statistics,
+            group_size=config.stream.rollouts_per_prompt,
+            steps=config.run.steps,
         )
         if self.checkpoint is not None and not self.stream_anew:
             planner.load_state_dict(self.state.planner)
@@ -243,16 +262,29 @@ class Session:
 
         async def evaluate(version: int) -> None:
             counts = await evaluator.run(version=version, temperatures=temperatures_of(config.evaluation)[:2])
-            rates = ", ".join(f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts)
+            rates = ", ".join(
+                f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}"
+                for c in counts
+            )
             progress.note(f"step {version}: held-out pass@1 {rates}")
 
         recorder = Recorder(
-            metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0),
-            groups=JsonlWriter(run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0),
-            choices=JsonlWriter(run.curriculum, attempt=attempt, restored_step=self.state.version, fsync_every=0),
+            metrics=MetricsWriter(
+                run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0
+            ),
+            groups=JsonlWriter(
+                run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0
+            ),
+            choices=JsonlWriter(
+                run.curriculum, attempt=attempt, restored_step=self.state.version, fsync_every=0
+            ),
             trace=trace,
             tracker=make_tracker(
-                config.tracker, run.path, name=run.path.name, config=config.model_dump(mode="json"), attempt=attempt
+                config.tracker,
+                run.path,
+                name=run.path.name,
+                config=config.model_dump(mode="json"),
+                attempt=attempt,
             ),
             progress=progress,
             sources=(
@@ -298,7 +330,9 @@ class Session:
             sync=sync,
             saver=saver,
             recorder=recorder,
-            annotate=with_demonstrations(make_annotate(config.algorithm, statistics, planner), self.prepared.demonstrations),
+            annotate=with_demonstrations(
+                make_annotate(config.algorithm, statistics, planner), self.prepared.demonstrations
+            ),
             planner=planner,
             signals=self._signals(curriculum, learner),
             say_budget=self.prepared.budget,
@@ -306,8 +340,11 @@ class Session:
         return Controller(config=config, parts=parts, state=self.state), recorder
 
 
-async def start_actors(fleet: EngineFleet, learner: LearnerGroup, scorer: Verifiers, *, one_gpu: bool) -> None:
-    """Start engines, learner ranks and verifiers side by side; on one shared GPU the learner waits for the engine.
+async def start_actors(
+    fleet: EngineFleet, learner: LearnerGroup, scorer: Verifiers, *, one_gpu: bool
+) -> None:
+    """Start engines, learner ranks and verifiers side by side; on one shared GPU the learner waits for the
+    engine.
 
     vLLM counts whatever device memory is taken while it starts as its own, and sizes its cache by the rest.
     """
@@ -323,7 +360,8 @@ def _count(number: int, noun: str) -> str:
 
 
 class _Interrupts:
-    """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the default handler."""
+    """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the
+    default handler."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller

@@ -1,4 +1,5 @@
-"""Where a run begins: its directory, the checkpoint that it goes on from, and whether both still fit the config."""
+"""Where a run begins: its directory, the checkpoint that it goes on from, and whether both still fit the
+config."""
 
 import logging
 import math
@@ -25,9 +26,15 @@ WEIGHT_BYTES = 4
 ADAM_COPIES = 3
 """The weights and two moments."""
 
-OTHER_VOCABULARY = "cannot be accepted: the same ids would mean other texts to the weights; train an exported model instead"
-IN_THE_CHECKPOINT = "cannot be accepted: the checkpoint's own value would be used; start a new run from an exported model"
-OTHER_BASE_UNDER_ADAPTER = "cannot be accepted with learner.lora.push=adapter: engines would add the adapter to another base"
+OTHER_VOCABULARY = (
+    "cannot be accepted: the same ids would mean other texts to the weights; train an exported model instead"
+)
+IN_THE_CHECKPOINT = (
+    "cannot be accepted: the checkpoint's own value would be used; start a new run from an exported model"
+)
+OTHER_BASE_UNDER_ADAPTER = (
+    "cannot be accepted with learner.lora.push=adapter: engines would add the adapter to another base"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,9 @@ class Start:
 
     def described(self, name: str) -> str:
         """For the first line that a run prints."""
-        return describe(self.run.path, name, None if self.checkpoint is None else f"step {self.checkpoint.step}")
+        return describe(
+            self.run.path, name, None if self.checkpoint is None else f"step {self.checkpoint.step}"
+        )
 
 
 def describe(path: Path, name: str, resumed: str | None) -> str:
@@ -49,15 +58,18 @@ def describe(path: Path, name: str, resumed: str | None) -> str:
     if path.is_dir():
         return f"run directory: {path} (from its start: it holds no checkpoint yet)"
     suffixed = path.name != name
-    return f"run directory: {path}" + (f" ({name} is taken; resume=auto goes on with it instead)" if suffixed else "")
+    return f"run directory: {path}" + (
+        f" ({name} is taken; resume=auto goes on with it instead)" if suffixed else ""
+    )
 
 
 def choose_start(config: Config) -> Start:
-    """The run directory and the checkpoint that ``resume`` asks for; nothing is opened or created but ``run.dir`` itself.
+    """The run directory and the checkpoint that ``resume`` asks for; nothing is opened or created but
+    ``run.dir`` itself.
 
     Raises:
-        ValueError: ``run.dir`` cannot be written, the checkpoint named is none or of more steps than ``run.steps`` or of another
-            learner, or another process holds the run.
+        ValueError: ``run.dir`` cannot be written, the checkpoint named is none or of more steps than
+            ``run.steps`` or of another learner, or another process holds the run.
     """
     run = choose_run(config.run.dir, config.run.name, config.resume)
     if config.resume.never or not run.path.is_dir():
@@ -69,14 +81,21 @@ def choose_start(config: Config) -> Start:
         path = Path(config.resume.checkpoint).resolve()
         checkpoint = next((c for c in store.all() if c.path.resolve() == path), None)
         if checkpoint is None:
-            raise ValueError(f"resume: {path} is not a complete checkpoint (a directory checkpoints/step-00000000 of a run)")
+            raise ValueError(
+                f"resume: {path} is not a complete checkpoint (a directory checkpoints/step-00000000 of a"
+                " run)"
+            )
     if checkpoint is not None:
         if checkpoint.step > config.run.steps:
             raise ValueError(
-                f"run.steps: {config.run.steps}, but {checkpoint.path} has {checkpoint.step} steps behind it; raise run.steps, or "
-                f"resume from an earlier checkpoint (t2rl export writes a model of any of them)"
+                f"run.steps: {config.run.steps}, but {checkpoint.path} has {checkpoint.step} steps behind it;"
+                " raise run.steps, or resume from an earlier checkpoint (t2rl export writes a model of any"
+                " of them)"
             )
-        refuse_other_shape(checkpoint.learner_dir, run_shape(config.learner, config.algorithm, world_size=config.learner.num_ranks))
+        refuse_other_shape(
+            checkpoint.learner_dir,
+            run_shape(config.learner, config.algorithm, world_size=config.learner.num_ranks),
+        )
     return Start(run, checkpoint)
 
 
@@ -99,11 +118,18 @@ def choose_run(parent: str, name: str, resume: ResumeConfig) -> RunDir:
 
 
 def check_fingerprint(
-    old: Fingerprint | None, new: Fingerprint, *, config: Config | StageConfig, run: RunDir, final: Sequence[str] = ()
+    old: Fingerprint | None,
+    new: Fingerprint,
+    *,
+    config: Config | StageConfig,
+    run: RunDir,
+    final: Sequence[str] = (),
 ) -> None:
-    """Refuse what differs from the run that wrote the checkpoint and is not in ``resume.accept``; say what was accepted.
+    """Refuse what differs from the run that wrote the checkpoint and is not in ``resume.accept``; say what
+    was accepted.
 
-    ``final``: settings that cannot be accepted, because the checkpoint's own value would be used all the same.
+    ``final``: settings that cannot be accepted, because the checkpoint's own value would be used all the
+    same.
 
     Raises:
         ConfigError: Naming each difference, with old and new.
@@ -112,11 +138,17 @@ def check_fingerprint(
     check_accept(accept, new)
     if old is None:
         logger.warning(
-            "%s was begun by T2RL 0.1, which kept no fingerprint: nothing was compared before going on with it", run.path
+            "%s was begun by T2RL 0.1, which kept no fingerprint: nothing was compared before going on"
+            " with it",
+            run.path,
         )
         return
     found = differences(old, new)
-    saved = {d.name: IN_THE_CHECKPOINT for d in found if any(d.name == n or d.name.startswith(f"{n}.") for n in final)}
+    saved = {
+        d.name: IN_THE_CHECKPOINT
+        for d in found
+        if any(d.name == n or d.name.startswith(f"{n}.") for n in final)
+    }
     refuse(found, accept=accept, run=run.path, final=saved | _final(found, config))
     for difference in found:
         logger.warning("resume.accept: %s %s", difference.name, difference.text)
@@ -131,10 +163,14 @@ def _final(found: Sequence[Difference], config: Config | StageConfig) -> dict[st
 
 
 def stream_changed(old: Fingerprint | None, new: Fingerprint) -> bool:
-    """True if plans, curriculum and statistics of the checkpoint are about other prompts or another curriculum."""
+    """True if plans, curriculum and statistics of the checkpoint are about other prompts or another
+    curriculum."""
     if old is None:
         return False
-    return any(d.name == "data" or d.name.partition(".")[0] in ("curriculum", "curriculum_code") for d in differences(old, new))
+    return any(
+        d.name == "data" or d.name.partition(".")[0] in ("curriculum", "curriculum_code")
+        for d in differences(old, new)
+    )
 
 
 def open_run(run: RunDir, config: Config | StageConfig, fingerprint: Fingerprint, *, base: Path) -> RunDir:
@@ -159,8 +195,8 @@ def warn_about_room(run: RunDir, config: Config, base: Path) -> None:
     free = shutil.disk_usage(run.path).free
     if wanted > free:
         logger.warning(
-            "%s: %.1f GB are free; %d checkpoints (one is written while the others stay) of about %.1f GB and the model may take "
-            "%.1f GB; lower checkpoint.keep, or choose another disk with run.dir",
+            "%s: %.1f GB are free; %d checkpoints (one is written while the others stay) of about %.1f GB and"
+            " the model may take %.1f GB; lower checkpoint.keep, or choose another disk with run.dir",
             run.path,
             free / 1e9,
             config.checkpoint.keep + 1 + config.checkpoint.keep_best,

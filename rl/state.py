@@ -23,7 +23,8 @@ class Totals:
 class RunState:
     """The stream's state between two optimizer steps.
 
-    ``version`` is both the number of steps trained and the version of the weights; plan ``version`` is the next to be trained.
+    ``version`` is both the number of steps trained and the version of the weights; plan ``version`` is the
+    next to be trained.
     """
 
     version: int = 0
@@ -40,11 +41,15 @@ class RunState:
     totals: Totals = field(default_factory=Totals)
 
     def frozen(self) -> "RunState":
-        """The state of now, which a thread may write while the loops go on. Finished groups never change, so they are shared."""
+        """The state of now, which a thread may write while the loops go on. Finished groups never change, so
+        they are shared."""
         return replace(
             self,
             tickets=dict(self.tickets),
-            plans={step: replace(plan, groups=[copy(g) for g in plan.groups]) for step, plan in self.plans.items()},
+            plans={
+                step: replace(plan, groups=[copy(g) for g in plan.groups])
+                for step, plan in self.plans.items()
+            },
             curriculum=deepcopy(self.curriculum),
             statistics=deepcopy(self.statistics),
             planner=deepcopy(self.planner),
@@ -52,13 +57,19 @@ class RunState:
         )
 
     def begin_stream_anew(self) -> None:
-        """Forget plans, curriculum and statistics, which are about other prompts or another curriculum; steps and totals stay."""
+        """Forget plans, curriculum and statistics, which are about other prompts or another curriculum; steps
+        and totals stay."""
         self.plans.clear()
-        self.tickets = {"version": 1, "next_step": self.version, "confirmed_version": self.version} if self.version else {}
+        self.tickets = (
+            {"version": 1, "next_step": self.version, "confirmed_version": self.version}
+            if self.version
+            else {}
+        )
         self.curriculum, self.statistics, self.planner = {}, {}, {}
 
     def rewind_inflight(self) -> None:
-        """After a restore nothing is in flight: groups that were are drawn again as a whole; finished ones stay."""
+        """After a restore nothing is in flight: groups that were are drawn again as a whole; finished ones
+        stay."""
         for plan in self.plans.values():
             for group in plan.groups:
                 if group.status is not GroupStatus.FINISHED:

@@ -12,7 +12,8 @@ from rollout.types import RolloutGroup
 def group_metrics(plan: PlanState) -> dict[str, float]:
     """Metrics of a plan that was just trained, over all its finished groups, kept or not.
 
-    ``reward/unjudged`` counts rollouts; they are in the rollouts and tokens that were sampled, and in nothing else.
+    ``reward/unjudged`` counts rollouts; they are in the rollouts and tokens that were sampled, and in nothing
+    else.
     """
     done = [g for g in plan.groups if g.group is not None]
     groups = plan.finished_groups()
@@ -49,11 +50,16 @@ def _judged_metrics(groups: Sequence[RolloutGroup]) -> dict[str, float]:
 
 
 def batch_metrics(batch: TrainingBatch | None) -> dict[str, float]:
-    """Metrics of what reached the learner: rollouts, and the mean of each reward component over them, ``reward/NAME``."""
+    """Metrics of what reached the learner: rollouts, and the mean of each reward component over them,
+    ``reward/NAME``."""
     if batch is None:
         return {"rollout/rollouts_trained": 0}
     means = {name: float(values.mean()) for name, values in batch.aux.items() if name.startswith("reward/")}
-    return {**means, "rollout/rollouts_trained": len(batch.rewards), "reward/trained_mean": float(batch.rewards.mean())}
+    return {
+        **means,
+        "rollout/rollouts_trained": len(batch.rewards),
+        "reward/trained_mean": float(batch.rewards.mean()),
+    }
 
 
 def _reasons(groups: list[GroupState]) -> dict[str, int]:
@@ -65,9 +71,11 @@ def _reasons(groups: list[GroupState]) -> dict[str, int]:
 
 
 def staleness_metrics(step: int, groups: list[GroupState]) -> dict[str, float]:
-    """Steps between consumption (version ``step``) and each group's oldest token, split where the group was finished.
+    """Steps between consumption (version ``step``) and each group's oldest token, split where the group was
+    finished.
 
-    total = in_flight (weights that changed while it was sampled) + in_queue (weights that changed while it waited).
+    total = in_flight (weights that changed while it was sampled) + in_queue (weights that changed while it
+    waited).
     """
     if not groups:
         return {}

@@ -24,7 +24,8 @@ class HasThinkingTags(Protocol):
 
 
 def thinking_tags_of(section: HasThinkingTags, tokenizer: Any) -> tuple[str, str]:
-    """The configured pair; else the one known pair that the tokenizer has added tokens for; else ``<think>`` and ``</think>``."""
+    """The configured pair; else the one known pair that the tokenizer has added tokens for; else ``<think>``
+    and ``</think>``."""
     if section.thinking_tags is not None:
         return section.thinking_tags
     added = tokenizer.get_added_vocab() if hasattr(tokenizer, "get_added_vocab") else {}
@@ -39,5 +40,7 @@ def check_tags(tags: tuple[str, str] | None) -> tuple[str, str] | None:
         ValueError: One is empty, or both are the same.
     """
     if tags is not None and (not all(tag.strip() for tag in tags) or tags[0] == tags[1]):
-        raise ValueError(f"task.thinking_tags is {list(tags)}: give two different texts, such as ['<think>', '</think>']")
+        raise ValueError(
+            f"task.thinking_tags is {list(tags)}: give two different texts, such as ['<think>', '</think>']"
+        )
     return tags

@@ -1,4 +1,5 @@
-"""The driver: a config in, a trained run directory out. Starts Ray, runs attempts, survives dead learners, prints the table."""
+"""The driver: a config in, a trained run directory out. Starts Ray, runs attempts, survives dead learners,
+prints the table."""
 
 import asyncio
 import logging
@@ -88,12 +89,16 @@ def advice(run: RunDir) -> str:
 def goes_on(run: RunDir) -> str:
     """Where a run that ended in the middle can be taken up; '' without a checkpoint."""
     newest = CheckpointStore(run, keep=1).latest()
-    return "" if newest is None else f"resume=auto goes on from step {newest.step}, the newest whole checkpoint"
+    return (
+        "" if newest is None else f"resume=auto goes on from step {newest.step}, the newest whole checkpoint"
+    )
 
 
-def _attempts(config: Config, prepared: Prepared, start: Start, fingerprint: Fingerprint, phases: Phases) -> bool:
-    """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and so does an engine lost
-    from a transfer group (nccl, ipc) that none can rejoin."""
+def _attempts(
+    config: Config, prepared: Prepared, start: Start, fingerprint: Fingerprint, phases: Phases
+) -> bool:
+    """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and
+    so does an engine lost from a transfer group (nccl, ipc) that none can rejoin."""
     checkpoint = start.checkpoint
     left = {LearnerDead: config.learner.max_restarts, TransferGroupBroken: config.rollout.max_restarts}
     placed = create_placement(plan_placement(config))
@@ -120,8 +125,11 @@ def _attempts(config: Config, prepared: Prepared, start: Start, fingerprint: Fin
 
 
 def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:
-    """What a session can be built again after: a dead learner rank, a broken transfer group, or what these dragged along."""
+    """What a session can be built again after: a dead learner rank, a broken transfer group, or what these
+    dragged along."""
     for kind in (LearnerDead, TransferGroupBroken):
-        if isinstance(error, kind) or (isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None):
+        if isinstance(error, kind) or (
+            isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None
+        ):
             return kind
     return None

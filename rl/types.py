@@ -14,9 +14,11 @@ from rollout.types import Rollout, RolloutGroup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingBatch:
-    """One optimizer step's samples, flat and columnar, so that groups of any size fit and one copy serves every rank.
+    """One optimizer step's samples, flat and columnar, so that groups of any size fit and one copy serves
+    every rank.
 
-    Sample ``s`` owns tokens ``offsets[s]:offsets[s + 1]``; its first ``prompt_lens[s]`` tokens are the prompt.
+    Sample ``s`` owns tokens ``offsets[s]:offsets[s + 1]``; its first ``prompt_lens[s]`` tokens are the
+    prompt.
     """
 
     step: int
@@ -47,20 +49,23 @@ class TrainingBatch:
     temperature: float
     """Sampling temperature, at which the learner must score."""
     aux: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Per-sample extras by name, [S, ...] float64: ``reward/NAME`` (components), ``pass_k``, ``posterior``, ``budget_scores``."""
+    """Per-sample extras by name, [S, ...] float64: ``reward/NAME`` (components), ``pass_k``, ``posterior``,
+    ``budget_scores``."""
     progress: float = 0.0
     """Share of the run that is over, for what changes along it."""
 
     @property
     def num_valid_tokens(self) -> int:
-        """The global denominator: tokens the loss may touch, over every rank and micro-batch, zero-advantage samples included."""
+        """The global denominator: tokens the loss may touch, over every rank and micro-batch, zero-advantage
+        samples included."""
         return int(self.loss_mask.sum())
 
     @classmethod
     def from_groups(cls, step: int, groups: list[RolloutGroup], *, progress: float = 0.0) -> "TrainingBatch":
         """Concatenate finished groups; all must share one temperature.
 
-        A group's ``aux`` may hold ``demonstration`` (True: its rollouts were shown) and arrays [G, ...] for the batch's ``aux``.
+        A group's ``aux`` may hold ``demonstration`` (True: its rollouts were shown) and arrays [G, ...] for
+        the batch's ``aux``.
         """
         if not groups:
             raise ValueError("a training batch needs at least one group")
@@ -79,7 +84,10 @@ class TrainingBatch:
                 tokens += [prompt, completion.token_ids]
                 masks += [np.zeros(len(prompt), dtype=bool), completion.loss_mask]
                 logprobs += [np.zeros(len(prompt), dtype=np.float32), completion.behavior_logprobs]
-                versions += [np.full(len(prompt), -1, dtype=np.int32), np.where(completion.loss_mask, version, -1)]
+                versions += [
+                    np.full(len(prompt), -1, dtype=np.int32),
+                    np.where(completion.loss_mask, version, -1),
+                ]
                 prompt_lens.append(len(prompt))
                 segments.append(segment)
         lengths = [len(p) + len(c) for p, c in zip(tokens[0::2], tokens[1::2], strict=True)]
@@ -95,7 +103,9 @@ class TrainingBatch:
             rewards=np.array([r.result.value for r in rollouts], dtype=np.float32),
             correct=np.array([r.result.correct for r in rollouts], dtype=bool),
             truncated=np.array([r.completion.truncated for r in rollouts], dtype=bool),
-            demonstration=np.concatenate([np.full(len(g.rollouts), bool(g.aux.get("demonstration"))) for g in groups]),
+            demonstration=np.concatenate(
+                [np.full(len(g.rollouts), bool(g.aux.get("demonstration"))) for g in groups]
+            ),
             segment_ids=np.array(segments, dtype=np.int32),
             group_ids=np.array([g.group_id for g in groups], dtype=np.int64),
             temperature=temperatures.pop(),
@@ -107,7 +117,9 @@ class TrainingBatch:
 def _components(rollouts: list[Rollout]) -> dict[str, np.ndarray]:
     """``reward/NAME`` -> [S] float64, 0 where a sample has no such component."""
     names = sorted({name for r in rollouts for name in r.result.components})
-    return {f"reward/{name}": np.array([r.result.components.get(name, 0.0) for r in rollouts]) for name in names}
+    return {
+        f"reward/{name}": np.array([r.result.components.get(name, 0.0) for r in rollouts]) for name in names
+    }
 
 
 def _arrays(groups: list[RolloutGroup]) -> dict[str, np.ndarray]:

@@ -1,7 +1,9 @@
-"""Weights from GPU to GPU (nccl, ipc): the learner's side and the engines' side of a transfer run at the same time.
+"""Weights from GPU to GPU (nccl, ipc): the learner's side and the engines' side of a transfer run at the same
+time.
 
-Neither side can finish alone: NCCL is a collective of both, and IPC handles are good only while the learner keeps still. So the
-controller starts the learner's call, carries vLLM's message from the learner to the engines, and confirms it back.
+Neither side can finish alone: NCCL is a collective of both, and IPC handles are good only while the learner
+keeps still. So the controller starts the learner's call, carries vLLM's message from the learner to the
+engines, and confirms it back.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ CONNECT_TIMEOUT_S = 180.0
 
 
 class WeightExchange:
-    """One transfer group of the learner and all engines. It is formed once; an engine that is lost ends it."""
+    """One transfer group of the learner and all engines. It is formed once; an engine that is lost ends
+    it."""
 
     def __init__(
         self,
@@ -57,7 +60,9 @@ class WeightExchange:
 
         async def give(message: dict[str, Any]) -> None:
             await self._fleet.init_weight_transfer(
-                lambda engine: engine_init_info(message, engine=engine, tensor_parallel=self._tensor_parallel),
+                lambda engine: engine_init_info(
+                    message, engine=engine, tensor_parallel=self._tensor_parallel
+                ),
                 timeout_s=CONNECT_TIMEOUT_S,
             )
 
@@ -65,7 +70,8 @@ class WeightExchange:
         await self._together(self._learner.connect(), give, timeout_s=CONNECT_TIMEOUT_S + GRACE_S, what=what)
 
     async def send(self, version: int) -> WeightUpdate:
-        """Send the learner's weights of now to every engine as ``version``; the learner does nothing else meanwhile.
+        """Send the learner's weights of now to every engine as ``version``; the learner does nothing else
+        meanwhile.
 
         Raises:
             FleetDead: an engine failed; the others and the learner cannot finish without it.
@@ -104,7 +110,9 @@ class WeightExchange:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def create_exchange(config: "Config", *, learner: "LearnerGroup", fleet: "EngineFleet") -> WeightExchange | None:
+def create_exchange(
+    config: "Config", *, learner: "LearnerGroup", fleet: "EngineFleet"
+) -> WeightExchange | None:
     """The exchange that the config asks for; None for shared memory."""
     rollout = config.rollout
     if rollout.weight_transfer == "shm":

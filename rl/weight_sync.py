@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 class WeightMismatch(RuntimeError):
-    """Engine and learner disagree on fixed tokens right after a push: the weights that serve are not the weights that train."""
+    """Engine and learner disagree on fixed tokens right after a push: the weights that serve are not the
+    weights that train."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """Weights that lie ready to be pushed (nccl, ipc: are on the engines), with what the learner says of the probe tokens."""
+    """Weights that lie ready to be pushed (nccl, ipc: are on the engines), with what the learner says of the
+    probe tokens."""
 
     update: WeightUpdate
     learner_logprobs: list[list[float]] | None
@@ -45,8 +47,8 @@ class SyncReport:
 class WeightSync:
     """Publishing needs the learner idle; pushing needs only the engines, so it overlaps with the next step.
 
-    Not so with an ``exchange`` (nccl, ipc): learner and engines work on one transfer together, so it is over when ``publish``
-    returns, and only the probe is left to ``push``.
+    Not so with an ``exchange`` (nccl, ipc): learner and engines work on one transfer together, so it is over
+    when ``publish`` returns, and only the probe is left to ``push``.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class WeightSync:
         """Held while a version is probed, so that the next one does not overtake it."""
 
     async def connect(self) -> None:
-        """Form the transfer group of learner and engines, once, before anything is published. Nothing to do for shared memory."""
+        """Form the transfer group of learner and engines, once, before anything is published. Nothing to do
+        for shared memory."""
         if self._exchange is not None:
             await self._exchange.connect()
 
     async def publish(self, version: int) -> Published:
-        """Write the learner's current weights for ``version`` where engines can read them, or send them there.
+        """Write the learner's current weights for ``version`` where engines can read them, or send them
+        there.
 
         Raises:
             FleetDead: an engine failed during a transfer by nccl or ipc.
@@ -113,16 +117,26 @@ class WeightSync:
             gap = self._gap(published.learner_logprobs, await self._fleet.score(self._probe))
             if not gap <= self._tolerance:
                 raise WeightMismatch(
-                    f"version {published.update.version}: engine and learner log-probs differ by {gap:.2e} nats on the probe "
-                    f"(rollout.probe_tolerance={self._tolerance:g}); bf16 needs about 0.1"
+                    f"version {published.update.version}: engine and learner log-probs differ by {gap:.2e}"
+                    f" nats on the probe (rollout.probe_tolerance={self._tolerance:g}); bf16 needs about 0.1"
                 )
-        return SyncReport(version=published.update.version, publish_s=published.publish_s, push_s=push_s, probe_gap=gap)
+        return SyncReport(
+            version=published.update.version, publish_s=published.publish_s, push_s=push_s, probe_gap=gap
+        )
 
     @staticmethod
     def _gap(learner: list[list[float]], engines: list[list[list[float]]]) -> float:
         """Worst engine's mean absolute difference; 0 engines left is the fleet's business, not a mismatch."""
         gaps = [
-            float(np.mean([abs(a - b) for x, y in zip(learner, engine, strict=True) for a, b in zip(x, y, strict=True)]))
+            float(
+                np.mean(
+                    [
+                        abs(a - b)
+                        for x, y in zip(learner, engine, strict=True)
+                        for a, b in zip(x, y, strict=True)
+                    ]
+                )
+            )
             for engine in engines
         ]
         return max(gaps, default=0.0)

@@ -13,7 +13,8 @@ COMPUTED = (r"rotary_emb\.inv_freq",)
 def weight_shapes(directory: Path, config: Any) -> dict[str, tuple[int, ...]]:
     """``checkpoint_shapes`` without what the model of this transformers config does not read.
 
-    Such are the attention masks in GPT-2's and GPT-NeoX's files, and the layers for multi-token prediction in DeepSeek-V3's.
+    Such are the attention masks in GPT-2's and GPT-NeoX's files, and the layers for multi-token prediction in
+    DeepSeek-V3's.
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 

@@ -1,4 +1,5 @@
-"""Growable rows of counts that fade as the policy moves on: the arithmetic under the statistics store. numpy only."""
+"""Growable rows of counts that fade as the policy moves on: the arithmetic under the statistics store. numpy
+only."""
 
 from typing import Any
 
@@ -12,12 +13,13 @@ COLUMNS = ("sums", "version", "clock", "comparable", "total")
 
 
 class DecayedCounts:
-    """Row r holds ``sum_j discount**(version_r - v_j) * budget_discount**(clock_r - c_j) * x_j`` over its groups j.
+    """Row r holds ``sum_j discount**(version_r - v_j) * budget_discount**(clock_r - c_j) * x_j`` over its
+    groups j.
 
-    x = (successes, failures, tokens, truncated) by ``add``, or any ``width`` numbers by ``add_values``; v_j is the group's policy
-    version, c_j its budget clock (see ``StatisticsStore``).
-    Decay is applied when a row is touched or read, so one group costs O(1) and the order of arrival does not matter
-    (methods/planner.md §4.1: on an update from v to v', s <- discount**(v' - v) * s, then add).
+    x = (successes, failures, tokens, truncated) by ``add``, or any ``width`` numbers by ``add_values``; v_j
+    is the group's policy version, c_j its budget clock (see ``StatisticsStore``).
+    Decay is applied when a row is touched or read, so one group costs O(1) and the order of arrival does not
+    matter (methods/planner.md §4.1: on an update from v to v', s <- discount**(v' - v) * s, then add).
     """
 
     def __init__(self, discount: float, budget_discount: float = 1.0, *, width: int = 4) -> None:
@@ -47,7 +49,8 @@ class DecayedCounts:
         return row
 
     def add(self, row: int, stat: RolloutStat, *, clock: float = 0.0) -> None:
-        """Count one group, at the version of its oldest token and the budget clock that it was drawn under."""
+        """Count one group, at the version of its oldest token and the budget clock that it was drawn
+        under."""
         counts = (stat.num_correct, stat.num_rollouts - stat.num_correct, stat.num_tokens, stat.num_truncated)
         self.add_values(row, np.asarray(counts, dtype=np.float64), stat, clock=clock)
 

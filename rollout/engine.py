@@ -1,4 +1,5 @@
-"""The engine protocol: what the rollout worker needs from an inference server, whichever vLLM class is behind it."""
+"""The engine protocol: what the rollout worker needs from an inference server, whichever vLLM class is behind
+it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ TRANSPORTS = ("shm", "nccl", "ipc")
 
 
 class EngineDead(RuntimeError):
-    """The engine is gone and will not come back: replace it, push the current weights, re-issue its requests."""
+    """The engine is gone and will not come back: replace it, push the current weights, re-issue its
+    requests."""
 
 
 class EngineFailed(EngineDead):
@@ -45,7 +47,8 @@ class EngineConfig:
     max_num_seqs: int = 512
     """Sequences stepped together; the rest wait inside the engine."""
     max_batched_tokens: int | None = None
-    """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than ``max_model_len``."""
+    """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than
+    ``max_model_len``."""
     kv_cache_mib: int = 256
     """CPU only; on GPUs see ``gpu_memory_utilization``."""
     gpu_memory_utilization: float = 0.85
@@ -53,11 +56,14 @@ class EngineConfig:
     """Tokens of one KV block; the CPU kernels want a multiple of 32."""
     prefix_cache: bool = True
     kv_after_update: str = "clear"
-    """``clear`` recomputes the KV of sequences in flight under new weights; ``keep`` goes on with the old KV, an approximation."""
+    """``clear`` recomputes the KV of sequences in flight under new weights; ``keep`` goes on with the old KV,
+    an approximation."""
     weight_transfer: str = "shm"
-    """A member of ``TRANSPORTS``; nccl and ipc are vLLM's own, need GPUs, and have not been run on hardware."""
+    """A member of ``TRANSPORTS``; nccl and ipc are vLLM's own, need GPUs, and have not been run on
+    hardware."""
     lora_rank: int = 0
-    """Above 0 the engine serves ``model`` plus one adapter of at most this rank, and takes adapters instead of whole weights."""
+    """Above 0 the engine serves ``model`` plus one adapter of at most this rank, and takes adapters instead
+    of whole weights."""
     lora_modules: tuple[str, ...] = ()
     """Last names of the modules that adapters touch; empty = every linear layer but the head."""
     num_threads: int = 1
@@ -81,13 +87,19 @@ class EngineConfig:
         if self.kv_after_update not in ("clear", "keep"):
             raise ValueError(f"kv_after_update: {self.kv_after_update!r} is unknown; use clear or keep")
         if self.weight_transfer not in TRANSPORTS:
-            raise ValueError(f"weight_transfer: {self.weight_transfer!r} is unknown; use one of {', '.join(TRANSPORTS)}")
+            raise ValueError(
+                f"weight_transfer: {self.weight_transfer!r} is unknown; use one of {', '.join(TRANSPORTS)}"
+            )
         if self.device == "cpu" and self.weight_transfer != "shm":
             raise ValueError(f"weight_transfer: {self.weight_transfer} needs device=cuda; use shm on a CPU")
         if self.lora_rank and self.weight_transfer != "shm":
-            raise ValueError(f"lora_rank: adapters travel by shm only, not {self.weight_transfer}; push merged weights")
+            raise ValueError(
+                f"lora_rank: adapters travel by shm only, not {self.weight_transfer}; push merged weights"
+            )
         if self.backend == "inprocess" and self.tensor_parallel > 1:
-            raise ValueError("tensor_parallel: the inprocess backend is one process; use backend=async to split a model")
+            raise ValueError(
+                "tensor_parallel: the inprocess backend is one process; use backend=async to split a model"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +127,21 @@ class WeightUpdate:
     """Of the shared-memory file (``shm`` only)."""
     tensors: tuple[TensorSpec, ...]
     checksum: str
-    """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. ``shm`` only: empty for nccl and ipc."""
+    """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. ``shm`` only:
+    empty for nccl and ipc."""
     adapter: bool = False
-    """The tensors are an adapter's (``rollout.weight_adapter``), for an engine with ``lora_rank``. ``shm`` only."""
+    """The tensors are an adapter's (``rollout.weight_adapter``), for an engine with ``lora_rank``. ``shm``
+    only."""
     backend_info: Mapping[str, Any] = field(default_factory=dict)
     """Extra keys of vLLM's own update info, e.g. ``ipc_handles``; empty for ``shm``."""
 
 
 class InferenceEngine(Protocol):
-    """A vLLM engine. Methods may be called from any event loop: Ray gives each concurrency group of an actor its own.
+    """A vLLM engine. Methods may be called from any event loop: Ray gives each concurrency group of an actor
+    its own.
 
-    Once the engine is dead every method but ``stop`` raises ``EngineDead``, and so do the calls that were waiting.
+    Once the engine is dead every method but ``stop`` raises ``EngineDead``, and so do the calls that were
+    waiting.
     """
 
     @property
@@ -140,21 +156,22 @@ class InferenceEngine(Protocol):
     async def generate(self, request: GroupRequest) -> list[Completion]:
         """[G] completions, in seed order. Survives weight updates: spans then hold several versions.
 
-        Temperature 0 is greedy; its log-probs are those of the temperature-1 distribution. ValueError (of this call only) on a
-        prompt or sampling config that the engine cannot serve.
+        Temperature 0 is greedy; its log-probs are those of the temperature-1 distribution. ValueError (of
+        this call only) on a prompt or sampling config that the engine cannot serve.
         """
         ...
 
     async def update_weights(self, update: WeightUpdate) -> None:
         """Verify the checksum, pause between steps, load, label, clear the KV and prefix caches, resume.
 
-        ``WeightUpdateRefused`` if a check failed: old weights, old version. A failure after the checks kills the engine, because
-        half-loaded weights must not serve.
+        ``WeightUpdateRefused`` if a check failed: old weights, old version. A failure after the checks kills
+        the engine, because half-loaded weights must not serve.
         """
         ...
 
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Log-probs of tokens 1..T-1 of each sequence at temperature 1, for the probe that compares engine and learner."""
+        """Log-probs of tokens 1..T-1 of each sequence at temperature 1, for the probe that compares engine
+        and learner."""
         ...
 
     async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
@@ -166,9 +183,11 @@ class InferenceEngine(Protocol):
         ...
 
     async def progress(self, group_id: int) -> tuple[int, int]:
-        """Tokens sampled so far: (of this group, of everything since the start). A group that it does not know has 0.
+        """Tokens sampled so far: (of this group, of everything since the start). A group that it does not
+        know has 0.
 
-        Only changes mean something. A group whose count stays 0 while the other one changes waits for its turn.
+        Only changes mean something. A group whose count stays 0 while the other one changes waits for its
+        turn.
         """
         ...
 
@@ -177,7 +196,8 @@ class InferenceEngine(Protocol):
         ...
 
     async def stats(self) -> dict[str, float]:
-        """Counters since the start: ``busy_s``, ``generated_tokens``. Gauges: ``running_seqs``, ``waiting_seqs``, ``kv_usage``."""
+        """Counters since the start: ``busy_s``, ``generated_tokens``. Gauges: ``running_seqs``,
+        ``waiting_seqs``, ``kv_usage``."""
         ...
 
     async def stop(self) -> None:
@@ -189,6 +209,8 @@ def build_engine(config: EngineConfig) -> InferenceEngine:
     """The engine that ``config.backend`` names, not started. ValueError if there is none of that name."""
     target = ENGINES.get(config.backend, config.backend)
     if ":" not in target:
-        raise ValueError(f"backend: {config.backend!r} is unknown; use one of {', '.join(ENGINES)}, or pkg.module:Class")
+        raise ValueError(
+            f"backend: {config.backend!r} is unknown; use one of {', '.join(ENGINES)}, or pkg.module:Class"
+        )
     engine: InferenceEngine = load_attribute(target)(config)
     return engine

@@ -1,4 +1,5 @@
-"""Which of vLLM's arguments a user may give by ``rollout.engine_args``: all but those that other fields of the config set."""
+"""Which of vLLM's arguments a user may give by ``rollout.engine_args``: all but those that other fields of
+the config set."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,4 +39,8 @@ OWNED_ON_CPU: dict[str, str] = {
 def engine_args_problems(engine_args: Mapping[str, Any], *, device: str) -> list[str]:
     """Which of ``rollout.engine_args`` are ours to set; vLLM is not needed to say so."""
     owned = OWNED | (OWNED_ON_CPU if device == "cpu" else {})
-    return [f"rollout.engine_args.{name}: {owned[name]}; leave it out here" for name in engine_args if name in owned]
+    return [
+        f"rollout.engine_args.{name}: {owned[name]}; leave it out here"
+        for name in engine_args
+        if name in owned
+    ]

@@ -1,7 +1,7 @@
 """Lines of text files that hold one JSON value each.
 
-A line ends with a line feed and with nothing else: JSON strings may hold U+2028, U+0085 and other characters at which
-``str.splitlines`` would cut them in two. A byte order mark at the start belongs to no line.
+A line ends with a line feed and with nothing else: JSON strings may hold U+2028, U+0085 and other characters
+at which ``str.splitlines`` would cut them in two. A byte order mark at the start belongs to no line.
 """
 
 import gzip
@@ -14,7 +14,8 @@ BOM = "\ufeff"
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number, line) of every line that is not blank, numbers counting from 1. A file whose name ends in ``.gz`` is unpacked.
+    """(number, line) of every line that is not blank, numbers counting from 1. A file whose name ends in
+    ``.gz`` is unpacked.
 
     Raises:
         ValueError: A line is not UTF-8, or the file is not what gzip wrote; names file and line.
@@ -27,7 +28,9 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if text.strip():
                     yield number, text
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path}:{number + 1}: not a whole gzip file ({error}); write it again") from error
+            raise ValueError(
+                f"{path}:{number + 1}: not a whole gzip file ({error}); write it again"
+            ) from error
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -44,5 +47,7 @@ def decoded(content: bytes, where: str, *, first: bool) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: not UTF-8 ({error.reason} at byte {error.start}); save the file as UTF-8") from error
+        raise ValueError(
+            f"{where}: not UTF-8 ({error.reason} at byte {error.start}); save the file as UTF-8"
+        ) from error
     return text.removeprefix(BOM) if first else text

@@ -1,4 +1,5 @@
-"""Completion lengths, given right and given wrong: decayed histograms under the statistics store. numpy only."""
+"""Completion lengths, given right and given wrong: decayed histograms under the statistics store. numpy
+only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

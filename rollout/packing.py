@@ -1,7 +1,7 @@
 """A group's completions on the wire: a few flat arrays instead of a few Python objects for each sequence.
 
-Ray pickles with a Python-level pickler, which costs an actor tens of microseconds for every small array: a few percent of sampling
-short completions, and as much again in the controller.
+Ray pickles with a Python-level pickler, which costs an actor tens of microseconds for every small array: a
+few percent of sampling short completions, and as much again in the controller.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,8 @@ class CompletionBatch(list[Completion]):
 
 
 def pack(completions: list[Completion]) -> Packed:
-    """Token counts, tokens, log-probs, masks, span counts, spans [n, 3] and finish reasons of all completions, concatenated."""
+    """Token counts, tokens, log-probs, masks, span counts, spans [n, 3] and finish reasons of all
+    completions, concatenated."""
     spans = [(s.start, s.end, s.policy_version) for c in completions for s in c.spans]
     return (
         np.array([len(c.token_ids) for c in completions], dtype=np.int32).tobytes(),
@@ -35,7 +36,13 @@ def pack(completions: list[Completion]) -> Packed:
 
 
 def unpack(
-    lengths: bytes, token_ids: bytes, logprobs: bytes, masks: bytes, span_counts: bytes, spans: bytes, reasons: str
+    lengths: bytes,
+    token_ids: bytes,
+    logprobs: bytes,
+    masks: bytes,
+    span_counts: bytes,
+    spans: bytes,
+    reasons: str,
 ) -> CompletionBatch:
     """The inverse of ``pack``."""
     tokens = np.frombuffer(token_ids, dtype=np.int32)
@@ -45,7 +52,9 @@ def unpack(
     counts = np.frombuffer(span_counts, dtype=np.int32).tolist()
     batch = CompletionBatch()
     start = 0
-    for length, count, reason in zip(np.frombuffer(lengths, dtype=np.int32).tolist(), counts, reasons.split(), strict=True):
+    for length, count, reason in zip(
+        np.frombuffer(lengths, dtype=np.int32).tolist(), counts, reasons.split(), strict=True
+    ):
         end = start + length
         batch.append(
             Completion(

@@ -1,4 +1,5 @@
-"""What an engine refuses, said before vLLM sees it: a bad request must cost its own call, never the engine."""
+"""What an engine refuses, said before vLLM sees it: a bad request must cost its own call, never the
+engine."""
 
 from collections.abc import Sequence
 
@@ -19,12 +20,13 @@ def check_request(request: GroupRequest, *, max_model_len: int, vocab_size: int)
     prompt_len = len(request.prompt_token_ids)
     if prompt_len + sampling.max_tokens > max_model_len:
         raise ValueError(
-            f"{where}: prompt_token_ids ({prompt_len}) plus sampling.max_tokens ({sampling.max_tokens}) is over "
-            f"max_model_len={max_model_len}; drop or shorten the prompt, or raise max_model_len"
+            f"{where}: prompt_token_ids ({prompt_len}) plus sampling.max_tokens ({sampling.max_tokens}) is"
+            f" over max_model_len={max_model_len}; drop or shorten the prompt, or raise max_model_len"
         )
     if sampling.temperature != 0 and sampling.temperature < MIN_TEMPERATURE:
         raise ValueError(
-            f"{where}: sampling.temperature is {sampling.temperature}; use 0 for greedy, or at least {MIN_TEMPERATURE}"
+            f"{where}: sampling.temperature is {sampling.temperature}; use 0 for greedy, or at least"
+            f" {MIN_TEMPERATURE}"
         )
     if not 0 < sampling.top_p <= 1:
         raise ValueError(f"{where}: sampling.top_p is {sampling.top_p}; use a value in (0, 1]")
@@ -33,15 +35,22 @@ def check_request(request: GroupRequest, *, max_model_len: int, vocab_size: int)
 
 
 def check_tokens(token_ids: Sequence[int], *, vocab_size: int, where: str) -> None:
-    """ValueError if ``token_ids`` is empty or holds an id outside the vocabulary (which would index past the embedding)."""
+    """ValueError if ``token_ids`` is empty or holds an id outside the vocabulary (which would index past the
+    embedding)."""
     if not token_ids:
         raise ValueError(f"{where} is empty; give at least one token")
     if min(token_ids) < 0 or max(token_ids) >= vocab_size:
-        raise ValueError(f"{where} holds an id outside 0..{vocab_size - 1}; was it tokenised for another model?")
+        raise ValueError(
+            f"{where} holds an id outside 0..{vocab_size - 1}; was it tokenised for another model?"
+        )
 
 
 def check_sequence(sequence: Sequence[int], *, max_model_len: int, vocab_size: int) -> None:
-    """ValueError if ``sequence`` cannot be scored; vLLM samples one token behind it, so it must leave room for one."""
+    """ValueError if ``sequence`` cannot be scored; vLLM samples one token behind it, so it must leave room
+    for one."""
     check_tokens(sequence, vocab_size=vocab_size, where="sequences: a sequence")
     if len(sequence) < 2 or len(sequence) >= max_model_len:
-        raise ValueError(f"sequences: {len(sequence)} tokens; a scored sequence has 2..{max_model_len - 1} (max_model_len - 1)")
+        raise ValueError(
+            f"sequences: {len(sequence)} tokens; a scored sequence has 2..{max_model_len - 1} (max_model_len"
+            " - 1)"
+        )

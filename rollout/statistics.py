@@ -1,7 +1,7 @@
 """What is known of every prompt: the one columnar store that curricula and planner read. numpy only.
 
-Rows are keyed by (prompt, sampling config) and exist only for what was observed; prompts are addressed by their index in the pool,
-so a query is a gather over the indices asked for and never a pass over the pool.
+Rows are keyed by (prompt, sampling config) and exist only for what was observed; prompts are addressed by
+their index in the pool, so a query is a gather over the indices asked for and never a pass over the pool.
 """
 
 import math
@@ -57,23 +57,30 @@ class ObservedPrompts:
 
 
 class StatisticsStore:
-    """Decayed successes, failures, lengths and recent visits, by prompt and by category, never pooled over sampling configs.
+    """Decayed successes, failures, lengths and recent visits, by prompt and by category, never pooled over
+    sampling configs.
 
-    Every finished group arrives exactly once, kept or dropped. A truncated completion is a failure unless its reward said
-    otherwise; an aborted one is no observation and never arrives.
+    Every finished group arrives exactly once, kept or dropped. A truncated completion is a failure unless its
+    reward said otherwise; an aborted one is no observation and never arrives.
 
-    Counts fade as the policy moves on, and as a length budget moves: success under 256 tokens says little about success under 64.
-    The *budget clock* is the sum of ``|log2(new / old)|`` over the changes so far; a group of clock c weighs
-    ``budget_discount ** (now - c)``.
+    Counts fade as the policy moves on, and as a length budget moves: success under 256 tokens says little
+    about success under 64. The *budget clock* is the sum of ``|log2(new / old)|`` over the changes so far; a
+    group of clock c weighs ``budget_discount ** (now - c)``.
     """
 
     def __init__(
-        self, prompt_ids: Sequence[str], *, sampling_key: str, discount: float = 0.9, budget_discount: float = 0.5
+        self,
+        prompt_ids: Sequence[str],
+        *,
+        sampling_key: str,
+        discount: float = 0.9,
+        budget_discount: float = 0.5,
     ) -> None:
         """One pass over the ids, once.
 
         Args:
-            prompt_ids: the pool's ids; index i in every query means ``prompt_ids[i]``. Ids met later get the next indices.
+            prompt_ids: the pool's ids; index i in every query means ``prompt_ids[i]``. Ids met later get the
+                next indices.
             sampling_key: ``SamplingConfig.key`` that queries mean unless told otherwise.
             discount: weight of one policy version's age; counts of version v weigh ``discount**(now - v)``.
             budget_discount: weight of what was drawn before the length budget halved (or doubled) once.
@@ -122,11 +129,13 @@ class StatisticsStore:
         self._budget = tokens
 
     def add(self, stat: RolloutStat, *, budget_clock: float | None = None) -> None:
-        """Count one finished group; O(1). ``budget_clock`` is the clock when its plan was drawn; None = now."""
+        """Count one finished group; O(1). ``budget_clock`` is the clock when its plan was drawn; None =
+        now."""
         clock = self.budget_clock if budget_clock is None else budget_clock
         if not 0 <= stat.num_correct <= stat.num_rollouts or stat.num_rollouts < 1:
             raise ValueError(
-                f"prompt {stat.prompt_id}: {stat.num_correct} correct of {stat.num_rollouts} rollouts is no observation"
+                f"prompt {stat.prompt_id}: {stat.num_correct} correct of {stat.num_rollouts} rollouts is no"
+                " observation"
             )
         row = self._row(stat.prompt_id, stat.sampling_key)
         self._counts.add(row, stat, clock=clock)
@@ -142,27 +151,36 @@ class StatisticsStore:
         self._row_category[row] = category_row
         self.version = max(self.version, stat.min_policy_version)
 
-    def pass_rate(self, indices: np.ndarray, *, mode: PassRateMode = "pooled16", sampling_key: str | None = None) -> np.ndarray:
+    def pass_rate(
+        self, indices: np.ndarray, *, mode: PassRateMode = "pooled16", sampling_key: str | None = None
+    ) -> np.ndarray:
         """[K] float64 estimates of single-sample success for prompts [K].
 
-        Modes: ``beta`` posterior mean (s + 1) / (s + f + 2) of decayed counts, 0.5 if unseen; ``decayed`` s / (s + f);
-        ``last_visit`` and ``pooled16`` read raw outcomes (see ``VisitBuffer.pass_rate``). All but ``beta`` give NaN where nothing
-        was observed.
+        Modes: ``beta`` posterior mean (s + 1) / (s + f + 2) of decayed counts, 0.5 if unseen; ``decayed`` s /
+        (s + f); ``last_visit`` and ``pooled16`` read raw outcomes (see ``VisitBuffer.pass_rate``). All but
+        ``beta`` give NaN where nothing was observed.
         """
         rows = self._gather(indices, sampling_key)
         if mode == "last_visit":
             return self._visits.pass_rate(rows, window=0)
         if mode == "pooled16":
-            return self._visits.pass_rate(rows, window=POOLED_WINDOW, budget_discount=self._counts.budget_discount)
+            return self._visits.pass_rate(
+                rows, window=POOLED_WINDOW, budget_discount=self._counts.budget_discount
+            )
         sums = self._counts.at(rows, version=self.version, clock=self.budget_clock)
         successes, failures = sums[:, SUCCESSES], sums[:, FAILURES]
         if mode == "beta":
             return (successes + 1) / (successes + failures + 2)
         return _ratio(successes, successes + failures)
 
-    def counts(self, indices: np.ndarray, *, sampling_key: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """[K] decayed successes and [K] decayed failures, as of the newest version observed and the present length budget."""
-        sums = self._counts.at(self._gather(indices, sampling_key), version=self.version, clock=self.budget_clock)
+    def counts(
+        self, indices: np.ndarray, *, sampling_key: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """[K] decayed successes and [K] decayed failures, as of the newest version observed and the present
+        length budget."""
+        sums = self._counts.at(
+            self._gather(indices, sampling_key), version=self.version, clock=self.budget_clock
+        )
         return sums[:, SUCCESSES], sums[:, FAILURES]
 
     def num_observed(self, indices: np.ndarray, *, sampling_key: str | None = None) -> np.ndarray:
@@ -173,15 +191,19 @@ class StatisticsStore:
         return out
 
     def num_comparable(self, indices: np.ndarray, *, sampling_key: str | None = None) -> np.ndarray:
-        """[K] float64 rollouts ever counted, discounted by changes of the length budget since, and by nothing else.
+        """[K] float64 rollouts ever counted, discounted by changes of the length budget since, and by nothing
+        else.
 
-        Equal to ``num_observed`` without a length curriculum. Ask this one whether a pass rate is to be trusted.
+        Equal to ``num_observed`` without a length curriculum. Ask this one whether a pass rate is to be
+        trusted.
         """
         return self._counts.comparable_at(self._gather(indices, sampling_key), clock=self.budget_clock)
 
     def mean_tokens(self, indices: np.ndarray, *, sampling_key: str | None = None) -> np.ndarray:
         """[K] decayed mean completion length in tokens; NaN if unseen."""
-        sums = self._counts.at(self._gather(indices, sampling_key), version=self.version, clock=self.budget_clock)
+        sums = self._counts.at(
+            self._gather(indices, sampling_key), version=self.version, clock=self.budget_clock
+        )
         return _ratio(sums[:, TOKENS], sums[:, SUCCESSES] + sums[:, FAILURES])
 
     def categories(self, *, sampling_key: str | None = None) -> dict[str, CategoryCounts]:
@@ -215,7 +237,8 @@ class StatisticsStore:
         return [names[self._row_category[row]] if row >= 0 else None for row in rows]
 
     def observed(self, *, sampling_key: str | None = None) -> ObservedPrompts:
-        """Decayed counts of every prompt observed, with its category: O(prompts observed), for refits and not for every step."""
+        """Decayed counts of every prompt observed, with its category: O(prompts observed), for refits and not
+        for every step."""
         key = self.sampling_key if sampling_key is None else sampling_key
         table = self._rows.get(key, np.zeros(0, dtype=np.int64))
         rows = np.sort(table[table >= 0])
@@ -229,7 +252,8 @@ class StatisticsStore:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """JSON-able, exact, as large as what was observed; ids, not indices, so that the pool may be reordered or grow."""
+        """JSON-able, exact, as large as what was observed; ids, not indices, so that the pool may be
+        reordered or grow."""
         return {
             "state_version": STATE_VERSION,
             "discount": self._counts.discount,
@@ -253,11 +277,14 @@ class StatisticsStore:
             ValueError: if the state was written by another format or under another discount.
         """
         if state["state_version"] != STATE_VERSION:
-            raise ValueError(f"statistics state of version {state['state_version']}: this build reads {STATE_VERSION}")
+            raise ValueError(
+                f"statistics state of version {state['state_version']}: this build reads {STATE_VERSION}"
+            )
         for name in ("discount", "budget_discount"):
             if state[name] != getattr(self._counts, name):
                 raise ValueError(
-                    f"curriculum.{name} was {state[name]} when the statistics were saved, now {getattr(self._counts, name)}"
+                    f"curriculum.{name} was {state[name]} when the statistics were saved, now"
+                    f" {getattr(self._counts, name)}"
                 )
         self.version = state["version"]
         self.budget_clock, self._budget = state["budget_clock"], state["budget"]
@@ -266,7 +293,9 @@ class StatisticsStore:
             self._place(prompt_id, key)
         self._counts.load_state_dict(state["counts"])
         self._visits.load_state_dict(state["visits"])
-        self._category_rows = {(category, key): row for row, (category, key) in enumerate(state["category_rows"])}
+        self._category_rows = {
+            (category, key): row for row, (category, key) in enumerate(state["category_rows"])
+        }
         self._categories.load_state_dict(state["categories"])
         self._row_category = decode(state["row_category"])
         self._lengths.load_state_dict(state["lengths"])
@@ -292,7 +321,9 @@ class StatisticsStore:
     def _place(self, prompt_id: str, key: str) -> None:
         """Give (prompt, sampling config) the next row number."""
         index = self.index_of(prompt_id)
-        table = grown(self._rows.get(key, np.zeros(0, dtype=np.int64)), max(index + 1, len(self._index)), fill=-1)
+        table = grown(
+            self._rows.get(key, np.zeros(0, dtype=np.int64)), max(index + 1, len(self._index)), fill=-1
+        )
         table[index] = len(self._row_keys)
         self._rows[key] = table
         self._row_keys.append((prompt_id, key))

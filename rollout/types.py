@@ -1,7 +1,7 @@
 """The types that cross every seam: prompts in, rollout groups out, one statistic per group.
 
-Imports numpy and the standard library only, so that rewards, curricula and the planner can use it without Ray, vLLM or torch.
-Shape letters: L = tokens of one completion, G = rollouts of one group.
+Imports numpy and the standard library only, so that rewards, curricula and the planner can use it without
+Ray, vLLM or torch. Shape letters: L = tokens of one completion, G = rollouts of one group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,8 @@ class Prompt:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able facts for the reward (generator name, its config, the item's metadata)."""
     thinking_tags: tuple[str, str] = ("<think>", "</think>")
-    """What opens and closes a thinking in this policy's words: what stands between them is no answer (``rewards.thinking``)."""
+    """What opens and closes a thinking in this policy's words: what stands between them is no answer
+    (``rewards.thinking``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +52,26 @@ class SamplingConfig:
     top_p: float = 1.0
     max_tokens: int = 64
     nominal_max_tokens: int | None = None
-    """The run's limit, where a length curriculum put a lower one into ``max_tokens``; None = ``max_tokens`` is the run's."""
+    """The run's limit, where a length curriculum put a lower one into ``max_tokens``; None = ``max_tokens``
+    is the run's."""
     ignore_eos: bool = False
     """Go on to ``max_tokens`` whatever is sampled: for benchmarks with fixed token counts."""
 
     @property
     def key(self) -> str:
-        """Identity used by the statistics store, e.g. ``t1-p1-m64``. A length budget does not change it: the store discounts by
-        budget instead, or no prompt would have statistics under the present one."""
+        """Identity used by the statistics store, e.g. ``t1-p1-m64``. A length budget does not change it: the
+        store discounts by budget instead, or no prompt would have statistics under the present one."""
         limit = self.nominal_max_tokens or self.max_tokens
         return f"t{self.temperature:g}-p{self.top_p:g}-m{limit}" + ("-ignore_eos" if self.ignore_eos else "")
 
     def limited(self, tokens: int) -> "SamplingConfig":
-        """The same sampling under a length budget: at most ``tokens``, and never more than the run's limit."""
-        return replace(self, max_tokens=min(tokens, self.max_tokens), nominal_max_tokens=self.nominal_max_tokens or self.max_tokens)
+        """The same sampling under a length budget: at most ``tokens``, and never more than the run's
+        limit."""
+        return replace(
+            self,
+            max_tokens=min(tokens, self.max_tokens),
+            nominal_max_tokens=self.nominal_max_tokens or self.max_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +82,8 @@ class GroupRequest:
     """Unique in the run's lineage; re-issues keep it."""
     prompt_token_ids: tuple[int, ...]
     seeds: tuple[int, ...]
-    """One per rollout, [G]: fixed by (run seed, plan, position), so that a re-issue is the same draw under the same weights."""
+    """One per rollout, [G]: fixed by (run seed, plan, position), so that a re-issue is the same draw under
+    the same weights."""
     sampling: SamplingConfig
 
 
@@ -102,7 +110,8 @@ class Completion:
     token_ids: np.ndarray
     """[L] int32, the end token included."""
     behavior_logprobs: np.ndarray
-    """[L] float32, nats: log p of each token under the weights that sampled it, at the sampling temperature."""
+    """[L] float32, nats: log p of each token under the weights that sampled it, at the sampling
+    temperature."""
     loss_mask: np.ndarray
     """[L] bool, True on tokens that the policy sampled."""
     spans: tuple[VersionSpan, ...]
@@ -137,11 +146,13 @@ class RewardResult:
     reason: str = ""
     """Why the value is what it is: 'no answer', 'timeout', 'empty', ...; '' when it is right."""
     judged: bool = True
-    """False where nobody knows whether it is right or wrong: value and correctness then mean nothing, and nothing may read them."""
+    """False where nobody knows whether it is right or wrong: value and correctness then mean nothing, and
+    nothing may read them."""
 
     @classmethod
     def unjudged(cls, reason: str) -> "RewardResult":
-        """The third outcome beside right and wrong: the reward could not say (it raised, its service is down, ...)."""
+        """The third outcome beside right and wrong: the reward could not say (it raised, its service is down,
+        ...)."""
         return cls(value=0.0, correct=False, reason=reason, judged=False)
 
 
@@ -156,8 +167,8 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutGroup:
-    """All attempts at one prompt under one plan; the baseline is computed inside it. G varies from group to group, and is 0 where
-    nothing could be judged: such a group is no observation, and never trains."""
+    """All attempts at one prompt under one plan; the baseline is computed inside it. G varies from group to
+    group, and is 0 where nothing could be judged: such a group is no observation, and never trains."""
 
     group_id: int
     plan_step: int
@@ -165,22 +176,26 @@ class RolloutGroup:
     prompt: Prompt
     sampling: SamplingConfig
     rollouts: tuple[Rollout, ...]
-    """[G] the judged ones. Give the constructor all of them: it puts those that were not judged into ``unjudged``."""
+    """[G] the judged ones. Give the constructor all of them: it puts those that were not judged into
+    ``unjudged``."""
     unjudged: tuple[Rollout, ...] = ()
-    """Attempts that the reward could not judge: sampled and paid for, but no observation. Kept apart, so that nothing that reads
-    ``rollouts`` can take them for wrong answers."""
+    """Attempts that the reward could not judge: sampled and paid for, but no observation. Kept apart, so that
+    nothing that reads ``rollouts`` can take them for wrong answers."""
     issues: int = 1
     """How often it was sent to an engine (1 = no re-issue)."""
     issued_at: float = 0.0
     finished_at: float = 0.0
     """Seconds since the epoch, of the last issue."""
     aux: Mapping[str, Any] = field(default_factory=dict)
-    """Signals that vLLM does not give (hidden states, values, judge scores), filled only when a config asks."""
+    """Signals that vLLM does not give (hidden states, values, judge scores), filled only when a config
+    asks."""
 
     def __post_init__(self) -> None:
         """Keep the unjudged apart."""
         if not all(r.result.judged for r in self.rollouts):
-            object.__setattr__(self, "unjudged", (*self.unjudged, *(r for r in self.rollouts if not r.result.judged)))
+            object.__setattr__(
+                self, "unjudged", (*self.unjudged, *(r for r in self.rollouts if not r.result.judged))
+            )
             object.__setattr__(self, "rollouts", tuple(r for r in self.rollouts if r.result.judged))
 
     @property
@@ -268,7 +283,8 @@ class RolloutStat:
 
 
 class Reward(Protocol):
-    """Scores completions of one prompt. Pure and deterministic; runs in a killable process, so it may be slow but not stateful."""
+    """Scores completions of one prompt. Pure and deterministic; runs in a killable process, so it may be slow
+    but not stateful."""
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text (special tokens removed)."""
@@ -278,6 +294,9 @@ class Reward(Protocol):
 class GroupScorer(Protocol):
     """Scores whole groups, with a hard timeout for each completion (``rewards.pool.VerifierPool``)."""
 
-    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
-        """[G] results, in order; a verifier that hangs or dies costs its own sample, which has the reason then."""
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
+        """[G] results, in order; a verifier that hangs or dies costs its own sample, which has the reason
+        then."""
         ...

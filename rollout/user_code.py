@@ -1,7 +1,9 @@
-"""Code of users, named in a config: ``pkg.module:attr``, or ``path/to/file.py:attr`` relative to the working directory.
+"""Code of users, named in a config: ``pkg.module:attr``, or ``path/to/file.py:attr`` relative to the working
+directory.
 
-A file is loaded by its path, under a private name: what it is called cannot hide a package of ours (``rewards.py`` is the most
-natural name there is), and no PYTHONPATH is needed. Its own folder, and for modules the working directory, come last on the path.
+A file is loaded by its path, under a private name: what it is called cannot hide a package of ours
+(``rewards.py`` is the most natural name there is), and no PYTHONPATH is needed. Its own folder, and for
+modules the working directory, come last on the path.
 """
 
 import hashlib
@@ -62,7 +64,8 @@ def private_name(path: Path) -> str:
 
 
 def absolute_target(target: str) -> str:
-    """The same with an absolute path, for processes that have another working directory; import paths and names stay."""
+    """The same with an absolute path, for processes that have another working directory; import paths and
+    names stay."""
     place, separator, attribute = target.rpartition(":")
     if not separator or not place.endswith(SUFFIX):
         return target
@@ -70,7 +73,8 @@ def absolute_target(target: str) -> str:
 
 
 def absolute_targets(value: Any) -> Any:
-    """JSON-like arguments with every ``file.py:attr`` in them made absolute, as a rubric's components may have."""
+    """JSON-like arguments with every ``file.py:attr`` in them made absolute, as a rubric's components may
+    have."""
     if isinstance(value, str):
         return absolute_target(value)
     if isinstance(value, Mapping):

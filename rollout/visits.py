@@ -1,4 +1,5 @@
-"""The last few visits of each prompt, for pass rates that read raw recent outcomes instead of decayed sums. numpy only."""
+"""The last few visits of each prompt, for pass rates that read raw recent outcomes instead of decayed sums.
+numpy only."""
 
 from typing import Any
 
@@ -23,18 +24,22 @@ class VisitBuffer:
 
     def add(self, row: int, *, num_rollouts: int, num_correct: int, clock: float = 0.0) -> None:
         """Append one visit, forgetting the oldest if the ring is full."""
-        self.outcomes, self.count, self.clocks = (grown(a, row + 1) for a in (self.outcomes, self.count, self.clocks))
+        self.outcomes, self.count, self.clocks = (
+            grown(a, row + 1) for a in (self.outcomes, self.count, self.clocks)
+        )
         self.outcomes[row, self.count[row] % NUM_VISITS] = num_rollouts, num_correct
         self.clocks[row, self.count[row] % NUM_VISITS] = clock
         self.count[row] += 1
 
     def pass_rate(self, rows: np.ndarray, *, window: int, budget_discount: float = 1.0) -> np.ndarray:
-        """[K] mean outcome of the latest visit, or, if it has fewer than ``window`` rollouts, of the ``window`` most recent ones.
+        """[K] mean outcome of the latest visit, or, if it has fewer than ``window`` rollouts, of the
+        ``window`` most recent ones.
 
-        ``window=0`` reads the latest visit alone. Rollouts of a visit are exchangeable, so one that does not fit whole counts with
-        its own mean. Rows < 0 give NaN. (Knapsack RL, arXiv 2509.25849, released code: ``reward_buffer_length=16``.)
-        Visits weigh ``budget_discount ** (clock of the row's latest - clock of the visit)``, so that what was drawn under another
-        length budget gives way as soon as there is something newer.
+        ``window=0`` reads the latest visit alone. Rollouts of a visit are exchangeable, so one that does not
+        fit whole counts with its own mean. Rows < 0 give NaN. (Knapsack RL, arXiv 2509.25849, released code:
+        ``reward_buffer_length=16``.) Visits weigh ``budget_discount ** (clock of the row's latest - clock of
+        the visit)``, so that what was drawn under another length budget gives way as soon as there is
+        something newer.
         """
         out = np.full(len(rows), np.nan)
         known = rows >= 0
@@ -59,4 +64,6 @@ class VisitBuffer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
-        self.outcomes, self.count, self.clocks = (decode(state[name]) for name in ("outcomes", "count", "clocks"))
+        self.outcomes, self.count, self.clocks = (
+            decode(state[name]) for name in ("outcomes", "count", "clocks")
+        )

@@ -13,7 +13,8 @@ from rollout.types import SamplingConfig
 EXTENSION = "rollout.weight_receiver.WeightReceiver"
 CPU_BATCHED_TOKENS = 8192
 CUDA_BATCHED_TOKENS = 16384
-"""vLLM's default is 2048 for engines built as ours are, and after every push all running sequences are prefilled again."""
+"""vLLM's default is 2048 for engines built as ours are, and after every push all running sequences are
+prefilled again."""
 
 
 def engine_arguments(config: EngineConfig) -> dict[str, Any]:
@@ -26,7 +27,8 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "max_model_len": config.max_model_len,
         "max_num_seqs": config.max_num_seqs,
         "tensor_parallel_size": config.tensor_parallel,
-        # Never "ray", which vLLM would choose for itself inside an actor's placement group, and then refuse the bundle.
+        # Never "ray", which vLLM would choose for itself inside an actor's placement group, and then refuse
+        # the bundle.
         "distributed_executor_backend": "uni" if config.tensor_parallel == 1 else "mp",
         "enable_prefix_caching": config.prefix_cache,
         "block_size": config.block_size,
@@ -43,14 +45,17 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
 
 
 def check_engine_args(engine_args: Mapping[str, Any]) -> None:
-    """ValueError, naming those that come near, for a name that vLLM's ``AsyncEngineArgs`` does not have. Imports vLLM."""
+    """ValueError, naming those that come near, for a name that vLLM's ``AsyncEngineArgs`` does not have.
+    Imports vLLM."""
     from vllm.engine.arg_utils import AsyncEngineArgs
 
     known = [field.name for field in fields(AsyncEngineArgs)]
     for name in engine_args:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3)
-            meant = f"did you mean {' or '.join(near)}?" if near else "see vllm.engine.arg_utils.AsyncEngineArgs"
+            meant = (
+                f"did you mean {' or '.join(near)}?" if near else "see vllm.engine.arg_utils.AsyncEngineArgs"
+            )
             raise ValueError(f"rollout.engine_args.{name}: vLLM has no such argument; {meant}")
 
 
@@ -59,7 +64,8 @@ def _lora_arguments(config: EngineConfig) -> dict[str, Any]:
         "enable_lora": True,
         "max_loras": 1,
         "max_lora_rank": buffer_rank(config.lora_rank),
-        # Without it vLLM wraps embedding and head too, and would look for prompt tokens' rows in a map of sampled ones.
+        # Without it vLLM wraps embedding and head too, and would look for prompt tokens' rows in a map of
+        # sampled ones.
         "lora_target_modules": list(config.lora_modules) or linear_modules(Path(config.model)),
     }
 
@@ -68,7 +74,8 @@ def _cpu_arguments(config: EngineConfig) -> dict[str, Any]:
     return {
         "enforce_eager": True,
         "kv_cache_memory_bytes": config.kv_cache_mib << 20,
-        # A split prefill of a seeded request crashes vLLM's CPU sampler, the re-prefill after a cache reset included.
+        # A split prefill of a seeded request crashes vLLM's CPU sampler, the re-prefill after a cache reset
+        # included.
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(config.max_model_len, config.max_batched_tokens or CPU_BATCHED_TOKENS),
     }
@@ -82,14 +89,16 @@ def _cuda_arguments(config: EngineConfig) -> dict[str, Any]:
 
 
 def sampling_arguments(sampling: SamplingConfig, seed: int) -> dict[str, Any]:
-    """Keyword arguments of ``SamplingParams`` for one rollout; ``output_kind`` is left to the caller, who imports vLLM."""
+    """Keyword arguments of ``SamplingParams`` for one rollout; ``output_kind`` is left to the caller, who
+    imports vLLM."""
     return {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
         "ignore_eos": sampling.ignore_eos,
         "seed": seed,
-        # 0 = the sampled token's log-prob only; flat = one list for each sequence, not one dict for each token.
+        # 0 = the sampled token's log-prob only; flat = one list for each sequence, not one dict for each
+        # token.
         "logprobs": 0,
         "flat_logprobs": True,
         "detokenize": False,
@@ -114,7 +123,12 @@ def update_payload(update: WeightUpdate) -> dict[str, Any]:
     """What goes to every vLLM worker, as plain types that its message format can carry."""
     if update.transport == "shm":
         tensors = [[t.name, t.dtype, list(t.shape), t.offset, t.num_bytes] for t in update.tensors]
-        return {"path": update.path, "tensors": tensors, "checksum": update.checksum, "adapter": update.adapter}
+        return {
+            "path": update.path,
+            "tensors": tensors,
+            "checksum": update.checksum,
+            "adapter": update.adapter,
+        }
     return {
         "names": [t.name for t in update.tensors],
         "dtype_names": [t.dtype for t in update.tensors],

@@ -1,7 +1,8 @@
-"""vLLM's ``AsyncLLM``: the engine core in a process of its own, so several GPUs can serve one model and the actor stays free.
+"""vLLM's ``AsyncLLM``: the engine core in a process of its own, so several GPUs can serve one model and the
+actor stays free.
 
-``AsyncLLM`` belongs to one event loop, and Ray gives each concurrency group another, so the engine keeps a loop in a thread of its
-own and every method crosses over to it.
+``AsyncLLM`` belongs to one event loop, and Ray gives each concurrency group another, so the engine keeps a
+loop in a thread of its own and every method crosses over to it.
 """
 
 import asyncio
@@ -14,7 +15,13 @@ from typing import Any, TypeVar
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
-from rollout.vllm_args import engine_arguments, load_calls, sampling_arguments, scoring_arguments, update_payload
+from rollout.vllm_args import (
+    engine_arguments,
+    load_calls,
+    sampling_arguments,
+    scoring_arguments,
+    update_payload,
+)
 from rollout.vllm_outputs import completion_of, prompt_logprobs_of
 
 T = TypeVar("T")
@@ -61,7 +68,8 @@ class AsyncEngine:
         return await self._cross(self._generate(request))
 
     async def update_weights(self, update: WeightUpdate) -> None:
-        """Verify on every worker, pause (sequences stay), load, label, resume; see ``InferenceEngine.update_weights``."""
+        """Verify on every worker, pause (sequences stay), load, label, resume; see
+        ``InferenceEngine.update_weights``."""
         await self._cross(self._update(update))
 
     async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
@@ -79,7 +87,8 @@ class AsyncEngine:
         await self._cross(self._abort(group_ids))
 
     async def progress(self, group_id: int) -> tuple[int, int]:
-        """Tokens sampled so far: (of this group, of everything). Sequences that end leave both counts until their group does."""
+        """Tokens sampled so far: (of this group, of everything). Sequences that end leave both counts until
+        their group does."""
         return await self._cross(self._progress(group_id))
 
     async def check_health(self) -> None:
@@ -89,8 +98,8 @@ class AsyncEngine:
     async def stats(self) -> dict[str, float]:
         """Counters and gauges; see ``InferenceEngine.stats``.
 
-        The engine core is another process: ``busy_s`` is the time with at least one sequence in flight, running and waiting are
-        told apart by ``max_num_seqs`` alone, and ``kv_usage`` is unknown (NaN).
+        The engine core is another process: ``busy_s`` is the time with at least one sequence in flight,
+        running and waiting are told apart by ``max_num_seqs`` alone, and ``kv_usage`` is unknown (NaN).
         """
         if self._dead is not None:
             raise EngineDead(str(self._dead))
@@ -159,7 +168,8 @@ class AsyncEngine:
         from vllm.inputs.engine import tokens_input
 
         prompt = list(request.prompt_token_ids)
-        # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading them.
+        # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading
+        # them.
         salt = str(self._version) if self._config.kv_after_update == "keep" else None
         ids = [str(next(self._serial)) for _ in request.seeds]
         in_flight = self._groups.setdefault(request.group_id, set())
@@ -168,7 +178,11 @@ class AsyncEngine:
             with self._load.of(len(ids)):
                 outputs = await asyncio.gather(
                     *(
-                        self._sequence(i, tokens_input(prompt, cache_salt=salt), sampling_arguments(request.sampling, seed))
+                        self._sequence(
+                            i,
+                            tokens_input(prompt, cache_salt=salt),
+                            sampling_arguments(request.sampling, seed),
+                        )
                         for i, seed in zip(ids, request.seeds, strict=True)
                     )
                 )
@@ -194,7 +208,8 @@ class AsyncEngine:
         return [prompt_logprobs_of(output) for output in outputs]
 
     async def _sequence(self, request_id: str, prompt: Any, arguments: dict[str, Any]) -> Any:
-        """The final ``RequestOutput`` of one sequence. ValueError if vLLM refuses it, CancelledError if it was aborted."""
+        """The final ``RequestOutput`` of one sequence. ValueError if vLLM refuses it, CancelledError if it
+        was aborted."""
         from vllm.exceptions import VLLMClientError
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -244,8 +259,11 @@ class AsyncEngine:
                 await self._llm.update_weight_version(str(update.version))
                 await self._llm.resume_generation()
             except BaseException as error:
-                # Half-loaded weights must never serve, and a paused engine never answers: be dead for everyone.
-                self._dead = EngineDead(f"loading version {update.version} failed: {type(error).__name__}: {error}")
+                # Half-loaded weights must never serve, and a paused engine never answers: be dead for
+                # everyone.
+                self._dead = EngineDead(
+                    f"loading version {update.version} failed: {type(error).__name__}: {error}"
+                )
                 self._ending = asyncio.create_task(self._stop())
                 raise self._dead from error
             self._version = update.version

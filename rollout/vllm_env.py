@@ -1,4 +1,5 @@
-"""The process around vLLM: environment variables that must be set before its import, threads and cores. Imports no vLLM."""
+"""The process around vLLM: environment variables that must be set before its import, threads and cores.
+Imports no vLLM."""
 
 import os
 import sys
@@ -6,7 +7,8 @@ import sys
 from rollout.engine import EngineConfig
 
 CPU_ENVIRONMENT = {
-    # In one process the step loop has no pickling; AsyncLLM needs it off too, or vLLM's CPU platform forces a third process.
+    # In one process the step loop has no pickling; AsyncLLM needs it off too, or vLLM's CPU platform forces a
+    # third process.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Without it the first log-prob makes inductor compile for seconds, and needs a C++ compiler.
     "TORCH_COMPILE_DISABLE": "1",
@@ -42,10 +44,15 @@ def prepare_process(config: EngineConfig) -> None:
     environment = vllm_environment(config)
     wrong = sorted(k for k, v in environment.items() if os.environ.get(k) != v)
     if "vllm" in sys.modules and wrong:
-        raise ValueError(f"environment: vLLM is already imported in this process without {', '.join(wrong)}; start a fresh one")
+        raise ValueError(
+            f"environment: vLLM is already imported in this process without {', '.join(wrong)}; start a"
+            " fresh one"
+        )
     os.environ.update(environment)
     if config.cores is not None:
         try:
             os.sched_setaffinity(0, config.cores)
         except OSError as error:
-            raise ValueError(f"cores: cannot pin to {config.cores}: {error}; this machine has {os.cpu_count()} cores") from error
+            raise ValueError(
+                f"cores: cannot pin to {config.cores}: {error}; this machine has {os.cpu_count()} cores"
+            ) from error

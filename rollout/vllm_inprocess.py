@@ -1,7 +1,9 @@
-"""vLLM's ``LLMEngine`` in the actor's own process, stepped by a thread of its own: one import, no pickling between steps.
+"""vLLM's ``LLMEngine`` in the actor's own process, stepped by a thread of its own: one import, no pickling
+between steps.
 
-Only the engine thread touches the engine. Coroutines hand it jobs through a queue, it runs them between steps, and answers through
-futures; a weight update is one such job, so between two steps is the only place where weights can change.
+Only the engine thread touches the engine. Coroutines hand it jobs through a queue, it runs them between
+steps, and answers through futures; a weight update is one such job, so between two steps is the only place
+where weights can change.
 """
 
 import asyncio
@@ -19,7 +21,13 @@ from typing import Any
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence
 from rollout.types import Completion, GroupRequest
-from rollout.vllm_args import engine_arguments, load_calls, sampling_arguments, scoring_arguments, update_payload
+from rollout.vllm_args import (
+    engine_arguments,
+    load_calls,
+    sampling_arguments,
+    scoring_arguments,
+    update_payload,
+)
 from rollout.vllm_outputs import SequenceRecord
 
 logger = logging.getLogger(__name__)
@@ -27,7 +35,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """Something for the engine thread to run between steps. ``run`` answers ``future``, now or when its sequences are done."""
+    """Something for the engine thread to run between steps. ``run`` answers ``future``, now or when its
+    sequences are done."""
 
     run: Callable[[], None]
     future: Future[Any]
@@ -49,7 +58,8 @@ class _Batch:
 
 
 class InProcessEngine:
-    """An ``InferenceEngine``. One at a time in a process (vLLM's state is global); after ``stop`` a new one may start."""
+    """An ``InferenceEngine``. One at a time in a process (vLLM's state is global); after ``stop`` a new one
+    may start."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
@@ -97,7 +107,8 @@ class InProcessEngine:
             raise
 
     async def update_weights(self, update: WeightUpdate) -> None:
-        """Verify, load, label, clear the caches: one job between two steps; see ``InferenceEngine.update_weights``."""
+        """Verify, load, label, clear the caches: one job between two steps; see
+        ``InferenceEngine.update_weights``."""
         await self._call(lambda: self._update(update))
 
     async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
@@ -110,7 +121,9 @@ class InProcessEngine:
         for sequence in sequences:
             check_sequence(sequence, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
         batch = _Batch(Future(), lambda record, _: record.prompt_logprobs)
-        return await self._submit(lambda: self._add_scores(sequences, batch), batch.future) if sequences else []
+        return (
+            await self._submit(lambda: self._add_scores(sequences, batch), batch.future) if sequences else []
+        )
 
     async def abort(self, group_ids: Sequence[int]) -> None:
         """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
@@ -125,7 +138,9 @@ class InProcessEngine:
         self._raise_if_dead()
         began = self._step_began
         if began is not None and time.perf_counter() - began > self._config.hang_timeout_s:
-            raise EngineDead(f"the engine has been in one step for over hang_timeout_s={self._config.hang_timeout_s:g} s")
+            raise EngineDead(
+                f"the engine has been in one step for over hang_timeout_s={self._config.hang_timeout_s:g} s"
+            )
 
     async def stats(self) -> dict[str, float]:
         """Counters and gauges; see ``InferenceEngine.stats``. ``busy_s`` is time inside engine steps."""
@@ -167,11 +182,14 @@ class InProcessEngine:
             ready.set_result(None)
             while not self._stopping:
                 self._turn()
-        except Exception as error:  # the thread's boundary: whatever it was, the callers must hear of it at once
+        # the thread's boundary: whatever it was, the callers must hear of it at once
+        except Exception as error:
             logger.exception("engine thread died")
             self._dead = EngineFailed(f"the engine died: {type(error).__name__}: {error}")
             if not ready.done():
-                ready.set_exception(EngineFailed(f"the engine did not start: {type(error).__name__}: {error}"))
+                ready.set_exception(
+                    EngineFailed(f"the engine did not start: {type(error).__name__}: {error}")
+                )
         finally:
             self._fail_everything(self._dead or EngineDead("the engine was stopped"))
             self._release()
@@ -199,7 +217,8 @@ class InProcessEngine:
         if not self._sequences:
             return
         began = self._step_began = time.perf_counter()
-        # Not LLMEngine.step(): for small models its output processor is a tenth of the cost, for text that nobody reads.
+        # Not LLMEngine.step(): for small models its output processor is a tenth of the cost, for text that
+        # nobody reads.
         step = self._llm.engine_core.get_output()
         for output in step.outputs:
             self._deliver(output, step.weight_version)
@@ -223,10 +242,13 @@ class InProcessEngine:
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         prompt = list(request.prompt_token_ids)
-        # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading them.
+        # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading
+        # them.
         salt = str(self._version) if self._config.kv_after_update == "keep" else None
         for seed in request.seeds:
-            params = SamplingParams(**sampling_arguments(request.sampling, seed), output_kind=RequestOutputKind.FINAL_ONLY)
+            params = SamplingParams(
+                **sampling_arguments(request.sampling, seed), output_kind=RequestOutputKind.FINAL_ONLY
+            )
             self._add(tokens_input(prompt, cache_salt=salt), params, batch)
 
     def _add_scores(self, sequences: Sequence[Sequence[int]], batch: _Batch) -> None:
@@ -243,7 +265,11 @@ class InProcessEngine:
         request_id = str(next(self._serial))
         try:
             request = self._llm.input_processor.process_inputs(
-                request_id, prompt, params, supported_tasks=self._llm.get_supported_tasks(), lora_request=self._adapter
+                request_id,
+                prompt,
+                params,
+                supported_tasks=self._llm.get_supported_tasks(),
+                lora_request=self._adapter,
             )
         except VLLMClientError as error:
             self._drop(batch)
@@ -272,7 +298,9 @@ class InProcessEngine:
             _answer(batch.future, batch.results)
 
     def _progress(self, group_id: int) -> tuple[int, int]:
-        own = next((batch.tokens for _, batch, _ in self._sequences.values() if batch.group_id == group_id), 0)
+        own = next(
+            (batch.tokens for _, batch, _ in self._sequences.values() if batch.group_id == group_id), 0
+        )
         return own, self._sampled
 
     def _abort_groups(self, group_ids: set[int]) -> None:
@@ -284,7 +312,9 @@ class InProcessEngine:
         batch.future.cancel()
 
     def _drop(self, batch: _Batch) -> None:
-        self._llm.engine_core.abort_requests([i for i in batch.request_ids if self._sequences.pop(i, None) is not None])
+        self._llm.engine_core.abort_requests(
+            [i for i in batch.request_ids if self._sequences.pop(i, None) is not None]
+        )
 
     def _update(self, update: WeightUpdate) -> None:
         payload = {"update_info": update_payload(update)}
@@ -294,11 +324,16 @@ class InProcessEngine:
         try:
             for method, arguments in load_calls(update):
                 self._llm.collective_rpc(method, kwargs=arguments)
-        except ValueError as error:  # would pass for a caller's mistake, but the weights are half loaded by now
+        # would pass for a caller's mistake, but the weights are half loaded by now
+        except ValueError as error:
             raise RuntimeError(f"loading version {update.version} failed: {error}") from error
         self._llm.set_weight_version(str(update.version))
-        if self._config.kv_after_update == "clear" and not self._llm.reset_prefix_cache(reset_running_requests=True):
-            raise RuntimeError(f"the KV cache of the weights before version {update.version} could not be cleared")
+        if self._config.kv_after_update == "clear" and not self._llm.reset_prefix_cache(
+            reset_running_requests=True
+        ):
+            raise RuntimeError(
+                f"the KV cache of the weights before version {update.version} could not be cleared"
+            )
         self._version = update.version
 
     def _stats(self) -> dict[str, float]:

@@ -10,7 +10,8 @@ from rollout.types import Completion, FinishReason, VersionSpan
 
 
 class WeightVersionSpan(Protocol):
-    """vLLM's record that output tokens ``[start, end)`` were sampled under the weights labelled ``version``."""
+    """vLLM's record that output tokens ``[start, end)`` were sampled under the weights labelled
+    ``version``."""
 
     version: str
     start: int
@@ -33,13 +34,17 @@ class FinishedSequence(Protocol):
 
 
 def completion_of(output: FinishedSequence) -> Completion:
-    """One finished vLLM sequence as a ``Completion``. RuntimeError if vLLM ended it for a reason of its own."""
+    """One finished vLLM sequence as a ``Completion``. RuntimeError if vLLM ended it for a reason of its
+    own."""
     spans = version_spans(output.weight_versions, num_tokens=len(output.token_ids))
     return _completion(output.token_ids, output.logprobs.logprobs, spans, output.finish_reason)
 
 
 def _completion(
-    token_ids: Sequence[int], logprobs: Sequence[float], spans: tuple[VersionSpan, ...], finish_reason: str | None
+    token_ids: Sequence[int],
+    logprobs: Sequence[float],
+    spans: tuple[VersionSpan, ...],
+    finish_reason: str | None,
 ) -> Completion:
     if finish_reason not in (FinishReason.STOP, FinishReason.LENGTH):
         raise RuntimeError(f"vLLM ended a sequence with finish reason {finish_reason!r}")
@@ -57,7 +62,8 @@ def _completion(
 class SequenceRecord:
     """One sequence in flight, fed with the raw output of every engine step that touches it.
 
-    This is the whole cost that we add per token, and a fraction of vLLM's own output processor, which is made for streaming text.
+    This is the whole cost that we add per token, and a fraction of vLLM's own output processor, which is made
+    for streaming text.
     """
 
     token_ids: list[int] = field(default_factory=list)
@@ -80,12 +86,15 @@ class SequenceRecord:
     def completion(self, finish_reason: str) -> Completion:
         """The finished sequence. RuntimeError if vLLM ended it for a reason of its own."""
         ends = [start for start, _ in self.span_starts[1:]] + [len(self.token_ids)]
-        spans = tuple(VersionSpan(start, end, int(v)) for (start, v), end in zip(self.span_starts, ends, strict=True))
+        spans = tuple(
+            VersionSpan(start, end, int(v)) for (start, v), end in zip(self.span_starts, ends, strict=True)
+        )
         return _completion(self.token_ids, self.logprobs, spans, finish_reason)
 
 
 def version_spans(spans: Sequence[WeightVersionSpan] | None, *, num_tokens: int) -> tuple[VersionSpan, ...]:
-    """vLLM's spans with integer versions, neighbours of one version joined; they must cover ``[0, num_tokens)`` without a gap."""
+    """vLLM's spans with integer versions, neighbours of one version joined; they must cover ``[0,
+    num_tokens)`` without a gap."""
     joined: list[VersionSpan] = []
     for span in spans or ():
         version = int(span.version)
@@ -93,12 +102,15 @@ def version_spans(spans: Sequence[WeightVersionSpan] | None, *, num_tokens: int)
         joined.append(VersionSpan(start, span.end, version))
     edges = [0, *(span.end for span in joined)]
     assert edges[-1] == num_tokens, f"version spans {joined} do not cover {num_tokens} tokens"
-    assert all(span.start == edge < span.end for span, edge in zip(joined, edges, strict=False)), f"gap in version spans {joined}"
+    assert all(span.start == edge < span.end for span, edge in zip(joined, edges, strict=False)), (
+        f"gap in version spans {joined}"
+    )
     return tuple(joined)
 
 
 def prompt_logprobs_of(output: Any) -> list[float]:
-    """[T - 1] log-probs at temperature 1 of a prompt's tokens 1..T-1, from a ``RequestOutput`` with flat prompt log-probs."""
+    """[T - 1] log-probs at temperature 1 of a prompt's tokens 1..T-1, from a ``RequestOutput`` with flat
+    prompt log-probs."""
     logprobs = list(output.prompt_logprobs.logprobs)
     assert len(logprobs) == len(output.prompt_token_ids) - 1, "one log-prob per prompt token after the first"
     return logprobs

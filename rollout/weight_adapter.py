@@ -1,7 +1,9 @@
-"""The one adapter that an engine serves beside its base: vLLM's LoRA runtime, filled from pushed tensors instead of files.
+"""The one adapter that an engine serves beside its base: vLLM's LoRA runtime, filled from pushed tensors
+instead of files.
 
-Every request names this adapter from the start, so that sequences in flight go on under a new one. Until the first push it is zero,
-which is the base. vLLM keys prefixes by the adapter's name, which never changes: whoever fills the slot must clear the caches.
+Every request names this adapter from the start, so that sequences in flight go on under a new one. Until the
+first push it is zero, which is the base. vLLM keys prefixes by the adapter's name, which never changes:
+whoever fills the slot must clear the caches.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +32,8 @@ def clear_adapter(model: Any) -> None:
 
 
 def load_adapter(model: Any, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """Put these tensors into the slot: MODULE.lora_A.weight [r, in] and MODULE.lora_B.weight [out, r], which includes the scaling.
+    """Put these tensors into the slot: MODULE.lora_A.weight [r, in] and MODULE.lora_B.weight [out, r], which
+    includes the scaling.
 
     They are copied. RuntimeError if vLLM left one of them out.
     """
@@ -64,8 +67,11 @@ def _renaming(model: Any) -> Any:
     return None if mapper is None else mapper.get_rename_mapper()
 
 
-def adapter_problem(model: Any, sent: Mapping[str, tuple[int, ...]], weights: Mapping[str, tuple[int, ...]]) -> str:
-    """'' if the slot can hold tensors of these shapes, else why not. ``weights``: the checkpoint's shapes, empty if unknown."""
+def adapter_problem(
+    model: Any, sent: Mapping[str, tuple[int, ...]], weights: Mapping[str, tuple[int, ...]]
+) -> str:
+    """'' if the slot can hold tensors of these shapes, else why not. ``weights``: the checkpoint's shapes,
+    empty if unknown."""
     manager = model.lora_manager
     served = {name for module in manager.modules for name in manager.packed_modules.get(module, [module])}
     largest = manager.lora_config.max_lora_rank
@@ -81,5 +87,7 @@ def adapter_problem(model: Any, sent: Mapping[str, tuple[int, ...]], weights: Ma
         if len(down) != 2 or len(up) != 2 or down[0] != up[1] or (up[0], down[1]) != out_in:
             return f"tensors: the adapter of {module} has shapes {down} and {up}, its weight is {out_in}"
         if down[0] > largest:
-            return f"tensors: the adapter of {module} has rank {down[0]}, the engine was started for {largest}"
+            return (
+                f"tensors: the adapter of {module} has rank {down[0]}, the engine was started for {largest}"
+            )
     return ""

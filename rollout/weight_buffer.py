@@ -1,7 +1,9 @@
-"""A flat, checksummed file of weights in shared memory: the learner writes it, every engine on the node reads it.
+"""A flat, checksummed file of weights in shared memory: the learner writes it, every engine on the node reads
+it.
 
-The file is the tensors at their 64-byte aligned offsets, then a 16-byte fingerprint of the layout. The owner of a buffer must not
-write to it again until every engine has confirmed the last update, so a weight sync keeps two and alternates.
+The file is the tensors at their 64-byte aligned offsets, then a 16-byte fingerprint of the layout. The owner
+of a buffer must not write to it again until every engine has confirmed the last update, so a weight sync
+keeps two and alternates.
 """
 
 import math
@@ -31,7 +33,8 @@ def torch_dtype(name: str) -> torch.dtype:
 def plan_layout(items: Iterable[tuple[str, str, tuple[int, ...]]]) -> tuple[TensorSpec, ...]:
     """Place tensors one after the other, in the order given, each at a multiple of 64 bytes.
 
-    ``items`` are (Hugging Face name, torch dtype name, shape). ValueError on a repeated name, an unknown dtype or no tensors.
+    ``items`` are (Hugging Face name, torch dtype name, shape). ValueError on a repeated name, an unknown
+    dtype or no tensors.
     """
     specs: list[TensorSpec] = []
     seen: set[str] = set()
@@ -41,7 +44,9 @@ def plan_layout(items: Iterable[tuple[str, str, tuple[int, ...]]]) -> tuple[Tens
             raise ValueError(f"tensors: {name!r} appears twice; list tied weights once, under one name")
         seen.add(name)
         num_bytes = math.prod(shape) * torch_dtype(dtype).itemsize
-        specs.append(TensorSpec(name=name, dtype=dtype, shape=tuple(shape), offset=offset, num_bytes=num_bytes))
+        specs.append(
+            TensorSpec(name=name, dtype=dtype, shape=tuple(shape), offset=offset, num_bytes=num_bytes)
+        )
         offset = _align(offset + num_bytes)
     if not offset:
         raise ValueError("tensors: a weight buffer needs at least one non-empty tensor")
@@ -55,7 +60,8 @@ def layout_fingerprint(tensors: Sequence[TensorSpec]) -> bytes:
 
 
 class WeightBuffer:
-    """A mapped weight file. Make one with ``create`` (empties the path) or ``open`` (refuses a file of another layout)."""
+    """A mapped weight file. Make one with ``create`` (empties the path) or ``open`` (refuses a file of
+    another layout)."""
 
     def __init__(self, path: Path, tensors: Sequence[TensorSpec], mapping: mmap.mmap) -> None:
         self.path = path
@@ -68,7 +74,8 @@ class WeightBuffer:
     def create(cls, path: Path | str, tensors: Sequence[TensorSpec]) -> "WeightBuffer":
         """A zeroed buffer at ``path``; a bare file name lies in /dev/shm.
 
-        An older file there is unlinked, never truncated under a reader. OSError (ENOSPC) if the bytes do not fit.
+        An older file there is unlinked, never truncated under a reader. OSError (ENOSPC) if the bytes do not
+        fit.
         """
         path = SHARED_MEMORY / path
         fingerprint = layout_fingerprint(tensors)
@@ -76,7 +83,8 @@ class WeightBuffer:
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            # fallocate, not truncate: a full /dev/shm must fail here with ENOSPC, not later with SIGBUS in whoever touches it.
+            # fallocate, not truncate: a full /dev/shm must fail here with ENOSPC, not later with SIGBUS in
+            # whoever touches it.
             os.posix_fallocate(descriptor, 0, size)
             os.pwrite(descriptor, fingerprint, size - FINGERPRINT_BYTES)
             return cls(path, tensors, mmap.mmap(descriptor, size))
@@ -85,28 +93,41 @@ class WeightBuffer:
 
     @classmethod
     def open(cls, path: Path | str, tensors: Sequence[TensorSpec]) -> "WeightBuffer":
-        """Map an existing buffer. ValueError if it is missing, has another size, or was laid out for other tensors."""
+        """Map an existing buffer. ValueError if it is missing, has another size, or was laid out for other
+        tensors."""
         path = SHARED_MEMORY / path
         size = _payload_bytes(tensors) + FINGERPRINT_BYTES
         if not path.exists():
-            raise ValueError(f"path: no weight buffer at {path}; it must be created on this node before it is opened")
+            raise ValueError(
+                f"path: no weight buffer at {path}; it must be created on this node before it is opened"
+            )
         descriptor = os.open(path, os.O_RDWR)
         try:
             actual = os.fstat(descriptor).st_size
             if actual != size:
-                raise ValueError(f"path: {path} holds {actual} bytes, the layout needs {size}: a stale or partly written buffer")
-            if os.pread(descriptor, FINGERPRINT_BYTES, size - FINGERPRINT_BYTES) != layout_fingerprint(tensors):
-                raise ValueError(f"path: {path} was laid out for other tensors: a stale buffer; publish the weights again")
+                raise ValueError(
+                    f"path: {path} holds {actual} bytes, the layout needs {size}: a stale or partly written"
+                    " buffer"
+                )
+            if os.pread(descriptor, FINGERPRINT_BYTES, size - FINGERPRINT_BYTES) != layout_fingerprint(
+                tensors
+            ):
+                raise ValueError(
+                    f"path: {path} was laid out for other tensors: a stale buffer; publish the weights again"
+                )
             return cls(path, tensors, mmap.mmap(descriptor, size))
         finally:
             os.close(descriptor)
 
     def write(self, name: str, tensor: torch.Tensor) -> None:
-        """Copy one tensor in, casting to the buffer's dtype. ValueError on an unknown name or another shape."""
+        """Copy one tensor in, casting to the buffer's dtype. ValueError on an unknown name or another
+        shape."""
         if name not in self.specs:
             raise ValueError(f"name: {name!r} is not in the layout of {self.path}")
         if tuple(tensor.shape) != self.specs[name].shape:
-            raise ValueError(f"tensor: {name!r} has shape {tuple(tensor.shape)}, the layout says {self.specs[name].shape}")
+            raise ValueError(
+                f"tensor: {name!r} has shape {tuple(tensor.shape)}, the layout says {self.specs[name].shape}"
+            )
         with torch.no_grad():
             self._view(self.specs[name]).copy_(tensor)
 
@@ -117,12 +138,14 @@ class WeightBuffer:
         return digest.hexdigest()
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """(name, view into the buffer) in layout order. Copy what must outlive the next write or ``close``."""
+        """(name, view into the buffer) in layout order. Copy what must outlive the next write or
+        ``close``."""
         for spec in self.specs.values():
             yield spec.name, self._view(spec)
 
     def close(self, *, unlink: bool = False) -> None:
-        """Let go of the mapping, which is freed with the last view; ``unlink`` removes the file too. Idempotent."""
+        """Let go of the mapping, which is freed with the last view; ``unlink`` removes the file too.
+        Idempotent."""
         self._payload = torch.empty(0, dtype=torch.uint8)
         if unlink:
             self.path.unlink(missing_ok=True)

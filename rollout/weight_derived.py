@@ -1,7 +1,8 @@
 """What vLLM makes of the weights when it loads a model, made again when weights are pushed into it.
 
-On a CPU the experts of a mixture are packed for a grouped product: a push would write plain values into the packed tensor, often
-of the same shape. Latent attention (MLA) absorbs ``kv_b_proj`` into two other matrices. vLLM computes both after the first load.
+On a CPU the experts of a mixture are packed for a grouped product: a push would write plain values into the
+packed tensor, often of the same shape. Latent attention (MLA) absorbs ``kv_b_proj`` into two other matrices.
+vLLM computes both after the first load.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from vllm.model_executor.layers.fused_moe.experts.cpu_moe import CPUUnquantizedE
 
 @contextmanager
 def loadable(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Inside the block ``model.load_weights`` may be called; afterwards the model computes with what it loaded.
+    """Inside the block ``model.load_weights`` may be called; afterwards the model computes with what it
+    loaded.
 
     ``dtype`` is the model's. If the block fails, the model is unusable.
     """
@@ -44,7 +46,11 @@ def _unpack(experts: Any, layer: Any) -> None:
     """Empty tensors of the shapes that vLLM loads into; the packed ones may be padded."""
     inner = experts.moe_config.intermediate_size_per_partition
     number, _, hidden = layer.w13_weight.shape
-    shapes = {"w13_weight": (number, 2 * inner, hidden), "w2_weight": (number, hidden, inner), "w13_bias": (number, 2 * inner)}
+    shapes = {
+        "w13_weight": (number, 2 * inner, hidden),
+        "w2_weight": (number, hidden, inner),
+        "w13_bias": (number, 2 * inner),
+    }
     for name, shape in shapes.items():
         parameter = getattr(layer, name, None)
         if parameter is not None:

@@ -1,9 +1,9 @@
 """The receiving end of a weight push, inside every vLLM worker.
 
-Importing this module (vLLM does, because ``WeightReceiver`` is its ``worker_extension_cls``, before the model is loaded) registers
-the shared-memory transport, keeps CPU weights unpacked and ties the process to its parent. Transports nccl and ipc are vLLM's own:
-they send from GPU to GPU, so no bytes are hashed on the way and the engine-learner log-prob probe is their check. They have not
-been run on hardware.
+Importing this module (vLLM does, because ``WeightReceiver`` is its ``worker_extension_cls``, before the model
+is loaded) registers the shared-memory transport, keeps CPU weights unpacked and ties the process to its
+parent. Transports nccl and ipc are vLLM's own: they send from GPU to GPU, so no bytes are hashed on the way
+and the engine-learner log-prob probe is their check. They have not been run on hardware.
 """
 
 import ctypes
@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from vllm import _custom_ops
-from vllm.distributed.weight_transfer.base import WeightTransferEngine, WeightTransferInitInfo, WeightTransferUpdateInfo
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.layers import utils as layer_utils
 from vllm.platforms import current_platform
@@ -33,8 +37,9 @@ PR_SET_PDEATHSIG = 1
 def end_with_parent() -> None:
     """Have the kernel kill this process when the one that started it ends, also if it hangs by then.
 
-    vLLM's engine core does not watch its parent: after the SIGKILL of an actor it would keep its GPU, and the replacement would
-    find no memory. A process that nobody started through multiprocessing is the actor itself and is left alone.
+    vLLM's engine core does not watch its parent: after the SIGKILL of an actor it would keep its GPU, and the
+    replacement would find no memory. A process that nobody started through multiprocessing is the actor
+    itself and is left alone.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -45,10 +50,12 @@ def end_with_parent() -> None:
 
 
 def keep_weights_unpacked() -> None:
-    """Switch off the CPU kernels that repack weights at load time, because a packed weight cannot be overwritten.
+    """Switch off the CPU kernels that repack weights at load time, because a packed weight cannot be
+    overwritten.
 
-    oneDNN packing empties ``weight`` (``load_weights`` then fails), and vLLM's reload path re-packs every layer but a tied
-    ``lm_head``, which goes on with the old weights in silence. The AMX path packs the same way.
+    oneDNN packing empties ``weight`` (``load_weights`` then fails), and vLLM's reload path re-packs every
+    layer but a tied ``lm_head``, which goes on with the old weights in silence. The AMX path packs the same
+    way.
     """
     _custom_ops._supports_onednn = False
     layer_utils.check_cpu_sgl_kernel = _never
@@ -84,7 +91,8 @@ class SharedMemoryUpdate(WeightTransferUpdateInfo):
 
 
 class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpdate]):
-    """Reads a ``WeightBuffer`` of this node and loads it in place: ``verify`` first, on every worker, then ``receive_weights``."""
+    """Reads a ``WeightBuffer`` of this node and loads it in place: ``verify`` first, on every worker, then
+    ``receive_weights``."""
 
     init_info_cls = SharedMemoryInit
     update_info_cls = SharedMemoryUpdate
@@ -95,24 +103,37 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
         self._checksum = ""
         empty = [name for name, parameter in self.model.named_parameters() if not parameter.numel()]
         if empty:
-            raise ValueError(f"weight_transfer: shm cannot update packed weights such as {empty[0]}; load the model unpacked")
+            raise ValueError(
+                f"weight_transfer: shm cannot update packed weights such as {empty[0]}; load the model"
+                " unpacked"
+            )
         self._expected = weight_shapes(Path(self.model_config.model), self.model_config.hf_config)
         self._tied = bool(getattr(self.model_config.hf_config, "tie_word_embeddings", False))
         self._serves_adapter = self.vllm_config.lora_config is not None
 
     def verify(self, update_info: dict[str, Any]) -> str:
-        """Open the buffer, check its layout against the checkpoint and hash every byte. '' if good, else why not; loads nothing."""
+        """Open the buffer, check its layout against the checkpoint and hash every byte. '' if good, else why
+        not; loads nothing."""
         self._verified = None
         update = self.parse_update_info(update_info)
         if update.adapter != self._serves_adapter:
-            serves, sent = (("base + adapter", "merged weights"), ("merged weights", "an adapter"))[update.adapter]
-            return f"adapter: the engine was started for {serves} and was sent {sent}; learner.lora.push must be what it was then"
+            serves, sent = (("base + adapter", "merged weights"), ("merged weights", "an adapter"))[
+                update.adapter
+            ]
+            return (
+                f"adapter: the engine was started for {serves} and was sent {sent}; learner.lora.push must be"
+                " what it was then"
+            )
         try:
             buffer = WeightBuffer.open(update.path, update.specs)
         except (ValueError, OSError) as error:
             return str(error)
         shapes = {t.name: t.shape for t in update.specs}
-        problem = adapter_problem(self.model, shapes, self._expected) if update.adapter else self._layout_problem(shapes)
+        problem = (
+            adapter_problem(self.model, shapes, self._expected)
+            if update.adapter
+            else self._layout_problem(shapes)
+        )
         if problem:
             return problem
         actual = buffer.checksum()
@@ -124,16 +145,26 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
     def _layout_problem(self, sent: dict[str, tuple[int, ...]]) -> str:
         expected = self._expected
         if self._tied:
-            expected = {name: shape for name, shape in expected.items() if name in sent or name not in TIED_HEADS}
+            expected = {
+                name: shape for name, shape in expected.items() if name in sent or name not in TIED_HEADS
+            }
         missing = sorted(expected.keys() - sent.keys())
         if missing:
-            return f"tensors: the push lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
+            return (
+                f"tensors: the push lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
+            )
         # A tied head may be sent although the checkpoint leaves it out; anything else unknown is a mistake.
-        unknown = sorted(sent.keys() - expected.keys() - (TIED_HEADS if self._tied else set())) if expected else []
+        unknown = (
+            sorted(sent.keys() - expected.keys() - (TIED_HEADS if self._tied else set())) if expected else []
+        )
         if unknown:
             return f"tensors: the model has no {unknown[0]}"
         wrong = [name for name, shape in expected.items() if sent[name] != shape]
-        return f"tensors: {wrong[0]} has shape {sent[wrong[0]]}, the model's is {expected[wrong[0]]}" if wrong else ""
+        return (
+            f"tensors: {wrong[0]} has shape {sent[wrong[0]]}, the model's is {expected[wrong[0]]}"
+            if wrong
+            else ""
+        )
 
     def init_transfer_engine(self, init_info: SharedMemoryInit) -> None:
         """Nothing to connect."""
@@ -145,7 +176,8 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
         """Nothing to finalise."""
 
     def receive_weights(self, update_info: SharedMemoryUpdate) -> None:
-        """Load the buffer that ``verify`` accepted. RuntimeError if it is another one, or if a parameter stayed as it was."""
+        """Load the buffer that ``verify`` accepted. RuntimeError if it is another one, or if a parameter
+        stayed as it was."""
         buffer = self._take_verified(update_info)
         with loadable(self.model, self.model_config.dtype):
             loaded = self.model.load_weights(buffer.tensors())
@@ -155,7 +187,8 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
             raise RuntimeError(f"the push did not reach {', '.join(stale[:3])} ({len(stale)} parameters)")
 
     def receive_adapter(self, update_info: dict[str, Any]) -> None:
-        """Fill the adapter's slot from the buffer that ``verify`` accepted; RuntimeError as in ``receive_weights``."""
+        """Fill the adapter's slot from the buffer that ``verify`` accepted; RuntimeError as in
+        ``receive_weights``."""
         buffer = self._take_verified(self.parse_update_info(update_info))
         load_adapter(self.model, buffer.tensors())
         buffer.close()
@@ -177,13 +210,17 @@ class WeightReceiver:
     weight_transfer_engine: WeightTransferEngine | None
 
     def verify_weight_update(self, update_info: dict[str, Any]) -> str:
-        """'' if this worker would accept the push, else the reason. Transports without a check accept everything."""
+        """'' if this worker would accept the push, else the reason. Transports without a check accept
+        everything."""
         engine = self.weight_transfer_engine
         return engine.verify(update_info) if isinstance(engine, SharedMemoryEngine) else ""
 
     def load_adapter(self, update_info: dict[str, Any]) -> None:
-        """Serve the adapter of a verified push. Not one of vLLM's weight updates, because those end by dropping every adapter."""
-        assert isinstance(self.weight_transfer_engine, SharedMemoryEngine), "the config allows adapters through shm only"
+        """Serve the adapter of a verified push. Not one of vLLM's weight updates, because those end by
+        dropping every adapter."""
+        assert isinstance(self.weight_transfer_engine, SharedMemoryEngine), (
+            "the config allows adapters through shm only"
+        )
         self.weight_transfer_engine.receive_adapter(update_info)
 
     def clear_adapter(self) -> None:

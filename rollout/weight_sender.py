@@ -1,8 +1,9 @@
-"""The sending end of vLLM's GPU transports (nccl, ipc), inside every learner rank. Shared memory needs none of this.
+"""The sending end of vLLM's GPU transports (nccl, ipc), inside every learner rank. Shared memory needs none
+of this.
 
-vLLM's trainer side speaks to the engines itself, through a client of four methods. Here the controller speaks to the engines, so
-the client is a ``Courier``: what vLLM wants delivered waits in it until the controller has fetched it, given it to every engine,
-and said so. Written against vLLM 0.32 and not yet run on hardware.
+vLLM's trainer side speaks to the engines itself, through a client of four methods. Here the controller speaks
+to the engines, so the client is a ``Courier``: what vLLM wants delivered waits in it until the controller has
+fetched it, given it to every engine, and said so. Written against vLLM 0.32 and not yet run on hardware.
 """
 
 import queue
@@ -23,7 +24,8 @@ class Rendezvous:
     transport: str
     """``nccl`` | ``ipc``."""
     address: str
-    """Of rank 0's node; with ``port`` the store through which NCCL's members find each other. Unused by ipc."""
+    """Of rank 0's node; with ``port`` the store through which NCCL's members find each other. Unused by
+    ipc."""
     port: int
     num_workers: int
     """vLLM workers of all engines: engines times tensor-parallel size."""
@@ -56,7 +58,8 @@ class Trainer(Protocol):
 
 
 class Courier:
-    """vLLM's ``VLLMWeightSyncClient`` on one side (blocking), a letter box for the controller on the other. Thread-safe."""
+    """vLLM's ``VLLMWeightSyncClient`` on one side (blocking), a letter box for the controller on the other.
+    Thread-safe."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -105,9 +108,12 @@ class OpenTrainer(Protocol):
 
 
 class WeightSender:
-    """Owned by every rank; only rank 0 sends, the others take part in gathering. The courier's side runs in another thread."""
+    """Owned by every rank; only rank 0 sends, the others take part in gathering. The courier's side runs in
+    another thread."""
 
-    def __init__(self, weights: Weights, rendezvous: Rendezvous, *, rank: int, open_trainer: OpenTrainer | None = None) -> None:
+    def __init__(
+        self, weights: Weights, rendezvous: Rendezvous, *, rank: int, open_trainer: OpenTrainer | None = None
+    ) -> None:
         self._weights = weights
         self._rendezvous = rendezvous
         self._rank = rank
@@ -117,10 +123,13 @@ class WeightSender:
 
     def connect(self) -> None:
         """Meet the engines' workers, once; blocks until all of them are there. Collective."""
-        self._trainer = self._open_trainer(self._rendezvous, rank=self._rank, courier=self.courier, weights=self._weights)
+        self._trainer = self._open_trainer(
+            self._rendezvous, rank=self._rank, courier=self.courier, weights=self._weights
+        )
 
     def send(self) -> None:
-        """Send the weights as they are now; when it returns every engine serves them and they may change. Collective."""
+        """Send the weights as they are now; when it returns every engine serves them and they may change.
+        Collective."""
         assert self._trainer is not None, "connect() first"
         # vLLM reads the weights on CUDA streams of its own, which do not wait for the optimizer's.
         if torch.cuda.is_available():
@@ -153,7 +162,8 @@ def _vllm_init_info(rendezvous: Rendezvous, rank: int) -> Any:
     if rendezvous.transport == "ipc":
         from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 
-        # Unpacked: one message with a handle for each tensor. Packed sends several, and an engine loads one for each version.
+        # Unpacked: one message with a handle for each tensor. Packed sends several, and an engine loads one
+        # for each version.
         return IPCTrainerInitInfo(rank=rank, packed=False)
     from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
@@ -169,7 +179,8 @@ def _vllm_init_info(rendezvous: Rendezvous, rank: int) -> Any:
 def engine_init_info(message: Mapping[str, Any], *, engine: int, tensor_parallel: int) -> dict[str, Any]:
     """vLLM's worker init info for engine number ``engine``.
 
-    vLLM numbers the workers of one deployment from ``rank_offset`` on; ours are several deployments, one after the other.
+    vLLM numbers the workers of one deployment from ``rank_offset`` on; ours are several deployments, one
+    after the other.
     """
     if "rank_offset" not in message:
         return dict(message)
@@ -177,11 +188,17 @@ def engine_init_info(message: Mapping[str, Any], *, engine: int, tensor_parallel
 
 
 def weight_update(message: Mapping[str, Any], *, version: int, transport: str) -> WeightUpdate:
-    """vLLM's update info as our ``WeightUpdate``, with the tensors that shared memory would have named. No checksum."""
+    """vLLM's update info as our ``WeightUpdate``, with the tensors that shared memory would have named. No
+    checksum."""
     rest = dict(message)
     shapes = [tuple(shape) for shape in rest.pop("shapes")]
     layout = zip(rest.pop("names"), rest.pop("dtype_names"), shapes, strict=True)
     backend_info = {key: value for key, value in rest.items() if value is not None}
     return WeightUpdate(
-        version=version, transport=transport, path="", tensors=plan_layout(layout), checksum="", backend_info=backend_info
+        version=version,
+        transport=transport,
+        path="",
+        tensors=plan_layout(layout),
+        checksum="",
+        backend_info=backend_info,
     )

@@ -1,7 +1,8 @@
 """One engine behind an actor's methods. Plain Python: ``rl`` wraps it as a Ray actor.
 
-Ray admits 1,000 calls of an async actor at once, and a call past that waits, so ``generate`` belongs in one concurrency group and
-every other method in another; else a weight update queues behind the groups that wait for it.
+Ray admits 1,000 calls of an async actor at once, and a call past that waits, so ``generate`` belongs in one
+concurrency group and every other method in another; else a weight update queues behind the groups that wait
+for it.
 """
 
 import os
@@ -24,21 +25,28 @@ class RolloutWorker:
         self._engine: InferenceEngine | None = None
 
     async def start(self) -> dict[str, float]:
-        """Set the process up and load the model. Returns ``pid``, ``seconds`` and ``policy_version``. EngineDead if it cannot."""
+        """Set the process up and load the model. Returns ``pid``, ``seconds`` and ``policy_version``.
+        EngineDead if it cannot."""
         assert self._engine is None, "a worker starts once"
         began = time.perf_counter()
         prepare_process(self._config)
         engine = build_engine(self._config)
         await engine.start()
         self._engine = engine
-        return {"pid": os.getpid(), "seconds": time.perf_counter() - began, "policy_version": engine.policy_version}
+        return {
+            "pid": os.getpid(),
+            "seconds": time.perf_counter() - began,
+            "policy_version": engine.policy_version,
+        }
 
     async def generate(self, request: GroupRequest) -> list[Completion]:
-        """[G] completions in seed order. ValueError on a request it cannot serve, EngineDead, or CancelledError after ``abort``."""
+        """[G] completions in seed order. ValueError on a request it cannot serve, EngineDead, or
+        CancelledError after ``abort``."""
         return CompletionBatch(await self._live.generate(request))
 
     async def update_weights(self, update: WeightUpdate) -> int:
-        """Load a published set of weights; returns the version served now. WeightUpdateRefused leaves everything as it was."""
+        """Load a published set of weights; returns the version served now. WeightUpdateRefused leaves
+        everything as it was."""
         await self._live.update_weights(update)
         return update.version
 
@@ -64,7 +72,8 @@ class RolloutWorker:
         return self._live.policy_version
 
     async def stats(self) -> dict[str, float]:
-        """The engine's counters (``InferenceEngine.stats``), plus ``cpu_s`` of this process and its children."""
+        """The engine's counters (``InferenceEngine.stats``), plus ``cpu_s`` of this process and its
+        children."""
         return await self._live.stats() | {"cpu_s": _cpu_seconds()}
 
     async def stop(self) -> None:

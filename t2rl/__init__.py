@@ -1,7 +1,8 @@
 """The ``t2rl`` command's way in: it sees to it that our packages are ours before any of them is imported.
 
-``rl``, ``rewards`` or ``configs`` are natural names for a user's own files, and PYTHONPATH, ``python -m`` and Ray put the working
-directory in front. Folders that hold such a name go behind our own code; what else is in them is still found.
+``rl``, ``rewards`` or ``configs`` are natural names for a user's own files, and PYTHONPATH, ``python -m`` and
+Ray put the working directory in front. Folders that hold such a name go behind our own code; what else is in
+them is still found.
 """
 
 import os
@@ -15,7 +16,9 @@ PACKAGES = ("rl", "rollout", "rewards", "curricula", "planner", "configs")
 def hides_our_code(folder: str | Path) -> bool:
     """True if a package of ours would be looked for there, and another one found."""
     here = Path(folder).resolve()
-    return here != ROOT and any((here / name).is_dir() or (here / f"{name}.py").is_file() for name in PACKAGES)
+    return here != ROOT and any(
+        (here / name).is_dir() or (here / f"{name}.py").is_file() for name in PACKAGES
+    )
 
 
 def own_code_first() -> None:

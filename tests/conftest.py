@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# Before anything imports torch: tiny models gain nothing from threads, and on a busy machine waiting for them costs tenfold.
+# Before anything imports torch: tiny models gain nothing from threads, and on a busy machine waiting for them
+# costs tenfold.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TIERS = ("unit", "integration", "e2e", "gpu")

@@ -1,4 +1,5 @@
-"""What every curriculum part must keep, ours or a user's, as checks that anybody can run: ``t2rl curriculum check``."""
+"""What every curriculum part must keep, ours or a user's, as checks that anybody can run: ``t2rl curriculum
+check``."""
 
 from curricula.contract.run import Finding, run_contract
 

@@ -9,7 +9,17 @@ from curricula.base import Curriculum, overrides
 from curricula.contract.answers import CHECKS, check_answer, check_figures, require
 from curricula.contract.broken import ContractBroken
 from curricula.contract.watched import same, state_text, watched
-from curricula.contract.world import STEPS, Choices, budgets, drive, flat_pool, mixed_pool, restored, saved, stack_around
+from curricula.contract.world import (
+    STEPS,
+    Choices,
+    budgets,
+    drive,
+    flat_pool,
+    mixed_pool,
+    restored,
+    saved,
+    stack_around,
+)
 from curricula.simulation.rows import SimulatedPool
 
 Make = Callable[[], Curriculum]
@@ -22,7 +32,10 @@ STAGES = (0, 1, MIDWAY)
 def opinions(make: Make, pool: SimulatedPool) -> None:
     """It overrides at least one hook, and two instances share no state."""
     part = make()
-    require(any(overrides(part, hook) for hook in CHECKS), f"it overrides none of {', '.join(CHECKS)}: nothing would ever change")
+    require(
+        any(overrides(part, hook) for hook in CHECKS),
+        f"it overrides none of {', '.join(CHECKS)}: nothing would ever change",
+    )
     require(same(state_text(part), state_text(make())), "two fresh instances begin in different states")
 
 
@@ -36,7 +49,9 @@ def pure_hooks(make: Make, pool: SimulatedPool) -> None:
     unused = {hook for hook in CHECKS if overrides(part, hook)} - used
     require(not unused, f"{', '.join(sorted(unused))} was never asked: check the name and the arguments")
     _alike(
-        chosen, _plain_run(make, pool), "a run whose hooks are asked twice decides otherwise than one whose hooks are asked once"
+        chosen,
+        _plain_run(make, pool),
+        "a run whose hooks are asked twice decides otherwise than one whose hooks are asked once",
     )
 
 
@@ -45,26 +60,37 @@ def deterministic(make: Make, pool: SimulatedPool) -> None:
     first = _plain_run(make, pool)
     np.random.random(7)
     _alike(
-        first, _plain_run(make, pool), "two runs with one seed choose differently: use ctx.rng(name), not a generator of your own"
+        first,
+        _plain_run(make, pool),
+        "two runs with one seed choose differently: use ctx.rng(name), not a generator of your own",
     )
 
 
 def resumes(make: Make, pool: SimulatedPool) -> None:
-    """State written as JSON midway and loaded into a fresh part gives the same state again, and the same rest of the run."""
+    """State written as JSON midway and loaded into a fresh part gives the same state again, and the same rest
+    of the run."""
     whole, _ = stack_around(make(), pool, lag=LAG)
     drive(whole, pool, steps=STEPS)
     first, store = stack_around(make(), pool, lag=LAG)
     drive(first, pool, steps=MIDWAY)
     text = saved(first, store)
     second = restored(make, pool, text, lag=LAG)
-    require(same(second.state_dict(), first.state_dict()), "load_state_dict(state_dict()) does not give the same state again")
+    require(
+        same(second.state_dict(), first.state_dict()),
+        "load_state_dict(state_dict()) does not give the same state again",
+    )
     second.choices = first.choices
     drive(second, pool, steps=STEPS, first=MIDWAY)
-    _alike(whole.choices, second.choices, "a run resumed midway chooses otherwise: keep what you need in state_dict")
+    _alike(
+        whole.choices,
+        second.choices,
+        "a run resumed midway chooses otherwise: keep what you need in state_dict",
+    )
 
 
 def budget(make: Make, pool: SimulatedPool) -> None:
-    """Every budget between floor and cap is met to the rollout; one outside is refused with a ValueError, not bent."""
+    """Every budget between floor and cap is met to the rollout; one outside is refused with a ValueError, not
+    bent."""
     if not overrides(make(), "allocate"):
         return
     for stage in STAGES:
@@ -79,8 +105,14 @@ def budget(make: Make, pool: SimulatedPool) -> None:
                 answer = part.allocate(ctx, indices)
                 check_answer("allocate", ctx, (indices,), answer)
                 counts = answer.num_rollouts if answer is not None else np.zeros(count)
-                require(bool((counts >= floor).all()), f"allocate went below its floor of {floor}: {counts.tolist()}")
-                require(cap is None or bool((counts <= cap).all()), f"allocate went above its cap of {cap}: {counts.tolist()}")
+                require(
+                    bool((counts >= floor).all()),
+                    f"allocate went below its floor of {floor}: {counts.tolist()}",
+                )
+                require(
+                    cap is None or bool((counts <= cap).all()),
+                    f"allocate went above its cap of {cap}: {counts.tolist()}",
+                )
 
 
 def bare_pools(make: Make, pool: SimulatedPool) -> None:

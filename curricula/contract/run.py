@@ -8,8 +8,17 @@ from curricula.contract.checks import ALL
 from curricula.contract.world import mixed_pool
 from curricula.simulation.rows import SimulatedPool
 
-FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
-"""What a faulty part raises, and what is reported as a broken contract; anything else is not the part's and goes on."""
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+"""What a faulty part raises, and what is reported as a broken contract; anything else is not the part's and
+goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

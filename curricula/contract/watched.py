@@ -1,4 +1,5 @@
-"""A part under watch: every hook is asked twice, its answers compared and checked, and the part's state must not move."""
+"""A part under watch: every hook is asked twice, its answers compared and checked, and the part's state must
+not move."""
 
 import copy
 import json
@@ -17,7 +18,8 @@ def watched(part: Curriculum, used: set[str]) -> Curriculum:
     """The same object with its hooks under watch; names of hooks that were asked are added to ``used``."""
     own = {hook for hook in CHECKS if getattr(type(part), hook) is not getattr(Curriculum, hook)}
     hooks = {hook: _twice(hook, getattr(type(part), hook), used) for hook in own}
-    object.__setattr__(part, "__class__", type(type(part).__name__, (type(part),), hooks))  # parts may be frozen dataclasses
+    # parts may be frozen dataclasses
+    object.__setattr__(part, "__class__", type(type(part).__name__, (type(part),), hooks))
     return part
 
 
@@ -27,9 +29,13 @@ def _twice(hook: str, method: Callable[..., Any], used: set[str]) -> Callable[..
         before = state_text(self)
         first, second = method(self, ctx, *copy.deepcopy(args)), method(self, ctx, *args)
         if state_text(self) != before:
-            raise ContractBroken(f"{hook} changed the part's state: only observe may, else a resumed run decides otherwise")
+            raise ContractBroken(
+                f"{hook} changed the part's state: only observe may, else a resumed run decides otherwise"
+            )
         if not same(first, second):
-            raise ContractBroken(f"{hook} asked twice gave two answers: draw random numbers from ctx.rng(name) only")
+            raise ContractBroken(
+                f"{hook} asked twice gave two answers: draw random numbers from ctx.rng(name) only"
+            )
         check_answer(hook, ctx, args, first)
         return first
 
@@ -46,9 +52,13 @@ def state_text(part: Curriculum) -> str:
     try:
         text = json.dumps(state, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ContractBroken(f"state_dict is not JSON ({error}): use plain dicts, lists, numbers and text") from error
+        raise ContractBroken(
+            f"state_dict is not JSON ({error}): use plain dicts, lists, numbers and text"
+        ) from error
     if not same(json.loads(text), state):
-        raise ContractBroken("state_dict changes when it is written as JSON and read again: keys must be text, sequences lists")
+        raise ContractBroken(
+            "state_dict changes when it is written as JSON and read again: keys must be text, sequences lists"
+        )
     return text
 
 

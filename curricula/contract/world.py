@@ -1,4 +1,5 @@
-"""The small world that parts are checked in: pools of known pass rates, a stack around one part, and what it chose."""
+"""The small world that parts are checked in: pools of known pass rates, a stack around one part, and what it
+chose."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -48,7 +49,9 @@ def mixed_pool(size: int = 56, categories: int = 4) -> SimulatedPool:
 
 def flat_pool(rate: float) -> SimulatedPool:
     """One category, one pass rate: all solved, or none."""
-    return pool_of({"id": f"p{i}", "pass_rate": rate, "length": 8, "metadata": {"angle": i / 24}} for i in range(24))
+    return pool_of(
+        {"id": f"p{i}", "pass_rate": rate, "length": 8, "metadata": {"angle": i / 24}} for i in range(24)
+    )
 
 
 @dataclass(slots=True)
@@ -62,7 +65,8 @@ class Choices:
 
 
 class RecordingStack(CurriculumStack):
-    """A stack that writes down its answers, and asks for what the controller asks for besides plans and verdicts."""
+    """A stack that writes down its answers, and asks for what the controller asks for besides plans and
+    verdicts."""
 
     choices: Choices
 
@@ -81,7 +85,9 @@ class RecordingStack(CurriculumStack):
         return verdict
 
 
-def stack_around(part: Curriculum, pool: SimulatedPool, *, seed: int = 0, lag: int = 0) -> tuple[RecordingStack, StatisticsStore]:
+def stack_around(
+    part: Curriculum, pool: SimulatedPool, *, seed: int = 0, lag: int = 0
+) -> tuple[RecordingStack, StatisticsStore]:
     """The part in its slot, neutral parts elsewhere."""
     prompts = PromptPool.from_prompts(pool.prompts)
     store = StatisticsStore(prompts.ids, sampling_key=SAMPLING.key)
@@ -95,8 +101,17 @@ def stack_around(part: Curriculum, pool: SimulatedPool, *, seed: int = 0, lag: i
     return stack, store
 
 
-def drive(stack: RecordingStack, pool: SimulatedPool, *, steps: int, first: int = 0, rollouts: int = 8, seed: int = 0) -> Choices:
-    """Plans ``first .. steps - 1`` of a run of ``STEPS``, with refills; returns everything that the stack decided so far."""
+def drive(
+    stack: RecordingStack,
+    pool: SimulatedPool,
+    *,
+    steps: int,
+    first: int = 0,
+    rollouts: int = 8,
+    seed: int = 0,
+) -> Choices:
+    """Plans ``first .. steps - 1`` of a run of ``STEPS``, with refills; returns everything that the stack
+    decided so far."""
     size = max(1, min(8, len(pool.prompts) // 2))
     schedule = Schedule(steps=STEPS, prompts_per_step=size, rollouts_per_prompt=rollouts, refill_rounds=2)
     simulation = Simulation(

@@ -33,7 +33,8 @@ def build_simulation(
         schedule: steps, sizes, staleness, refills.
         seed: of plans and outcomes.
         sampling: its ``max_tokens`` bounds every completion.
-        learner: ``curves`` follows the pool's pass rates, ``logistic`` starts from their first values and learns.
+        learner: ``curves`` follows the pool's pass rates, ``logistic`` starts from their first values and
+            learns.
         rate: of the logistic learner.
 
     Raises:
@@ -43,10 +44,17 @@ def build_simulation(
     discounts = {name: curriculum[name] for name in ("discount", "budget_discount") if name in curriculum}
     store = StatisticsStore(prompts.ids, sampling_key=sampling.key, **discounts)
     stack = build_curriculum(
-        curriculum, pool=prompts, store=store, seed=seed, lag=schedule.max_staleness, max_tokens=sampling.max_tokens
+        curriculum,
+        pool=prompts,
+        store=store,
+        seed=seed,
+        lag=schedule.max_staleness,
+        max_tokens=sampling.max_tokens,
     )
     trained: SimulatedLearner = (
-        LogisticLearner(pool.pass_rates, prompts, rate=rate) if learner == "logistic" else CurveLearner(pool.pass_rates)
+        LogisticLearner(pool.pass_rates, prompts, rate=rate)
+        if learner == "logistic"
+        else CurveLearner(pool.pass_rates)
     )
     outcomes = Outcomes(pool, sampling=sampling, seed=seed)
     return Simulation(stack, outcomes=outcomes, learner=trained, schedule=schedule, num_prompts=len(prompts))

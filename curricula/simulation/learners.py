@@ -23,7 +23,8 @@ class SimulatedLearner(Protocol):
 
 
 class CurveLearner:
-    """Pass rates follow their curves whatever is trained: constants for a frozen pool, real trajectories for a moving one."""
+    """Pass rates follow their curves whatever is trained: constants for a frozen pool, real trajectories for
+    a moving one."""
 
     def __init__(self, curves: Curves) -> None:
         self._curves = curves
@@ -37,12 +38,13 @@ class CurveLearner:
 
 
 class LogisticLearner:
-    """One skill a category: p_i = sigmoid(logit p_i(0) + skill of its category), and skills rise with effective gradient.
+    """One skill a category: p_i = sigmoid(logit p_i(0) + skill of its category), and skills rise with
+    effective gradient.
 
-    With log-odds as the only parameter, the group-normalised policy gradient of a group of N rollouts with success rate m is
-    sum_j (r_j - m) / sqrt(m (1 - m)) * (r_j - p) = N sqrt(m (1 - m)): 0 where all outcomes agree, largest at m = 1/2. A step adds
-    ``rate`` times its mean over the trained rollouts, as a loss normalised over the batch does (methods/curricula.md §13). Prompts
-    of pass rate 0 or 1 stay what they are.
+    With log-odds as the only parameter, the group-normalised policy gradient of a group of N rollouts with
+    success rate m is sum_j (r_j - m) / sqrt(m (1 - m)) * (r_j - p) = N sqrt(m (1 - m)): 0 where all outcomes
+    agree, largest at m = 1/2. A step adds ``rate`` times its mean over the trained rollouts, as a loss
+    normalised over the batch does (methods/curricula.md §13). Prompts of pass rate 0 or 1 stay what they are.
     """
 
     def __init__(self, curves: Curves, pool: PromptPool, *, rate: float = 1.0) -> None:
@@ -72,4 +74,6 @@ class LogisticLearner:
         total = sum(stat.num_rollouts for stat in trained)
         for stat in trained:
             mean = stat.num_correct / stat.num_rollouts
-            self.skills[self._code[stat.category]] += self._rate * stat.num_rollouts / total * float(np.sqrt(mean * (1 - mean)))
+            self.skills[self._code[stat.category]] += (
+                self._rate * stat.num_rollouts / total * float(np.sqrt(mean * (1 - mean)))
+            )

@@ -13,11 +13,14 @@ CODE = 8
 """Numbers that stand for a category; as many again are a prompt's own."""
 
 
-def simulated_signals(prompts: Sequence[Prompt], indices: np.ndarray, *, version: int, columns: Sequence[str]) -> PromptSignals:
+def simulated_signals(
+    prompts: Sequence[Prompt], indices: np.ndarray, *, version: int, columns: Sequence[str]
+) -> PromptSignals:
     """Columns on prompts [K], ascending.
 
-    ``hidden`` [K, 2 * CODE + 1] holds a code of the category, the difficulty, and noise of the prompt's own: a head can learn rates
-    by category and level from it, and nothing finer. ``intra`` is metadata "angle", else noise; ``inter`` is 0.
+    ``hidden`` [K, 2 * CODE + 1] holds a code of the category, the difficulty, and noise of the prompt's own:
+    a head can learn rates by category and level from it, and nothing finer. ``intra`` is metadata "angle",
+    else noise; ``inter`` is 0.
     """
     some = [prompts[i] for i in indices]
     made = {
@@ -29,7 +32,9 @@ def simulated_signals(prompts: Sequence[Prompt], indices: np.ndarray, *, version
 
 
 def _hidden(prompt: Prompt) -> np.ndarray:
-    return np.concatenate([_code(f"category {prompt.category}"), [float(prompt.difficulty)], _code(prompt.id)])
+    return np.concatenate(
+        [_code(f"category {prompt.category}"), [float(prompt.difficulty)], _code(prompt.id)]
+    )
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -1,4 +1,5 @@
-"""Drives a curriculum stack through a run as the controller does, with a simulated learner in place of engines and optimizer."""
+"""Drives a curriculum stack through a run as the controller does, with a simulated learner in place of
+engines and optimizer."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,8 @@ class _Open:
 
 
 class Simulation:
-    """One run: plans ahead of the learner by ``max_staleness``, verdicts, refills, one update and one observation a step."""
+    """One run: plans ahead of the learner by ``max_staleness``, verdicts, refills, one update and one
+    observation a step."""
 
     def __init__(
         self,
@@ -52,7 +54,8 @@ class Simulation:
         num_prompts: int,
         first_step: int = 0,
     ) -> None:
-        """Parts that were built for the same pool of ``num_prompts`` prompts; the stack's ``lag`` is the schedule's staleness.
+        """Parts that were built for the same pool of ``num_prompts`` prompts; the stack's ``lag`` is the
+        schedule's staleness.
 
         ``first_step`` is the next plan of a stack that was restored.
         """
@@ -81,12 +84,15 @@ class Simulation:
         """Train the next plan.
 
         Returns:
-            Counts and ratios over all its groups, refills, kept and dropped ones included, and ``curricula.tally``;
-            ``trained_effective_ratio`` is the share of mixed groups' rollouts among those trained on; ``pool_pass_rate`` is the
-            learner's over the whole pool, before the step; ``metrics`` is what the stack logs.
+            Counts and ratios over all its groups, refills, kept and dropped ones included, and
+            ``curricula.tally``; ``trained_effective_ratio`` is the share of mixed groups' rollouts among
+            those trained on; ``pool_pass_rate`` is the learner's over the whole pool, before the step;
+            ``metrics`` is what the stack logs.
         """
         step = self._version
-        for ahead in range(step + len(self._open), min(step + self.schedule.max_staleness + 1, self.schedule.steps)):
+        for ahead in range(
+            step + len(self._open), min(step + self.schedule.max_staleness + 1, self.schedule.steps)
+        ):
             self._plan(ahead)
         refills = self._refill(step)
         done = self._open.pop(step)
@@ -94,22 +100,29 @@ class Simulation:
         if done.trained:
             self.learner.update(done.trained)
         self._version = step + 1
-        self.stack.observe(step, done.stats, signals=self._signals(step, done.stats) if self.stack.signal_columns else None)
+        self.stack.observe(
+            step, done.stats, signals=self._signals(step, done.stats) if self.stack.signal_columns else None
+        )
         return self._row(step, done, refills=refills) | {"pool_pass_rate": mean_rate}
 
     def _signals(self, step: int, stats: Sequence[RolloutStat]) -> PromptSignals:
         wanted = self.stack.wanted_signals(step, stats)
-        return simulated_signals(self._outcomes.pool.prompts, wanted, version=self._version, columns=self.stack.signal_columns)
+        return simulated_signals(
+            self._outcomes.pool.prompts, wanted, version=self._version, columns=self.stack.signal_columns
+        )
 
     def _plan(self, step: int) -> None:
         stream = self.schedule
         budget = stream.prompts_per_step * stream.rollouts_per_prompt
-        plan = self.stack.plan(step, total_steps=stream.steps, num_prompts=stream.prompts_per_step, rollout_budget=budget)
+        plan = self.stack.plan(
+            step, total_steps=stream.steps, num_prompts=stream.prompts_per_step, rollout_budget=budget
+        )
         self._open[step] = _Open()
         self._finish(step, plan)
 
     def _refill(self, step: int) -> int:
-        """Replace dropped groups while rounds are left (as the controller's ``_whole``); returns the rounds."""
+        """Replace dropped groups while rounds are left (as the controller's ``_whole``); returns the
+        rounds."""
         stream, plan, refilled = self.schedule, self._open[step], 0
         for round_ in range(1, stream.refill_rounds + 1):
             missing = sum(not stat.kept for stat in plan.stats) - refilled
@@ -117,7 +130,9 @@ class Simulation:
                 return round_ - 1
             refilled += missing
             budget = missing * stream.rollouts_per_prompt
-            self._finish(step, self.stack.refill(step, round=round_, num_prompts=missing, rollout_budget=budget))
+            self._finish(
+                step, self.stack.refill(step, round=round_, num_prompts=missing, rollout_budget=budget)
+            )
         return stream.refill_rounds
 
     def _finish(self, step: int, plan: Plan) -> None:
@@ -137,7 +152,9 @@ class Simulation:
             stat = RolloutStat.of(group, kept=verdict.action == "train", reason=verdict.reason)
             state.stats.append(stat)
             if stat.kept:
-                state.trained.append(stat if verdict.indices is None else _subset(stat, group, verdict.indices))
+                state.trained.append(
+                    stat if verdict.indices is None else _subset(stat, group, verdict.indices)
+                )
 
     def _rates(self, indices: np.ndarray) -> np.ndarray:
         return self.learner.pass_rates(indices, progress=self._version / self.schedule.steps)

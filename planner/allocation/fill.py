@@ -1,4 +1,5 @@
-"""The last tokens of a budget: the first purchase that does not fit is skipped, cheaper ones further down may still fit."""
+"""The last tokens of a budget: the first purchase that does not fit is skipped, cheaper ones further down may
+still fit."""
 
 import heapq
 
@@ -8,7 +9,8 @@ from planner.allocation.items import Items
 
 
 def fill(items: Items, k: np.ndarray, left: float) -> None:
-    """Spend ``left`` tokens in order of gain per token, skipping what does not fit; changes k in place. Deterministic."""
+    """Spend ``left`` tokens in order of gain per token, skipping what does not fit; changes k in place.
+    Deterministic."""
     while left > 0:
         cost = items.cost + np.where(k == 0, items.prefill, 0.0)
         rows = np.flatnonzero((cost <= left) & (k < items.k_max) & np.isfinite(items.log_value))
@@ -21,7 +23,8 @@ def fill(items: Items, k: np.ndarray, left: float) -> None:
 
 
 def _one_pass(items: Items, k: np.ndarray, rows: np.ndarray, left: float) -> float:
-    """Buy among ``rows`` until the best purchase does not fit (others may: next pass). Returns tokens spent."""
+    """Buy among ``rows`` until the best purchase does not fit (others may: next pass). Returns tokens
+    spent."""
     price = _prices(items, k, rows)
     most = int(left / items.cost[rows].min()) + 1
     best = _largest(price, most)

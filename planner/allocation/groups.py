@@ -35,11 +35,19 @@ def allocate_groups(
     codes = np.asarray(groups, dtype=np.int64)
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     count = len(a)
-    costs = np.bincount(codes, weights=np.broadcast_to(np.asarray(cost, dtype=np.float64), codes.shape), minlength=count)
-    weights = np.bincount(codes, weights=np.broadcast_to(np.asarray(weight, dtype=np.float64), codes.shape), minlength=count)
+    costs = np.bincount(
+        codes, weights=np.broadcast_to(np.asarray(cost, dtype=np.float64), codes.shape), minlength=count
+    )
+    weights = np.bincount(
+        codes, weights=np.broadcast_to(np.asarray(weight, dtype=np.float64), codes.shape), minlength=count
+    )
     present = np.flatnonzero(np.bincount(codes, minlength=count))
-    chosen = allocate_parallel(a[present], b[present], costs[present], budget, weight=weights[present], k_max=k_max)
+    chosen = allocate_parallel(
+        a[present], b[present], costs[present], budget, weight=weights[present], k_max=k_max
+    )
     place = np.full(count, -1)
     place[present] = np.arange(len(present))
     rows = place[codes]
-    return ParallelAllocation(k=chosen.k[rows], price=chosen.price, tokens=chosen.tokens, coverage=chosen.coverage[rows])
+    return ParallelAllocation(
+        k=chosen.k[rows], price=chosen.price, tokens=chosen.tokens, coverage=chosen.coverage[rows]
+    )

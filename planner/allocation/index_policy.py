@@ -13,7 +13,9 @@ class IndexPolicy:
             policy.record(rows, accepted=[verify(draw(row)) for row in rows])
     """
 
-    def __init__(self, a: ArrayLike, b: ArrayLike, cost: ArrayLike, cap: ArrayLike, *, weight: ArrayLike = 1.0) -> None:
+    def __init__(
+        self, a: ArrayLike, b: ArrayLike, cost: ArrayLike, cap: ArrayLike, *, weight: ArrayLike = 1.0
+    ) -> None:
         """All [n], or scalars beside a."""
         self._a = np.atleast_1d(np.asarray(a, dtype=np.float64))
         shape = self._a.shape
@@ -28,7 +30,8 @@ class IndexPolicy:
 
     @property
     def index(self) -> np.ndarray:
-        """[n] expected value per token of the next attempt: w a / ((a + b + failures) c); -inf where none may be made."""
+        """[n] expected value per token of the next attempt: w a / ((a + b + failures) c); -inf where none may
+        be made."""
         live = ~self.accepted & (self.failures < self._cap)
         value = self._weight * self._a / ((self._a + self._b + self.failures) * self._cost)
         return np.where(live, value, -np.inf)

@@ -1,4 +1,5 @@
-"""The samples of n queries as items with a gain and a cost in tokens: the common part of every parallel allocation."""
+"""The samples of n queries as items with a gain and a cost in tokens: the common part of every parallel
+allocation."""
 
 from dataclasses import dataclass, replace
 
@@ -32,19 +33,28 @@ class Items:
     k_max: int
 
     @classmethod
-    def of(cls, a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, weight: ArrayLike, prefill: ArrayLike, k_max: int) -> "Items":
+    def of(
+        cls, a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, weight: ArrayLike, prefill: ArrayLike, k_max: int
+    ) -> "Items":
         """Checked columns.
 
         Raises:
             ValueError: naming the argument and the first query that is wrong.
         """
         a, b = np.atleast_1d(np.asarray(a, dtype=np.float64)), np.atleast_1d(np.asarray(b, dtype=np.float64))
-        columns = np.broadcast_arrays(a, b, *(np.asarray(x, dtype=np.float64) for x in (cost, weight, prefill)))
-        for name, column, low in zip(("a", "b", "cost", "weight", "prefill"), columns, (1, 1, 1, 0, 0), strict=True):
+        columns = np.broadcast_arrays(
+            a, b, *(np.asarray(x, dtype=np.float64) for x in (cost, weight, prefill))
+        )
+        for name, column, low in zip(
+            ("a", "b", "cost", "weight", "prefill"), columns, (1, 1, 1, 0, 0), strict=True
+        ):
             wrong = ~np.isfinite(column) | ((column <= 0) if low else (column < 0))
             if wrong.any():
                 at = int(np.argmax(wrong))
-                raise ValueError(f"{name}[{at}] is {column[at]}: it must be {'above 0' if low else 'at least 0'} and finite")
+                raise ValueError(
+                    f"{name}[{at}] is {column[at]}: it must be {'above 0' if low else 'at least 0'} and"
+                    " finite"
+                )
         a, b, cost, weight, prefill = columns
         with np.errstate(divide="ignore"):
             log_value = np.log(weight)
@@ -99,7 +109,8 @@ class Items:
         return float(finite.min()) - 1e-9 if finite.size else 0.0
 
     def between(self, k: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Purchases with price in [low, high) beyond k, best first, ties by query: query, tokens, k afterwards, each [e]."""
+        """Purchases with price in [low, high) beyond k, best first, ties by query: query, tokens, k
+        afterwards, each [e]."""
         found = [self._openings(k, low)]
         first = np.where((k == 0) & (self.opening >= low), self.block, k)
         rows = np.flatnonzero((first > 0) & (first < self.k_max))
@@ -117,11 +128,14 @@ class Items:
         order = np.lexsort((after, query, -price))
         query, after = query[order], after[order]
         opened = (k[query] == 0) & (after == self.block[query])
-        tokens = np.where(opened, self.block[query] * self.cost[query] + self.prefill[query], self.cost[query])
+        tokens = np.where(
+            opened, self.block[query] * self.cost[query] + self.prefill[query], self.cost[query]
+        )
         return query, tokens, after
 
     def lowest_price(self, k: np.ndarray) -> float:
-        """Least gain per token among the purchases beyond the floor that k stands for; infinite if there is none."""
+        """Least gain per token among the purchases beyond the floor that k stands for; infinite if there is
+        none."""
         rows = np.flatnonzero(k > self.floor)
         if not rows.size:
             return float("inf")

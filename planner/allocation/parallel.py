@@ -1,9 +1,9 @@
 """Parallel allocation: all samples drawn at once, best gain per token first (methods/planner.md §4.2).
 
-The gains of a query decrease, so taking them in order of gain per token is optimal wherever the order spends the budget exactly;
-else the gap to the knapsack optimum is at most the gain of the first item that did not fit. A heap would do it one sample at a
-time; here the price per token at which the budget is spent is found first, from a part of the queries, and only the items near it
-are put in order.
+The gains of a query decrease, so taking them in order of gain per token is optimal wherever the order spends
+the budget exactly; else the gap to the knapsack optimum is at most the gain of the first item that did not
+fit. A heap would do it one sample at a time; here the price per token at which the budget is spent is found
+first, from a part of the queries, and only the items near it are put in order.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class ParallelAllocation:
     k: np.ndarray
     """[n] int64."""
     price: float
-    """Gain per token of the least valuable sample bought (the shadow price lambda); infinite if none was bought."""
+    """Gain per token of the least valuable sample bought (the shadow price lambda); infinite if none was
+    bought."""
     tokens: float
     """Spent, prefill included: at most the budget."""
     coverage: np.ndarray
@@ -53,8 +54,8 @@ def allocate_parallel(
         cost: [n] or scalar, expected tokens of one sample, > 0.
         budget: tokens.
         weight: [n] or scalar, value of a solved query, >= 0.
-        prefill: [n] or scalar, tokens paid once, with a query's first sample. A query is then opened with as many samples as make
-            its first purchase the best per token (the concave hull of its value).
+        prefill: [n] or scalar, tokens paid once, with a query's first sample. A query is then opened with as
+            many samples as make its first purchase the best per token (the concave hull of its value).
         k_min: [n] or scalar, samples bought first, whatever they are worth (cold start).
         k_max: cap on k.
 
@@ -65,12 +66,17 @@ def allocate_parallel(
     k = np.minimum(np.broadcast_to(np.asarray(k_min, dtype=np.int64), items.a.shape), k_max).copy()
     forced = float(items.tokens(k).sum())
     if forced > budget:
-        raise ValueError(f"budget: {budget:g} tokens do not pay the {forced:g} of the samples that every query gets (k_min)")
+        raise ValueError(
+            f"budget: {budget:g} tokens do not pay the {forced:g} of the samples that every query gets"
+            " (k_min)"
+        )
     items.floor = k.copy()
     k = _by_price(items, k, budget)
     left = budget - float(items.tokens(k).sum())
     fill(items, k, left)
-    return ParallelAllocation(k=k, price=items.lowest_price(k), tokens=float(items.tokens(k).sum()), coverage=items.coverage(k))
+    return ParallelAllocation(
+        k=k, price=items.lowest_price(k), tokens=float(items.tokens(k).sum()), coverage=items.coverage(k)
+    )
 
 
 def _by_price(items: Items, k: np.ndarray, budget: float) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""A verifier that also rejects right samples: no closed form, so E over Beta(a, b) by Gauss-Jacobi (methods/planner.md §4.4)."""
+"""A verifier that also rejects right samples: no closed form, so E over Beta(a, b) by Gauss-Jacobi
+(methods/planner.md §4.4)."""
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -10,10 +11,12 @@ NODES = 64
 
 
 def beta_nodes(a: float, b: float, *, nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
-    """Points p [nodes] and weights [nodes], which sum to 1: exact for polynomials of p up to degree 2 nodes - 1.
+    """Points p [nodes] and weights [nodes], which sum to 1: exact for polynomials of p up to degree 2 nodes -
+    1.
 
-    Golub and Welsch 1969 on the recurrence of the Jacobi polynomials for (1-x)^(b-1) (1+x)^(a-1). (``scipy.special.roots_jacobi``
-    also computes the total mass 2^(a+b-1) B(a, b), which overflows from a + b of about 1000; it is not needed here.)
+    Golub and Welsch 1969 on the recurrence of the Jacobi polynomials for (1-x)^(b-1) (1+x)^(a-1).
+    (``scipy.special.roots_jacobi`` also computes the total mass 2^(a+b-1) B(a, b), which overflows from a + b
+    of about 1000; it is not needed here.)
     """
     alpha, beta, k = b - 1.0, a - 1.0, np.arange(1.0, nodes)
     both = 2 * k + alpha + beta
@@ -26,16 +29,23 @@ def beta_nodes(a: float, b: float, *, nodes: int = NODES) -> tuple[np.ndarray, n
 
 
 class QuadratureCaps:
-    """Sequential sampling of U different posteriors under one verifier: marginals of every attempt up to ``k_max``."""
+    """Sequential sampling of U different posteriors under one verifier: marginals of every attempt up to
+    ``k_max``."""
 
-    def __init__(self, a: np.ndarray, b: np.ndarray, verifier: VerifierSpec, *, zero: np.ndarray, k_max: int) -> None:
+    def __init__(
+        self, a: np.ndarray, b: np.ndarray, verifier: VerifierSpec, *, zero: np.ndarray, k_max: int
+    ) -> None:
         """About a millisecond for each different (a, b, zero)."""
         rows, self._row = np.unique(np.stack([a, b, zero], axis=1), axis=0, return_inverse=True)
         self._row = self._row.reshape(-1)
-        marginals = np.stack([_marginals(*(float(x) for x in row), verifier=verifier, k_max=k_max) for row in rows])
+        marginals = np.stack(
+            [_marginals(*(float(x) for x in row), verifier=verifier, k_max=k_max) for row in rows]
+        )
         self._right, self._wrong, self._attempt, self._right_attempt = np.moveaxis(marginals, 1, 0)
 
-    def caps(self, *, value: np.ndarray, loss: np.ndarray, cost: np.ndarray, cost_wrong: np.ndarray) -> np.ndarray:
+    def caps(
+        self, *, value: np.ndarray, loss: np.ndarray, cost: np.ndarray, cost_wrong: np.ndarray
+    ) -> np.ndarray:
         """[n] attempts before the first whose worth is not positive."""
         row = self._row
         wrong_attempt = self._attempt - self._right_attempt
@@ -47,7 +57,9 @@ class QuadratureCaps:
     def outcome(self, cap: np.ndarray) -> tuple[Outcome, np.ndarray]:
         """What at most cap [n] attempts lead to, and the expected number of right samples drawn [n]."""
         correct, wrong, attempts, right = (
-            np.concatenate([np.zeros((len(table), 1)), np.cumsum(table, axis=1)], axis=1)[self._row, cap.astype(np.int64)]
+            np.concatenate([np.zeros((len(table), 1)), np.cumsum(table, axis=1)], axis=1)[
+                self._row, cap.astype(np.int64)
+            ]
             for table in (self._right, self._wrong, self._attempt, self._right_attempt)
         )
         return Outcome(correct=correct, wrong=wrong, attempts=attempts), right

@@ -1,8 +1,9 @@
 """Sequential allocation: draw until the verifier accepts, at most cap times (methods/planner.md §4.3, §4.4).
 
-A success retires its query and every failure lowers its index w a / ((a+b+j) c), so drawing the live query with the largest index
-is optimal for equal costs (exchange argument) and, for unequal ones, under a budget of expected tokens. At a token price lambda the
-index rule is a cap on attempts in closed form; the price is the one that spends the budget in expectation.
+A success retires its query and every failure lowers its index w a / ((a+b+j) c), so drawing the live query
+with the largest index is optimal for equal costs (exchange argument) and, for unequal ones, under a budget of
+expected tokens. At a token price lambda the index rule is a cap on attempts in closed form; the price is the
+one that spends the budget in expectation.
 """
 
 from collections.abc import Callable
@@ -81,7 +82,9 @@ class _Queries:
     def take(self, rows: np.ndarray) -> "_Queries":
         """The same for some of the queries; not with a table."""
         assert self.table is None
-        columns = {name: getattr(self, name)[rows] for name in ("weight", "loss", "cost_wrong", "floor", "zero")}
+        columns = {
+            name: getattr(self, name)[rows] for name in ("weight", "loss", "cost_wrong", "floor", "zero")
+        }
         return replace(self, items=self.items.take(rows), **columns)
 
     def _opens(self, caps: np.ndarray, price: float) -> np.ndarray:
@@ -134,11 +137,18 @@ def allocate_sequential(
         verifier=spec,
         floor=np.minimum(_column(cap_min, shape), cap_max),
         zero=_column(zero, shape),
-        table=None if spec.tpr == 1 else QuadratureCaps(items.a, items.b, spec, zero=_column(zero, shape), k_max=cap_max),
+        table=(
+            None
+            if spec.tpr == 1
+            else QuadratureCaps(items.a, items.b, spec, zero=_column(zero, shape), k_max=cap_max)
+        ),
     )
     forced = queries.spent(queries.floor)
     if forced > budget:
-        raise ValueError(f"budget: {budget:g} tokens do not pay the {forced:g} of the attempts that every query gets (cap_min)")
+        raise ValueError(
+            f"budget: {budget:g} tokens do not pay the {forced:g} of the attempts that every query gets"
+            " (cap_min)"
+        )
     price, caps = _spend(queries, budget)
     result, tokens = queries.ends(caps)
     return SequentialAllocation(
@@ -152,7 +162,8 @@ def allocate_sequential(
 
 
 def _spend(queries: _Queries, budget: float) -> tuple[float, np.ndarray]:
-    """The price that spends the budget, and the caps; queries that stand at the price are raised in order while they fit."""
+    """The price that spends the budget, and the caps; queries that stand at the price are raised in order
+    while they fit."""
     free = queries.caps(0.0)
     if queries.spent(free) <= budget:
         return 0.0, free
@@ -172,7 +183,8 @@ def _spend(queries: _Queries, budget: float) -> tuple[float, np.ndarray]:
 
 
 def _crossing_of(queries: _Queries, budget: float, low: float, high: float) -> float:
-    """``_crossing`` of what the queries spend; only those whose cap is not the same at both ends are looked at again."""
+    """``_crossing`` of what the queries spend; only those whose cap is not the same at both ends are looked
+    at again."""
     base = 0.0
     if queries.table is None:
         caps, at_low = queries.caps(np.exp(high)), queries.caps(np.exp(low))
@@ -183,7 +195,8 @@ def _crossing_of(queries: _Queries, budget: float, low: float, high: float) -> f
 
 
 def _sampled_bracket(queries: _Queries, budget: float, low: float, high: float) -> tuple[float, float]:
-    """A narrow bracket of the log price, guessed from some of the queries and widened until it holds for all."""
+    """A narrow bracket of the log price, guessed from some of the queries and widened until it holds for
+    all."""
     size = len(queries.weight)
     part = queries.take(np.sort(np.random.default_rng(0).choice(size, _SAMPLE, replace=False)))
     guess = _crossing_of(part, budget * _SAMPLE / size, low, high)
@@ -196,9 +209,11 @@ def _sampled_bracket(queries: _Queries, budget: float, low: float, high: float) 
 
 
 def _crossing(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Log price at which the relative ``excess`` over the budget, a falling step function, is at most 0 and nearly 0.
+    """Log price at which the relative ``excess`` over the budget, a falling step function, is at most 0 and
+    nearly 0.
 
-    Steps of false position and bisection in turn; ends within ``_CLOSE`` of the budget or ``_RESOLUTION`` of the lowest price.
+    Steps of false position and bisection in turn; ends within ``_CLOSE`` of the budget or ``_RESOLUTION`` of
+    the lowest price.
     """
     above, under = excess(low), excess(high)
     assert under <= 0, "the highest price buys nothing"

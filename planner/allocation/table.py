@@ -1,7 +1,9 @@
-"""Allocation where the value of more samples has no closed form or is not concave: majority votes, verifiers that err.
+"""Allocation where the value of more samples has no closed form or is not concave: majority votes, verifiers
+that err.
 
-Values are tables over k. What is bought are the steps of the least concave majorant of (expected tokens, value), so a query whose
-first samples are worth little alone (a vote) is opened with as many as make it worth it.
+Values are tables over k. What is bought are the steps of the least concave majorant of (expected tokens,
+value), so a query whose first samples are worth little alone (a vote) is opened with as many as make it worth
+it.
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,8 @@ def allocate_table(
     *,
     weight: ArrayLike = 1.0,
 ) -> TableAllocation:
-    """Divide ``budget`` expected tokens over n queries, best value per token first; ties go to the query that stands first.
+    """Divide ``budget`` expected tokens over n queries, best value per token first; ties go to the query that
+    stands first.
 
     Args:
         values: [U, K] value of 1..K samples, one row for each kind of query; 0 samples are worth 0.
@@ -59,9 +62,11 @@ def allocate_table(
 
 
 def _steps(values: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps of the majorant that gain something: k at their end, value per sample, samples; each [s], slopes falling."""
+    """Steps of the majorant that gain something: k at their end, value per sample, samples; each [s], slopes
+    falling."""
     gain, drawn = np.diff(values, prepend=0.0), np.diff(samples, prepend=0.0)
-    # The slopes of a least concave majorant are the antitonic regression of the increments' slopes, weighted by their widths.
+    # The slopes of a least concave majorant are the antitonic regression of the increments' slopes, weighted
+    # by their widths.
     slope = isotonic_regression(gain / drawn, weights=drawn, increasing=False).x
     last = np.flatnonzero(np.append(~np.isclose(np.diff(slope), 0.0, atol=1e-15), True))
     last = last[slope[last] > 1e-15]

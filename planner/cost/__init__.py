@@ -1,1 +1,2 @@
-"""What inference costs: FLOPs, bytes, milliseconds and dollars of a query, and the table that trades them against pass@k."""
+"""What inference costs: FLOPs, bytes, milliseconds and dollars of a query, and the table that trades them
+against pass@k."""

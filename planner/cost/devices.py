@@ -56,7 +56,9 @@ def devices(file: Path = FILE) -> dict[str, Device]:
     content: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))
     made = {}
     for name, facts in content.items():
-        figures: dict[str, Any] = {key: value if key == "source" else float(value) for key, value in facts.items()}
+        figures: dict[str, Any] = {
+            key: value if key == "source" else float(value) for key, value in facts.items()
+        }
         made[name] = Device(name=name, **figures)
     return made
 
@@ -69,5 +71,8 @@ def device(name: str, file: Path = FILE) -> Device:
     """
     known = devices(file)
     if name not in known:
-        raise ValueError(f"device {name!r} is unknown; use one of {', '.join(sorted(known))}, or add it to a YAML file of your own")
+        raise ValueError(
+            f"device {name!r} is unknown; use one of {', '.join(sorted(known))}, or add it to a YAML file of"
+            " your own"
+        )
     return known[name]

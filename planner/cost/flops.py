@@ -26,7 +26,9 @@ class ModelShape:
 
     def prefill(self, prompt: float) -> float:
         """FLOPs of a prompt of P tokens: 2NP + 2 l w P^2 for attention, the head for its last token only."""
-        return 2 * self.params * prompt + self.head_flops + 2.0 * self.layers * self.attention_width * prompt**2
+        return (
+            2 * self.params * prompt + self.head_flops + 2.0 * self.layers * self.attention_width * prompt**2
+        )
 
     def decode(self, prompt: float, generated: float) -> float:
         """FLOPs of L tokens of one sample: L (2N + 2dV) + 4 l w (P L + L^2 / 2)."""
@@ -34,7 +36,8 @@ class ModelShape:
         return generated * (2 * self.params + self.head_flops) + attention
 
     def query(self, prompt: float, generated: float, k: float, *, shared_prefill: bool = True) -> float:
-        """FLOPs of k samples: affine in k, since one prefill serves all of them (k prefills unless shared)."""
+        """FLOPs of k samples: affine in k, since one prefill serves all of them (k prefills unless
+        shared)."""
         return self.prefill(prompt) * (1 if shared_prefill else k) + k * self.decode(prompt, generated)
 
     def kv_bytes_per_token(self, bytes_per_value: float = 2.0) -> float:
@@ -46,7 +49,8 @@ class ModelShape:
         return self.kv_bytes_per_token(bytes_per_value) * (prompt + k * generated)
 
     def weight_bytes(self, bytes_per_weight: float, *, bits: int = 0) -> float:
-        """Of all weights; with ``bits`` those outside the embedding have so many, the embedding keeps ``bytes_per_weight``."""
+        """Of all weights; with ``bits`` those outside the embedding have so many, the embedding keeps
+        ``bytes_per_weight``."""
         inner = bits / 8 if bits else bytes_per_weight
         return self.params * inner + self.embedding_params * bytes_per_weight
 
@@ -56,12 +60,17 @@ def t2_flops(params: float, generated: float, k: float) -> float:
     return 2.0 * params * generated * k
 
 
-def kinetics_eflops(shape: ModelShape, prompt: float, generated: float, k: float, *, intensity: float) -> float:
-    """Effective FLOPs of Kinetics (arXiv 2506.05333; ``cost_model/utils.py`` of its repository): compute plus memory traffic times
-    the device's FLOPs per byte, the prompt's keys and values shared by the k samples, reads of the weights left out as amortised.
+def kinetics_eflops(
+    shape: ModelShape, prompt: float, generated: float, k: float, *, intensity: float
+) -> float:
+    """Effective FLOPs of Kinetics (arXiv 2506.05333; ``cost_model/utils.py`` of its repository): compute plus
+    memory traffic times the device's FLOPs per byte, the prompt's keys and values shared by the k samples,
+    reads of the weights left out as amortised.
 
     It counts what T² leaves out, and so pushes against small models sampled often.
     """
-    compute = (2 * shape.params * generated + 2 * (2 * prompt + generated) * generated * shape.attention_width) * k
+    compute = (
+        2 * shape.params * generated + 2 * (2 * prompt + generated) * generated * shape.attention_width
+    ) * k
     memory = 2 * (2 * prompt + generated * k) * generated * shape.kv_width * intensity
     return compute + memory

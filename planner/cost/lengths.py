@@ -1,4 +1,5 @@
-"""Tokens that k samples take: all of them, one after the other until one is accepted, or as long as the longest."""
+"""Tokens that k samples take: all of them, one after the other until one is accepted, or as long as the
+longest."""
 
 from collections.abc import Mapping
 
@@ -33,8 +34,11 @@ def _log_choose(n: np.ndarray | float, k: int) -> np.ndarray:
     return np.where(size >= k, value, -np.inf)
 
 
-def sequential_outcome(a: float, b: float, cap: int, *, right_tokens: float, wrong_tokens: float) -> tuple[float, float, float]:
-    """(tokens, samples, pass probability) of sampling until the verifier accepts, at most ``cap`` times, p ~ Beta(a, b).
+def sequential_outcome(
+    a: float, b: float, cap: int, *, right_tokens: float, wrong_tokens: float
+) -> tuple[float, float, float]:
+    """(tokens, samples, pass probability) of sampling until the verifier accepts, at most ``cap`` times, p ~
+    Beta(a, b).
 
     Attempt j + 1 happens with S_j = B(a, b + j) / B(a, b) and succeeds with a / (a + b + j).
     """
@@ -45,8 +49,11 @@ def sequential_outcome(a: float, b: float, cap: int, *, right_tokens: float, wro
     return tokens, float(alive.sum()), float(alive @ hit)
 
 
-def sequential_tokens(n: np.ndarray, c: np.ndarray, cap: int, *, right_tokens: float, wrong_tokens: float) -> float:
-    """Mean tokens of the same over measured problems [M]: unbiased survival C(n - c, j) / C(n, j) for j < cap <= n."""
+def sequential_tokens(
+    n: np.ndarray, c: np.ndarray, cap: int, *, right_tokens: float, wrong_tokens: float
+) -> float:
+    """Mean tokens of the same over measured problems [M]: unbiased survival C(n - c, j) / C(n, j) for j < cap
+    <= n."""
     trials, wrong = n.astype(np.float64), (n - c).astype(np.float64)
     total = np.zeros(len(n))
     alive = np.ones(len(n))

@@ -1,4 +1,5 @@
-"""Time of a decode step as the larger of compute and memory traffic, and what follows: latency, throughput, price."""
+"""Time of a decode step as the larger of compute and memory traffic, and what follows: latency, throughput,
+price."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ class Server:
     shape: ModelShape
     device: Device
     bits: int = 0
-    """Of the weights when quantised weight-only: fewer bytes are read, arithmetic stays as it is. 0 = the device's format."""
+    """Of the weights when quantised weight-only: fewer bytes are read, arithmetic stays as it is. 0 = the
+    device's format."""
     kv_bytes: float = 2.0
 
     @property
@@ -23,7 +25,8 @@ class Server:
         return self.shape.weight_bytes(self.device.bytes_per_weight, bits=self.bits)
 
     def step_s(self, batch: float, context: float) -> float:
-        """Seconds of one decode step of ``batch`` sequences, each with ``context`` tokens of keys and values."""
+        """Seconds of one decode step of ``batch`` sequences, each with ``context`` tokens of keys and
+        values."""
         flops = batch * self.shape.decode(context, 1)
         traffic = self.weight_bytes + batch * context * self.shape.kv_bytes_per_token(self.kv_bytes)
         compute = flops / (self.device.peak * self.device.compute_share)
@@ -49,7 +52,8 @@ class Server:
         return self.prefill_s(prompt) + longest * self.step_s(k, prompt + longest / 2)
 
     def latency_sequential_s(self, prompt: float, tokens: float) -> float:
-        """One query, samples one after the other: ``tokens`` is what they take together (``expected_tokens``)."""
+        """One query, samples one after the other: ``tokens`` is what they take together
+        (``expected_tokens``)."""
         return self.prefill_s(prompt) + tokens * self.step_s(1, prompt + tokens / 2)
 
     def usd_per_1000_queries(self, prompt: float, generated: float, k: float, *, batch: float) -> float:
@@ -63,6 +67,10 @@ def break_even_batch(server: Server, context: float) -> float:
     """Sequences at which compute and memory take equally long; infinite where memory always wins."""
     device = server.device
     compute = server.shape.decode(context, 1) / (device.peak * device.compute_share)
-    memory = context * server.shape.kv_bytes_per_token(server.kv_bytes) / (device.bandwidth * device.bandwidth_share)
+    memory = (
+        context
+        * server.shape.kv_bytes_per_token(server.kv_bytes)
+        / (device.bandwidth * device.bandwidth_share)
+    )
     weights = server.weight_bytes / (device.bandwidth * device.bandwidth_share)
     return weights / (compute - memory) if compute > memory else math.inf

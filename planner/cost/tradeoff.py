@@ -1,4 +1,5 @@
-"""The trade-off table: one row for each (checkpoint, bits, strategy, k), with its cost, its score whether it is on the front."""
+"""The trade-off table: one row for each (checkpoint, bits, strategy, k), with its cost, its score whether it
+is on the front."""
 
 import csv
 import io
@@ -18,9 +19,12 @@ from planner.intervals import Interval, bootstrap_mean
 from planner.pass_at_k import pass_at_k
 
 COLUMNS = (
-    "ckpt", "N", "D", "tok_per_param", "post", "bits", "train_flops", "strategy", "k", "temp", "mean_prompt_tok", "mean_gen_tok",
-    "p95_gen_tok", "flops_per_query", "eflops_per_query", "weight_bytes", "kv_bytes_peak", "latency_ms_seq", "latency_ms_par",
-    "tok_per_s", "usd_per_1k_queries", "pass@k", "ci_lo", "ci_hi", "selected_acc", "extrapolated", "on_pareto", "cost_per_solved",
+    "ckpt", "N", "D", "tok_per_param", "post", "bits", "train_flops", "strategy", "k", "temp",
+    "mean_prompt_tok", "mean_gen_tok",
+    "p95_gen_tok", "flops_per_query", "eflops_per_query", "weight_bytes", "kv_bytes_peak", "latency_ms_seq",
+    "latency_ms_par",
+    "tok_per_s", "usd_per_1k_queries", "pass@k", "ci_lo", "ci_hi", "selected_acc", "extrapolated",
+    "on_pareto", "cost_per_solved",
 )  # fmt: skip
 STRATEGIES = ("parallel", "sequential")
 """With a verifier: all k samples at once, or one after the other until one is accepted."""
@@ -61,10 +65,11 @@ class Scored:
 def tradeoff(
     checkpoints: Sequence[Scored], device: Device, *, ks: Sequence[int] = KS, extrapolate: bool = False
 ) -> list[dict[str, Any]]:
-    """Rows of every checkpoint for every k that its samples reach; the front is over all of them (FLOPs down, accuracy up).
+    """Rows of every checkpoint for every k that its samples reach; the front is over all of them (FLOPs down,
+    accuracy up).
 
-    With ``extrapolate`` also for larger k, by a beta-binomial fit whose two variants give the interval; these rows say so, and are
-    never on the front.
+    With ``extrapolate`` also for larger k, by a beta-binomial fit whose two variants give the interval; these
+    rows say so, and are never on the front.
 
     The verifier is taken as exact, so ``selected_acc`` is pass@k; an imperfect one is the planner's business.
     """
@@ -90,7 +95,8 @@ def _rows(scored: Scored, device: Device, ks: Sequence[int], extrapolate: bool) 
         passed = _passed(scored, k)
         spent = sequential_tokens(scored.n, scored.c, min(k, most), right_tokens=right, wrong_tokens=wrong)
         if k > most:
-            spent += (k - most) * (1 - _passed(scored, most).value) * wrong  # Beyond the samples, no success is counted on.
+            # Beyond the samples, no success is counted on.
+            spent += (k - most) * (1 - _passed(scored, most).value) * wrong
         for strategy in STRATEGIES if k > 1 else STRATEGIES[:1]:
             samples = k if strategy == "parallel" else spent / mean
             flops = shape.query(prompt, mean, samples)
@@ -112,9 +118,15 @@ def _rows(scored: Scored, device: Device, ks: Sequence[int], extrapolate: bool) 
                 "eflops_per_query": kinetics_eflops(shape, prompt, mean, samples, intensity=device.intensity),
                 "weight_bytes": server.weight_bytes,
                 "kv_bytes_peak": shape.kv_bytes_peak(prompt, p95, k if strategy == "parallel" else 1),
-                "latency_ms_seq": 1e3 * server.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent),
-                "latency_ms_par": 1e3
-                * server.latency_parallel_s(prompt, expected_longest(lengths, min(k, sum(lengths.values()))), k),
+                "latency_ms_seq": (
+                    1e3 * server.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent)
+                ),
+                "latency_ms_par": (
+                    1e3
+                    * server.latency_parallel_s(
+                        prompt, expected_longest(lengths, min(k, sum(lengths.values()))), k
+                    )
+                ),
                 "tok_per_s": server.tokens_per_s(BATCH, prompt + mean / 2),
                 "usd_per_1k_queries": server.usd_per_1000_queries(prompt, mean, samples, batch=BATCH),
                 "pass@k": passed.value,
@@ -137,7 +149,8 @@ def _passed(scored: Scored, k: int) -> Interval:
 
 
 def cheapest(rows: Sequence[dict[str, Any]], *, cost: str, budget: float) -> dict[str, Any]:
-    """The row of highest accuracy whose ``cost`` is within ``budget``; the cheaper of equals. Number formats compete like sizes.
+    """The row of highest accuracy whose ``cost`` is within ``budget``; the cheaper of equals. Number formats
+    compete like sizes.
 
     Raises:
         ValueError: none is that cheap.
@@ -149,7 +162,8 @@ def cheapest(rows: Sequence[dict[str, Any]], *, cost: str, budget: float) -> dic
 
 
 def choices(rows: Sequence[dict[str, Any]], *, cost: str, count: int = 7) -> list[dict[str, Any]]:
-    """``cheapest`` at ``count`` budgets spread over the rows' costs: checkpoint, bits, strategy, k, accuracy at each."""
+    """``cheapest`` at ``count`` budgets spread over the rows' costs: checkpoint, bits, strategy, k, accuracy
+    at each."""
     measured = [r for r in rows if not r["extrapolated"]]
     prices = [r[cost] for r in measured]
     kept = ("ckpt", "bits", "strategy", "k", "selected_acc", cost)

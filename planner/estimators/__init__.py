@@ -1,1 +1,2 @@
-"""What counts say: selection metrics, intervals, difficulty models fitted to counts, scaling laws, rare successes, clusters."""
+"""What counts say: selection metrics, intervals, difficulty models fitted to counts, scaling laws, rare
+successes, clusters."""

@@ -1,7 +1,8 @@
-"""p ~ Beta(a, b) over problems: fitted to counts, what pass@k follows, and the zero-inflated variant with its gate.
+"""p ~ Beta(a, b) over problems: fitted to counts, what pass@k follows, and the zero-inflated variant with its
+gate.
 
-With n_i samples and c_i right of problem i, the identity E[1 - (1-p)^k] = 1 - B(a, b+k) / B(a, b) holds for real k
-(arXiv 2604.01411 §3.2); the fit by maximum likelihood on raw counts follows arXiv 2510.05197.
+With n_i samples and c_i right of problem i, the identity E[1 - (1-p)^k] = 1 - B(a, b+k) / B(a, b) holds for
+real k (arXiv 2604.01411 §3.2); the fit by maximum likelihood on raw counts follows arXiv 2510.05197.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class BetaBinomial:
         return float((1 - self.zero) * -np.expm1(betaln(self.a, self.b + k) - betaln(self.a, self.b)))
 
     def posterior_pass_at_k(self, n: ArrayLike, c: ArrayLike, k: float) -> np.ndarray:
-        """[M] expected pass@k of the problems that gave these counts: p | c ~ Beta(a + c, b + n - c), or 0."""
+        """[M] expected pass@k of the problems that gave these counts: p | c ~ Beta(a + c, b + n - c), or
+        0."""
         trials, right = checked(n, c)
         a, b = self.a + right, self.b + trials - right
         solvable = (1 - self.zero) * np.exp(betaln(a, b) - betaln(self.a, self.b))
@@ -53,7 +55,8 @@ def log_likelihood(a: float, b: float, n: ArrayLike, c: ArrayLike, *, zero: floa
 
 
 def fit(n: ArrayLike, c: ArrayLike, *, prior_sd: float = _SD_LOG_NU) -> BetaBinomial:
-    """Beta-binomial by maximum likelihood with a weak N(0, prior_sd^2) prior on log(a + b), which all-zero and all-right data need.
+    """Beta-binomial by maximum likelihood with a weak N(0, prior_sd^2) prior on log(a + b), which all-zero
+    and all-right data need.
 
     Args:
         n: [M] samples, may differ between problems.
@@ -65,13 +68,15 @@ def fit(n: ArrayLike, c: ArrayLike, *, prior_sd: float = _SD_LOG_NU) -> BetaBino
 
 
 def fit_zero_inflated(n: ArrayLike, c: ArrayLike, *, prior_sd: float = _SD_LOG_NU) -> BetaBinomial:
-    """As ``fit`` with a share of problems at p = 0: the only one of the models that can say "impossible for this policy"."""
+    """As ``fit`` with a share of problems at p = 0: the only one of the models that can say "impossible for
+    this policy"."""
     return _inflate(_Histogram.of(n, c), fit(n, c, prior_sd=prior_sd), prior_sd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """Both fits; the data choose, and the pair of predictions is the model interval that goes with any figure from either."""
+    """Both fits; the data choose, and the pair of predictions is the model interval that goes with any figure
+    from either."""
 
     plain: BetaBinomial
     inflated: BetaBinomial
@@ -93,7 +98,8 @@ class Gated:
 
 
 def fit_gated(n: ArrayLike, c: ArrayLike) -> Gated:
-    """Both fits. On simulated counts with n = 32 the gate opens in 58% of cases where 30% are zeros, and in 4% where none are."""
+    """Both fits. On simulated counts with n = 32 the gate opens in 58% of cases where 30% are zeros, and in
+    4% where none are."""
     plain = fit(n, c)
     return Gated(plain=plain, inflated=_inflate(_Histogram.of(n, c), plain, _SD_LOG_NU))
 
@@ -127,7 +133,9 @@ def _inflate(counts: _Histogram, plain: BetaBinomial, prior_sd: float) -> BetaBi
     return best if best.log_likelihood > plain.log_likelihood else plain
 
 
-def _minimum(counts: _Histogram, start: float, prior_sd: float, share: float | None) -> tuple[float, BetaBinomial]:
+def _minimum(
+    counts: _Histogram, start: float, prior_sd: float, share: float | None
+) -> tuple[float, BetaBinomial]:
     """One start of the search over (logit mean, log(a + b)[, logit zero share])."""
 
     def unpack(t: np.ndarray) -> tuple[float, float, float]:
@@ -136,7 +144,10 @@ def _minimum(counts: _Histogram, start: float, prior_sd: float, share: float | N
 
     def loss(t: np.ndarray) -> float:
         a, b, zero = unpack(t)
-        return float(-(counts.weight @ log_likelihood(a, b, counts.n, counts.c, zero=zero)) + 0.5 * (t[1] / prior_sd) ** 2)
+        return float(
+            -(counts.weight @ log_likelihood(a, b, counts.n, counts.c, zero=zero))
+            + 0.5 * (t[1] / prior_sd) ** 2
+        )
 
     first = [logit(counts.mean), start] + ([logit(share)] if share is not None else [])
     bounds = [(-12, 12), (-6, 8), (-12, 5)][: len(first)]

@@ -13,7 +13,9 @@ def checked(n: ArrayLike, c: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     trials, right = np.broadcast_arrays(np.asarray(n), np.asarray(c))
     trials, right = np.atleast_1d(trials), np.atleast_1d(right)
     if trials.ndim != 1 or not trials.size:
-        raise ValueError(f"counts of shape {trials.shape}: one (n, c) for each problem is needed, and at least one problem")
+        raise ValueError(
+            f"counts of shape {trials.shape}: one (n, c) for each problem is needed, and at least one problem"
+        )
     whole = trials.astype(np.int64), right.astype(np.int64)
     if np.any(whole[0] != trials) or np.any(whole[1] != right):
         raise ValueError("counts: n and c are whole numbers")

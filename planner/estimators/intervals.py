@@ -1,4 +1,5 @@
-"""Jeffreys limits for one problem, carried through pass@k, and the interval of a benchmark. Wilson is in ``planner.intervals``."""
+"""Jeffreys limits for one problem, carried through pass@k, and the interval of a benchmark. Wilson is in
+``planner.intervals``."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +11,8 @@ from planner.pass_at_k import pass_at_k
 
 
 def jeffreys(c: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Equal-tailed limits (low, high), each [M], of Beta(c + 1/2, n - c + 1/2); 0 if c = 0 and 1 if c = n (Brown et al. 2001).
+    """Equal-tailed limits (low, high), each [M], of Beta(c + 1/2, n - c + 1/2); 0 if c = 0 and 1 if c = n
+    (Brown et al. 2001).
 
     At c = 0 the other end stays at its one-sided tail, (1 + confidence) / 2: 0 of 16 gives .143184 for 95%.
     """
@@ -32,8 +34,8 @@ def benchmark_pass_at_k(
 ) -> Interval:
     """Mean pass@k over problems with its interval, the one rule of every table: the problem is the unit.
 
-    Several problems: ``bootstrap_mean``, which resamples them with their counts, or where all have the same estimate says what that
-    many rule out. One problem: its Wilson limits through pass@k.
+    Several problems: ``bootstrap_mean``, which resamples them with their counts, or where all have the same
+    estimate says what that many rule out. One problem: its Wilson limits through pass@k.
 
     Raises:
         ValueError: k > n of some problem (see ``planner.forecast`` for larger k).

@@ -18,9 +18,11 @@ def maj_at_k(
     subsets: int = SUBSETS,
     seed: int = 0,
 ) -> float:
-    """Probability that the vote of k of the n samples gives the right answer; ties count 1 / (number of tied answers).
+    """Probability that the vote of k of the n samples gives the right answer; ties count 1 / (number of tied
+    answers).
 
-    There is no closed form for many answers: ``subsets`` draws without replacement, exact for k = n (and k = 1).
+    There is no closed form for many answers: ``subsets`` draws without replacement, exact for k = n (and k =
+    1).
 
     Args:
         answers: [n] canonical forms; None = no valid answer, which takes a place in the k but gets no vote.
@@ -39,7 +41,9 @@ def maj_at_k(
     ballots = np.ones(size) if weights is None else np.asarray(weights, dtype=np.float64)
     if ballots.shape != (size,) or np.any(ballots < 0):
         raise ValueError("weights: one number >= 0 for each sample")
-    names = {answer: i for i, answer in enumerate(dict.fromkeys([correct, *(a for a in answers if a is not None)]))}
+    names = {
+        answer: i for i, answer in enumerate(dict.fromkeys([correct, *(a for a in answers if a is not None)]))
+    }
     table = np.zeros((size, len(names)))
     for i, answer in enumerate(answers):
         if answer is not None:
@@ -60,30 +64,37 @@ def _credit(votes: np.ndarray) -> np.ndarray:
 
 
 def plurality_limit(shares: ArrayLike) -> float:
-    """What maj@k tends to for one problem: 1 if the right answer is the only most likely one, 0 if another is likelier.
+    """What maj@k tends to for one problem: 1 if the right answer is the only most likely one, 0 if another is
+    likelier.
 
     Args:
-        shares: [A] probability of each answer, the right one first; a tie for the first place counts 1 / (number tied).
+        shares: [A] probability of each answer, the right one first; a tie for the first place counts 1 /
+            (number tied).
     """
     return float(_credit(np.asarray(shares, dtype=np.float64)[None])[0])
 
 
 def vote_error_bound(shares: ArrayLike, k: int) -> float:
-    """Chernoff bound on P(the vote of k is wrong) when the right answer, first in shares [A], is the likeliest.
+    """Chernoff bound on P(the vote of k is wrong) when the right answer, first in shares [A], is the
+    likeliest.
 
     Sum over the other answers of (1 - (sqrt q* - sqrt q_j)^2)^k; at most 1.
     """
     q = np.asarray(shares, dtype=np.float64)
     if np.any(q[1:] >= q[0]):
-        raise ValueError("shares: the bound holds where the right answer (the first) is likelier than every other")
+        raise ValueError(
+            "shares: the bound holds where the right answer (the first) is likelier than every other"
+        )
     return float(min(1.0, ((1 - (np.sqrt(q[0]) - np.sqrt(q[1:])) ** 2) ** k).sum()))
 
 
 def vote_probability(shares: ArrayLike, k: int) -> float:
-    """maj@k of k independent samples whose answer probabilities are known, exactly; ties count 1 / (number tied).
+    """maj@k of k independent samples whose answer probabilities are known, exactly; ties count 1 / (number
+    tied).
 
-    Multinomial counts are Poisson counts given their sum, so for each count v of the right answer the others, none above v, are
-    convolved one by one, keeping how many of them reach v. Costs about k^3 A operations: k up to a few hundred.
+    Multinomial counts are Poisson counts given their sum, so for each count v of the right answer the others,
+    none above v, are convolved one by one, keeping how many of them reach v. Costs about k^3 A operations: k
+    up to a few hundred.
 
     Args:
         shares: [A] probability of each answer, the right one first; they sum to 1.
@@ -98,12 +109,15 @@ def vote_probability(shares: ArrayLike, k: int) -> float:
 
 
 def _shared_win(others: np.ndarray, total: int) -> float:
-    """Sum over tied T of P(counts sum to ``total``, T at the highest column) / (1 + T), from Poisson masses [A-1, v+1]."""
+    """Sum over tied T of P(counts sum to ``total``, T at the highest column) / (1 + T), from Poisson masses
+    [A-1, v+1]."""
     ways = np.zeros((len(others) + 1, total + 1))
     ways[0, 0] = 1.0
     for mass in others:
         top = len(mass) - 1
-        below = np.stack([np.convolve(row, mass[:top])[: total + 1] if top else np.zeros(total + 1) for row in ways])
+        below = np.stack(
+            [np.convolve(row, mass[:top])[: total + 1] if top else np.zeros(total + 1) for row in ways]
+        )
         grown = np.zeros_like(ways)
         grown[:, : below.shape[1]] = below
         if top <= total:

@@ -1,4 +1,5 @@
-"""Scaling laws of pass@k: the exponentiated power law of repeated sampling, its log-log relative, and where exponents come from."""
+"""Scaling laws of pass@k: the exponentiated power law of repeated sampling, its log-log relative, and where
+exponents come from."""
 
 from dataclasses import dataclass
 
@@ -27,7 +28,8 @@ class ExponentiatedPowerLaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailurePowerLaw:
-    """1 - pass@k = exp(log_scale) k^-exponent: what a Beta-like lower tail of difficulty gives for large k (arXiv 2502.17578)."""
+    """1 - pass@k = exp(log_scale) k^-exponent: what a Beta-like lower tail of difficulty gives for large k
+    (arXiv 2502.17578)."""
 
     log_scale: float
     exponent: float
@@ -52,19 +54,23 @@ def fit_exponentiated(n: ArrayLike, c: ArrayLike) -> ExponentiatedPowerLaw:
     """
     ks, values = _interior(n, c)
     slope, level = np.polyfit(np.log(ks), np.log(-np.log(values)), 1)
-    found = least_squares(lambda t: np.exp(-np.exp(t[0] + t[1] * np.log(ks))) - values, [level, min(slope, -1e-3)])
+    found = least_squares(
+        lambda t: np.exp(-np.exp(t[0] + t[1] * np.log(ks))) - values, [level, min(slope, -1e-3)]
+    )
     return ExponentiatedPowerLaw(a=float(-np.exp(found.x[0])), b=float(found.x[1]))
 
 
 def fit_failure(n: ArrayLike, c: ArrayLike) -> FailurePowerLaw:
-    """Regression of log(1 - pass@k) on log k (the log-log variant); a poor model below the tail, kept as the baseline it is."""
+    """Regression of log(1 - pass@k) on log k (the log-log variant); a poor model below the tail, kept as the
+    baseline it is."""
     ks, values = _interior(n, c)
     slope, level = np.polyfit(np.log(ks), np.log1p(-values), 1)
     return FailurePowerLaw(log_scale=float(level), exponent=float(-slope))
 
 
 def tail_failure(a: float, b: float, k: float) -> float:
-    """E(1-p)^k of Beta(a, b) for large k, Gamma(a+b) / Gamma(b) k^-a: the exponent of the law is that of hard problems' density."""
+    """E(1-p)^k of Beta(a, b) for large k, Gamma(a+b) / Gamma(b) k^-a: the exponent of the law is that of hard
+    problems' density."""
     return float(np.exp(gammaln(a + b) - gammaln(b) - a * np.log(k)))
 
 
@@ -83,5 +89,7 @@ def _inside(n: ArrayLike, c: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def _interior(n: ArrayLike, c: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     ks, values = _inside(n, c)
     if len(ks) < 2:
-        raise ValueError("a power law needs pass@k between 0 and 1 at two k at least: nothing, or everything, was solved")
+        raise ValueError(
+            "a power law needs pass@k between 0 and 1 at two k at least: nothing, or everything, was solved"
+        )
     return ks, values

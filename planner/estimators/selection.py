@@ -1,4 +1,5 @@
-"""What is left of coverage when one sample must be chosen: best of k by a score, the longest of k, and the gap to coverage."""
+"""What is left of coverage when one sample must be chosen: best of k by a score, the longest of k, and the
+gap to coverage."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +9,8 @@ from planner.pass_at_k import pass_at_k
 
 
 def order_weights(n: int, k: int) -> np.ndarray:
-    """[n] probability that the sample of rank r (0 = best) of n is the best of k drawn from them: C(n-1-r, k-1) / C(n, k).
+    """[n] probability that the sample of rank r (0 = best) of n is the best of k drawn from them: C(n-1-r,
+    k-1) / C(n, k).
 
     Raises:
         ValueError: unless 1 <= k <= n.
@@ -18,16 +20,23 @@ def order_weights(n: int, k: int) -> np.ndarray:
     below = n - 1 - np.arange(n)
     possible = below >= k - 1
     left = np.where(possible, below, k - 1)
-    log = gammaln(left + 1) - gammaln(k) - gammaln(left - k + 2) - (gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    log = (
+        gammaln(left + 1)
+        - gammaln(k)
+        - gammaln(left - k + 2)
+        - (gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    )
     return np.where(possible, np.exp(log), 0.0)
 
 
 def best_of_k(scores: ArrayLike, values: ArrayLike, k: int) -> float:
-    """Expected value of the highest-scored of k samples, unbiased from n >= k (the general form of PKPO, arXiv 2505.15201, eq. 12).
+    """Expected value of the highest-scored of k samples, unbiased from n >= k (the general form of PKPO,
+    arXiv 2505.15201, eq. 12).
 
     Args:
         scores: [n] what the choice is made by; samples with the same score are equally likely to be chosen.
-        values: [n] what the chosen sample is worth: 0/1, or any reward; with ``values = scores`` this is max@k.
+        values: [n] what the chosen sample is worth: 0/1, or any reward; with ``values = scores`` this is
+            max@k.
         k: samples drawn.
     """
     score, value = np.asarray(scores, dtype=np.float64), np.asarray(values, dtype=np.float64)
@@ -39,7 +48,8 @@ def best_of_k(scores: ArrayLike, values: ArrayLike, k: int) -> float:
 
 
 def longest_of_k(lengths: ArrayLike, k: int) -> float:
-    """Expected length of the longest of k samples, unbiased from n >= k: what a batch of k waits for, in tokens."""
+    """Expected length of the longest of k samples, unbiased from n >= k: what a batch of k waits for, in
+    tokens."""
     return best_of_k(lengths, lengths, k)
 
 

@@ -1,4 +1,5 @@
-"""Difficulty on a grid: p is the success probability of one sample, x = logit p. A density of x is weights over cells, [G]."""
+"""Difficulty on a grid: p is the success probability of one sample, x = logit p. A density of x is weights
+over cells, [G]."""
 
 import numpy as np
 from scipy.special import betainc, log_expit
@@ -15,11 +16,12 @@ def reach(k: float) -> np.ndarray:
 
 
 def likelihood(n: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """[U, G] probability of each outcome (n, c) in each cell, up to a factor for each row; the highest cell of a row is 1.
+    """[U, G] probability of each outcome (n, c) in each cell, up to a factor for each row; the highest cell
+    of a row is 1.
 
-    Where the binomial kernel is narrower than two cells (many samples), it is integrated over the cell exactly, as a difference of
-    incomplete Beta functions; else taken at the centre. Counts from adaptive sampling are fine: a stopping rule that sees only
-    outcomes drops out of the likelihood.
+    Where the binomial kernel is narrower than two cells (many samples), it is integrated over the cell
+    exactly, as a difference of incomplete Beta functions; else taken at the centre. Counts from adaptive
+    sampling are fine: a stopping rule that sees only outcomes drops out of the likelihood.
     """
     trials, right = np.asarray(n, dtype=np.float64)[:, None], np.asarray(c, dtype=np.float64)[:, None]
     kernel = right * LOG_P + (trials - right) * LOG_Q

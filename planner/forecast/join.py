@@ -1,10 +1,11 @@
 """Where a forecast meets what was measured: one curve that never falls and never bends upwards.
 
-pass@k of any set of problems rises with k, by less each time. Up to the smallest n the unbiased figures do so by construction. A
-model of difficulty need not pass through the last of them: it may lie above it (a jump) or below (a fall). The joint curve is the
-model, changed as little as that allows:
+pass@k of any set of problems rises with k, by less each time. Up to the smallest n the unbiased figures do so
+by construction. A model of difficulty need not pass through the last of them: it may lie above it (a jump) or
+below (a fall). The joint curve is the model, changed as little as that allows:
 
-* below the last measured point: the smallest concave curve over both, which leaves the point along its tangent to the model;
+* below the last measured point: the smallest concave curve over both, which leaves the point along its
+  tangent to the model;
 * nowhere above the straight line that goes on as the last two measured points do, since no concave curve is.
 
 Far from n it is the model itself, unless that line is in the way.
@@ -49,11 +50,14 @@ def measured(n: np.ndarray, c: np.ndarray) -> Measured | None:
     if last < 1:
         return None
     value = _mean(n, c, last)
-    return Measured(n=n, c=c, last=last, value=value, slope=value - (_mean(n, c, last - 1) if last > 1 else 0.0))
+    return Measured(
+        n=n, c=c, last=last, value=value, slope=value - (_mean(n, c, last - 1) if last > 1 else 0.0)
+    )
 
 
 def joined(end: Measured | None, difficulty: np.ndarray) -> Callable[[float], float]:
-    """pass@k at any k: measured up to ``end.last``, then the model of ``difficulty`` [G] (weights over the grid) joined to it."""
+    """pass@k at any k: measured up to ``end.last``, then the model of ``difficulty`` [G] (weights over the
+    grid) joined to it."""
 
     def model(k: float) -> float:
         return float(difficulty @ reach(k))
@@ -77,7 +81,8 @@ def joined(end: Measured | None, difficulty: np.ndarray) -> Callable[[float], fl
 
 
 def _tangent(end: Measured, difficulty: np.ndarray) -> float | None:
-    """Where the line from the last measured point touches the model, by bisection in log k; None where the model stays below it."""
+    """Where the line from the last measured point touches the model, by bisection in log k; None where the
+    model stays below it."""
 
     def above(k: float) -> bool:
         """True if the model's tangent at k passes below the point: it touches farther left."""

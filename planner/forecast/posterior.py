@@ -1,4 +1,5 @@
-"""Draws from what counts say about the difficulty distribution: importance sampling in rounds, deterministic, a few tens of ms."""
+"""Draws from what counts say about the difficulty distribution: importance sampling in rounds, deterministic,
+a few tens of ms."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -57,8 +58,9 @@ class Draws:
 def draw(counts: Outcomes, prior: ShapePrior | None) -> Draws:
     """The posterior under the flat prior of ``family`` times ``prior``.
 
-    The first round spreads points over the whole box. Each later one draws from a Student-like cloud around what the one before
-    found, so that large data sets, whose posterior is small, are still met by hundreds of draws. Only the last is kept.
+    The first round spreads points over the whole box. Each later one draws from a Student-like cloud around
+    what the one before found, so that large data sets, whose posterior is small, are still met by hundreds of
+    draws. Only the last is kept.
     """
     points = LOW + (HIGH - LOW) * low_discrepancy(ROUNDS[0])
     proposal = np.zeros(len(points))
@@ -71,9 +73,11 @@ def draw(counts: Outcomes, prior: ShapePrior | None) -> Draws:
 
 
 def coverage(draws: Draws, counts: Outcomes, k: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance [S] of pass@k over these problems, given their outcomes and each difficulty distribution.
+    """Mean and variance [S] of pass@k over these problems, given their outcomes and each difficulty
+    distribution.
 
-    The problems are fixed and their p unknown, so the variance is that of the p given the outcomes, summed over problems.
+    The problems are fixed and their p unknown, so the variance is that of the p given the outcomes, summed
+    over problems.
     """
     gain = reach(k)
     share = draws.density @ counts.kernel.T + 1e-300
@@ -84,8 +88,8 @@ def coverage(draws: Draws, counts: Outcomes, k: float) -> tuple[np.ndarray, np.n
 
 
 def difficulty(draws: Draws, counts: Outcomes | None = None) -> np.ndarray:
-    """[G] mean difficulty distribution: of the population, or of these problems given their outcomes. ``difficulty @ reach(k)`` is
-    the posterior mean of pass@k."""
+    """[G] mean difficulty distribution: of the population, or of these problems given their outcomes.
+    ``difficulty @ reach(k)`` is the posterior mean of pass@k."""
     if counts is None:
         return draws.weight @ draws.density
     share = draws.density @ counts.kernel.T + 1e-300
@@ -93,7 +97,9 @@ def difficulty(draws: Draws, counts: Outcomes | None = None) -> np.ndarray:
     return np.einsum("sg,sg->g", draws.density, (draws.weight[:, None] * each / share) @ counts.kernel)
 
 
-def _log_target(points: np.ndarray, counts: Outcomes, prior: ShapePrior | None) -> tuple[np.ndarray, np.ndarray]:
+def _log_target(
+    points: np.ndarray, counts: Outcomes, prior: ShapePrior | None
+) -> tuple[np.ndarray, np.ndarray]:
     density = densities(points)
     log = np.log(density @ counts.kernel.T + 1e-300) @ counts.multiplicity
     if prior is not None:
@@ -102,7 +108,8 @@ def _log_target(points: np.ndarray, counts: Outcomes, prior: ShapePrior | None) 
 
 
 def _cloud(points: np.ndarray, log: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """``size`` draws of a multivariate t with mean and covariance of the weighted points, and their log density."""
+    """``size`` draws of a multivariate t with mean and covariance of the weighted points, and their log
+    density."""
     weights = _tempered(log)
     centre = weights @ points
     spread = (weights[:, None] * (points - centre)).T @ (points - centre)
@@ -119,7 +126,8 @@ def _student(size: int, dimensions: int) -> np.ndarray:
 
 
 def _tempered(log: np.ndarray) -> np.ndarray:
-    """Weights exp(log) to the largest power of 1, .7, .49, ... that rests on ``_LEAST`` points: the raw ones may rest on one."""
+    """Weights exp(log) to the largest power of 1, .7, .49, ... that rests on ``_LEAST`` points: the raw ones
+    may rest on one."""
     power = 1.0
     while True:
         weights = np.exp(power * log - logsumexp(power * log))

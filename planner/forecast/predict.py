@@ -1,4 +1,5 @@
-"""pass@k beyond the samples that were drawn, with an interval, and what other models of difficulty say beside it."""
+"""pass@k beyond the samples that were drawn, with an interval, and what other models of difficulty say beside
+it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,14 +28,16 @@ class Forecast:
 
     k: float
     value: float
-    """Posterior mean, joined to the unbiased figures of k <= n (``join``): over k it never falls and never bends upwards."""
+    """Posterior mean, joined to the unbiased figures of k <= n (``join``): over k it never falls and never
+    bends upwards."""
     low: float
     high: float
-    """Credible limits; they contain the value. They hold if difficulty is distributed as the family and the reference allow; see
-    ``models`` if in doubt."""
+    """Credible limits; they contain the value. They hold if difficulty is distributed as the family and the
+    reference allow; see ``models`` if in doubt."""
     models: Mapping[str, float]
-    """What other models fitted to the same counts say: ``beta_binomial``, ``zero_inflated`` and, where some k <= n has a slope,
-    ``power_law``; beyond n at least the last measured figure. How far they lie apart is how much hangs on the model."""
+    """What other models fitted to the same counts say: ``beta_binomial``, ``zero_inflated`` and, where some k
+    <= n has a slope, ``power_law``; beyond n at least the last measured figure. How far they lie apart is how
+    much hangs on the model."""
 
     @property
     def model_interval(self) -> tuple[float, float]:
@@ -53,16 +56,18 @@ def forecast(
 ) -> Forecast:
     """Mean pass@k over problems, for any k, from their counts.
 
-    The difficulty distribution is a posterior over a three-parameter family (``family``), given the counts and, by ``prior``, how
-    pass@k curves of other models grow (``reference``). Deterministic.
+    The difficulty distribution is a posterior over a three-parameter family (``family``), given the counts
+    and, by ``prior``, how pass@k curves of other models grow (``reference``). Deterministic.
 
     Args:
         counts: [M, 2] rows (n, c); n may differ, be 0, and be the result of adaptive sampling (``spending``).
-        k: samples that count, real, at least 1; up to the smallest n the value is that of ``planner.pass_at_k``.
-        prior: ``"shipped"`` for the packaged reference, a ``Reference`` of your own, or None for the family alone.
+        k: samples that count, real, at least 1; up to the smallest n the value is that of
+            ``planner.pass_at_k``.
+        prior: ``"shipped"`` for the packaged reference, a ``Reference`` of your own, or None for the family
+            alone.
         confidence: of (low, high).
-        problems: ``"these"``: the mean over the problems counted, whose interval shrinks as each is sampled more; ``"like these"``:
-            over the population they were drawn from.
+        problems: ``"these"``: the mean over the problems counted, whose interval shrinks as each is sampled
+            more; ``"like these"``: over the population they were drawn from.
 
     Raises:
         ValueError: k < 1, or counts that are none.
@@ -82,9 +87,11 @@ def forecast(
 
 
 def alternatives(n: ArrayLike, c: ArrayLike, k: float) -> dict[str, float]:
-    """pass@k by models that know nothing of other populations; each is biased on real counts (docs/planner_estimators.md).
+    """pass@k by models that know nothing of other populations; each is biased on real counts
+    (docs/planner_estimators.md).
 
-    The power law is fitted to pass@k for k <= every n, and is left out where fewer than two such k have a pass@k between 0 and 1.
+    The power law is fitted to pass@k for k <= every n, and is left out where fewer than two such k have a
+    pass@k between 0 and 1.
     """
     fits = fit_gated(n, c)
     said = {"beta_binomial": fits.plain.pass_at_k(k), "zero_inflated": fits.inflated.pass_at_k(k)}
@@ -108,7 +115,9 @@ def _target(draws: Draws, seen: Outcomes, k: float, problems: Problems) -> tuple
     return mean, np.zeros_like(mean)
 
 
-def limits(weight: np.ndarray, mean: np.ndarray, variance: np.ndarray, confidence: float) -> tuple[float, float]:
+def limits(
+    weight: np.ndarray, mean: np.ndarray, variance: np.ndarray, confidence: float
+) -> tuple[float, float]:
     """Quantiles of the mixture of normals that the draws make, within [0, 1]."""
     heavy = weight > _NEGLIGIBLE * weight.max()
     spread = np.sqrt(np.maximum(variance[heavy], 1e-10))

@@ -1,7 +1,7 @@
 """Where the next samples go when a budget is spent for a forecast at large k: on problems not yet solved.
 
-A stopping rule that looks at outcomes only leaves the likelihood of the counts as it is, so ``forecast`` takes such counts as they
-are; c / n and the unbiased pass@k do not, and are biased by it.
+A stopping rule that looks at outcomes only leaves the likelihood of the counts as it is, so ``forecast``
+takes such counts as they are; c / n and the unbiased pass@k do not, and are biased by it.
 """
 
 import numpy as np
@@ -11,11 +11,12 @@ from planner.estimators.counts import checked
 
 
 def next_problems(n: ArrayLike, c: ArrayLike, samples: int, *, enough: int = 1) -> np.ndarray:
-    """[samples] problems to sample next, one sample each: those with fewer than ``enough`` successes, fewest attempts first.
+    """[samples] problems to sample next, one sample each: those with fewer than ``enough`` successes, fewest
+    attempts first.
 
-    Problems with as few attempts come in index order, and a problem may come several times. With ``enough=1`` and one sample at a
-    time this is the rule of arXiv 2510.05197 (fewest successes, then fewest attempts) until every problem is solved once. Where
-    every problem has enough, all take part again.
+    Problems with as few attempts come in index order, and a problem may come several times. With ``enough=1``
+    and one sample at a time this is the rule of arXiv 2510.05197 (fewest successes, then fewest attempts)
+    until every problem is solved once. Where every problem has enough, all take part again.
 
     Raises:
         ValueError: samples < 1 or enough < 1.

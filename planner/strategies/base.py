@@ -1,7 +1,8 @@
 """The interface of decode strategies: what they sample from, what judges, what they return.
 
-One ``run`` serves one query. Whatever a strategy does (rounds, early stops, later: steps of a particle filter, deeper budgets,
-plans as prefixes) goes through ``Policy.sample``, whose ``prefix`` continues a completion, and is charged to one ``Ledger``.
+One ``run`` serves one query. Whatever a strategy does (rounds, early stops, later: steps of a particle
+filter, deeper budgets, plans as prefixes) goes through ``Policy.sample``, whose ``prefix`` continues a
+completion, and is charged to one ``Ledger``.
 """
 
 from collections.abc import Sequence
@@ -36,10 +37,13 @@ class Policy(Protocol):
         """True if sampling the same prompt again does not pay its prefill again."""
         ...
 
-    async def sample(self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()) -> Sequence[Attempt]:
+    async def sample(
+        self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()
+    ) -> Sequence[Attempt]:
         """[n] independent completions of at most ``max_tokens`` tokens each, fixed by ``seed``.
 
-        ``prefix``: token ids that every completion starts from; not part of ``Attempt.tokens``, but of the prefill.
+        ``prefix``: token ids that every completion starts from; not part of ``Attempt.tokens``, but of the
+        prefill.
         """
         ...
 
@@ -153,12 +157,16 @@ class Strategy(Protocol):
         budget_tokens: int,
         rng: np.random.Generator,
     ) -> Result:
-        """Answer ``query`` with at most ``budget_tokens`` tokens, prefill, discarded samples and scores included.
+        """Answer ``query`` with at most ``budget_tokens`` tokens, prefill, discarded samples and scores
+        included.
 
         ``judge``: a ``Verifier``, a ``Scorer`` or None, as the strategy needs.
         """
         ...
 
-    def expected(self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None) -> Expected:
-        """Probability of a right and of a wrong answer, and tokens, for one query (no budget but the strategy's own cap)."""
+    def expected(
+        self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None
+    ) -> Expected:
+        """Probability of a right and of a wrong answer, and tokens, for one query (no budget but the
+        strategy's own cap)."""
         ...

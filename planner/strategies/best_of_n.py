@@ -24,18 +24,34 @@ class BestOfN:
     batch: int = 1
     min_tokens: int = 1
 
-    async def run(self, query: Prompt, policy: Policy, judge: Scorer, budget_tokens: int, rng: np.random.Generator) -> Result:
+    async def run(
+        self, query: Prompt, policy: Policy, judge: Scorer, budget_tokens: int, rng: np.random.Generator
+    ) -> Result:
         """See ``Strategy.run``; ``judge`` is a scorer."""
-        limits = {"k": self.k, "batch": self.batch, "max_tokens": self.max_tokens, "min_tokens": self.min_tokens}
+        limits = {
+            "k": self.k,
+            "batch": self.batch,
+            "max_tokens": self.max_tokens,
+            "min_tokens": self.min_tokens,
+        }
         drawn = await draw_scored(query, policy, judge, budget_tokens, rng, **limits)
         answer = None
         if drawn.scores:
             scores = np.array(drawn.scores)
             answer = drawn.attempts[int(rng.choice(np.flatnonzero(scores == scores.max())))].text
-        return Result(answer=answer, samples=len(drawn.scores), tokens=drawn.ledger.spent, accepted=False, trace=list(drawn.trace))
+        return Result(
+            answer=answer,
+            samples=len(drawn.scores),
+            tokens=drawn.ledger.spent,
+            accepted=False,
+            trace=list(drawn.trace),
+        )
 
-    def expected(self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None) -> Expected:
-        """Scores of right and wrong samples taken as normal with equal spread, set apart so as to give the scorer's AUC."""
+    def expected(
+        self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None
+    ) -> Expected:
+        """Scores of right and wrong samples taken as normal with equal spread, set apart so as to give the
+        scorer's AUC."""
         d = separation(judge, self.name)
         p, weight = posterior_nodes(posterior)
         x = np.linspace(-8, 8 + d, 801)

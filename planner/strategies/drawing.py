@@ -35,7 +35,9 @@ class Ledger:
         self.spent.decode += decode
         self.spent.scorer += scorer
         if self.left < 0:
-            raise BudgetError(f"{self.spent.total} tokens used of a budget of {self.budget}: a bound on tokens was broken")
+            raise BudgetError(
+                f"{self.spent.total} tokens used of a budget of {self.budget}: a bound on tokens was broken"
+            )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +56,8 @@ class Drawer:
     samples: int = 0
 
     async def draw(self, n: int) -> Sequence[Attempt]:
-        """At most ``n`` samples: as many as fit with ``max_tokens`` each, or one shorter one; none if that does not fit either."""
+        """At most ``n`` samples: as many as fit with ``max_tokens`` each, or one shorter one; none if that
+        does not fit either."""
         prefill = 0 if self.samples and self.policy.caches_prompts else len(self.query.token_ids)
         room = self.ledger.left - prefill
         each = self.max_tokens + self.reserve
@@ -66,7 +69,9 @@ class Drawer:
         seed = int(self.rng.integers(2**31 - 1))
         attempts = await self.policy.sample(self.query, count, max_tokens=limit, seed=seed)
         if len(attempts) != count or any(a.tokens > limit for a in attempts):
-            raise BudgetError(f"the policy was asked for {count} samples of at most {limit} tokens and did not keep to it")
+            raise BudgetError(
+                f"the policy was asked for {count} samples of at most {limit} tokens and did not keep to it"
+            )
         self.samples += count
         self.ledger.charge(prefill=prefill, decode=sum(a.tokens for a in attempts))
         return attempts

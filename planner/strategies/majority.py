@@ -28,15 +28,25 @@ class MajorityVote:
     """Canonical answer of a completion; None = it gives none, and its vote is lost."""
     batch: int = 1
     threshold: float = SETTLED
-    """Posterior probability that the leader is the true mode at which drawing stops; above 1 it never does."""
+    """Posterior probability that the leader is the true mode at which drawing stops; above 1 it never
+    does."""
     min_tokens: int = 1
     agreement: float = 1.0
     """Share of wrong samples that agree, for ``expected``; 1 is the worst case."""
 
-    async def run(self, query: Prompt, policy: Policy, judge: None, budget_tokens: int, rng: np.random.Generator) -> Result:
+    async def run(
+        self, query: Prompt, policy: Policy, judge: None, budget_tokens: int, rng: np.random.Generator
+    ) -> Result:
         """See ``Strategy.run``; needs no judge."""
         ledger = Ledger(budget_tokens)
-        drawer = Drawer(query=query, policy=policy, ledger=ledger, max_tokens=self.max_tokens, min_tokens=self.min_tokens, rng=rng)
+        drawer = Drawer(
+            query=query,
+            policy=policy,
+            ledger=ledger,
+            max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens,
+            rng=rng,
+        )
         votes: Counter[str] = Counter()
         texts: dict[str, str] = {}
         trace = []
@@ -55,17 +65,26 @@ class MajorityVote:
             trace.append({"samples": drawer.samples, "votes": dict(votes), "settled": certain})
         winner = winner_of(dict(votes), rng)
         answer_text = None if winner is None else texts[winner]
-        return Result(answer=answer_text, samples=drawer.samples, tokens=ledger.spent, accepted=certain, trace=trace)
+        return Result(
+            answer=answer_text, samples=drawer.samples, tokens=ledger.spent, accepted=certain, trace=trace
+        )
 
-    def expected(self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None) -> Expected:
-        """Right answers against the likeliest wrong one, drawn one by one (rounds larger than 1 draw a little more)."""
+    def expected(
+        self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None
+    ) -> Expected:
+        """Right answers against the likeliest wrong one, drawn one by one (rounds larger than 1 draw a little
+        more)."""
         if judge is not None:
             raise ValueError(f"{self.name}: asks no judge, got {judge!r}")
         p, weight = posterior_nodes(posterior)
         table = vote_table(k_max=self.k, agreement=self.agreement, threshold=self.threshold)
         right, drawn = (np.interp(p, table.p, column[:, -1]) for column in (table.correct, table.samples))
         correct = float(weight @ np.where(p == 0, 0.0, right))
-        return Expected(correct=correct, wrong=1 - correct, tokens=cost.prefill + float(weight @ (drawn * sample_tokens(p, cost))))
+        return Expected(
+            correct=correct,
+            wrong=1 - correct,
+            tokens=cost.prefill + float(weight @ (drawn * sample_tokens(p, cost))),
+        )
 
 
 def winner_of(votes: dict[str, float], rng: np.random.Generator) -> str | None:

@@ -1,4 +1,5 @@
-"""Repeated sampling with a verifier: draw until one is accepted, at most k times (methods/planner.md §4.3, §4.4)."""
+"""Repeated sampling with a verifier: draw until one is accepted, at most k times (methods/planner.md §4.3,
+§4.4)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,7 +16,8 @@ from rollout.types import Prompt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatedSampling:
-    """At most ``k`` samples, ``batch`` at a time; the first accepted is the answer, none accepted is no answer."""
+    """At most ``k`` samples, ``batch`` at a time; the first accepted is the answer, none accepted is no
+    answer."""
 
     name: ClassVar[str] = "repeated_sampling"
     k: int
@@ -24,24 +26,44 @@ class RepeatedSampling:
     """Samples drawn together before the verifier is asked: 1 is sequential, ``k`` parallel."""
     min_tokens: int = 1
 
-    async def run(self, query: Prompt, policy: Policy, judge: Verifier, budget_tokens: int, rng: np.random.Generator) -> Result:
+    async def run(
+        self, query: Prompt, policy: Policy, judge: Verifier, budget_tokens: int, rng: np.random.Generator
+    ) -> Result:
         """See ``Strategy.run``."""
         ledger = Ledger(budget_tokens)
-        drawer = Drawer(query=query, policy=policy, ledger=ledger, max_tokens=self.max_tokens, min_tokens=self.min_tokens, rng=rng)
+        drawer = Drawer(
+            query=query,
+            policy=policy,
+            ledger=ledger,
+            max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens,
+            rng=rng,
+        )
         trace = []
         while drawer.samples < self.k:
             attempts = await drawer.draw(min(self.batch, self.k - drawer.samples))
             if not attempts:
                 break
             verdicts = list(await judge.accepts(query, attempts))
-            trace.append({"samples": len(attempts), "tokens": sum(a.tokens for a in attempts), "accepted": sum(verdicts)})
+            trace.append(
+                {
+                    "samples": len(attempts),
+                    "tokens": sum(a.tokens for a in attempts),
+                    "accepted": sum(verdicts),
+                }
+            )
             if any(verdicts):
                 answer = attempts[verdicts.index(True)].text
-                return Result(answer=answer, samples=drawer.samples, tokens=ledger.spent, accepted=True, trace=trace)
+                return Result(
+                    answer=answer, samples=drawer.samples, tokens=ledger.spent, accepted=True, trace=trace
+                )
         return Result(answer=None, samples=drawer.samples, tokens=ledger.spent, accepted=False, trace=trace)
 
-    def expected(self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None) -> Expected:
-        """``judge``: the verifier's measured error rates. Rounds are drawn whole, the first accepted of one is returned."""
+    def expected(
+        self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None
+    ) -> Expected:
+        """``judge``: the verifier's measured error rates. Rounds are drawn whole, the first accepted of one
+        is returned."""
         if not isinstance(judge, VerifierSpec):
             raise ValueError(f"{self.name}: needs the verifier's error rates (VerifierSpec), not {judge!r}")
         p, weight = posterior_nodes(posterior)

@@ -54,7 +54,8 @@ async def draw_scored(
         scores: Sequence[Score] = await scorer.score(query, attempts)
         if len(scores) != len(attempts) or any(s.tokens > reserve for s in scores):
             raise BudgetError(
-                f"the scorer said at most {reserve} tokens for each of {len(attempts)} samples and did not keep to it"
+                f"the scorer said at most {reserve} tokens for each of {len(attempts)} samples and did not"
+                " keep to it"
             )
         ledger.charge(scorer=sum(s.tokens for s in scores))
         out.attempts.extend(attempts)
@@ -64,7 +65,8 @@ async def draw_scored(
 
 
 def separation(judge: VerifierSpec | ScorerSpec | None, name: str) -> float:
-    """Distance d of two unit normals, right above wrong, whose overlap gives the scorer's AUC: sqrt(2) times its normal quantile.
+    """Distance d of two unit normals, right above wrong, whose overlap gives the scorer's AUC: sqrt(2) times
+    its normal quantile.
 
     Raises:
         ValueError: ``judge`` is not a scorer.

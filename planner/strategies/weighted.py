@@ -21,7 +21,8 @@ _DRAWS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightedVote:
-    """``k`` samples; the answer whose samples score most in sum wins. Scores count from 0: negative ones are no vote."""
+    """``k`` samples; the answer whose samples score most in sum wins. Scores count from 0: negative ones are
+    no vote."""
 
     name: ClassVar[str] = "weighted_vote"
     k: int
@@ -32,9 +33,16 @@ class WeightedVote:
     agreement: float = 1.0
     """Share of wrong samples that agree, for ``expected``."""
 
-    async def run(self, query: Prompt, policy: Policy, judge: Scorer, budget_tokens: int, rng: np.random.Generator) -> Result:
+    async def run(
+        self, query: Prompt, policy: Policy, judge: Scorer, budget_tokens: int, rng: np.random.Generator
+    ) -> Result:
         """See ``Strategy.run``; ``judge`` is a scorer."""
-        limits = {"k": self.k, "batch": self.batch, "max_tokens": self.max_tokens, "min_tokens": self.min_tokens}
+        limits = {
+            "k": self.k,
+            "batch": self.batch,
+            "max_tokens": self.max_tokens,
+            "min_tokens": self.min_tokens,
+        }
         drawn = await draw_scored(query, policy, judge, budget_tokens, rng, **limits)
         votes: dict[str, float] = defaultdict(float)
         best: dict[str, tuple[float, str]] = {}
@@ -54,11 +62,14 @@ class WeightedVote:
             trace=[*drawn.trace, {"votes": dict(votes)}],
         )
 
-    def expected(self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None) -> Expected:
+    def expected(
+        self, posterior: Posterior, cost: TokenCost, judge: VerifierSpec | ScorerSpec | None
+    ) -> Expected:
         """By simulation (standard error below .004), fixed seed.
 
-        Scores are sigmoids of normals set apart by the scorer's AUC and centred between the two, so that a score is the probability
-        of being right at even odds; wrong samples agree with probability ``agreement`` and are alone otherwise.
+        Scores are sigmoids of normals set apart by the scorer's AUC and centred between the two, so that a
+        score is the probability of being right at even odds; wrong samples agree with probability
+        ``agreement`` and are alone otherwise.
         """
         d = separation(judge, self.name)
         p, weight = posterior_nodes(posterior)

@@ -27,8 +27,8 @@ class Approach1:
         return self.E + self.A * n**-self.alpha + self.B * d**-self.beta + self.G * samples**-self.gamma
 
     def stationarity(self, params: float, train_flops: float, served_flops: float) -> float:
-        """dL/dlog N along D = C/6N, k = C_inf/2N: 0 at an interior optimum. The last term is positive, so N* lies below
-        Chinchilla's for every C_inf with k >= 1."""
+        """dL/dlog N along D = C/6N, k = C_inf/2N: 0 at an interior optimum. The last term is positive, so N*
+        lies below Chinchilla's for every C_inf with k >= 1."""
         falling = -self.alpha * self.A * params**-self.alpha
         rising = self.beta * self.B * (6 * params / train_flops) ** self.beta
         return falling + rising + self.gamma * self.G * (2 * params / served_flops) ** self.gamma
@@ -44,7 +44,8 @@ def fit_approach1(
     seed: int = 0,
     start: Approach1 | None = None,
 ) -> Approach1:
-    """Plain least squares over rows (checkpoint, k), each [R]; seven parameters; ``start``: from there only."""
+    """Plain least squares over rows (checkpoint, k), each [R]; seven parameters; ``start``: from there
+    only."""
     logs = np.log(np.stack([np.asarray(x, dtype=np.float64) for x in (params, tokens, k)]))
     begin = None
     if start is not None:
@@ -55,11 +56,13 @@ def fit_approach1(
 
 
 def likelihood_loss(log_p: ArrayLike, k: ArrayLike) -> np.ndarray:
-    """[K] means over problems of -log(1 - (1 - p)^k), from log p [M] of the reference answers. Never clipped: p may be 1e-30."""
+    """[K] means over problems of -log(1 - (1 - p)^k), from log p [M] of the reference answers. Never clipped:
+    p may be 1e-30."""
     logs = np.asarray(log_p, dtype=np.float64)[:, None]
     samples = np.asarray(k, dtype=np.float64)[None, :]
     p = np.exp(np.minimum(logs, 0.0))
-    with np.errstate(divide="ignore"):  # p = 1 misses with probability 0; an underflown p takes the other branch.
+    # p = 1 misses with probability 0; an underflown p takes the other branch.
+    with np.errstate(divide="ignore"):
         exact = np.log(-np.expm1(samples * np.log1p(-p)))
     # pass@k = k p to first order, in logarithms that do not underflow.
     passed = np.where(logs < -700, np.log(samples) + logs, exact)
@@ -67,8 +70,8 @@ def likelihood_loss(log_p: ArrayLike, k: ArrayLike) -> np.ndarray:
 
 
 def posterior_loss(n: ArrayLike, c: ArrayLike, k: ArrayLike, *, a: float, b: float) -> np.ndarray:
-    """[K] means of -log of the posterior mean pass@k, from counts [M]: what stands in where a problem was never solved, instead of
-    an infinite loss. (a, b): the population's Beta, fitted beforehand."""
+    """[K] means of -log of the posterior mean pass@k, from counts [M]: what stands in where a problem was
+    never solved, instead of an infinite loss. (a, b): the population's Beta, fitted beforehand."""
     trials, right = (np.asarray(x, dtype=np.float64)[:, None] for x in (n, c))
     samples = np.asarray(k, dtype=np.float64)[None, :]
     first, second = a + right, b + trials - right

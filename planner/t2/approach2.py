@@ -1,4 +1,5 @@
-"""T² approach 2: single-pass loss first, then the distribution of success probabilities over it (arXiv 2604.01411 §3.2)."""
+"""T² approach 2: single-pass loss first, then the distribution of success probabilities over it (arXiv
+2604.01411 §3.2)."""
 
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ UPPER = (np.inf, 50.0, 1.0, 8.0, 5.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approach2:
-    """mu = theta2 / (1 + exp(theta1 (L - theta0))), nu = exp(theta3 + theta4 L), p ~ Beta(mu nu, (1 - mu) nu)."""
+    """mu = theta2 / (1 + exp(theta1 (L - theta0))), nu = exp(theta3 + theta4 L), p ~ Beta(mu nu, (1 - mu)
+    nu)."""
 
     law: ChinchillaLaw
     theta: tuple[float, float, float, float, float]
@@ -63,7 +65,13 @@ def fit_approach2(
         start: an earlier fit to begin both stages from (bootstrap replicates).
     """
     law = fit_chinchilla(
-        params, tokens, nll, weights=weights, restarts=restarts, seed=seed, start=None if start is None else start.law
+        params,
+        tokens,
+        nll,
+        weights=weights,
+        restarts=restarts,
+        seed=seed,
+        start=None if start is None else start.law,
     )
     loss = law.loss(params, tokens)[:, None]
     samples, target = np.asarray(k, dtype=np.float64)[None, :], np.asarray(accuracy, dtype=np.float64)
@@ -73,7 +81,10 @@ def fit_approach2(
 
     starts = [np.array(start.theta)] if start is not None else _theta_starts(loss[:, 0], target[:, 0])
     low, high = np.array(LOWER), np.array(UPPER)
-    runs = [least_squares(residual, np.clip(t, low + 1e-6, high - 1e-6), bounds=(low, high), x_scale="jac") for t in starts]
+    runs = [
+        least_squares(residual, np.clip(t, low + 1e-6, high - 1e-6), bounds=(low, high), x_scale="jac")
+        for t in starts
+    ]
     best = min(runs, key=lambda run: run.cost).x
     return Approach2(law=law, theta=tuple(map(float, best)))  # type: ignore[arg-type]  # five numbers
 
@@ -87,14 +98,19 @@ def _theta_starts(loss: np.ndarray, first: np.ndarray) -> list[np.ndarray]:
     bounds = (np.array(LOWER[:3]), np.array(UPPER[:3]))
     middle = float(np.median(loss))
     sigmoid = min(
-        (least_squares(residual, [middle, s, top], bounds=bounds) for s in (0.5, 2.0, 5.0) for top in (0.5, 0.99)),
+        (
+            least_squares(residual, [middle, s, top], bounds=bounds)
+            for s in (0.5, 2.0, 5.0)
+            for top in (0.5, 0.99)
+        ),
         key=lambda run: run.cost,
     ).x
     return [np.array([*sigmoid, t3, t4]) for t3 in (-1.0, 0.0, 1.0) for t4 in (-0.5, 0.0, 0.5)]
 
 
 def naive_accuracy(theta: ArrayLike, loss: ArrayLike, k: ArrayLike) -> np.ndarray:
-    """The baseline 1 - (1 - mu(L))^k: as if all problems were equally hard, which overestimates (concavity)."""
+    """The baseline 1 - (1 - mu(L))^k: as if all problems were equally hard, which overestimates
+    (concavity)."""
     t = np.asarray(theta, dtype=np.float64)
     mu = t[2] * expit(-t[1] * (np.asarray(loss, dtype=np.float64) - t[0]))
     return -np.expm1(np.asarray(k, dtype=np.float64) * np.log1p(-np.minimum(mu, 1 - 1e-15)))

@@ -1,4 +1,5 @@
-"""Optima of a surface: under T²'s two separate budgets, and under one budget from training to the q-th query."""
+"""Optima of a surface: under T²'s two separate budgets, and under one budget from training to the q-th
+query."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,7 +53,12 @@ class Optimum:
 
 
 def two_budgets(
-    score: Score, *, train_flops: float, served_flops: float | None, measured: Measured, extrapolate: bool = False
+    score: Score,
+    *,
+    train_flops: float,
+    served_flops: float | None,
+    measured: Measured,
+    extrapolate: bool = False,
 ) -> Optimum:
     """Best N with D = C/6N and k = C_inf/2N (real, at least 1), the problem of arXiv 2604.01411.
 
@@ -77,10 +83,19 @@ def two_budgets(
         return np.where(fits, score(params, tokens, np.maximum(k, 1.0)), -np.inf)
 
     grid = measured.params_grid()
-    best, edge = _search(grid, values, f"no model fits C = {train_flops:g} and C_inf = {served_flops} within what was measured")
+    best, edge = _search(
+        grid, values, f"no model fits C = {train_flops:g} and C_inf = {served_flops} within what was measured"
+    )
     tokens, k = split(np.array([best]))
     top = float(values(np.array([best]))[0])
-    return Optimum(params=best, tokens=float(tokens[0]), k=float(k[0]), score=top, inference_share=float("nan"), edges=edge)
+    return Optimum(
+        params=best,
+        tokens=float(tokens[0]),
+        k=float(k[0]),
+        score=top,
+        inference_share=float("nan"),
+        edges=edge,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +132,15 @@ def end_to_end(
     extrapolate: bool = False,
     fixed_k: int | None = None,
 ) -> Optimum:
-    """Best (N, D, k) under one budget: 121 sizes x about 60 integers k, D from what is left, then a finer pass.
+    """Best (N, D, k) under one budget: 121 sizes x about 60 integers k, D from what is left, then a finer
+    pass.
 
     Raises:
         ValueError: nothing fits within the limits.
     """
-    ks = np.unique(np.round(np.geomspace(1, max_k, GRID_K))) if fixed_k is None else np.array([float(fixed_k)])
+    ks = (
+        np.unique(np.round(np.geomspace(1, max_k, GRID_K))) if fixed_k is None else np.array([float(fixed_k)])
+    )
 
     def best_k(params: np.ndarray, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         n, k = params[:, None], choices[None, :]
@@ -133,7 +151,10 @@ def end_to_end(
         return values[np.arange(len(params)), at], choices[at]
 
     grid = measured.params_grid()
-    message = f"no model, tokens and samples fit a total of {deployment.total_flops:g} FLOPs within what was measured"
+    message = (
+        f"no model, tokens and samples fit a total of {deployment.total_flops:g} FLOPs within what was"
+        " measured"
+    )
     coarse, _ = _search(grid, lambda n: best_k(n, ks)[0], message)
     k0 = best_k(np.array([coarse]), ks)[1][0]
     at = int(np.searchsorted(ks, k0))
@@ -144,11 +165,16 @@ def end_to_end(
         edge = (*edge, "k")
     tokens = float(deployment.tokens(np.array([n]), k)[0])
     share = float(deployment.inference(np.array([n]), k)[0]) / deployment.total_flops
-    return Optimum(params=n, tokens=tokens, k=float(k[0]), score=float(value[0]), inference_share=share, edges=edge)
+    return Optimum(
+        params=n, tokens=tokens, k=float(k[0]), score=float(value[0]), inference_share=share, edges=edge
+    )
 
 
-def _search(grid: np.ndarray, values: Callable[[np.ndarray], np.ndarray], message: str) -> tuple[float, tuple[str, ...]]:
-    """Best of the grid, refined between its neighbours; "N" if it lies on the grid's end, "range" if beside what is refused."""
+def _search(
+    grid: np.ndarray, values: Callable[[np.ndarray], np.ndarray], message: str
+) -> tuple[float, tuple[str, ...]]:
+    """Best of the grid, refined between its neighbours; "N" if it lies on the grid's end, "range" if beside
+    what is refused."""
     scores = values(grid)
     if not np.isfinite(scores).any():
         raise ValueError(f"{message}; change the budget, add cells, or pass extrapolate")

@@ -25,7 +25,8 @@ class ChinchillaLaw:
         return self.E + self.A * n**-self.alpha + self.B * d**-self.beta
 
     def optimal_params(self, train_flops: float) -> float:
-        """N of least loss at 6ND = ``train_flops``: g (C/6)^(beta/(alpha+beta)), g = (alpha A / beta B)^(1/(alpha+beta))."""
+        """N of least loss at 6ND = ``train_flops``: g (C/6)^(beta/(alpha+beta)), g = (alpha A / beta
+        B)^(1/(alpha+beta))."""
         both = self.alpha + self.beta
         g = (self.alpha * self.A / (self.beta * self.B)) ** (1 / both)
         return float(g * (train_flops / 6) ** (self.beta / both))
@@ -36,13 +37,16 @@ class ChinchillaLaw:
         return np.where(left > 0, (self.B / np.maximum(left, 1e-300)) ** (1 / self.beta), np.inf)
 
     def sardana(self, loss: float, served_tokens: float) -> tuple[float, float]:
-        """(N, D) of least 6ND + 2N * served_tokens that reaches ``loss`` (arXiv 2401.00448): the baseline without samples.
+        """(N, D) of least 6ND + 2N * served_tokens that reaches ``loss`` (arXiv 2401.00448): the baseline
+        without samples.
 
         Raises:
             ValueError: the loss is at or below the floor E.
         """
         if loss <= self.E:
-            raise ValueError(f"loss {loss:g} is not above the floor {self.E:g} of the law: no model reaches it")
+            raise ValueError(
+                f"loss {loss:g} is not above the floor {self.E:g} of the law: no model reaches it"
+            )
         smallest = (self.A / (loss - self.E)) ** (1 / self.alpha)
 
         def cost(log_n: float) -> float:
@@ -65,7 +69,8 @@ def fit_chinchilla(
     seed: int = 0,
     start: ChinchillaLaw | None = None,
 ) -> ChinchillaLaw:
-    """Least squares over checkpoints [R]; ``weights`` as of ``isoline_weights``; ``start``: from there only."""
+    """Least squares over checkpoints [R]; ``weights`` as of ``isoline_weights``; ``start``: from there
+    only."""
     logs = np.log(np.stack([np.asarray(params, dtype=np.float64), np.asarray(tokens, dtype=np.float64)]))
     begin = None if start is None else PowerSum(start.E, (start.A, start.B), (start.alpha, start.beta), 0.0)
     law = fit_power_sum(logs, nll, weights=weights, restarts=restarts, seed=seed, start=begin)
@@ -74,7 +79,8 @@ def fit_chinchilla(
 
 
 def isoline_weights(nll: ArrayLike, levels: ArrayLike) -> np.ndarray:
-    """[R] inverse variance of the losses within each isoline, mean 1; isolines of one cell get the mean variance of the others."""
+    """[R] inverse variance of the losses within each isoline, mean 1; isolines of one cell get the mean
+    variance of the others."""
     values, groups = np.asarray(nll, dtype=np.float64), np.asarray(levels)
     variance = np.full(len(values), np.nan)
     for level in np.unique(groups):

@@ -1,4 +1,5 @@
-"""One surface for a family of checkpoints, bases and post-trained: beta-binomial counts, fitted as a maximum a posteriori.
+"""One surface for a family of checkpoints, bases and post-trained: beta-binomial counts, fitted as a maximum
+a posteriori.
 
 For checkpoint j and category g, with N and D in millions::
 
@@ -7,8 +8,8 @@ For checkpoint j and category g, with N and D in millions::
     log nu   = t0_g - t1 u
     c ~ BetaBinomial(n, mu nu, (1 - mu) nu)
 
-The predictor is shaped like Chinchilla's law because a linear one in log N and log D is constant along an isoline of compute, and
-would send every optimum to a corner.
+The predictor is shaped like Chinchilla's law because a linear one in log N and log D is constant along an
+isoline of compute, and would send every optimum to a corner.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ SMALLEST = 1e-10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilySurface:
-    """Fitted parameters. Single ones trade off against each other and mean little; predictions are what is judged."""
+    """Fitted parameters. Single ones trade off against each other and mean little; predictions are what is
+    judged."""
 
     shared: np.ndarray
     """[7] as named in ``SHARED``."""
@@ -62,11 +64,14 @@ class FamilySurface:
 
     @property
     def delta1(self) -> float:
-        """What ten times the tokens per parameter add to the logit gain of post-training; below 0, overtrained bases gain less."""
+        """What ten times the tokens per parameter add to the logit gain of post-training; below 0,
+        overtrained bases gain less."""
         return float(self.shared[6])
 
 
-def _predictor(shared: np.ndarray, n: np.ndarray, d: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _predictor(
+    shared: np.ndarray, n: np.ndarray, d: np.ndarray, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(u, post-training offset), N and D in millions."""
     a, alpha, b, beta = np.exp(shared[:4])
     return a * n**-alpha + b * d**-beta, z * (shared[5] + shared[6] * np.log10(d / (20 * n)))
@@ -98,16 +103,25 @@ def fit_family(
         rng = np.random.default_rng(seed)
         centre = problem.start()
         begins = [centre + (JITTER * rng.standard_normal(len(centre)) if i else 0.0) for i in range(restarts)]
-    runs = [minimize(problem, x, jac=True, method="L-BFGS-B", bounds=problem.bounds(), options={"maxiter": 2000}) for x in begins]
+    runs = [
+        minimize(problem, x, jac=True, method="L-BFGS-B", bounds=problem.bounds(), options={"maxiter": 2000})
+        for x in begins
+    ]
     best = min(runs, key=lambda run: run.fun)
     shared, h0, t0 = problem.split(best.x)
     return FamilySurface(
-        shared=shared, h0=h0, t0=t0, shares=rows.shares(weights), categories=rows.categories, objective=float(best.fun)
+        shared=shared,
+        h0=h0,
+        t0=t0,
+        shares=rows.shares(weights),
+        categories=rows.categories,
+        objective=float(best.fun),
     )
 
 
 class _Posterior:
-    """Negative log posterior and its gradient. Equal (checkpoint, category, n, c) are one term with a weight."""
+    """Negative log posterior and its gradient. Equal (checkpoint, category, n, c) are one term with a
+    weight."""
 
     def __init__(self, rows: FamilyRows, weights: np.ndarray | None) -> None:
         keys = np.stack([rows.checkpoint, rows.category, rows.n, rows.c])
@@ -116,9 +130,16 @@ class _Posterior:
         self.weight = np.bincount(inverse.ravel(), per_row, minlength=unique.shape[1])
         self.checkpoint, self.category = unique[0], unique[1]
         self.n, self.c = unique[2].astype(np.float64), unique[3].astype(np.float64)
-        self.params, self.tokens, self.post = rows.params / MILLION, rows.tokens / MILLION, rows.post.astype(np.float64)
+        self.params, self.tokens, self.post = (
+            rows.params / MILLION,
+            rows.tokens / MILLION,
+            rows.post.astype(np.float64),
+        )
         self.num_categories = len(rows.categories)
-        rates = [(self._weighted(self.c, g) + 0.5) / (self._weighted(self.n, g) + 1) for g in range(self.num_categories)]
+        rates = [
+            (self._weighted(self.c, g) + 0.5) / (self._weighted(self.n, g) + 1)
+            for g in range(self.num_categories)
+        ]
         self.rate = np.array(rates)
 
     def _weighted(self, values: np.ndarray, category: int) -> float:
@@ -133,7 +154,11 @@ class _Posterior:
     def bounds(self) -> list[tuple[float, float]]:
         """Five prior deviations: far from every optimum, near enough that nothing overflows."""
         shared = [(m - 5 * s, m + 5 * s) for m, s in zip(PRIOR_MEAN, PRIOR_SD, strict=True)]
-        return shared + [(-5 * H0_SD, 5 * H0_SD)] * self.num_categories + [(-4 * T0_SD, 4 * T0_SD)] * self.num_categories
+        return (
+            shared
+            + [(-5 * H0_SD, 5 * H0_SD)] * self.num_categories
+            + [(-4 * T0_SD, 4 * T0_SD)] * self.num_categories
+        )
 
     def split(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(shared, h0, t0)."""
@@ -175,5 +200,9 @@ class _Posterior:
             by_logit @ (self.post * ratio),
         ]
         return np.concatenate(
-            [own, np.bincount(self.category, logit, minlength=g), np.bincount(self.category, log_nu, minlength=g)]
+            [
+                own,
+                np.bincount(self.category, logit, minlength=g),
+                np.bincount(self.category, log_nu, minlength=g),
+            ]
         )

@@ -11,8 +11,9 @@ KS = (1, 4, 16, 64)
 
 
 def holdouts(params: ArrayLike, ratios: ArrayLike, levels: ArrayLike) -> dict[str, np.ndarray]:
-    """Masks [J] of what is held out: H1 the largest N, H2 the largest D/N, H3 the highest isoline. Checkpoints of one cell (seeds,
-    base and post-trained) share its N, ratio and level, so they are always held out together."""
+    """Masks [J] of what is held out: H1 the largest N, H2 the largest D/N, H3 the highest isoline.
+    Checkpoints of one cell (seeds, base and post-trained) share its N, ratio and level, so they are always
+    held out together."""
     n, r, level = (np.asarray(x, dtype=np.float64) for x in (params, ratios, levels))
     return {"H1": n >= n.max() * 0.999, "H2": r >= r.max() * 0.95, "H3": level == level.max()}
 
@@ -27,11 +28,16 @@ class HoldoutScore:
     spearman: float
     """Rank correlation over cells of the mean over k; NaN below three cells."""
     regret: float
-    """Measured score of the best held-out cell at the budget minus that of the cell that the surface would have chosen."""
+    """Measured score of the best held-out cell at the budget minus that of the cell that the surface would
+    have chosen."""
 
 
 def score_holdout(
-    observed: ArrayLike, predicted: ArrayLike, *, observed_at_budget: ArrayLike, predicted_at_budget: ArrayLike
+    observed: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    observed_at_budget: ArrayLike,
+    predicted_at_budget: ArrayLike,
 ) -> HoldoutScore:
     """Compare.
 
@@ -66,9 +72,17 @@ def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def nearest_cell(params: ArrayLike, tokens: ArrayLike, known_params: ArrayLike, known_tokens: ArrayLike) -> np.ndarray:
+def nearest_cell(
+    params: ArrayLike, tokens: ArrayLike, known_params: ArrayLike, known_tokens: ArrayLike
+) -> np.ndarray:
     """[H] index of the known cell nearest in (log N, log D): the baseline without a model."""
-    ours = np.log(np.stack([np.asarray(params, dtype=np.float64), np.asarray(tokens, dtype=np.float64)], axis=1))
-    known = np.log(np.stack([np.asarray(known_params, dtype=np.float64), np.asarray(known_tokens, dtype=np.float64)], axis=1))
+    ours = np.log(
+        np.stack([np.asarray(params, dtype=np.float64), np.asarray(tokens, dtype=np.float64)], axis=1)
+    )
+    known = np.log(
+        np.stack(
+            [np.asarray(known_params, dtype=np.float64), np.asarray(known_tokens, dtype=np.float64)], axis=1
+        )
+    )
     distance = ((ours[:, None, :] - known[None, :, :]) ** 2).sum(axis=2)
     return distance.argmin(axis=1)

@@ -1,4 +1,5 @@
-"""Least squares for a floor plus falling powers, y = E + sum_j exp(a_j - s_j x_j): the form of every loss law here."""
+"""Least squares for a floor plus falling powers, y = E + sum_j exp(a_j - s_j x_j): the form of every loss law
+here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ class PowerSum:
     def __call__(self, logs: Sequence[ArrayLike]) -> np.ndarray:
         """The law at log features, one array for each term."""
         terms = zip(self.coefficients, self.exponents, logs, strict=True)
-        return np.asarray(self.floor + sum(c * np.exp(-s * np.asarray(x, dtype=np.float64)) for c, s, x in terms))
+        return np.asarray(
+            self.floor + sum(c * np.exp(-s * np.asarray(x, dtype=np.float64)) for c, s, x in terms)
+        )
 
 
 def fit_power_sum(
@@ -60,9 +63,15 @@ def fit_power_sum(
     num_terms, rows = logs.shape
     free = 1 + num_terms + (1 if tied else num_terms)
     if rows < free:
-        raise ValueError(f"a law of {free} parameters cannot be fitted to {rows} rows; add checkpoints, or use a law with fewer")
+        raise ValueError(
+            f"a law of {free} parameters cannot be fitted to {rows} rows; add checkpoints, or use a law with"
+            " fewer"
+        )
     if not np.all(np.isfinite(target)) or target.min() < 0:
-        raise ValueError("losses must be finite and not negative: score by likelihood, or use posterior means of unsolved problems")
+        raise ValueError(
+            "losses must be finite and not negative: score by likelihood, or use posterior means of unsolved"
+            " problems"
+        )
     scale = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
     centre = logs.mean(axis=1, keepdims=True)  # Centred features decouple coefficients from exponents.
     objective = _Objective(logs - centre, target, scale / scale.sum(), tied)
@@ -72,13 +81,18 @@ def fit_power_sum(
         begins = list(_starts(target, num_terms, tied, restarts, np.random.default_rng(seed)))
     bounds = [(-25.0, 12.0)] * (1 + num_terms) + [(MIN_SLOPE, MAX_SLOPE)] * (free - 1 - num_terms)
     options = {"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-10}
-    runs = [minimize(objective, x, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for x in begins]
+    runs = [
+        minimize(objective, x, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for x in begins
+    ]
     best = min(runs, key=lambda run: run.fun)
     return objective.unpack(best.x, centre[:, 0], float(best.fun) * float(scale.sum()))
 
 
-def _starts(target: np.ndarray, num_terms: int, tied: bool, restarts: int, rng: np.random.Generator) -> np.ndarray:
-    """[restarts, parameters]: floors over the grid, what is left shared at random, exponents from .05 to 1."""
+def _starts(
+    target: np.ndarray, num_terms: int, tied: bool, restarts: int, rng: np.random.Generator
+) -> np.ndarray:
+    """[restarts, parameters]: floors over the grid, what is left shared at random, exponents from .05 to
+    1."""
     floors = np.resize(np.linspace(0.01, 0.95, FLOORS), restarts)
     rng.shuffle(floors)
     smallest = max(float(target.min()), TINY)
@@ -95,13 +109,16 @@ class _Objective:
         self.logs, self.target, self.weights, self.tied = logs, target, weights, tied
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        terms = np.exp(x[1 : 1 + len(self.logs), None] - x[1 + len(self.logs) :, None] * self.logs)  # [J, R]; a tied s broadcasts
+        # [J, R]; a tied s broadcasts
+        terms = np.exp(x[1 : 1 + len(self.logs), None] - x[1 + len(self.logs) :, None] * self.logs)
         residual = np.exp(x[0]) + terms.sum(axis=0) - self.target
         pull = 2 * self.weights * residual
         slopes = -(terms * self.logs) @ pull
         if self.tied:
             slopes = slopes.sum(keepdims=True)
-        return float(self.weights @ residual**2), np.concatenate([[np.exp(x[0]) * pull.sum()], terms @ pull, slopes])
+        return float(self.weights @ residual**2), np.concatenate(
+            [[np.exp(x[0]) * pull.sum()], terms @ pull, slopes]
+        )
 
     def pack(self, law: PowerSum, centre: np.ndarray) -> np.ndarray:
         """Parameters of a law."""

@@ -1,4 +1,5 @@
-"""How far counting inference moves the optimal tokens per parameter: r* with pass@k at C_inf against r* with pass@1, by isoline."""
+"""How far counting inference moves the optimal tokens per parameter: r* with pass@k at C_inf against r* with
+pass@1, by isoline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ class Shift:
         return float(np.log(self.corrected.ratio / self.single.ratio))
 
 
-def shifts(score: Score, *, train_flops: Sequence[float], served_flops: float, measured: Measured) -> list[Shift]:
+def shifts(
+    score: Score, *, train_flops: Sequence[float], served_flops: float, measured: Measured
+) -> list[Shift]:
     """Both optima on each isoline, within what was measured."""
     found = []
     for flops in train_flops:
@@ -40,7 +43,8 @@ def mean_shift(found: Sequence[Shift]) -> float:
 def measured_shift(
     ratios: np.ndarray, levels: np.ndarray, single: np.ndarray, corrected: np.ndarray, *, min_cells: int = 3
 ) -> float:
-    """The same without a surface: on each isoline with enough cells, the best measured cell [J] under either score.
+    """The same without a surface: on each isoline with enough cells, the best measured cell [J] under either
+    score.
 
     Returns:
         Mean log ratio, NaN if no isoline has ``min_cells``.
@@ -49,7 +53,9 @@ def measured_shift(
     for level in np.unique(levels):
         cells = np.nonzero(levels == level)[0]
         if len(cells) >= min_cells:
-            logs.append(np.log(ratios[cells[corrected[cells].argmax()]] / ratios[cells[single[cells].argmax()]]))
+            logs.append(
+                np.log(ratios[cells[corrected[cells].argmax()]] / ratios[cells[single[cells].argmax()]])
+            )
     return float(np.mean(logs)) if logs else float("nan")
 
 
@@ -80,7 +86,8 @@ def discrete_choice(
     affordable = ks[None, :] * flops_per_sample[:, None] <= budget
     if not affordable.any():
         raise ValueError(
-            f"a budget of {budget:g} FLOPs buys no sample of any checkpoint; the cheapest costs {flops_per_sample.min():g}"
+            f"a budget of {budget:g} FLOPs buys no sample of any checkpoint; the cheapest costs"
+            f" {flops_per_sample.min():g}"
         )
     scores = np.where(affordable, pass_at_k, -1.0)
     best = scores.max(axis=1)

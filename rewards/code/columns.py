@@ -1,4 +1,5 @@
-"""Tests as other data sets write them: columns of inputs and outputs (APPS, TACO, PRIME), and texts of JSON (LiveCodeBench)."""
+"""Tests as other data sets write them: columns of inputs and outputs (APPS, TACO, PRIME), and texts of JSON
+(LiveCodeBench)."""
 
 import json
 import sys
@@ -7,7 +8,8 @@ from typing import Any
 
 
 def present(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is null: files of columns (Parquet) have every key in every row, and null where there is nothing."""
+    """Without what is null: files of columns (Parquet) have every key in every row, and null where there is
+    nothing."""
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -31,7 +33,10 @@ def read_json(text: str) -> Any:
         ValueError: It is none.
     """
     limit = sys.get_int_max_str_digits()
-    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= (limit or len(digits)) else _long_int(digits))
+    return json.loads(
+        text,
+        parse_int=lambda digits: int(digits) if len(digits) <= (limit or len(digits)) else _long_int(digits),
+    )
 
 
 def _long_int(digits: str) -> int:
@@ -60,10 +65,14 @@ def columns(tests: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Any, Mapp
         raise ValueError("tests: a mapping of tests needs inputs and outputs, two lists of one length")
     name = tests.get("fn_name")
     if not name:
-        return [{"stdin": as_lines(i), "stdout": as_lines(o)} for i, o in zip(inputs, outputs, strict=True)], row
+        return [
+            {"stdin": as_lines(i), "stdout": as_lines(o)} for i, o in zip(inputs, outputs, strict=True)
+        ], row
     if inputs and all(isinstance(given, str) for given in inputs):
         pairs = zip(inputs, outputs, strict=True)
-        cases = [functional_case({"input": i, "output": o}, number) for number, (i, o) in enumerate(pairs, start=1)]
+        cases = [
+            functional_case({"input": i, "output": o}, number) for number, (i, o) in enumerate(pairs, start=1)
+        ]
     else:
         unwrapped = [o[0] for o in outputs] if are_wrapped(outputs) else outputs
         cases = [{"args": i, "expected": o} for i, o in zip(inputs, unwrapped, strict=True)]
@@ -71,10 +80,11 @@ def columns(tests: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Any, Mapp
 
 
 def are_wrapped(outputs: Sequence[Any]) -> bool:
-    """True if each result is in a list of its own, as APPS and TACO write those of most sites: then all are lists of one.
+    """True if each result is in a list of its own, as APPS and TACO write those of most sites: then all are
+    lists of one.
 
-    A row whose results are lists anyway is told from these by any list of another length. Where every one has length 1, nothing
-    tells them apart, and the wrapping is what these data sets mean.
+    A row whose results are lists anyway is told from these by any list of another length. Where every one has
+    length 1, nothing tells them apart, and the wrapping is what these data sets mean.
     """
     return bool(outputs) and all(isinstance(output, list) and len(output) == 1 for output in outputs)
 
@@ -85,7 +95,8 @@ def is_functional(test: Mapping[str, Any]) -> bool:
 
 
 def functional_case(test: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """{input, output} as LiveCodeBench writes them, one JSON value a line for each argument and one for the result, as a call.
+    """{input, output} as LiveCodeBench writes them, one JSON value a line for each argument and one for the
+    result, as a call.
 
     Raises:
         ValueError: They are no JSON.
@@ -93,10 +104,16 @@ def functional_case(test: Mapping[str, Any], number: int) -> dict[str, Any]:
     said = present(test)
     given, wanted = said.get("input", ""), said.get("output")
     try:
-        args = [read_json(line) for line in given.split("\n") if line.strip()] if isinstance(given, str) else given
+        args = (
+            [read_json(line) for line in given.split("\n") if line.strip()]
+            if isinstance(given, str)
+            else given
+        )
         expected = read_json(wanted) if isinstance(wanted, str) else wanted
     except ValueError as error:
-        raise ValueError(f"tests: test {number} is functional: a line of its input, or its output, is no JSON ({error})") from error
+        raise ValueError(
+            f"tests: test {number} is functional: a line of its input, or its output, is no JSON ({error})"
+        ) from error
     return {"args": args} | ({} if wanted is None else {"expected": expected})
 
 

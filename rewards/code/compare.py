@@ -1,4 +1,5 @@
-"""When two outputs are the same: white space at line ends and empty lines at the end do not count, all else does."""
+"""When two outputs are the same: white space at line ends and empty lines at the end do not count, all else
+does."""
 
 import math
 
@@ -9,7 +10,8 @@ def same_output(wanted: str, got: bytes, *, tolerance: float = 0.0) -> bool:
     Args:
         wanted: Expected output.
         got: What the program wrote; undecodable bytes are a wrong answer.
-        tolerance: Absolute or relative difference that numbers may have; with it, words are compared instead of lines.
+        tolerance: Absolute or relative difference that numbers may have; with it, words are compared instead
+            of lines.
     """
     try:
         text = got.decode("utf-8")
@@ -18,7 +20,11 @@ def same_output(wanted: str, got: bytes, *, tolerance: float = 0.0) -> bool:
     ours, theirs = lines(wanted), lines(text)
     if ours == theirs:
         return True
-    return tolerance > 0 and len(ours) == len(theirs) and all(map(lambda a, b: _close_line(a, b, tolerance), ours, theirs))
+    return (
+        tolerance > 0
+        and len(ours) == len(theirs)
+        and all(map(lambda a, b: _close_line(a, b, tolerance), ours, theirs))
+    )
 
 
 def lines(text: str) -> list[str]:
@@ -31,7 +37,9 @@ def lines(text: str) -> list[str]:
 
 def _close_line(wanted: str, got: str, tolerance: float) -> bool:
     ours, theirs = wanted.split(), got.split()
-    return len(ours) == len(theirs) and all(a == b or _close(a, b, tolerance) for a, b in zip(ours, theirs, strict=True))
+    return len(ours) == len(theirs) and all(
+        a == b or _close(a, b, tolerance) for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def _close(wanted: str, got: str, tolerance: float) -> bool:

@@ -31,7 +31,8 @@ class Built:
 
 
 class Compiler:
-    """Builds programs in the sandbox. The same source is compiled once, failures included: a compiler is a pure function.
+    """Builds programs in the sandbox. The same source is compiled once, failures included: a compiler is a
+    pure function.
 
     Args:
         sandbox: Where.

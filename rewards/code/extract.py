@@ -19,11 +19,13 @@ class NoCode(ValueError):
     """The completion holds no program; the message is the reason."""
 
 
-def extract_code(text: str, names: Collection[str], others: Collection[str], *, truncated: bool = False) -> str:
+def extract_code(
+    text: str, names: Collection[str], others: Collection[str], *, truncated: bool = False
+) -> str:
     """The program in a completion.
 
-    The last fenced block of the wanted language counts, else the last one whose tag is no other language's; a block that the
-    completion leaves open runs to its end. Without a fence the whole text is the program.
+    The last fenced block of the wanted language counts, else the last one whose tag is no other language's; a
+    block that the completion leaves open runs to its end. Without a fence the whole text is the program.
 
     Args:
         text: The completion without its thinking (``rewards.thinking``).
@@ -68,14 +70,19 @@ def assemble(code: str, prefix: str, entry_point: str, language: str) -> str:
 
     Args:
         code: What the completion holds.
-        prefix: Source that the prompt ends in: imports, helpers, the signature, its comment. Empty if there is none.
+        prefix: Source that the prompt ends in: imports, helpers, the signature, its comment. Empty if there
+            is none.
         entry_point: Name of the function.
         language: Name of the language.
     """
     if not prefix.strip() or code.lstrip().startswith(prefix.strip()):
         return _at_margin(code) if language == "python" else code
     if language == "python":
-        found = re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", code, re.MULTILINE) if entry_point else None
+        found = (
+            re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", code, re.MULTILINE)
+            if entry_point
+            else None
+        )
         if found or (entry_point and re.search(rf"^{re.escape(entry_point)}[ \t]*=", code, re.MULTILINE)):
             return before_function(prefix, entry_point) + "\n" + code
         return prefix + ("" if prefix.endswith("\n") else "\n") + _indented(code)
@@ -88,17 +95,20 @@ def assemble(code: str, prefix: str, entry_point: str, language: str) -> str:
 
 
 def _at_margin(program: str) -> str:
-    """A whole Python program moved to the margin: one whose first line is indented is none, and often only stood in a list."""
+    """A whole Python program moved to the margin: one whose first line is indented is none, and often only
+    stood in a list."""
     first = next((line for line in program.split("\n") if line.strip()), "")
     return textwrap.dedent(program) if first.startswith((" ", "\t")) else program
 
 
 @lru_cache(maxsize=256)
 def source_in(prompt: str, entry_point: str) -> str:
-    """The Python source that a prompt ends in: imports, helpers, and the function that is to be completed; empty if there is none.
+    """The Python source that a prompt ends in: imports, helpers, and the function that is to be completed;
+    empty if there is none.
 
-    It may begin with prose. What a chat template writes behind the source makes it none (then ``code_prompt`` says it), and so
-    does a function that has its body already: it would be judged instead of the completion's.
+    It may begin with prose. What a chat template writes behind the source makes it none (then ``code_prompt``
+    says it), and so does a function that has its body already: it would be judged instead of the
+    completion's.
     """
     function = re.compile(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", re.MULTILINE)
     for start in [0, *(found.start() for found in _SOURCE_LINE.finditer(prompt))]:
@@ -110,13 +120,15 @@ def source_in(prompt: str, entry_point: str) -> str:
 
 
 def _is_open(source: str, entry_point: str) -> bool:
-    """True for Python whose last statement is the function, with nothing but a docstring or a placeholder in it."""
+    """True for Python whose last statement is the function, with nothing but a docstring or a placeholder in
+    it."""
     body = _parsed(source) or _parsed(source.rstrip() + "\n    pass\n")
     last = body[-1] if body else None
     if not isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)) or last.name != entry_point:
         return False
     return all(
-        isinstance(part, ast.Pass) or (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)) for part in last.body
+        isinstance(part, ast.Pass) or (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
+        for part in last.body
     )
 
 
@@ -129,7 +141,9 @@ def _parsed(source: str) -> list[ast.stmt]:
 
 def before_function(prefix: str, entry_point: str) -> str:
     """The imports and helpers of a Python prompt."""
-    found = re.search(rf"^(?:@.*\n)*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", prefix, re.MULTILINE)
+    found = re.search(
+        rf"^(?:@.*\n)*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", prefix, re.MULTILINE
+    )
     return prefix[: found.start()] if found else ""
 
 

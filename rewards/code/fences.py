@@ -23,7 +23,8 @@ class Block:
 
 
 def blocks_of(text: str) -> list[Block]:
-    """Every fenced block, in order; a fence ends at the first line with no tag and at least its length of its kind.
+    """Every fenced block, in order; a fence ends at the first line with no tag and at least its length of its
+    kind.
 
     Indentation of the fence and marks of a quotation are taken off the block's lines.
     """
@@ -60,10 +61,13 @@ def _block(opened: re.Match[str], inside: str, *, closed: bool) -> Block:
     lines = inside.removesuffix("\n").split("\n")
     if depth:
         quoted = [_unquoted(line, depth) for line in lines]
-        ends = next((i for i, line in enumerate(quoted) if line is None), len(lines))  # the quotation ends, and its block with it
+        # the quotation ends, and its block with it
+        ends = next((i for i, line in enumerate(quoted) if line is None), len(lines))
         lines, closed = [line for line in quoted[:ends] if line is not None], closed and ends == len(lines)
         lead = lead.rpartition(">")[2].removeprefix(" ")
-    return Block(tag[0].strip("{}.").lower() if tag else "", "\n".join(_moved_left(lines, len(lead))) + end, closed)
+    return Block(
+        tag[0].strip("{}.").lower() if tag else "", "\n".join(_moved_left(lines, len(lead))) + end, closed
+    )
 
 
 def _unquoted(line: str, depth: int) -> str | None:

@@ -44,11 +44,15 @@ class Judge:
             return judge_unit_tests(self.sandbox, self.compiler, language, program, tests)
         if isinstance(tests, FunctionTests):
             options: dict[str, Any] = {"limits": self._function_limits(language), "python": self.python}
-            return judge_functions(self.sandbox, program, tests, tolerance=self.tolerance, partial=self.partial, **options)
+            return judge_functions(
+                self.sandbox, program, tests, tolerance=self.tolerance, partial=self.partial, **options
+            )
         built = self.compiler.build(language, program)
         if isinstance(built, str):
             return Verdict(0, len(tests), built)
-        return judge_program(self.sandbox, built, tests, tolerance=self.tolerance, partial=self.partial, total_s=self.total_s)
+        return judge_program(
+            self.sandbox, built, tests, tolerance=self.tolerance, partial=self.partial, total_s=self.total_s
+        )
 
     def completed(self, tests: Tests, language: Language, reference: str) -> Tests:
         """With the reference's results where expected values are missing."""
@@ -61,7 +65,9 @@ class Judge:
             return filled
         return tests
 
-    def perturbed(self, tests: Tests, count: int, entry_point: str, language: Language, reference: str) -> Tests | None:
+    def perturbed(
+        self, tests: Tests, count: int, entry_point: str, language: Language, reference: str
+    ) -> Tests | None:
         """Up to ``count`` tests on other inputs, by the reference."""
         return more_tests(
             tests,
@@ -99,7 +105,10 @@ class Judge:
                 raise ValueError(f"the row's reference solution does not compile: {built}")
             steps = [built.step(case.stdin.encode(), case.args) for case in cases]
             outcomes = self.sandbox.run(Job(files=built.files, steps=steps, stop_at_failure=False))
-            self._remember(key, [outcome.stdout.decode("utf-8", "replace") if outcome.ok else None for outcome in outcomes])
+            self._remember(
+                key,
+                [outcome.stdout.decode("utf-8", "replace") if outcome.ok else None for outcome in outcomes],
+            )
         return list(self._known[key])
 
     def _remember(self, key: Hashable, value: Any) -> None:

@@ -1,4 +1,5 @@
-"""Programming languages: a few lines of YAML each (after Agnostics: programs are judged only by what they do)."""
+"""Programming languages: a few lines of YAML each (after Agnostics: programs are judged only by what they
+do)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,10 +24,12 @@ class _Strict(BaseModel):
 
 
 class UnitTests(_Strict):
-    """How tests that are compiled into the program prove that they ran to their end; see ``rewards.code.unit_tests``."""
+    """How tests that are compiled into the program prove that they ran to their end; see
+    ``rewards.code.unit_tests``."""
 
     files: Mapping[str, str]
-    """Name beside the program -> file of ``rewards/code/harness`` (or beside the YAML file): what holds the proof."""
+    """Name beside the program -> file of ``rewards/code/harness`` (or beside the YAML file): what holds the
+    proof."""
     rewrite: tuple[tuple[str, str], ...] = ()
     """[pattern, replacement] on the text of the tests, in order."""
     rewrite_program: tuple[tuple[str, str], ...] = ()
@@ -34,7 +37,8 @@ class UnitTests(_Strict):
     between: str = "\n"
     """Between program and tests; ends what a program may leave open."""
     end: str = ""
-    """After the tests, where ``{proof}`` stands for the proof; empty where the harness gets the proof from stdin."""
+    """After the tests, where ``{proof}`` stands for the proof; empty where the harness gets the proof from
+    stdin."""
     calls: str = ""
     """Pattern whose first group is the name of a test function that the harness must call itself."""
     call: str = ""
@@ -45,7 +49,8 @@ class UnitTests(_Strict):
 
 
 class Language(_Strict):
-    """One language. ``{file}`` and ``{stem}`` in the commands stand for the source file's name, without and with its suffix."""
+    """One language. ``{file}`` and ``{stem}`` in the commands stand for the source file's name, without and
+    with its suffix."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -96,7 +101,10 @@ class Language(_Strict):
     def harness(self, calls: str = "") -> dict[str, bytes]:
         """Files of the unit-test harness."""
         files = self.unit_tests.files if self.unit_tests else {}
-        return {name: (self.folder / text).read_text().replace("{calls}", calls).encode() for name, text in files.items()}
+        return {
+            name: (self.folder / text).read_text().replace("{calls}", calls).encode()
+            for name, text in files.items()
+        }
 
 
 def fill(argv: Sequence[str], file: str, stem: str) -> Argv:
@@ -128,7 +136,9 @@ def load_language(path: Path) -> Language:
     except (ValidationError, TypeError) as error:
         raise ValueError(f"language file {path.name}: {error}") from error
     if language.compile and not language.artifacts:
-        raise ValueError(f"language file {path.name}: artifacts is empty; name the files that the compiler leaves")
+        raise ValueError(
+            f"language file {path.name}: artifacts is empty; name the files that the compiler leaves"
+        )
     limits_of(language.limits, language.compile_limits)
     return language
 
@@ -160,5 +170,7 @@ def find_language(name: str, extra: str | None = None) -> Language:
     languages = load_languages(extra)
     if name.strip().lower() not in languages:
         known = sorted({language.name for language in languages.values()})
-        raise ValueError(f"language: {name!r} is unknown; use one of {known}, or add a YAML file (docs/rewards_code.md)")
+        raise ValueError(
+            f"language: {name!r} is unknown; use one of {known}, or add a YAML file (docs/rewards_code.md)"
+        )
     return languages[name.strip().lower()]

@@ -1,7 +1,9 @@
-"""Python functions under test: the tests run in one sandbox, the program in another, and only plain data goes between them.
+"""Python functions under test: the tests run in one sandbox, the program in another, and only plain data goes
+between them.
 
-The tester calls the program's functions over a socket. The program sees its arguments, never a test or an expected value, and has
-no way to write the verdict: leaving early, patching, printing and reading files change nothing but its own answers.
+The tester calls the program's functions over a socket. The program sees its arguments, never a test or an
+expected value, and has no way to write the verdict: leaving early, patching, printing and reading files
+change nothing but its own answers.
 """
 
 import json
@@ -26,9 +28,9 @@ class FunctionTests:
     """What the tester does."""
 
     style: str
-    """``asserts``: ``tests`` is a list of statements, one test each. ``script``: the text of a module (``check(candidate)``, pytest
-    functions, unittest classes, or assertions). ``calls``: cases {args, kwargs, expected}, encoded. ``record``: the same, for what
-    the program returns."""
+    """``asserts``: ``tests`` is a list of statements, one test each. ``script``: the text of a module
+    (``check(candidate)``, pytest functions, unittest classes, or assertions). ``calls``: cases {args, kwargs,
+    expected}, encoded. ``record``: the same, for what the program returns."""
     tests: Any
     entry_point: str = ""
     prelude: str = ""
@@ -58,7 +60,9 @@ def judge_functions(
         SandboxError: The sandbox failed.
         ValueError: The tests themselves are wrong: they hold no test, or are no Python.
     """
-    lines, of_tested = run_tester(sandbox, program, tests, limits=limits, python=python, tolerance=tolerance, partial=partial)
+    lines, of_tested = run_tester(
+        sandbox, program, tests, limits=limits, python=python, tolerance=tolerance, partial=partial
+    )
     results = [line["why"] for line in lines if "why" in line]
     passed, total = results.count(""), max(tests.count, len(results))
     ended = lines[-1] if lines else {}
@@ -74,7 +78,14 @@ def judge_functions(
 
 
 def run_tester(
-    sandbox: Sandbox, program: str, tests: FunctionTests, *, limits: Limits, python: Sequence[str], tolerance: float, partial: bool
+    sandbox: Sandbox,
+    program: str,
+    tests: FunctionTests,
+    *,
+    limits: Limits,
+    python: Sequence[str],
+    tolerance: float,
+    partial: bool,
 ) -> tuple[list[dict[str, Any]], Outcome]:
     """What the tester wrote, line by line, and how the program ended."""
     spec = {
@@ -89,7 +100,9 @@ def run_tester(
     tested = Step(argv=(*python, "tested.py"), env=FIXED, limits=limits)
     wall_s, cpu_s = limits.wall_s + TESTER_SLACK_S, limits.cpu_s + TESTER_SLACK_S
     tester = Step(
-        argv=(*python, "tester.py"), env=FIXED, limits=Limits(wall_s=wall_s, cpu_s=cpu_s, output_kib=64 << 10, memory_mib=1024)
+        argv=(*python, "tester.py"),
+        env=FIXED,
+        limits=Limits(wall_s=wall_s, cpu_s=cpu_s, output_kib=64 << 10, memory_mib=1024),
     )
     source = program.encode("utf-8", "replace")
     of_tested, of_tester = sandbox.run_linked(

@@ -1,7 +1,8 @@
 """More inputs out of given ones, against answers that were learnt by heart.
 
-New inputs stay near those given: values seen at the same position, lists in another order or one element shorter, numbers between
-the smallest and the largest seen. Which of them are valid, the reference solution says by not failing on them.
+New inputs stay near those given: values seen at the same position, lists in another order or one element
+shorter, numbers between the smallest and the largest seen. Which of them are valid, the reference solution
+says by not failing on them.
 """
 
 import ast
@@ -60,7 +61,8 @@ def _rearranged(items: list[Any], rng: random.Random) -> list[Any]:
 
 
 def perturb_text(given: Sequence[str], count: int, seed: str) -> list[str]:
-    """Up to ``count`` inputs of a program with the numbers of one line in another order, of lines that hold three or more."""
+    """Up to ``count`` inputs of a program with the numbers of one line in another order, of lines that hold
+    three or more."""
     rng = random.Random(seed)
     seen = set(given)
     found: list[str] = []
@@ -68,7 +70,9 @@ def perturb_text(given: Sequence[str], count: int, seed: str) -> list[str]:
         if len(found) == count:
             break
         lines = rng.choice(given).split("\n")
-        long = [i for i, line in enumerate(lines) if len(line.split()) > 2 and all(map(_is_number, line.split()))]
+        long = [
+            i for i, line in enumerate(lines) if len(line.split()) > 2 and all(map(_is_number, line.split()))
+        ]
         if not long:
             continue
         where = rng.choice(long)
@@ -87,14 +91,20 @@ def _is_number(word: str) -> bool:
 
 
 def literal_calls(tests: str, names: set[str]) -> list[list[Any]]:
-    """Arguments of the calls of the named functions in a text of Python tests, where they are literals without keywords."""
+    """Arguments of the calls of the named functions in a text of Python tests, where they are literals
+    without keywords."""
     try:
         tree = ast.parse(tests)
     except SyntaxError:
         return []
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names and not node.keywords:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in names
+            and not node.keywords
+        ):
             try:
                 found.append([ast.literal_eval(argument) for argument in node.args])
             except ValueError:

@@ -30,7 +30,8 @@ class Case:
 def judge_program(
     sandbox: Sandbox, built: Built, cases: Sequence[Case], *, tolerance: float, partial: bool, total_s: float
 ) -> Verdict:
-    """Run the cases in order; without ``partial`` up to the first failure, and until they have taken ``total_s`` wall seconds."""
+    """Run the cases in order; without ``partial`` up to the first failure, and until they have taken
+    ``total_s`` wall seconds."""
     passed, reason, spent = 0, "", 0.0
     for number, (case, outcome) in enumerate(_runs(sandbox, built, cases), start=1):
         spent += outcome.wall_s
@@ -53,7 +54,9 @@ def _runs(sandbox: Sandbox, built: Built, cases: Sequence[Case]) -> Iterator[tup
         elif any(case.given for case in batch):
             batch = batch[: next(i for i, case in enumerate(batch) if case.given)]
         given = {name: text.encode() for name, text in batch[0].given.items()}
-        steps = [built.step(case.stdin.encode("utf-8", "replace"), case.args, tuple(case.files)) for case in batch]
+        steps = [
+            built.step(case.stdin.encode("utf-8", "replace"), case.args, tuple(case.files)) for case in batch
+        ]
         outcomes = sandbox.run(Job(files={**given, **built.files}, steps=steps, stop_at_failure=False))
         yield from zip(batch, outcomes, strict=True)
         done += len(batch)

@@ -17,7 +17,8 @@ Run = Callable[[Sequence[Case]], list[str | None]]
 
 
 def fill_calls(tests: FunctionTests, record: Record) -> FunctionTests:
-    """Cases without ``expected``, or with null, get the reference's result; those that it refuses are dropped."""
+    """Cases without ``expected``, or with null, get the reference's result; those that it refuses are
+    dropped."""
     open_cases = [case for case in tests.tests if expects_nothing(case)]
     if not open_cases:
         return tests
@@ -58,13 +59,16 @@ def require_results(tests: Tests, column: str, reference: str) -> None:
         ValueError: A test looks at nothing, or any function that returns nothing would pass.
     """
     if isinstance(tests, tuple) and any(map(looks_at_nothing, tests)):
-        raise ValueError(f"{column}: a test has neither stdout nor exit_code nor files, and the row no {reference}")
+        raise ValueError(
+            f"{column}: a test has neither stdout nor exit_code nor files, and the row no {reference}"
+        )
     if isinstance(tests, FunctionTests) and tests.style == "calls":
         if any("expected" not in case for case in tests.tests):
             raise ValueError(f"{column}: a case has no expected value, and the row no {reference}")
         if all(map(expects_nothing, tests.tests)):
             raise ValueError(
-                f"{column}: every expected value is null, so a function that returns nothing would pass; add {reference}"
+                f"{column}: every expected value is null, so a function that returns nothing would pass; add"
+                f" {reference}"
             )
 
 
@@ -76,7 +80,9 @@ def looks_at_nothing(case: Case) -> bool:
 def more_tests(tests: Tests, count: int, entry_point: str, record: Record, run: Run) -> Tests | None:
     """Up to ``count`` perturbed tests, or None if the given ones show no inputs to start from."""
     if isinstance(tests, tuple):
-        texts = perturb_text([case.stdin for case in tests if not case.args and not case.given], count, repr(tests))
+        texts = perturb_text(
+            [case.stdin for case in tests if not case.args and not case.given], count, repr(tests)
+        )
         return fill_cases([Case(stdin=text) for text in texts], run) or None
     if not isinstance(tests, FunctionTests) or not entry_point or "." in entry_point:
         return None

@@ -20,14 +20,17 @@ NEEDS_BUBBLEWRAP = True
 """For the contract tests, which skip it where bubblewrap is missing."""
 PROBE_LIMITS = {"wall_s": 60.0, "cpu_s": 60.0}
 """Of the question whether a language is there: a busy machine must not say that it is not."""
-INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap), set sandbox=http://HOST:PORT of a `t2rl sandbox serve`"
+INSTALL = (
+    "install bubblewrap (Debian: apt-get install bubblewrap), set sandbox=http://HOST:PORT of a `t2rl sandbox"
+    " serve`"
+)
 
 
 class CodeReward:
     """1 if the completion's program passes every test of the row.
 
-    Reads ``Prompt.metadata``: ``tests`` (see docs/rewards_code.md for its shapes), and where given ``language``, ``kind``,
-    ``entry_point``, ``hidden_tests``, ``code_prompt``, ``canonical_solution``.
+    Reads ``Prompt.metadata``: ``tests`` (see docs/rewards_code.md for its shapes), and where given
+    ``language``, ``kind``, ``entry_point``, ``hidden_tests``, ``code_prompt``, ``canonical_solution``.
 
     Args:
         language: For rows that name none.
@@ -38,7 +41,8 @@ class CodeReward:
         hidden: Columns of tests that the prompt does not show, judged after ``tests``.
         perturb: How many more inputs are derived where the row has a reference solution.
         reference: Column of that solution.
-        limits: Fields of ``Limits`` for every run of the program, over the language's: wall_s, memory_mib, ...
+        limits: Fields of ``Limits`` for every run of the program, over the language's: wall_s, memory_mib,
+            ...
         total_s: Wall seconds for all runs of one program.
         languages: Folder with YAML files of your own languages.
 
@@ -104,7 +108,9 @@ class CodeReward:
             code = extract_code(said, names, self._others, truncated=truncated)
         except NoCode as error:
             return RewardResult(value=0.0, correct=False, reason=str(error))
-        program = assemble(code, code_prefix(row, language.name), str(row.get("entry_point") or ""), language.name)
+        program = assemble(
+            code, code_prefix(row, language.name), str(row.get("entry_point") or ""), language.name
+        )
         return self._result(self._verdict(program, row, language.name))
 
     def check(self, prompt: Prompt) -> None:
@@ -140,7 +146,9 @@ class CodeReward:
             tests = self._judge.completed(read, given, reference)
             parts = [(column, tests)]
             if column == "tests" and self._perturb and reference:
-                more = self._judge.perturbed(tests, self._perturb, str(row.get("entry_point") or ""), given, reference)
+                more = self._judge.perturbed(
+                    tests, self._perturb, str(row.get("entry_point") or ""), given, reference
+                )
                 parts += [("perturbed", more)] if more else []
             for name, part in parts:
                 if verdict is not None and verdict.reason and not self._partial:
@@ -161,8 +169,11 @@ class CodeReward:
     def _result(self, verdict: Verdict) -> RewardResult:
         share = verdict.passed / verdict.total if verdict.total else 0.0
         value = 1.0 if verdict.correct else (share if self._partial else 0.0)
-        # A program may pass every test that it was given time for; then the share is below 1 by the reason alone.
-        return RewardResult(value=value, correct=verdict.correct, components={"tests_passed": share}, reason=verdict.reason)
+        # A program may pass every test that it was given time for; then the share is below 1 by the reason
+        # alone.
+        return RewardResult(
+            value=value, correct=verdict.correct, components={"tests_passed": share}, reason=verdict.reason
+        )
 
     def _require(self, name: str) -> Any:
         language = find_language(name, self._languages)
@@ -171,14 +182,19 @@ class CodeReward:
 
     def _is_installed(self, name: str) -> None:
         language = find_language(name, self._languages)
-        files = {language.source_name("")[0]: language.version_program.encode()} if language.version_program else {}
+        files = (
+            {language.source_name("")[0]: language.version_program.encode()}
+            if language.version_program
+            else {}
+        )
         limits = limits_of(language.limits, PROBE_LIMITS)
         step = Step(argv=language.version, env=language.env, limits=limits)
         (outcome,) = self._sandbox.run(Job(files=files, steps=[step]))
         if not outcome.ok:
             programs = " and ".join(language.programs())
             raise ValueError(
-                f"language: {language.name} needs {programs}, which the sandbox does not find; {language.how_to_install()}"
+                f"language: {language.name} needs {programs}, which the sandbox does not find;"
+                f" {language.how_to_install()}"
             )
 
 
@@ -191,5 +207,11 @@ def shared_sandbox(spec: str) -> Sandbox:
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
     tests = [{"stdin": "1 2\n", "stdout": "3\n"}, {"stdin": "-5 5\n", "stdout": "0\n"}]
-    prompt = Prompt(id="example", text="Add two numbers.", token_ids=(), answer="", metadata={"language": "python", "tests": tests})
+    prompt = Prompt(
+        id="example",
+        text="Add two numbers.",
+        token_ids=(),
+        answer="",
+        metadata={"language": "python", "tests": tests},
+    )
     return prompt, "I read both and add them:\n```python\nprint(sum(map(int, input().split())))\n```\n"

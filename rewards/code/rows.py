@@ -4,7 +4,15 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rewards.code.columns import as_lines, columns, functional_case, is_functional, mapping_of, present, read_json
+from rewards.code.columns import (
+    as_lines,
+    columns,
+    functional_case,
+    is_functional,
+    mapping_of,
+    present,
+    read_json,
+)
 from rewards.code.extract import before_function, source_in
 from rewards.code.harness.values import encode
 from rewards.code.linked import FunctionTests
@@ -19,15 +27,16 @@ NAMES = ("entry_point", "fn_name", "func_name")
 
 
 def row_of(prompt: Prompt) -> Mapping[str, Any]:
-    """What a prompt says about its tests: its metadata without what is null, its text as ``prompt``, the function's name as
-    ``entry_point``."""
+    """What a prompt says about its tests: its metadata without what is null, its text as ``prompt``, the
+    function's name as ``entry_point``."""
     row = {"prompt": prompt.text, **present(prompt.metadata)}
     name = next((row[column] for column in NAMES if row.get(column)), None)
     return row if name is None else {**row, "entry_point": str(name)}
 
 
 def code_prefix(row: Mapping[str, Any], language: str) -> str:
-    """Source that the prompt ends in: ``code_prompt``, or what ``prompt`` ends in if that is source and not prose."""
+    """Source that the prompt ends in: ``code_prompt``, or what ``prompt`` ends in if that is source and not
+    prose."""
     if row.get("code_prompt"):
         return str(row["code_prompt"])
     prompt, entry_point = row.get("prompt"), str(row.get("entry_point") or "")
@@ -52,7 +61,9 @@ def read_tests(row: Mapping[str, Any], column: str, language: str, kind: str | N
         ValueError: They have no known shape, or there is none.
     """
     if column not in row:
-        raise ValueError(f"{column}: the row has none; name the column {column}, or put it into the prompt's metadata")
+        raise ValueError(
+            f"{column}: the row has none; name the column {column}, or put it into the prompt's metadata"
+        )
     tests = row[column]
     if isinstance(tests, str) and tests.lstrip()[:1] in "[{":
         tests = _maybe_json(tests)
@@ -70,7 +81,10 @@ def read_tests(row: Mapping[str, Any], column: str, language: str, kind: str | N
         if _are_calls(tests, kind):
             return call_tests(tests, row, language)
         return tuple(_case(present(test)) for test in tests)
-    raise ValueError(f"{column}: expected a list of {{stdin, stdout}}, of {{args, expected}} or of assertions, or a text of tests")
+    raise ValueError(
+        f"{column}: expected a list of {{stdin, stdout}}, of {{args, expected}} or of assertions, or a text"
+        " of tests"
+    )
 
 
 def _maybe_json(text: str) -> Any:
@@ -109,7 +123,10 @@ def call_tests(tests: Sequence[Mapping[str, Any]], row: Mapping[str, Any], langu
 
 def _entry_point(row: Mapping[str, Any], language: str) -> str:
     if language != "python":
-        raise ValueError(f"tests: calls with arguments are for python, not {language}; give [{{stdin, stdout}}] or a text of tests")
+        raise ValueError(
+            f"tests: calls with arguments are for python, not {language}; give [{{stdin, stdout}}] or a text"
+            " of tests"
+        )
     if not row.get("entry_point"):
         raise ValueError("entry_point: missing; say which function the tests call")
     return str(row["entry_point"])
@@ -118,7 +135,10 @@ def _entry_point(row: Mapping[str, Any], language: str) -> str:
 def _source_tests(tests: str | list[str], row: Mapping[str, Any], language: str, kind: str | None) -> Tests:
     setup = str(row.get("test_setup_code") or row.get("setup") or "")
     if language != "python":
-        return Suite(text=tests if isinstance(tests, str) else "\n".join(tests), setup=str(row.get("test_setup") or setup))
+        return Suite(
+            text=tests if isinstance(tests, str) else "\n".join(tests),
+            setup=str(row.get("test_setup") or setup),
+        )
     entry_point = str(row.get("entry_point") or "")
     prelude = before_function(code_prefix(row, language), entry_point) if entry_point else ""
     if isinstance(tests, list) and not all(map(_is_assertion, tests)):
@@ -139,7 +159,9 @@ def _is_assertion(text: str) -> bool:
         raise ValueError(f"tests: {text[:60]!r} is no Python: {error.msg}") from error
     if any(isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) for part in body):
         return False
-    return any(isinstance(node, (ast.Assert, ast.Raise, ast.Call)) for part in body for node in ast.walk(part))
+    return any(
+        isinstance(node, (ast.Assert, ast.Raise, ast.Call)) for part in body for node in ast.walk(part)
+    )
 
 
 def _case(test: Mapping[str, Any]) -> Case:

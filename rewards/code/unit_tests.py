@@ -1,8 +1,9 @@
 """Tests that are part of the program: HumanEval-X, MultiPL-E.
 
-Program and tests share a process, so no verdict of theirs can be beyond doubt. What they must show is a proof, random in every run,
-that the harness gives out only after the last test has returned: leaving early, printing "PASSED", swallowing the tests in an open
-comment and replacing the usual assertions do not get it. docs/rewards_code.md says what is left.
+Program and tests share a process, so no verdict of theirs can be beyond doubt. What they must show is a
+proof, random in every run, that the harness gives out only after the last test has returned: leaving early,
+printing "PASSED", swallowing the tests in an open comment and replacing the usual assertions do not get it.
+docs/rewards_code.md says what is left.
 """
 
 import re
@@ -26,7 +27,9 @@ class Suite:
     """Source text before the program's, such as imports."""
 
 
-def judge_unit_tests(sandbox: Sandbox, compiler: Compiler, language: Language, program: str, suite: Suite) -> Verdict:
+def judge_unit_tests(
+    sandbox: Sandbox, compiler: Compiler, language: Language, program: str, suite: Suite
+) -> Verdict:
     """One verdict on all tests together.
 
     Raises:
@@ -34,7 +37,10 @@ def judge_unit_tests(sandbox: Sandbox, compiler: Compiler, language: Language, p
     """
     style = language.unit_tests
     if style is None:
-        raise ValueError(f"tests: {language.name} has no unit_tests in its language file; give tests as [{{stdin, stdout}}]")
+        raise ValueError(
+            f"tests: {language.name} has no unit_tests in its language file; give tests as [{{stdin,"
+            " stdout}]"
+        )
     names = re.findall(style.calls, _COMMENT.sub("", suite.text)) if style.calls else []
     if style.calls and not names:
         raise ValueError(f"tests: no {language.name} test function in them; expected {style.calls}")
@@ -44,10 +50,20 @@ def judge_unit_tests(sandbox: Sandbox, compiler: Compiler, language: Language, p
     for pattern, replacement in style.rewrite_program:
         program = re.sub(pattern, replacement, program)
     proof = secrets.token_hex(16)
-    source = "\n".join(part for part in (suite.setup, program) if part) + style.between + text + style.end.replace("{proof}", proof)
+    source = (
+        "\n".join(part for part in (suite.setup, program) if part)
+        + style.between
+        + text
+        + style.end.replace("{proof}", proof)
+    )
     calls = "\n    ".join(style.call.replace("{name}", name) for name in names)
     built = compiler.build(
-        language, source, harness=language.harness(calls), compile=style.compile, artifacts=style.artifacts, run=style.run
+        language,
+        source,
+        harness=language.harness(calls),
+        compile=style.compile,
+        artifacts=style.artifacts,
+        run=style.run,
     )
     if isinstance(built, str):
         return Verdict(0, 1, built)

@@ -46,4 +46,8 @@ def ending(outcome: Outcome, what: str, exit_code: int = 0) -> str:
     if outcome.exit_code == exit_code:
         return ""
     signal = outcome.exit_code < 0
-    return f"{what} (killed by signal {-outcome.exit_code})" if signal else f"{what} (exit code {outcome.exit_code})"
+    return (
+        f"{what} (killed by signal {-outcome.exit_code})"
+        if signal
+        else f"{what} (exit code {outcome.exit_code})"
+    )

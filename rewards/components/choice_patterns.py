@@ -32,7 +32,8 @@ DENIED_AFTER = re.compile(
     re.IGNORECASE,
 )
 CONDITION = re.compile(
-    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|consider|claims|thinks|says)\b[^.,\n]{0,40}$", re.I
+    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|consider|claims|thinks|says)\b[^.,\n]{0,40}$",
+    re.I,
 )
 DOUBT = (
     r"^[\s)\],]*(?:if|unless|when|provided|assuming|depending|maybe|perhaps|possibly)\b|\b(?:could|might|may)\s+(?:also|equally|as\s+well)\b|\bnot\s+sure\b"
@@ -53,7 +54,8 @@ ASKED = (
     r"(?:\b(?:(?:answers?|choice|solution|pick|selection|guess|ans|key)(?:,?\s+(?-i:[a-z']+)){0,6}?,?|option)\s*"
     r"(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|\bshould\s+be\b|\bhas\s+to\s+be\b|\bisn['’]t|(?<=[a-z])['’]s\b|:|=>?|->|→|⇒)+"
     r"|\b(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|settl(?:e|ing)\s+on|opt(?:ing)?\s+for|commit\s+to)\b"
-    r"|\b(?:answer|ans)\s*(?=[(\[]\w{1,5}[)\]])|\b(?:answer|ans)\s*[.–—-](?=[ \t]*[(\[*]{0,3}\w{1,5}[)\]*.]{0,3}[ \t]*$)"
+    r"|\b(?:answer|ans)\s*(?=[(\[]\w{1,5}[)\]])|\b(?:answer|ans)\s*[.–—-](?=["
+    r" \t]*[(\[*]{0,3}\w{1,5}[)\]*.]{0,3}[ \t]*$)"
     r"|(?:^|\n)\s{0,3}A:(?=\s))"
 )
 OPERATOR = re.compile(r"\s?(?:[\^+*/\\<>∨∪∩⊕…'’]|xor\b|[-−]\d)")

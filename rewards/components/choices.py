@@ -1,7 +1,9 @@
-r"""Which choice a text commits to: ``\boxed{B}``, answer tags, ``#### B``, "the answer is (B)", "B is correct", or its last line.
+r"""Which choice a text commits to: ``\boxed{B}``, answer tags, ``#### B``, "the answer is (B)", "B is
+correct", or its last line.
 
-Each commitment is read by one rule (:func:`_label_in`): a label at its start, or the only one that is marked as a label, that is
-neither denied nor offered beside another one. The last commitment counts, even if it names nothing.
+Each commitment is read by one rule (:func:`_label_in`): a label at its start, or the only one that is marked
+as a label, that is neither denied nor offered beside another one. The last commitment counts, even if it
+names nothing.
 """
 
 import re
@@ -61,9 +63,13 @@ class Labels:
         filler = rf"(?!(?i:{names})(?![A-Za-z0-9]))(?:{NAME}|{SURE})"
         self._fillers = re.compile(rf"(?:[\s\"'(\[:,>-]|{filler})*", re.IGNORECASE)
         self._first = re.compile(rf"(?P<open>[(\[\"']?)\s?{self._token}")
-        self._beside = re.compile(rf"(?i:{JOINED}[\s(\[:,\"']*(?:(?:also|even|it|is|be|{NAME})[\s(\[]*)*){self._token}")
+        self._beside = re.compile(
+            rf"(?i:{JOINED}[\s(\[:,\"']*(?:(?:also|even|it|is|be|{NAME})[\s(\[]*)*){self._token}"
+        )
         self._next = re.compile(rf"[)\]]?\s*[(\[]?\s?{self._token}(?!\s[a-z])")
-        self._cases = re.compile(rf"(?:\band\b|[,;])\s*[(\[]?{self._token}[)\]]?\s+(?:for|if|when|otherwise|else)\b")
+        self._cases = re.compile(
+            rf"(?:\band\b|[,;])\s*[(\[]?{self._token}[)\]]?\s+(?:for|if|when|otherwise|else)\b"
+        )
         self._small = re.compile(rf"[(\[]\s?(?P<label>(?i:{names}))\s?[)\]]")
         self._joined_before = re.compile(rf"{self._token}[\s)\].,]{{0,3}}\b(?:or|and)\b[\s(\[]*$")
         self._marked = re.compile(rf"(?:[(\[]\s?|\b(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s+[(\[]?){self._token}")
@@ -102,7 +108,8 @@ class Labels:
         start = self._fillers.match(text)
         begin = start.end() if start else 0
         if small := self._small.match(text, max(0, begin - 1)):
-            text = f"{text[: small.start('label')]}{self.exact(small['label']) or ''}{text[small.end('label') :]}"
+            before, after = text[: small.start("label")], text[small.end("label") :]
+            text = f"{before}{self.exact(small['label']) or ''}{after}"
         first = self._first.match(text, begin)
         if first is None:
             lone = self._whole.fullmatch(text)  # "b"
@@ -112,15 +119,27 @@ class Labels:
                 else self._only_marked(text)
             )
         label, end = first["label"], first.end()
-        quoted = text[end : end + 1] in ("'", '"') and text[: first.start("label")][-1:] == text[end : end + 1]
-        if OPERATOR.match(text, end + quoted) or re.search(r"(?<![-\s])[-−+/]$|(?:^|\s)[-−+/]$", text[: first.start("label")]):
+        quoted = (
+            text[end : end + 1] in ("'", '"') and text[: first.start("label")][-1:] == text[end : end + 1]
+        )
+        if OPERATOR.match(text, end + quoted) or re.search(
+            r"(?<![-\s])[-−+/]$|(?:^|\s)[-−+/]$", text[: first.start("label")]
+        ):
             return None
         unmarked = not first["open"] and text[end : end + 1] not in (")", "]", ":", ".")
         if label in WORDS_TOO and unmarked and GOES_ON.match(text, end):
             return self._only_marked(text)
-        if DENIED_BEFORE.search(text[: first.start()]) or DENIED_AFTER.match(text, end) or DOUBTED.search(text[end:]):
+        if (
+            DENIED_BEFORE.search(text[: first.start()])
+            or DENIED_AFTER.match(text, end)
+            or DOUBTED.search(text[end:])
+        ):
             return None
-        if self._next.match(text, end) or self._cases.search(text, end) or self.offers_another(text, end, label):
+        if (
+            self._next.match(text, end)
+            or self._cases.search(text, end)
+            or self.offers_another(text, end, label)
+        ):
             return None
         return label
 
@@ -146,15 +165,22 @@ class Labels:
         return names.pop() if led and not denied else None
 
     def last_line(self, line: str, before: str) -> str | None:
-        """The label of a last line that is an answer, no item of a list of choices, and nothing is said against."""
+        """The label of a last line that is an answer, no item of a list of choices, and nothing is said
+        against."""
         label = self._of_line(line, before)
-        said = [match.end() for match in self._first.finditer(plain(line)) if self.exact(match["label"]) == label]
+        said = [
+            match.end() for match in self._first.finditer(plain(line)) if self.exact(match["label"]) == label
+        ]
         if label is None or not said:
             return label
         rest = plain(line)[said[0] :].lstrip(" )].:")
         reason = REASON.search(rest)
         beside = self._beside.finditer(rest[: reason.start()] if reason else rest)
-        return None if REOPENED.search(plain(line)[said[0] :]) or any(found["label"] != label for found in beside) else label
+        return (
+            None
+            if REOPENED.search(plain(line)[said[0] :]) or any(found["label"] != label for found in beside)
+            else label
+        )
 
     def _of_line(self, line: str, before: str) -> str | None:
         text = plain(line).strip()
@@ -167,10 +193,14 @@ class Labels:
         if self._whole.fullmatch(text):
             return self.read(text)
         ending = re.split(r"(?<=[.!?])\s+", text)[-1]
-        if re.match(r"(?:so|thus|therefore|hence|it's|it is)\b", ending, re.IGNORECASE) and self._whole.fullmatch(ending):
+        if re.match(
+            r"(?:so|thus|therefore|hence|it's|it is)\b", ending, re.IGNORECASE
+        ) and self._whole.fullmatch(ending):
             return self.read(ending)
         first = self._first.match(text)
-        if first and (re.match(r"[)\].:,;/]|\s[–—=-]\s", text[first.end() :]) or REASON.match(text, first.end() + 1)):
+        if first and (
+            re.match(r"[)\].:,;/]|\s[–—=-]\s", text[first.end() :]) or REASON.match(text, first.end() + 1)
+        ):
             return self.read(text)
         marked = list(self._marked.finditer(text))
         return self.read(text) if marked and LEADS.search(text[: marked[-1].start()]) else None
@@ -216,10 +246,15 @@ def _named(labels: tuple[str, ...]) -> Labels:
 
 
 def commitment_of(text: str, labels: Sequence[str]) -> tuple[str | None, bool]:
-    """(label or None, whether it stands in a closed box or tags) of the last commitment in a text without thinking."""
+    """(label or None, whether it stands in a closed box or tags) of the last commitment in a text without
+    thinking."""
     names = _named(tuple(labels))
     closed = [*_boxes(text, names), *_tags(text, names)]
-    loose = [one for one in (*_hashes(text, names), *_phrases(text, names)) if not any(c.start < one.start < c.end for c in closed)]
+    loose = [
+        one
+        for one in (*_hashes(text, names), *_phrases(text, names))
+        if not any(c.start < one.start < c.end for c in closed)
+    ]
     found = [*closed, *loose]
     last = max(found, key=lambda one: (one.start, one.end), default=None)
     if last is None:
@@ -234,7 +269,8 @@ def commitment_of(text: str, labels: Sequence[str]) -> tuple[str | None, bool]:
 
 
 def _first_line(text: str, names: Labels) -> str | None:
-    """The label that is a text's first line and nothing more, if no other line begins with one and nothing takes it back."""
+    """The label that is a text's first line and nothing more, if no other line begins with one and nothing
+    takes it back."""
     first, *more = [line for line in text.splitlines() if line.strip()] or [""]
     if not more or not names.is_whole(first) or any(names.begins_with_label(line) for line in more):
         return None
@@ -253,7 +289,10 @@ def _is_reopened(rest: str, label: str, names: Labels) -> bool:
 
 
 def _boxes(text: str, names: Labels) -> Iterator[_Commitment]:
-    spans = [(match.start(), match.end(), _closing(text, match.end())) for match in list(BOX.finditer(text))[-MOST:]]
+    spans = [
+        (match.start(), match.end(), _closing(text, match.end()))
+        for match in list(BOX.finditer(text))[-MOST:]
+    ]
     for number, (start, begin, end) in enumerate(spans):
         if end is None:
             yield _Commitment(start, len(text), None)
@@ -267,7 +306,12 @@ def _boxes(text: str, names: Labels) -> Iterator[_Commitment]:
             if other != label and (joined or re.search(r"\b(?:if|otherwise|else)\b", gap, re.IGNORECASE)):
                 label = None
         denied = DENIED_BEFORE.search(plain(before))
-        if denied and number and not re.search(r"[.!?\n]", text[(spans[number - 1][2] or 0) : start]) and label is not None:
+        if (
+            denied
+            and number
+            and not re.search(r"[.!?\n]", text[(spans[number - 1][2] or 0) : start])
+            and label is not None
+        ):
             continue  # "\boxed{B}, not \boxed{A}"
         if denied or names.joined_before(before, label):
             label = None
@@ -294,8 +338,15 @@ def _tags(text: str, names: Labels) -> Iterator[_Commitment]:
         if after is None or not after[1]:
             yield _Commitment(tag.start(), len(text), None)
             continue
-        joined = before is not None and bool(re.fullmatch(r"(?:or|and|maybe|perhaps|[/,;\s])*", before, re.IGNORECASE))
-        yield _Commitment(tag.start(), after.end(), None if joined else names.read(text[tag.end() : after.start()]), closed=True)
+        joined = before is not None and bool(
+            re.fullmatch(r"(?:or|and|maybe|perhaps|[/,;\s])*", before, re.IGNORECASE)
+        )
+        yield _Commitment(
+            tag.start(),
+            after.end(),
+            None if joined else names.read(text[tag.end() : after.start()]),
+            closed=True,
+        )
 
 
 def _hashes(text: str, names: Labels) -> Iterator[_Commitment]:
@@ -318,15 +369,23 @@ def _phrases(text: str, names: Labels) -> Iterator[_Commitment]:
             re.split(r"[.;!?\n]", tail[max(0, phrase.start() - 60) : phrase.start()])[-1]
         )
         label = None if denied else names.read(line)
-        if label is None and not denied and (phrase[0].strip() == "A:" or not re.search(r"\b(?:is|:|=)", phrase[0])):
+        if (
+            label is None
+            and not denied
+            and (phrase[0].strip() == "A:" or not re.search(r"\b(?:is|:|=)", phrase[0]))
+        ):
             continue  # "choose the largest" is about the way, and "A: too small" about a choice
-        yield _Commitment(offset + phrase.start(), offset + min(end, _sentence_end(tail, phrase.end(), end)), label)
+        yield _Commitment(
+            offset + phrase.start(), offset + min(end, _sentence_end(tail, phrase.end(), end)), label
+        )
     right = list(names.called_right(tail))
     said = {match["label"] for match in right}
     for match in names.also_right(tail):
         yield _Commitment(offset + match.start(), offset + match.end(), None)
     for match in right:
-        yield _Commitment(offset + match.start(), offset + match.end(), match["label"] if len(said) == 1 else None)
+        yield _Commitment(
+            offset + match.start(), offset + match.end(), match["label"] if len(said) == 1 else None
+        )
 
 
 def _line_after(text: str, begin: int) -> tuple[str, int]:

@@ -1,4 +1,5 @@
-"""Cosine length reward: right answers are worth more the shorter they are, wrong ones cost less the longer they tried."""
+"""Cosine length reward: right answers are worth more the shorter they are, wrong ones cost less the longer
+they tried."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,8 @@ class CosineLengthReward:
     """Another reward's verdict, its value scaled by length (Yeo et al. 2025, arXiv 2502.03373, section 4.1).
 
     With c = (1 + cos(pi min(1, length / limit))) / 2, which falls from 1 to 0: right answers get
-    ``correct_long + c (correct_short - correct_long)``, wrong ones ``wrong_long + c (wrong_short - wrong_long)``.
+    ``correct_long + c (correct_short - correct_long)``, wrong ones ``wrong_long + c (wrong_short -
+    wrong_long)``.
 
     Example with the defaults and limit 100: right at 0, 50, 100 gives 1, .75, .5; wrong gives -1, -.75, -.5.
 
@@ -29,7 +31,8 @@ class CosineLengthReward:
         wrong_long: Of a wrong answer at the limit.
 
     Raises:
-        ValueError: The inner reward cannot be built, or a right answer could be worth no more than a wrong one.
+        ValueError: The inner reward cannot be built, or a right answer could be worth no more than a wrong
+            one.
     """
 
     def __init__(
@@ -48,10 +51,14 @@ class CosineLengthReward:
         if limit <= 0:
             raise ValueError(f"limit: {limit} must be positive")
         if min(correct_short, correct_long) <= max(wrong_short, wrong_long):
-            raise ValueError("correct_short, correct_long: a right answer must always be worth more than a wrong one")
+            raise ValueError(
+                "correct_short, correct_long: a right answer must always be worth more than a wrong one"
+            )
         self._inner = build_reward(reward, args)
         if getattr(self._inner, "form_only", False):
-            raise ValueError(f"reward: {reward!r} judges form only, so there is nothing right to scale; name a verifier")
+            raise ValueError(
+                f"reward: {reward!r} judges form only, so there is nothing right to scale; name a verifier"
+            )
         self.pure = getattr(self._inner, "pure", True)
         self.on_timeout = timeout_means(reward, self._inner)
         self._limit, self._unit = limit, unit
@@ -69,7 +76,9 @@ class CosineLengthReward:
         if not result.judged:
             return result
         at_zero, at_limit = self._correct if result.correct else self._wrong
-        value = cosine_scaled(length_of(text, self._unit), limit=self._limit, at_zero=at_zero, at_limit=at_limit)
+        value = cosine_scaled(
+            length_of(text, self._unit), limit=self._limit, at_zero=at_zero, at_limit=at_limit
+        )
         return replace(result, value=value)
 
 

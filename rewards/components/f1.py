@@ -13,7 +13,8 @@ KEY = "answers"
 
 
 def f1(given: str, wanted: str) -> float:
-    """Harmonic mean of precision and recall over normalised words, with multiplicity (SQuAD, arXiv 1606.05250).
+    """Harmonic mean of precision and recall over normalised words, with multiplicity (SQuAD, arXiv
+    1606.05250).
 
     Example: "the red house" against "a house" shares "house": precision 1/2, recall 1, F1 2/3.
     """
@@ -45,10 +46,13 @@ class F1Reward:
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if no text could be right."""
         if isinstance(prompt.metadata.get(KEY), str):
-            raise ValueError(f"prompt {prompt.id}: metadata.{KEY} is one text; give a list of accepted answers")
+            raise ValueError(
+                f"prompt {prompt.id}: metadata.{KEY} is one text; give a list of accepted answers"
+            )
         if not any(normalise(answer) for answer in accepted_answers(prompt)):
             raise ValueError(
-                f"prompt {prompt.id}: f1 has no answer with a word in it to compare with; fill answer or metadata.{KEY}"
+                f"prompt {prompt.id}: f1 has no answer with a word in it to compare with; fill answer or"
+                f" metadata.{KEY}"
             )
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -66,4 +70,7 @@ class F1Reward:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    return Prompt(id="example", text="Who wrote it?", token_ids=(), answer="Jane Austen"), "<think>her?</think> Jane Austen."
+    return (
+        Prompt(id="example", text="Who wrote it?", token_ids=(), answer="Jane Austen"),
+        "<think>her?</think> Jane Austen.",
+    )

@@ -10,10 +10,11 @@ _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 
 
 def final_text(prompt: Prompt, text: str) -> str:
-    """The inside of the last ``<answer>...</answer>`` after the thinking, or all that follows the thinking; stripped.
+    """The inside of the last ``<answer>...</answer>`` after the thinking, or all that follows the thinking;
+    stripped.
 
-    Nothing if the thinking never ends, or if an ``<answer>`` is opened last and never closed: what stood in an earlier one was
-    withdrawn.
+    Nothing if the thinking never ends, or if an ``<answer>`` is opened last and never closed: what stood in
+    an earlier one was withdrawn.
 
     Example: ``"<think>5?</think> So <answer> 4 </answer>"`` gives ``"4"``.
     """
@@ -28,7 +29,8 @@ def final_text(prompt: Prompt, text: str) -> str:
 
 
 def opens_answer(text: str) -> bool:
-    """True if its last answer tag opens: it was cut off inside, and what stood in an earlier one was withdrawn."""
+    """True if its last answer tag opens: it was cut off inside, and what stood in an earlier one was
+    withdrawn."""
     tags = _TAG.findall(text)
     return bool(tags) and not tags[-1]
 

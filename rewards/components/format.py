@@ -13,16 +13,18 @@ Rest = Literal["none", "allowed", "required"]
 
 
 class FormatReward:
-    """1 if the text is exactly the named blocks, once each, in order; all else is 0, or a share of 1 in soft mode.
+    """1 if the text is exactly the named blocks, once each, in order; all else is 0, or a share of 1 in soft
+    mode.
 
-    Soft: the mean over ``len(tags) + 1`` checks, one for each tag (exactly one filled block of it) and one for the whole. So soft
-    is 1 exactly where strict is.
+    Soft: the mean over ``len(tags) + 1`` checks, one for each tag (exactly one filled block of it) and one
+    for the whole. So soft is 1 exactly where strict is.
 
     Args:
-        tags: Names of the blocks, in order; ``think`` stands for the policy's own thinking tags, whatever they are.
+        tags: Names of the blocks, in order; ``think`` stands for the policy's own thinking tags, whatever
+            they are.
         mode: ``strict`` or ``soft``.
-        rest: Text after the last block: ``none``, ``allowed``, or ``required`` (``tags: [think], rest: required`` is a thinking
-            model that answers in plain text).
+        rest: Text after the last block: ``none``, ``allowed``, or ``required`` (``tags: [think], rest:
+            required`` is a thinking model that answers in plain text).
         filled: Blocks must hold more than white space.
 
     Raises:
@@ -40,7 +42,9 @@ class FormatReward:
         if not tags or len(set(tags)) < len(tags):
             raise ValueError(f"tags: {list(tags)} must name at least one block, each once")
         if mode not in ("strict", "soft") or rest not in ("none", "allowed", "required"):
-            raise ValueError(f"mode: {mode!r} must be strict or soft, rest: {rest!r} must be none, allowed or required")
+            raise ValueError(
+                f"mode: {mode!r} must be strict or soft, rest: {rest!r} must be none, allowed or required"
+            )
         self._tags, self._soft, self._rest, self._filled = tuple(tags), mode == "soft", rest, filled
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -80,7 +84,8 @@ def marks(prompt: Prompt, tag: str) -> tuple[str, str]:
 
 
 def with_opening(prompt: Prompt, text: str, tags: Sequence[str]) -> str:
-    """The text with the mark that the prompt has opened for it: the one that it ends in, or that of a thinking it has begun."""
+    """The text with the mark that the prompt has opened for it: the one that it ends in, or that of a
+    thinking it has begun."""
     for tag in tags:
         opening, _ = marks(prompt, tag)
         if prompt.text.rstrip().endswith(opening) or (tag == THINK and opened_by(prompt)):
@@ -90,4 +95,7 @@ def with_opening(prompt: Prompt, text: str, tags: Sequence[str]) -> str:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    return Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"), "<think>two and two</think>\n<answer>4</answer>"
+    return (
+        Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"),
+        "<think>two and two</think>\n<answer>4</answer>",
+    )

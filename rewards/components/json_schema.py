@@ -18,14 +18,14 @@ KEY = "schema"
 
 
 class JsonSchemaReward:
-    """1 if the answer is JSON that fits the schema; the answer is the final text, or the last fenced block in it that is JSON's or
-    nobody's.
+    """1 if the answer is JSON that fits the schema; the answer is the final text, or the last fenced block in
+    it that is JSON's or nobody's.
 
     Components: ``json`` (it parses) and ``schema`` (it fits). NaN and infinities are no JSON.
 
     Args:
-        schema: A JSON schema, draft 2020-12 unless its ``$schema`` says otherwise; None reads ``metadata.schema`` of each prompt.
-            References to other documents are not followed.
+        schema: A JSON schema, draft 2020-12 unless its ``$schema`` says otherwise; None reads
+            ``metadata.schema`` of each prompt. References to other documents are not followed.
 
     Raises:
         ValueError: The schema is none.
@@ -44,7 +44,9 @@ class JsonSchemaReward:
         if self._schema is not None:
             return _validator(self._schema, "schema")
         if prompt.metadata.get(KEY) is None:
-            raise ValueError(f"prompt {prompt.id}: json_schema finds no metadata.{KEY}; add it, or set reward_args.schema")
+            raise ValueError(
+                f"prompt {prompt.id}: json_schema finds no metadata.{KEY}; add it, or set reward_args.schema"
+            )
         return _validator(prompt.metadata[KEY], f"prompt {prompt.id}: metadata.{KEY}")
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -80,6 +82,11 @@ def _no_constant(name: str) -> Any:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    schema = {"type": "object", "required": ["sum"], "properties": {"sum": {"type": "integer"}}, "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "required": ["sum"],
+        "properties": {"sum": {"type": "integer"}},
+        "additionalProperties": False,
+    }
     prompt = Prompt(id="example", text="2 + 2 as JSON", token_ids=(), answer="4", metadata={KEY: schema})
     return prompt, 'Here it is:\n```json\n{"sum": 4}\n```'

@@ -24,10 +24,11 @@ _NO_LANGUAGE = re.compile(
 
 
 class LanguageReward:
-    """Share of the text that is in the wanted language, after DeepSeek-R1's language consistency reward (arXiv 2501.12948,
-    section 2.3.2); correct from ``threshold`` on.
+    """Share of the text that is in the wanted language, after DeepSeek-R1's language consistency reward
+    (arXiv 2501.12948, section 2.3.2); correct from ``threshold`` on.
 
-    Code, formulas, tags and links are no language and left out. The rest is judged in chunks of some hundred characters.
+    Code, formulas, tags and links are no language and left out. The rest is judged in chunks of some hundred
+    characters.
 
     Args:
         language: ISO 639-1 code as langdetect has them: ``en``, ``de``, ``zh`` (or ``zh-cn``), ...
@@ -67,7 +68,13 @@ class LanguageReward:
 @cache
 def known_languages() -> tuple[str, ...]:
     """Codes of langdetect's profiles."""
-    return tuple(sorted(path.name for path in Path(PROFILES_DIRECTORY).iterdir() if path.name.islower() and "." not in path.name))
+    return tuple(
+        sorted(
+            path.name
+            for path in Path(PROFILES_DIRECTORY).iterdir()
+            if path.name.islower() and "." not in path.name
+        )
+    )
 
 
 def language_of(text: str) -> str:
@@ -80,13 +87,15 @@ def language_of(text: str) -> str:
 
 
 def as_written(text: str) -> str:
-    """In small letters if it is mostly in capitals: the profiles are of ordinary text, to which such English looks Vietnamese."""
+    """In small letters if it is mostly in capitals: the profiles are of ordinary text, to which such English
+    looks Vietnamese."""
     capitals, small = sum(map(str.isupper, text)), sum(map(str.islower, text))
     return text.lower() if capitals > small else text
 
 
 def chunks(text: str) -> list[str]:
-    """Pieces of some ``CHUNK`` characters, cut between words; at most ``MAX_CHUNKS`` of them, evenly spread from first to last."""
+    """Pieces of some ``CHUNK`` characters, cut between words; at most ``MAX_CHUNKS`` of them, evenly spread
+    from first to last."""
     pieces, piece, size = [], [], 0
     for word in text.split():
         # A "word" without end is cut, so that no piece is longer than two chunks.
@@ -104,5 +113,8 @@ def chunks(text: str) -> list[str]:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    text = "If we add two to two, which most people have done before, then the sum that we are looking for is four."
+    text = (
+        "If we add two to two, which most people have done before, then the sum that we are looking for is"
+        " four."
+    )
     return Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"), text

@@ -1,7 +1,7 @@
 """What a text's length costs, and the cosine length reward.
 
-Lengths in characters or words: a reward sees text. Rewards on tokens, and relative to the group or to a budget, are curriculum
-parts (``curricula.length_rewards``).
+Lengths in characters or words: a reward sees text. Rewards on tokens, and relative to the group or to a
+budget, are curriculum parts (``curricula.length_rewards``).
 """
 
 import math
@@ -34,7 +34,8 @@ def linear_penalty(length: float, *, free: float, limit: float, penalty: float) 
 
 
 def cosine_scaled(length: float, *, limit: float, at_zero: float, at_limit: float) -> float:
-    """Half a cosine from ``at_zero`` at length 0 to ``at_limit`` at ``limit`` and beyond (Yeo et al. 2025, arXiv 2502.03373).
+    """Half a cosine from ``at_zero`` at length 0 to ``at_limit`` at ``limit`` and beyond (Yeo et al. 2025,
+    arXiv 2502.03373).
 
     Example with limit 100 from 1 to 0.5: lengths 0, 25, 50, 100 give 1, .9268, .75, .5.
     """
@@ -57,7 +58,9 @@ class LengthReward:
 
     form_only = True
 
-    def __init__(self, *, free: float = 1000, limit: float = 4000, penalty: float = 1.0, unit: Unit = "characters") -> None:
+    def __init__(
+        self, *, free: float = 1000, limit: float = 4000, penalty: float = 1.0, unit: Unit = "characters"
+    ) -> None:
         check_unit(unit)
         if not 0 <= free < limit:
             raise ValueError(f"free: {free} and limit: {limit} must be 0 <= free < limit")
@@ -68,7 +71,9 @@ class LengthReward:
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """What this text's length costs."""
         length = length_of(text, self._unit)
-        return form(linear_penalty(length, free=self._free, limit=self._limit, penalty=self._penalty), "too long")
+        return form(
+            linear_penalty(length, free=self._free, limit=self._limit, penalty=self._penalty), "too long"
+        )
 
 
 def example() -> tuple[Prompt, str]:

@@ -36,7 +36,9 @@ class MultipleChoiceReward:
     def _gold(self, prompt: Prompt) -> str:
         gold = prompt.answer.strip().strip("().")
         if gold not in self._labels:
-            raise ValueError(f"prompt {prompt.id}: answer {prompt.answer!r} is none of the labels {list(self._labels)}")
+            raise ValueError(
+                f"prompt {prompt.id}: answer {prompt.answer!r} is none of the labels {list(self._labels)}"
+            )
         return gold
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -58,4 +60,7 @@ class MultipleChoiceReward:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    return Prompt(id="example", text="2 + 2 = (A) 3 (B) 4", token_ids=(), answer="B"), "A is odd. The answer is (B) 4."
+    return (
+        Prompt(id="example", text="2 + 2 = (A) 3 (B) 4", token_ids=(), answer="B"),
+        "A is odd. The answer is (B) 4.",
+    )

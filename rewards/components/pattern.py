@@ -13,12 +13,15 @@ KEY = "pattern"
 
 
 class RegexReward:
-    """1 if the pattern matches the text, bounded in time: a pattern that backtracks without end costs ``timeout_s``.
+    """1 if the pattern matches the text, bounded in time: a pattern that backtracks without end costs
+    ``timeout_s``.
 
     Args:
-        pattern: In the syntax of the ``regex`` package (that of ``re`` and more); None reads ``metadata.pattern`` of each prompt.
+        pattern: In the syntax of the ``regex`` package (that of ``re`` and more); None reads
+            ``metadata.pattern`` of each prompt.
         match: ``full``: the pattern is the whole text; ``search``: it stands anywhere.
-        where: ``final``: what follows the thinking, inside the answer tags if there are any; ``text``: everything.
+        where: ``final``: what follows the thinking, inside the answer tags if there are any; ``text``:
+            everything.
         group: Name or number of a group that must equal the reference answer, too; None = matching is enough.
         timeout_s: Seconds that one match may take; less than what the verifier process has.
 
@@ -36,9 +39,16 @@ class RegexReward:
         timeout_s: float = 1.0,
     ) -> None:
         if match not in ("full", "search") or where not in ("final", "text"):
-            raise ValueError(f"match: {match!r} must be full or search, where: {where!r} must be final or text")
+            raise ValueError(
+                f"match: {match!r} must be full or search, where: {where!r} must be final or text"
+            )
         self._compiled = None if pattern is None else _compile(pattern, "pattern")
-        self._full, self._final, self._group, self._timeout_s = match == "full", where == "final", group, timeout_s
+        self._full, self._final, self._group, self._timeout_s = (
+            match == "full",
+            where == "final",
+            group,
+            timeout_s,
+        )
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the prompt has no pattern, or a broken one."""
@@ -48,7 +58,9 @@ class RegexReward:
         if self._compiled is not None:
             return self._compiled
         if prompt.metadata.get(KEY) is None:
-            raise ValueError(f"prompt {prompt.id}: regex finds no metadata.{KEY}; add it, or set reward_args.pattern")
+            raise ValueError(
+                f"prompt {prompt.id}: regex finds no metadata.{KEY}; add it, or set reward_args.pattern"
+            )
         return _compile(str(prompt.metadata[KEY]), f"prompt {prompt.id}: metadata.{KEY}")
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -82,4 +94,7 @@ def _compile(pattern: str, where: str) -> "regex.Pattern[str]":
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
     facts = {KEY: r"\d{4}-\d{2}-\d{2}"}
-    return Prompt(id="example", text="Today?", token_ids=(), answer="2026-11-22", metadata=facts), "<answer>2026-11-22</answer>"
+    return (
+        Prompt(id="example", text="Today?", token_ids=(), answer="2026-11-22", metadata=facts),
+        "<answer>2026-11-22</answer>",
+    )

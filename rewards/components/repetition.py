@@ -8,7 +8,8 @@ from rollout.types import Prompt, RewardResult
 
 
 def repetition_penalty(tokens: Sequence[Hashable], *, n: int, penalty: float) -> float:
-    """``-penalty (1 - distinct n-grams / n-grams)``; 0 for fewer than n tokens (Yeo et al. 2025, arXiv 2502.03373).
+    """``-penalty (1 - distinct n-grams / n-grams)``; 0 for fewer than n tokens (Yeo et al. 2025, arXiv
+    2502.03373).
 
     Example with n = 2, penalty 1: ``5 5 5 5 5`` has four bigrams, one distinct: -0.75.
     """
@@ -31,7 +32,9 @@ class RepetitionReward:
 
     def __init__(self, *, n: int = 4, penalty: float = 1.0) -> None:
         if n < 1 or penalty <= 0:
-            raise ValueError(f"n: {n} must be at least 1, penalty: {penalty} must be positive; it is subtracted")
+            raise ValueError(
+                f"n: {n} must be at least 1, penalty: {penalty} must be positive; it is subtracted"
+            )
         self._n, self._penalty = n, penalty
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:

@@ -10,7 +10,8 @@ from rollout.types import Prompt, RewardResult
 class TagCountReward:
     """Share of the opening and closing tags that occur exactly once, in whatever order.
 
-    Example with think and answer: without ``<answer>`` but with ``</answer>`` 3 of 4 tags are there once: 0.75.
+    Example with think and answer: without ``<answer>`` but with ``</answer>`` 3 of 4 tags are there once:
+    0.75.
 
     Args:
         tags: Names of the blocks; ``think`` stands for the policy's own thinking tags.
@@ -35,4 +36,7 @@ class TagCountReward:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    return Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"), "<think>two and two</think><answer>4</answer>"
+    return (
+        Prompt(id="example", text="2 + 2 =", token_ids=(), answer="4"),
+        "<think>two and two</think><answer>4</answer>",
+    )

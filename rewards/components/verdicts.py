@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from rollout.types import RewardResult
 
 NOT_APPLICABLE = "not applicable"
-"""Reason of a component that has nothing to say of a prompt; it is not judged then, and a rubric leaves the component out."""
+"""Reason of a component that has nothing to say of a prompt; it is not judged then, and a rubric leaves the
+component out."""
 
 
 def right(components: Mapping[str, float] | None = None) -> RewardResult:

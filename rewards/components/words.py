@@ -16,9 +16,9 @@ _TOKEN = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 def normalise(text: str) -> str:
-    """Lower case, without punctuation, English articles and extra spaces (the rule of SQuAD, Rajpurkar et al. 2016,
-    arXiv 1606.05250), but for two things that change what an answer says: signs and points of numbers stay (``-5`` is not ``5``,
-    ``3.14`` not ``314``), and so does an article that is all there is.
+    """Lower case, without punctuation, English articles and extra spaces (the rule of SQuAD, Rajpurkar et al.
+    2016, arXiv 1606.05250), but for two things that change what an answer says: signs and points of numbers
+    stay (``-5`` is not ``5``, ``3.14`` not ``314``), and so does an article that is all there is.
 
     Example: ``"The answer is 42!"`` gives ``"answer is 42"``.
     """

@@ -10,7 +10,8 @@ DetectorFactory.seed = 0  # it samples n-grams; with a seed its verdict is a fun
 LANGUAGE_CHARACTERS = 20_000
 """Only so many characters from the start are looked at."""
 ENGLISH_WORDS = 2
-"""Function words in a text in capitals that make its reading as English believable: "HELLO, I AM A DOG." has three."""
+"""Function words in a text in capitals that make its reading as English believable: "HELLO, I AM A DOG." has
+three."""
 
 
 def capital_word_frequency(text: str, *, capital_frequency: float, capital_relation: str) -> bool:
@@ -34,15 +35,21 @@ def no_comma(text: str) -> bool:
 
 
 def response_language(text: str, *, language: str) -> bool:
-    """The likeliest language has this ISO 639-1 code (zh-cn, zh-tw for Chinese); a text without letters passes, as published.
+    """The likeliest language has this ISO 639-1 code (zh-cn, zh-tw for Chinese); a text without letters
+    passes, as published.
 
-    Text in capitals is read in small letters. A short one that only its capitals make English must have English words in it.
+    Text in capitals is read in small letters. A short one that only its capitals make English must have
+    English words in it.
     """
     text = text[:LANGUAGE_CHARACTERS]
     written = as_written(text)
     try:
         found = str(detect(written))
-        if found != language == "en" and written != text and sum(word in STOP_WORDS for word in words(written)) >= ENGLISH_WORDS:
+        if (
+            found != language == "en"
+            and written != text
+            and sum(word in STOP_WORDS for word in words(written)) >= ENGLISH_WORDS
+        ):
             found = str(detect(text))
     except LangDetectException:
         return True

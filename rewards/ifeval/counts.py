@@ -56,8 +56,13 @@ def words_japanese(text: str, *, N: float) -> bool:
     return all(_JAPANESE.search(word) for word in chosen if word and not word.isdigit())
 
 
-def keywords_multiple(text: str, *, keyword1: str, keyword2: str, keyword3: str, keyword4: str, keyword5: str) -> bool:
+def keywords_multiple(
+    text: str, *, keyword1: str, keyword2: str, keyword3: str, keyword4: str, keyword5: str
+) -> bool:
     """Once, twice, three, five and seven times, inside longer words too."""
     lowered = text.lower()
     keywords = (keyword1, keyword2, keyword3, keyword4, keyword5)
-    return all(lowered.count(keyword.lower()) == count for keyword, count in zip(keywords, KEYWORD_COUNTS, strict=True))
+    return all(
+        lowered.count(keyword.lower()) == count
+        for keyword, count in zip(keywords, KEYWORD_COUNTS, strict=True)
+    )

@@ -23,7 +23,8 @@ def repeat_prompt(text: str, *, prompt_to_repeat: str) -> bool:
 
 
 def two_responses(text: str) -> bool:
-    """Two different responses with ``******`` between them, at will also before the first and after the second."""
+    """Two different responses with ``******`` between them, at will also before the first and after the
+    second."""
     parts = [part.strip() for part in text.split("******")]
     if not all(parts[1:-1]):
         return False

@@ -22,22 +22,29 @@ PRONOUNS = _words(
 
 STOP_WORDS = _words(
     """
-    i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers herself it its itself
+    i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers
+    herself it its itself
     they them their theirs themselves what which who whom this that these those
     am is are was were be been being have has had having do does did doing
     a an the and but if or because as until while
-    of at by for with about against between into through during before after above below to from up down in out on off over under
+    of at by for with about against between into through during before after above below to from up down in
+    out on off over under
     again further then once here there when where why how all any both each few more most other some such
     no nor not only own same so than too very s t can will just don should now d ll m o re ve y
     ain aren couldn didn doesn hadn hasn haven isn ma mightn mustn needn shan shouldn wasn weren won wouldn
     """
 )
-"""English, as in NLTK's corpus of that name (after Porter's Snowball); "don", "ll" and the like are what an apostrophe leaves."""
+"""English, as in NLTK's corpus of that name (after Porter's Snowball).
+
+"don", "ll" and the like are what an apostrophe leaves.
+"""
 
 PERSON_NAMES = _words(
     """
-    Emma Liam Sophia Jackson Olivia Noah Ava Lucas Isabella Mason Mia Ethan Charlotte Alexander Amelia Benjamin Harper Leo Zoe
-    Daniel Chloe Samuel Lily Matthew Grace Owen Abigail Gabriel Ella Jacob Scarlett Nathan Victoria Elijah Layla Nicholas Audrey
+    Emma Liam Sophia Jackson Olivia Noah Ava Lucas Isabella Mason Mia Ethan Charlotte Alexander Amelia
+    Benjamin Harper Leo Zoe
+    Daniel Chloe Samuel Lily Matthew Grace Owen Abigail Gabriel Ella Jacob Scarlett Nathan Victoria Elijah
+    Layla Nicholas Audrey
     David Hannah Christopher Penelope Thomas Nora Andrew Aria Joseph Claire Ryan Stella Jonathan
     """
 )

@@ -14,7 +14,8 @@ def read_instructions(metadata: Mapping[str, Any]) -> list[tuple[str, Callable[[
     Keyword arguments that are None are left out, since the published files name every argument of every kind.
 
     Raises:
-        ValueError: A field is missing or malformed, an id is unknown, or an instruction lacks an argument or has one too many.
+        ValueError: A field is missing or malformed, an id is unknown, or an instruction lacks an argument or
+            has one too many.
     """
     ids, kwargs = metadata.get("instruction_id_list"), metadata.get("kwargs")
     if not isinstance(ids, list | tuple) or not ids:
@@ -22,14 +23,20 @@ def read_instructions(metadata: Mapping[str, Any]) -> list[tuple[str, Callable[[
     if kwargs is None:
         kwargs = [{}] * len(ids)
     if not isinstance(kwargs, list | tuple) or len(kwargs) != len(ids):
-        raise ValueError(f"kwargs: give a list of {len(ids)} mappings, one for each entry of instruction_id_list")
-    return [(name, _bind(name, index, arguments)) for index, (name, arguments) in enumerate(zip(ids, kwargs, strict=True))]
+        raise ValueError(
+            f"kwargs: give a list of {len(ids)} mappings, one for each entry of instruction_id_list"
+        )
+    return [
+        (name, _bind(name, index, arguments))
+        for index, (name, arguments) in enumerate(zip(ids, kwargs, strict=True))
+    ]
 
 
 def _bind(name: Any, index: int, arguments: Any) -> Callable[[str], bool]:
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(
-            f"instruction_id_list[{index}]: {name!r} is unknown; rewards.ifeval.kinds.KINDS has the {len(KINDS)} known ids"
+            f"instruction_id_list[{index}]: {name!r} is unknown; rewards.ifeval.kinds.KINDS has the"
+            f" {len(KINDS)} known ids"
         )
     if arguments is not None and not isinstance(arguments, Mapping):
         raise ValueError(f"kwargs[{index}]: a mapping is needed, not {type(arguments).__name__}")
@@ -38,10 +45,15 @@ def _bind(name: Any, index: int, arguments: Any) -> Callable[[str], bool]:
         if key not in given:
             raise ValueError(f"kwargs[{index}]: {name} needs {key}")
         if not _fits(given[key], parameter.annotation):
-            raise ValueError(f"kwargs[{index}].{key}: {given[key]!r} does not fit; {name} takes {_spoken(parameter.annotation)}")
+            raise ValueError(
+                f"kwargs[{index}].{key}: {given[key]!r} does not fit; {name} takes"
+                f" {_spoken(parameter.annotation)}"
+            )
     unknown = given.keys() - _parameters(name).keys()
     if unknown:
-        raise ValueError(f"kwargs[{index}]: {name} does not take {sorted(unknown)}; it takes {sorted(_parameters(name))}")
+        raise ValueError(
+            f"kwargs[{index}]: {name} does not take {sorted(unknown)}; it takes {sorted(_parameters(name))}"
+        )
     return partial(KINDS[name], **given)
 
 

@@ -1,4 +1,5 @@
-"""Every instruction that can be checked: id -> checker, a function of the text and of the instruction's keyword arguments."""
+"""Every instruction that can be checked: id -> checker, a function of the text and of the instruction's
+keyword arguments."""
 
 from collections.abc import Callable
 
@@ -46,7 +47,8 @@ IFEVAL: dict[str, Callable[..., bool]] = {
     "startend:end_checker": ends.end_checker,
     "startend:quotation": ends.quotation,
 }
-"""The 25 kinds of IFEval (Zhou et al., 2023, "Instruction-Following Evaluation for Large Language Models")."""
+"""The 25 kinds of IFEval (Zhou et al., 2023, "Instruction-Following Evaluation for Large Language
+Models")."""
 
 UNREGISTERED: dict[str, Callable[..., bool]] = {
     "ConstrainedStartChecker": ends.constrained_start,
@@ -54,7 +56,8 @@ UNREGISTERED: dict[str, Callable[..., bool]] = {
     "RephraseChecker": markup.rephrase,
     "RephraseParagraph": content.rephrase_paragraph,
 }
-"""Kinds that IFEval describes and tests but no prompt of it uses; it gives them no id, so they go by its class names."""
+"""Kinds that IFEval describes and tests but no prompt of it uses; it gives them no id, so they go by its
+class names."""
 
 IFBENCH: dict[str, Callable[..., bool]] = {
     "count:conjunctions": counts.conjunctions,

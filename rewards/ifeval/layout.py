@@ -16,7 +16,8 @@ _EMOJI_LENGTH = 12
 
 
 def options(text: str, *, options: str) -> bool:
-    """The response is one of the options, which "/", "or" or a comma separates; a letter with its bracket must be exact."""
+    """The response is one of the options, which "/", "or" or a comma separates; a letter with its bracket
+    must be exact."""
     separator = next((mark for mark in ("/", "or") if mark in options), ",")
     choices = [choice.strip() for choice in options.split(separator)]
     if _STRICT_OPTIONS.match(options):
@@ -32,7 +33,9 @@ def newline(text: str) -> bool:
 
 def ends_with_emoji(text: str) -> bool:
     """Each sentence ends with an emoji, before or behind its full stop."""
-    found = [sentence.translate(str.maketrans("", "", string.punctuation)).strip() for sentence in sentences(text)]
+    found = [
+        sentence.translate(str.maketrans("", "", string.punctuation)).strip() for sentence in sentences(text)
+    ]
     return all(_last_is_emoji(here) or _first_is_emoji(after) for here, after in pairwise([*found, ""]))
 
 
@@ -56,7 +59,9 @@ def line_indent(text: str) -> bool:
 def quote_unquote(text: str) -> bool:
     """No quotation follows another directly, and none ends the response."""
     dense = "".join(text.replace("“", '"').replace("”", '"').replace("'\"'", "").split())
-    return '""' not in dense and not dense.strip(string.digits + string.punctuation.replace('"', "")).endswith('"')
+    return '""' not in dense and not dense.strip(
+        string.digits + string.punctuation.replace('"', "")
+    ).endswith('"')
 
 
 def separated_list(text: str, *, sep: str) -> bool:
@@ -89,7 +94,8 @@ def no_bullets_bullets(text: str) -> bool:
 
 
 def parentheses(text: str) -> bool:
-    """Brackets nest five deep, and one that deep is closed by its own kind; a wrong closing one starts the count anew."""
+    """Brackets nest five deep, and one that deep is closed by its own kind; a wrong closing one starts the
+    count anew."""
     opened: list[str] = []
     deepest = 0
     for character in text:
@@ -124,7 +130,10 @@ def quotes(text: str) -> bool:
 def title_case(text: str) -> bool:
     """No token begins with a lower-case letter, unless it mixes cases."""
     said = [token for token in tokens(text) if token[0].isalpha()]
-    return not any(token[0].islower() and (len(token) == 1 or token[1:].isupper() or token[1:].islower()) for token in said)
+    return not any(
+        token[0].islower() and (len(token) == 1 or token[1:].isupper() or token[1:].islower())
+        for token in said
+    )
 
 
 def output_template(text: str) -> bool:

@@ -19,14 +19,18 @@ def number_sentences(text: str, *, num_sentences: float, relation: str) -> bool:
 
 
 def number_paragraphs(text: str, *, num_paragraphs: float) -> bool:
-    """Exactly so many paragraphs between ``***`` dividers; a divider may open or close the text, but none follows another."""
+    """Exactly so many paragraphs between ``***`` dividers; a divider may open or close the text, but none
+    follows another."""
     paragraphs = [part.strip() for part in _DIVIDER.split(text)]
     inner = paragraphs[1:-1]
     return all(inner) and sum(map(bool, paragraphs)) == num_paragraphs
 
 
-def nth_paragraph_first_word(text: str, *, num_paragraphs: float, nth_paragraph: float, first_word: str) -> bool:
-    """Exactly so many paragraphs between blank lines, and the n-th (from 1) begins with the word, quotes and punctuation aside."""
+def nth_paragraph_first_word(
+    text: str, *, num_paragraphs: float, nth_paragraph: float, first_word: str
+) -> bool:
+    """Exactly so many paragraphs between blank lines, and the n-th (from 1) begins with the word, quotes and
+    punctuation aside."""
     paragraphs = [part.strip() for part in text.split("\n\n")]
     filled = sum(map(bool, paragraphs))
     if filled != num_paragraphs or nth_paragraph > filled:

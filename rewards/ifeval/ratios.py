@@ -14,7 +14,8 @@ def stop_words(text: str, *, percentage: float) -> bool:
 
 
 def overlap(text: str, *, reference_text: str, percentage: float) -> bool:
-    """So many per cent of the different character trigrams, give or take two points, are also in the reference."""
+    """So many per cent of the different character trigrams, give or take two points, are also in the
+    reference."""
     ours, theirs = _trigrams(text), _trigrams(reference_text)
     return bool(ours) and abs(100 * len(ours & theirs) / len(ours) - percentage) <= OVERLAP_TOLERANCE
 

@@ -12,13 +12,15 @@ MODES = ("strict", "loose")
 class IFEvalReward:
     """1 if every IFEval or IFBench instruction of the prompt is followed.
 
-    ``Prompt.metadata`` names them: ``instruction_id_list`` [I] and ``kwargs`` [I], mappings of arguments by their published names.
-    Components are 1 or 0 for each instruction, under its id (``id#2`` for a second one of the same kind). What follows the thinking
-    is judged. A truncated completion is wrong, and so is one without a single letter or digit: most constraints hold of nothing.
+    ``Prompt.metadata`` names them: ``instruction_id_list`` [I] and ``kwargs`` [I], mappings of arguments by
+    their published names. Components are 1 or 0 for each instruction, under its id (``id#2`` for a second one
+    of the same kind). What follows the thinking is judged. A truncated completion is wrong, and so is one
+    without a single letter or digit: most constraints hold of nothing.
 
     Args:
-        mode: ``strict`` judges the text as it is. ``loose`` accepts an instruction if it holds of the text, or of the text without
-            its first line, last line or both, or of any of these without asterisks (Zhou et al., 2023, section 2.2).
+        mode: ``strict`` judges the text as it is. ``loose`` accepts an instruction if it holds of the text,
+            or of the text without its first line, last line or both, or of any of these without asterisks
+            (Zhou et al., 2023, section 2.2).
         partial: Give the share of instructions that hold as value; ``correct`` still asks for all of them.
     """
 
@@ -28,7 +30,8 @@ class IFEvalReward:
         self._loose, self._partial = mode == "loose", partial
 
     def check(self, prompt: Prompt) -> None:
-        """Raise ``ValueError`` if the metadata name an unknown instruction, or arguments that it does not take."""
+        """Raise ``ValueError`` if the metadata name an unknown instruction, or arguments that it does not
+        take."""
         read_instructions(prompt.metadata)
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -61,7 +64,8 @@ def holds(check: Callable[[str], bool], text: str, *, loose: bool) -> bool:
 
 
 def variants(text: str) -> list[str]:
-    """The text, and what is left without its first line, its last and both; then all four without asterisks."""
+    """The text, and what is left without its first line, its last and both; then all four without
+    asterisks."""
     lines = text.split("\n")
     cut = [text, *("\n".join(kept).strip() for kept in (lines[1:], lines[:-1], lines[1:-1]))]
     return list(dict.fromkeys([*cut, *(candidate.replace("*", "") for candidate in cut)]))
@@ -69,14 +73,26 @@ def variants(text: str) -> list[str]:
 
 def _distinct(names: list[str]) -> list[str]:
     """Names with ``#2``, ``#3``, ... behind repeated ones."""
-    return [name if (nth := names[: i + 1].count(name)) == 1 else f"{name}#{nth}" for i, name in enumerate(names)]
+    return [
+        name if (nth := names[: i + 1].count(name)) == 1 else f"{name}#{nth}" for i, name in enumerate(names)
+    ]
 
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
     metadata = {
-        "instruction_id_list": ["detectable_format:title", "length_constraints:number_words", "startend:end_checker"],
+        "instruction_id_list": [
+            "detectable_format:title",
+            "length_constraints:number_words",
+            "startend:end_checker",
+        ],
         "kwargs": [{}, {"relation": "less than", "num_words": 20}, {"end_phrase": "The end."}],
     }
-    prompt = Prompt(id="example", text="A story in under 20 words, with a title.", token_ids=(), answer="", metadata=metadata)
+    prompt = Prompt(
+        id="example",
+        text="A story in under 20 words, with a title.",
+        token_ids=(),
+        answer="",
+        metadata=metadata,
+    )
     return prompt, "<<Rain>>\nIt rained, and then it stopped. The end."

@@ -9,7 +9,9 @@ from rewards.ifeval.text import bare_words, sentences, tokens, trim, trimmed_wor
 def keyword(text: str, *, word: str, N: float) -> bool:
     """The N-th sentence (from 1) holds the word, whole."""
     found = sentences(text)
-    return 1 <= N <= len(found) and bool(re.search(rf"\b{re.escape(word)}\b", found[int(N) - 1], re.IGNORECASE))
+    return 1 <= N <= len(found) and bool(
+        re.search(rf"\b{re.escape(word)}\b", found[int(N) - 1], re.IGNORECASE)
+    )
 
 
 def increment(text: str, *, small_n: float) -> bool:
@@ -19,8 +21,12 @@ def increment(text: str, *, small_n: float) -> bool:
 
 
 def alliteration_increment(text: str) -> bool:
-    """Each sentence has more alliterative words, neighbours with the same first letter, than the one before."""
-    return all(earlier < later for earlier, later in pairwise([_alliterative(sentence) for sentence in sentences(text)]))
+    """Each sentence has more alliterative words, neighbours with the same first letter, than the one
+    before."""
+    return all(
+        earlier < later
+        for earlier, later in pairwise([_alliterative(sentence) for sentence in sentences(text)])
+    )
 
 
 def _alliterative(sentence: str) -> int:

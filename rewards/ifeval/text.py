@@ -43,7 +43,8 @@ def tokens(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters, digits and underscores, with the vowel signs and joiners of Indic scripts; "don't" is two."""
+    """Runs of letters, digits and underscores, with the vowel signs and joiners of Indic scripts; "don't" is
+    two."""
     return list(_WORD.findall(text))
 
 

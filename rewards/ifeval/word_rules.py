@@ -33,12 +33,17 @@ def vowel(text: str) -> bool:
 
 def consonants(text: str) -> bool:
     """Two neighbouring consonants in each word; y is one."""
-    return all(any(a in _CONSONANTS and b in _CONSONANTS for a, b in pairwise(word)) for word in text.lower().split())
+    return all(
+        any(a in _CONSONANTS and b in _CONSONANTS for a, b in pairwise(word)) for word in text.lower().split()
+    )
 
 
 def palindrome(text: str) -> bool:
-    """Ten words of five letters and more that read the same backwards; a word said twice counts twice, as published."""
-    found = [word for word in bare_words(text.lower()) if len(word) >= PALINDROME_LENGTH and word == word[::-1]]
+    """Ten words of five letters and more that read the same backwards; a word said twice counts twice, as
+    published."""
+    found = [
+        word for word in bare_words(text.lower()) if len(word) >= PALINDROME_LENGTH and word == word[::-1]
+    ]
     return len(found) >= PALINDROMES
 
 
@@ -67,7 +72,8 @@ def odd_even_syllables(text: str) -> bool:
 
 
 def start_verb(text: str) -> bool:
-    """The first word is a verb by TextBlob's lexicon, read in its sentence or, as an imperative, alone in lower case."""
+    """The first word is a verb by TextBlob's lexicon, read in its sentence or, as an imperative, alone in
+    lower case."""
     opening = text.lstrip()[:_FIRST_WORDS]
     tagger = PatternTagger()
     readings = tagger.tag(opening)[:1] + tagger.tag(opening.lower().split()[0])[:1] if opening else []

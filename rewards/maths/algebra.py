@@ -43,9 +43,14 @@ def same_expression(gold: str, given: str, precision: int = 6, *, relations_for_
         return False
     if expression.has(*_INFINITE) and not _OPEN_ENDED.search(gold):
         return False  # math-verify takes long products of infinities for a set of small numbers
-    # Without its own timeouts, which are signals: the verifier pool kills the process of an answer that hangs.
+    # Without its own timeouts, which are signals: the verifier pool kills the process of an answer that
+    # hangs.
     same = verify(
-        gold_expression, expression, float_rounding=precision, allow_set_relation_comp=relations_for_sets, timeout_seconds=None
+        gold_expression,
+        expression,
+        float_rounding=precision,
+        allow_set_relation_comp=relations_for_sets,
+        timeout_seconds=None,
     )
     return same and _same_numbers(gold_expression, expression, precision)
 
@@ -61,12 +66,19 @@ def _expression(text: str) -> Any:
     """A sympy object, or None if math-verify cannot read it."""
     config = (LatexExtractionConfig(boxed_match_priority=0),)
     # first_match: else a fraction inside what it cannot read would count as the answer.
-    parsed = parse(rf"\boxed{{{text}}}", config, fallback_mode="no_fallback", extraction_mode="first_match", parsing_timeout=None)
+    parsed = parse(
+        rf"\boxed{{{text}}}",
+        config,
+        fallback_mode="no_fallback",
+        extraction_mode="first_match",
+        parsing_timeout=None,
+    )
     return parsed[0] if parsed else None
 
 
 def _same_numbers(gold: Any, given: Any, precision: int) -> bool:
-    """Second opinion, with all digits: math-verify takes whatever is smaller than 1e-15 for 0, and some infinities for numbers."""
+    """Second opinion, with all digits: math-verify takes whatever is smaller than 1e-15 for 0, and some
+    infinities for numbers."""
     if isinstance(gold, sympy.Expr) and isinstance(given, sympy.Expr):
         return _same_expr(gold, given, precision)
     pairs = _parts(gold, given)
@@ -74,8 +86,13 @@ def _same_numbers(gold: Any, given: Any, precision: int) -> bool:
 
 
 def _parts(gold: Any, given: Any) -> list[tuple[Any, Any]]:
-    """Entries of two containers of the same form that must agree; none where they are not comparable one by one."""
-    if isinstance(gold, sympy.MatrixBase) and isinstance(given, sympy.MatrixBase) and gold.shape == given.shape:
+    """Entries of two containers of the same form that must agree; none where they are not comparable one by
+    one."""
+    if (
+        isinstance(gold, sympy.MatrixBase)
+        and isinstance(given, sympy.MatrixBase)
+        and gold.shape == given.shape
+    ):
         return list(zip(gold.flat(), given.flat(), strict=True))
     if isinstance(gold, sympy.Interval) and isinstance(given, sympy.Interval):
         return [(gold.start, given.start), (gold.end, given.end)]
@@ -84,7 +101,12 @@ def _parts(gold: Any, given: Any) -> list[tuple[Any, Any]]:
     if isinstance(gold, sympy.FiniteSet) and isinstance(given, sympy.FiniteSet) and len(gold) == len(given):
         ours, theirs = (sorted(one.args, key=_size) for one in (gold, given))
         return list(zip(ours, theirs, strict=True)) if all(map(_is_real, [*ours, *theirs])) else []
-    if isinstance(gold, Relational) and isinstance(given, Relational) and gold.lhs == given.lhs and type(gold) is type(given):
+    if (
+        isinstance(gold, Relational)
+        and isinstance(given, Relational)
+        and gold.lhs == given.lhs
+        and type(gold) is type(given)
+    ):
         return [(gold.rhs, given.rhs)]
     return []
 

@@ -1,4 +1,5 @@
-"""READ, spelling: one form for texts that differ in delimiters, wrappers, spaces and names of the same thing only."""
+"""READ, spelling: one form for texts that differ in delimiters, wrappers, spaces and names of the same thing
+only."""
 
 import re
 from functools import lru_cache
@@ -7,13 +8,19 @@ from rewards.maths.characters import plain_characters, repaired, unmarked
 from rewards.maths.prose import FORMULA, content
 from rewards.maths.values import unwrapped
 
-_SIZES = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg)(?![a-z])[lr]?(?:(?=[\s\\(\[{|)\]}/<.])\.?)|\\displaystyle")
+_SIZES = re.compile(
+    r"\\(?:left|right|big|Big|bigg|Bigg)(?![a-z])[lr]?(?:(?=[\s\\(\[{|)\]}/<.])\.?)|\\displaystyle"
+)
 _DELIMITER = re.compile(r"\\[()\[\]](?!\d)|(?<![\\\d])\$(?!\s?[-+]?\.?\d)")
 _WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|emph)\s*\{([^{}]*)\}")
 _SPACES = re.compile(r"\\[,;:! ]|[\s~]")
-_EMPTY = re.compile(r"\\varnothing|\\O(?![A-Za-z])|\\\{\s*\\\}|(?:\\text\s?\{)?\s*(?:the )?empty set\s*\}?", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"\\varnothing|\\O(?![A-Za-z])|\\\{\s*\\\}|(?:\\text\s?\{)?\s*(?:the )?empty set\s*\}?", re.IGNORECASE
+)
 _NONE = re.compile(
-    r"(?:there (?:is|are|exists?) )?no (?P<kind>real |integer |positive )?(?:solutions?|answers?)(?: exists?)?", re.IGNORECASE
+    r"(?:there (?:is|are|exists?) )?no (?P<kind>real |integer |positive )?(?:solutions?|answers?)(?:"
+    r" exists?)?",
+    re.IGNORECASE,
 )
 _DOUBLED = re.compile(
     r"(?<!\\)\\\\(?=(?:left|right|[dt]?frac|text|boxed|sqrt|pi|infty|cup|cap|times|cdot|begin|end|le|ge|pm)(?![a-z]))"
@@ -25,7 +32,8 @@ _DNE = re.compile(r"dne|(?:it )?does not exist|does n[o']t exist", re.IGNORECASE
 
 @lru_cache(maxsize=2048)
 def canonical(text: str) -> str:
-    """An answer without maths delimiters, outer wrappers, a full stop at its end, and with LaTeX for Unicode."""
+    """An answer without maths delimiters, outer wrappers, a full stop at its end, and with LaTeX for
+    Unicode."""
     text = plain_characters(_DOUBLED.sub(r"\\", repaired(text))).strip()
     text = unmarked(text) if "`" in text or "**" in text or "__" in text else text
     text = _ABOUT.sub(r"\\sim ", text)
@@ -52,12 +60,21 @@ def _bare(text: str) -> str:
     text = (whole[1] if whole else text).strip()
     if text.endswith(".") and not text.endswith("...") and not text.lower().endswith(".m."):
         text = text[:-1].strip()
-    return text[1:-1].strip() if re.fullmatch(r"\([^(),]*\)|\{[^{},]*\}|\[[^\[\],]*\]", text) and "\\begin" not in text else text
+    return (
+        text[1:-1].strip()
+        if re.fullmatch(r"\([^(),]*\)|\{[^{},]*\}|\[[^\[\],]*\]", text) and "\\begin" not in text
+        else text
+    )
 
 
 def plain_text(text: str) -> str:
-    """For comparing as strings: without spaces and wrappers; words and single choice letters lose their case."""
-    text = _SPACES.sub("", _DIGITS_APART.sub(r"\1_ ", _WRAPPER.sub(r"\1", text))).replace("dfrac", "frac").replace("tfrac", "frac")
+    """For comparing as strings: without spaces and wrappers; words and single choice letters lose their
+    case."""
+    text = (
+        _SPACES.sub("", _DIGITS_APART.sub(r"\1_ ", _WRAPPER.sub(r"\1", text)))
+        .replace("dfrac", "frac")
+        .replace("tfrac", "frac")
+    )
     return text.casefold() if re.fullmatch(r"[A-E]|[a-e]|[A-Za-z]{2,}", text) else text
 
 

@@ -1,6 +1,8 @@
-"""COMPARE: whether two answers say the same, by kind: text, choice, time, number with unit, list, else algebra by math-verify.
+"""COMPARE: whether two answers say the same, by kind: text, choice, time, number with unit, list, else
+algebra by math-verify.
 
-A text is compared as what it was read as, exactly. Where it was not understood as a whole it is compared as text alone.
+A text is compared as what it was read as, exactly. Where it was not understood as a whole it is compared as
+text alone.
 """
 
 import re
@@ -13,10 +15,30 @@ from rewards.maths.canonical import canonical, plain_text, words_alone
 from rewards.maths.lists import as_tuple, assignments, expanded, is_braced, split_answers
 from rewards.maths.numbers import PRECISION, Quantity, parse_decimal_comma, parse_quantity, same_quantity
 from rewards.maths.prose import MAX_SENTENCE, prose_words, understood
-from rewards.maths.sides import ABOUT, as_interval, denies, is_name, last_side, same_function, sides, unwrap_unit
+from rewards.maths.sides import (
+    ABOUT,
+    as_interval,
+    denies,
+    is_name,
+    last_side,
+    same_function,
+    sides,
+    unwrap_unit,
+)
 from rewards.maths.statements import names_answer, stated_in
 from rewards.maths.units import conversion
-from rewards.maths.values import Choice, based, choice, clock, date, division, letter, ratio, ratio_in_words, unwrapped
+from rewards.maths.values import (
+    Choice,
+    based,
+    choice,
+    clock,
+    date,
+    division,
+    letter,
+    ratio,
+    ratio_in_words,
+    unwrapped,
+)
 
 Terms = tuple[Fraction, ...] | None
 
@@ -27,7 +49,9 @@ _LETTER_BETWEEN = re.compile(r"\d\s*[A-Za-z]\s+\d|\d\s+[A-Za-z]\s*\d")
 _APART = re.compile(r"\d(?:\\[,;: ]|[\s~])+\d")
 _FRACTION = re.compile(r"\\(?:[dtc]?frac|binom)\s*\d\s*\d")
 _WORDED = re.compile(r"\d(?:st|nd|rd|th)\b|\\(?:text|mbox|textrm|textnormal)\s*\{[^{}]*[A-Za-z]{2}")
-_LETTER_AT_END = re.compile(r"^[-+\d\s.,{}\\a-z]*?[\d}]\s*(?:\\(?:mathrm|text|mbox)\s*\{\s*)?([A-Za-z])\s*\}?\s*$")
+_LETTER_AT_END = re.compile(
+    r"^[-+\d\s.,{}\\a-z]*?[\d}]\s*(?:\\(?:mathrm|text|mbox)\s*\{\s*)?([A-Za-z])\s*\}?\s*$"
+)
 _CODE = re.compile(r"(?<![\\A-Za-z])[A-Za-z_]{3,}\(|\blambda\b|[\"']\d|[\"']\w+[\"']\s*:|==")
 _TEXT_INSIDE = re.compile(
     r"[\dA-Za-z})]\s*\\(?:text|mbox|mathrm|textrm)\s*\{[^{}]*[A-Za-z]{2}[^{}]*\}(?!\s*\^)"
@@ -35,7 +59,9 @@ _TEXT_INSIDE = re.compile(
 )
 """Words between two parts of an answer: "5 but perhaps 6", "3 hours 20 minutes"."""
 _NOT_EQUAL = re.compile(r"(?:[A-Za-z]\s*)?(?:\\neq?|\\not\s?=|!=)(?![a-z])\s*(?P<value>.+)", re.DOTALL)
-_WITHOUT = re.compile(r"(?:[A-Za-z]\s*\\in\s*)?\\mathbb\s?\{?R\}?\s*(?:\\setminus|\\backslash|-)\s*\\\{(?P<value>[^{}]*)\\\}")
+_WITHOUT = re.compile(
+    r"(?:[A-Za-z]\s*\\in\s*)?\\mathbb\s?\{?R\}?\s*(?:\\setminus|\\backslash|-)\s*\\\{(?P<value>[^{}]*)\\\}"
+)
 _PUNCTURED = re.compile(r"(?:[A-Za-z]\s*\\in\s*)?\(\s*-\s*\\infty.*\\cup.*\\infty\s*\)", re.DOTALL)
 
 
@@ -57,8 +83,8 @@ DEFAULT = Rules()
 def same_answer(gold: str, given: str, rules: Rules = DEFAULT) -> bool:
     """True if both say the same; deterministic, and never by evaluating code.
 
-    Where ``gold`` is one answer, all items of a list must be it: "5 or 6" is not 5, "1/2 or 0.5" is 1/2. Where it is a list, the
-    order does not matter, the multiplicity does.
+    Where ``gold`` is one answer, all items of a list must be it: "5 or 6" is not 5, "1/2 or 0.5" is 1/2.
+    Where it is a list, the order does not matter, the multiplicity does.
     """
     gold, given = canonical(gold), canonical(given)
     if plain_text(gold) == plain_text(given) != "":
@@ -82,7 +108,9 @@ def same_answer(gold: str, given: str, rules: Rules = DEFAULT) -> bool:
         if len(items) > 1 and len({plain_text(item) for item in items}) < len(items):
             return False
         if len(items) == 1 or not _SEVERAL.search(gold):
-            return all(_same_item(golds[0], item, rules) for item in items) or _same_with_comma(gold, given, rules)
+            return all(_same_item(golds[0], item, rules) for item in items) or _same_with_comma(
+                gold, given, rules
+            )
         return _same_by_algebra(gold, ", ".join(items), rules)
     if _same_with_comma(gold, given, rules) or _same_list(golds, items, rules):
         return True
@@ -102,7 +130,8 @@ def _without_repeated_tuples(items: list[str]) -> list[str]:
 
 
 def _is_final(golds: list[str], items: list[str]) -> bool:
-    """True if algebra must not decide on two lists: it takes lists of numbers for sets, so that nothing counts twice."""
+    """True if algebra must not decide on two lists: it takes lists of numbers for sets, so that nothing
+    counts twice."""
     for texts in ([plain_text(item) for item in items], [plain_text(gold) for gold in golds]):
         names = {text.partition("=")[0] for text in texts if "=" in text}
         if len(set(texts)) != len(texts) and len(names) < 2:
@@ -124,7 +153,8 @@ def _same_list(golds: list[str], items: list[str], rules: Rules) -> bool:
 
 
 def _same_assignments(gold: str, given: str, rules: Rules) -> bool | None:
-    """ "x = 2, y = 3" against the same in any order, or against (2, 3) or "2, 3" in that order; None if neither is of that form."""
+    """ "x = 2, y = 3" against the same in any order, or against (2, 3) or "2, 3" in that order; None if
+    neither is of that form."""
     wanted, found = assignments(gold), assignments(given)
     if not wanted and not found:
         return None
@@ -152,7 +182,10 @@ def _same_assignments(gold: str, given: str, rules: Rules) -> bool | None:
 
 def _same_with_comma(gold: str, given: str, rules: Rules) -> bool:
     """Decimal commas: "2,74" for 2.74, where one side can be nothing but such a number."""
-    pairs = ((parse_quantity(gold), parse_decimal_comma(given)), (parse_decimal_comma(gold), parse_quantity(given)))
+    pairs = (
+        (parse_quantity(gold), parse_decimal_comma(given)),
+        (parse_decimal_comma(gold), parse_quantity(given)),
+    )
     return any(a and b and a.value.denominator > 1 and same_quantity(a, b, rules.precision) for a, b in pairs)
 
 
@@ -185,7 +218,8 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:  # one return for e
         verdict = decide(gold, given, rules)
         if verdict is not None:
             return verdict
-    if words_alone(gold) and parse_quantity(gold) is None:  # as algebra, "odd" would be the product of its letters
+    # as algebra, "odd" would be the product of its letters
+    if words_alone(gold) and parse_quantity(gold) is None:
         return False
     if (punctured := _same_punctured(gold, given, rules)) is not None:
         return punctured
@@ -250,7 +284,8 @@ def _same_by_algebra(gold: str, given: str, rules: Rules) -> bool:
 
 
 def _same_end(gold: str, parts: list[str], rules: Rules) -> bool:
-    """ "x = 5", "2 + 3 = 5" and "1/12 ft = 1 in" end in 5 and 1, but "41 = 42" is not 42, and "2x = 10" is not 10."""
+    """ "x = 5", "2 + 3 = 5" and "1/12 ft = 1 in" end in 5 and 1, but "41 = 42" is not 42, and "2x = 10" is
+    not 10."""
     last = parts[-1]
     right = parse_quantity(last)
     for side in parts[:-1]:
@@ -294,7 +329,9 @@ def _same_moment(gold: str, given: str, _rules: Rules) -> bool | None:
     if wanted_day or found_day:
         if not (wanted_day and found_day):
             return False
-        return wanted_day[:2] == found_day[:2] and (wanted_day[2] == found_day[2] or None in (wanted_day[2], found_day[2]))
+        return wanted_day[:2] == found_day[:2] and (
+            wanted_day[2] == found_day[2] or None in (wanted_day[2], found_day[2])
+        )
     wanted, found = clock(unwrapped(gold)), clock(unwrapped(given))
     if wanted and found:
         return wanted == found

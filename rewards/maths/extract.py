@@ -1,8 +1,9 @@
 r"""EXTRACT: the one answer that a completion commits itself to, as text.
 
-In this order: the last committed place (box, ``####``, answer tags); what "the answer is ..." says; the last line. A place that is
-denied is none. One that is taken back, or cut off by the end of the text, leaves no answer: nothing earlier counts in its stead.
-Alternatives ("5 or 6", two boxes side by side) come out as one list, so that they lose wherever one answer is asked.
+In this order: the last committed place (box, ``####``, answer tags); what "the answer is ..." says; the last
+line. A place that is denied is none. One that is taken back, or cut off by the end of the text, leaves no
+answer: nothing earlier counts in its stead. Alternatives ("5 or 6", two boxes side by side) come out as one
+list, so that they lose wherever one answer is asked.
 """
 
 import re
@@ -36,10 +37,12 @@ class Answer:
 
 
 def extract_answer(text: str, extraction: Extraction = "lenient") -> Answer | None:
-    r"""The final answer, or None if there is none; its text is empty if the commitment is. Linear in the text, never raises.
+    r"""The final answer, or None if there is none; its text is empty if the commitment is. Linear in the
+    text, never raises.
 
     Args:
-        text: The completion, or a reference solution. Thinking between ``<think>`` and ``</think>`` is left out.
+        text: The completion, or a reference solution. Thinking between ``<think>`` and ``</think>`` is left
+            out.
         extraction: ``lenient``: commitments, else last words. ``latex``: commitments, else the last formula.
             ``strict``: commitments only. ``boxed``: ``\boxed`` and ``\fbox`` only.
     """
@@ -64,7 +67,8 @@ def extract_from(text: str, extraction: Extraction) -> Answer | None:
 
 
 def extract_reference(text: str) -> str:
-    """A reference without its box, ``####`` or tags, or without the solution in front of "A: ..." or "the answer is ...".
+    """A reference without its box, ``####`` or tags, or without the solution in front of "A: ..." or "the
+    answer is ...".
 
     Several boxes are all asked for, unless one corrects the other.
     """
@@ -82,7 +86,11 @@ def extract_reference(text: str) -> str:
         if place.content not in asked:
             asked.append(place.content)
         between = text[before.end : place.start] if before else ""
-        if before is None or surroundings.CONCLUDES.search(between) or surroundings.is_withdrawn(text[: place.start], before.end):
+        if (
+            before is None
+            or surroundings.CONCLUDES.search(between)
+            or surroundings.is_withdrawn(text[: place.start], before.end)
+        ):
             break
     return ", ".join(reversed(asked))
 
@@ -102,13 +110,19 @@ def _committed(text: str, places: Sequence[Place], *, finished: bool) -> Answer 
     last = places[-1]
     if last.cut:
         return None
-    kept = [place for place in places[-2 * MAX_PLACES :] if place.kind == "hash" or not surroundings.is_denied(text, place.start)]
+    kept = [
+        place
+        for place in places[-2 * MAX_PLACES :]
+        if place.kind == "hash" or not surroundings.is_denied(text, place.start)
+    ]
     last = kept[-1] if kept else last
     if not kept or surroundings.is_withdrawn(text, last.end):
         return None
     if last.kind == "hash":
         return Answer(_ended(last.content), committed=True, closed=last.closed or finished)
-    if surroundings.is_modified(text, last.start) or (last.kind == "box" and surroundings.is_part(text, last.start, last.end)):
+    if surroundings.is_modified(text, last.start) or (
+        last.kind == "box" and surroundings.is_part(text, last.start, last.end)
+    ):
         return None
     said = _with_alternatives(text, [place for place in kept if place.kind == last.kind])
     return Answer(_ended(said), committed=True, closed=last.closed or finished)
@@ -120,7 +134,9 @@ def _ended(text: str) -> str:
 
 def _with_alternatives(text: str, places: Sequence[Place]) -> str:
     """The last place with those joined to it, and what an "or" puts beside it; the unit behind it."""
-    contents = [places[-1].content + (surroundings.suffix(text, places[-1].end) if places[-1].kind == "box" else "")]
+    contents = [
+        places[-1].content + (surroundings.suffix(text, places[-1].end) if places[-1].kind == "box" else "")
+    ]
     first = places[-1]
     for place in reversed(places[-MAX_PLACES:-1]):
         if not surroundings.is_joint(text[place.end : first.start]):

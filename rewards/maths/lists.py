@@ -51,7 +51,9 @@ def _split(text: str) -> list[str]:
         elif token["close"]:
             depth = max(0, depth - 1)
         elif depth == 0 and (
-            token["joint"] or (token["bar"] and one_bar) or (token["comma"] and not _GROUP.match(text, token.start()))
+            token["joint"]
+            or (token["bar"] and one_bar)
+            or (token["comma"] and not _GROUP.match(text, token.start()))
         ):
             items.append(text[start : token.start()])
             start = token.end()
@@ -69,9 +71,13 @@ def _closes_at_end(text: str) -> bool:
 
 
 _SIGNS = re.compile(r"\\(pm|mp)(?![a-z])")
-_ASSIGNED = re.compile(r"\s*(?P<name>[A-Za-z](?:_\s?\{?\w{1,5}\}?)?|[A-Z]{2,3}|\\[a-z]{2,7})\s*=(?P<value>[^=]+)", re.DOTALL)
+_ASSIGNED = re.compile(
+    r"\s*(?P<name>[A-Za-z](?:_\s?\{?\w{1,5}\}?)?|[A-Z]{2,3}|\\[a-z]{2,7})\s*=(?P<value>[^=]+)", re.DOTALL
+)
 _TUPLE = re.compile(r"\s*\((?P<items>.*)\)\s*", re.DOTALL)
-_NAMED_TUPLE = re.compile(r"\s*\((?P<names>[A-Za-z](?:\s*,\s*[A-Za-z]){1,5})\)\s*=\s*\((?P<items>[^()=]*)\)\s*")
+_NAMED_TUPLE = re.compile(
+    r"\s*\((?P<names>[A-Za-z](?:\s*,\s*[A-Za-z]){1,5})\)\s*=\s*\((?P<items>[^()=]*)\)\s*"
+)
 
 
 def expanded(items: list[str]) -> list[str]:
@@ -103,12 +109,16 @@ def as_tuple(text: str) -> list[str] | None:
 
 
 def assignments(text: str) -> dict[str, str]:
-    """Name -> value of ``x = 2, y = 3`` and ``(x, y) = (2, 3)``; empty if it is not that, or a name comes twice."""
+    """Name -> value of ``x = 2, y = 3`` and ``(x, y) = (2, 3)``; empty if it is not that, or a name comes
+    twice."""
     if "=" not in text:
         return {}
     whole = _NAMED_TUPLE.fullmatch(text)
     if whole:
-        names, values = [name.strip() for name in whole["names"].split(",")], [value.strip() for value in _split(whole["items"])]
+        names, values = (
+            [name.strip() for name in whole["names"].split(",")],
+            [value.strip() for value in _split(whole["items"])],
+        )
         return dict(zip(names, values, strict=True)) if len(names) == len(values) == len(set(names)) else {}
     found: dict[str, str] = {}
     for item in split_answers(text):

@@ -1,7 +1,9 @@
-r"""READ, numbers: a text that is one number, with its percent sign, scale word, currency or unit, as an exact fraction.
+r"""READ, numbers: a text that is one number, with its percent sign, scale word, currency or unit, as an exact
+fraction.
 
-``1,234.5``, ``12,34,567``, ``1 3/4``, ``2\frac12``, ``1.5\times 10^{3}``, ``0.\overline{3}``, ``50\%``, ``\$5 million``,
-``45^\circ``, ``5 \frac{\text{m}}{\text{s}}``, ``601 (miles)``, ``twenty-one``. Whatever is not understood makes it no number.
+``1,234.5``, ``12,34,567``, ``1 3/4``, ``2\frac12``, ``1.5\times 10^{3}``, ``0.\overline{3}``, ``50\%``, ``\$5
+million``, ``45^\circ``, ``5 \frac{\text{m}}{\text{s}}``, ``601 (miles)``, ``twenty-one``. Whatever is not
+understood makes it no number.
 """
 
 import re
@@ -11,16 +13,34 @@ from fractions import Fraction
 from functools import lru_cache
 
 from rewards.maths.characters import plain_characters
-from rewards.maths.lexicon import COPULAS, FUNCTIONS, MODIFIERS, NUMBER_WORDS, ONES, PARTS, PREPOSITIONS, SCALES, TENS
+from rewards.maths.lexicon import (
+    COPULAS,
+    FUNCTIONS,
+    MODIFIERS,
+    NUMBER_WORDS,
+    ONES,
+    PARTS,
+    PREPOSITIONS,
+    SCALES,
+    TENS,
+)
 from rewards.maths.units import CURRENCIES, SINGLE_LETTERS, conversion, is_unit, measures
 
 PRECISION = 6
 """Decimals to which two numbers must agree where one of them is written as a decimal."""
 
-_NO_UNITS = FUNCTIONS | PREPOSITIONS | MODIFIERS | NUMBER_WORDS | COPULAS | frozenset(("and", "to", "am", "pm", "r", "as", "when"))
+_NO_UNITS = (
+    FUNCTIONS
+    | PREPOSITIONS
+    | MODIFIERS
+    | NUMBER_WORDS
+    | COPULAS
+    | frozenset(("and", "to", "am", "pm", "r", "as", "when"))
+)
 _CURRENCY = rf"\\?(?:US)?\\?[{CURRENCIES}]"
 _GROUPED = (
-    r"(?!0)(?:\d{1,3}(?:(?:,|\s?\{\s?,\s?\}\s?|\\,|\\!|,\\!\s?|\s)\d{3})++(?![\d,]\d|\d)|\d{1,2}(?:,\d{2}){1,8},\d{3}(?!,?\d))"
+    r"(?!0)(?:\d{1,3}(?:(?:,|\s?\{\s?,\s?\}\s?|\\,|\\!|,\\!\s?|\s)\d{3})++(?![\d,]\d|\d)"
+    r"|\d{1,2}(?:,\d{2}){1,8},\d{3}(?!,?\d))"
 )
 _BAR = r"\\(?:overline|bar|dot)\s?(?:\{\s?\d{1,20}\s?\}|\d)"
 _REPEATED = rf"(?P<repeated>(?:{_BAR}){{1,2}}|\(\d{{1,20}}\)|(?:\\[lc]?dots|\.\.\.))"
@@ -57,7 +77,9 @@ _SIGN_WORD = re.compile(r"(?:\\text\s?\{\s*)?(?:negative|minus)\s*\}?\s*(?=[\d.$
 _PARTS = re.compile(r"(?<=[A-Za-z.}])\s*,?\s*(?:(?:and\s+|\\text\s?\{\s?and\s?\}\s*))?(?=\d)")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _LETTERS = re.compile(r"[A-Za-z]+")
-TRAILING = re.compile(r"(?:\s(?:long|tall|high|wide|deep|old|ago|away|each|altogether|total|in total|left|in all|of age))+$")
+TRAILING = re.compile(
+    r"(?:\s(?:long|tall|high|wide|deep|old|ago|away|each|altogether|total|in total|left|in all|of age))+$"
+)
 MAX_NUMBER = 300
 """Characters; a longer text is no plain number."""
 
@@ -100,12 +122,17 @@ def parse_quantity(text: str) -> Quantity | None:
         return None
     negative = (match["sign"] or match["inner"] or "+") == "-"
     return Quantity(
-        (-value if negative else value) * tail.scale, tail.percent, tail.unit or before, _is_rounded(match), tail.letter
+        (-value if negative else value) * tail.scale,
+        tail.percent,
+        tail.unit or before,
+        _is_rounded(match),
+        tail.letter,
     )
 
 
 def _compound(text: str) -> Quantity | None:
-    """ "3 hours 20 minutes", "5 ft 6 in": parts in smaller and smaller units of one kind, summed in the first one."""
+    """ "3 hours 20 minutes", "5 ft 6 in": parts in smaller and smaller units of one kind, summed in the first
+    one."""
     parts = _PARTS.split(text)
     if not 2 <= len(parts) <= 3 or text.startswith("-"):
         return None
@@ -153,7 +180,8 @@ def same_quantity(gold: Quantity, given: Quantity, precision: int = PRECISION) -
 
 
 def _close(a: Fraction, b: Fraction, precision: int, *, rounded: bool) -> bool:
-    """Equal; where one is written as a decimal and they are not both integers, within 10^-precision, absolutely and relatively."""
+    """Equal; where one is written as a decimal and they are not both integers, within 10^-precision,
+    absolutely and relatively."""
     if a == b:
         return True
     if not rounded or a.denominator == b.denominator == 1:
@@ -182,11 +210,16 @@ def _magnitude(match: re.Match[str]) -> Fraction | None:
 
 
 def _repeating(digits: str, match: re.Match[str]) -> Fraction | None:
-    """The value of a decimal with a repeated block; None if only whole digits stand before it ("7(3)", "12...")."""
+    """The value of a decimal with a repeated block; None if only whole digits stand before it ("7(3)",
+    "12...")."""
     if "." not in digits:
         return None
     repeated = match["repeated"]
-    block = _ellipsis_block(match) if "dots" in repeated or "..." in repeated else "".join(re.findall(r"\d", repeated))
+    block = (
+        _ellipsis_block(match)
+        if "dots" in repeated or "..." in repeated
+        else "".join(re.findall(r"\d", repeated))
+    )
     if block is None:  # "3.14159...": a rounded number
         return Fraction(digits)
     places = len(digits.partition(".")[2])
@@ -194,7 +227,8 @@ def _repeating(digits: str, match: re.Match[str]) -> Fraction | None:
 
 
 def _ellipsis_block(match: re.Match[str]) -> str | None:
-    """What "0.333..." and "0.1818..." repeat: one digit three times, or more digits twice; None if nothing is."""
+    """What "0.333..." and "0.1818..." repeat: one digit three times, or more digits twice; None if nothing
+    is."""
     if "dots" not in match["repeated"] and "..." not in match["repeated"]:
         return match["repeated"]
     places = match["decimal"].partition(".")[2]
@@ -232,7 +266,8 @@ def _tail(text: str) -> _Tail | None:
     if not words:
         return _Tail(scale=scale)
     if glued and (ordinal := _ORDINAL.match(words)) and scale == 1:
-        return _Tail() if words[ordinal.end() :].strip() in ("place", "position") else None  # "the 7th prime" is not 7
+        # "the 7th prime" is not 7
+        return _Tail() if words[ordinal.end() :].strip() in ("place", "position") else None
     words = _trimmed(words)
     if not _is_noun(words):
         return None
@@ -240,7 +275,9 @@ def _tail(text: str) -> _Tail | None:
     if (
         glued
         and scale == 1
-        and not (first and is_unit(first[0]) and (len(first[0]) > 1 or re.fullmatch(r"m\^?[23]|[a-z]/\w+", words)))
+        and not (
+            first and is_unit(first[0]) and (len(first[0]) > 1 or re.fullmatch(r"m\^?[23]|[a-z]/\w+", words))
+        )
     ):
         return None  # the algebra of "2ab" or "3m"
     letter = len(words) == 1 and words.isalpha() and not wrapped
@@ -252,12 +289,22 @@ def _tail(text: str) -> _Tail | None:
 def _flattened(text: str) -> str:
     """A unit without LaTeX: ``\\frac{\\text{m}}{\\text{s}}`` is m/s."""
     text = _DEGREE.sub("°", _WRAPPED.sub(r" \1 ", text))
-    text = _POWER_BRACES.sub(r"^\1", _UNIT_FRACTION.sub(r"\1/\2", text)).replace("\\cdot", "*").replace("{}", "")
-    text = " ".join(_SPACE.sub(" ", text).split()).replace(" /", "/").replace("/ ", "/").replace(" ^", "^").replace("\\$", "$")
+    text = (
+        _POWER_BRACES.sub(r"^\1", _UNIT_FRACTION.sub(r"\1/\2", text)).replace("\\cdot", "*").replace("{}", "")
+    )
+    text = (
+        " ".join(_SPACE.sub(" ", text).split())
+        .replace(" /", "/")
+        .replace("/ ", "/")
+        .replace(" ^", "^")
+        .replace("\\$", "$")
+    )
     text = text.strip().removesuffix(".").strip()
     squared = _SQUARED.search(text)
     if squared and is_unit(squared["unit"]):
-        text = f"{text[: squared.start()]}{squared['unit']}^{2 if squared['power'].lower() == 'squared' else 3}"
+        text = (
+            f"{text[: squared.start()]}{squared['unit']}^{2 if squared['power'].lower() == 'squared' else 3}"
+        )
     return text
 
 
@@ -279,7 +326,9 @@ def _trimmed(words: str) -> str:
 def _scaled(words: str) -> tuple[int, str]:
     """(product of the scale words at the start, the rest)."""
     scale, parts = 1, words.split()
-    while parts and (size := SCALES.get(parts[0].lower().removesuffix("s") if parts[0].lower() != "gross" else "gross")):
+    while parts and (
+        size := SCALES.get(parts[0].lower().removesuffix("s") if parts[0].lower() != "gross" else "gross")
+    ):
         scale *= size
         parts = parts[1:]
     if scale > 1 and parts and parts[0].lower() == "of":
@@ -292,7 +341,8 @@ def _same_money(sign: str, unit: str) -> bool:
 
 
 def _in_words(text: str) -> Quantity | None:
-    """ "twenty-one", "minus three quarters", "a dozen eggs", "two and a half million": None if it does not begin so."""
+    """ "twenty-one", "minus three quarters", "a dozen eggs", "two and a half million": None if it does not
+    begin so."""
     words = _flattened(text).lower().replace("-", " ").replace(",", " ").split()
     negative = bool(words) and words[0] in ("negative", "minus")
     words = words[1:] if negative else words
@@ -332,9 +382,17 @@ def _cardinal(words: Sequence[str]) -> tuple[Fraction | None, list[str]]:
             last = size
         elif word in SCALES and seen:
             current, total, last = (
-                (current * SCALES[word], total, 100) if SCALES[word] <= 144 else (0, total + current * SCALES[word], 10**18)
+                (current * SCALES[word], total, 100)
+                if SCALES[word] <= 144
+                else (0, total + current * SCALES[word], 10**18)
             )
-        elif not (word == "and" and seen and index + 1 < len(words) and words[index + 1] in ONES | TENS and last >= 100):
+        elif not (
+            word == "and"
+            and seen
+            and index + 1 < len(words)
+            and words[index + 1] in ONES | TENS
+            and last >= 100
+        ):
             break
         index, seen = index + 1, True
     return (Fraction(total + current), list(words[index:])) if seen else (None, list(words))

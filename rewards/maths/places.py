@@ -1,6 +1,8 @@
-r"""EXTRACT, places: where a text commits itself: ``\boxed{...}``, ``\boxed 5``, ``#### ...``, ``<answer>...</answer>``.
+r"""EXTRACT, places: where a text commits itself: ``\boxed{...}``, ``\boxed 5``, ``#### ...``,
+``<answer>...</answer>``.
 
-One pass over the text for each kind; places that lie in another one are part of it. Time is linear in the text.
+One pass over the text for each kind; places that lie in another one are part of it. Time is linear in the
+text.
 """
 
 import re
@@ -12,7 +14,10 @@ Kind = Literal["box", "tag", "hash"]
 
 MAX_PLACES = 64
 """Of each kind, counted from the end, so many are looked at."""
-_TOKEN = re.compile(r"(\\{1,2}(?:fbox|boxed)\s{0,3}\{)|(\\{1,2}(?:fbox|boxed)(?![A-Za-z{])(?!\s{0,3}\{))|\\.|([{}])", re.DOTALL)
+_TOKEN = re.compile(
+    r"(\\{1,2}(?:fbox|boxed)\s{0,3}\{)|(\\{1,2}(?:fbox|boxed)(?![A-Za-z{])(?!\s{0,3}\{))|\\.|([{}])",
+    re.DOTALL,
+)
 _NESTED = re.compile(r"(?P<before>[=+\-−*/(\[{,]\s{0,3}|\A\s{0,3})?\\{1,2}(?:fbox|boxed)\s{0,3}(?=\{)")
 _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
 _HEADING = re.compile(r"[*_]*(?:[A-Za-z]{2}|\d{1,3}[.)]\s)")
@@ -50,7 +55,9 @@ def boxes(text: str) -> list[Place]:
         elif token[2] is not None:
             end = _bare_end(text, token.end())
             if end > token.end():
-                found.append(Place(token.start(), end, text[token.end() : end].strip(), "box", closed=end < len(text)))
+                found.append(
+                    Place(token.start(), end, text[token.end() : end].strip(), "box", closed=end < len(text))
+                )
         elif token[3] == "{":
             opened.append((False, token.start(), token.end()))
         elif token[3] == "}" and opened:
@@ -62,7 +69,9 @@ def boxes(text: str) -> list[Place]:
     cut = next(((start, begin) for is_box, start, begin in reversed(opened) if is_box), None)
     if cut is not None and not any(_is_other(text, cut[1], place) for place in found[-MAX_PLACES:]):
         found = [place for place in found[-MAX_PLACES:] if place.end <= cut[0]]
-        found.append(Place(cut[0], len(text), text[cut[1] : cut[1] + 200].strip(), "box", closed=False, cut=True))
+        found.append(
+            Place(cut[0], len(text), text[cut[1] : cut[1] + 200].strip(), "box", closed=False, cut=True)
+        )
     return [place if place.content or place.cut else _filled(text, place) for place in found[-MAX_PLACES:]]
 
 
@@ -79,14 +88,28 @@ def _filled(text: str, place: Place) -> Place:
 def tags(text: str) -> list[Place]:
     """Answer tags with what stands between them; the last one may be open."""
     marks = list(_TAG.finditer(text))[-2 * MAX_PLACES :]
-    places = [Place(a.start(), b.end(), text[a.end() : b.start()].strip(), "tag") for a, b in pairwise(marks) if not a[1] and b[1]]
+    places = [
+        Place(a.start(), b.end(), text[a.end() : b.start()].strip(), "tag")
+        for a, b in pairwise(marks)
+        if not a[1] and b[1]
+    ]
     if marks and not marks[-1][1]:
-        places.append(Place(marks[-1].start(), len(text), text[marks[-1].end() :][:200].strip(), "tag", closed=False, cut=True))
+        places.append(
+            Place(
+                marks[-1].start(),
+                len(text),
+                text[marks[-1].end() :][:200].strip(),
+                "tag",
+                closed=False,
+                cut=True,
+            )
+        )
     return places
 
 
 def last_hash(text: str) -> Place | None:
-    """The last line that begins with four hashes and is no heading: a heading begins with a word and has text below it."""
+    """The last line that begins with four hashes and is no heading: a heading begins with a word and has text
+    below it."""
     end = len(text.rstrip())
     for match in reversed(list(_HASH.finditer(text))):
         if not (_HEADING.match(match[1]) and match.end() < end):
@@ -95,7 +118,8 @@ def last_hash(text: str) -> Place | None:
 
 
 def _bare_end(text: str, start: int) -> int:
-    r"""Where the content of a box without braces ends: behind one number or command, or with the formula that goes on."""
+    r"""Where the content of a box without braces ends: behind one number or command, or with the formula that
+    goes on."""
     window = text[start : start + 400]
     atom = _ATOM.match(window)
     if atom and _ATOM_END.match(window, atom.end()):

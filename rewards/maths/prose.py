@@ -1,9 +1,10 @@
-r"""READ, sentences: the one number or formula that a sentence gives as its answer, if every word around it is understood.
+r"""READ, sentences: the one number or formula that a sentence gives as its answer, if every word around it is
+understood.
 
-"Seth is 16 years old", "a total of 42 apples", ``7\text{ distinct integers}`` give 16 years, 42, 7. "at least 7", "half of 7",
-"7 or more", ``print(7)``, "3 out of 8", "not 42" give nothing. Values joined by commas, "and", "or" or "maybe" come out as one
-list, which loses where one answer is asked. Left of a number a word must be a verb that says so, or filler; right of it, a noun
-may follow.
+"Seth is 16 years old", "a total of 42 apples", ``7\text{ distinct integers}`` give 16 years, 42, 7. "at least
+7", "half of 7", "7 or more", ``print(7)``, "3 out of 8", "not 42" give nothing. Values joined by commas,
+"and", "or" or "maybe" come out as one list, which loses where one answer is asked. Left of a number a word
+must be a verb that says so, or filler; right of it, a noun may follow.
 """
 
 import re
@@ -52,9 +53,24 @@ _MEASURED = re.compile(r"[-+]?[$€£¥]?[\d.,]{1,40}([A-Za-z]{2,10}(?:/[a-z]{1,
 _MATHS = re.compile(r"[\d=+*/^_\\<>|%$€£¥°~]|[-][\dA-Za-z(\\]|^[-]$|^[A-Za-z]$|^\(?[A-Za-z]\)$")
 _MIXED = re.compile(r"\d")
 _COLON = re.compile(r"(?<=\d)\s?:\s?(?=\d)")
-_CODE = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max|min)\()[A-Za-z_]{3,}\(|\blambda\b")
+_CODE = re.compile(
+    r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max|min)\()[A-Za-z_]{3,}\(|\blambda\b"
+)
 _MISTAKES = frozenset(("mistake", "error", "wrong", "incorrect", "trap", "distractor"))
-_DOUBTS = frozenset(("know", "determined", "maybe", "perhaps", "possibly", "probably", "guess", "unsure", "uncertain", "doubt"))
+_DOUBTS = frozenset(
+    (
+        "know",
+        "determined",
+        "maybe",
+        "perhaps",
+        "possibly",
+        "probably",
+        "guess",
+        "unsure",
+        "uncertain",
+        "doubt",
+    )
+)
 _JOINTS = frozenset(("and", "or", "maybe", "perhaps", "possibly", "alternatively", "otherwise"))
 _PERHAPS = _JOINTS | frozenset(
     [
@@ -93,7 +109,8 @@ def content(formula: re.Match[str]) -> str:
 
 
 def prose_words(text: str) -> list[str]:
-    """The words of a text in lower case; names of commands, functions, points (AB) and products of variables (xy) are none."""
+    """The words of a text in lower case; names of commands, functions, points (AB) and products of variables
+    (xy) are none."""
     plain = _COMMAND.sub(" ", _ENVIRONMENT.sub(" ", _TEXT.sub(r" \1 ", text)))
     return [word[0].lower() for word in _WORD.finditer(plain) if _is_word(word[0])]
 
@@ -123,7 +140,9 @@ def understood(text: str, *, last: bool = False, loose: bool = False) -> str | N
         return None
     tokens = _without_contrast(tokens)
     clauses = [clause for clause in _clauses(tokens) if clause]
-    numbered = [index for index, clause in enumerate(clauses) if any(token.kind == "value" for token in clause)]
+    numbered = [
+        index for index, clause in enumerate(clauses) if any(token.kind == "value" for token in clause)
+    ]
     if not numbered:
         return None
     main = numbered[-1] if last else numbered[0]
@@ -160,7 +179,9 @@ def _tokens(text: str, held: list[str]) -> list[_Token] | None:
     text = " ".join(_TEXT.sub(r" \1 ", text).split())
     text = _COLON.sub(":", text)
     text = DATE.sub(lambda match: hold(match[0]), text)
-    text = CLOCK.sub(lambda match: hold(match[0].strip()) if match["half"] or match["minute"] else match[0], text)
+    text = CLOCK.sub(
+        lambda match: hold(match[0].strip()) if match["half"] or match["minute"] else match[0], text
+    )
     tokens: list[_Token] = []
     pieces = text.split()
     for index, piece in enumerate(pieces):
@@ -172,12 +193,17 @@ def _tokens(text: str, held: list[str]) -> list[_Token] | None:
 
 
 def _piece(piece: str, *, last: bool) -> list[_Token] | None:
-    """One word between spaces, with the marks around it as tokens of their own; None if it is neither word nor value."""
+    """One word between spaces, with the marks around it as tokens of their own; None if it is neither word
+    nor value."""
     head = ""
     inner = piece.strip("()[],.;:!?")
     if piece[0] == "(" and piece.rstrip(",.;:!?").endswith(")") and inner.isalpha() and len(inner) > 1:
         return [_Token("mark", "("), _Token("word", inner.lower()), _Token("mark", ")")]
-    if piece[0] in "([" and "," not in piece[:-1] and (piece[0] == "[" or piece.count("(") > piece.count(")")):
+    if (
+        piece[0] in "(["
+        and "," not in piece[:-1]
+        and (piece[0] == "[" or piece.count("(") > piece.count(")"))
+    ):
         head, piece = piece[0], piece[1:]
     tail = ""
     while piece and _is_edge(piece, tail, last=last):
@@ -190,7 +216,9 @@ def _piece(piece: str, *, last: bool) -> list[_Token] | None:
     if piece in ("-", "--", "—", "–"):
         return [*before, _Token("dash", "-"), *marks]
     kind = _kind(piece)
-    return None if kind is None else [*before, _Token(kind, piece.lower() if kind == "word" else piece), *marks]
+    return (
+        None if kind is None else [*before, _Token(kind, piece.lower() if kind == "word" else piece), *marks]
+    )
 
 
 def _is_edge(piece: str, tail: str, *, last: bool) -> bool:
@@ -220,11 +248,16 @@ def _kind(piece: str) -> str | None:
     if piece[0].isalpha() and measures(piece.replace("{", "").replace("}", "")):  # "cm^2"
         return "word"
     measured = _MEASURED.fullmatch(piece)
-    return "value" if (measured and is_unit(re.split(r"[/^]", measured[1])[0])) or parse_quantity(piece) else None
+    return (
+        "value"
+        if (measured and is_unit(re.split(r"[/^]", measured[1])[0])) or parse_quantity(piece)
+        else None
+    )
 
 
 def _merged(tokens: Sequence[_Token]) -> list[_Token]:
-    """Values side by side are one ("x = 5"); a dash is a sign in front of a value, operator between two, else a mark."""
+    """Values side by side are one ("x = 5"); a dash is a sign in front of a value, operator between two, else
+    a mark."""
     merged: list[_Token] = []
     for index, token in enumerate(tokens):
         after = tokens[index + 1].kind if index + 1 < len(tokens) else ""
@@ -238,7 +271,8 @@ def _merged(tokens: Sequence[_Token]) -> list[_Token]:
 
 
 def _clauses(tokens: Sequence[_Token]) -> list[list[_Token]]:
-    """Split at marks, but not inside a list of values, and before words that give reasons or add to what was said."""
+    """Split at marks, but not inside a list of values, and before words that give reasons or add to what was
+    said."""
     clauses: list[list[_Token]] = [[]]
     for index, token in enumerate(tokens):
         after = tokens[index + 1] if index + 1 < len(tokens) else None
@@ -258,7 +292,9 @@ def _clauses(tokens: Sequence[_Token]) -> list[list[_Token]]:
             token.kind == "word"
             and token.text in _SUBORDINATE
             and clauses[-1]
-            and not (token.text == "as" and ((after and after.text == "well") or clauses[-1][-1].text == "well"))
+            and not (
+                token.text == "as" and ((after and after.text == "well") or clauses[-1][-1].text == "well")
+            )
         ):
             clauses.append([token])
         else:
@@ -289,7 +325,8 @@ def _takes_back(clause: Sequence[_Token], *, loose: bool) -> bool:
 
 
 def _later(clause: Sequence[_Token]) -> list[str] | None:
-    """Further values that a later clause adds; None if it takes back or doubts what was said, or is not understood."""
+    """Further values that a later clause adds; None if it takes back or doubts what was said, or is not
+    understood."""
     words = {token.text for token in clause if token.kind == "word"}
     values = [token for token in clause if token.kind == "value"]
     first = clause[0].text
@@ -305,14 +342,23 @@ def _later(clause: Sequence[_Token]) -> list[str] | None:
 def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
     """The values of a clause, each with its unit; None if a word in it is not understood."""
     last_value = max(index for index, token in enumerate(clause) if token.kind == "value")
-    verb = max((index for index in range(last_value) if clause[index].kind == "word" and clause[index].text in COPULAS), default=-1)
+    verb = max(
+        (
+            index
+            for index in range(last_value)
+            if clause[index].kind == "word" and clause[index].text in COPULAS
+        ),
+        default=-1,
+    )
     if verb > 0 and not _asserted(clause[:verb]):
         return None
     rest = list(clause[verb + 1 :])
     start = next(index for index, token in enumerate(rest) if token.kind == "value")
     before = [token.text for token in rest[:start]]
     tie = before[-1] if before else ""
-    if tie in BOUND_BY and not any(token.text in BOUND_BY[tie] for token in clause[max(0, verb) : verb + len(before)]):
+    if tie in BOUND_BY and not any(
+        token.text in BOUND_BY[tie] for token in clause[max(0, verb) : verb + len(before)]
+    ):
         return None
     several = sum(token.kind == "value" for token in rest) > 1
     if not _leads_in(before, verb=verb >= 0, loose=loose, several=several):
@@ -320,7 +366,9 @@ def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
     values: list[str] = []
     index = start
     while index < len(rest):
-        following = next((other for other in range(index + 1, len(rest)) if rest[other].kind == "value"), len(rest))
+        following = next(
+            (other for other in range(index + 1, len(rest)) if rest[other].kind == "value"), len(rest)
+        )
         words = [token.text for token in rest[index + 1 : following]]
         value, left = _with_unit(rest[index].text, words)
         if following < len(rest):
@@ -374,12 +422,18 @@ def _trails(words: Sequence[str], *, measured: bool, ordinal: bool) -> bool:
         return False
     if words and words[0] in ("is", "was"):  # "42 is the answer", not "42 is too small"
         return CONFIRMING.issuperset(words[1:])
-    more = {"more", "fewer", "less"} if len(words) > 1 and words[0] in ("more", "fewer", "less") and "than" not in words else set()
+    more = (
+        {"more", "fewer", "less"}
+        if len(words) > 1 and words[0] in ("more", "fewer", "less") and "than" not in words
+        else set()
+    )
     if any((word in MODIFIERS_BEHIND and word not in more) or word.strip("-") == "ish" for word in words):
         return False
     if any(a == "out" and b == "of" for a, b in pairwise(words)):
         return False
-    return not any(word in NUMBER_WORDS or word in PARTS or word.removesuffix("s") in SCALES for word in words[:3])
+    return not any(
+        word in NUMBER_WORDS or word in PARTS or word.removesuffix("s") in SCALES for word in words[:3]
+    )
 
 
 def _with_unit(value: str, words: Sequence[str]) -> tuple[str, list[str]]:

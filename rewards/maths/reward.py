@@ -18,16 +18,19 @@ MAX_PRECISION = 12
 class MathReward:
     r"""1 if the completion's last committed answer equals the reference, as a number or by math-verify.
 
-    Committed: ``\boxed{...}``, ``#### ...``, ``<answer>...</answer>``. Else "the answer is ..." or the last number or formula
-    counts, unless the completion was truncated. The reference may itself be boxed, or a solution that ends in ``#### N`` or
-    ``A: N``. Several answers where one is asked are wrong, unless they are all the same.
+    Committed: ``\boxed{...}``, ``#### ...``, ``<answer>...</answer>``. Else "the answer is ..." or the last
+    number or formula counts, unless the completion was truncated. The reference may itself be boxed, or a
+    solution that ends in ``#### N`` or ``A: N``. Several answers where one is asked are wrong, unless they
+    are all the same.
 
     Args:
-        extraction: ``lenient`` as above; ``latex``: commitments, else the last formula; ``strict``: commitments only;
-            ``boxed``: boxes only.
-        precision: Decimals to which numbers that are not both integers must agree, absolutely and relatively; 1 to 12.
+        extraction: ``lenient`` as above; ``latex``: commitments, else the last formula; ``strict``:
+            commitments only; ``boxed``: boxes only.
+        precision: Decimals to which numbers that are not both integers must agree, absolutely and relatively;
+            1 to 12.
         relations_for_sets: Accept a chain of inequalities where the reference is a set or an interval.
-        plain_numbers: Where the reference is a plain number the answer must be one, so that a problem's own "6 * 7" is not 42.
+        plain_numbers: Where the reference is a plain number the answer must be one, so that a problem's own
+            "6 * 7" is not 42.
     """
 
     def __init__(
@@ -40,11 +43,21 @@ class MathReward:
     ) -> None:
         if extraction not in EXTRACTIONS:
             raise ValueError(f"reward_args.extraction is {extraction!r}; use one of {', '.join(EXTRACTIONS)}")
-        if isinstance(precision, bool) or not isinstance(precision, int) or not 1 <= precision <= MAX_PRECISION:
-            raise ValueError(f"reward_args.precision is {precision!r}; use a whole number of decimals from 1 to {MAX_PRECISION}")
+        if (
+            isinstance(precision, bool)
+            or not isinstance(precision, int)
+            or not 1 <= precision <= MAX_PRECISION
+        ):
+            raise ValueError(
+                f"reward_args.precision is {precision!r}; use a whole number of decimals from 1 to"
+                f" {MAX_PRECISION}"
+            )
         self._extraction: Extraction = extraction
-        self._rules = Rules(precision=precision, relations_for_sets=relations_for_sets, plain_numbers=plain_numbers)
-        # It warns that its signal-based timeouts are off: on purpose, since the pool kills a process that hangs.
+        self._rules = Rules(
+            precision=precision, relations_for_sets=relations_for_sets, plain_numbers=plain_numbers
+        )
+        # It warns that its signal-based timeouts are off: on purpose, since the pool kills a process that
+        # hangs.
         logging.getLogger("math_verify").setLevel(logging.ERROR)
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -73,7 +86,8 @@ class MathReward:
 
 @lru_cache(maxsize=1024)
 def reference(answer: str) -> str:
-    """:func:`~rewards.maths.extract.extract_reference`, remembered: a group asks for the same one many times."""
+    """:func:`~rewards.maths.extract.extract_reference`, remembered: a group asks for the same one many
+    times."""
     return extract_reference(answer)
 
 
@@ -100,7 +114,8 @@ FAMILIAR = (
     (r"1234", r"617 \cdot 2"),
     (r"1234", r"1234x"),
 )
-"""Answers of every usual kind: the LaTeX parser learns a grammar's rules as it meets them, tens of milliseconds for each."""
+"""Answers of every usual kind: the LaTeX parser learns a grammar's rules as it meets them, tens of
+milliseconds for each."""
 
 
 def preload() -> None:

@@ -1,4 +1,5 @@
-r"""READ, equations: the sides of ``x = 2 + 3 = 5``, what may stand on the left of an answer, and the unit behind an expression."""
+r"""READ, equations: the sides of ``x = 2 + 3 = 5``, what may stand on the left of an answer, and the unit
+behind an expression."""
 
 import re
 
@@ -22,11 +23,14 @@ _CONSTANT = re.compile(r"(?P<name>[A-Za-z])\s?\(\s?(?P<argument>[a-z])\s?\)\s*=(
 _INVERTIBLE = re.compile(r"(?:\\sqrt|\\(?:log|ln|exp)|\b(?:log|ln|exp))[^=]*(?<![A-Za-z\\])[a-z](?![A-Za-z])")
 _SIGN = r"(?P<sign><=|>=|<|>|\\(?:leq?|geq?|lt|gt)(?:slant)?(?![a-z]))"
 _SOLVED = re.compile(rf"[a-zA-Z]\s*{_SIGN}\s*(?P<end>[^<>=a-zA-Z]*(?:\\(?:[dt]?frac|sqrt|pi)[^<>=a-zA-Z]*)*)")
-_SOLVED_BACKWARDS = re.compile(rf"(?P<end>[^<>=a-zA-Z]*(?:\\(?:[dt]?frac|sqrt|pi)[^<>=a-zA-Z]*)*?)\s*{_SIGN}\s*[a-zA-Z]")
+_SOLVED_BACKWARDS = re.compile(
+    rf"(?P<end>[^<>=a-zA-Z]*(?:\\(?:[dt]?frac|sqrt|pi)[^<>=a-zA-Z]*)*?)\s*{_SIGN}\s*[a-zA-Z]"
+)
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _VARIABLE = re.compile(r"[A-Za-z]+|\\(?:alpha|beta|gamma|theta|phi|lambda|omega|mu)")
 _UNIT_AT_END = re.compile(
-    r"(?:\\[,;:! ]|[\s~])*(?:\\(?:text|mathrm|mbox|textnormal|textrm)\s?\{\s*(?P<wrapped>[A-Za-z][A-Za-z /^23]*?)\.?\s*\}"
+    r"(?:\\[,;:! ]|[\s~])*(?:\\(?:text|mathrm|mbox|textnormal|textrm)\s?\{\s*(?P<wrapped>[A-Za-z][A-Za-z"
+    r" /^23]*?)\.?\s*\}"
     r"|(?:\s|~)\(?(?P<bare>[A-Za-z]{2,}(?: [A-Za-z]+){0,3})\)?)"
     r"(?P<power>\s?\^\s?\{?[23]\}?)?\s*\Z"
 )
@@ -51,13 +55,18 @@ def last_side(separator: re.Pattern[str], text: str) -> tuple[str, str, str]:
 
 
 def is_name(side: str) -> bool:
-    """True if a side names a quantity ("x", "f(2)", "x + y") or is a calculation ("2 + 3"), but not "2x", "-x", "x^2", "x - 3"."""
+    """True if a side names a quantity ("x", "f(2)", "x + y") or is a calculation ("2 + 3"), but not "2x",
+    "-x", "x^2", "x - 3"."""
     if parse_quantity(side) is not None:
         return False
     bare = _CALL.sub("f", _ARGUMENTS.sub("", side))
     if _INVERTIBLE.search(bare):
         return False
-    names = set(_VARIABLE.findall(_COMMAND.sub(lambda match: match[0] if _VARIABLE.fullmatch(match[0]) else " ", bare)))
+    names = set(
+        _VARIABLE.findall(
+            _COMMAND.sub(lambda match: match[0] if _VARIABLE.fullmatch(match[0]) else " ", bare)
+        )
+    )
     words = prose_words(side)
     if words or len(names) != 1:
         return (MODIFIERS | SUPPOSITIONS).isdisjoint(words)
@@ -91,8 +100,13 @@ def unwrap_unit(text: str) -> tuple[str, str]:
 
 
 def same_function(gold: str, given: str) -> tuple[str, str] | None:
-    """The values of ``W(n) = 1`` and ``W(x) = 1``: constants of a function whose argument may have any name; None for others."""
+    """The values of ``W(n) = 1`` and ``W(x) = 1``: constants of a function whose argument may have any name;
+    None for others."""
     pairs = [_CONSTANT.fullmatch(text.strip()) for text in (gold, given)]
-    if not (pairs[0] and pairs[1]) or pairs[0]["name"] != pairs[1]["name"] or pairs[0]["argument"] == pairs[1]["argument"]:
+    if (
+        not (pairs[0] and pairs[1])
+        or pairs[0]["name"] != pairs[1]["name"]
+        or pairs[0]["argument"] == pairs[1]["argument"]
+    ):
         return None
     return pairs[0]["value"], pairs[1]["value"]

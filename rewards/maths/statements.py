@@ -1,6 +1,8 @@
-"""EXTRACT, statements: the answer of a text that commits to none: what "the answer is ..." says, else its last line.
+"""EXTRACT, statements: the answer of a text that commits to none: what "the answer is ..." says, else its
+last line.
 
-Every word of the statement must be understood (:mod:`rewards.maths.prose`); what is denied, doubted or compared is no answer.
+Every word of the statement must be understood (:mod:`rewards.maths.prose`); what is denied, doubted or
+compared is no answer.
 """
 
 import re
@@ -25,10 +27,15 @@ _VALUE = re.compile(r"\d|\$|\\[()\[\]]|[√½⅓¼¾⅔π∞∅]|\\[a-z]{2,}")
 """What a line that may hold a number or a formula has at least one of."""
 _SENTENCE_END = re.compile(r"(?<=[^A-Z\s.][.!?])\s+(?=[A-Z$\\(\"'<*-])")
 _REASON = re.compile(rf"[,;]?\s+(?:{'|'.join(sorted(REASONS))})\b", re.IGNORECASE)
-_LETTER = re.compile(r"(\(?[A-HJ]\)?)(?=[\s,.;:!]|\Z)(?!\s*[-+*/=^<>])|(?:yes|no|true|false)\b(?!\s+\w)", re.IGNORECASE)
-_OFFERED = re.compile(r"\b(?:or|and|maybe|perhaps|possibly|not|but)\b|[,;/&+]\s?\(?(?:[A-J]|yes|no|true|false)\b", re.IGNORECASE)
+_LETTER = re.compile(
+    r"(\(?[A-HJ]\)?)(?=[\s,.;:!]|\Z)(?!\s*[-+*/=^<>])|(?:yes|no|true|false)\b(?!\s+\w)", re.IGNORECASE
+)
+_OFFERED = re.compile(
+    r"\b(?:or|and|maybe|perhaps|possibly|not|but)\b|[,;/&+]\s?\(?(?:[A-J]|yes|no|true|false)\b", re.IGNORECASE
+)
 _NONE = re.compile(
-    r"(?:there (?:is|are|exists?) )?(?P<none>no (?:real |integer |positive |such )?(?:solutions?|answers?|values?)|none|"
+    r"(?:there (?:is|are|exists?) )?(?P<none>no (?:real |integer |positive |such"
+    r" )?(?:solutions?|answers?|values?)|none|"
     r"infinitely many(?: solutions)?|does not exist|undefined|(?:the )?empty set)(?: exists?)?",
     re.IGNORECASE,
 )
@@ -41,12 +48,14 @@ _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbo
 _FACTORIAL = re.compile(r"\d+!")
 _SPELT = re.compile(
     r"\b(?:is|are|get|gets|equals|makes|gives|have|has|need|needs)\s+(?:exactly\s+|only\s+)?"
-    rf"(?P<number>(?:(?:negative|minus|a|{'|'.join(sorted(NUMBER_WORDS | set(PARTS)))})s?[\s-]*){{1,8}})[.!]?\Z",
+    rf"(?P<number>(?:(?:negative|minus|a|{'|'.join(sorted(NUMBER_WORDS | set(PARTS)))})s?[\s-]*){{1,8}})"
+    r"[.!]?\Z",
     re.IGNORECASE,
 )
 """A last line that ends in a number in words."""
 _IN_WORDS = re.compile(
-    r"(?:it|this|that|(?:so |hence |thus )?the (?:\w+ ){1,4})\s?(?:is|was) (?P<word>[A-Za-z]+)\.?", re.IGNORECASE
+    r"(?:it|this|that|(?:so |hence |thus )?the (?:\w+ ){1,4})\s?(?:is|was) (?P<word>[A-Za-z]+)\.?",
+    re.IGNORECASE,
 )
 _PREFIX = re.compile(r"[^.!?;,\n]*\Z")
 _JOINT_START = re.compile(r"\s*(?:or|alternatively|maybe|perhaps|possibly|but|however)\b", re.IGNORECASE)
@@ -65,7 +74,8 @@ def names_answer(text: str) -> bool:
 
 
 def last_formula(text: str) -> str | None:
-    """The formula that "the answer is ..." names, else the last one, with those joined to it; None without one."""
+    """The formula that "the answer is ..." names, else the last one, with those joined to it; None without
+    one."""
     text = _on_one_line(text[-LAST_WORDS:])
     phrases = list(_PHRASE.finditer(text))
     line = _SENTENCE_END.split(_line_at(text, phrases[-1].end())[0], maxsplit=1)[0] if phrases else ""
@@ -119,7 +129,9 @@ def _named(text: str, phrase: re.Match[str]) -> str | None:
         return None
     line, after = _line_at(text, phrase.end())
     first, *more = _SENTENCE_END.split(line, maxsplit=1)
-    if any(_JOINT_START.match(rest) for rest in more) or is_withdrawn(" " + line[len(first) :] + "\n" + after, 0):
+    if any(_JOINT_START.match(rest) for rest in more) or is_withdrawn(
+        " " + line[len(first) :] + "\n" + after, 0
+    ):
         return None
     if ("is" not in phrase[0].lower()) and _FACTORIAL.fullmatch(first):
         return first
@@ -148,7 +160,8 @@ def _is_typed(text: str) -> bool:
 
 
 def _letter(sentence: str, letter: re.Match[str]) -> str | None:
-    """A choice letter, with what one in brackets stands for ("(B) 12"), or yes or no; the whole if another one is offered."""
+    """A choice letter, with what one in brackets stands for ("(B) 12"), or yes or no; the whole if another
+    one is offered."""
     rest = sentence[letter.end() :]
     reason = _REASON.search(rest)
     rest = rest[: reason.start()] if reason else rest
@@ -175,7 +188,8 @@ def _on_one_line(text: str) -> str:
 
 
 def _from_last_line(text: str) -> str | None:
-    """The last line with a number or formula: whole if it is nothing else, else its last one. One line of words counts too."""
+    """The last line with a number or formula: whole if it is nothing else, else its last one. One line of
+    words counts too."""
     lines = [unmarked(line).strip().strip("#").strip(" *_") for line in text.splitlines() if line.strip()]
     spelt = _SPELT.search(lines[-1]) if lines and not _VALUE.search(lines[-1]) else None
     if spelt and parse_quantity(spelt["number"]):
@@ -202,7 +216,9 @@ def _last_sentence(line: str) -> str | None:
     """The answer of the last sentence with a value in it."""
     sentences = _SENTENCE_END.split(line)
     index = next((index for index in range(len(sentences) - 1, -1, -1) if _VALUE.search(sentences[index])), 0)
-    if is_withdrawn(" " + " ".join(sentences[index + 1 :]), 0) or is_withdrawn(sentences[index], len(sentences[index]) // 2):
+    if is_withdrawn(" " + " ".join(sentences[index + 1 :]), 0) or is_withdrawn(
+        sentences[index], len(sentences[index]) // 2
+    ):
         return None
     sentence = _unpunctuated(sentences[index])
     if _is_typed(sentence) or not (prose_words(sentence) or FORMULA.search(sentence)):

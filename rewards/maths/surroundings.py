@@ -1,7 +1,8 @@
 r"""EXTRACT, surroundings: what the words around a committed place do to it.
 
-They deny it ("is not \boxed{42}", "\boxed{42} is wrong"), take it back ("... no, wait"), offer another one beside it ("or 41"), or
-make it a part of something else ("half of", "-\boxed{7}", "\boxed{3}\sqrt{2}", "\boxed{3} million").
+They deny it ("is not \boxed{42}", "\boxed{42} is wrong"), take it back ("... no, wait"), offer another one
+beside it ("or 41"), or make it a part of something else ("half of", "-\boxed{7}", "\boxed{3}\sqrt{2}",
+"\boxed{3} million").
 """
 
 import re
@@ -13,7 +14,10 @@ NEAR = 80
 """Characters on either side that are looked at for words that join, deny or compare."""
 AFTERMATH = 300
 """Characters behind a place in which it may be taken back."""
-PERHAPS = r"(?:maybe|perhaps|possibly|even|also|else|rather|about|approximately|around|it|is|was|could|might|may|be|otherwise)"
+PERHAPS = (
+    r"(?:maybe|perhaps|possibly|even|also|else|rather|about|approximately|around|it|is|was|could|might|may|be"
+    r"|otherwise)"
+)
 _FILL = (
     r"(?:\s+(?:be|the|a|an|equal|equals|to|answer|number|value|result|simply|just|exactly|actually|really|necessarily|going|given|by|"
     r"correct|final|true|that|is|it|of|my|our|x|y|n)\b)*"
@@ -77,9 +81,13 @@ _WITHDRAWN = re.compile(
     r"|on\s+second\s+thought|i\s+(?:doubt|don['’]t\s+(?:think|believe)))",
     re.IGNORECASE,
 )
-CONCLUDES = re.compile(r"\b(?:hence|therefore|thus|so|consequently|answer|finally|final|conclude)\b", re.IGNORECASE)
+CONCLUDES = re.compile(
+    r"\b(?:hence|therefore|thus|so|consequently|answer|finally|final|conclude)\b", re.IGNORECASE
+)
 """Between two boxes of a reference: the second one is the answer, and the first one a step."""
-_NEXT_PROBLEM = re.compile(r"\n\s*(?:Question|Problem|Exercise|Q|Human|User|Input|Example)\b|<\|", re.IGNORECASE)
+_NEXT_PROBLEM = re.compile(
+    r"\n\s*(?:Question|Problem|Exercise|Q|Human|User|Input|Example)\b|<\|", re.IGNORECASE
+)
 
 _TEXT = r"\\(?:text|mbox|mathrm)\s{0,3}\{[^{}]{0,30}\b(?:and|or)\s{0,3}\}"
 _SIDE_BY_SIDE = re.compile(rf"(?:[\s$,;~&]|\\q?quad\b|{_TEXT}|\b(?:and|or)\b|\\[\\,;: ()\[\]])*+")
@@ -98,8 +106,12 @@ _OR_AFTER = re.compile(
 )
 _OR_BEFORE = re.compile(rf"(?P<item>[^\s]{{1,60}})\s{{1,4}}{_OR}[\s$(\\\[]{{0,6}}\Z", re.IGNORECASE)
 _SO_BEFORE = re.compile(r"[.!?]\s|\n\s*\n")
-_SUFFIX = re.compile(r"(?:\s?\$|\s?\\[)\]]|\s?\*\*)?[\s~]{0,3}(?P<word>[A-Za-z]{2,12}|[ap]\.\s?m\.)(?![A-Za-z])", re.IGNORECASE)
-_NOT_SUFFIX = frozenset(["in", "as", "at", "am", "min", "mi", "yd", "sec", "day", "degree", "cent", "mole"]) - {"am"}
+_SUFFIX = re.compile(
+    r"(?:\s?\$|\s?\\[)\]]|\s?\*\*)?[\s~]{0,3}(?P<word>[A-Za-z]{2,12}|[ap]\.\s?m\.)(?![A-Za-z])", re.IGNORECASE
+)
+_NOT_SUFFIX = frozenset(
+    ["in", "as", "at", "am", "min", "mi", "yd", "sec", "day", "degree", "cent", "mole"]
+) - {"am"}
 
 
 def is_denied(text: str, start: int) -> bool:
@@ -110,9 +122,12 @@ def is_denied(text: str, start: int) -> bool:
 
 
 def is_modified(text: str, start: int) -> bool:
-    """True if the words in front of a place make it a bound, or a part of something else: "at least", "half of"."""
+    """True if the words in front of a place make it a bound, or a part of something else: "at least", "half
+    of"."""
     before = text[max(0, start - NEAR) : start]
-    return bool(_MODIFIED_BEFORE.search(before) or _BOUNDED_BEFORE.search(before) or _SUPPOSED_BEFORE.search(before))
+    return bool(
+        _MODIFIED_BEFORE.search(before) or _BOUNDED_BEFORE.search(before) or _SUPPOSED_BEFORE.search(before)
+    )
 
 
 def is_withdrawn(text: str, end: int) -> bool:
@@ -139,7 +154,11 @@ def _in_brackets(text: str, start: int, end: int) -> bool:
     r"""True if a box is one entry of a pair, a set or an argument: ``(1, \boxed{7})``."""
     before = text[max(0, start - NEAR) : start]
     formula = before[max((match.end() for match in _MATHS_START.finditer(before)), default=len(before)) :]
-    opened = len(_OPEN_BRACKET.findall(formula)) - len(re.findall(r"(?<!\\)[)\]]|\\\}", formula)) - 2 * (formula.count("|") // 2)
+    opened = (
+        len(_OPEN_BRACKET.findall(formula))
+        - len(re.findall(r"(?<!\\)[)\]]|\\\}", formula))
+        - 2 * (formula.count("|") // 2)
+    )
     return opened > 0 and ("," in formula or not re.match(r"\s?[)\]]", text[end : end + 3]))
 
 
@@ -160,7 +179,8 @@ def suffix(text: str, end: int) -> str:
 def item_before(text: str, start: int) -> str | None:
     """What an "or" puts in front of a place as an alternative."""
     before = _OR_BEFORE.search(text[max(0, start - NEAR) : start])
-    return before["item"] if before and not before["item"].endswith((",", ".", ":")) else None  # "x = 1/5, or 20%" says it again
+    # "x = 1/5, or 20%" says it again
+    return before["item"] if before and not before["item"].endswith((",", ".", ":")) else None
 
 
 def item_after(text: str, end: int) -> str | None:

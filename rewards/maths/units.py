@@ -71,7 +71,10 @@ _TABLE: tuple[tuple[dict[str, int], dict[str, int | Fraction]], ...] = (
         {"mass": 1, "length": 2, "time": -3},
         {"W watt": 1, "kW kilowatt": 1000, "MW megawatt": 10**6, "mW milliwatt": Fraction(1, 1000)},
     ),
-    ({"mass": 1, "length": -1, "time": -2}, {"Pa pascal": 1, "kPa kilopascal": 1000, "atm atmosphere": 101_325}),
+    (
+        {"mass": 1, "length": -1, "time": -2},
+        {"Pa pascal": 1, "kPa kilopascal": 1000, "atm atmosphere": 101_325},
+    ),
     ({"time": -1}, {"Hz hertz": 1, "kHz kilohertz": 1000, "MHz megahertz": 10**6}),
     ({"volt": 1}, {"V volt": 1, "mV millivolt": Fraction(1, 1000), "kV kilovolt": 1000}),
     ({"ampere": 1}, {"A amp ampere": 1, "mA milliamp milliampere": Fraction(1, 1000)}),
@@ -102,15 +105,33 @@ SINGLE_LETTERS = frozenset(name for name in _UNITS if len(name) == 1 and name.is
 CURRENCIES = "$€£¥₹"
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "2": 2, "3": 3}
 _FACTOR = re.compile(
-    r"(?:(square|sq|cubic)\.?\s+)?((?:degrees?\s+)?[A-Za-zΩ]+|°[CFcf]?|[$€£¥₹¢])\.?\s*(?:\^?\s*([23]))?", re.IGNORECASE
+    r"(?:(square|sq|cubic)\.?\s+)?((?:degrees?\s+)?[A-Za-zΩ]+|°[CFcf]?|[$€£¥₹¢])\.?\s*(?:\^?\s*([23]))?",
+    re.IGNORECASE,
 )
 _RAISED = str.maketrans({"²": "^2", "³": "^3"})
 _DEGREES = re.compile(r"degrees?\s+", re.IGNORECASE)
 _SPLIT = re.compile(r"\bper\b|/|\ban?\b")
 _SPEEDS = {"mph": "mile per hour", "kmh": "km per h", "kph": "km per h", "kmph": "km per h"}
-_ALIASES = {"pounds sterling": "gbp", "pound sterling": "gbp", "us dollars": "usd", "u.s. dollars": "usd", "sqft": "square foot"}
+_ALIASES = {
+    "pounds sterling": "gbp",
+    "pound sterling": "gbp",
+    "us dollars": "usd",
+    "u.s. dollars": "usd",
+    "sqft": "square foot",
+}
 _GENERIC = frozenset(
-    {"unit", "units", "square unit", "square units", "cubic unit", "cubic units", "units^2", "units^3", "unit^2", "unit^3"}
+    {
+        "unit",
+        "units",
+        "square unit",
+        "square units",
+        "cubic unit",
+        "cubic units",
+        "units^2",
+        "units^3",
+        "unit^2",
+        "unit^3",
+    }
 )
 """Names that say nothing but that there is a unit."""
 
@@ -121,7 +142,8 @@ def is_unit(word: str) -> bool:
 
 
 def conversion(wanted: str, given: str) -> Fraction | None:
-    """What a number in the unit ``given`` must be multiplied with to be in the unit ``wanted``; None if it never is.
+    """What a number in the unit ``given`` must be multiplied with to be in the unit ``wanted``; None if it
+    never is.
 
     A number without a unit ('') fits any; units that the table lacks ("apples") fit only themselves.
     """
@@ -133,7 +155,9 @@ def conversion(wanted: str, given: str) -> Fraction | None:
     if not targets or not sources:
         same = not targets and not sources and _singular(wanted) == _singular(given)
         return Fraction(1) if same or (_is_generic(wanted) and _is_generic(given)) else None
-    return next((mine[1] / other[1] for other, mine in product(targets, sources) if other[0] == mine[0]), None)
+    return next(
+        (mine[1] / other[1] for other, mine in product(targets, sources) if other[0] == mine[0]), None
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,5 @@
-r"""READ: what kind of thing a text is, besides a number: a time, a date, a ratio, a choice, a number in another base, a division.
+r"""READ: what kind of thing a text is, besides a number: a time, a date, a ratio, a choice, a number in
+another base, a division.
 
 Each reader takes a text with plain characters and gives a value that compares by ``==``, or None.
 """
@@ -23,9 +24,15 @@ DATE = re.compile(
     rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{_MONTH})\b\.?)(?:,?\s+(?P<year>\d{{4}})\b)?",
     re.IGNORECASE,
 )
-_RATIO = re.compile(r"(?P<parts>\d{1,30}(?:\.\d{1,30})?(?:\s?(?::|\\colon|\\ratio)\s?\d{1,30}(?:\.\d{1,30})?)+)")
-_BASED = re.compile(r"\(?(?P<digits>[0-9A-Fa-f]{1,60})\)?_\s?(?:\{\s?\(?(?P<base>[a-z]{3,7}|\d{1,2})\)?\s?\}|(?P<base2>\d{1,2}))")
-_BASE_WORDS = re.compile(r"\(?(?P<digits>[0-9A-F]{1,60})\)?,? \(?(?:in )?base (?P<base>[a-z]{3,7}|\d{1,2})\)?", re.IGNORECASE)
+_RATIO = re.compile(
+    r"(?P<parts>\d{1,30}(?:\.\d{1,30})?(?:\s?(?::|\\colon|\\ratio)\s?\d{1,30}(?:\.\d{1,30})?)+)"
+)
+_BASED = re.compile(
+    r"\(?(?P<digits>[0-9A-Fa-f]{1,60})\)?_\s?(?:\{\s?\(?(?P<base>[a-z]{3,7}|\d{1,2})\)?\s?\}|(?P<base2>\d{1,2}))"
+)
+_BASE_WORDS = re.compile(
+    r"\(?(?P<digits>[0-9A-F]{1,60})\)?,? \(?(?:in )?base (?P<base>[a-z]{3,7}|\d{1,2})\)?", re.IGNORECASE
+)
 _REMAINDER = re.compile(
     r"(?P<quotient>-?\d{1,40})\s*(?:,|with|and)?\s*(?:a\s+)?(?:r|rem\.?|remainder)\s*(?:of\s+)?:?\s*(?P<rest>\d{1,40})",
     re.IGNORECASE,

@@ -12,8 +12,9 @@ def open_sandbox(spec: str | Mapping[str, Any] = "local") -> Sandbox:
     """The sandbox that a config names.
 
     Args:
-        spec: ``local`` (bubblewrap on this machine), ``unsafe_subprocess`` (rlimits and nothing else; warns), the address of a
-            ``t2rl sandbox serve``, ``http://host:port``; or a mapping {kind: one of these, further arguments of the class}.
+        spec: ``local`` (bubblewrap on this machine), ``unsafe_subprocess`` (rlimits and nothing else; warns),
+            the address of a ``t2rl sandbox serve``, ``http://host:port``; or a mapping {kind: one of these,
+            further arguments of the class}.
 
     Raises:
         ValueError: No such kind, or arguments that do not fit it.

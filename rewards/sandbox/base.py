@@ -1,4 +1,5 @@
-"""The one interface between what judges programs and what runs them; backends are local (bubblewrap) and remote (HTTP)."""
+"""The one interface between what judges programs and what runs them; backends are local (bubblewrap) and
+remote (HTTP)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,8 +45,8 @@ class Step:
     """Beside the sandbox's own minimal environment; nothing of the host's is inherited."""
     limits: Limits = Limits()
     keeps_changes: bool = False
-    """True: what it writes in the directory is there for later steps (a compiler). False: later steps see nothing of it (a tested
-    program, which could otherwise tamper with its next run)."""
+    """True: what it writes in the directory is there for later steps (a compiler). False: later steps see
+    nothing of it (a tested program, which could otherwise tamper with its next run)."""
     collect: tuple[str, ...] = ()
     """Files, relative to the directory, whose content after the step goes into the outcome, if they exist."""
 
@@ -83,7 +84,8 @@ class Job:
 
 
 class Sandbox(Protocol):
-    """Runs jobs. Thread-safe; every call leaves no process, file or mount behind, even when the caller is killed."""
+    """Runs jobs. Thread-safe; every call leaves no process, file or mount behind, even when the caller is
+    killed."""
 
     def run(self, job: Job) -> list[Outcome]:
         """Outcomes of the steps that ran, in order.
@@ -96,9 +98,10 @@ class Sandbox(Protocol):
     def run_linked(self, tested: Job, tester: Job) -> tuple[list[Outcome], list[Outcome]]:
         """Two jobs side by side, each in its own sandbox, joined by nothing but a socket.
 
-        All steps but the last of each run first (compilers). Then both last steps start together, and each has one end of a
-        stream socket pair as file descriptor 3. When one ends, the other sees end-of-file; the tested program is killed when the
-        tester has ended. The verdict is the tester's outcome, which the tested program has no way to write.
+        All steps but the last of each run first (compilers). Then both last steps start together, and each
+        has one end of a stream socket pair as file descriptor 3. When one ends, the other sees end-of-file;
+        the tested program is killed when the tester has ended. The verdict is the tester's outcome, which the
+        tested program has no way to write.
         """
         ...
 

@@ -9,19 +9,27 @@ from rewards.sandbox.base import SandboxError, Step
 from rewards.sandbox.view import system_arguments
 
 INSTALL = (
-    "install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora), or ask who runs this host"
+    "install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora), or ask"
+    " who runs this host"
 )
 INNER_ID = "1000"
 DIRECTORY = "/box"
 INIT = "/init/sh"
 INIT_SCRIPT = '"$@"; exit $?'
-"""Process 1 of the sandbox: a shell that runs the program, reaps orphans and ends with the program's exit code. bubblewrap's own
-would run outside the system call filter. The binary is a copy that can be executed but not read, so that the kernel keeps the
-program, which has the same uid, out of its memory."""
+"""Process 1 of the sandbox: a shell that runs the program, reaps orphans and ends with the program's exit
+code. bubblewrap's own would run outside the system call filter. The binary is a copy that can be executed but
+not read, so that the kernel keeps the program, which has the same uid, out of its memory."""
 OPEN_FILES = 256
 PROCESS_SLACK = 4
-"""The kernel refuses a fork only this far above the limit, so that the supervisor sees the limit passed and can say so."""
-ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "USER": "sandbox", "PYTHONDONTWRITEBYTECODE": "1"}
+"""The kernel refuses a fork only this far above the limit, so that the supervisor sees the limit passed and
+can say so."""
+ENVIRONMENT = {
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LANG": "C.UTF-8",
+    "USER": "sandbox",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 def find_bwrap() -> str:
@@ -32,7 +40,10 @@ def find_bwrap() -> str:
     """
     path = shutil.which("bwrap")
     if path is None:
-        raise SandboxError(f"bwrap is not on PATH; {INSTALL}. Code is not run without it unless sandbox=unsafe_subprocess says so")
+        raise SandboxError(
+            f"bwrap is not on PATH; {INSTALL}. Code is not run without it unless sandbox=unsafe_subprocess"
+            " says so"
+        )
     return path
 
 
@@ -61,7 +72,17 @@ def arguments(
         search_path: PATH inside.
         descriptors: bubblewrap's option (``json-status-fd``, ``block-fd``, ``seccomp``) -> descriptor.
     """
-    command = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1", "--uid", INNER_ID, "--gid", INNER_ID]
+    command = [
+        bwrap,
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--as-pid-1",
+        "--uid",
+        INNER_ID,
+        "--gid",
+        INNER_ID,
+    ]
     command += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     command += system_arguments()
     command += ["--proc", "/proc", "--dev", "/dev"]
@@ -79,12 +100,14 @@ def arguments(
 
 
 def rlimits(step: Step) -> Sequence[str]:
-    """util-linux's prlimit, run inside: there the process count is that of the sandbox's own user namespace."""
+    """util-linux's prlimit, run inside: there the process count is that of the sandbox's own user
+    namespace."""
     return ["prlimit", f"--nproc={step.limits.processes + PROCESS_SLACK}", *prlimit_options(step), "--"]
 
 
 def prlimit_options(step: Step) -> list[str]:
-    """Bounds that the kernel keeps for each process. None on address space: Java and others reserve far more than they use."""
+    """Bounds that the kernel keeps for each process. None on address space: Java and others reserve far more
+    than they use."""
     limits = step.limits
     size = (limits.disk_mib + 1) << 20
     return [f"--nofile={OPEN_FILES}", f"--fsize={size}", f"--cpu={int(limits.cpu_s) + 2}", "--core=0"]

@@ -1,8 +1,10 @@
-"""Bounds by the kernel for a whole process tree, where control groups can be written; version 2, or the older version 1.
+"""Bounds by the kernel for a whole process tree, where control groups can be written; version 2, or the older
+version 1.
 
-They hold between two looks of the supervisor, and count memory that no process shows: files in a tmpfs, socket buffers. Version 2
-also counts the CPU time of children that nobody waited for. Of version 1 only the memory controller is used: each controller is a
-hierarchy of its own there, and moving a process into one takes milliseconds.
+They hold between two looks of the supervisor, and count memory that no process shows: files in a tmpfs,
+socket buffers. Version 2 also counts the CPU time of children that nobody waited for. Of version 1 only the
+memory controller is used: each controller is a hierarchy of its own there, and moving a process into one
+takes milliseconds.
 """
 
 import contextlib
@@ -17,7 +19,8 @@ from rewards.sandbox.bubblewrap import PROCESS_SLACK
 
 PREFIX = "t2rl-sandbox-"
 SLACK_MIB = 32
-"""Of the memory bound: the kernel's own structures, bubblewrap, and room for the supervisor to see the limit passed."""
+"""Of the memory bound: the kernel's own structures, bubblewrap, and room for the supervisor to see the limit
+passed."""
 V2_CONTROLLERS = ("memory", "pids")
 V1_CONTROLLERS = ("memory",)
 REMOVE_TIMEOUT_S = 1.0
@@ -25,7 +28,8 @@ REMOVE_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Where groups are made: controller -> directory of this supervisor. In version 2 all are the same directory."""
+    """Where groups are made: controller -> directory of this supervisor. In version 2 all are the same
+    directory."""
 
     version: int
     bases: dict[str, Path]
@@ -95,7 +99,8 @@ class Group:
 
 
 def find_groups() -> Groups | None:
-    """Groups that this process can make; None if it cannot bound memory by them. Sweeps those of dead supervisors."""
+    """Groups that this process can make; None if it cannot bound memory by them. Sweeps those of dead
+    supervisors."""
     own = _own_groups(Path("/proc/self/cgroup").read_text())
     mounts = _mounts(Path("/proc/self/mounts").read_text())
     return _version_1(own, mounts) or (_version_2(own[""], mounts[""]) if "" in mounts else None)
@@ -130,7 +135,8 @@ def _version_1(own: dict[str, str], mounts: dict[str, Path]) -> Groups | None:
 
 
 def _version_2(own: str, mount: Path) -> Groups | None:
-    """Below the first ancestor, this process's own group last, that hands on the controllers or can be told to."""
+    """Below the first ancestor, this process's own group last, that hands on the controllers or can be told
+    to."""
     here = mount / own.lstrip("/")
     for parent in dict.fromkeys((here.parent, mount, here)):
         if parent != mount.parent and _hand_on(parent):
@@ -166,7 +172,8 @@ def _made(parent: Path, needed: str) -> Path | None:
 
 
 def _sweep(parent: Path) -> None:
-    """Empty groups of supervisors that were killed; a group with members cannot be removed, so no living one is harmed."""
+    """Empty groups of supervisors that were killed; a group with members cannot be removed, so no living one
+    is harmed."""
     for base in parent.glob(f"{PREFIX}*"):
         if not _is_alive(base.name.removeprefix(PREFIX)):
             for group in [*base.glob("s*/"), base]:

@@ -1,4 +1,5 @@
-"""Jobs and outcomes as JSON-able values, for the supervisor's socket and for HTTP alike; bytes travel as base64."""
+"""Jobs and outcomes as JSON-able values, for the supervisor's socket and for HTTP alike; bytes travel as
+base64."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -52,7 +53,9 @@ def job_from_wire(wire: Any) -> Job:
     _expect(wire.get("files"), dict, "job.files")
     _expect(wire.get("steps"), list, "job.steps")
     return Job(
-        files={checked_name(name): _bytes(text, f"job.files[{name!r}]") for name, text in wire["files"].items()},
+        files={
+            checked_name(name): _bytes(text, f"job.files[{name!r}]") for name, text in wire["files"].items()
+        },
         steps=[_step(step, f"job.steps[{i}]") for i, step in enumerate(wire["steps"])],
         stop_at_failure=bool(wire.get("stop_at_failure", True)),
     )
@@ -86,7 +89,12 @@ def _limits(wire: Any, field: str) -> Limits:
     for name, value in wire.items():
         if name not in known:
             raise ValueError(f"{field}.{name} is unknown; there are {sorted(known)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0 or value == float("inf"):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not value > 0
+            or value == float("inf")
+        ):
             raise ValueError(f"{field}.{name} is {value!r}; it must be a positive number")
     return Limits(**{name: type(known[name])(value) for name, value in wire.items()})
 

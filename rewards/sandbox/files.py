@@ -1,4 +1,5 @@
-"""Files of a job: written, copied and read without ever being led out of their directory by a name or a link."""
+"""Files of a job: written, copied and read without ever being led out of their directory by a name or a
+link."""
 
 import os
 import shutil
@@ -59,8 +60,8 @@ def copy_tree(source: Path, target: Path, owner: int) -> None:
 
 
 def copied_size(directory: Path, depth: int = 0) -> int | None:
-    """Bytes that a copy of the directory takes: holes and further hard links count in full. None if it cannot be copied, because
-    it holds more than files, links and directories, or is too deep."""
+    """Bytes that a copy of the directory takes: holes and further hard links count in full. None if it cannot
+    be copied, because it holds more than files, links and directories, or is too deep."""
     if depth > MAX_DEPTH:
         return None
     total = 0
@@ -90,7 +91,8 @@ def read_named(directory: Path, names: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def _read_plain(directory: Path, parts: tuple[str, ...]) -> bytes | None:
-    """Open component by component: a link left by the program must not lead the supervisor to a file of the host."""
+    """Open component by component: a link left by the program must not lead the supervisor to a file of the
+    host."""
     *folders, last = parts
     handle = os.open(directory, os.O_DIRECTORY | os.O_PATH)
     try:

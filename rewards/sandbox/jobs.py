@@ -15,7 +15,8 @@ class Place(Protocol):
     """A job's directory, in which steps run."""
 
     def execute(self, step: Step, alive: Alive, *, last: bool, link: socket.socket | None = None) -> Outcome:
-        """Run one step; ``link`` becomes its descriptor 3, and is closed here. After the last one nobody looks at the directory."""
+        """Run one step; ``link`` becomes its descriptor 3, and is closed here. After the last one nobody
+        looks at the directory."""
         ...
 
 
@@ -30,7 +31,9 @@ def run_steps(job: Job, place: Place, alive: Alive, *, but_last: bool = False) -
     return outcomes
 
 
-def run_linked(tested: Job, tester: Job, places: tuple[Place, Place], alive: Alive) -> tuple[list[Outcome], list[Outcome]]:
+def run_linked(
+    tested: Job, tester: Job, places: tuple[Place, Place], alive: Alive
+) -> tuple[list[Outcome], list[Outcome]]:
     """As of :class:`~rewards.sandbox.base.Sandbox`."""
     first = run_steps(tested, places[0], alive, but_last=True)
     second = run_steps(tester, places[1], alive, but_last=True)
@@ -41,7 +44,9 @@ def run_linked(tested: Job, tester: Job, places: tuple[Place, Place], alive: Ali
 
 
 def _may_end(job: Job, done: list[Outcome]) -> bool:
-    return len(done) == len(job.steps) - 1 and (not job.stop_at_failure or all(outcome.ok for outcome in done))
+    return len(done) == len(job.steps) - 1 and (
+        not job.stop_at_failure or all(outcome.ok for outcome in done)
+    )
 
 
 def _both(tested: Step, tester: Step, places: tuple[Place, Place], alive: Alive) -> tuple[Outcome, Outcome]:
@@ -51,7 +56,11 @@ def _both(tested: Step, tester: Step, places: tuple[Place, Place], alive: Alive)
 
     def run_tested() -> None:
         try:
-            results.append(places[0].execute(tested, lambda: alive() and not tester_ended.is_set(), last=True, link=ends[0]))
+            results.append(
+                places[0].execute(
+                    tested, lambda: alive() and not tester_ended.is_set(), last=True, link=ends[0]
+                )
+            )
         except (SandboxError, OSError, ValueError) as error:
             results.append(error)
         finally:

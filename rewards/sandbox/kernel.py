@@ -1,4 +1,5 @@
-"""The system calls that Python's library lacks: private mount namespaces, mounts, and who inherits orphans."""
+"""The system calls that Python's library lacks: private mount namespaces, mounts, and who inherits
+orphans."""
 
 import ctypes
 import os
@@ -24,7 +25,9 @@ def mount(source: str, target: Path, kind: str, flags: int, options: str = "") -
     Raises:
         OSError: The kernel refuses.
     """
-    result = _libc.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode())
+    result = _libc.mount(
+        source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()
+    )
     _check(result, f"mount {kind or source} on {target}")
 
 

@@ -23,9 +23,10 @@ from rewards.wire import frame, read_frame
 LEAST_BWRAP = (0, 8, 0)
 """The first with ``--disable-userns``."""
 REFUSED = (
-    "the kernel lets this process make no mount and no user namespace: run as root with CAP_SYS_ADMIN (Docker: --cap-add SYS_ADMIN "
-    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined), or allow unprivileged user namespaces (sysctl "
-    "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0), or use a remote sandbox, http://host:port"
+    "the kernel lets this process make no mount and no user namespace: run as root with CAP_SYS_ADMIN"
+    " (Docker: --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined), or"
+    " allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1,"
+    " kernel.apparmor_restrict_unprivileged_userns=0), or use a remote sandbox, http://host:port"
 )
 CLOSE_TIMEOUT_S = 10.0
 GONE = "the sandbox's supervisor died during the call"
@@ -33,14 +34,15 @@ log = logging.getLogger(__name__)
 
 
 class LocalSandbox:
-    """A :class:`~rewards.sandbox.base.Sandbox`: every step in namespaces of its own, under a uid of its own, with no network.
+    """A :class:`~rewards.sandbox.base.Sandbox`: every step in namespaces of its own, under a uid of its own,
+    with no network.
 
     Args:
         parallel: Calls that run at once; others wait. Default: the CPUs that this process may use.
-        read_only: Further directories of the host to show, read-only, at their own paths. Toolchains that PATH names outside /usr
-            (rustup's, /opt) are shown anyway.
-        cgroups: Bound trees by control groups where the host gives them, beside the polling that is always there. A group costs a
-            few milliseconds at every start.
+        read_only: Further directories of the host to show, read-only, at their own paths. Toolchains that
+            PATH names outside /usr (rustup's, /opt) are shown anyway.
+        cgroups: Bound trees by control groups where the host gives them, beside the polling that is always
+            there. A group costs a few milliseconds at every start.
 
     Raises:
         ValueError: A ``read_only`` path is no directory.
@@ -49,11 +51,13 @@ class LocalSandbox:
     Example::
 
         with LocalSandbox() as sandbox:
-            job = Job(files={"a.py": b"print(input())"}, steps=[Step(argv=("python3", "a.py"), stdin=b"hello")])
-            sandbox.run(job)[0].stdout   # b"hello\\n"
+            job = Job(files={"a.py": b"print(input())"}, steps=[Step(argv=("python3", "a.py"),
+            stdin=b"hello")]) sandbox.run(job)[0].stdout   # b"hello\\n"
     """
 
-    def __init__(self, *, parallel: int | None = None, read_only: Sequence[str | Path] = (), cgroups: bool = True) -> None:
+    def __init__(
+        self, *, parallel: int | None = None, read_only: Sequence[str | Path] = (), cgroups: bool = True
+    ) -> None:
         bwrap = find_bwrap()
         version = bwrap_version(bwrap)
         if version < LEAST_BWRAP:
@@ -81,20 +85,31 @@ class LocalSandbox:
         """Which layers are in force, in a line."""
         calls = "system call filter" if self._config["secure_calls"] else "no system call filter"
         user = "own uids" if self._layers["drops"] else "the caller's uid, in a user namespace"
-        return f"bubblewrap {'.'.join(map(str, self._version))}, {calls}, {user}, limits by {self._layers['limits']}"
+        return (
+            f"bubblewrap {'.'.join(map(str, self._version))}, {calls}, {user}, limits by"
+            f" {self._layers['limits']}"
+        )
 
     def missing(self) -> list[str]:
         """Layers that this host does not give, each with what to do."""
         lines = []
         if not self._config["secure_calls"]:
-            lines.append("no system call filter, because libseccomp is missing (Debian: apt-get install libseccomp2)")
+            lines.append(
+                "no system call filter, because libseccomp is missing (Debian: apt-get install libseccomp2)"
+            )
         return lines
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rewards.sandbox.supervisor", str(theirs.fileno()), json.dumps(self._config)],
+                [
+                    sys.executable,
+                    "-m",
+                    "rewards.sandbox.supervisor",
+                    str(theirs.fileno()),
+                    json.dumps(self._config),
+                ],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=child_environment(),
@@ -191,7 +206,9 @@ class LocalSandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from rewards.sandbox import codec
 from rewards.sandbox.base import Job, Outcome, SandboxError
@@ -23,8 +29,8 @@ class _Unavailable(SandboxError):
 class RemoteSandbox:
     """A :class:`~rewards.sandbox.base.Sandbox` over HTTP.
 
-    A call that finds the service full or away is sent again until ``patience_s`` is over; running a job twice is harmless, since
-    every run starts from its files alone.
+    A call that finds the service full or away is sent again until ``patience_s`` is over; running a job twice
+    is harmless, since every run starts from its files alone.
 
     Args:
         address: Such as http://sandboxes:8091.
@@ -33,11 +39,20 @@ class RemoteSandbox:
         patience_s: Seconds to go on trying before ``SandboxError``.
     """
 
-    def __init__(self, address: str, *, token: str | None = None, token_file: str | None = None, patience_s: float = 300.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        token_file: str | None = None,
+        patience_s: float = 300.0,
+    ) -> None:
         if token_file is not None:
             token = Path(token_file).read_text().strip()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=address, headers=headers, limits=httpx.Limits(max_connections=None))
+        self._client = httpx.Client(
+            base_url=address, headers=headers, limits=httpx.Limits(max_connections=None)
+        )
         self._retrying = Retrying(
             retry=retry_if_exception_type(_Unavailable),
             stop=stop_after_delay(patience_s),

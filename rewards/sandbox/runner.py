@@ -31,14 +31,17 @@ class Runner:
     """Runs jobs; thread-safe.
 
     Args:
-        root: An existing directory that this process may mount over; its contents disappear from this process's view.
+        root: An existing directory that this process may mount over; its contents disappear from this
+            process's view.
         bwrap: Path of the binary.
         read_only: Directories of the host to show beside the system's, at their own paths.
         secure_calls: Whether to load the system call filter.
         cgroups: Whether to use control groups where the host gives them.
     """
 
-    def __init__(self, root: Path, *, bwrap: str, read_only: list[Path], secure_calls: bool, cgroups: bool) -> None:
+    def __init__(
+        self, root: Path, *, bwrap: str, read_only: list[Path], secure_calls: bool, cgroups: bool
+    ) -> None:
         # One owner in a user namespace of its own; as root, a uid of its own for each sandbox at work.
         drops = Path("/proc/self/uid_map").read_text().split()[2] != "1"
         self._owners = list(range(FIRST_UID, LAST_UID + 1)) if drops else [0] * (LAST_UID - FIRST_UID + 1)
@@ -59,7 +62,9 @@ class Runner:
     @property
     def limits(self) -> str:
         """What holds the limits on whole trees."""
-        return f"cgroups version {self._groups.version} and polling" if self._groups is not None else "polling"
+        return (
+            f"cgroups version {self._groups.version} and polling" if self._groups is not None else "polling"
+        )
 
     def close(self) -> None:
         """Remove what outlives this process: its control groups."""
@@ -108,8 +113,11 @@ class Runner:
             scratch.close()
             self._owners.append(owner)
 
-    def step(self, step: Step, scratch: Scratch, alive: Alive, *, last: bool, link: socket.socket | None) -> Outcome:
-        """Run in the scratch directory, or, if a later step must not see its changes, in a copy that is thrown away."""
+    def step(
+        self, step: Step, scratch: Scratch, alive: Alive, *, last: bool, link: socket.socket | None
+    ) -> Outcome:
+        """Run in the scratch directory, or, if a later step must not see its changes, in a copy that is
+        thrown away."""
         if last:
             return self._execute(step, scratch, alive, link)
         if step.keeps_changes:
@@ -142,7 +150,9 @@ class Runner:
             if group is not None:
                 group.close()
 
-    def _start(self, step: Step, scratch: Scratch, link: socket.socket | None) -> tuple[subprocess.Popen[bytes], Pipes]:
+    def _start(
+        self, step: Step, scratch: Scratch, link: socket.socket | None
+    ) -> tuple[subprocess.Popen[bytes], Pipes]:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
 
             def pipe(*, inward: bool = False) -> tuple[int, int]:
@@ -190,7 +200,8 @@ class Runner:
 
     @contextlib.contextmanager
     def _linked(self, link: socket.socket | None) -> Iterator[tuple[int, ...]]:
-        """While inside, descriptor 3 of this process is the link, so that a child can inherit it under that number."""
+        """While inside, descriptor 3 of this process is the link, so that a child can inherit it under that
+        number."""
         if link is None:
             yield ()
             return

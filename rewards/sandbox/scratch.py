@@ -1,6 +1,8 @@
-"""Where programs write: one size-bounded tmpfs per job or throw-away copy, in the supervisor's private mount namespace.
+"""Where programs write: one size-bounded tmpfs per job or throw-away copy, in the supervisor's private mount
+namespace.
 
-Nothing of it is a file of the host, and the kernel frees it when the supervisor and the sandbox are gone, however they went.
+Nothing of it is a file of the host, and the kernel frees it when the supervisor and the sandbox are gone,
+however they went.
 """
 
 import os
@@ -14,7 +16,8 @@ from rewards.sandbox.files import copied_size, copy_tree, read_named, write_file
 WRITABLE = ("box", "tmp", "shm")
 """The job's directory, /tmp and /dev/shm."""
 SLACK_MIB = 1
-"""The tmpfs is larger than the limit by this much, so that reaching the limit can be told from filling it exactly."""
+"""The tmpfs is larger than the limit by this much, so that reaching the limit can be told from filling it
+exactly."""
 INODES = 32_768
 SPARSE_MIB = 64
 """A copy may be larger than its original by this much: holes are filled."""
@@ -31,7 +34,9 @@ class Scratch:
 
     def __init__(self, path: Path, owner: int) -> None:
         path.mkdir(mode=0o711)
-        kernel.mount("tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=0711,nr_inodes={INODES}")
+        kernel.mount(
+            "tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=0711,nr_inodes={INODES}"
+        )
         self.path, self.owner, self._before = path, owner, 0
         for name in WRITABLE:
             (path / name).mkdir(mode=0o700)
@@ -66,7 +71,8 @@ class Scratch:
         return read_named(self.path / "box", names)
 
     def tidy(self) -> bool:
-        """After a step that keeps its changes: empty /tmp and /dev/shm; False if what it left cannot be copied."""
+        """After a step that keeps its changes: empty /tmp and /dev/shm; False if what it left cannot be
+        copied."""
         for name in ("tmp", "shm"):
             for entry in (self.path / name).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

@@ -1,8 +1,9 @@
 """System calls that no tested program needs, refused by a filter that bubblewrap loads.
 
-A list of what is refused, not of what is allowed: programs are of any language, and the namespaces carry the isolation. The filter
-takes away what reaches round a namespace (virtual sockets), what escapes the memory count (anonymous files, System V segments) and
-the parts of the kernel in which most privilege escalations were found.
+A list of what is refused, not of what is allowed: programs are of any language, and the namespaces carry the
+isolation. The filter takes away what reaches round a namespace (virtual sockets), what escapes the memory
+count (anonymous files, System V segments) and the parts of the kernel in which most privilege escalations
+were found.
 """
 
 import errno
@@ -12,12 +13,18 @@ from functools import cache
 
 REFUSED = {
     "other processes": "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd process_madvise",
-    "mounts": "mount umount2 pivot_root chroot mount_setattr open_tree move_mount fsopen fsconfig fsmount fspick",
+    "mounts": (
+        "mount umount2 pivot_root chroot mount_setattr open_tree move_mount fsopen fsconfig fsmount fspick"
+    ),
     "namespaces": "unshare setns",
-    "large attack surfaces": "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register",
+    "large attack surfaces": (
+        "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register"
+    ),
     "keys": "keyctl add_key request_key",
     "modules": "kexec_load kexec_file_load init_module finit_module delete_module",
-    "machine": "reboot swapon swapoff acct quotactl quotactl_fd syslog sethostname setdomainname iopl ioperm vhangup",
+    "machine": (
+        "reboot swapon swapoff acct quotactl quotactl_fd syslog sethostname setdomainname iopl ioperm vhangup"
+    ),
     "clocks": "settimeofday clock_settime clock_adjtime adjtimex",
     "files by handle, round the mount namespace": "open_by_handle_at name_to_handle_at fanotify_init",
 }

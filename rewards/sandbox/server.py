@@ -1,8 +1,9 @@
 """The HTTP service of ``t2rl sandbox serve``: the sandbox interface, with a bounded queue.
 
-``POST /run`` takes {"jobs": [job]} or {"jobs": [tested, tester]} (:mod:`rewards.sandbox.codec`) and answers {"outcomes": [[outcome,
-...], ...]}. 400: the request does not fit; 401: no or wrong token; 413: too large; 500: the sandbox itself failed; 503 with
-Retry-After: the queue is full. ``GET /health`` says how full it is, and needs no token.
+``POST /run`` takes {"jobs": [job]} or {"jobs": [tested, tester]} (:mod:`rewards.sandbox.codec`) and answers
+{"outcomes": [[outcome, ...], ...]}. 400: the request does not fit; 401: no or wrong token; 413: too large;
+500: the sandbox itself failed; 503 with Retry-After: the queue is full. ``GET /health`` says how full it is,
+and needs no token.
 """
 
 import asyncio
@@ -39,17 +40,26 @@ class SandboxService:
         max_body_mib: Largest request.
     """
 
-    def __init__(self, sandbox: Sandbox, *, workers: int, token: str | None, max_body_mib: int = MAX_BODY_MIB) -> None:
+    def __init__(
+        self, sandbox: Sandbox, *, workers: int, token: str | None, max_body_mib: int = MAX_BODY_MIB
+    ) -> None:
         self._sandbox, self._workers, self._token = sandbox, workers, token
         self._max_body = max_body_mib << 20
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
         self._admitted = 0
         self._done = 0
-        self.app = Starlette(routes=[Route("/run", self._run, methods=["POST"]), Route("/health", self._health)])
+        self.app = Starlette(
+            routes=[Route("/run", self._run, methods=["POST"]), Route("/health", self._health)]
+        )
 
     async def _health(self, request: Request) -> JSONResponse:
         running = min(self._admitted, self._workers)
-        state = {"workers": self._workers, "running": running, "waiting": self._admitted - running, "done": self._done}
+        state = {
+            "workers": self._workers,
+            "running": running,
+            "waiting": self._admitted - running,
+            "done": self._done,
+        }
         return JSONResponse({"status": "ok", **state})
 
     async def _run(self, request: Request) -> JSONResponse:
@@ -122,7 +132,9 @@ def jobs_of(body: bytes) -> list[Job]:
         for step in job.steps:
             for name, most in asdict(CEILING).items():
                 if getattr(step.limits, name) > most:
-                    raise ValueError(f"limits.{name} is {getattr(step.limits, name)}; this service allows {most}")
+                    raise ValueError(
+                        f"limits.{name} is {getattr(step.limits, name)}; this service allows {most}"
+                    )
     return jobs
 
 

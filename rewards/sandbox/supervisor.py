@@ -1,8 +1,9 @@
 """The process that owns sandboxes: ``python -m rewards.sandbox.supervisor``, started by ``LocalSandbox``.
 
-It lives in a mount namespace of its own, in which it keeps the scratch filesystems, and ends with the process that started it. The
-kernel then kills its sandboxes and frees their files, so nothing is left to sweep. A call arrives on the control socket as one end
-of a socket pair; the request, the answer and, by its closing, the caller's death come through that.
+It lives in a mount namespace of its own, in which it keeps the scratch filesystems, and ends with the process
+that started it. The kernel then kills its sandboxes and frees their files, so nothing is left to sweep. A
+call arrives on the control socket as one end of a socket pair; the request, the answer and, by its closing,
+the caller's death come through that.
 """
 
 import fcntl
@@ -27,7 +28,8 @@ END_TIMEOUT_S = 2.0
 
 
 def main() -> None:
-    """Serve until the control socket closes or the parent process is gone. Arguments: control descriptor, configuration as JSON."""
+    """Serve until the control socket closes or the parent process is gone. Arguments: control descriptor,
+    configuration as JSON."""
     # Above the low numbers: one of them is the programs' link.
     control = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, LINK + 1))
     os.close(int(sys.argv[1]))
@@ -88,7 +90,10 @@ def _answer(runner: Runner, request: dict[str, Any], call: socket.socket) -> dic
 
     jobs = [codec.job_from_wire(wire) for wire in request["jobs"]]
     lists = [runner.run(jobs[0], alive)] if len(jobs) == 1 else runner.run_linked(jobs[0], jobs[1], alive)
-    return {"error": "", "outcomes": [[codec.outcome_to_wire(outcome) for outcome in outcomes] for outcomes in lists]}
+    return {
+        "error": "",
+        "outcomes": [[codec.outcome_to_wire(outcome) for outcome in outcomes] for outcomes in lists],
+    }
 
 
 if __name__ == "__main__":

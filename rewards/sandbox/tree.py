@@ -51,7 +51,8 @@ def descendants(root: int) -> list[int]:
 
 
 def proportional_mib(pids: list[int]) -> float:
-    """Anonymous and shared memory of the processes with each page counted once, swap included; slower than ``measure``."""
+    """Anonymous and shared memory of the processes with each page counted once, swap included; slower than
+    ``measure``."""
     total_kib = 0
     for pid in pids:
         with contextlib.suppress(OSError):

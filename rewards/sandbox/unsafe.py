@@ -1,4 +1,5 @@
-"""Programs as plain child processes: for a host that is itself a throw-away, such as a container with nothing in it."""
+"""Programs as plain child processes: for a host that is itself a throw-away, such as a container with nothing
+in it."""
 
 import contextlib
 import logging
@@ -23,8 +24,8 @@ from rewards.sandbox.jobs import Alive, run_linked, run_steps
 
 POLL_S = 0.01
 WARNING = (
-    "sandbox=unsafe_subprocess: programs that the model wrote run as this user, with its files and its network; "
-    "only time, memory, process count and output are bounded, and a program can leave those bounds"
+    "sandbox=unsafe_subprocess: programs that the model wrote run as this user, with its files and its"
+    " network; only time, memory, process count and output are bounded, and a program can leave those bounds"
 )
 AS_THREE = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execvp(sys.argv[2], sys.argv[2:])"
 """Gives a program its link as descriptor 3."""
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 
 
 class UnsafeSubprocess:
-    """A :class:`~rewards.sandbox.base.Sandbox` in shape only: no isolation, and limits that a hostile program can leave."""
+    """A :class:`~rewards.sandbox.base.Sandbox` in shape only: no isolation, and limits that a hostile program
+    can leave."""
 
     def __init__(self) -> None:
         log.warning(WARNING)
@@ -75,7 +77,11 @@ class _Place:
 
 def _execute(step: Step, box: Path, alive: Alive, link: socket.socket | None) -> Outcome:
     # Files, not pipes: their size is bounded by polling, and nobody has to read along.
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+    ):
         stdin.write(step.stdin)
         stdin.seek(0)
         fd = link.fileno() if link is not None else -1
@@ -111,7 +117,9 @@ def _execute(step: Step, box: Path, alive: Alive, link: socket.socket | None) ->
         )
 
 
-def _watch(pid: int, limits: Limits, began: float, alive: Alive, outputs: tuple[IO[bytes], IO[bytes]]) -> tuple[Stop, tree.Usage]:
+def _watch(
+    pid: int, limits: Limits, began: float, alive: Alive, outputs: tuple[IO[bytes], IO[bytes]]
+) -> tuple[Stop, tree.Usage]:
     """Until the process ends or must; with the last usage seen."""
     usage = tree.Usage(0, 0.0, 0.0)
     ended = os.pidfd_open(pid)
@@ -123,7 +131,9 @@ def _watch(pid: int, limits: Limits, began: float, alive: Alive, outputs: tuple[
                 Stop.CPU: usage.cpu_s > limits.cpu_s,
                 Stop.MEMORY: usage.resident_mib > limits.memory_mib,
                 Stop.PROCESSES: usage.processes >= limits.processes,
-                Stop.OUTPUT: any(os.fstat(output.fileno()).st_size > limits.output_kib * 1024 for output in outputs),
+                Stop.OUTPUT: any(
+                    os.fstat(output.fileno()).st_size > limits.output_kib * 1024 for output in outputs
+                ),
                 Stop.EXIT: not alive(),
             }
             for stop, over in exceeded.items():

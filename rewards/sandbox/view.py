@@ -1,4 +1,5 @@
-"""What a sandbox shows of the host, all of it read-only: system directories, a few files of /etc, and toolchains kept elsewhere."""
+"""What a sandbox shows of the host, all of it read-only: system directories, a few files of /etc, and
+toolchains kept elsewhere."""
 
 import os
 import shutil
@@ -6,7 +7,22 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-TOOLS = ("rustc", "node", "java", "lua", "Rscript", "ocaml", "gfortran", "julia", "go", "ghc", "php", "ruby", "tclsh", "perl")
+TOOLS = (
+    "rustc",
+    "node",
+    "java",
+    "lua",
+    "Rscript",
+    "ocaml",
+    "gfortran",
+    "julia",
+    "go",
+    "ghc",
+    "php",
+    "ruby",
+    "tclsh",
+    "perl",
+)
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TOP_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC = (
@@ -30,7 +46,8 @@ HOSTS = b"127.0.0.1 localhost\n::1 localhost\n"
 
 
 def toolchains() -> list[Path]:
-    """Directories outside /usr in which compilers and interpreters of this host's PATH live, such as rustup's."""
+    """Directories outside /usr in which compilers and interpreters of this host's PATH live, such as
+    rustup's."""
     found = []
     for tool in TOOLS:
         place = shutil.which(tool)
@@ -47,13 +64,19 @@ def toolchains() -> list[Path]:
 
 
 def _rust_sysroot(rustc: str) -> Path | None:
-    done = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [rustc, "--print", "sysroot"], capture_output=True, text=True, timeout=30, check=False
+    )
     return Path(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else None
 
 
 def _is_own_directory(prefix: Path) -> bool:
     """Not shown anyway, and not so wide that it would show a home directory or the whole machine."""
-    return not prefix.is_relative_to("/usr") and len(prefix.parts) > 2 and prefix not in (Path.home(), *Path.home().parents)
+    return (
+        not prefix.is_relative_to("/usr")
+        and len(prefix.parts) > 2
+        and prefix not in (Path.home(), *Path.home().parents)
+    )
 
 
 def search_path(extra: Iterable[Path]) -> str:

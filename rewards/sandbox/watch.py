@@ -100,9 +100,13 @@ class Watch:
         if b"\n" not in self._report:
             self._kill()
             self.process.wait()
-            raise SandboxError(f"bubblewrap did not start: {os.read(self.pipes.stderr, CHUNK).decode(errors='replace').strip()}")
+            raise SandboxError(
+                "bubblewrap did not start:"
+                f" {os.read(self.pipes.stderr, CHUNK).decode(errors='replace').strip()}"
+            )
         self._init = json.loads(self._report.splitlines()[0])["child-pid"]
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it failed at once; what follows says why
+        # it failed at once; what follows says why
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             self._init_fd = os.pidfd_open(self._init)
             # If the machine runs out of memory, this tree goes first.
             with contextlib.suppress(PermissionError):
@@ -175,11 +179,13 @@ class Watch:
         self._stop = next((stop for stop, over in exceeded.items() if over), None)
 
     def _bury(self) -> None:
-        """Kill what is left and wait until it is dead, init last: the kernel ends a pid namespace with its init."""
+        """Kill what is left and wait until it is dead, init last: the kernel ends a pid namespace with its
+        init."""
         self._kill()
         _, status, used = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
-        cpu_s, peak = used.ru_utime + used.ru_stime, 0  # bubblewrap's peak is that of the supervisor, from which it was forked
+        # bubblewrap's peak is that of the supervisor, from which it was forked
+        cpu_s, peak = used.ru_utime + used.ru_stime, 0
         if self._init_fd >= 0:
             cpu, peak = self._await_init()
             cpu_s += cpu
@@ -198,7 +204,9 @@ class Watch:
         with selectors.DefaultSelector() as selector:
             selector.register(self._init_fd, selectors.EVENT_READ)
             if not selector.select(DEATH_TIMEOUT_S):
-                raise SandboxError(f"sandbox process {self._init} is still there {DEATH_TIMEOUT_S:g} s after SIGKILL")
+                raise SandboxError(
+                    f"sandbox process {self._init} is still there {DEATH_TIMEOUT_S:g} s after SIGKILL"
+                )
         try:
             _, _, used = os.wait4(self._init, 0)
         except ChildProcessError:  # bubblewrap waited for it

@@ -14,7 +14,8 @@ WINDOW = 4096
 
 
 def plan_batches(docs: Sequence[Document], *, batch_tokens: int, seed: int) -> list[list[int]]:
-    """Indices of the documents of each batch; padded size <= ``batch_tokens`` unless one document alone is longer."""
+    """Indices of the documents of each batch; padded size <= ``batch_tokens`` unless one document alone is
+    longer."""
     rng = random.Random(seed)
     order = list(range(len(docs)))
     rng.shuffle(order)
@@ -32,9 +33,12 @@ def plan_batches(docs: Sequence[Document], *, batch_tokens: int, seed: int) -> l
 
 
 def collate(docs: Sequence[Document]) -> tuple[Tensor, Tensor]:
-    """([B, T] token ids, [B, T] targets): a target is the next token where that belongs to a solution, else -100."""
+    """([B, T] token ids, [B, T] targets): a target is the next token where that belongs to a solution, else
+    -100."""
     rows = [(d.prompt_ids, d.solution_ids) for d in docs]
     width = max(len(p) + len(s) for p, s in rows)
     ids = torch.tensor([p + s + [PAD_ID] * (width - len(p) - len(s)) for p, s in rows])
-    targets = torch.tensor([[-100] * (len(p) - 1) + s + [-100] * (width - len(p) - len(s) + 1) for p, s in rows])
+    targets = torch.tensor(
+        [[-100] * (len(p) - 1) + s + [-100] * (width - len(p) - len(s) + 1) for p, s in rows]
+    )
     return ids, targets

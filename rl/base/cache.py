@@ -17,12 +17,14 @@ from rl.config.model import RecipeConfig
 log = logging.getLogger(__name__)
 
 RECIPE_VERSION = 2
-"""Raise when code that shapes the weights changes (model, optimizer, batching). Changes of the corpus show by themselves."""
+"""Raise when code that shapes the weights changes (model, optimizer, batching). Changes of the corpus show by
+themselves."""
 FINGERPRINT_DOCUMENTS = 500
 
 
 def recipe_hash(recipe: RecipeConfig) -> str:
-    """12 hex digits over every field of the recipe, ``RECIPE_VERSION``, and the first documents of the corpus."""
+    """12 hex digits over every field of the recipe, ``RECIPE_VERSION``, and the first documents of the
+    corpus."""
     # The documents stand for the code behind them: cells, splits, notation, mistakes.
     head = [(d.prompt, d.solution) for d in islice(documents(recipe.corpus), FINGERPRINT_DOCUMENTS)]
     content = {"version": RECIPE_VERSION, "recipe": recipe.model_dump(mode="json"), "documents": head}
@@ -41,9 +43,11 @@ def base_dir(recipe: RecipeConfig) -> Path:
 
 
 def build_base(recipe: RecipeConfig, *, progress: bool = True) -> Path:
-    """Directory of the base in transformers format (safetensors, tokenizer, ``recipe.json``), built if it is not cached.
+    """Directory of the base in transformers format (safetensors, tokenizer, ``recipe.json``), built if it is
+    not cached.
 
-    An interrupted build goes on where it stopped. A second process that asks for the same base waits for the first.
+    An interrupted build goes on where it stopped. A second process that asks for the same base waits for the
+    first.
     """
     target = base_dir(recipe)
     if target.exists():

@@ -1,4 +1,5 @@
-"""The pretraining corpus: problems of the train split with solutions of mixed quality, fixed by its config."""
+"""The pretraining corpus: problems of the train split with solutions of mixed quality, fixed by its
+config."""
 
 import random
 from collections.abc import Iterator
@@ -51,7 +52,9 @@ def documents(config: CorpusConfig) -> Iterator[Document]:
     """Endless documents; none of their prompts is in the dev or test split."""
     unknown = [c for c in config.categories if c not in WRITERS]
     if unknown:
-        raise ValueError(f"model.recipe.corpus.categories: no worked solutions for {unknown}; use {sorted(WRITERS)}")
+        raise ValueError(
+            f"model.recipe.corpus.categories: no worked solutions for {unknown}; use {sorted(WRITERS)}"
+        )
     rng = random.Random(config.seed)
     names, shares = list(config.categories), list(config.categories.values())
     levels = range(1, len(config.level_weights) + 1)

@@ -43,7 +43,9 @@ def hf_state_dict(model: LeanLlama) -> dict[str, torch.Tensor]:
     for i, layer in enumerate(model.layers):
         assert isinstance(layer, LeanLayer)
         names = {f"self_attn.{n}_proj": w for n, w in zip("qkv", layer.qkv.weight.chunk(3), strict=True)}
-        names |= {f"mlp.{n}_proj": w for n, w in zip(("gate", "up"), layer.gate_up.weight.chunk(2), strict=True)}
+        names |= {
+            f"mlp.{n}_proj": w for n, w in zip(("gate", "up"), layer.gate_up.weight.chunk(2), strict=True)
+        }
         names |= {"self_attn.o_proj": layer.out.weight, "mlp.down_proj": layer.down.weight}
         names |= {"input_layernorm": layer.attention_norm, "post_attention_layernorm": layer.mlp_norm}
         weights |= {f"model.layers.{i}.{name}.weight": w for name, w in names.items()}

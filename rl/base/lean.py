@@ -1,7 +1,7 @@
 """A lean Llama: the arithmetic of transformers' LlamaForCausalLM at about twice the speed on a CPU.
 
-Same names as the exported checkpoint, except that q, k, v and gate, up are fused. Shape letters: B = rows, T = positions,
-H = heads, D = head size, C = hidden size, V = vocabulary.
+Same names as the exported checkpoint, except that q, k, v and gate, up are fused. Shape letters: B = rows, T
+= positions, H = heads, D = head size, C = hidden size, V = vocabulary.
 """
 
 import math
@@ -20,7 +20,11 @@ class LeanLayer(nn.Module):
 
     def __init__(self, recipe: RecipeConfig) -> None:
         super().__init__()
-        hidden, intermediate, attention = recipe.hidden_size, recipe.intermediate_size, recipe.num_heads * recipe.head_dim
+        hidden, intermediate, attention = (
+            recipe.hidden_size,
+            recipe.intermediate_size,
+            recipe.num_heads * recipe.head_dim,
+        )
         self.head_dim = recipe.head_dim
         self.attention_norm = nn.Parameter(torch.ones(hidden))
         self.mlp_norm = nn.Parameter(torch.ones(hidden))
@@ -30,10 +34,12 @@ class LeanLayer(nn.Module):
         self.down = nn.Linear(intermediate, hidden, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """[B, T, C] -> [B, T, C]; ``cos``, ``sin`` are [T, D], sin with the sign of the rotation folded in."""
+        """[B, T, C] -> [B, T, C]; ``cos``, ``sin`` are [T, D], sin with the sign of the rotation folded
+        in."""
         rows, length, hidden = x.shape
         normed = F.rms_norm(x, (hidden,), self.attention_norm, RMS_EPS)
-        q, k, v = self.qkv(normed).view(rows, length, 3, -1, self.head_dim).permute(2, 0, 3, 1, 4)  # each [B, H, T, D]
+        # each [B, H, T, D]
+        q, k, v = self.qkv(normed).view(rows, length, 3, -1, self.head_dim).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).reshape(rows, length, -1))
         gate, up = self.gate_up(F.rms_norm(x, (hidden,), self.mlp_norm, RMS_EPS)).chunk(2, dim=-1)
@@ -85,7 +91,8 @@ class LeanLlama(nn.Module):
 
 
 def rotary_tables(max_positions: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """([T, D] cos, [T, D] signed sin) of rotary position embeddings (Su et al. 2021), halves layout as in transformers."""
+    """([T, D] cos, [T, D] signed sin) of rotary position embeddings (Su et al. 2021), halves layout as in
+    transformers."""
     frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
     angles = torch.outer(torch.arange(max_positions, dtype=torch.float32), frequencies)
     return torch.cat([angles.cos(), angles.cos()], -1), torch.cat([-angles.sin(), angles.sin()], -1)

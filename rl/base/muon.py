@@ -1,6 +1,7 @@
 """Muon (Jordan et al. 2024): momentum orthogonalised by Newton-Schulz, batched over matrices of equal shape.
 
-At these sizes the time goes into launching kernels, so one batched iteration for all layers beats one per matrix.
+At these sizes the time goes into launching kernels, so one batched iteration for all layers beats one per
+matrix.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,7 +29,9 @@ def orthogonalise(matrices: Tensor, *, steps: int = 5) -> Tensor:
 class BatchedMuon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay, for 2-D parameters."""
 
-    def __init__(self, params: Iterable[Tensor], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, params: Iterable[Tensor], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
         super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

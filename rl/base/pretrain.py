@@ -57,8 +57,11 @@ def lr_factor(step: int, total: int, recipe: RecipeConfig) -> float:
     return warmup * min(1.0, max(recipe.min_lr_ratio, decay))
 
 
-def pretrain(recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True) -> tuple[LeanLlama, PretrainState]:
-    """Train from ``checkpoint`` if it exists, else from scratch; Ctrl-C saves there and raises ``KeyboardInterrupt``."""
+def pretrain(
+    recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True
+) -> tuple[LeanLlama, PretrainState]:
+    """Train from ``checkpoint`` if it exists, else from scratch; Ctrl-C saves there and raises
+    ``KeyboardInterrupt``."""
     threads = torch.get_num_threads()
     torch.set_num_threads(recipe.num_threads)
     with torch.random.fork_rng(devices=[]):
@@ -72,7 +75,12 @@ def pretrain(recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True) -
     docs = corpus(recipe.corpus, tokens=recipe.tokens)
     plan = plan_batches(docs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
     batches = [[docs[i] for i in batch] for batch in plan]
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}"),
+        TimeRemainingColumn(),
+    )
     console, lines, name = Console(stderr=True), Milestones(), f"pretraining {recipe.name}"
     hidden = not progress or not console.is_terminal
     try:
@@ -92,9 +100,11 @@ def pretrain(recipe: RecipeConfig, *, checkpoint: Path, progress: bool = True) -
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of raising in the middle of a step, where half of the weights are already updated."""
+    """Ctrl-C sets the event instead of raising in the middle of a step, where half of the weights are already
+    updated."""
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread handle signals.
+    # Python lets no other thread handle signals.
+    if threading.current_thread() is not threading.main_thread():
         yield event
         return
     previous = signal.signal(signal.SIGINT, lambda *_: event.set())
@@ -127,14 +137,23 @@ def _steps(
 
 
 def train_step(
-    model: LeanLlama, optimizers: list[torch.optim.Optimizer], docs: list[Document], step: int, total: int, recipe: RecipeConfig
+    model: LeanLlama,
+    optimizers: list[torch.optim.Optimizer],
+    docs: list[Document],
+    step: int,
+    total: int,
+    recipe: RecipeConfig,
 ) -> float:
     """One optimizer step on the solution tokens of ``docs``; returns the mean loss in nats."""
     return update(model, optimizers, docs, lr_factor(step, total, recipe), recipe)
 
 
 def update(
-    model: LeanLlama, optimizers: list[torch.optim.Optimizer], docs: list[Document], factor: float, recipe: RecipeConfig
+    model: LeanLlama,
+    optimizers: list[torch.optim.Optimizer],
+    docs: list[Document],
+    factor: float,
+    recipe: RecipeConfig,
 ) -> float:
     """The same with the learning rates at ``factor`` of the recipe's."""
     for optimizer, lr in zip(optimizers, (recipe.muon_lr, recipe.lr), strict=True):
@@ -150,7 +169,9 @@ def update(
     return loss.item()
 
 
-def save_checkpoint(path: Path, model: LeanLlama, optimizers: list[torch.optim.Optimizer], state: PretrainState) -> None:
+def save_checkpoint(
+    path: Path, model: LeanLlama, optimizers: list[torch.optim.Optimizer], state: PretrainState
+) -> None:
     """Atomic: a kill in the middle leaves the previous one."""
     content = {
         "model": model.state_dict(),

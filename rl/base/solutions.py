@@ -1,7 +1,7 @@
 """Worked solutions in the compact notation: how a problem is solved step by step, and how it goes wrong.
 
-Every writer takes an item's metadata and a mistake generator, and returns (steps, answer). Mistakes are carried on, so a
-document with a wrong step usually ends in the wrong answer, as in real text.
+Every writer takes an item's metadata and a mistake generator, and returns (steps, answer). Mistakes are
+carried on, so a document with a wrong step usually ends in the wrong answer, as in real text.
 """
 
 import random

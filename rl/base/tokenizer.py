@@ -21,7 +21,9 @@ def char_tokenizer(max_positions: int) -> PreTrainedTokenizerFast:
     inner = Tokenizer(models.WordLevel(VOCABULARY, unk_token=UNK))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     inner.decoder = decoders.Fuse()
-    inner.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, BOS_ID)])
+    inner.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, BOS_ID)]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
         pad_token=PAD,

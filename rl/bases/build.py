@@ -17,13 +17,16 @@ from rl.records.milestones import Milestones
 Show = Callable[[str, dict[str, Any]], None]
 
 
-def build(ladder: LadderConfig, path: Path, *, jobs: int | None = None, progress: bool = True) -> list[dict[str, Any]]:
+def build(
+    ladder: LadderConfig, path: Path, *, jobs: int | None = None, progress: bool = True
+) -> list[dict[str, Any]]:
     """Train what is missing; facts of every cell, in order of compute.
 
     Args:
         ladder: which cells.
         path: where they go; what is there already is kept.
-        jobs: sizes trained at once, one core each; None = as many as there are cores. 1 stays in this process, without Ray.
+        jobs: sizes trained at once, one core each; None = as many as there are cores. 1 stays in this
+            process, without Ray.
         progress: show a bar on standard error.
 
     Raises:
@@ -33,7 +36,11 @@ def build(ladder: LadderConfig, path: Path, *, jobs: int | None = None, progress
     directory = LadderDir(path)
     with directory.locked("build"):
         directory.adopt(ladder)
-        sizes = [s for s in ladder.sizes if any(c.size == s and not directory.has_cell(c.name) for c in ladder.cells())]
+        sizes = [
+            s
+            for s in ladder.sizes
+            if any(c.size == s and not directory.has_cell(c.name) for c in ladder.cells())
+        ]
         workers = min(jobs or os.cpu_count() or 1, len(sizes))
         if sizes:
             with _bars(ladder, sizes, disable=not progress) as show:
@@ -57,17 +64,27 @@ def _train(ladder: LadderConfig, sizes: list[str], directory: LadderDir, workers
                 show(size, asdict(at))
 
             if not train_size(ladder, size, directory, report=report, stop=stop):
-                raise KeyboardInterrupt(f"what was trained is kept in {directory.path}; the same command goes on from there")
+                raise KeyboardInterrupt(
+                    f"what was trained is kept in {directory.path}; the same command goes on from there"
+                )
 
 
 @contextmanager
 def _bars(ladder: LadderConfig, sizes: list[str], *, disable: bool) -> Iterator[Show]:
-    """One bar for each size, in tokens of its trunk; lines at every tenth where standard error is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeRemainingColumn())
+    """One bar for each size, in tokens of its trunk; lines at every tenth where standard error is no
+    terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}"),
+        TimeRemainingColumn(),
+    )
     console, lines = Console(stderr=True), Milestones()
     hidden = disable or not console.is_terminal
     with Progress(*columns, disable=hidden, console=console) as bar:
-        tasks: dict[str, TaskID] = {s: bar.add_task(s, total=ladder.recipe(s).tokens, status="") for s in sizes}
+        tasks: dict[str, TaskID] = {
+            s: bar.add_task(s, total=ladder.recipe(s).tokens, status="") for s in sizes
+        }
 
         def show(size: str, at: dict[str, Any]) -> None:
             status = f"{at['tokens'] / 1e6:.2f}M tokens  loss {at['loss']:.3f}"

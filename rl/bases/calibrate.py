@@ -1,4 +1,5 @@
-"""What this machine reaches, in place of nominal figures: a matrix product of a layer's shape, and one decode step of a model."""
+"""What this machine reaches, in place of nominal figures: a matrix product of a layer's shape, and one decode
+step of a model."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +31,9 @@ def calibrate(width: int = 128, *, repeats: int = REPEATS) -> Calibration:
     many, one, weight = torch.randn(ROWS, width), torch.randn(1, width), torch.randn(width, 4 * width)
     seconds = _median(lambda: many @ weight, repeats)
     return Calibration(
-        width=width, matmul_flops=2.0 * ROWS * width * 4 * width / seconds, launch_s=_median(lambda: one @ weight, repeats)
+        width=width,
+        matmul_flops=2.0 * ROWS * width * 4 * width / seconds,
+        launch_s=_median(lambda: one @ weight, repeats),
     )
 
 

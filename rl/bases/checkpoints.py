@@ -1,4 +1,5 @@
-"""Every checkpoint of a ladder: its bases, what they became by post-training, and others that join by ``external.yaml``.
+"""Every checkpoint of a ladder: its bases, what they became by post-training, and others that join by
+``external.yaml``.
 
 ``external.yaml``::
 
@@ -74,7 +75,9 @@ def all_checkpoints(directory: LadderDir) -> list[Checkpoint]:
                 "tokens": facts["tokens"],
                 "level": cell.level,
             }
-            bases.append(Checkpoint(model=directory.cell(cell.name) / "model", post=False, post_flops=0.0, **common))
+            bases.append(
+                Checkpoint(model=directory.cell(cell.name) / "model", post=False, post_flops=0.0, **common)
+            )
             trained = directory.post(cell.name)
             if (trained / "post.json").is_file():
                 flops = json.loads((trained / "post.json").read_text(encoding="utf-8"))["post_flops"]
@@ -95,7 +98,8 @@ def _external(directory: LadderDir) -> list[Checkpoint]:
         model = Path(row.model).expanduser()
         if not (model / "config.json").is_file():
             raise ConfigError(
-                f"{directory.external}: {row.name}: {model} holds no config.json; give a Hugging Face model directory"
+                f"{directory.external}: {row.name}: {model} holds no config.json; give a Hugging Face model"
+                " directory"
             )
         made.append(
             Checkpoint(
@@ -123,5 +127,8 @@ def chosen(checkpoints: list[Checkpoint], only: list[str]) -> list[Checkpoint]:
     known = {c.name for c in checkpoints} | {c.key for c in checkpoints}
     unknown = sorted(set(only) - known)
     if unknown:
-        raise ConfigError(f"--cells: no checkpoint {', '.join(unknown)} here; there are {', '.join(sorted(known)) or 'none'}")
+        raise ConfigError(
+            f"--cells: no checkpoint {', '.join(unknown)} here; there are"
+            f" {', '.join(sorted(known)) or 'none'}"
+        )
     return [c for c in checkpoints if c.name in only or c.key in only]

@@ -1,4 +1,5 @@
-"""``t2rl bases eval``: likelihood mode and sampling mode of every checkpoint on the same problems; per-problem rows on disk."""
+"""``t2rl bases eval``: likelihood mode and sampling mode of every checkpoint on the same problems;
+per-problem rows on disk."""
 
 import json
 import time
@@ -38,7 +39,9 @@ def parse_bits(text: str) -> list[int]:
     return [int(p) for p in parts]
 
 
-def evaluate_ladder(path: Path, *, bits: list[int], only: list[str], progress: bool = True) -> list[dict[str, Any]]:
+def evaluate_ladder(
+    path: Path, *, bits: list[int], only: list[str], progress: bool = True
+) -> list[dict[str, Any]]:
     """Score what has no scores yet, or has other weights by now; headlines of everything that has.
 
     Args:
@@ -58,9 +61,15 @@ def evaluate_ladder(path: Path, *, bits: list[int], only: list[str], progress: b
     jobs = [(c, b) for c in checkpoints for b in [0, *bits]]
     missing = [(c, b) for c, b in jobs if not _scored(directory.eval_file(_key(c, b)), c)]
     with directory.locked("eval"):
-        for checkpoint, width in track(missing, "scoring", console=Console(stderr=True), disable=not progress or not missing):
-            directory.write_json(directory.eval_file(_key(checkpoint, width)), score(checkpoint, evaluation, bits=width))
-    return [headline(json.loads(directory.eval_file(_key(c, b)).read_text(encoding="utf-8"))) for c, b in jobs]
+        for checkpoint, width in track(
+            missing, "scoring", console=Console(stderr=True), disable=not progress or not missing
+        ):
+            directory.write_json(
+                directory.eval_file(_key(checkpoint, width)), score(checkpoint, evaluation, bits=width)
+            )
+    return [
+        headline(json.loads(directory.eval_file(_key(c, b)).read_text(encoding="utf-8"))) for c, b in jobs
+    ]
 
 
 def _scored(file: Path, checkpoint: Checkpoint) -> bool:
@@ -94,7 +103,12 @@ def score(checkpoint: Checkpoint, evaluation: LadderEvaluation, *, bits: int = 0
     prompts = [p.token_ids for p in problems]
     leaves = list(
         sample_counts(
-            model, prompts, samples=evaluation.samples, max_tokens=evaluation.max_tokens, end_ids=ends, seed=evaluation.seed
+            model,
+            prompts,
+            samples=evaluation.samples,
+            max_tokens=evaluation.max_tokens,
+            end_ids=ends,
+            seed=evaluation.seed,
         )
     )
     seconds = time.monotonic() - started
@@ -169,7 +183,9 @@ def _shape(model: Any) -> dict[str, int]:
         "layers": config.num_hidden_layers,
         "width": config.hidden_size,
         "attention_width": heads * (getattr(config, "head_dim", None) or config.hidden_size // heads),
-        "kv_width": (getattr(config, "num_key_value_heads", None) or heads)
-        * (getattr(config, "head_dim", None) or config.hidden_size // heads),
+        "kv_width": (
+            (getattr(config, "num_key_value_heads", None) or heads)
+            * (getattr(config, "head_dim", None) or config.hidden_size // heads)
+        ),
         "vocabulary": config.vocab_size,
     }

@@ -1,4 +1,5 @@
-"""A ladder: sizes x tokens per parameter, on isolines of training compute. Read from YAML, frozen, checked."""
+"""A ladder: sizes x tokens per parameter, on isolines of training compute. Read from YAML, frozen,
+checked."""
 
 import math
 from dataclasses import dataclass
@@ -40,9 +41,11 @@ class LadderEvaluation(Section):
     """For each problem, in sampling mode."""
     max_tokens: PositiveInt = 24
     reference: str = "#{answer}"
-    """The one right completion, for likelihood mode; empty turns that mode off (a chain of thought, several right answers)."""
+    """The one right completion, for likelihood mode; empty turns that mode off (a chain of thought, several
+    right answers)."""
     task: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of the reasoning-gym task section, e.g. ``{style: question, extraction: last_number}``."""
+    """Further fields of the reasoning-gym task section, e.g. ``{style: question, extraction:
+    last_number}``."""
     seed: NonNegativeInt = 0
 
 
@@ -60,14 +63,18 @@ class LadderConfig(Section):
     batch_tokens: PositiveInt = 1024
     lr: PositiveFloat = 0.02
     muon_lr: PositiveFloat = 0.02
-    corpus: CorpusConfig = CorpusConfig(direct_share=1.0, sloppy_share=0.0, step_error=0.0, level_weights=(1.0, 1.0, 1.0))
+    corpus: CorpusConfig = CorpusConfig(
+        direct_share=1.0, sloppy_share=0.0, step_error=0.0, level_weights=(1.0, 1.0, 1.0)
+    )
     seed: NonNegativeInt = 0
     evaluation: LadderEvaluation = LadderEvaluation()
 
     @model_validator(mode="after")
     def _cells(self) -> Self:
         if len(self.evaluation.levels) > len(self.corpus.level_weights):
-            raise ValueError("evaluation.levels: more levels than corpus.level_weights trains on; give weights for each")
+            raise ValueError(
+                "evaluation.levels: more levels than corpus.level_weights trains on; give weights for each"
+            )
         if list(self.ratios) != sorted(set(self.ratios)):
             raise ValueError("ratios: must rise, each once")
         asked = self.evaluation.task.get("level_args", {})
@@ -75,7 +82,8 @@ class LadderConfig(Section):
             trained = self.corpus.level_args.get(category)
             if trained is not None and tuple(asked.get(category, ())) != trained:
                 raise ValueError(
-                    f"evaluation.task.level_args.{category}: must be those of corpus.level_args (a YAML anchor keeps them one)"
+                    f"evaluation.task.level_args.{category}: must be those of corpus.level_args (a YAML"
+                    " anchor keeps them one)"
                 )
         return self
 
@@ -110,7 +118,14 @@ class LadderConfig(Section):
                 if self.max_level is None or level <= self.max_level:
                     total = n + VOCAB_SIZE * self.sizes[size].hidden_size
                     made.append(
-                        Cell(size=size, ratio=ratio, params=n, params_total=total, tokens=max(1, round(ratio * n)), level=level)
+                        Cell(
+                            size=size,
+                            ratio=ratio,
+                            params=n,
+                            params_total=total,
+                            tokens=max(1, round(ratio * n)),
+                            level=level,
+                        )
                     )
         return sorted(made, key=lambda c: (c.train_flops, c.params))
 
@@ -159,7 +174,9 @@ def load_ladder(name_or_file: str, *, max_level: int | None = None) -> LadderCon
         path = SHIPPED / f"{name_or_file}.yaml"
         if not path.is_file():
             hint = suggest(name_or_file, shipped)
-            raise ConfigError(f"{name_or_file}: no such ladder.{hint} Choices: {listed(shipped)}, or a YAML file")
+            raise ConfigError(
+                f"{name_or_file}: no such ladder.{hint} Choices: {listed(shipped)}, or a YAML file"
+            )
     if not path.is_file():
         raise ConfigError(f"{name_or_file}: no such file")
     content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))

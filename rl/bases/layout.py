@@ -1,4 +1,5 @@
-"""The directory of a ladder: what lies where. Everything in it is written in one rename, so that a kill leaves nothing half done.
+"""The directory of a ladder: what lies where. Everything in it is written in one rename, so that a kill
+leaves nothing half done.
 
 Layout::
 
@@ -85,7 +86,8 @@ class LadderDir:
         scratch.replace(path)
 
     def adopt(self, ladder: LadderConfig) -> None:
-        """Write the ladder down, or check that the directory is of the same one; more levels may be added later.
+        """Write the ladder down, or check that the directory is of the same one; more levels may be added
+        later.
 
         Raises:
             ConfigError: the directory holds another ladder.
@@ -93,9 +95,14 @@ class LadderDir:
         if self._ladder.is_file():
             there = load_ladder(str(self._ladder))
             if there.model_copy(update={"max_level": None}) != ladder.model_copy(update={"max_level": None}):
-                raise ConfigError(f"{self.path} holds another ladder ({there.name}, see ladder.yaml); give --dir a new directory")
+                raise ConfigError(
+                    f"{self.path} holds another ladder ({there.name}, see ladder.yaml); give --dir a new"
+                    " directory"
+                )
         self.path.mkdir(parents=True, exist_ok=True)
-        self._ladder.write_text(yaml.safe_dump(ladder.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        self._ladder.write_text(
+            yaml.safe_dump(ladder.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
+        )
 
     def ladder(self) -> LadderConfig:
         """What ``adopt`` wrote.
@@ -104,12 +111,16 @@ class LadderDir:
             ConfigError: the directory is no ladder's.
         """
         if not self._ladder.is_file():
-            raise ConfigError(f"{self.path} has no ladder.yaml: build it first with t2rl bases build LADDER --dir {self.path}")
+            raise ConfigError(
+                f"{self.path} has no ladder.yaml: build it first with t2rl bases build LADDER --dir"
+                f" {self.path}"
+            )
         return load_ladder(str(self._ladder))
 
     @contextmanager
     def locked(self, task: str) -> Iterator[None]:
-        """One build, one post-training and one evaluation at a time; released by the kernel when its holder dies.
+        """One build, one post-training and one evaluation at a time; released by the kernel when its holder
+        dies.
 
         Raises:
             ConfigError: another process holds it.
@@ -119,5 +130,7 @@ class LadderDir:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConfigError(f"{self.path}: another t2rl bases {task} is at work there; wait for it to end") from error
+                raise ConfigError(
+                    f"{self.path}: another t2rl bases {task} is at work there; wait for it to end"
+                ) from error
             yield

@@ -1,4 +1,5 @@
-"""Likelihood mode: log-probability of the one right completion, which is log p of a problem at temperature 1."""
+"""Likelihood mode: log-probability of the one right completion, which is log p of a problem at temperature
+1."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,9 @@ ROWS = 64
 
 
 @torch.inference_mode()
-def completion_logprobs(model: Any, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]) -> list[float]:
+def completion_logprobs(
+    model: Any, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+) -> list[float]:
     """Sum of log p over each completion's tokens, in nats.
 
     Args:
@@ -24,7 +27,8 @@ def completion_logprobs(model: Any, prompts: Sequence[Sequence[int]], completion
         chosen = order[start : start + ROWS]
         rows = [list(prompts[i]) + list(completions[i]) for i in chosen]
         width = max(map(len, rows))
-        ids = torch.tensor([r + [0] * (width - len(r)) for r in rows])  # Nothing looks ahead, so right padding needs no mask.
+        # Nothing looks ahead, so right padding needs no mask.
+        ids = torch.tensor([r + [0] * (width - len(r)) for r in rows])
         logits: Tensor = model(input_ids=ids[:, :-1]).logits
         logp = torch.log_softmax(logits.double(), dim=-1).gather(-1, ids[:, 1:, None])[..., 0]
         for row, i in enumerate(chosen):

@@ -16,7 +16,9 @@ from rl.ray_runtime import start_ray, stop_ray
 POLL_S = 0.5
 
 
-def train_on_ray(ladder: LadderConfig, sizes: list[str], directory: LadderDir, *, workers: int, show: Any) -> None:
+def train_on_ray(
+    ladder: LadderConfig, sizes: list[str], directory: LadderDir, *, workers: int, show: Any
+) -> None:
     """Train ``sizes``, at most ``workers`` at a time; a failure of one ends all, and what is saved stays.
 
     Args:

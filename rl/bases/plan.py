@@ -1,4 +1,5 @@
-"""``t2rl plan bases``: surfaces, hold-outs, optima, the trade-off table and its pictures, all from the scores on disk."""
+"""``t2rl plan bases``: surfaces, hold-outs, optima, the trade-off table and its pictures, all from the scores
+on disk."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -44,7 +45,8 @@ def plan_bases(
         queries: numbers of queries that the end-to-end optimum is found for.
         total_flops: budget from training to the last query; None = four times the most expensive base.
         resamples: bootstrap replicates.
-        categories: only their problems; written to ``DIR/plan/A+B``, without the trade-off table and its picture.
+        categories: only their problems; written to ``DIR/plan/A+B``, without the trade-off table and its
+            picture.
 
     Raises:
         ConfigError: nothing is scored, or on unequal problems.
@@ -97,7 +99,11 @@ def _surface(fits: Fits) -> dict[str, Any]:
     return {
         "family": {
             "shared": dict(
-                zip(("log_A", "log_alpha", "log_B", "log_beta", "t1", "delta0", "delta1"), family.shared.tolist(), strict=True)
+                zip(
+                    ("log_A", "log_alpha", "log_B", "log_beta", "t1", "delta0", "delta1"),
+                    family.shared.tolist(),
+                    strict=True,
+                )
             ),
             "h0": dict(zip(family.categories, family.h0.tolist(), strict=True)),
             "t0": dict(zip(family.categories, family.t0.tolist(), strict=True)),
@@ -115,7 +121,8 @@ def _overtraining(data: Family) -> dict[str, float] | None:
 
 
 def _baselines(data: Family, fits: Fits, queries: Sequence[float], tokens: float) -> dict[str, Any] | None:
-    """Chinchilla's N and r on each full isoline, and what Sardana would build to serve that loss to so many queries."""
+    """Chinchilla's N and r on each full isoline, and what Sardana would build to serve that loss to so many
+    queries."""
     if fits.approach2 is None:
         return None
     law = fits.approach2.law
@@ -127,19 +134,31 @@ def _baselines(data: Family, fits: Fits, queries: Sequence[float], tokens: float
         for count in queries:
             served_n, served_d = law.sardana(loss, count * tokens)
             sardana[f"{count:g} queries"] = {"params": served_n, "ratio": served_d / served_n}
-        found[str(level)] = {"chinchilla": {"params": n, "ratio": flops / 6 / n**2, "loss": loss}, "sardana": sardana}
+        found[str(level)] = {
+            "chinchilla": {"params": n, "ratio": flops / 6 / n**2, "loss": loss},
+            "sardana": sardana,
+        }
     return found
 
 
-def _end_to_end(data: Family, fits: Fits, heads: Sequence[dict[str, Any]], total: float, queries: float) -> list[dict[str, Any]]:
+def _end_to_end(
+    data: Family, fits: Fits, heads: Sequence[dict[str, Any]], total: float, queries: float
+) -> list[dict[str, Any]]:
     """Of bases, and of post-trained ones with what their training cost."""
-    tokens, prompt = (float(np.mean([h[name] for h in heads if not h["bits"]])) for name in ("mean_tokens", "mean_prompt_tokens"))
+    tokens, prompt = (
+        float(np.mean([h[name] for h in heads if not h["bits"]]))
+        for name in ("mean_tokens", "mean_prompt_tokens")
+    )
     spent = [h["post_flops"] / h["params"] for h in heads if h["post"] and not h["bits"]]
     found = []
     for z in sorted(set(data.post.tolist())):
         per_weight = float(np.mean(spent)) if z and spent else 0.0
         deployment = Deployment(
-            total_flops=total, queries=queries, tokens_per_sample=tokens, prefill=_times(2 * prompt), post=_times(per_weight)
+            total_flops=total,
+            queries=queries,
+            tokens_per_sample=tokens,
+            prefill=_times(2 * prompt),
+            post=_times(per_weight),
         )
         common = {"total_flops": total, "queries": queries, "tokens_per_sample": tokens, "post": int(z)}
         found.append({**common, **_optimum(data, fits, int(z), deployment)})
@@ -170,7 +189,9 @@ def _discrete(data: Family, tokens: float) -> list[dict[str, Any]]:
     table = data.pass_table(tuple(ks))
     flops = 2 * data.params * tokens
     budgets = np.geomspace(flops.min(), flops.max() * ks[-1], 9)
-    choices = [discrete_choice(data.params, table, np.array(ks), flops, float(b * (1 + 1e-9))) for b in budgets]
+    choices = [
+        discrete_choice(data.params, table, np.array(ks), flops, float(b * (1 + 1e-9))) for b in budgets
+    ]
     return [
         {"flops_per_query": float(b), "checkpoint": data.keys[c.index], "k": c.k, "pass": c.score}
         for b, c in zip(budgets, choices, strict=True)
@@ -178,11 +199,15 @@ def _discrete(data: Family, tokens: float) -> list[dict[str, Any]]:
 
 
 def _middle_cell(data: Family) -> dict[str, Any]:
-    """pass@1 by category at the base of median compute: C1 is vacuous unless half of them lie between .02 and .6."""
+    """pass@1 by category at the base of median compute: C1 is vacuous unless half of them lie between .02 and
+    .6."""
     bases = data.of(data.post == data.post.min())
     order = np.argsort(bases.params * bases.tokens)
     j = int(order[len(order) // 2])
-    rates = {name: float((bases.c[j] / bases.n[j])[bases.category == g].mean()) for g, name in enumerate(bases.categories)}
+    rates = {
+        name: float((bases.c[j] / bases.n[j])[bases.category == g].mean())
+        for g, name in enumerate(bases.categories)
+    }
     inside = sum(0.02 <= r <= 0.6 for r in rates.values())
     return {"checkpoint": bases.keys[j], "pass@1": rates, "vacuous": inside < len(rates) / 2}
 

@@ -73,19 +73,27 @@ class Family:
     def measured(self) -> Measured:
         """Limits of a search."""
         return Measured(
-            params=(float(self.params.min()), float(self.params.max())), tokens=(float(self.tokens.min()), float(self.tokens.max()))
+            params=(float(self.params.min()), float(self.params.max())),
+            tokens=(float(self.tokens.min()), float(self.tokens.max())),
         )
 
     def pass_at(self, k: np.ndarray, draw: np.ndarray | None = None) -> np.ndarray:
-        """[J] measured pass@k, each checkpoint at its own k [J], rounded and within its samples; ``draw`` [P]: of problems."""
+        """[J] measured pass@k, each checkpoint at its own k [J], rounded and within its samples; ``draw``
+        [P]: of problems."""
         where = np.arange(len(self.category)) if draw is None else draw
         whole = np.clip(np.round(k), 1, self.n.min()).astype(int)
-        return np.array([pass_at_k(self.n[j][where], self.c[j][where], int(whole[j])).mean() for j in range(len(self.keys))])
+        return np.array(
+            [
+                pass_at_k(self.n[j][where], self.c[j][where], int(whole[j])).mean()
+                for j in range(len(self.keys))
+            ]
+        )
 
     def pass_table(self, ks: Sequence[int] = KS) -> np.ndarray:
         """[J, K] measured pass@k, NaN where k exceeds the samples."""
         rows = [
-            [float(pass_at_k(n, c, k).mean()) if k <= n.min() else np.nan for k in ks] for n, c in zip(self.n, self.c, strict=True)
+            [float(pass_at_k(n, c, k).mean()) if k <= n.min() else np.nan for k in ks]
+            for n, c in zip(self.n, self.c, strict=True)
         ]
         return np.array(rows)
 
@@ -109,7 +117,10 @@ def load_scores(directory: LadderDir) -> list[dict[str, Any]]:
     found = []
     for checkpoint in all_checkpoints(directory):
         name = checkpoint.key
-        for file in [directory.eval_file(name), *sorted(directory.eval_file(name).parent.glob(f"{name}@int*.json"))]:
+        for file in [
+            directory.eval_file(name),
+            *sorted(directory.eval_file(name).parent.glob(f"{name}@int*.json")),
+        ]:
             if file.is_file():
                 found.append(json.loads(file.read_text(encoding="utf-8")))
     if not found:
@@ -126,7 +137,9 @@ def only_categories(scores: Sequence[dict[str, Any]], names: Sequence[str]) -> l
     known = {r["category"] for s in scores for r in s["rows"]}
     unknown = sorted(set(names) - known)
     if unknown:
-        raise ConfigError(f"--categories: no problem of {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"--categories: no problem of {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
     return [{**s, "rows": [r for r in s["rows"] if r["category"] in names]} for s in scores]
 
 
@@ -141,7 +154,8 @@ def family_of(scores: Sequence[dict[str, Any]]) -> Family:
     other = next((s["key"] for s in full if [r["id"] for r in s["rows"]] != ids), None)
     if other is not None:
         raise ConfigError(
-            f"{other} was scored on other problems than {full[0]['key']}: remove its file in eval/ and score it again"
+            f"{other} was scored on other problems than {full[0]['key']}: remove its file in eval/ and score"
+            " it again"
         )
     names = [r["category"] for r in full[0]["rows"]]
     categories = tuple(sorted(set(names)))

@@ -18,7 +18,8 @@ RESTARTS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fits:
-    """Of the same checkpoints. Approaches 1 and 2 are None where there are too few for them, or no likelihoods."""
+    """Of the same checkpoints. Approaches 1 and 2 are None where there are too few for them, or no
+    likelihoods."""
 
     family: FamilySurface
     approach1: Approach1 | None
@@ -29,7 +30,8 @@ def fit_surfaces(data: Family, *, draw: np.ndarray | None = None, start: Fits | 
     """Fit all three.
 
     Args:
-        data: bases and post-trained checkpoints; approaches 1 and 2 see the bases only, or all if none is a base.
+        data: bases and post-trained checkpoints; approaches 1 and 2 see the bases only, or all if none is a
+            base.
         draw: [P] problems of a bootstrap replicate, shared by all checkpoints.
         start: fits to begin from, for replicates.
     """
@@ -46,7 +48,8 @@ def fit_surfaces(data: Family, *, draw: np.ndarray | None = None, start: Fits | 
 
 
 def loss_table(data: Family, ks: list[int], draw: np.ndarray | None = None) -> np.ndarray:
-    """[J, K] means of -log pass@k: by likelihood where there is one, else by posterior means under each checkpoint's Beta."""
+    """[J, K] means of -log pass@k: by likelihood where there is one, else by posterior means under each
+    checkpoint's Beta."""
     where = np.arange(len(data.category)) if draw is None else draw
     if data.log_p is not None:
         return np.array([likelihood_loss(row[where], ks) for row in data.log_p])
@@ -59,7 +62,9 @@ def loss_table(data: Family, ks: list[int], draw: np.ndarray | None = None) -> n
 
 def _approach1(data: Family, ks: list[int], draw: np.ndarray | None, start: Approach1 | None) -> Approach1:
     loss = loss_table(data, ks, draw)
-    n, d, k = np.broadcast_arrays(data.params[:, None], data.tokens[:, None], np.array(ks, dtype=float)[None, :])
+    n, d, k = np.broadcast_arrays(
+        data.params[:, None], data.tokens[:, None], np.array(ks, dtype=float)[None, :]
+    )
     return fit_approach1(n.ravel(), d.ravel(), k.ravel(), loss.ravel(), restarts=RESTARTS, start=start)
 
 
@@ -67,6 +72,10 @@ def _approach2(data: Family, ks: list[int], draw: np.ndarray | None, start: Appr
     assert data.log_p is not None
     where = np.arange(len(data.category)) if draw is None else draw
     nll = -data.log_p[:, where].mean(axis=1)
-    passed = np.array([[pass_at_k(n[where], c[where], k).mean() for k in ks] for n, c in zip(data.n, data.c, strict=True)])
+    passed = np.array(
+        [[pass_at_k(n[where], c[where], k).mean() for k in ks] for n, c in zip(data.n, data.c, strict=True)]
+    )
     weights = isoline_weights(nll, data.levels)
-    return fit_approach2(data.params, data.tokens, nll, ks, passed, weights=weights, restarts=RESTARTS // 2, start=start)
+    return fit_approach2(
+        data.params, data.tokens, nll, ks, passed, weights=weights, restarts=RESTARTS // 2, start=start
+    )

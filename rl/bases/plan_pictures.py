@@ -19,7 +19,9 @@ KEY = f"C_inf={PRIMARY:g}Nmax"
 POINTS = 60
 
 
-def draw_all(folder: Path, data: Family, fits: Fits, report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+def draw_all(
+    folder: Path, data: Family, fits: Fits, report: dict[str, Any], rows: Sequence[dict[str, Any]]
+) -> None:
     """Write ``isolines.svg``, ``r_star.svg``, ``predicted.svg`` and ``pareto.svg``."""
     for name, picture in (
         ("isolines", lambda: _isolines(data, fits)),
@@ -35,9 +37,12 @@ def draw_all(folder: Path, data: Family, fits: Fits, report: dict[str, Any], row
 
 
 def _isolines(data: Family, fits: Fits) -> Any:
-    """pass@1 and pass@k at C_inf over r, one line for each isoline; points are measured, lines the family surface."""
+    """pass@1 and pass@k at C_inf over r, one line for each isoline; points are measured, lines the family
+    surface."""
     kinds = [z for z in (0, 1) if (data.post == z).any()]
-    figure, axes = plt.subplots(len(kinds), 2, figsize=(9, 3.6 * len(kinds)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        len(kinds), 2, figsize=(9, 3.6 * len(kinds)), squeeze=False, layout="constrained"
+    )
     served = PRIMARY * data.params.max()
     for row, z in enumerate(kinds):
         some = data.of(data.post == z)
@@ -46,7 +51,9 @@ def _isolines(data: Family, fits: Fits) -> Any:
             observed = some.pass_at(ks)
             for level in sorted(set(some.levels.tolist()) - {0}):
                 cells = some.levels == level
-                line = axis.plot(some.ratios[cells], observed[cells], "o", markersize=4, label=f"level {level}")[0]
+                line = axis.plot(
+                    some.ratios[cells], observed[cells], "o", markersize=4, label=f"level {level}"
+                )[0]
                 flops = float(np.exp(np.log(6 * some.params * some.tokens)[cells].mean()))
                 r = np.geomspace(data.ratios.min() / 2, data.ratios.max() * 2, POINTS)
                 n = np.sqrt(flops / (6 * r))
@@ -55,7 +62,10 @@ def _isolines(data: Family, fits: Fits) -> Any:
             axis.set(
                 xscale="log",
                 xlabel="r = D / N",
-                title=f"{'post-trained' if z else 'base'}, {'pass@1' if budget is None else 'pass@k, k = C_inf / 2N'}",
+                title=(
+                    f"{'post-trained' if z else 'base'},"
+                    f" {'pass@1' if budget is None else 'pass@k, k = C_inf / 2N'}"
+                ),
             )
         axes[row][0].legend(fontsize=7)
     return figure
@@ -72,7 +82,9 @@ def _r_star(shift: dict[str, Any]) -> Any:
             value = np.array([level[name]["value"] for level in levels])
             limits = np.abs(np.array([[level[name][e] for level in levels] for e in ("low", "high")]) - value)
             x = [level["train_flops"] for level in levels]
-            axis.errorbar(x, value, limits, fmt="o" + style, color=colour, capsize=3, label=f"{kind}, {name}", alpha=0.8)
+            axis.errorbar(
+                x, value, limits, fmt="o" + style, color=colour, capsize=3, label=f"{kind}, {name}", alpha=0.8
+            )
     axis.set(xscale="log", yscale="log", xlabel="training FLOPs", ylabel="r* = D / N")
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=8)
@@ -86,7 +98,14 @@ def _predicted(holdouts: dict[str, Any]) -> Any:
     for name, entry in holdouts.items():
         if "predictions" in entry:
             pairs = entry["predictions"]
-            axis.plot(np.ravel(pairs["observed"]), np.ravel(pairs["predicted"]), "o", markersize=4, alpha=0.7, label=name)
+            axis.plot(
+                np.ravel(pairs["observed"]),
+                np.ravel(pairs["predicted"]),
+                "o",
+                markersize=4,
+                alpha=0.7,
+                label=name,
+            )
     axis.set(xlabel="observed pass@k, k = 1, 4, 16, 64", ylabel="predicted", xlim=(0, 1), ylim=(0, 1))
     if axis.get_legend_handles_labels()[0]:
         axis.legend()

@@ -1,4 +1,5 @@
-"""Claims C1 and C3 of a ladder: r* with and without inference, by isoline, with bootstrap intervals over problems."""
+"""Claims C1 and C3 of a ladder: r* with and without inference, by isoline, with bootstrap intervals over
+problems."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,11 +30,17 @@ def shift_report(data: Family, fits: Fits, *, resamples: int = RESAMPLES, seed: 
             report[kind] = _of_kind(some, z, fits, replicates, draws)
     both = data.post.any() and not data.post.all()
     report["delta1"] = _interval(fits.family.delta1, [r.family.delta1 for r in replicates]) if both else None
-    report["delta0"] = _interval(float(fits.family.shared[5]), [float(r.family.shared[5]) for r in replicates]) if both else None
+    report["delta0"] = (
+        _interval(float(fits.family.shared[5]), [float(r.family.shared[5]) for r in replicates])
+        if both
+        else None
+    )
     return report
 
 
-def _of_kind(data: Family, z: int, fits: Fits, replicates: Sequence[Fits], draws: Sequence[np.ndarray]) -> dict[str, Any]:
+def _of_kind(
+    data: Family, z: int, fits: Fits, replicates: Sequence[Fits], draws: Sequence[np.ndarray]
+) -> dict[str, Any]:
     surfaces = {"family": [_family(f, z) for f in (fits, *replicates)]}
     if z == 0 and fits.approach1 is not None:
         surfaces["approach1"] = [_approach1(f) for f in (fits, *replicates)]
@@ -43,7 +50,11 @@ def _of_kind(data: Family, z: int, fits: Fits, replicates: Sequence[Fits], draws
     report: dict[str, Any] = {"levels": data.full_levels()}
     for multiple in SERVED_MULTIPLES:
         served = multiple * largest
-        entry: dict[str, Any] = {"served_flops": served, "primary": multiple == PRIMARY, "measured": _measured(data, served, draws)}
+        entry: dict[str, Any] = {
+            "served_flops": served,
+            "primary": multiple == PRIMARY,
+            "measured": _measured(data, served, draws),
+        }
         for name, scores in surfaces.items():
             entry[name] = _of_surface(data, scores, served)
         report[f"C_inf={multiple:g}Nmax"] = entry
@@ -67,7 +78,8 @@ def _of_surface(data: Family, scores: Sequence[Score], served: float) -> dict[st
 
 
 def _ratio(found: Sequence[Shift], *, corrected: bool) -> dict[str, Any]:
-    """r* with its interval, N*, k, the limits that the point fit touches, and how many replicates touch one."""
+    """r* with its interval, N*, k, the limits that the point fit touches, and how many replicates touch
+    one."""
     optima = [f.corrected if corrected else f.single for f in found]
     return {
         **_interval(optima[0].ratio, [o.ratio for o in optima[1:]]),

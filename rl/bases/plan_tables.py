@@ -21,14 +21,20 @@ def print_plan(folder: Path, report: dict[str, Any]) -> None:
     middle = report["middle_cell"]
     if middle["vacuous"]:
         console.print(
-            f"pass@1 of {middle['checkpoint']} lies outside of .02 to .6 in more than half of the categories: C1 says little"
+            f"pass@1 of {middle['checkpoint']} lies outside of .02 to .6 in more than half of the categories:"
+            " C1 says little"
         )
     names = ", ".join(sorted(f.name for f in folder.iterdir() if f.is_file()))
     console.print(f"written to {folder}: {names}", soft_wrap=True)
 
 
 def _shift(shift: dict[str, Any]) -> Table:
-    table = Table(title=f"r* = D/N by pass@1 and by pass@k at C_inf (in largest N); 95% intervals, {shift['resamples']} replicates")
+    table = Table(
+        title=(
+            f"r* = D/N by pass@1 and by pass@k at C_inf (in largest N); 95% intervals, {shift['resamples']}"
+            " replicates"
+        )
+    )
     for column in ("", "C_inf", "surface", "FLOPs", "r* @1", "r* @k", "log ratio", "P>0"):
         table.add_column(column, no_wrap=True)
     for kind in ("base", "post"):
@@ -36,7 +42,9 @@ def _shift(shift: dict[str, Any]) -> Table:
             for surface in ("family", "approach1", "approach2"):
                 if name != "levels" and surface in entry:
                     short = surface.replace("approach", "A")
-                    _surface_rows(table, (kind, name.removeprefix("C_inf=").removesuffix("Nmax"), short), entry[surface])
+                    _surface_rows(
+                        table, (kind, name.removeprefix("C_inf=").removesuffix("Nmax"), short), entry[surface]
+                    )
     return table
 
 
@@ -45,7 +53,13 @@ def _surface_rows(table: Table, head: tuple[str, str, str], found: dict[str, Any
     for i, level in enumerate(found["levels"]):
         last = (_span(mean), f"{mean['p_positive']:.2f}") if i == 0 else ("", "")
         front = head if i == 0 else ("", "", "")
-        table.add_row(*front, f"{level['train_flops']:.0e}", _optimum(level["single"]), _optimum(level["corrected"]), *last)
+        table.add_row(
+            *front,
+            f"{level['train_flops']:.0e}",
+            _optimum(level["single"]),
+            _optimum(level["corrected"]),
+            *last,
+        )
 
 
 def _optimum(level: dict[str, Any]) -> str:
@@ -58,7 +72,15 @@ def _span(interval: dict[str, float]) -> str:
 
 
 def _holdouts(holdouts: dict[str, Any]) -> Table:
-    table = Table("hold-out", "model", "MAE", "relative", "Spearman", "regret", title="held-out cells, pass@1, 4, 16, 64")
+    table = Table(
+        "hold-out",
+        "model",
+        "MAE",
+        "relative",
+        "Spearman",
+        "regret",
+        title="held-out cells, pass@1, 4, 16, 64",
+    )
     for name, entry in holdouts.items():
         for model, s in entry.get("models", {}).items():
             table.add_row(name, model, *(f"{s[k]:.3f}" for k in ("mae", "relative", "spearman", "regret")))
@@ -67,7 +89,15 @@ def _holdouts(holdouts: dict[str, Any]) -> Table:
 
 def _end_to_end(optima: list[dict[str, Any]]) -> Table:
     table = Table(
-        "queries", "", "N", "r", "k", "pass@k", "inference share", "edge", title="one budget from training to the last query"
+        "queries",
+        "",
+        "N",
+        "r",
+        "k",
+        "pass@k",
+        "inference share",
+        "edge",
+        title="one budget from training to the last query",
     )
     for o in optima:
         kind = "post" if o["post"] else "base"
@@ -89,7 +119,9 @@ def _end_to_end(optima: list[dict[str, Any]]) -> Table:
 
 
 def _discrete(choices: list[dict[str, Any]]) -> Table:
-    table = Table("FLOPs of a query", "checkpoint", "k", "pass@k", title="best measured checkpoint for a query")
+    table = Table(
+        "FLOPs of a query", "checkpoint", "k", "pass@k", title="best measured checkpoint for a query"
+    )
     for c in choices:
         table.add_row(f"{c['flops_per_query']:.1e}", c["checkpoint"], str(c["k"]), f"{c['pass']:.3f}")
     return table

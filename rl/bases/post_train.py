@@ -1,4 +1,5 @@
-"""``t2rl bases post-train``: every base through ``t2rl train``, each run resumable, the final model kept beside its base."""
+"""``t2rl bases post-train``: every base through ``t2rl train``, each run resumable, the final model kept
+beside its base."""
 
 import json
 import shutil
@@ -32,8 +33,8 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
         only: names of bases; empty = all.
 
     Raises:
-        ConfigError: before anything starts: no such base, a run config that does not validate, or a base that is post-trained
-            already, by another config.
+        ConfigError: before anything starts: no such base, a run config that does not validate, or a base that
+            is post-trained already, by another config.
         KeyboardInterrupt: interrupted; the same call goes on from the run's last checkpoint.
         RuntimeError: a run failed; the message names its log.
     """
@@ -51,14 +52,17 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
     with directory.locked("post-train"):
         for number, base in enumerate(bases, 1):
             if not (directory.post(base.name) / "post.json").is_file():
-                console.print(f"post-training {base.name} ({number} of {len(bases)}), log {_log(directory, base.name)}")
+                console.print(
+                    f"post-training {base.name} ({number} of {len(bases)}), log {_log(directory, base.name)}"
+                )
                 _run(directory, base, config, plans[base.name])
                 _keep(directory, base, asked)
     return [_read(directory, base.name) for base in bases]
 
 
 def run_overrides(directory: LadderDir, base: Checkpoint, overrides: list[str]) -> list[str]:
-    """What ``t2rl train`` is told beside its config: the base, where to write, the ladder's problems; then the user's."""
+    """What ``t2rl train`` is told beside its config: the base, where to write, the ladder's problems; then
+    the user's."""
     evaluation = directory.ladder().evaluation
     levels = ",".join(map(str, evaluation.levels))
     return [
@@ -94,7 +98,9 @@ def _run(directory: LadderDir, base: Checkpoint, config: str, overrides: list[st
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)  # The run writes a checkpoint and leaves.
             process.wait()
-            raise KeyboardInterrupt(f"{base.name} stopped with a checkpoint; the same command goes on from there") from None
+            raise KeyboardInterrupt(
+                f"{base.name} stopped with a checkpoint; the same command goes on from there"
+            ) from None
     if code == INTERRUPTED:
         raise KeyboardInterrupt(f"{base.name} was stopped; the same command goes on from there")
     if code:
@@ -102,13 +108,14 @@ def _run(directory: LadderDir, base: Checkpoint, config: str, overrides: list[st
 
 
 def _refuse_other(directory: LadderDir, name: str, asked: dict[str, Any]) -> None:
-    """Raise ``ConfigError`` if the base was post-trained as something else was asked; files of T2RL 0.1 do not say as what."""
+    """Raise ``ConfigError`` if the base was post-trained as something else was asked; files of T2RL 0.1 do
+    not say as what."""
     if (directory.post(name) / "post.json").is_file():
         done = _read(directory, name).get("asked")
         if done not in (None, asked):
             raise ConfigError(
-                f"{name} was post-trained with {_words(done)}, now asked for is {_words(asked)}; ask for the same, or remove "
-                f"{directory.post(name)} and its run under {_runs(directory)}"
+                f"{name} was post-trained with {_words(done)}, now asked for is {_words(asked)}; ask for the"
+                f" same, or remove {directory.post(name)} and its run under {_runs(directory)}"
             )
 
 

@@ -1,7 +1,8 @@
 """Independent samples drawn all at once: the counts of n samples at a node are multinomial over its children.
 
-The multiset of completions has exactly the law of n independent samples, but each distinct prefix is computed once, and each
-distinct completion judged once. Short answers share most of their prefixes, so 256 samples cost about as much as a few dozen.
+The multiset of completions has exactly the law of n independent samples, but each distinct prefix is computed
+once, and each distinct completion judged once. Short answers share most of their prefixes, so 256 samples
+cost about as much as a few dozen.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,5 @@
-"""The held-out problems of a ladder: the same for every checkpoint, tokenised by each checkpoint's own tokenizer."""
+"""The held-out problems of a ladder: the same for every checkpoint, tokenised by each checkpoint's own
+tokenizer."""
 
 from collections import Counter
 from typing import Any
@@ -13,7 +14,8 @@ MAX_PROMPT_TOKENS = 2_048
 
 
 def ladder_problems(evaluation: LadderEvaluation, tokenizer: Any) -> tuple[list[Prompt], Reward]:
-    """(test problems, ``problems_per_cell`` of each (category, level) or as many as there are; the verifier)."""
+    """(test problems, ``problems_per_cell`` of each (category, level) or as many as there are; the
+    verifier)."""
     config = ReasoningGymTaskConfig.model_validate({"levels": evaluation.levels, **evaluation.task})
     task = ReasoningGymTask(config, tokenizer, max_prompt_tokens=MAX_PROMPT_TOKENS)
     cells = len(config.categories) * len(config.levels)

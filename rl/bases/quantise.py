@@ -1,11 +1,13 @@
-"""Weight-only quantisation, simulated: weights rounded to a grid for each output channel, arithmetic in full precision."""
+"""Weight-only quantisation, simulated: weights rounded to a grid for each output channel, arithmetic in full
+precision."""
 
 import torch
 from torch import Tensor, nn
 
 
 def fake_quantise(weight: Tensor, bits: int) -> Tensor:
-    """[out, in] rounded to symmetric integers of ``bits`` bits with one scale for each output channel, and back.
+    """[out, in] rounded to symmetric integers of ``bits`` bits with one scale for each output channel, and
+    back.
 
     Raises:
         ValueError: fewer than 2 bits.
@@ -20,7 +22,8 @@ def fake_quantise(weight: Tensor, bits: int) -> Tensor:
 
 @torch.no_grad()
 def quantise_model(model: nn.Module, bits: int) -> int:
-    """Round every linear layer in place, except the output head (tied to the embedding, which stays in full precision).
+    """Round every linear layer in place, except the output head (tied to the embedding, which stays in full
+    precision).
 
     Returns:
         How many weights were rounded.

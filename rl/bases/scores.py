@@ -11,9 +11,11 @@ KS = (1, 4, 16, 64)
 
 
 def headline(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """pass@k for k = 1, 4, 16, 64 (as far as n reaches), NLL, mean p, mean tokens of a sample, and how far the two modes differ.
+    """pass@k for k = 1, 4, 16, 64 (as far as n reaches), NLL, mean p, mean tokens of a sample, and how far
+    the two modes differ.
 
-    ``mode_gap_se``: (mean c/n - mean p) in standard errors of the sampling noise, None without likelihood mode.
+    ``mode_gap_se``: (mean c/n - mean p) in standard errors of the sampling noise, None without likelihood
+    mode.
     """
     rows = scores["rows"]
     n, c = np.array([r["n"] for r in rows]), np.array([r["c"] for r in rows])

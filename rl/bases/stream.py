@@ -1,4 +1,5 @@
-"""Endless pretraining batches that can be entered at any block: long runs hold no corpus and resume without a replay."""
+"""Endless pretraining batches that can be entered at any block: long runs hold no corpus and resume without a
+replay."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,14 +10,17 @@ from rl.config.model import CorpusConfig
 
 BLOCK_DOCUMENTS = 16_384
 BLOCK_SEED_STRIDE = 7_919
-"""Block b draws its documents from seed + b * stride, so that seeds of neighbouring ladders share no block."""
+"""Block b draws its documents from seed + b * stride, so that seeds of neighbouring ladders share no
+block."""
 
 
 def block_batches(config: CorpusConfig, block: int, *, batch_tokens: int) -> list[list[Document]]:
     """The batches of one block, a pure function of its arguments."""
     seeded = config.model_copy(update={"seed": config.seed + BLOCK_SEED_STRIDE * (block + 1)})
     docs = list(islice(documents(seeded), BLOCK_DOCUMENTS))
-    return [[docs[i] for i in batch] for batch in plan_batches(docs, batch_tokens=batch_tokens, seed=seeded.seed)]
+    return [
+        [docs[i] for i in batch] for batch in plan_batches(docs, batch_tokens=batch_tokens, seed=seeded.seed)
+    ]
 
 
 def batches_from(

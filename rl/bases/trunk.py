@@ -1,7 +1,9 @@
-"""One trunk at a constant learning rate for each size, with a decaying branch for each cell: 1.05 times the cost of the longest.
+"""One trunk at a constant learning rate for each size, with a decaying branch for each cell: 1.05 times the
+cost of the longest.
 
-A cell of D tokens is the trunk's first (1 - decay share) D tokens, then a branch on the data that follows. Weights are a pure
-function of the ladder; a killed run goes on from its last save and ends with the same ones.
+A cell of D tokens is the trunk's first (1 - decay share) D tokens, then a branch on the data that follows.
+Weights are a pure function of the ladder; a killed run goes on from its last save and ends with the same
+ones.
 """
 
 import shutil
@@ -82,8 +84,11 @@ class Learner:
         return learner
 
 
-def train_size(ladder: LadderConfig, size: str, directory: LadderDir, *, report: Report, stop: threading.Event) -> bool:
-    """Train every cell of one size that is not there yet; False if ``stop`` was set meanwhile (what was done is saved)."""
+def train_size(
+    ladder: LadderConfig, size: str, directory: LadderDir, *, report: Report, stop: threading.Event
+) -> bool:
+    """Train every cell of one size that is not there yet; False if ``stop`` was set meanwhile (what was done
+    is saved)."""
     torch.set_num_threads(1)
     recipe = ladder.recipe(size)
     saved = directory.trunk(size)
@@ -93,7 +98,8 @@ def train_size(ladder: LadderConfig, size: str, directory: LadderDir, *, report:
             continue
         fork = round((1 - ladder.decay_share) * cell.tokens)
         if not directory.branch(cell.name).exists():
-            if trunk.at.tokens > fork + recipe.batch_tokens:  # The cell was removed after the trunk had passed it.
+            # The cell was removed after the trunk had passed it.
+            if trunk.at.tokens > fork + recipe.batch_tokens:
                 trunk = Learner.fresh(recipe)
             if trunk.at.tokens < fork and not _advance(trunk, fork, saved, report=report, stop=stop):
                 return False
@@ -104,7 +110,13 @@ def train_size(ladder: LadderConfig, size: str, directory: LadderDir, *, report:
 
 
 def _finish_cell(
-    cell: Cell, recipe: RecipeConfig, fork: int, directory: LadderDir, *, report: Report, stop: threading.Event
+    cell: Cell,
+    recipe: RecipeConfig,
+    fork: int,
+    directory: LadderDir,
+    *,
+    report: Report,
+    stop: threading.Event,
 ) -> bool:
     """Take the branch of a cell to its end, and export it."""
     saved = directory.branch(cell.name)
@@ -117,16 +129,29 @@ def _finish_cell(
 
 
 def _advance(
-    learner: Learner, until: int, save_to: Path, *, report: Report, stop: threading.Event, decay_from: int | None = None
+    learner: Learner,
+    until: int,
+    save_to: Path,
+    *,
+    report: Report,
+    stop: threading.Event,
+    decay_from: int | None = None,
 ) -> bool:
-    """Train up to ``until`` tokens, decaying from ``decay_from`` on if given; saves now and then, and at the end."""
+    """Train up to ``until`` tokens, decaying from ``decay_from`` on if given; saves now and then, and at the
+    end."""
     at, recipe = learner.at, learner.recipe
     started = saved = time.monotonic()
     before = at.seconds
     stream = batches_from(recipe.corpus, at.block, at.batch, batch_tokens=recipe.batch_tokens)
     while at.tokens < until and not stop.is_set():
         (after_block, after_batch), docs = next(stream)
-        loss = update(learner.model, learner.optimizers, docs, lr_factor(at, recipe, until=until, decay_from=decay_from), recipe)
+        loss = update(
+            learner.model,
+            learner.optimizers,
+            docs,
+            lr_factor(at, recipe, until=until, decay_from=decay_from),
+            recipe,
+        )
         at.loss = loss if at.steps == 0 else LOSS_DECAY * at.loss + (1 - LOSS_DECAY) * loss
         at.steps += 1
         at.tokens += sum(d.num_tokens for d in docs)

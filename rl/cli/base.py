@@ -12,7 +12,8 @@ Examples:
 
 [bold]t2rl base build nano[/]   a model preset
 
-[bold]t2rl base build tiny model.recipe.tokens=5e6[/]   twice the corpus: another base, cached beside the first
+[bold]t2rl base build tiny model.recipe.tokens=5e6[/]
+twice the corpus: another base, cached beside the first
 """
 DEFAULT = "quickstart"
 
@@ -25,10 +26,13 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    name: str = typer.Argument(DEFAULT, metavar="[NAME|FILE]", help="A config, or a model preset such as tiny."),
+    name: str = typer.Argument(
+        DEFAULT, metavar="[NAME|FILE]", help="A config, or a model preset such as tiny."
+    ),
     overrides: Overrides = None,
 ) -> None:
-    """Pretrain a base by its recipe, or find it in the cache; prints its directory. An interrupted build is taken up again."""
+    """Pretrain a base by its recipe, or find it in the cache; prints its directory. An interrupted build is
+    taken up again."""
     with exit_codes():
         from rl.config.compose import config_groups
         from rl.config.load import ConfigError, load_config
@@ -40,7 +44,9 @@ def build(
             name, more = DEFAULT, [f"model={name}", *more]
         config = load_config(name, more)
         if config.model.kind != "recipe":
-            raise ConfigError(f"model.kind: {config.model.kind!r} is built already; choose a recipe, for example model=tiny")
+            raise ConfigError(
+                f"model.kind: {config.model.kind!r} is built already; choose a recipe, for example model=tiny"
+            )
         from rl.base.cache import build_base
 
         directory = build_base(config.model.recipe, progress=True)

@@ -14,21 +14,24 @@ Examples:
 
 [bold]t2rl bases build smoke[/]   nine bases in a few minutes
 
-[bold]t2rl bases build standard --dir runs/bases/standard --jobs 1[/]   isolines 1 to 4; Ctrl-C and the same command go on
+[bold]t2rl bases build standard --dir runs/bases/standard --jobs 1[/]
+isolines 1 to 4; Ctrl-C and the same command go on
 
 [bold]t2rl bases build standard --level 5[/]   adds the next isoline to it
 """
 POST_TRAIN = """
 Examples:
 
-[bold]t2rl bases post-train runs/bases/smoke[/]   every base, by  t2rl train quickstart  with the ladder's problems
+[bold]t2rl bases post-train runs/bases/smoke[/]
+every base, by  t2rl train quickstart  with the ladder's problems
 
 [bold]t2rl bases post-train runs/bases/mini --cells 200k-r20,400k-r20 run.steps=100 algorithm=passk[/]
 """
 EVAL = """
 Examples:
 
-[bold]t2rl bases eval runs/bases/smoke[/]   bases, post-trained ones and external.yaml; likelihood and sampling
+[bold]t2rl bases eval runs/bases/smoke[/]
+bases, post-trained ones and external.yaml; likelihood and sampling
 
 [bold]t2rl bases eval runs/bases/mini --bits 8,4[/]   also with fake-quantised weights
 """
@@ -46,15 +49,20 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    ladder: Annotated[str, typer.Argument(metavar="LADDER|FILE", help="smoke, mini, standard, or a YAML file.")],
+    ladder: Annotated[
+        str, typer.Argument(metavar="LADDER|FILE", help="smoke, mini, standard, or a YAML file.")
+    ],
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where; what is there is kept. Default: runs/bases/LADDER.")
     ] = None,
     level: Annotated[int | None, typer.Option(min=1, help="Highest isoline of training compute.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Sizes at once, one core each (Ray). 1: this process alone.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Sizes at once, one core each (Ray). 1: this process alone.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Pretrain every base of a ladder: one trunk for each size, one decayed branch for each number of tokens."""
+    """Pretrain every base of a ladder: one trunk for each size, one decayed branch for each number of
+    tokens."""
     with exit_codes():
         from rl.bases.build import build as run
         from rl.bases.ladder import load_ladder
@@ -71,8 +79,12 @@ def build(
 
 def post_train(
     directory: DirArgument,
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDES]...", help="As of t2rl train.")] = None,
-    config: Annotated[str, typer.Option(metavar="NAME|FILE", help="The run that each base goes through.")] = "quickstart",
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[OVERRIDES]...", help="As of t2rl train.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="The run that each base goes through.")
+    ] = "quickstart",
     cells: Cells = "",
     as_json: AsJson = False,
 ) -> None:
@@ -90,11 +102,14 @@ def post_train(
 
 def evaluate(
     directory: DirArgument,
-    bits: Annotated[str, typer.Option(metavar="8,4", help="Also score with weights fake-quantised to so many bits.")] = "",
+    bits: Annotated[
+        str, typer.Option(metavar="8,4", help="Also score with weights fake-quantised to so many bits.")
+    ] = "",
     cells: Cells = "",
     as_json: AsJson = False,
 ) -> None:
-    """Score every checkpoint on the same held-out problems: likelihood of the answer, and samples judged by the verifier."""
+    """Score every checkpoint on the same held-out problems: likelihood of the answer, and samples judged by
+    the verifier."""
     with exit_codes():
         from rl.bases.evaluate import evaluate_ladder, parse_bits
         from rl.bases.tables import print_scores

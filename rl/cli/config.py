@@ -31,15 +31,21 @@ def register(app: typer.Typer) -> None:
 
 
 def config(
-    name: str = typer.Argument("", metavar="[NAME|FILE]", help="Which config to print; without it, list what ships."),
+    name: str = typer.Argument(
+        "", metavar="[NAME|FILE]", help="Which config to print; without it, list what ships."
+    ),
     overrides: Overrides = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Describe fields instead: type, default, docstring, choices, and in a config who set them."),
+        typer.Option(
+            "--explain",
+            help="Describe fields instead: type, default, docstring, choices, and in a config who set them.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print a config as it would run: composed, overridden, checked. What is left for you to give stands there as ???."""
+    """Print a config as it would run: composed, overridden, checked. What is left for you to give stands
+    there as ???."""
     with exit_codes():
         if explain:
             from rl.cli.explain import explain_cli
@@ -66,7 +72,10 @@ def _as_json(text: str) -> str:
 
 def _with_notes(text: str) -> str:
     """Missing values said where they stand."""
-    return "".join(f"{line}  # missing: yours to give\n" if line.endswith(": ???") else f"{line}\n" for line in text.splitlines())
+    return "".join(
+        f"{line}  # missing: yours to give\n" if line.endswith(": ???") else f"{line}\n"
+        for line in text.splitlines()
+    )
 
 
 def _listing(*, as_json: bool) -> str:

@@ -13,9 +13,11 @@ Examples:
 
 [bold]t2rl curriculum simulate knapsack --pool rows.jsonl[/]   rows {id, category, pass_rate}
 
-[bold]t2rl curriculum simulate knapsack+mixed --pool rows.jsonl --steps 200 --seed 1 stream.refill_rounds=1 --json[/]
+[bold]t2rl curriculum simulate knapsack+mixed --pool rows.jsonl --steps 200 --seed 1 stream.refill_rounds=1
+--json[/]
 
-[bold]t2rl curriculum simulate knapsack --pool rows.jsonl --learner logistic[/]   pass rates that training raises
+[bold]t2rl curriculum simulate knapsack --pool rows.jsonl --learner logistic[/]
+pass rates that training raises
 """
 INSPECT = """
 Examples:
@@ -32,14 +34,19 @@ Examples:
 [bold]t2rl curriculum check knapsack --args '{"cap": 16}'[/]   one of ours, with arguments
 """
 POOL = (
-    "JSONL rows {id, category?, difficulty?, pass_rate, length?, metadata?}; pass_rate, length: a number or a list over training."
+    "JSONL rows {id, category?, difficulty?, pass_rate, length?, metadata?}; pass_rate, length: a number or a"
+    " list over training."
 )
-HeatmapFile = Annotated[Path | None, typer.Option("--heatmap", help="Write category x step to this .csv or .json file.")]
+HeatmapFile = Annotated[
+    Path | None, typer.Option("--heatmap", help="Write category x step to this .csv or .json file.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Simulate a curriculum, see what one chose, check one of your own.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Simulate a curriculum, see what one chose, check one of your own."
+    )
     group.command("simulate", epilog=SIMULATE)(simulate)
     group.command("inspect", epilog=INSPECT)(inspect)
     group.command("check", epilog=CHECK)(check)
@@ -53,13 +60,20 @@ def simulate(
     pool: Annotated[Path, typer.Option(help=POOL)],
     steps: int = typer.Option(None, min=1, help="Optimizer steps; run.steps of the config unless told."),
     seed: int = typer.Option(None, min=0, help="run.seed unless told."),
-    config: str = typer.Option("quickstart", metavar="NAME|FILE", help="Whose stream and rollout sections are meant."),
-    learner: str = typer.Option("curves", help="curves: pass rates as in the rows; logistic: they rise with effective gradient."),
-    rate: float = typer.Option(1.0, help="Of the logistic learner: log-odds that a step of perfect gradient adds."),
+    config: str = typer.Option(
+        "quickstart", metavar="NAME|FILE", help="Whose stream and rollout sections are meant."
+    ),
+    learner: str = typer.Option(
+        "curves", help="curves: pass rates as in the rows; logistic: they rise with effective gradient."
+    ),
+    rate: float = typer.Option(
+        1.0, help="Of the logistic learner: log-odds that a step of perfect gradient adds."
+    ),
     as_json: AsJson = False,
     heatmap: HeatmapFile = None,
 ) -> None:
-    """What a curriculum would choose, on rollouts drawn at pass rates that you give. A simulation, never a result of a model."""
+    """What a curriculum would choose, on rollouts drawn at pass rates that you give. A simulation, never a
+    result of a model."""
     with exit_codes():
         from rl.curriculum.simulate import simulate as run
 
@@ -95,11 +109,13 @@ def check(
     name: str = typer.Argument(..., metavar="NAME|file.py:Class|pkg.module:Class", help="A curriculum part."),
     args: str = typer.Option("{}", help="Its arguments, as JSON."),
     pool: Annotated[
-        Path | None, typer.Option(help="Rows as of simulate, for a part that needs certain categories or metadata.")
+        Path | None,
+        typer.Option(help="Rows as of simulate, for a part that needs certain categories or metadata."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the contract that every part must keep: pure hooks, exact resume, budgets, shapes. Exit code 1 if one is broken."""
+    """Run the contract that every part must keep: pure hooks, exact resume, budgets, shapes. Exit code 1 if
+    one is broken."""
     with exit_codes():
         from rl.curriculum.check import check_part
 

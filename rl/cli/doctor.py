@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     as_json: AsJson = False,
-    quick: bool = typer.Option(False, "--quick", help="Leave out the checks that start Ray, vLLM and DeepSpeed."),
+    quick: bool = typer.Option(
+        False, "--quick", help="Leave out the checks that start Ray, vLLM and DeepSpeed."
+    ),
 ) -> None:
     """Check this machine and environment, and say what to do about what is wrong."""
     with exit_codes():

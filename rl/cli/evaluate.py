@@ -11,7 +11,8 @@ from rl.cli.exits import exit_codes
 EPILOG = """
 Examples:
 
-[bold]t2rl eval runs/quickstart[/]   the final model of a run, on its own task; of an interrupted one, the newest checkpoint
+[bold]t2rl eval runs/quickstart[/]
+the final model of a run, on its own task; of an interrupted one, the newest checkpoint
 
 [bold]t2rl eval runs/quickstart --step 40[/]   the checkpoint of step 40
 
@@ -25,11 +26,17 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    target: str = typer.Argument(..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."),
+    target: str = typer.Argument(
+        ..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."
+    ),
     overrides: Overrides = None,
-    step: Annotated[str | None, typer.Option(metavar="N|best", help="A checkpoint of a run instead of what it ended with.")] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="N|best", help="A checkpoint of a run instead of what it ended with."),
+    ] = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the counts go; default: in the run, or beside the model.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the counts go; default: in the run, or beside the model."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

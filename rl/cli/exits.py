@@ -17,8 +17,8 @@ FAILED, USER_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def leave_now(code: int) -> NoReturn:
-    """End the process without the interpreter's own clearing up, which takes seconds where torch and Ray are loaded: who pressed
-    Ctrl-C waits for it. Everything of ours is closed by now."""
+    """End the process without the interpreter's own clearing up, which takes seconds where torch and Ray are
+    loaded: who pressed Ctrl-C waits for it. Everything of ours is closed by now."""
     for child in multiprocessing.active_children():
         child.kill()
     sys.stdout.flush()
@@ -30,9 +30,9 @@ def leave_now(code: int) -> NoReturn:
 def exit_codes() -> Iterator[None]:
     """Every command runs inside this.
 
-    ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback only if T2RL_TRACEBACK
-    is set. So are a disk that cannot be written and engines that cannot be kept alive, with exit code 1. Anything else that is
-    raised is our failure, and keeps its traceback.
+    ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback
+    only if T2RL_TRACEBACK is set. So are a disk that cannot be written and engines that cannot be kept alive,
+    with exit code 1. Anything else that is raised is our failure, and keeps its traceback.
     """
     try:
         yield

@@ -26,14 +26,19 @@ def explain_cli(words: list[str], *, as_json: bool) -> None:
     values, set_by = _values(root, name, overrides) if name else ({}, {})
     items = [item for target in targets or [""] for item in explain(root, target)]
     if as_json:
-        rows = [asdict(item) | ({"value": values[item.path]} if item.path in values else {}) | _by(item, set_by) for item in items]
+        rows = [
+            asdict(item) | ({"value": values[item.path]} if item.path in values else {}) | _by(item, set_by)
+            for item in items
+        ]
         print(json.dumps(rows, indent=1))
         return
     console = Console(highlight=False)
     for item in items:
         _show(console, item, values, set_by)
     if not name:
-        console.print("\n[dim]t2rl config NAME --explain SECTION adds the values of a config, and what set each[/]")
+        console.print(
+            "\n[dim]t2rl config NAME --explain SECTION adds the values of a config, and what set each[/]"
+        )
 
 
 def _sorted_out(words: list[str]) -> tuple[str, list[str], list[str]]:
@@ -73,10 +78,16 @@ def _show(console: Console, item: Explained, values: dict[str, Any], set_by: dic
     is_section = item.kind.startswith("section")
     if is_section:
         head = Text(f"\n{item.path}", style="bold underline")
-        head.append(f"   {item.kind.removeprefix('section, ')}" if item.kind != "section" else "", style="not underline dim")
+        head.append(
+            f"   {item.kind.removeprefix('section, ')}" if item.kind != "section" else "",
+            style="not underline dim",
+        )
     else:
         head.append(f"   {item.kind}", style="not bold cyan")
-        head.append(f"   default {item.default}" if item.default != "required" else "   required", style="not bold dim")
+        head.append(
+            f"   default {item.default}" if item.default != "required" else "   required",
+            style="not bold dim",
+        )
         if item.path in set_by and item.path in values:
             head.append(f"   here {plain(values[item.path])} ({set_by[item.path]})", style="not bold green")
     console.print(head)

@@ -14,7 +14,8 @@ Examples:
 
 [bold]t2rl export runs/quickstart --step 40 --to models/mine[/]   the checkpoint of step 40
 
-[bold]t2rl export runs/quickstart --step best[/]   the best by held-out pass@1 (checkpoint.keep_best=true keeps it)
+[bold]t2rl export runs/quickstart --step best[/]
+the best by held-out pass@1 (checkpoint.keep_best=true keeps it)
 """
 
 
@@ -25,10 +26,15 @@ def register(app: typer.Typer) -> None:
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of t2rl train, sft or dpo.")],
-    step: Annotated[str | None, typer.Option(metavar="N|best", help="Which checkpoint; the newest without it.")] = None,
-    to: Annotated[Path | None, typer.Option(metavar="DIR", help="A new directory; default RUN/export/step-N.")] = None,
+    step: Annotated[
+        str | None, typer.Option(metavar="N|best", help="Which checkpoint; the newest without it.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A new directory; default RUN/export/step-N.")
+    ] = None,
 ) -> None:
-    """Write a checkpoint as a Hugging Face directory: weights with adapters merged in and beside them, config, tokenizer."""
+    """Write a checkpoint as a Hugging Face directory: weights with adapters merged in and beside them,
+    config, tokenizer."""
     with exit_codes():
         from rl.export_command import export_checkpoint
 

@@ -1,4 +1,5 @@
-"""Where log lines go: to whatever stderr is when they are written, so that a live display can hold it meanwhile."""
+"""Where log lines go: to whatever stderr is when they are written, so that a live display can hold it
+meanwhile."""
 
 import logging
 import sys
@@ -6,7 +7,8 @@ from typing import TextIO
 
 
 class LateStderr(logging.StreamHandler[TextIO]):
-    """A stream handler that looks up ``sys.stderr`` for every record; one that remembers it would write through a live display."""
+    """A stream handler that looks up ``sys.stderr`` for every record; one that remembers it would write
+    through a live display."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)

@@ -28,19 +28,26 @@ def register(group: typer.Typer) -> None:
 
 
 def bases(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A ladder that t2rl bases eval has scored.")],
-    device: Annotated[str, typer.Option(help="Of planner/cost/devices.yaml, or 'here' to measure this machine.")] = "here",
-    queries: Annotated[str, typer.Option(metavar="Q,...", help="Numbers of queries to serve, for the end-to-end optimum.")] = (
-        "1e4,1e5,1e6"
-    ),
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A ladder that t2rl bases eval has scored.")
+    ],
+    device: Annotated[
+        str, typer.Option(help="Of planner/cost/devices.yaml, or 'here' to measure this machine.")
+    ] = "here",
+    queries: Annotated[
+        str, typer.Option(metavar="Q,...", help="Numbers of queries to serve, for the end-to-end optimum.")
+    ] = "1e4,1e5,1e6",
     total_flops: Annotated[
         float | None, typer.Option(min=1, help="Budget of training and serving. Default: 4 x the top base.")
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap replicates of every interval.")] = 200,
-    categories: Annotated[str, typer.Option(metavar="NAME,...", help="Only these problems; written to DIR/plan/A+B.")] = "",
+    categories: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Only these problems; written to DIR/plan/A+B.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a query costs."""
+    """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a
+    query costs."""
     with exit_codes():
         from rl.bases.plan import plan_bases, plan_folder
         from rl.bases.plan_tables import print_plan

@@ -13,15 +13,19 @@ Examples:
 
 [bold]t2rl sandbox serve[/]   on 127.0.0.1:8091, as many workers as CPUs
 
-[bold]t2rl sandbox serve --host 0.0.0.0 --token-file token.txt --workers 32[/]   for other hosts; the token is needed then
+[bold]t2rl sandbox serve --host 0.0.0.0 --token-file token.txt --workers 32[/]
+for other hosts; the token is needed then
 
-Rewards use it with [bold]sandbox=http://host:8091[/]. Health: GET /health. The traffic is not encrypted: keep it inside a cluster.
+Rewards use it with [bold]sandbox=http://host:8091[/]. Health: GET /health. The traffic is not encrypted:
+keep it inside a cluster.
 """
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Run programs that a model wrote, isolated, for other hosts.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Run programs that a model wrote, isolated, for other hosts."
+    )
     group.callback()(_group)
     group.command("serve", epilog=SERVE)(serve)
     app.add_typer(group, name="sandbox")
@@ -34,8 +38,12 @@ def _group() -> None:
 def serve(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8091, min=0, max=65535, help="Port; 0 takes a free one and logs it."),
-    workers: int = typer.Option(None, min=1, help="Programs that run at once; default: the CPUs. Four times as many may wait."),
-    token_file: Annotated[Path | None, typer.Option(help="File with the token that callers must send.")] = None,
+    workers: int = typer.Option(
+        None, min=1, help="Programs that run at once; default: the CPUs. Four times as many may wait."
+    ),
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token that callers must send.")
+    ] = None,
     max_body_mib: int = typer.Option(64, min=1, help="Largest request."),
 ) -> None:
     """Serve this machine's sandbox over HTTP until interrupted."""

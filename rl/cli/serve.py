@@ -14,13 +14,16 @@ Examples:
 
 [bold]t2rl serve runs/quickstart[/]   verified by the run's own reward, 8 samples at most
 
-[bold]t2rl serve runs/quickstart --plan plan.json[/]   as planned by t2rl plan queries COUNTS --budget-tokens N --json > plan.json
+[bold]t2rl serve runs/quickstart --plan plan.json[/]
+as planned by t2rl plan queries COUNTS --budget-tokens N --json > plan.json
 
-[bold]t2rl serve models/mine --reward math --budget-tokens 4096 rollout.max_model_len=2048[/]   a Hugging Face directory
+[bold]t2rl serve models/mine --reward math --budget-tokens 4096 rollout.max_model_len=2048[/]
+a Hugging Face directory
 
 [bold]t2rl serve models/mine --samples 16[/]   no reward: majority votes that stop once they are settled
 
-Requests: POST /v1/completions and /v1/chat/completions with an object [bold]t2rl[/] {id, category, answer, metadata, budget_tokens,
+Requests: POST /v1/completions and /v1/chat/completions with an object [bold]t2rl[/] {id, category, answer,
+metadata, budget_tokens,
 strategy}; docs/serve.md.
 """
 
@@ -31,31 +34,53 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    target: str = typer.Argument(..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."),
+    target: str = typer.Argument(
+        ..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."
+    ),
     overrides: Overrides = None,
     plan: Annotated[
-        Path | None, typer.Option(help="JSON of t2rl plan queries --json: samples and strategy by id and category.")
+        Path | None,
+        typer.Option(help="JSON of t2rl plan queries --json: samples and strategy by id and category."),
     ] = None,
     reward: Annotated[
-        str | None, typer.Option(help="Verifier (t2rl rewards list); default: a run's own; none: votes decide.")
+        str | None,
+        typer.Option(help="Verifier (t2rl rewards list); default: a run's own; none: votes decide."),
     ] = None,
     reward_args: Annotated[str | None, typer.Option(metavar="JSON", help="Arguments of the reward.")] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="repeated_sampling, majority, weighted_vote or best_of_n, instead of the plan's.")
+        str | None,
+        typer.Option(help="repeated_sampling, majority, weighted_vote or best_of_n, instead of the plan's."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Samples of a request at most, where there is no plan.")] = 8,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Samples of a request at most, where there is no plan.")
+    ] = 8,
     round_samples: Annotated[
-        int | None, typer.Option("--round", min=1, help="Samples drawn together; default: as planned, else 4.")
+        int | None,
+        typer.Option("--round", min=1, help="Samples drawn together; default: as planned, else 4."),
     ] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=2, help="Tokens that a request may spend, prompt included.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the model, in requests; default: the directory's.")] = None,
-    chat_template: Annotated[Path | None, typer.Option(help="Jinja file, for tokenizers without a chat template.")] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(min=2, help="Tokens that a request may spend, prompt included.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the model, in requests; default: the directory's.")
+    ] = None,
+    chat_template: Annotated[
+        Path | None, typer.Option(help="Jinja file, for tokenizers without a chat template.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and says which.")] = 8000,
-    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token that callers must send.")] = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests at work at once; they share the engines.")] = 32,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and says which.")
+    ] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the bearer token that callers must send.")
+    ] = None,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Requests at work at once; they share the engines.")
+    ] = 32,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait beyond that; then 503.")] = 128,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Of a request, its waiting included; then 504.")] = 120.0,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="Of a request, its waiting included; then 504.")
+    ] = 120.0,
     max_body_kib: Annotated[int, typer.Option(min=1, help="Largest request.")] = 4096,
 ) -> None:
     """Serve a model over OpenAI's API, spending the planned samples on each request."""
@@ -64,7 +89,9 @@ def serve(
         from rl.serve.choice import Defaults
         from rl.serve.command import ServeOptions, serve_cli
 
-        defaults = Defaults(samples=samples, round_samples=round_samples, strategy=strategy, budget_tokens=budget_tokens)
+        defaults = Defaults(
+            samples=samples, round_samples=round_samples, strategy=strategy, budget_tokens=budget_tokens
+        )
         options = ServeOptions(
             defaults=defaults,
             plan=plan,

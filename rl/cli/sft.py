@@ -13,11 +13,13 @@ Examples:
 
 [bold]t2rl sft sft_quickstart data.path=rows.jsonl[/]   rows {prompt, completion}, or {messages}
 
-[bold]t2rl sft sft_quickstart model=path model.path=DIR "trainer.lora={r: 16}" trainer.lr=2e-4[/]   a model of yours, adapters
+[bold]t2rl sft sft_quickstart model=path model.path=DIR "trainer.lora={r: 16}" trainer.lr=2e-4[/]
+a model of yours, adapters
 
 [bold]t2rl sft sft_quickstart resume=auto[/]   go on after Ctrl-C or a crash
 
-What comes next: [bold]t2rl dpo dpo_quickstart model=path model.path=runs/sft/model[/], or [bold]t2rl train[/] likewise.
+What comes next: [bold]t2rl dpo dpo_quickstart model=path model.path=runs/sft/model[/], or [bold]t2rl
+train[/] likewise.
 """
 
 
@@ -27,7 +29,8 @@ def register(app: typer.Typer) -> None:
 
 
 def sft(name: Name, overrides: Overrides = None) -> None:
-    """Supervised fine-tuning before RLVR (the cold start): RUN/model is a Hugging Face directory for the next stage."""
+    """Supervised fine-tuning before RLVR (the cold start): RUN/model is a Hugging Face directory for the next
+    stage."""
     with exit_codes():
         from rl.config.load import load_as
         from rl.config.stages import SftConfig
@@ -38,4 +41,6 @@ def sft(name: Name, overrides: Overrides = None) -> None:
         from rl.stages.run import run_sft
 
         run = run_sft(config, phases)
-    typer.echo(f"{run}: the model is in {run}/model; next: t2rl train quickstart model=path model.path={run}/model")
+    typer.echo(
+        f"{run}: the model is in {run}/model; next: t2rl train quickstart model=path model.path={run}/model"
+    )

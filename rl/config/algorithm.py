@@ -1,4 +1,5 @@
-"""The algorithm section: the four parts of the policy-gradient estimator and what goes around them (``docs/objectives.md``)."""
+"""The algorithm section: the four parts of the policy-gradient estimator and what goes around them
+(``docs/objectives.md``)."""
 
 from typing import Literal
 
@@ -16,11 +17,14 @@ class KlConfig(Section):
     coefficient: NonNegativeFloat = 0.0
     """0 = no reference policy at all."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
-    """Of KL(policy || reference) from one sampled token; with place=loss k2 or k3, since the gradient of k1 is 0 on average."""
+    """Of KL(policy || reference) from one sampled token; with place=loss k2 or k3, since the gradient of k1
+    is 0 on average."""
     place: Literal["loss", "reward"] = "loss"
-    """``loss``: added to each token's loss (GRPO). ``reward``: taken from each token's reward (PPO, REINFORCE++)."""
+    """``loss``: added to each token's loss (GRPO). ``reward``: taken from each token's reward (PPO,
+    REINFORCE++)."""
     policy: Literal["auto", "copy", "adapter_off"] = "auto"
-    """A frozen copy of the base, or the base under the adapter; ``auto`` takes the second where there is an adapter."""
+    """A frozen copy of the base, or the base under the adapter; ``auto`` takes the second where there is an
+    adapter."""
     target: PositiveFloat | None = None
     """Adapts the coefficient so that the mean KL per token stays near this; None = fixed."""
     horizon: PositiveInt = 100
@@ -37,7 +41,8 @@ class CriticConfig(Section):
     coefficient: PositiveFloat = 0.5
     """Weight of the value loss beside the policy's, ``shared`` only."""
     clip: PositiveFloat | None = 0.2
-    """Values may move this far from those at the start of the batch before their gradient stops; None = free."""
+    """Values may move this far from those at the start of the batch before their gradient stops; None =
+    free."""
     warmup_steps: NonNegativeInt = 0
     """Training batches in which only the critic learns."""
     grad_clip: NonNegativeFloat = 1.0
@@ -58,7 +63,8 @@ class GaeConfig(Section):
 
 
 class DemonstrationConfig(Section):
-    """HPT: a group with too few successes is replaced by its prompt's demonstration (Lv et al. 2025, arXiv 2509.04419)."""
+    """HPT: a group with too few successes is replaced by its prompt's demonstration (Lv et al. 2025, arXiv
+    2509.04419)."""
 
     gate: NonNegativeInt = 0
     """Groups with at most this many successes switch."""
@@ -76,7 +82,8 @@ class BudgetConfig(Section):
     prior: Literal["uniform", "linear", "last"] = "uniform"
     """How likely each budget is: alike, as its tokens, or always the last."""
     baseline: Literal["brpo", "own", "group", "none"] = "brpo"
-    """``own``: the sample's earlier scores. ``group``: the group's mean. ``brpo`` moves from the second to the first."""
+    """``own``: the sample's earlier scores. ``group``: the group's mean. ``brpo`` moves from the second to
+    the first."""
     summaries: PositiveInt = 4
     """Answers asked for at each budget."""
     summary_tokens: PositiveInt = 16
@@ -86,7 +93,8 @@ class BudgetConfig(Section):
 
 
 class PlannerConfig(Section):
-    """Training targets from the test-time planner: every prompt trains on pass@k of the k it would get when served."""
+    """Training targets from the test-time planner: every prompt trains on pass@k of the k it would get when
+    served."""
 
     budget_tokens: PositiveFloat = 128.0
     """Completion tokens that one query may cost at deployment, on average over the queries."""
@@ -107,7 +115,8 @@ class PlannerConfig(Section):
     k_max: PositiveInt = 64
     """Largest target."""
     quantile: float = Field(default=0.8, gt=0, lt=1)
-    """Of the posterior that targets are planned with: what its mean gives up would never be seen to improve."""
+    """Of the posterior that targets are planned with: what its mean gives up would never be seen to
+    improve."""
     anneal: float = Field(default=0.0, ge=0, le=1)
     """Last share of the run at k = 1, which wins pass@1 back."""
     retry_every: PositiveInt = 200
@@ -141,13 +150,15 @@ class AlgorithmConfig(Section):
     dual_clip: PositiveFloat = 10.0
     """Ratio ceiling for negative advantages, ``mask=dual_clip`` only."""
     reference: Literal["behavior", "proximal", "current"] = "behavior"
-    """Denominator of the ratio: the sampler, the learner's weights at the start of the step, or the detached current policy."""
+    """Denominator of the ratio: the sampler, the learner's weights at the start of the step, or the detached
+    current policy."""
     importance: Literal["none", "token", "sequence"] = "none"
     """Truncated importance weights from the sampler to the reference, per token or one for the sequence."""
     importance_cap: PositiveFloat = 2.0
     """The weights are at most this."""
     token_band: Band | None = None
-    """IcePop: tokens whose learner-to-sampler ratio is outside (low, high) lose their gradient; None = off."""
+    """IcePop: tokens whose learner-to-sampler ratio is outside (low, high) lose their gradient; None =
+    off."""
     sequence_band: Band | None = None
     """The same for whole sequences, by the geometric mean of their tokens' ratios."""
     advantage: Literal[
@@ -170,17 +181,21 @@ class AlgorithmConfig(Section):
     pass_k: PositiveInt = 1
     """k of the ``passk`` family."""
     planner: PlannerConfig | None = None
-    """Sets k for each category or prompt instead of ``pass_k``, with ``advantage=passk``; None = ``pass_k`` everywhere."""
+    """Sets k for each category or prompt instead of ``pass_k``, with ``advantage=passk``; None = ``pass_k``
+    everywhere."""
     advantage_scale: Literal["none", "batch_rms"] = "none"
-    """``batch_rms``: divided by one number for the whole update, which keeps the prompts' weights to each other."""
-    likelihood: Literal["token_ratio", "sequence_ratio", "truncated_weight", "log_likelihood", "mirror"] = "token_ratio"
-    """Where the gradient comes from: the token's ratio, the sequence's (GSPO), log p times a truncated weight (CISPO), log p alone,
-    or mirror descent (Kimi)."""
+    """``batch_rms``: divided by one number for the whole update, which keeps the prompts' weights to each
+    other."""
+    likelihood: Literal["token_ratio", "sequence_ratio", "truncated_weight", "log_likelihood", "mirror"] = (
+        "token_ratio"
+    )
+    """Where the gradient comes from: the token's ratio, the sequence's (GSPO), log p times a truncated weight
+    (CISPO), log p alone, or mirror descent (Kimi)."""
     mirror_tau: PositiveFloat = 0.1
     """Weight of the squared log-ratio, ``likelihood=mirror`` only."""
     aggregation: Literal["token", "sequence", "dr_grpo"] = "token"
-    """``token``: sum / global count of valid tokens. ``sequence``: mean of per-sequence means. ``dr_grpo``: sum / (samples *
-    max_tokens)."""
+    """``token``: sum / global count of valid tokens. ``sequence``: mean of per-sequence means. ``dr_grpo``:
+    sum / (samples * max_tokens)."""
     group_weight: Literal["sample", "prompt"] = "sample"
     """``prompt`` gives groups of unequal size equal weight."""
     max_log_ratio: PositiveFloat = 20.0

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rl.config.schema import Config
 
 BF16_PROBE_TOLERANCE = 0.01
-"""Engine and learner differ by 0.03-0.05 nats a token in bf16 on equal weights, so a tighter probe only ever stops good runs."""
+"""Engine and learner differ by 0.03-0.05 nats a token in bf16 on equal weights, so a tighter probe only ever
+stops good runs."""
 
 
 def problems(config: "Config") -> list[str]:
@@ -29,11 +30,14 @@ def stream_problems(config: "Config") -> Iterator[str]:
     stream, learner = config.stream, config.learner
     if stream.pipeline_depth is not None and stream.pipeline_depth > stream.max_staleness:
         yield (
-            f"stream.pipeline_depth: {stream.pipeline_depth} plans ahead would break stream.max_staleness={stream.max_staleness}; "
-            "lower the depth or raise the bound"
+            f"stream.pipeline_depth: {stream.pipeline_depth} plans ahead would break"
+            f" stream.max_staleness={stream.max_staleness}; lower the depth or raise the bound"
         )
     if stream.rollover_share > 0 and stream.max_staleness == 0:
-        yield "stream.rollover_share: late groups are a step old when they train, which stream.max_staleness=0 forbids; set it to 0"
+        yield (
+            "stream.rollover_share: late groups are a step old when they train, which stream.max_staleness=0"
+            " forbids; set it to 0"
+        )
     shares = learner.num_ranks * learner.updates_per_batch
     if stream.prompts_per_step < shares:
         yield (
@@ -52,8 +56,9 @@ def rollout_problems(config: "Config") -> Iterator[str]:
         )
     if rollout.top_p < 1:
         yield (
-            f"rollout.top_p: at {rollout.top_p} the engine's log-probs are renormalised to the nucleus, the learner's are not, so "
-            "every ratio would be off; train with 1 (rollout.temperature narrows the policy)"
+            f"rollout.top_p: at {rollout.top_p} the engine's log-probs are renormalised to the nucleus, the"
+            " learner's are not, so every ratio would be off; train with 1 (rollout.temperature narrows the"
+            " policy)"
         )
 
 
@@ -78,8 +83,9 @@ def checkpoint_problems(config: "Config") -> Iterator[str]:
     checkpoint, every = config.checkpoint, config.evaluation.every
     if checkpoint.keep_best and (not checkpoint.every or not every or checkpoint.every % every):
         yield (
-            f"checkpoint.keep_best: the checkpoints of checkpoint.every={checkpoint.every} are not all evaluated with "
-            f"evaluation.every={every}; set evaluation.every to checkpoint.every, or to a divisor of it"
+            f"checkpoint.keep_best: the checkpoints of checkpoint.every={checkpoint.every} are not all"
+            f" evaluated with evaluation.every={every}; set evaluation.every to checkpoint.every, or to a"
+            " divisor of it"
         )
 
 
@@ -87,12 +93,16 @@ def precision_problems(config: "Config") -> Iterator[str]:
     """Number formats of engine and learner."""
     rollout, learner = config.rollout, config.learner
     if rollout.dtype == "float16" and (learner.dtype == "bfloat16" or rollout.device == "cpu"):
-        yield "rollout.dtype: float16 overflows on weights trained in bfloat16 and is not for CPUs; use bfloat16 or float32"
+        yield (
+            "rollout.dtype: float16 overflows on weights trained in bfloat16 and is not for CPUs; use"
+            " bfloat16 or float32"
+        )
     low = "bfloat16" in (rollout.dtype, learner.dtype) or rollout.dtype == "float16"
     if low and rollout.probe_tolerance < BF16_PROBE_TOLERANCE:
         yield (
-            f"rollout.probe_tolerance: {rollout.probe_tolerance:g} nats is tighter than bf16 arithmetic allows; "
-            f"raise it to {BF16_PROBE_TOLERANCE:g} or more (0.1 is usual), or use float32 in engine and learner"
+            f"rollout.probe_tolerance: {rollout.probe_tolerance:g} nats is tighter than bf16 arithmetic"
+            f" allows; raise it to {BF16_PROBE_TOLERANCE:g} or more (0.1 is usual), or use float32 in engine"
+            " and learner"
         )
 
 

@@ -31,7 +31,8 @@ def algorithm_problems(config: "Config") -> Iterator[str]:
 
 
 def compares_within_groups(algorithm: AlgorithmConfig) -> bool:
-    """True if a group of one has advantage 0 everywhere (the last column of the table in ``docs/objectives.md``)."""
+    """True if a group of one has advantage 0 everywhere (the last column of the table in
+    ``docs/objectives.md``)."""
     by_budget = algorithm.advantage == "brpo" and algorithm.budgets.baseline == "group"
     return by_budget or algorithm.advantage in BY_GROUP or algorithm.advantage.startswith("passk")
 
@@ -39,44 +40,54 @@ def compares_within_groups(algorithm: AlgorithmConfig) -> bool:
 def _group_problems(config: "Config") -> Iterator[str]:
     if config.stream.rollouts_per_prompt == 1 and compares_within_groups(config.algorithm):
         yield (
-            f"stream.rollouts_per_prompt: algorithm.advantage={config.algorithm.advantage} compares the rollouts of a prompt with "
-            "each other, and with 1 of them every advantage is 0: nothing would train. Raise it (8 is usual), or take an algorithm "
-            "without such a baseline (algorithm=reinforce_pp or ppo)"
+            f"stream.rollouts_per_prompt: algorithm.advantage={config.algorithm.advantage} compares the"
+            " rollouts of a prompt with each other, and with 1 of them every advantage is 0: nothing would"
+            " train. Raise it (8 is usual), or take an algorithm without such a baseline"
+            " (algorithm=reinforce_pp or ppo)"
         )
 
 
 def _ratio_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
     if algorithm.importance != "none" and algorithm.reference == "behavior":
         yield (
-            "algorithm.importance: with algorithm.reference=behavior the ratio already corrects for the sampler, and would do so "
-            "twice; set algorithm.reference=proximal, or algorithm.importance=none"
+            "algorithm.importance: with algorithm.reference=behavior the ratio already corrects for the"
+            " sampler, and would do so twice; set algorithm.reference=proximal, or algorithm.importance=none"
         )
     if algorithm.mask != "none" and algorithm.clip_low >= 1:
         yield (
-            f"algorithm.clip_low: {algorithm.clip_low:g} puts the ratio's floor at {1 - algorithm.clip_low:g}, which no ratio "
-            "reaches; use less than 1, or algorithm.mask=none"
+            f"algorithm.clip_low: {algorithm.clip_low:g} puts the ratio's floor at"
+            f" {1 - algorithm.clip_low:g}, which no ratio reaches; use less than 1, or algorithm.mask=none"
         )
     if algorithm.mask == "dual_clip" and algorithm.dual_clip <= 1 + algorithm.clip_high:
         yield (
-            f"algorithm.dual_clip: {algorithm.dual_clip} must exceed 1 + algorithm.clip_high = {1 + algorithm.clip_high:g}, "
-            "or it would clip what the first clip allows"
+            f"algorithm.dual_clip: {algorithm.dual_clip} must exceed 1 + algorithm.clip_high ="
+            f" {1 + algorithm.clip_high:g}, or it would clip what the first clip allows"
         )
     for field in ("token_band", "sequence_band"):
         low, high = getattr(algorithm, field) or NO_BAND
         if low >= high:
-            yield f"algorithm.{field}: the bounds are crossed, ({low:g}, {high:g}); give (low, high) with low < 1 < high"
+            yield (
+                f"algorithm.{field}: the bounds are crossed, ({low:g}, {high:g}); give (low, high) with low <"
+                " 1 < high"
+            )
         elif not low < 1 < high:
-            yield f"algorithm.{field}: ({low:g}, {high:g}) leaves out 1, the ratio of a fresh token; give low < 1 < high"
+            yield (
+                f"algorithm.{field}: ({low:g}, {high:g}) leaves out 1, the ratio of a fresh token; give low <"
+                " 1 < high"
+            )
 
 
 def _critic_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
     if algorithm.critic is not None and algorithm.advantage != "gae":
         yield (
-            f"algorithm.critic: nothing reads its values with algorithm.advantage={algorithm.advantage}; set algorithm=ppo "
-            "(algorithm.advantage=gae), or algorithm.critic=null"
+            f"algorithm.critic: nothing reads its values with algorithm.advantage={algorithm.advantage}; set"
+            " algorithm=ppo (algorithm.advantage=gae), or algorithm.critic=null"
         )
     if algorithm.critic is None and algorithm.advantage == "gae":
-        yield "algorithm.advantage: gae needs a critic; set algorithm.critic.kind=separate (or take algorithm=ppo)"
+        yield (
+            "algorithm.advantage: gae needs a critic; set algorithm.critic.kind=separate (or take"
+            " algorithm=ppo)"
+        )
 
 
 def _kl_problems(config: "Config") -> Iterator[str]:
@@ -84,8 +95,8 @@ def _kl_problems(config: "Config") -> Iterator[str]:
     if kl.coefficient == 0 and (kl.target is not None or kl.policy != "auto"):
         field = "target" if kl.target is not None else "policy"
         yield (
-            f"algorithm.kl.{field}: a reference policy with algorithm.kl.coefficient=0 costs memory and does nothing; set the "
-            f"coefficient (0.001 is usual), or leave algorithm.kl.{field} out"
+            f"algorithm.kl.{field}: a reference policy with algorithm.kl.coefficient=0 costs memory and does"
+            f" nothing; set the coefficient (0.001 is usual), or leave algorithm.kl.{field} out"
         )
     if kl.coefficient > 0 and kl.place == "loss" and kl.estimator == "k1":
         yield (
@@ -93,7 +104,10 @@ def _kl_problems(config: "Config") -> Iterator[str]:
             "algorithm.kl.place=reward"
         )
     if kl.policy == "adapter_off" and lora is None:
-        yield "algorithm.kl.policy: adapter_off needs an adapter to switch off; set learner.lora, or algorithm.kl.policy=copy"
+        yield (
+            "algorithm.kl.policy: adapter_off needs an adapter to switch off; set learner.lora, or"
+            " algorithm.kl.policy=copy"
+        )
 
 
 def _pass_k_problems(config: "Config") -> Iterator[str]:
@@ -101,19 +115,21 @@ def _pass_k_problems(config: "Config") -> Iterator[str]:
     if not algorithm.advantage.startswith("passk"):
         if algorithm.pass_k > 1:
             yield (
-                f"algorithm.pass_k: {algorithm.pass_k} is not read by algorithm.advantage={algorithm.advantage}; take "
-                "algorithm=passk, or leave algorithm.pass_k at 1"
+                f"algorithm.pass_k: {algorithm.pass_k} is not read by"
+                f" algorithm.advantage={algorithm.advantage}; take algorithm=passk, or leave algorithm.pass_k"
+                " at 1"
             )
         return
     if algorithm.pass_k > group:
         yield (
-            f"algorithm.pass_k: pass@{algorithm.pass_k} cannot be estimated from stream.rollouts_per_prompt={group}; lower the "
-            "first or raise the second"
+            f"algorithm.pass_k: pass@{algorithm.pass_k} cannot be estimated from"
+            f" stream.rollouts_per_prompt={group}; lower the first or raise the second"
         )
     elif algorithm.advantage in COMBINATORIAL and algorithm.pass_k > group / 2:
         yield (
-            f"algorithm.pass_k: above half of stream.rollouts_per_prompt={group} the {algorithm.advantage} estimator loses most of "
-            "its gradient; use algorithm.advantage=passk, which takes the posterior-weight form there, or lower k"
+            f"algorithm.pass_k: above half of stream.rollouts_per_prompt={group} the {algorithm.advantage}"
+            " estimator loses most of its gradient; use algorithm.advantage=passk, which takes the"
+            " posterior-weight form there, or lower k"
         )
 
 
@@ -123,11 +139,14 @@ def _planner_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
         return
     if algorithm.advantage != "passk":
         yield (
-            f"algorithm.planner: algorithm.advantage={algorithm.advantage} does not read each prompt's k; take "
-            "algorithm=planner_loop, or leave algorithm.planner out"
+            f"algorithm.planner: algorithm.advantage={algorithm.advantage} does not read each prompt's k;"
+            " take algorithm=planner_loop, or leave algorithm.planner out"
         )
     if algorithm.pass_k > 1:
-        yield f"algorithm.pass_k: {algorithm.pass_k} is not read, since algorithm.planner sets every prompt's k; leave it at 1"
+        yield (
+            f"algorithm.pass_k: {algorithm.pass_k} is not read, since algorithm.planner sets every prompt's"
+            " k; leave it at 1"
+        )
     if planner.verifier_file is not None:
         try:
             read_verifier(Path(planner.verifier_file))
@@ -137,8 +156,9 @@ def _planner_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
             yield "algorithm.planner.verifier_file: gives both rates; leave verifier_fpr and verifier_tpr out"
     if planner.verifier_fpr >= planner.verifier_tpr:
         yield (
-            f"algorithm.planner.verifier_fpr: {planner.verifier_fpr} is not below algorithm.planner.verifier_tpr="
-            f"{planner.verifier_tpr}; such verdicts say nothing about an answer"
+            f"algorithm.planner.verifier_fpr: {planner.verifier_fpr} is not below"
+            f" algorithm.planner.verifier_tpr={planner.verifier_tpr}; such verdicts say nothing about an"
+            " answer"
         )
 
 
@@ -149,13 +169,19 @@ def _shaping_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
     for index, part in enumerate(algorithm.shaping):
         if part.name not in SHAPING_ARGS:
             hint = suggest(part.name, SHAPING_ARGS)
-            yield f"algorithm.shaping[{index}].name: {part.name!r} is unknown.{hint} Choices: {listed(SHAPING_ARGS)}"
+            yield (
+                f"algorithm.shaping[{index}].name: {part.name!r} is unknown.{hint} Choices:"
+                f" {listed(SHAPING_ARGS)}"
+            )
             continue
         required, optional = SHAPING_ARGS[part.name]
         unknown = sorted(set(part.args) - required - optional)
         missing = sorted(required - set(part.args))
         if unknown:
-            yield f"algorithm.shaping[{index}].args: {part.name} takes no {unknown[0]!r}; it takes {listed(required | optional)}"
+            yield (
+                f"algorithm.shaping[{index}].args: {part.name} takes no {unknown[0]!r}; it takes"
+                f" {listed(required | optional)}"
+            )
         if missing:
             yield f"algorithm.shaping[{index}].args: {part.name} needs {missing[0]!r}"
         yield from _overlong_problems(index, part)
@@ -167,17 +193,23 @@ def _overlong_problems(index: int, part: ShapingConfig) -> Iterator[str]:
         return
     share, penalty = part.args.get("buffer_share", 1.0), part.args.get("penalty", 0.0)
     if isinstance(share, str) or not 0 < share <= 1:
-        yield f"algorithm.shaping[{index}].args.buffer_share: {share} is no share of rollout.max_tokens; use (0, 1]"
+        yield (
+            f"algorithm.shaping[{index}].args.buffer_share: {share} is no share of rollout.max_tokens; use"
+            " (0, 1]"
+        )
     if isinstance(penalty, str) or penalty < 0:
-        yield f"algorithm.shaping[{index}].args.penalty: {penalty} would reward long completions; give 0 or more"
+        yield (
+            f"algorithm.shaping[{index}].args.penalty: {penalty} would reward long completions; give 0 or"
+            " more"
+        )
 
 
 def _stage_problems(config: "Config") -> Iterator[str]:
     algorithm = config.algorithm
     if algorithm.demonstrations is not None and algorithm.advantage == "brpo":
         yield (
-            "algorithm.demonstrations: algorithm.advantage=brpo scores what was sampled at every thinking budget, which a "
-            "demonstration has none of; set algorithm.demonstrations=null"
+            "algorithm.demonstrations: algorithm.advantage=brpo scores what was sampled at every thinking"
+            " budget, which a demonstration has none of; set algorithm.demonstrations=null"
         )
     group = config.stream.rollouts_per_prompt
     if algorithm.demonstrations is not None and algorithm.demonstrations.gate >= group:
@@ -188,7 +220,10 @@ def _stage_problems(config: "Config") -> Iterator[str]:
     if algorithm.advantage == "brpo":
         budgets = algorithm.budgets.tokens
         if len(budgets) < 2 or list(budgets) != sorted(set(budgets)):
-            yield f"algorithm.budgets.tokens: {list(budgets)} must be at least two rising numbers of thinking tokens"
+            yield (
+                f"algorithm.budgets.tokens: {list(budgets)} must be at least two rising numbers of thinking"
+                " tokens"
+            )
         elif budgets[-1] > config.rollout.max_tokens:
             yield (
                 f"algorithm.budgets.tokens: no thinking reaches {budgets[-1]} tokens with rollout.max_tokens="
@@ -196,6 +231,7 @@ def _stage_problems(config: "Config") -> Iterator[str]:
             )
         elif budgets[-1] + algorithm.budgets.summary_tokens > config.rollout.max_model_len:
             yield (
-                f"algorithm.budgets.tokens: {budgets[-1]} thinking tokens and an answer of "
-                f"{algorithm.budgets.summary_tokens} do not fit into rollout.max_model_len={config.rollout.max_model_len}"
+                f"algorithm.budgets.tokens: {budgets[-1]} thinking tokens and an answer of"
+                f" {algorithm.budgets.summary_tokens} do not fit into"
+                f" rollout.max_model_len={config.rollout.max_model_len}"
             )

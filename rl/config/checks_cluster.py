@@ -21,15 +21,28 @@ def _transport(config: "Config") -> Iterator[str]:
     transport, cluster = config.rollout.weight_transfer, config.cluster
     on_cpu = "cpu" in (config.rollout.device, config.learner.device)
     if transport == "shm" and cluster.nodes > 1:
-        yield f"rollout.weight_transfer: shm is shared memory of one node, cluster.nodes={cluster.nodes}; use nccl"
+        yield (
+            f"rollout.weight_transfer: shm is shared memory of one node, cluster.nodes={cluster.nodes}; use"
+            " nccl"
+        )
     if transport in ("nccl", "ipc") and on_cpu:
         both = config.rollout.device == config.learner.device
-        fix = "cluster=local sets it with the rest of a CPU run" if both else "use shm, which carries them through memory"
-        yield f"rollout.weight_transfer: {transport} moves weights between GPUs, but rollout or learner.device is cpu; {fix}"
+        fix = (
+            "cluster=local sets it with the rest of a CPU run"
+            if both
+            else "use shm, which carries them through memory"
+        )
+        yield (
+            f"rollout.weight_transfer: {transport} moves weights between GPUs, but rollout or learner.device"
+            f" is cpu; {fix}"
+        )
     elif transport == "ipc" and cluster.name != "gpu1":
         yield "rollout.weight_transfer: ipc needs engine and learner on the same GPU (cluster=gpu1); use nccl"
     elif transport == "nccl" and cluster.name == "gpu1":
-        yield "rollout.weight_transfer: NCCL refuses two ranks on one GPU, and cluster=gpu1 shares it; use ipc or shm"
+        yield (
+            "rollout.weight_transfer: NCCL refuses two ranks on one GPU, and cluster=gpu1 shares it; use ipc"
+            " or shm"
+        )
 
 
 def _devices(config: "Config") -> Iterator[str]:
@@ -39,51 +52,79 @@ def _devices(config: "Config") -> Iterator[str]:
         ("learner", config.learner.device, "gpus_per_learner", cluster.gpus_per_learner),
     ):
         if device == "cuda" and gpus == 0:
-            yield f"cluster.{field}: 0 GPUs, but {section}.device=cuda; choose cluster=gpu1|node8|multinode, or {section}=cpu"
+            yield (
+                f"cluster.{field}: 0 GPUs, but {section}.device=cuda; choose cluster=gpu1|node8|multinode, or"
+                f" {section}=cpu"
+            )
         if device == "cpu" and gpus > 0:
-            yield f"cluster.{field}: reserves {gpus:g} GPU(s), but {section}.device=cpu; choose {section}=gpu or cluster=local"
+            yield (
+                f"cluster.{field}: reserves {gpus:g} GPU(s), but {section}.device=cpu; choose {section}=gpu"
+                " or cluster=local"
+            )
 
 
 def _engine_gpus(config: "Config") -> Iterator[str]:
     rollout, gpus = config.rollout, config.cluster.gpus_per_engine
     if rollout.device == "cpu":
         if rollout.tensor_parallel > 1:
-            yield f"rollout.tensor_parallel: {rollout.tensor_parallel} needs rollout.device=cuda; on CPU raise rollout.num_engines"
+            yield (
+                f"rollout.tensor_parallel: {rollout.tensor_parallel} needs rollout.device=cuda; on CPU raise"
+                " rollout.num_engines"
+            )
         return
     if rollout.tensor_parallel > 1 and gpus != rollout.tensor_parallel:
         yield (
-            f"cluster.gpus_per_engine: {gpus:g} does not match rollout.tensor_parallel={rollout.tensor_parallel}; "
-            f"set cluster.gpus_per_engine={rollout.tensor_parallel}"
+            f"cluster.gpus_per_engine: {gpus:g} does not match"
+            f" rollout.tensor_parallel={rollout.tensor_parallel}; set"
+            f" cluster.gpus_per_engine={rollout.tensor_parallel}"
         )
     if rollout.tensor_parallel == 1 and gpus > 1:
-        yield f"cluster.gpus_per_engine: {gpus:g}, but rollout.tensor_parallel=1 uses one GPU; set the second to the first"
+        yield (
+            f"cluster.gpus_per_engine: {gpus:g}, but rollout.tensor_parallel=1 uses one GPU; set the second"
+            " to the first"
+        )
 
 
 def _layout(config: "Config") -> Iterator[str]:
     cluster, rollout, learner = config.cluster, config.rollout, config.learner
     if cluster.gpus_per_learner > 1:
-        yield f"cluster.gpus_per_learner: {cluster.gpus_per_learner:g}, but a rank drives one GPU; raise learner.num_ranks"
+        yield (
+            f"cluster.gpus_per_learner: {cluster.gpus_per_learner:g}, but a rank drives one GPU; raise"
+            " learner.num_ranks"
+        )
     if cluster.name == "gpu1":
         if (rollout.num_engines, learner.num_ranks) != (1, 1):
-            yield "cluster.name: gpu1 is one engine and one rank; set rollout.num_engines=1 learner.num_ranks=1, or cluster=node8"
+            yield (
+                "cluster.name: gpu1 is one engine and one rank; set rollout.num_engines=1"
+                " learner.num_ranks=1, or cluster=node8"
+            )
         if cluster.gpus_per_engine + cluster.gpus_per_learner > 1:
-            yield "cluster.gpus_per_engine: with cluster.gpus_per_learner more than the one GPU of cluster=gpu1; keep the sum at 1"
+            yield (
+                "cluster.gpus_per_engine: with cluster.gpus_per_learner more than the one GPU of"
+                " cluster=gpu1; keep the sum at 1"
+            )
     if cluster.name == "multinode" and cluster.address is None:
-        yield "cluster.address: a Ray started here spans one node; set auto (on a node of the cluster) or host:port"
+        yield (
+            "cluster.address: a Ray started here spans one node; set auto (on a node of the cluster) or"
+            " host:port"
+        )
     if cluster.name != "multinode" and cluster.nodes > 1:
         yield f"cluster.nodes: {cluster.nodes} nodes need cluster=multinode"
     if cluster.learner_nodes > cluster.nodes:
-        yield f"cluster.learner_nodes: {cluster.learner_nodes} exceeds cluster.nodes={cluster.nodes}; lower it"
+        yield (
+            f"cluster.learner_nodes: {cluster.learner_nodes} exceeds cluster.nodes={cluster.nodes}; lower it"
+        )
     if learner.num_ranks % cluster.learner_nodes:
         yield (
-            f"learner.num_ranks: {learner.num_ranks} ranks do not divide over cluster.learner_nodes={cluster.learner_nodes}; "
-            "ranks of one node are packed together, so use a multiple"
+            f"learner.num_ranks: {learner.num_ranks} ranks do not divide over"
+            f" cluster.learner_nodes={cluster.learner_nodes}; ranks of one node are packed together, so use a"
+            " multiple"
         )
 
 
 def _run_directory(config: "Config") -> Iterator[str]:
     if config.cluster.name == "multinode" and not Path(config.run.dir).is_absolute():
         yield (
-            f"run.dir: {config.run.dir!r} is relative, and every node would write to one of its own; give the absolute "
-            "path of one that all nodes see, e.g. run.dir=/shared/runs"
+            f"run.dir: {config.run.dir!r} is relative, and every node would write to one of its own; give the"
+            " absolute path of one that all nodes see, e.g. run.dir=/shared/runs"
         )

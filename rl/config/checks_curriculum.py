@@ -1,4 +1,5 @@
-"""The curriculum against the stream. Parts are built as for the run, so a wrong argument fails before any actor starts."""
+"""The curriculum against the stream. Parts are built as for the run, so a wrong argument fails before any
+actor starts."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 def curriculum_problems(config: "Config") -> Iterator[str]:
-    """Unknown parts, wrong arguments, conflicts, and budgets that the allocator's floor and cap cannot meet."""
+    """Unknown parts, wrong arguments, conflicts, and budgets that the allocator's floor and cap cannot
+    meet."""
     # Plug-ins may be anybody's code: imported when a config is checked, not when the schema is imported.
     from curricula import DEFAULTS, SLOTS, build_part
     from curricula.conflicts import check
@@ -37,7 +39,9 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
     yield from refusals(config, parts)
     for doubt in (*(f"curriculum: {warning}" for warning in warnings), *doubts(config, parts)):
         logger.warning("%s", doubt)
-    yield from _budget(config, floor=getattr(parts["allocator"], "floor", 1), cap=getattr(parts["allocator"], "cap", None))
+    yield from _budget(
+        config, floor=getattr(parts["allocator"], "floor", 1), cap=getattr(parts["allocator"], "cap", None)
+    )
 
 
 def _budget(config: "Config", *, floor: int, cap: int | None) -> Iterator[str]:
@@ -46,12 +50,12 @@ def _budget(config: "Config", *, floor: int, cap: int | None) -> Iterator[str]:
     budget = config.stream.prompts_per_step * per_prompt
     if per_prompt < floor:
         yield (
-            f"stream.rollouts_per_prompt: the budget of {budget} rollouts a step is below stream.prompts_per_step="
-            f"{config.stream.prompts_per_step} x the allocator's floor of {floor}; raise it to at least {floor}, or lower "
-            "curriculum.allocator.args.floor"
+            f"stream.rollouts_per_prompt: the budget of {budget} rollouts a step is below"
+            f" stream.prompts_per_step={config.stream.prompts_per_step} x the allocator's floor of {floor};"
+            f" raise it to at least {floor}, or lower curriculum.allocator.args.floor"
         )
     if cap is not None and per_prompt > cap:
         yield (
-            f"stream.rollouts_per_prompt: {per_prompt} is more than the allocator's cap of {cap} rollouts for a prompt; "
-            "lower it, or raise curriculum.allocator.args.cap"
+            f"stream.rollouts_per_prompt: {per_prompt} is more than the allocator's cap of {cap} rollouts for"
+            " a prompt; lower it, or raise curriculum.allocator.args.cap"
         )

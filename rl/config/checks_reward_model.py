@@ -14,10 +14,16 @@ def reward_model_problems(config: "Config") -> Iterator[str]:
         return
     if 2 * model.timeout_s >= config.stream.group_timeout_s:
         yield (
-            f"reward_model.timeout_s: {model.timeout_s:g} s to wait and as much to score do not fit into stream.group_timeout_s="
-            f"{config.stream.group_timeout_s:g}; lower the first or raise the second"
+            f"reward_model.timeout_s: {model.timeout_s:g} s to wait and as much to score do not fit into"
+            f" stream.group_timeout_s={config.stream.group_timeout_s:g}; lower the first or raise the second"
         )
     if (model.device == "cuda") != (model.gpus > 0):
-        yield f"reward_model.gpus: {model.gpus:g} with reward_model.device={model.device}; cuda needs a share, cpu none"
+        yield (
+            f"reward_model.gpus: {model.gpus:g} with reward_model.device={model.device}; cuda needs a share,"
+            " cpu none"
+        )
     if config.algorithm.advantage == "brpo":
-        yield "reward_model: algorithm.advantage=brpo reads raw correctness at thinking budgets only; leave the model out"
+        yield (
+            "reward_model: algorithm.advantage=brpo reads raw correctness at thinking budgets only; leave the"
+            " model out"
+        )

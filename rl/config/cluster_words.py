@@ -1,7 +1,9 @@
-"""``cluster=`` in one word: choosing where a run goes on the command line also chooses engine, learner and transport of that place.
+"""``cluster=`` in one word: choosing where a run goes on the command line also chooses engine, learner and
+transport of that place.
 
-A config file sets the three groups by itself. An override that moves the run elsewhere sets each of the fields below from the
-presets of the new place, or to its default. Lengths, batch sizes and learning rates are the config's own and stay.
+A config file sets the three groups by itself. An override that moves the run elsewhere sets each of the
+fields below from the presets of the new place, or to its default. Lengths, batch sizes and learning rates are
+the config's own and stay.
 """
 
 from pathlib import Path
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
 DEVICE_OF = {"local": "cpu", "gpu1": "gpu", "node8": "gpu", "multinode": "gpu"}
 """Preset of ``cluster`` -> preset of ``rollout`` and of ``learner``."""
 FIELDS: dict[str, tuple[str, ...]] = {
-    "cluster": ("address", "gpus_per_engine", "gpus_per_learner", "strategy", "nodes", "learner_nodes", "object_store_mib"),
+    "cluster": (
+        "address",
+        "gpus_per_engine",
+        "gpus_per_learner",
+        "strategy",
+        "nodes",
+        "learner_nodes",
+        "object_store_mib",
+    ),
     "rollout": (
         "backend",
         "num_engines",
@@ -55,11 +65,14 @@ ONE_GPU: dict[str, dict[str, Any]] = {
 """``cluster=gpu1`` is one engine and one rank on one device."""
 
 
-def implied(overrides: list[Override], folder: Path, shipped: Path, root: "type[BaseModel]") -> list[Override]:
-    """The settings that a ``cluster=`` among the overrides stands for; to be put before the user's own, which win.
+def implied(
+    overrides: list[Override], folder: Path, shipped: Path, root: "type[BaseModel]"
+) -> list[Override]:
+    """The settings that a ``cluster=`` among the overrides stands for; to be put before the user's own, which
+    win.
 
-    A half whose preset the user names too, and names otherwise (``cluster=local rollout=gpu``), is left as it is named: the checks
-    say what does not fit.
+    A half whose preset the user names too, and names otherwise (``cluster=local rollout=gpu``), is left as it
+    is named: the checks say what does not fit.
     """
     chosen = {o.group: o.presets[0] for o in overrides if o.group and len(o.presets) == 1}
     cluster = chosen.get("cluster", "")
@@ -71,9 +84,13 @@ def implied(overrides: list[Override], folder: Path, shipped: Path, root: "type[
         if group not in root.model_fields or chosen.get(group, preset) != preset:
             continue
         own, packaged = (place / group / f"{preset}.yaml" for place in (folder, shipped))
-        values = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else packaged)))
+        values = cast(
+            "dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else packaged))
+        )
         values |= ONE_GPU.get(group, {}) if cluster == "gpu1" else {}
         defaults = root.model_fields[group].default
-        texts = [f"++{group}.{field}={spell(values.get(field, getattr(defaults, field)))}" for field in fields]
+        texts = [
+            f"++{group}.{field}={spell(values.get(field, getattr(defaults, field)))}" for field in fields
+        ]
         out += [Override(text=text, source=f"cluster={cluster}") for text in texts]
     return out

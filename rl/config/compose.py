@@ -1,4 +1,5 @@
-"""Hydra's compose API behind one function: a config name or a YAML file, plus overrides, to a plain dictionary."""
+"""Hydra's compose API behind one function: a config name or a YAML file, plus overrides, to a plain
+dictionary."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -32,7 +33,10 @@ def find_config(name_or_file: str) -> tuple[Path, str]:
         return path.resolve().parent, path.name
     names = run_names()
     if name_or_file not in names:
-        raise ConfigError(f"{name_or_file}: no such config.{suggest(name_or_file, names)} Choices: {listed(names)}, or a YAML file")
+        raise ConfigError(
+            f"{name_or_file}: no such config.{suggest(name_or_file, names)} Choices: {listed(names)}, or a"
+            " YAML file"
+        )
     return PACKAGED, name_or_file
 
 
@@ -105,7 +109,12 @@ def _compose(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
 def _first_line(error: Exception) -> str:
     """Hydra's messages go on about its search path; what is wrong stands in the first lines."""
     return (
-        str(error).split("\nConfig search path", 1)[0].split("\nTo append", 1)[0].strip().replace("\n\n", " ").replace("\n\t", " ")
+        str(error)
+        .split("\nConfig search path", 1)[0]
+        .split("\nTo append", 1)[0]
+        .strip()
+        .replace("\n\n", " ")
+        .replace("\n\t", " ")
     )
 
 
@@ -125,8 +134,9 @@ def refuse_shared_slots(folder: Path, override: Override) -> None:
             other, other_value = owners.setdefault(key, (preset, value))
             if other_value != value and key != f"{override.group}.name":
                 raise ConfigError(
-                    f"{override.group}={'+'.join(override.presets)}: {other} and {preset} both set {key} "
-                    f"({other_value!r}, {value!r}); stack presets that fill different slots, or set the key after them"
+                    f"{override.group}={'+'.join(override.presets)}: {other} and {preset} both set {key}"
+                    f" ({other_value!r}, {value!r}); stack presets that fill different slots, or set the key"
+                    " after them"
                 )
 
 

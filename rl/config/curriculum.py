@@ -1,4 +1,5 @@
-"""The curriculum section: one slot for each kind of decision, so that composed presets never overwrite each other."""
+"""The curriculum section: one slot for each kind of decision, so that composed presets never overwrite each
+other."""
 
 from typing import Any
 
@@ -17,14 +18,16 @@ class PartConfig(Section):
 
 
 class CurriculumConfig(Section):
-    """Which parts decide what; a slot left None is neutral: every prompt once per epoch, equal groups, every group trains."""
+    """Which parts decide what; a slot left None is neutral: every prompt once per epoch, equal groups, every
+    group trains."""
 
     name: str = "uniform"
     """Of the preset, for the log."""
     discount: float = Field(default=0.9, gt=0, le=1)
     """Statistics of policy version v weigh ``discount ** (now - v)``; 1 never forgets."""
     budget_discount: float = Field(default=0.5, gt=0, le=1)
-    """Statistics from before the length budget halved weigh this, from before it halved twice its square; 1 never forgets."""
+    """Statistics from before the length budget halved weigh this, from before it halved twice its square; 1
+    never forgets."""
     sampler: PartConfig | None = None
     """Which prompts come next (default ``uniform``)."""
     category: PartConfig | None = None

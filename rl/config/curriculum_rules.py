@@ -1,4 +1,5 @@
-"""Curriculum parts against the rest of a run (methods/curricula.md §12, rules 4, 8, 9, 11, 12, 14, 15, 16): refusals and doubts."""
+"""Curriculum parts against the rest of a run (methods/curricula.md §12, rules 4, 8, 9, 11, 12, 14, 15, 16):
+refusals and doubts."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -22,21 +23,25 @@ def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
         field = f"curriculum.{slot}"
         if algorithm.demonstrations is not None and part.drops_all_wrong:
             yield (
-                f"algorithm.demonstrations: {field}={_name(config, slot)} drops the groups without success that demonstrations "
-                f"are for; leave {field} out"
+                f"algorithm.demonstrations: {field}={_name(config, slot)} drops the groups without success"
+                f" that demonstrations are for; leave {field} out"
             )
         if algorithm.advantage == "brpo" and part.sets_length_target:
             yield (
-                f"{field}: {_name(config, slot)} moves completions to one length, algorithm.advantage=brpo credits them at several "
-                "thinking budgets; take one of the two (algorithm.budgets.prior says which budgets matter)"
+                f"{field}: {_name(config, slot)} moves completions to one length, algorithm.advantage=brpo"
+                " credits them at several thinking budgets; take one of the two (algorithm.budgets.prior"
+                " says which budgets matter)"
             )
         if part.signal_columns and config.learner.sequence_parallel > 1:
             yield (
-                f"{field}: {_name(config, slot)} asks the learner to read whole prompts, which ranks that share sequences do not; "
-                "set learner.sequence_parallel to 1, or the part's args.source to what it can do without the learner"
+                f"{field}: {_name(config, slot)} asks the learner to read whole prompts, which ranks that"
+                " share sequences do not; set learner.sequence_parallel to 1, or the part's args.source to"
+                " what it can do without the learner"
             )
         if part.punishes_overlong and any(shaping.name == "overlong" for shaping in algorithm.shaping):
-            yield f"{field}: algorithm.shaping punishes overlong completions already; leave one of the two out"
+            yield (
+                f"{field}: algorithm.shaping punishes overlong completions already; leave one of the two out"
+            )
 
 
 def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
@@ -47,42 +52,49 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
     floor = getattr(parts["allocator"], "floor", None)
     if floor == 1 and config.stream.rollouts_per_prompt > 1 and compares_within_groups(config.algorithm):
         yield (
-            f"curriculum.allocator.args.floor: prompts that get 1 rollout are measured but teach nothing, since "
-            f"algorithm.advantage={config.algorithm.advantage} compares "
-            "the rollouts of a prompt with each other; 2 is the least that can train"
+            "curriculum.allocator.args.floor: prompts that get 1 rollout are measured but teach nothing,"
+            f" since algorithm.advantage={config.algorithm.advantage} compares the rollouts of a prompt with"
+            " each other; 2 is the least that can train"
         )
     stream, refills = config.stream, config.stream.refill_rounds > 0
-    judge = next((slot for slot, part in parts.items() if slot != "downsample" and overrides(part, "verdict")), None)
-    uneven = next((slot for slot, part in parts.items() if part.unequal_groups or part.buys_rare_outcomes), None)
+    judge = next(
+        (slot for slot, part in parts.items() if slot != "downsample" and overrides(part, "verdict")), None
+    )
+    uneven = next(
+        (slot for slot, part in parts.items() if part.unequal_groups or part.buys_rare_outcomes), None
+    )
     if refills and judge and config.run.rollout_token_budget is None:
         yield (
-            f"stream.refill_rounds: groups that {judge} drops are replaced, so steps do not cost alike; compare runs by "
-            "rollout/total_tokens (or set run.rollout_token_budget), not by steps"
+            f"stream.refill_rounds: groups that {judge} drops are replaced, so steps do not cost alike;"
+            " compare runs by rollout/total_tokens (or set run.rollout_token_budget), not by steps"
         )
     if refills and judge and uneven:
         yield (
-            f"stream.refill_rounds: {uneven} makes groups unequal, and a refill replaces one dropped group by one of "
-            f"stream.rollouts_per_prompt={stream.rollouts_per_prompt} on average; batches are full by groups, not by rollouts"
+            f"stream.refill_rounds: {uneven} makes groups unequal, and a refill replaces one dropped group by"
+            f" one of stream.rollouts_per_prompt={stream.rollouts_per_prompt} on average; batches are full by"
+            " groups, not by rollouts"
         )
     adaptive = next((slot for slot, part in parts.items() if _reads_outcomes(part)), None)
     if adaptive and (stream.max_staleness > FRESH_ENOUGH or stream.rollover_share > 0):
         yield (
-            f"stream.max_staleness: {adaptive} goes by pass rates, and a group may mix {stream.max_staleness + 1} policy versions; "
-            "it counts from its oldest token's, and only when finished, so estimates lag by as many steps"
+            f"stream.max_staleness: {adaptive} goes by pass rates, and a group may mix"
+            f" {stream.max_staleness + 1} policy versions; it counts from its oldest token's, and only when"
+            " finished, so estimates lag by as many steps"
         )
     moving = next((slot for slot, part in parts.items() if overrides(part, "length_budget")), None)
     if adaptive and moving and config.curriculum.budget_discount == 1:
         yield (
-            f"curriculum.budget_discount: at 1 pass rates seen under other length budgets count in full, {moving} moves the budget "
-            f"and {adaptive} goes by pass rates; lower it (0.5 halves them when the budget halves)"
+            "curriculum.budget_discount: at 1 pass rates seen under other length budgets count in full,"
+            f" {moving} moves the budget and {adaptive} goes by pass rates; lower it (0.5 halves them when"
+            " the budget halves)"
         )
     if config.algorithm.advantage == "brpo" and parts["allocator"].buys_rare_outcomes:
         yield at_budgets("algorithm.advantage=brpo", "curriculum.allocator")
     judged = any(shaping.name == "handover" for shaping in config.algorithm.shaping)
     if judged and not any(part.drops_all_wrong for part in parts.values()):
         yield (
-            "algorithm.shaping: handover's first component is all that differs in groups without both outcomes, and so all they "
-            "teach; drop them with curriculum=mixed (trust is 0 there by itself)"
+            "algorithm.shaping: handover's first component is all that differs in groups without both"
+            " outcomes, and so all they teach; drop them with curriculum=mixed (trust is 0 there by itself)"
         )
 
 

@@ -53,7 +53,8 @@ PASSED = (
     "zero_allow_untested_optimizer",
     "zero_optimization",
 )
-"""DeepSpeed's top-level keys that a user may set. DeepSpeed ignores what it does not know, so others are refused here."""
+"""DeepSpeed's top-level keys that a user may set. DeepSpeed ignores what it does not know, so others are
+refused here."""
 
 
 def option_problems(options: Mapping[str, Any]) -> Iterator[str]:

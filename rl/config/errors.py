@@ -1,4 +1,5 @@
-"""The one error of a configuration: the user's input, so it is shown without a traceback and ends with exit code 2."""
+"""The one error of a configuration: the user's input, so it is shown without a traceback and ends with exit
+code 2."""
 
 import difflib
 from collections.abc import Iterable

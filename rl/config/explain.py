@@ -1,4 +1,5 @@
-"""``t2rl config --explain``: every field with its type, default, value and where that was set, in the schema's own words."""
+"""``t2rl config --explain``: every field with its type, default, value and where that was set, in the
+schema's own words."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ class Explained:
 
 
 def explain(root: type[BaseModel], target: str) -> list[Explained]:
-    """The field or section at the dotted ``target`` ('' is everything) and all below it, in the schema's order.
+    """The field or section at the dotted ``target`` ('' is everything) and all below it, in the schema's
+    order.
 
     Raises:
         ConfigError: There is no such field, with the nearest name.
@@ -42,7 +44,9 @@ def explain(root: type[BaseModel], target: str) -> list[Explained]:
         raise ConfigError(problem)
     found = [item for item in _walk(root, "") if _within(item.path, target)]
     if not found:
-        raise ConfigError(f"{target}: a value of its own kind, without fields; ask for {target.rpartition('.')[0]}")
+        raise ConfigError(
+            f"{target}: a value of its own kind, without fields; ask for {target.rpartition('.')[0]}"
+        )
     return found
 
 
@@ -56,12 +60,18 @@ def _walk(section: type[BaseModel], prefix: str) -> Iterator[Explained]:
         below = sections_of(info.annotation)
         text = " ".join((info.description or "").split())
         if not below:
-            yield Explained(path=path, kind=type_of(info), default=_default(info), text=text, choices=_plug_ins(path))
+            yield Explained(
+                path=path, kind=type_of(info), default=_default(info), text=text, choices=_plug_ins(path)
+            )
         for kind in below:
             summary = " ".join((kind.__doc__ or "").split())
-            label = f"section, {path}.kind={kind.model_fields['kind'].default}" if len(below) > 1 else "section"
+            label = (
+                f"section, {path}.kind={kind.model_fields['kind'].default}" if len(below) > 1 else "section"
+            )
             default = "null" if info.default is None else ""
-            yield Explained(path=path, kind=label, default=default, text=text or summary, choices=_presets(path))
+            yield Explained(
+                path=path, kind=label, default=default, text=text or summary, choices=_presets(path)
+            )
             yield from _walk(kind, f"{path}.")
 
 
@@ -103,6 +113,12 @@ def _plug_ins(path: str) -> tuple[str, ...]:
 @cache
 def _in_presets(slot: str) -> tuple[str, ...]:
     """Parts that the shipped curriculum presets put into a slot."""
-    parts = (OmegaConf.select(OmegaConf.load(file), f"{slot}.name") for file in (PACKAGED / "curriculum").glob("*.yaml"))
-    other = (OmegaConf.select(OmegaConf.load(file), f"curriculum.{slot}.name") for file in (PACKAGED / "curriculum").glob("*.yaml"))
+    parts = (
+        OmegaConf.select(OmegaConf.load(file), f"{slot}.name")
+        for file in (PACKAGED / "curriculum").glob("*.yaml")
+    )
+    other = (
+        OmegaConf.select(OmegaConf.load(file), f"curriculum.{slot}.name")
+        for file in (PACKAGED / "curriculum").glob("*.yaml")
+    )
     return tuple(sorted({str(name) for name in (*parts, *other) if name is not None}))

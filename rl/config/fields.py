@@ -1,4 +1,5 @@
-"""Field names of the config tree, read from the pydantic types: for checking keys and for suggesting the right one."""
+"""Field names of the config tree, read from the pydantic types: for checking keys and for suggesting the
+right one."""
 
 import types
 from typing import Any, Union, get_args, get_origin
@@ -38,7 +39,8 @@ def leaf_paths(root: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def without_tags(root: type[BaseModel], location: list[str]) -> list[str]:
-    """Pydantic's error location as a field path: it names the member of a union (``model.recipe.lr``), which no user writes."""
+    """Pydantic's error location as a field path: it names the member of a union (``model.recipe.lr``), which
+    no user writes."""
     path: list[str] = []
     sections, rest = [root], list(location)
     while rest:
@@ -47,7 +49,9 @@ def without_tags(root: type[BaseModel], location: list[str]) -> list[str]:
         sections = [s for annotation in field_names(sections).get(part, []) for s in sections_of(annotation)]
         if len(sections) > 1 and rest:
             tag = rest.pop(0)
-            sections = [s for s in sections if "kind" in s.model_fields and s.model_fields["kind"].default == tag]
+            sections = [
+                s for s in sections if "kind" in s.model_fields and s.model_fields["kind"].default == tag
+            ]
     return path
 
 
@@ -62,9 +66,14 @@ def explain_unknown(root: type[BaseModel], path: list[str]) -> str | None:
         names = field_names(sections)
         if part not in names:
             where = ".".join(seen)
-            elsewhere = sorted((p for p in leaf_paths(root) if p.rsplit(".", 1)[-1] == part), key=lambda p: p.count("."))
+            elsewhere = sorted(
+                (p for p in leaf_paths(root) if p.rsplit(".", 1)[-1] == part), key=lambda p: p.count(".")
+            )
             hint = suggest(part, names) or (f" Did you mean {elsewhere[0]!r}?" if elsewhere else "")
-            return f"{'.'.join([*seen, part])}: no such field.{hint} Choices in {where or 'the config'}: {listed(names)}"
+            return (
+                f"{'.'.join([*seen, part])}: no such field.{hint} Choices in {where or 'the config'}:"
+                f" {listed(names)}"
+            )
         seen.append(part)
         sections = [s for annotation in names[part] for s in sections_of(annotation)]
         if not sections:

@@ -21,7 +21,8 @@ class LoraConfig(Section):
     kind: Literal["lora", "rslora", "dora"] = "lora"
     """Plain, rank-stabilised or weight-decomposed."""
     push: Literal["merged", "adapter"] = "merged"
-    """``merged``: engines get whole weights. ``adapter``: the adapter alone, which vLLM's LoRA runtime adds to the base."""
+    """``merged``: engines get whole weights. ``adapter``: the adapter alone, which vLLM's LoRA runtime adds
+    to the base."""
 
     @property
     def pushes_adapter(self) -> bool:
@@ -49,7 +50,8 @@ class LearnerConfig(Section):
     muon_momentum: float = Field(default=0.95, ge=0, lt=1)
     """Nesterov momentum; ``optimizer=muon`` only."""
     schedule: Literal["constant", "linear", "cosine", "rex", "wsd", "power", "uba"] = "constant"
-    """From the peak to ``min_lr_ratio`` at the run's last update; ``rl.learner.schedules`` has formulas and papers."""
+    """From the peak to ``min_lr_ratio`` at the run's last update; ``rl.learner.schedules`` has formulas and
+    papers."""
     warmup_steps: NonNegativeInt = 0
     """Updates of linear rise, the first of them not 0; counted in optimizer updates, as the schedule is."""
     min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
@@ -71,14 +73,16 @@ class LearnerConfig(Section):
     grad_clip: NonNegativeFloat = 1.0
     """Global norm; 0 = off."""
     updates_per_batch: PositiveInt = 1
-    """Optimizer steps taken on one training batch (PPO mini-batches), each on a disjoint share of its groups."""
+    """Optimizer steps taken on one training batch (PPO mini-batches), each on a disjoint share of its
+    groups."""
     micro_batch_tokens: PositiveInt = 4096
     """Padded tokens of one forward-backward (CPU buckets) or packed tokens (GPU)."""
     packing: Literal["buckets", "varlen"] = "buckets"
-    """``buckets``: length-sorted and right-padded. ``varlen``: packed rows through torch's flash attention, bfloat16 on a GPU."""
+    """``buckets``: length-sorted and right-padded. ``varlen``: packed rows through torch's flash attention,
+    bfloat16 on a GPU."""
     logits_per_chunk: PositiveInt = 1 << 27
-    """Logits (tokens x vocabulary) held at once; more are recomputed in the backward pass, chunk by chunk. 4 bytes each, and the
-    same again for their gradient."""
+    """Logits (tokens x vocabulary) held at once; more are recomputed in the backward pass, chunk by chunk. 4
+    bytes each, and the same again for their gradient."""
     gradient_checkpointing: bool = False
     """Recompute each layer's activations in the backward pass instead of keeping them."""
     offload_optimizer: Literal["none", "cpu", "nvme"] = "none"
@@ -91,8 +95,8 @@ class LearnerConfig(Section):
     """Ranks that share each sequence (Ulysses); GPU only."""
     lora: LoraConfig | None = None
     deepspeed: dict[str, Any] = Field(default_factory=dict)
-    """More of DeepSpeed's own settings, as its JSON has them (``zero_optimization.zero_hpz_partition_size=8``); those that other
-    fields of ours set are refused."""
+    """More of DeepSpeed's own settings, as its JSON has them
+    (``zero_optimization.zero_hpz_partition_size=8``); those that other fields of ours set are refused."""
     num_threads: PositiveInt = 1
     """Torch threads of a rank on CPU."""
     cores: tuple[int, ...] | None = None

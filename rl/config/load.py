@@ -1,4 +1,5 @@
-"""From a config name or file, with overrides, to a validated :class:`~rl.config.schema.Config`, and back to YAML.
+"""From a config name or file, with overrides, to a validated :class:`~rl.config.schema.Config`, and back to
+YAML.
 
 Example::
 
@@ -28,8 +29,8 @@ def load_config(name_or_file: str, overrides: list[str] | None = None) -> Config
     """Compose and validate.
 
     Args:
-        name_or_file: A shipped config (``quickstart``) or the path of a YAML file, which may start from a shipped one with
-            ``defaults: [quickstart, _self_]``.
+        name_or_file: A shipped config (``quickstart``) or the path of a YAML file, which may start from a
+            shipped one with ``defaults: [quickstart, _self_]``.
         overrides: ``section.field=value`` or ``group=preset``, later ones win.
 
     Raises:
@@ -48,7 +49,8 @@ def load_as(root: type[Root], name_or_file: str, overrides: list[str] | None = N
 
 
 def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = None) -> tuple[str, list[str]]:
-    """What :func:`load_as` would load, as YAML, and what is missing before it would; a missing value stands there as ``???``.
+    """What :func:`load_as` would load, as YAML, and what is missing before it would; a missing value stands
+    there as ``???``.
 
     Raises:
         ConfigError: Something else is wrong too.
@@ -63,14 +65,18 @@ def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = N
             raise ConfigError("\n".join(wrong))
         if config is not None:
             return dump_config(config), list(lacking.values())
-        if not new:  # A marked value that is no text, or a whole section: nothing to fill in the defaults around it.
+        # A marked value that is no text, or a whole section: nothing to fill in the defaults around it.
+        if not new:
             return OmegaConf.to_yaml(OmegaConf.create(tree)), list(lacking.values())
         for field in new:
             tree = with_mark(tree, field)
 
 
-def explain_sources(root: type[BaseModel], name_or_file: str, overrides: list[str] | None = None) -> dict[str, str]:
-    """Dotted field -> the file or ``command line`` that set it, of a config that loads; fields at their default are left out."""
+def explain_sources(
+    root: type[BaseModel], name_or_file: str, overrides: list[str] | None = None
+) -> dict[str, str]:
+    """Dotted field -> the file or ``command line`` that set it, of a config that loads; fields at their
+    default are left out."""
     from rl.config.provenance import sources
 
     return sources(*_resolved(root, name_or_file, overrides))
@@ -81,14 +87,19 @@ def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | N
     return compose_dict(*_resolved(root, name_or_file, overrides))
 
 
-def _resolved(root: type[BaseModel], name_or_file: str, overrides: list[str] | None) -> tuple[Path, str, list[Override]]:
+def _resolved(
+    root: type[BaseModel], name_or_file: str, overrides: list[str] | None
+) -> tuple[Path, str, list[Override]]:
     """What the composer takes: folder, file and overrides, those included that ``cluster=`` stands for."""
     folder, name = find_config(name_or_file)
     command = _command(root)
     stage, place = peek(folder, name, "stage", "cluster.name")
     meant = stage or "train"
     if meant != command:
-        raise ConfigError(f"{name_or_file} is a config of t2rl {meant}, not of t2rl {command}; run: t2rl {meant} {name_or_file}")
+        raise ConfigError(
+            f"{name_or_file} is a config of t2rl {meant}, not of t2rl {command}; run: t2rl {meant}"
+            f" {name_or_file}"
+        )
     parsed = parse_overrides(list(overrides or []), groups=config_groups(folder), root=root)
     parsed = spelled_out(parsed, lambda section: peek(folder, name, section)[0])
     cluster = next((o.presets[0] for o in parsed if o.group == "cluster"), None)
@@ -118,7 +129,8 @@ def _validate(root: type[Root], tree: dict[str, Any]) -> Root:
 
 
 def _checked(root: type[Root], tree: dict[str, Any]) -> tuple[Root | None, dict[str, str], list[str]]:
-    """The config, None where it does not validate; field -> message of what its user must give; what else is wrong with it."""
+    """The config, None where it does not validate; field -> message of what its user must give; what else is
+    wrong with it."""
     missing = {field: f"{field}: missing; set {field}=..." for field in marked(tree)}
     try:
         return root.model_validate(tree), missing, []
@@ -150,7 +162,10 @@ def _reword(detail: dict[str, Any], root: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return explain_unknown(root, parts) or f"{field}: no field of this kind of {parts[0]}"
     if kind == "missing":
-        return f"{field}: missing; set {field}=..., or choose a preset of its group (t2rl config NAME shows the tree)"
+        return (
+            f"{field}: missing; set {field}=..., or choose a preset of its group (t2rl config NAME shows the"
+            " tree)"
+        )
     if kind == "union_tag_invalid":
         return f"{field}.kind: {context['tag']!r} is none of {context['expected_tags'].replace(chr(39), '')}"
     if kind == "union_tag_not_found":
@@ -159,6 +174,13 @@ def _reword(detail: dict[str, Any], root: type[BaseModel]) -> str:
         text = str(context.get("error", detail["msg"]))
         return f"{field}: {text}" if field else text
     if kind == "literal_error":
-        return f"{field}: {detail['input']!r} is none of {listed(context['expected'].replace(' or ', ', ').split(', '))}"
-    hint = "; quote it to keep it text" if kind == "string_type" and isinstance(detail["input"], int | float) else ""
+        return (
+            f"{field}: {detail['input']!r} is none of"
+            f" {listed(context['expected'].replace(' or ', ', ').split(', '))}"
+        )
+    hint = (
+        "; quote it to keep it text"
+        if kind == "string_type" and isinstance(detail["input"], int | float)
+        else ""
+    )
     return f"{field}: {detail['msg'][0].lower()}{detail['msg'][1:]} (got {detail['input']!r}){hint}"

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from rl.config.base import Section
 from rl.config.names import require_path_name
@@ -12,17 +20,28 @@ class CorpusConfig(Section):
     """The mixed-quality worked solutions a base is pretrained on. Problems come from the train split only."""
 
     categories: dict[str, PositiveFloat] = Field(
-        default={"chain_sum": 2.0, "count_bits": 1.0, "gcd": 1.5, "number_sorting": 0.7, "spell_backward": 0.8}, min_length=1
+        default={
+            "chain_sum": 2.0,
+            "count_bits": 1.0,
+            "gcd": 1.5,
+            "number_sorting": 0.7,
+            "spell_backward": 0.8,
+        },
+        min_length=1,
     )
     """Compact reasoning-gym categories and their share of the documents, up to a common factor."""
     level_weights: tuple[NonNegativeFloat, ...] = Field(default=(0.3, 0.3, 0.25, 0.15), min_length=1)
     """Share of level 1, 2, ... among the documents; 0 leaves a level out."""
-    level_args: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict, exclude_if=lambda levels: not levels)
+    level_args: dict[str, tuple[dict[str, Any], ...]] = Field(
+        default_factory=dict, exclude_if=lambda levels: not levels
+    )
     """As the task's: generator arguments of each category's levels instead of the built-in ones."""
     direct_share: float = Field(default=0.55, ge=0, le=1)
-    """Documents that state the answer without working it out. Above a half, greedy decoding does the same, often wrongly."""
+    """Documents that state the answer without working it out. Above a half, greedy decoding does the same,
+    often wrongly."""
     sloppy_share: float = Field(default=0.1, ge=0, le=1)
-    """Documents whose steps go wrong with probability ``step_error`` each, mistakes carried on; the rest is clean."""
+    """Documents whose steps go wrong with probability ``step_error`` each, mistakes carried on; the rest is
+    clean."""
     step_error: float = Field(default=0.15, ge=0, le=1)
     """Of each step of a sloppy document."""
     seed: NonNegativeInt = 1
@@ -31,7 +50,9 @@ class CorpusConfig(Section):
     @model_validator(mode="after")
     def _shares(self) -> Self:
         if self.direct_share + self.sloppy_share > 1:
-            raise ValueError("model.recipe.corpus: direct_share + sloppy_share must not exceed 1; lower one of them")
+            raise ValueError(
+                "model.recipe.corpus: direct_share + sloppy_share must not exceed 1; lower one of them"
+            )
         if sum(self.level_weights) <= 0:
             raise ValueError("model.recipe.corpus.level_weights: at least one weight must be positive")
         return self
@@ -47,9 +68,11 @@ class RecipeConfig(Section):
     num_layers: PositiveInt = 3
     """Transformer blocks."""
     num_heads: PositiveInt = 4
-    """Must divide ``hidden_size``. Four learn arithmetic several times faster than two of the same total width."""
+    """Must divide ``hidden_size``. Four learn arithmetic several times faster than two of the same total
+    width."""
     head_dim: PositiveInt = 32
-    """Even, for rotary positions; ``num_heads * head_dim`` need not be ``hidden_size``. vLLM on CPU takes 32 and larger ones."""
+    """Even, for rotary positions; ``num_heads * head_dim`` need not be ``hidden_size``. vLLM on CPU takes 32
+    and larger ones."""
     intermediate_size: PositiveInt = 176
     """Width of the MLP."""
     max_positions: PositiveInt = 256
@@ -85,7 +108,9 @@ class RecipeConfig(Section):
     @model_validator(mode="after")
     def _heads(self) -> Self:
         if self.hidden_size % self.num_heads:
-            raise ValueError(f"model.recipe.num_heads: {self.num_heads} must divide hidden_size {self.hidden_size}; try 4")
+            raise ValueError(
+                f"model.recipe.num_heads: {self.num_heads} must divide hidden_size {self.hidden_size}; try 4"
+            )
         if self.head_dim % 2:
             raise ValueError(f"model.recipe.head_dim: {self.head_dim} must be even; try 32")
         return self

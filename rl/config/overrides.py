@@ -1,4 +1,5 @@
-"""What the user typed after the config name: parsed by Hydra's grammar, checked against our fields, reworded for the composer."""
+"""What the user typed after the config name: parsed by Hydra's grammar, checked against our fields, reworded
+for the composer."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -35,7 +36,8 @@ class Override:
 
 
 def spell(value: Any) -> str:
-    """A value as the right side of an override: JSON, but for the keys of mappings, which Hydra's grammar wants bare."""
+    """A value as the right side of an override: JSON, but for the keys of mappings, which Hydra's grammar
+    wants bare."""
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{spell(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -43,7 +45,9 @@ def spell(value: Any) -> str:
     return json.dumps(value)
 
 
-def parse_overrides(overrides: list[str], *, groups: dict[str, set[str]], root: "type[BaseModel]") -> list[Override]:
+def parse_overrides(
+    overrides: list[str], *, groups: dict[str, set[str]], root: "type[BaseModel]"
+) -> list[Override]:
     """Check every override; ``groups`` is group -> preset names on the search path.
 
     Raises:
@@ -61,13 +65,17 @@ def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> O
         parsed = OverridesParser.create().parse_override(_split_stack(text))
     except HydraException as error:
         raise ConfigError(
-            f"{text!r}: cannot read this override; quote it for the shell, and text with special characters inside"
+            f"{text!r}: cannot read this override; quote it for the shell, and text with special characters"
+            " inside"
         ) from error
     key = parsed.key_or_group
     if key.startswith("hydra"):
         raise ConfigError(f"{text!r}: Hydra's own settings are not part of a run")
     if parsed.is_sweep_override():
-        raise ConfigError(f"{text!r}: several values are a list, {key}=[...]; runs over several settings are several commands")
+        raise ConfigError(
+            f"{text!r}: several values are a list, {key}=[...]; runs over several settings are several"
+            " commands"
+        )
     value = parsed.value()
     if key in groups and _selects(value):
         return _select(key, value, groups[key])
@@ -83,11 +91,13 @@ def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> O
 
 
 def spelled_out(overrides: list[Override], file_value: Callable[[str], Any]) -> list[Override]:
-    """The overrides, preceded by the long form of every shorthand of the file (``file_value(section)``) that they add a field to:
-    Hydra would put the field in place of the plain value."""
+    """The overrides, preceded by the long form of every shorthand of the file (``file_value(section)``) that
+    they add a field to: Hydra would put the field in place of the plain value."""
     before = []
     for section, field in SHORTHANDS.items():
-        if any(o.text.startswith(f"++{section}.") for o in overrides) and isinstance(value := file_value(section), str):
+        if any(o.text.startswith(f"++{section}.") for o in overrides) and isinstance(
+            value := file_value(section), str
+        ):
             before.append(Override(text=f"++{section}={spell({field: value})}"))
     return [*before, *overrides]
 
@@ -107,11 +117,16 @@ def _selects(value: Any) -> bool:
 
 
 def _select(group: str, value: Any, presets: set[str]) -> Override:
-    names = tuple(str(v.text if isinstance(v, QuotedString) else v) for v in (value if isinstance(value, list) else [value]))
+    names = tuple(
+        str(v.text if isinstance(v, QuotedString) else v)
+        for v in (value if isinstance(value, list) else [value])
+    )
     if len(names) > 1 and group != STACKED:
         raise ConfigError(f"{group}={value}: only {STACKED} presets stack; name one of: {listed(presets)}")
     for name in names:
         if name not in presets:
-            raise ConfigError(f"{group}={name}: no such preset.{suggest(name, presets)} Choices: {listed(presets)}")
+            raise ConfigError(
+                f"{group}={name}: no such preset.{suggest(name, presets)} Choices: {listed(presets)}"
+            )
     spelled = f"[{','.join(names)}]" if isinstance(value, list) else names[0]
     return Override(text=f"{group}={spelled}", group=group, presets=names)

@@ -13,7 +13,8 @@ from rl.config.overrides import Override
 
 
 def sources(folder: Path, name: str, overrides: list[Override]) -> dict[str, str]:
-    """Dotted field -> ``learner/cpu.yaml``, the config's own file, or ``command line``; fields at their default are left out.
+    """Dotted field -> ``learner/cpu.yaml``, the config's own file, or ``command line``; fields at their
+    default are left out.
 
     Overrides are the ones that :func:`rl.config.compose.compose_dict` takes, after it accepted them.
     """
@@ -28,7 +29,10 @@ def sources(folder: Path, name: str, overrides: list[Override]) -> dict[str, str
         path = element.config_path
         if path is None or path.startswith(("hydra/", "_dummy")):
             continue
-        file = next((f for f in (folder / f"{path}.yaml", folder / path, PACKAGED / f"{path}.yaml") if f.is_file()), None)
+        file = next(
+            (f for f in (folder / f"{path}.yaml", folder / path, PACKAGED / f"{path}.yaml") if f.is_file()),
+            None,
+        )
         if file is not None:
             content: Any = OmegaConf.to_container(OmegaConf.load(file))
             content.pop("defaults", None)

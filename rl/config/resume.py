@@ -13,8 +13,9 @@ class ResumeConfig(Section):
     checkpoint: str = "never"
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
     accept: tuple[str, ...] = ()
-    """What may differ from the run that wrote the checkpoint: data, base, tokenizer, reward, reward_model, curriculum_code, or a
-    field of the config or its section (learner.lr, algorithm). Anything else that differs is an error (docs/runs.md)."""
+    """What may differ from the run that wrote the checkpoint: data, base, tokenizer, reward, reward_model,
+    curriculum_code, or a field of the config or its section (learner.lr, algorithm). Anything else that
+    differs is an error (docs/runs.md)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -25,7 +26,9 @@ class ResumeConfig(Section):
     @classmethod
     def _is_known(cls, value: str) -> str:
         if value not in ("never", "auto") and "/" not in value:
-            raise ValueError(f"{value!r} is none of never, auto, or the path of a checkpoint directory (with a /)")
+            raise ValueError(
+                f"{value!r} is none of never, auto, or the path of a checkpoint directory (with a /)"
+            )
         return value
 
     @property

@@ -9,13 +9,16 @@ from rl.config.base import Section
 
 
 class RewardModelConfig(Weight, Section):
-    """One ``AutoModelForSequenceClassification`` on an actor of its own; an optional component, never a verdict.
+    """One ``AutoModelForSequenceClassification`` on an actor of its own; an optional component, never a
+    verdict.
 
-    ``weight``, ``schedule`` and ``gate`` are those of a rubric's component; a gate names a component of the task's reward.
+    ``weight``, ``schedule`` and ``gate`` are those of a rubric's component; a gate names a component of the
+    task's reward.
     """
 
     path: str
-    """Model directory, or a name on the hub: config.json with a ...ForSequenceClassification architecture, weights, tokenizer."""
+    """Model directory, or a name on the hub: config.json with a ...ForSequenceClassification architecture,
+    weights, tokenizer."""
     revision: str | None = None
     """Branch, tag or commit of a hub name."""
     trust_remote_code: bool = False
@@ -43,11 +46,13 @@ class RewardModelConfig(Weight, Section):
     num_threads: PositiveInt = 1
     """Torch threads on CPU."""
     timeout_s: PositiveFloat = 30.0
-    """A group waits at most this long for its turn, and its scoring takes at most this long; else it goes on without a score."""
+    """A group waits at most this long for its turn, and its scoring takes at most this long; else it goes on
+    without a score."""
     start_timeout_s: PositiveFloat = 300.0
     """Loading the model."""
     max_restarts: NonNegativeInt = 3
-    """Deaths and hangs tolerated; one more ends the run, since without the model it would train something else."""
+    """Deaths and hangs tolerated; one more ends the run, since without the model it would train something
+    else."""
 
     @field_validator("component")
     @classmethod

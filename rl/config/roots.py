@@ -1,4 +1,5 @@
-"""Which command a config is for: its ``stage`` names the tree that it must fit; without one it is a run of ``t2rl train``."""
+"""Which command a config is for: its ``stage`` names the tree that it must fit; without one it is a run of
+``t2rl train``."""
 
 from rl.config.compose import find_config, peek
 from rl.config.schema import Config
@@ -11,7 +12,8 @@ ROOTS: dict[str, Root] = {"train": Config, "sft": SftConfig, "dpo": DpoConfig}
 
 
 def root_of(name_or_file: str) -> Root:
-    """The root that a config asks for; an unknown ``stage`` is left to the checks of :class:`Config`, which has none.
+    """The root that a config asks for; an unknown ``stage`` is left to the checks of :class:`Config`, which
+    has none.
 
     Raises:
         ConfigError: There is no such config, or it cannot be composed.

@@ -12,18 +12,27 @@ from rl.config.learner import LearnerConfig
 from rl.config.model import ModelConfig
 from rl.config.resume import ResumeConfig
 from rl.config.reward_model import RewardModelConfig
-from rl.config.sections import CheckpointConfig, ClusterConfig, EvaluationConfig, RolloutConfig, RunConfig, StreamConfig
+from rl.config.sections import (
+    CheckpointConfig,
+    ClusterConfig,
+    EvaluationConfig,
+    RolloutConfig,
+    RunConfig,
+    StreamConfig,
+)
 from rl.config.task import FileTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.config.verifiers import VerifiersConfig
 
 TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig, Field(discriminator="kind")]
 DEFAULT_ALGORITHM = AlgorithmConfig()
-"""Without a preset: clipped against the behaviour policy, where a truncated importance weight has no place."""
+"""Without a preset: clipped against the behaviour policy, where a truncated importance weight has no
+place."""
 
 
 class Config(Section):
-    """One run. Sections check themselves; what spans sections is checked by :func:`rl.config.checks.problems`."""
+    """One run. Sections check themselves; what spans sections is checked by
+    :func:`rl.config.checks.problems`."""
 
     run: RunConfig = RunConfig()
     task: TaskConfig
@@ -41,7 +50,8 @@ class Config(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     cluster: ClusterConfig = ClusterConfig()
     tracker: Literal["wandb", "none"] = "wandb"
-    """``wandb`` writes offline into the run directory (no account needed) unless WANDB_MODE says otherwise."""
+    """``wandb`` writes offline into the run directory (no account needed) unless WANDB_MODE says
+    otherwise."""
     resume: ResumeConfig = ResumeConfig()
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
 

@@ -15,7 +15,8 @@ class RunConfig(Section):
     """Identity of the run."""
 
     name: PathName = "run"
-    """Directory under ``dir``; also the wandb run name. If it is taken, a new run gets ``NAME-2``, ``NAME-3``, ..."""
+    """Directory under ``dir``; also the wandb run name. If it is taken, a new run gets ``NAME-2``,
+    ``NAME-3``, ..."""
     dir: str = Field(default="runs", min_length=1)
     """Where run directories go."""
     seed: NonNegativeInt = 0
@@ -25,7 +26,8 @@ class RunConfig(Section):
     rollout_token_budget: PositiveInt | None = None
     """Stop after this many sampled tokens, whichever comes first; for comparisons at equal tokens."""
     wall_clock_s: PositiveFloat | None = None
-    """Stop after this many seconds of training (start-up and evaluations left out), likewise; for comparisons at equal time."""
+    """Stop after this many seconds of training (start-up and evaluations left out), likewise; for comparisons
+    at equal time."""
 
 
 class StreamConfig(Section):
@@ -42,15 +44,18 @@ class StreamConfig(Section):
     refill_rounds: int = Field(default=0, ge=0, le=63)
     """Rounds of replacement groups for dropped ones before the batch goes short."""
     push_at_share: float = Field(default=0.25, ge=0, le=1)
-    """With one plan ahead, new weights wait until at most this share of it is still being sampled: every sequence in flight must be
-    prefilled again under them. 1 pushes at once. With more plans ahead the engines are never that idle, and weights never wait."""
+    """With one plan ahead, new weights wait until at most this share of it is still being sampled: every
+    sequence in flight must be prefilled again under them. 1 pushes at once. With more plans ahead the engines
+    are never that idle, and weights never wait."""
     rollover_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if still fresh enough."""
+    """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if
+    still fresh enough."""
     group_timeout_s: PositiveFloat = 120.0
-    """A group is re-issued, with the reason in the log, when it gets no new token for so long while its engine works on it. Time in
-    an engine's queue does not count. The verdicts of a group may take as long."""
+    """A group is re-issued, with the reason in the log, when it gets no new token for so long while its
+    engine works on it. Time in an engine's queue does not count. The verdicts of a group may take as long."""
     start_timeout_s: PositiveFloat = 1800.0
-    """Longest wait for an engine or the learner to load the model; a large one from a cold disk takes many minutes."""
+    """Longest wait for an engine or the learner to load the model; a large one from a cold disk takes many
+    minutes."""
     step_timeout_s: PositiveFloat = 600.0
     """Longest wait for a learner step, a save or a load. Evaluations are not counted against it."""
     sync_timeout_s: PositiveFloat = 60.0
@@ -63,7 +68,8 @@ class RolloutConfig(Section):
     """Engines and sampling."""
 
     backend: Literal["inprocess", "async"] = "inprocess"
-    """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU default)."""
+    """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU
+    default)."""
     num_engines: PositiveInt = 1
     """vLLM engines, each with an actor of its own."""
     tensor_parallel: PositiveInt = 1
@@ -81,7 +87,8 @@ class RolloutConfig(Section):
     max_num_seqs: PositiveInt = 512
     """Sequences in flight in one engine."""
     max_batched_tokens: PositiveInt | None = None
-    """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than ``max_model_len``."""
+    """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than
+    ``max_model_len``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the engine's weights and arithmetic."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -105,12 +112,13 @@ class RolloutConfig(Section):
     max_restarts: NonNegativeInt = 3
     """Engine deaths tolerated per worker."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
-    """More arguments of vLLM's ``AsyncEngineArgs`` for every engine, by vLLM's names: ``{enforce_eager: true, quantization: fp8}``.
-    What other fields of this config set is refused here."""
+    """More arguments of vLLM's ``AsyncEngineArgs`` for every engine, by vLLM's names: ``{enforce_eager: true,
+    quantization: fp8}``. What other fields of this config set is refused here."""
     probe_every: NonNegativeInt = 1
     """Versions between log-prob probes of engine against learner; 0 = never."""
     probe_tolerance: PositiveFloat = 1e-3
-    """Largest mean |engine - learner| log-prob over the probe tokens before the run stops (bf16: raise it)."""
+    """Largest mean |engine - learner| log-prob over the probe tokens before the run stops (bf16: raise
+    it)."""
 
 
 class EvaluationConfig(Section):
@@ -144,10 +152,12 @@ class CheckpointConfig(Section):
     keep: PositiveInt = 2
     """Newest checkpoints that stay."""
     keep_best: bool = False
-    """Also keep the checkpoint with the best held-out pass@1, at ``evaluation.temperature``; needs ``evaluation.every``."""
+    """Also keep the checkpoint with the best held-out pass@1, at ``evaluation.temperature``; needs
+    ``evaluation.every``."""
     at_end: bool = True
-    """Also write one when the run gets to its end, so that more steps can follow; it is about 3 times as large as the weights
-    (Adam's two moments). False: a finished run leaves ``model/`` and the checkpoints of before."""
+    """Also write one when the run gets to its end, so that more steps can follow; it is about 3 times as
+    large as the weights (Adam's two moments). False: a finished run leaves ``model/`` and the checkpoints of
+    before."""
 
 
 class ClusterConfig(Section):
@@ -176,4 +186,5 @@ class ClusterConfig(Section):
     object_store_mib: PositiveInt = 512
     """Of the local Ray."""
     env: dict[str, str] = Field(default_factory=dict)
-    """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``, ``HF_HOME``, ``VLLM_*``."""
+    """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``,
+    ``HF_HOME``, ``VLLM_*``."""

@@ -1,4 +1,5 @@
-"""The stages before RLVR: ``t2rl sft`` (supervised), ``t2rl dpo`` (preferences). A config's ``stage`` says which one it is of."""
+"""The stages before RLVR: ``t2rl sft`` (supervised), ``t2rl dpo`` (preferences). A config's ``stage`` says
+which one it is of."""
 
 from typing import Literal
 
@@ -24,7 +25,8 @@ class StageRunConfig(Section):
 
 
 class TrainerConfig(Section):
-    """Optimizer and batches, in the words of the learner section; TRL's trainer does the work, in one process."""
+    """Optimizer and batches, in the words of the learner section; TRL's trainer does the work, in one
+    process."""
 
     epochs: PositiveFloat = 1.0
     """Passes over the rows."""
@@ -62,8 +64,8 @@ class TrainerConfig(Section):
     def _batches_divide(self) -> "TrainerConfig":
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"micro_batch_size={self.micro_batch_size} must divide batch_size={self.batch_size}; choose a divisor, or leave it "
-                "out"
+                f"micro_batch_size={self.micro_batch_size} must divide batch_size={self.batch_size}; choose a"
+                " divisor, or leave it out"
             )
         return self
 
@@ -74,14 +76,16 @@ class RowsConfig(Section):
     path: str | None = None
     """JSONL or Parquet file, or dataset directory."""
     chat: bool = False
-    """Send string prompts as user messages through the tokenizer's chat template. Messages always go through it."""
+    """Send string prompts as user messages through the tokenizer's chat template. Messages always go through
+    it."""
     system_prompt: str | None = None
     """First message of every chat that has no system message of its own."""
     prompt_template: str = "{prompt}"
-    """Wrapped around string prompts and the last user message of a chat; give the one of the RLVR run's task, so that the policy
-    meets the prompts that it knows."""
+    """Wrapped around string prompts and the last user message of a chat; give the one of the RLVR run's task,
+    so that the policy meets the prompts that it knows."""
     continue_final_message: bool = False
-    """A prompt that ends with a message of the assistant is continued there; without it such a prompt is an error."""
+    """A prompt that ends with a message of the assistant is continued there; without it such a prompt is an
+    error."""
     max_tokens: PositiveInt = 1024
     """Prompt and completion together, the end token included; a longer row is an error."""
     limit: PositiveInt | None = None
@@ -102,11 +106,13 @@ class SftColumns(Section):
     completion: str = "completion"
     """A string, or a list of one assistant message."""
     messages: str = "messages"
-    """A whole chat that ends with the assistant's answer, instead of the other two. Only that answer is trained on."""
+    """A whole chat that ends with the assistant's answer, instead of the other two. Only that answer is
+    trained on."""
 
 
 class SftDataConfig(RowsConfig):
-    """Rows {prompt, completion} or {messages}; without ``path``, the train prompts of ``task`` with their demonstrations."""
+    """Rows {prompt, completion} or {messages}; without ``path``, the train prompts of ``task`` with their
+    demonstrations."""
 
     columns: SftColumns = SftColumns()
 
@@ -123,7 +129,8 @@ class PairColumns(Section):
 
 
 class PairsConfig(RowsConfig):
-    """Rows {prompt, chosen, rejected}; without ``path``, pairs are sampled from the model and judged by the task's reward."""
+    """Rows {prompt, chosen, rejected}; without ``path``, pairs are sampled from the model and judged by the
+    task's reward."""
 
     columns: PairColumns = PairColumns()
     prompts: PositiveInt = 400
@@ -148,7 +155,9 @@ class StageConfig(Section):
     @model_validator(mode="after")
     def _no_held_out_set(self) -> "StageConfig":
         if self.checkpoint.keep_best or not self.checkpoint.at_end:
-            raise ValueError("checkpoint: keep_best and at_end are for t2rl train; leave them at their defaults here")
+            raise ValueError(
+                "checkpoint: keep_best and at_end are for t2rl train; leave them at their defaults here"
+            )
         return self
 
 
@@ -189,7 +198,7 @@ class DpoConfig(StageConfig):
     def _has_no_dropout(self) -> "DpoConfig":
         if self.trainer.lora is not None and self.trainer.lora.dropout:
             raise ValueError(
-                "trainer.lora.dropout: preferences are measured against a reference without dropout, and TRL switches it off; set "
-                "it to 0"
+                "trainer.lora.dropout: preferences are measured against a reference without dropout, and TRL"
+                " switches it off; set it to 0"
             )
         return self

@@ -1,4 +1,5 @@
-"""The file task section: prompts from files of many formats, or a Hugging Face dataset directory (docs/data.md)."""
+"""The file task section: prompts from files of many formats, or a Hugging Face dataset directory
+(docs/data.md)."""
 
 from typing import Any, Literal
 
@@ -10,8 +11,8 @@ from rl.thinking_tags import check_tags
 
 
 class Columns(Section):
-    """Which column holds what; ``a.b`` is the key b inside of column a. One that a row lacks is an error, except the optional ones
-    under their default names."""
+    """Which column holds what; ``a.b`` is the key b inside of column a. One that a row lacks is an error,
+    except the optional ones under their default names."""
 
     prompt: str = "prompt"
     """The problem: a string, or chat messages [{role, content}, ...]."""
@@ -26,19 +27,21 @@ class Columns(Section):
     metadata: str = "metadata"
     """Optional mapping (or JSON text of one) for the reward."""
     demonstration: str = "demonstration"
-    """Optional worked solution, for ``algorithm=hpt`` and ``t2rl sft``; goes into the metadata under the same name."""
+    """Optional worked solution, for ``algorithm=hpt`` and ``t2rl sft``; goes into the metadata under the same
+    name."""
 
 
 class FileTaskConfig(Section):
-    """Rows of files. Give either one ``path``, carved into splits by a hash of the id, or ``train`` (and ``dev``, ``test``)."""
+    """Rows of files. Give either one ``path``, carved into splits by a hash of the id, or ``train`` (and
+    ``dev``, ``test``)."""
 
     kind: Literal["file"] = "file"
     """Rows of files."""
     name: str = "file"
     """First part of every prompt id, and the name in tables."""
     path: str | None = None
-    """One file (.jsonl, .json, .csv, .tsv, .parquet; text may be .gz), a folder or pattern of them, or a dataset directory, carved
-    into train, dev and test by each row's id."""
+    """One file (.jsonl, .json, .csv, .tsv, .parquet; text may be .gz), a folder or pattern of them, or a
+    dataset directory, carved into train, dev and test by each row's id."""
     train: str | None = None
     """File or directory of the train split, instead of ``path``."""
     dev: str | None = None
@@ -51,28 +54,30 @@ class FileTaskConfig(Section):
     """Share of ``path`` that becomes test."""
     columns: Columns = Columns()
     chat: bool = False
-    """Send string prompts as user messages through the tokenizer's chat template. Rows that hold messages always go through it."""
+    """Send string prompts as user messages through the tokenizer's chat template. Rows that hold messages
+    always go through it."""
     system_prompt: str | None = None
     """First message of every chat that has no system message of its own."""
     prompt_template: str = "{prompt}"
-    """Wrapped around string prompts, and around the last user message of a chat, before the chat template; ``{prompt}`` stands for
-    what it is wrapped around and ``{budget}`` for the length budget in tokens, which a length curriculum moves (held-out prompts
-    name the last step's)."""
+    """Wrapped around string prompts, and around the last user message of a chat, before the chat template;
+    ``{prompt}`` stands for what it is wrapped around and ``{budget}`` for the length budget in tokens, which
+    a length curriculum moves (held-out prompts name the last step's)."""
     continue_final_message: bool = False
-    """A chat that ends with a message of the assistant is continued there: the policy goes on in the same turn. Without it such a
-    chat is an error."""
+    """A chat that ends with a message of the assistant is continued there: the policy goes on in the same
+    turn. Without it such a chat is an error."""
     thinking_tags: tuple[str, str] | None = None
-    """What opens and closes a thinking; rewards judge what follows it. None = the pair that the tokenizer has tokens for
-    (docs/data.md), else ``<think>`` and ``</think>``."""
+    """What opens and closes a thinking; rewards judge what follows it. None = the pair that the tokenizer has
+    tokens for (docs/data.md), else ``<think>`` and ``</think>``."""
     reward: str = "math"
     """A name from ``rewards.REWARDS``, or your own: ``path/to/file.py:attr`` or ``pkg.module:attr``."""
     reward_args: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
     on_bad_reference: Literal["drop", "error", "keep"] = "drop"
-    """What becomes of a row whose own answer the reward rejects, in every phrasing: left out of training, an error, or kept. If
-    most rows are such, it is an error unless they are kept."""
+    """What becomes of a row whose own answer the reward rejects, in every phrasing: left out of training, an
+    error, or kept. If most rows are such, it is an error unless they are kept."""
     reference_check_s: NonNegativeFloat = 20.0
-    """Wall seconds for that check, before training; then the rest is taken on trust, and that is said. 0 = no check."""
+    """Wall seconds for that check, before training; then the rest is taken on trust, and that is said. 0 = no
+    check."""
 
     @field_validator("thinking_tags")
     @classmethod
@@ -84,12 +89,19 @@ class FileTaskConfig(Section):
         separate = [name for name in ("train", "dev", "test") if getattr(self, name)]
         if not self.path and not self.train:
             raise MissingError(
-                "task.path", "no data: set task.path=FILE (carved into splits) or task.train=FILE (with task.dev and task.test)"
+                "task.path",
+                "no data: set task.path=FILE (carved into splits) or task.train=FILE (with task.dev and"
+                " task.test)",
             )
         if self.path and separate:
-            raise ValueError(f"task.path and task.{separate[0]} are both set; path is carved into splits, so set one or the other")
+            raise ValueError(
+                f"task.path and task.{separate[0]} are both set; path is carved into splits, so set one or"
+                " the other"
+            )
         if self.dev_share + self.test_share >= 1:
-            raise ValueError("task.dev_share + task.test_share leave nothing to train on; their sum must be below 1")
+            raise ValueError(
+                "task.dev_share + task.test_share leave nothing to train on; their sum must be below 1"
+            )
         if "{prompt}" not in self.prompt_template:
             raise ValueError("task.prompt_template must contain {prompt}, where the row's prompt goes")
         return self

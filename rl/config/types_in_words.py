@@ -1,4 +1,5 @@
-"""A field's type as a user would say it: ``whole number, at least 1``, ``cpu | cuda``, ``list of numbers, or null``."""
+"""A field's type as a user would say it: ``whole number, at least 1``, ``cpu | cuda``, ``list of numbers, or
+null``."""
 
 import types
 from typing import Any, Literal, Union, get_args, get_origin
@@ -42,7 +43,11 @@ def _words(annotation: Any) -> str:
 def _with_bounds(words: str, metadata: Any) -> str:
     said = []
     for constraint in metadata:
-        said += [f"{word} {getattr(constraint, bound):g}" for bound, word in BOUNDS if getattr(constraint, bound, None) is not None]
+        said += [
+            f"{word} {getattr(constraint, bound):g}"
+            for bound, word in BOUNDS
+            if getattr(constraint, bound, None) is not None
+        ]
     if said == ["above 0"] and words == "whole number":
         said = ["at least 1"]
     return ", ".join([words, *dict.fromkeys(said)])

@@ -16,13 +16,14 @@ class VerifiersConfig(Section):
     """Wall seconds that one completion may take. None = what suits the task's reward
     (5, and 120 for code), at most half of ``stream.group_timeout_s``."""
     on_timeout: Literal["wrong", "unjudged"] | None = None
-    """What a completion is that takes longer. None = what the reward says (its attribute ``on_timeout``): ``wrong`` for the shipped
-    ones, whose time is taken by the text itself, ``unjudged`` for your own, which may wait for a service."""
+    """What a completion is that takes longer. None = what the reward says (its attribute ``on_timeout``):
+    ``wrong`` for the shipped ones, whose time is taken by the text itself, ``unjudged`` for your own, which
+    may wait for a service."""
     start_timeout_s: PositiveFloat = 120.0
     """Imports and the reward's constructor."""
     memory_mib: NonNegativeInt | None = None
-    """Address space of each process; 0 = unbounded. None = what suits the task's reward: 4096, and no bound for code, whose
-    programs the sandbox bounds."""
+    """Address space of each process; 0 = unbounded. None = what suits the task's reward: 4096, and no bound
+    for code, whose programs the sandbox bounds."""
     recycle_after: NonNegativeInt = 1000
     """Groups after which a process is replaced by a fresh one; 0 = never."""
     recycle_mib: NonNegativeInt = 512
@@ -30,7 +31,8 @@ class VerifiersConfig(Section):
     cache: NonNegativeInt = 32768
     """Verdicts remembered by prompt and completion, where the reward is pure and not cheap; 0 = none."""
     placement: Literal["local", "ray"] = "local"
-    """``local``: started by the controller, on its machine. ``ray``: on ``actors`` Ray actors, wherever the cluster has room."""
+    """``local``: started by the controller, on its machine. ``ray``: on ``actors`` Ray actors, wherever the
+    cluster has room."""
     actors: PositiveInt = 1
     """Ray actors with ``workers`` processes each."""
     cpus: PositiveFloat | None = None

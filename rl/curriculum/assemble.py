@@ -15,7 +15,10 @@ def assemble(config: Config, prompts: Sequence[Prompt]) -> tuple[CurriculumStack
     rollout = config.rollout
     pool = PromptPool.from_prompts(prompts)
     sampling = SamplingConfig(
-        temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens, ignore_eos=rollout.ignore_eos
+        temperature=rollout.temperature,
+        top_p=rollout.top_p,
+        max_tokens=rollout.max_tokens,
+        ignore_eos=rollout.ignore_eos,
     )
     discounts = {"discount": config.curriculum.discount, "budget_discount": config.curriculum.budget_discount}
     store = StatisticsStore(pool.ids, sampling_key=sampling.key, **discounts)

@@ -22,9 +22,15 @@ def check_part(name: str, args: str, *, pool: Path | None, as_json: bool) -> boo
     """
     arguments = _arguments(args)
     build_part("SLOT", name, arguments)
-    findings = run_contract(lambda: build_part("SLOT", name, arguments), pool=None if pool is None else read_rows(pool))
+    findings = run_contract(
+        lambda: build_part("SLOT", name, arguments), pool=None if pool is None else read_rows(pool)
+    )
     if as_json:
-        print(json.dumps({"part": name, "args": arguments, "findings": [asdict(finding) for finding in findings]}))
+        print(
+            json.dumps(
+                {"part": name, "args": arguments, "findings": [asdict(finding) for finding in findings]}
+            )
+        )
     else:
         _show(name, findings)
     return all(finding.passed for finding in findings)
@@ -34,7 +40,9 @@ def _arguments(text: str) -> dict[str, Any]:
     try:
         arguments = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"--args {text!r} is not JSON ({error.msg}); write for example --args '{{\"cap\": 16}}'") from error
+        raise ValueError(
+            f"--args {text!r} is not JSON ({error.msg}); write for example --args '{{\"cap\": 16}}'"
+        ) from error
     if not isinstance(arguments, dict):
         raise ValueError(f"--args {text!r} must be an object of arguments by name")
     return arguments
@@ -43,7 +51,9 @@ def _arguments(text: str) -> dict[str, Any]:
 def _show(name: str, findings: list[Finding]) -> None:
     table = Table.grid(padding=(0, 2))
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.passed else "[red]FAIL[/]", finding.check, escape(finding.problem))
+        table.add_row(
+            "[green]ok[/]" if finding.passed else "[red]FAIL[/]", finding.check, escape(finding.problem)
+        )
     console = Console()
     console.print(f"contract of [bold]{escape(name)}[/]", highlight=False)
     console.print(table)

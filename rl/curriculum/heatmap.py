@@ -16,7 +16,9 @@ from rich.text import Text
 from curricula.tally import COLUMNS
 from rl.curriculum.bins import stretches
 
-GROUPS, ROLLOUTS, CORRECT, MIXED = (COLUMNS.index(name) for name in ("groups", "rollouts", "correct", "mixed"))
+GROUPS, ROLLOUTS, CORRECT, MIXED = (
+    COLUMNS.index(name) for name in ("groups", "rollouts", "correct", "mixed")
+)
 SHADES = (235, 17, 18, 19, 26, 32, 37, 72, 107, 142, 178, 214, 220, 227)
 """256-colour codes from nothing to everything."""
 MARKS = " .:-=+*#%@"
@@ -81,7 +83,9 @@ class HeatMap:
             path.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
             return
         text = io.StringIO()
-        writer = csv.DictWriter(text, ["step", "category", "rollout_share", "prompt_share", "pass_rate", *COLUMNS])
+        writer = csv.DictWriter(
+            text, ["step", "category", "rollout_share", "prompt_share", "pass_rate", *COLUMNS]
+        )
         writer.writeheader()
         writer.writerows(records)
         path.write_text(text.getvalue(), encoding="utf-8")

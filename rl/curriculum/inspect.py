@@ -18,10 +18,19 @@ from rl.records.rundir import RunDir
 
 PREFIX = "curriculum/"
 GRADIENT, PROMPT = PREFIX + "effective_gradient_ratio", PREFIX + "effective_prompt_ratio"
-RATIOS = ("effective_gradient_ratio", "effective_prompt_ratio", "all_positive_ratio", "all_negative_ratio", "pass_rate")
+RATIOS = (
+    "effective_gradient_ratio",
+    "effective_prompt_ratio",
+    "all_positive_ratio",
+    "all_negative_ratio",
+    "pass_rate",
+)
 OF_PLAN = ("epoch", "observed_prompts", "group_size_min", "group_size_max")
-OF_EVERY_RUN = frozenset(PREFIX + name for name in (*OF_PLAN, *RATIOS, *(f"{bucket}_ratio" for bucket in BUCKETS)))
-"""What the stack reports whatever its parts are; the other figures under ``curriculum/`` are what the parts say for themselves."""
+OF_EVERY_RUN = frozenset(
+    PREFIX + name for name in (*OF_PLAN, *RATIOS, *(f"{bucket}_ratio" for bucket in BUCKETS))
+)
+"""What the stack reports whatever its parts are; the other figures under ``curriculum/`` are what the parts
+say for themselves."""
 MOST_TRAINED = 5
 SPOTS = 5
 """Stretches of steps that the parts' figures are shown for."""
@@ -39,7 +48,8 @@ def inspect(run: Path, *, as_json: bool, heatmap: Path | None) -> None:
     if heatmap is not None:
         if not found["choices"]:
             raise ValueError(
-                f"--heatmap: {run} has no curriculum.jsonl (it was made by an older version): nothing is known by category"
+                f"--heatmap: {run} has no curriculum.jsonl (it was made by an older version): nothing is"
+                " known by category"
             )
         HeatMap.of(found["choices"]).write(heatmap)
     if as_json:
@@ -52,8 +62,8 @@ def inspect(run: Path, *, as_json: bool, heatmap: Path | None) -> None:
 def read_choices(path: Path) -> dict[str, Any]:
     """``{run, curriculum, metrics, choices, prompts}`` of the lineage of the newest weights.
 
-    ``metrics`` has one row a step with the figures under ``curriculum/``, ``choices`` the rows of ``curriculum.jsonl``, ``prompts``
-    the trained prompts: id -> [groups, rollouts].
+    ``metrics`` has one row a step with the figures under ``curriculum/``, ``choices`` the rows of
+    ``curriculum.jsonl``, ``prompts`` the trained prompts: id -> [groups, rollouts].
 
     Raises:
         ValueError: no run, or no step yet.
@@ -61,7 +71,8 @@ def read_choices(path: Path) -> dict[str, Any]:
     run = RunDir(path)
     if not run.metrics.is_file():
         raise ValueError(
-            f"{path} is no run directory: it has no metrics.jsonl (runs lie under run.dir, for example runs/quickstart)"
+            f"{path} is no run directory: it has no metrics.jsonl (runs lie under run.dir, for example"
+            " runs/quickstart)"
         )
     metrics = [
         {"step": row["step"], **{key: value for key, value in row.items() if key.startswith(PREFIX)}}
@@ -69,14 +80,22 @@ def read_choices(path: Path) -> dict[str, Any]:
     ]
     if not metrics:
         raise ValueError(f"{path}: no step was trained yet; try again in a while")
-    section = yaml.safe_load(run.config.read_text(encoding="utf-8"))["curriculum"] if run.config.is_file() else {}
+    section = (
+        yaml.safe_load(run.config.read_text(encoding="utf-8"))["curriculum"] if run.config.is_file() else {}
+    )
     choices = live_rows(read_jsonl(run.curriculum)) if run.curriculum.is_file() else []
     prompts: dict[str, list[int]] = {}
     for row in live_rows(read_jsonl(run.trained_groups)) if run.trained_groups.is_file() else []:
         seen = prompts.setdefault(row["prompt_id"], [0, 0])
         seen[0] += 1
         seen[1] += row["num_rollouts"]
-    return {"run": str(path), "curriculum": section, "metrics": metrics, "choices": choices, "prompts": prompts}
+    return {
+        "run": str(path),
+        "curriculum": section,
+        "metrics": metrics,
+        "choices": choices,
+        "prompts": prompts,
+    }
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
@@ -89,12 +108,18 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     if reasons is not None:
         console.print(reasons)
     if choices:
-        console.print(HeatMap.of(choices).picture(width=max(10, console.width - 40), colour=console.is_terminal))
+        console.print(
+            HeatMap.of(choices).picture(width=max(10, console.width - 40), colour=console.is_terminal)
+        )
     else:
-        console.print("no curriculum.jsonl (made by an older version): categories and group sizes by step are not known")
+        console.print(
+            "no curriculum.jsonl (made by an older version): categories and group sizes by step are not known"
+        )
     most = sorted(found["prompts"].items(), key=lambda item: (-item[1][1], item[0]))[:MOST_TRAINED]
     if most:
-        listed = ", ".join(f"{name} {rollouts} rollouts in {groups} groups" for name, (groups, rollouts) in most)
+        listed = ", ".join(
+            f"{name} {rollouts} rollouts in {groups} groups" for name, (groups, rollouts) in most
+        )
         console.print(f"{len(found['prompts'])} prompts trained; most: {listed}", highlight=False)
 
 
@@ -131,7 +156,10 @@ def _dropped(chosen: Sequence[Mapping[str, Any]]) -> str:
     for row in chosen:
         for reason, count in row["dropped"].items():
             counts[reason] = counts.get(reason, 0) + count
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=lambda item: -item[1])) or "none"
+    return (
+        ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))
+        or "none"
+    )
 
 
 def _said(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
@@ -145,5 +173,8 @@ def _said(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
     for part in parts:
         table.add_column(label([metrics[i]["step"] for i in part]))
     for name in names:
-        table.add_row(name.removeprefix(PREFIX), *(figure(mean_of([metrics[i] for i in part], name), ".4g") for part in parts))
+        table.add_row(
+            name.removeprefix(PREFIX),
+            *(figure(mean_of([metrics[i] for i in part], name), ".4g") for part in parts),
+        )
     return table

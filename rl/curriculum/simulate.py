@@ -21,7 +21,10 @@ from rl.records.jsonl import plain
 from rl.records.progress import ProgressDisplay
 from rollout.types import SamplingConfig
 
-SHOWN = (("effective gradient", "effective_gradient_ratio", ".3f"), ("effective prompt", "effective_prompt_ratio", ".3f"))
+SHOWN = (
+    ("effective gradient", "effective_gradient_ratio", ".3f"),
+    ("effective prompt", "effective_prompt_ratio", ".3f"),
+)
 RATIOS = ("effective_gradient_ratio", "effective_prompt_ratio", "trained_effective_ratio")
 TITLE = "effective share of rollouts (gradient), of prompts, and of the rollouts trained on"
 COUNTS = ("rollouts_generated", "rollouts_trained", "tokens_generated", "refill_rounds")
@@ -60,7 +63,9 @@ def simulate(
     show(result, Console())
 
 
-def simulated_config(base: str, preset: str, overrides: Sequence[str], *, steps: int | None, seed: int | None) -> Config:
+def simulated_config(
+    base: str, preset: str, overrides: Sequence[str], *, steps: int | None, seed: int | None
+) -> Config:
     """The config of a run with ``curriculum=preset``.
 
     Raises:
@@ -73,7 +78,12 @@ def simulated_config(base: str, preset: str, overrides: Sequence[str], *, steps:
 
 
 def run_simulation(
-    config: Config, pool: SimulatedPool, *, learner: LearnerKind, rate: float, progress: ProgressDisplay | None = None
+    config: Config,
+    pool: SimulatedPool,
+    *,
+    learner: LearnerKind,
+    rate: float,
+    progress: ProgressDisplay | None = None,
 ) -> dict[str, Any]:
     """``{seed, schedule, steps, summary}``; ``steps`` holds one row a step.
 
@@ -88,7 +98,9 @@ def run_simulation(
         max_staleness=stream.max_staleness,
         refill_rounds=stream.refill_rounds,
     )
-    sampling = SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens)
+    sampling = SamplingConfig(
+        temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens
+    )
     simulation = build_simulation(
         config.curriculum.model_dump(),
         pool=pool,
@@ -98,7 +110,9 @@ def run_simulation(
         learner=learner,
         rate=rate,
     )
-    rows = simulation.run(on_step=lambda row: None if progress is None else progress.update(row["step"] + 1, row))
+    rows = simulation.run(
+        on_step=lambda row: None if progress is None else progress.update(row["step"] + 1, row)
+    )
     return {"seed": config.run.seed, "schedule": asdict(schedule), "steps": rows, "summary": summary(rows)}
 
 
@@ -109,7 +123,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         **{key: mean_of(rows, key) for key in RATIOS},
         **{key: int(sum(row[key] for row in rows)) for key in COUNTS},
-        "category_share": {name: float(n / rollouts.sum()) for name, n in zip(heat.categories, rollouts, strict=True)},
+        "category_share": {
+            name: float(n / rollouts.sum()) for name, n in zip(heat.categories, rollouts, strict=True)
+        },
         "pool_pass_rate_first": rows[0]["pool_pass_rate"],
         "pool_pass_rate_last": rows[-1]["pool_pass_rate"],
     }
@@ -119,7 +135,16 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Tables for a terminal."""
     rows, total = result["steps"], result["summary"]
     table = Table(
-        "step", "gradient", "prompt", "of trained", "sizes", "rollouts", "trained", "refills", title=TITLE, title_justify="left"
+        "step",
+        "gradient",
+        "prompt",
+        "of trained",
+        "sizes",
+        "rollouts",
+        "trained",
+        "refills",
+        title=TITLE,
+        title_justify="left",
     )
     for part in stretches(len(rows)):
         some = [rows[i] for i in part]
@@ -128,17 +153,22 @@ def show(result: dict[str, Any], console: Console) -> None:
             label([row["step"] for row in some]),
             *(figure(mean_of(some, key)) for key in RATIOS),
             f"{min(sizes)}-{max(sizes)}",
-            *(figure(float(np.sum([row[key] for row in some])), ",.0f") for key in ("rollouts_generated", "rollouts_trained")),
+            *(
+                figure(float(np.sum([row[key] for row in some])), ",.0f")
+                for key in ("rollouts_generated", "rollouts_trained")
+            ),
             figure(float(np.sum([row["refill_rounds"] for row in some])), ".0f"),
         )
-    console.print(f"[bold]simulation[/] of curriculum={result['preset']}, not of a model: pass rates are put in")
+    console.print(
+        f"[bold]simulation[/] of curriculum={result['preset']}, not of a model: pass rates are put in"
+    )
     console.print(TITLE)
     console.print(table)
     console.print(HeatMap.of(rows).picture(width=max(10, console.width - 40), colour=console.is_terminal))
     console.print(
-        f"all steps: effective gradient {figure(total['effective_gradient_ratio'])}, effective prompt "
-        f"{figure(total['effective_prompt_ratio'])}; {total['rollouts_generated']:,} rollouts generated, "
-        f"{total['rollouts_trained']:,} trained; pass rate of the pool {total['pool_pass_rate_first']:.3f} -> "
-        f"{total['pool_pass_rate_last']:.3f}",
+        f"all steps: effective gradient {figure(total['effective_gradient_ratio'])}, effective prompt"
+        f" {figure(total['effective_prompt_ratio'])}; {total['rollouts_generated']:,} rollouts generated,"
+        f" {total['rollouts_trained']:,} trained; pass rate of the pool {total['pool_pass_rate_first']:.3f}"
+        f" -> {total['pool_pass_rate_last']:.3f}",
         highlight=False,
     )

@@ -23,7 +23,8 @@ class Check:
 
 
 def run_checks(*, quick: bool = False) -> list[Check]:
-    """Every check, in the order of a fresh set-up; ``quick`` leaves out those that start Ray, vLLM and DeepSpeed."""
+    """Every check, in the order of a fresh set-up; ``quick`` leaves out those that start Ray, vLLM and
+    DeepSpeed."""
     from rl.doctor.live import live_checks
     from rl.doctor.machine import machine_checks
     from rl.doctor.packages import package_checks

@@ -1,4 +1,5 @@
-"""The real things, each in a process of its own with a deadline: Ray starts, an engine answers, a learner steps."""
+"""The real things, each in a process of its own with a deadline: Ray starts, an engine answers, a learner
+steps."""
 
 import json
 import os
@@ -13,11 +14,18 @@ from rl.doctor import Check
 
 TIMEOUT_S = 180.0
 PROBES = {
-    "ray": "look at what it printed; an old Ray on this machine (ray stop) or a full temporary directory are the usual causes",
-    "engine": "vLLM cannot serve a model of a few thousand parameters here: see what it printed, then the packages above",
+    "ray": (
+        "look at what it printed; an old Ray on this machine (ray stop) or a full temporary directory are the"
+        " usual causes"
+    ),
+    "engine": (
+        "vLLM cannot serve a model of a few thousand parameters here: see what it printed, then the packages"
+        " above"
+    ),
     "learner": "DeepSpeed cannot take a step here: see what it printed, then the packages above",
 }
-"""Probe -> what to do when it fails. ``rl/doctor/probe_NAME.py`` prints one JSON line ``{"found": ...}`` at the end."""
+"""Probe -> what to do when it fails. ``rl/doctor/probe_NAME.py`` prints one JSON line ``{"found": ...}`` at
+the end."""
 
 
 def live_checks() -> list[Check]:
@@ -27,10 +35,13 @@ def live_checks() -> list[Check]:
 
 
 def run_probe(name: str, scratch: Path, *, timeout_s: float = TIMEOUT_S) -> Check:
-    """Run ``python -m rl.doctor.probe_NAME SCRATCH`` in a session of its own; all of it is gone when this returns."""
+    """Run ``python -m rl.doctor.probe_NAME SCRATCH`` in a session of its own; all of it is gone when this
+    returns."""
     command = [sys.executable, "-m", f"rl.doctor.probe_{name}", str(scratch)]
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     try:
         output, _ = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -40,7 +51,12 @@ def run_probe(name: str, scratch: Path, *, timeout_s: float = TIMEOUT_S) -> Chec
         _kill_session(process)
     lines = [line for line in output.strip().splitlines() if line.strip()]
     if process.returncode != 0:
-        return Check(name=name, status="fail", found=lines[-1] if lines else f"exit code {process.returncode}", remedy=PROBES[name])
+        return Check(
+            name=name,
+            status="fail",
+            found=lines[-1] if lines else f"exit code {process.returncode}",
+            remedy=PROBES[name],
+        )
     found = json.loads(lines[-1])["found"]
     return Check(name=name, status="ok", found=f"{found} ({time.monotonic() - began:.0f} s)")
 

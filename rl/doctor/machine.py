@@ -26,7 +26,10 @@ def cores() -> Check:
     found = f"{len(usable)} usable, {os.cpu_count()} in the machine"
     if {0, 1} <= set(usable):
         return Check(name="cores", status="ok", found=found)
-    remedy = "the quickstart pins its engine to core 0 and its learner to core 1: add rollout.cores=null learner.cores=null"
+    remedy = (
+        "the quickstart pins its engine to core 0 and its learner to core 1: add rollout.cores=null"
+        " learner.cores=null"
+    )
     return Check(name="cores", status="warn", found=found, remedy=remedy)
 
 
@@ -38,9 +41,19 @@ def features(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
     present = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
     found = ", ".join(present) or "no AVX2"
     if "avx2" not in flags:
-        return Check(name="cpu features", status="fail", found=found, remedy="vLLM on CPU needs AVX2: use another machine")
+        return Check(
+            name="cpu features",
+            status="fail",
+            found=found,
+            remedy="vLLM on CPU needs AVX2: use another machine",
+        )
     if "avx512f" not in flags:
-        return Check(name="cpu features", status="warn", found=found, remedy="works; without AVX-512 the CPU engine is slower")
+        return Check(
+            name="cpu features",
+            status="warn",
+            found=found,
+            remedy="works; without AVX-512 the CPU engine is slower",
+        )
     return Check(name="cpu features", status="ok", found=found)
 
 
@@ -63,21 +76,34 @@ def memory() -> Check:
             remedy="engine, learner and Ray need about 6 GiB",
         )
     if free < 8 * GIB:
-        return Check(name="memory", status="warn", found=found, remedy="enough for the quickstart if nothing else grows")
+        return Check(
+            name="memory",
+            status="warn",
+            found=found,
+            remedy="enough for the quickstart if nothing else grows",
+        )
     return Check(name="memory", status="ok", found=found)
 
 
 def shared_memory(path: Path = Path("/dev/shm")) -> Check:
     """Weights and Ray's object store go through it. Containers often get 64 MiB."""
     if not path.is_dir():
-        return Check(name="shared memory", status="fail", found=f"no {path}", remedy="mount a tmpfs there: weights go through it")
+        return Check(
+            name="shared memory",
+            status="fail",
+            found=f"no {path}",
+            remedy="mount a tmpfs there: weights go through it",
+        )
     size = shutil.disk_usage(path).free
     found = f"{size / GIB:.2f} GiB free in {path}"
     remedy = "start the container with --shm-size=4g (Kubernetes: an emptyDir with medium Memory on /dev/shm)"
     if size < 256 << 20:
         return Check(name="shared memory", status="fail", found=found, remedy=remedy)
     return Check(
-        name="shared memory", status="warn" if size < 2 * GIB else "ok", found=found, remedy=remedy if size < 2 * GIB else ""
+        name="shared memory",
+        status="warn" if size < 2 * GIB else "ok",
+        found=found,
+        remedy=remedy if size < 2 * GIB else "",
     )
 
 
@@ -89,7 +115,12 @@ def gpus() -> Check:
         return Check(name="gpus", status="ok", found="none (cluster=local)")
     found = f"{len(lines)}: {lines[0]}"
     if "+cpu" in version("torch"):
-        return Check(name="gpus", status="warn", found=found, remedy="this is the CPU environment: make setup EXTRA=gpu")
+        return Check(
+            name="gpus",
+            status="warn",
+            found=found,
+            remedy="this is the CPU environment: make setup EXTRA=gpu",
+        )
     return Check(name="gpus", status="ok", found=found)
 
 

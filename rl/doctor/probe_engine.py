@@ -12,9 +12,13 @@ from rollout.worker import RolloutWorker
 
 async def main(model: Path, device: str) -> str:
     """What was found."""
-    worker = RolloutWorker(EngineConfig(model=str(model), device=device, max_model_len=64, max_num_seqs=4, kv_cache_mib=32))
+    worker = RolloutWorker(
+        EngineConfig(model=str(model), device=device, max_model_len=64, max_num_seqs=4, kv_cache_mib=32)
+    )
     await worker.start()
-    request = GroupRequest(group_id=0, prompt_token_ids=(1, 5, 6), seeds=(0, 1), sampling=SamplingConfig(max_tokens=8))
+    request = GroupRequest(
+        group_id=0, prompt_token_ids=(1, 5, 6), seeds=(0, 1), sampling=SamplingConfig(max_tokens=8)
+    )
     completions = await worker.generate(request)
     await worker.stop()
     tokens = sum(len(c.token_ids) for c in completions)

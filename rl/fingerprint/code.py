@@ -1,4 +1,5 @@
-"""Fingerprints of a user's own code: the files behind ``pkg.module:attr`` and ``path/to/file.py:attr`` in any setting."""
+"""Fingerprints of a user's own code: the files behind ``pkg.module:attr`` and ``path/to/file.py:attr`` in any
+setting."""
 
 import importlib.util
 import re
@@ -14,7 +15,8 @@ _TARGET = re.compile(r"(.+):(\w+)")
 
 
 def code_fingerprint(*settings: Any) -> dict[str, str]:
-    """Target -> hash of its source file, for every target named in the settings (strings, also inside lists and mappings).
+    """Target -> hash of its source file, for every target named in the settings (strings, also inside lists
+    and mappings).
 
     What that file imports is not looked at. A built-in or compiled module has no source, and is left out.
     """

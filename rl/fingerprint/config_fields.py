@@ -1,4 +1,5 @@
-"""Which settings make a run what it is, and which may change at a resume. A test holds that every field of the configs is in one.
+"""Which settings make a run what it is, and which may change at a resume. A test holds that every field of
+the configs is in one.
 
 A name is a field's path or that of a section, whose fields it then decides; the longest one counts.
 """
@@ -144,7 +145,8 @@ FREE = {
 
 
 def is_identity(path: str) -> bool:
-    """True if a difference in the field ``path`` makes it another run; so it does where nobody has decided."""
+    """True if a difference in the field ``path`` makes it another run; so it does where nobody has
+    decided."""
     return decision(path) is not False
 
 

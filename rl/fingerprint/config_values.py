@@ -18,7 +18,8 @@ def identity_values(config: BaseModel) -> dict[str, Any]:
 
 
 def identity_defaults(config: BaseModel) -> set[str]:
-    """Those paths whose value is the field's default: where an older T2RL had no such field, nothing has changed."""
+    """Those paths whose value is the field's default: where an older T2RL had no such field, nothing has
+    changed."""
     return {path for path, _, default in _leaves(config) if default and is_identity(path)}
 
 

@@ -8,9 +8,11 @@ from rl.fingerprint.hashes import hash_values
 
 
 def rows_fingerprint(rows: Sequence[Any]) -> dict[str, Any]:
-    """``{"number": n, FIELD: hash, ...}`` of dataclass instances of one type, such as prompts: a hash of each field over all rows.
+    """``{"number": n, FIELD: hash, ...}`` of dataclass instances of one type, such as prompts: a hash of each
+    field over all rows.
 
-    The order counts: a curriculum knows prompts by their place. One hash a field, so that a difference says what differs.
+    The order counts: a curriculum knows prompts by their place. One hash a field, so that a difference says
+    what differs.
     """
     names = [field.name for field in dataclasses.fields(rows[0])] if rows else []
     return {"number": len(rows), **{name: hash_values(getattr(row, name) for row in rows) for name in names}}

@@ -14,7 +14,8 @@ VERSION = 1
 FEW = 3
 """Parts of a thing that a message shows one by one."""
 THINGS = ("data", "held_out", "base", "tokenizer", "reward", "reward_model", "curriculum_code")
-"""What is compared beside the settings; each can be accepted by its name, the held-out prompts also as data."""
+"""What is compared beside the settings; each can be accepted by its name, the held-out prompts also as
+data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,10 @@ class Fingerprint:
 
     def write(self, path: Path) -> None:
         """Whole or not at all."""
-        content = {"version": VERSION, **{key: value for key, value in asdict(self).items() if key != "defaults"}}
+        content = {
+            "version": VERSION,
+            **{key: value for key, value in asdict(self).items() if key != "defaults"},
+        }
         staging = path.with_name(path.name + ".tmp")
         staging.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         staging.replace(path)
@@ -49,7 +53,8 @@ class Fingerprint:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != VERSION:
             raise ValueError(
-                f"{path} is of format {content['version']}, this T2RL reads {VERSION}; resume with the one that wrote it"
+                f"{path} is of format {content['version']}, this T2RL reads {VERSION}; resume with the one"
+                " that wrote it"
             )
         return cls(things=content["things"], settings=content["settings"], origins=content["origins"])
 
@@ -69,7 +74,8 @@ class Difference:
 def differences(old: Fingerprint, new: Fingerprint) -> list[Difference]:
     """Everything that differs, things first.
 
-    A setting that the old T2RL did not know counts only if it is not at its default; a thing that it did not know, always.
+    A setting that the old T2RL did not know counts only if it is not at its default; a thing that it did not
+    know, always.
     """
     return [*_thing_differences(old, new), *_setting_differences(old, new)]
 
@@ -86,11 +92,14 @@ def check_accept(accept: Sequence[str], new: Fingerprint) -> None:
             known = {*THINGS, *(s for s in sections if "." not in s)}
             hint = suggest(name, {*THINGS, *sections})
             raise ConfigError(
-                f"resume.accept: {name!r} is nothing that a resume compares.{hint} Choices: {listed(known)}, or a field"
+                f"resume.accept: {name!r} is nothing that a resume compares.{hint} Choices: {listed(known)},"
+                " or a field"
             )
 
 
-def refuse(found: Sequence[Difference], *, accept: Sequence[str], run: Path, final: Mapping[str, str] | None = None) -> None:
+def refuse(
+    found: Sequence[Difference], *, accept: Sequence[str], run: Path, final: Mapping[str, str] | None = None
+) -> None:
     """Raise for every difference that is not accepted.
 
     Args:
@@ -112,9 +121,12 @@ def refuse(found: Sequence[Difference], *, accept: Sequence[str], run: Path, fin
     if can_pass and len(can_pass) == len(stopped):
         names = ",".join(dict.fromkeys([*accept, *can_pass]))
         ways = (
-            f"give what it was, say that the difference is meant with 'resume.accept=[{names}]', or start a new run (resume=never)"
+            f"give what it was, say that the difference is meant with 'resume.accept=[{names}]', or start a"
+            " new run (resume=never)"
         )
-    raise ConfigError(f"resume: {run} is not this run any more:\n" + "\n".join(lines) + f"\n{ways[0].upper()}{ways[1:]}")
+    raise ConfigError(
+        f"resume: {run} is not this run any more:\n" + "\n".join(lines) + f"\n{ways[0].upper()}{ways[1:]}"
+    )
 
 
 def _accepted(name: str, accept: Sequence[str]) -> bool:
@@ -133,7 +145,11 @@ def _thing_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Differenc
         was, now = old.things.get(name), new.things.get(name)
         if was == now:
             continue
-        parts = tuple(sorted(key for key in {*(was or {}), *(now or {})} if (was or {}).get(key) != (now or {}).get(key)))
+        parts = tuple(
+            sorted(
+                key for key in {*(was or {}), *(now or {})} if (was or {}).get(key) != (now or {}).get(key)
+            )
+        )
         named = [part for part in parts if part != "number"]
         much = f" (different: {', '.join(named)})" if len(named) > FEW else ""
         texts = [_said(fp, name, named) for fp in (old, new)]
@@ -154,7 +170,8 @@ def _said(of: Fingerprint, name: str, parts: Sequence[str]) -> str:
 
 
 def _setting_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Difference]:
-    """Where a section came, went, or became one of another kind, that alone is said: its fields cannot be compared."""
+    """Where a section came, went, or became one of another kind, that alone is said: its fields cannot be
+    compared."""
     for path in sorted({*old.settings, *new.settings}):
         was, now = old.settings.get(path), new.settings.get(path)
         if path in old.settings and path in new.settings:
@@ -167,7 +184,12 @@ def _setting_differences(old: Fingerprint, new: Fingerprint) -> Iterator[Differe
 def _section_changed(path: str, old: Fingerprint, new: Fingerprint) -> bool:
     for end in _ends(path):
         for name in (path[:end], f"{path[:end]}.kind"):
-            if name != path and name in old.settings and name in new.settings and old.settings[name] != new.settings[name]:
+            if (
+                name != path
+                and name in old.settings
+                and name in new.settings
+                and old.settings[name] != new.settings[name]
+            ):
                 return True
     return False
 

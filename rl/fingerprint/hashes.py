@@ -12,7 +12,8 @@ DIGEST_BYTES = 8
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Of the parts one after the other, with their lengths, so that no two lists of parts run into one another."""
+    """Of the parts one after the other, with their lengths, so that no two lists of parts run into one
+    another."""
     state = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
         state.update(len(part).to_bytes(8, "little"))

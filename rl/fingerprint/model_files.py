@@ -1,4 +1,5 @@
-"""Fingerprints of a model directory: the weights' contents, the config, and the tokenizer as it was loaded."""
+"""Fingerprints of a model directory: the weights' contents, the config, and the tokenizer as it was
+loaded."""
 
 import json
 import struct
@@ -16,30 +17,37 @@ BLOCKS = 16
 """Of each tensor (of each file, in other formats), evenly spaced, the first and the last bytes among them."""
 OTHER_WEIGHTS = (".bin", ".pt", ".pth")
 UNSTABLE = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
-"""Keys of config.json that say nothing of what is computed: every learner loads float32 and casts by its own setting."""
+"""Keys of config.json that say nothing of what is computed: every learner loads float32 and casts by its own
+setting."""
 
 
 def base_fingerprint(directory: Path, *, exact_bytes: int = EXACT_BYTES) -> dict[str, Any]:
     """``{"weights", "config"}`` of a Hugging Face directory.
 
-    Weights are compared tensor by tensor (name, dtype, shape, bytes), however they are split over safetensors files. Above
-    ``exact_bytes`` only sampled blocks of each tensor are read: training changes every matrix everywhere, so a base of the same
-    shape with other weights differs; a handful of edited numbers in a large base may not.
+    Weights are compared tensor by tensor (name, dtype, shape, bytes), however they are split over safetensors
+    files. Above ``exact_bytes`` only sampled blocks of each tensor are read: training changes every matrix
+    everywhere, so a base of the same shape with other weights differs; a handful of edited numbers in a large
+    base may not.
     """
     files = checkpoint_files(directory)
     exact = sum(file.stat().st_size for file in files) <= exact_bytes
     tensors = sorted(entry for file in files for entry in _tensors(file))
     parts = [part for entry in tensors for part in _tensor_parts(entry, exact=exact)]
     if not files:
-        parts = [part for file in sorted(directory.iterdir()) if file.suffix in OTHER_WEIGHTS for part in _file_parts(file)]
+        parts = [
+            part
+            for file in sorted(directory.iterdir())
+            if file.suffix in OTHER_WEIGHTS
+            for part in _file_parts(file)
+        ]
     return {"weights": digest(parts), "config": _config_hash(directory)}
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> dict[str, str]:
     """``{"vocabulary", "splitting", "chat_template"}`` of a loaded transformers tokenizer.
 
-    ``vocabulary`` is which text an id stands for, special tokens included; ``splitting`` is how text becomes ids (merges,
-    normalisation, added tokens), where the tokenizer is a fast one.
+    ``vocabulary`` is which text an id stands for, special tokens included; ``splitting`` is how text becomes
+    ids (merges, normalisation, added tokens), where the tokenizer is a fast one.
     """
     special = [tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id]
     backend = getattr(tokenizer, "backend_tokenizer", None)

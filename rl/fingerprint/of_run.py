@@ -37,7 +37,8 @@ def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
 def stage_fingerprint(
     config: StageConfig, *, model_path: Path, tokenizer: Any, examples: Sequence[Any], source: str | None
 ) -> Fingerprint:
-    """Of ``t2rl sft`` and ``t2rl dpo``; pairs that are yet to be sampled have no examples, and are kept with the run."""
+    """Of ``t2rl sft`` and ``t2rl dpo``; pairs that are yet to be sampled have no examples, and are kept with
+    the run."""
     things: dict[str, dict[str, Any]] = {
         "base": base_fingerprint(model_path),
         "tokenizer": tokenizer_fingerprint(tokenizer),
@@ -47,7 +48,9 @@ def stage_fingerprint(
     return _fingerprint(config, things, base=model_path, data=source or _data_origin(config.task))
 
 
-def _fingerprint(config: BaseModel, things: dict[str, dict[str, Any]], *, base: Path, data: str) -> Fingerprint:
+def _fingerprint(
+    config: BaseModel, things: dict[str, dict[str, Any]], *, base: Path, data: str
+) -> Fingerprint:
     return Fingerprint(
         things=things,
         settings=identity_values(config),

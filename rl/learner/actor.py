@@ -8,7 +8,8 @@ import ray
 from rl.learner.rank import LearnerRank
 
 CONCURRENCY_GROUPS = {"background": 1, "transfer": 1}
-"""For ``ray.remote(concurrency_groups=...)``: what must not stand in line behind a training step, nor hold one up.
+"""For ``ray.remote(concurrency_groups=...)``: what must not stand in line behind a training step, nor hold
+one up.
 
 ``transfer`` is apart because a checkpoint may keep ``background`` waiting for the disk.
 """
@@ -18,7 +19,8 @@ class LearnerActor(LearnerRank):
     """Calls run one at a time, in order, but for those of the two other groups."""
 
     def endpoint(self) -> tuple[str, int]:
-        """This node's address and a port that was free a moment ago, where the other ranks will meet rank 0."""
+        """This node's address and a port that was free a moment ago, where the other ranks will meet rank
+        0."""
         with socket.socket() as probe:
             probe.bind(("", 0))
             return ray.util.get_node_ip_address(), probe.getsockname()[1]

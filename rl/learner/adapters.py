@@ -33,10 +33,12 @@ def adapter_layout(causal_lm: nn.Module) -> list[tuple[str, str, tuple[int, ...]
 
 
 def iterate_adapter(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str, torch.Tensor]]:
-    """(MODULE.lora_A.weight, [r, in]) and (MODULE.lora_B.weight, [out, r]) of every adapted module, whole, of LoRA and rsLoRA.
+    """(MODULE.lora_A.weight, [r, in]) and (MODULE.lora_B.weight, [out, r]) of every adapted module, whole, of
+    LoRA and rsLoRA.
 
-    B comes multiplied by the layer's scaling (alpha / r, or alpha / sqrt(r) of rsLoRA, arXiv 2312.03732), so that the bytes alone
-    say what the adapter computes. Valid until the next one is asked for; with ``gather`` (ZeRO-3) a collective.
+    B comes multiplied by the layer's scaling (alpha / r, or alpha / sqrt(r) of rsLoRA, arXiv 2312.03732), so
+    that the bytes alone say what the adapter computes. Valid until the next one is asked for; with ``gather``
+    (ZeRO-3) a collective.
     """
     for name, layer in adapter_layers(causal_lm):
         down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
@@ -45,8 +47,11 @@ def iterate_adapter(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str
             yield f"{name}.lora_B.weight", up.data.float() * layer.scaling[ADAPTER]
 
 
-def save_adapter(causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool) -> None:
-    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` as PEFT does. A collective; only the writer rank writes.
+def save_adapter(
+    causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool
+) -> None:
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` as PEFT does. A collective; only the
+    writer rank writes.
 
     ``peft.PeftModel.from_pretrained(base, directory)`` then computes what this model computes.
     """
@@ -62,8 +67,13 @@ def save_adapter(causal_lm: nn.Module, directory: Path, *, model_path: str, gath
     from safetensors.torch import save_file
 
     directory.mkdir(parents=True, exist_ok=True)
-    named = get_peft_model_state_dict(causal_lm, state_dict=state, adapter_name=ADAPTER, save_embedding_layers=False)
-    save_file({PEFT_PREFIX + name: tensor for name, tensor in named.items()}, directory / "adapter_model.safetensors")
+    named = get_peft_model_state_dict(
+        causal_lm, state_dict=state, adapter_name=ADAPTER, save_embedding_layers=False
+    )
+    save_file(
+        {PEFT_PREFIX + name: tensor for name, tensor in named.items()},
+        directory / "adapter_model.safetensors",
+    )
     config = copy.copy(causal_lm.peft_config[ADAPTER])
     config.inference_mode, config.base_model_name_or_path = True, model_path
     config.save_pretrained(str(directory))

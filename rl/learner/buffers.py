@@ -1,7 +1,9 @@
-"""Buffers of a model that was built in parts: DeepSpeed gives them the weights' dtype, which they must not have.
+"""Buffers of a model that was built in parts: DeepSpeed gives them the weights' dtype, which they must not
+have.
 
-``deepspeed.zero.Init`` replaces torch's constructors, so that in bfloat16 the frequencies of rotary embeddings are rounded to three
-digits: some models come out with other positions, without a word. Below ZeRO-3 they stay in float32.
+``deepspeed.zero.Init`` replaces torch's constructors, so that in bfloat16 the frequencies of rotary
+embeddings are rounded to three digits: some models come out with other positions, without a word. Below
+ZeRO-3 they stay in float32.
 """
 
 from typing import Any

@@ -1,4 +1,5 @@
-"""Saving and loading a rank: DeepSpeed's shards, plus what DeepSpeed does not keep (counters, RNG, the shape of the run)."""
+"""Saving and loading a rank: DeepSpeed's shards, plus what DeepSpeed does not keep (counters, RNG, the shape
+of the run)."""
 
 import json
 import random
@@ -14,12 +15,15 @@ import torch.distributed as dist
 from rl.learner.shape import SHAPE_FILE, refuse_other_shape
 
 SETTINGS = ("betas", "eps", "weight_decay", "momentum", "initial_lr")
-"""Of an optimizer's parameter groups: the config's, not the checkpoint's, since a resume may be told to change them."""
+"""Of an optimizer's parameter groups: the config's, not the checkpoint's, since a resume may be told to
+change them."""
 
 
-def save_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any], counters: dict[str, Any]) -> None:
-    """Snapshot this rank's engines (by tag) and hand them to the background writer; a collective. Returns before the files are
-    complete."""
+def save_state(
+    engines: dict[str, Any], directory: Path, *, shape: dict[str, Any], counters: dict[str, Any]
+) -> None:
+    """Snapshot this rank's engines (by tag) and hand them to the background writer; a collective. Returns
+    before the files are complete."""
     directory.mkdir(parents=True, exist_ok=True)
     for tag, engine in engines.items():
         engine.save_checkpoint(str(directory), tag=tag, save_latest=False)
@@ -47,13 +51,16 @@ def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any
 
 @contextmanager
 def _own_settings(engine: Any) -> Iterator[None]:
-    """What is loaded inside the block brings its step counts and moments, and leaves the config's learning rates and the like."""
+    """What is loaded inside the block brings its step counts and moments, and leaves the config's learning
+    rates and the like."""
     groups, scheduler = engine.optimizer.param_groups, engine.lr_scheduler
     kept = [{name: group[name] for name in SETTINGS if name in group} for group in groups]
     rates = list(scheduler.base_lrs)
     yield
     scheduler.base_lrs = rates
-    for group, own, rate, multiplier in zip(engine.optimizer.param_groups, kept, rates, scheduler.lr_lambdas, strict=True):
+    for group, own, rate, multiplier in zip(
+        engine.optimizer.param_groups, kept, rates, scheduler.lr_lambdas, strict=True
+    ):
         group.update(own)
         group["lr"] = rate * multiplier(scheduler.last_epoch)
 

@@ -1,4 +1,5 @@
-"""DeepSpeed's checkpoint files, written in the background: ``save`` snapshots to host memory and returns, a thread writes."""
+"""DeepSpeed's checkpoint files, written in the background: ``save`` snapshots to host memory and returns, a
+thread writes."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ class BackgroundCheckpointEngine(CheckpointEngine):
         self._pending.append(self._writer.submit(_write, snapshot(state_dict), Path(path)))
 
     def load(self, path: str, map_location: Any = None) -> Any:
-        """Read one file that ``save`` wrote. It holds DeepSpeed's own classes, so read only checkpoints of this program."""
+        """Read one file that ``save`` wrote. It holds DeepSpeed's own classes, so read only checkpoints of
+        this program."""
         return torch.load(path, map_location=map_location, weights_only=False)
 
     def commit(self, info: Any) -> bool:
@@ -47,7 +49,8 @@ class BackgroundCheckpointEngine(CheckpointEngine):
 def snapshot(value: Any) -> Any:
     """A copy whose tensors lie in host memory of their own; containers are rebuilt, other objects shared.
 
-    Cloning also drops what a view does not show: torch.save would write the whole flat ZeRO buffer behind each parameter.
+    Cloning also drops what a view does not show: torch.save would write the whole flat ZeRO buffer behind
+    each parameter.
     """
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True).contiguous()

@@ -1,4 +1,5 @@
-"""A learner's checkpoint as one model in one process, without Ray or the ranks that wrote it: what ``t2rl export`` reads."""
+"""A learner's checkpoint as one model in one process, without Ray or the ranks that wrote it: what ``t2rl
+export`` reads."""
 
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,32 @@ PREFIX = "causal_lm."
 """Of the language model inside the learner's module; a value head beside it is no part of an export."""
 
 
-def consolidated(learner_dir: Path, config: LearnerConfig, *, base: Path, weights: Path | None, trust: bool = False) -> nn.Module:
+def consolidated(
+    learner_dir: Path, config: LearnerConfig, *, base: Path, weights: Path | None, trust: bool = False
+) -> nn.Module:
     """The causal LM of a checkpoint, adapters and all, in the dtype that the learner trained in; on the CPU.
 
     Args:
         learner_dir: ``checkpoints/step-N/learner``.
         config: the learner section that wrote it.
         base: directory of the base's config.
-        weights: the base itself, where it is still what it was. All values are in the checkpoint, frozen ones too; its files only
-            say what they call their tensors. Without it tensors get the names that transformers gives them when it saves.
+        weights: the base itself, where it is still what it was. All values are in the checkpoint, frozen ones
+            too; its files only say what they call their tensors. Without it tensors get the names that
+            transformers gives them when it saves.
         trust: the base's own code may run.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if weights is None:
         causal_lm = AutoModelForCausalLM.from_config(
-            AutoConfig.from_pretrained(base, trust_remote_code=trust), dtype=torch.float32, trust_remote_code=trust
+            AutoConfig.from_pretrained(base, trust_remote_code=trust),
+            dtype=torch.float32,
+            trust_remote_code=trust,
         )
     else:
-        causal_lm = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32, trust_remote_code=trust)
+        causal_lm = AutoModelForCausalLM.from_pretrained(
+            weights, dtype=torch.float32, trust_remote_code=trust
+        )
         adopt_names(causal_lm, weights)
     if config.lora is not None:
         causal_lm = add_adapters(causal_lm, config.lora)

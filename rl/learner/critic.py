@@ -32,8 +32,11 @@ class ValueModel(nn.Module):
         boundaries: torch.Tensor | None,
         select: torch.Tensor,
     ) -> torch.Tensor:
-        """[T] values of the states at the flattened positions ``select``; see ``MicroBatch`` for the arguments."""
-        return self.head(hidden_states(self.trunk, input_ids, position_ids, boundaries, select, self.sequence_group))
+        """[T] values of the states at the flattened positions ``select``; see ``MicroBatch`` for the
+        arguments."""
+        return self.head(
+            hidden_states(self.trunk, input_ids, position_ids, boundaries, select, self.sequence_group)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,12 @@ class SeparateCritic:
         return self.engine.module(*micro.for_states)
 
     def update(
-        self, micro_batches: list[tuple[MicroBatch, bool]], terms: UpdateTerms, *, gradient_scale: float, counted: bool
+        self,
+        micro_batches: list[tuple[MicroBatch, bool]],
+        terms: UpdateTerms,
+        *,
+        gradient_scale: float,
+        counted: bool,
     ) -> UpdateResult:
         """One step towards ``terms.returns``; totals are [1], the loss. Collective."""
 
@@ -59,7 +67,9 @@ class SeparateCritic:
             return value, value.detach().double()[None]
 
         self.engine.train()
-        return run_update(self.engine, micro_batches, loss=loss, size=1, gradient_scale=gradient_scale, counted=counted)
+        return run_update(
+            self.engine, micro_batches, loss=loss, size=1, gradient_scale=gradient_scale, counted=counted
+        )
 
 
 def critic_loss(
@@ -86,7 +96,8 @@ def build_separate_critic(
     sequences: SequenceParallel | None = None,
     trust: bool = False,
 ) -> SeparateCritic:
-    """A critic that starts from the base, trained whole (no adapters) with the learner's sharding and schedule."""
+    """A critic that starts from the base, trained whole (no adapters) with the learner's sharding and
+    schedule."""
     from rl.learner.deepspeed_setup import initialize_engine
     from rl.learner.model import load_model
 
@@ -102,4 +113,6 @@ def build_separate_critic(
         }
     )
     model = ValueModel(load_model(model_path, own, trust=trust).causal_lm)
-    return SeparateCritic(initialize_engine(model, own, total_updates=total_updates, sequences=sequences), config)
+    return SeparateCritic(
+        initialize_engine(model, own, total_updates=total_updates, sequences=sequences), config
+    )

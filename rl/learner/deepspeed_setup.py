@@ -1,6 +1,7 @@
 """DeepSpeed, set up for what this learner needs; the only place that knows its configuration keys.
 
-``deepspeed`` is imported inside functions: it picks its accelerator at import, so ``DS_ACCELERATOR`` must be set before.
+``deepspeed`` is imported inside functions: it picks its accelerator at import, so ``DS_ACCELERATOR`` must be
+set before.
 """
 
 import logging
@@ -26,17 +27,21 @@ NO_CLIP = 0.0
 def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, address: str, port: int) -> None:
     """Join the ranks' process group: gloo on CPU, NCCL on CUDA. Needs no compiler.
 
-    A peer that dies raises in the others at once; one that is stopped makes gloo wait, so callers keep a timeout of their own.
+    A peer that dies raises in the others at once; one that is stopped makes gloo wait, so callers keep a
+    timeout of their own.
     """
     # Each rank is alone in its process and sees only its own GPU, hence local rank 0.
-    os.environ.update(MASTER_ADDR=address, MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0")
+    os.environ.update(
+        MASTER_ADDR=address, MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0"
+    )
     if config.device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
     from deepspeed.utils import logger as deepspeed_logger
 
     deepspeed_logger.setLevel(logging.WARNING)
-    # On CPU DeepSpeed compiles this operator when the process group starts, and dies where there is no ninja or C++ compiler.
+    # On CPU DeepSpeed compiles this operator when the process group starts, and dies where there is no ninja
+    # or C++ compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "gloo" if config.device == "cpu" else "nccl"
     deepspeed.init_distributed(dist_backend=backend, timeout=timedelta(seconds=config.collective_timeout_s))
@@ -45,7 +50,8 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
 def initialize_engine(
     model: nn.Module, config: LearnerConfig, *, total_updates: int, sequences: SequenceParallel | None = None
 ) -> Any:
-    """A DeepSpeed engine around ``model`` with our optimizer, our schedule and our own gradient reduction at ZeRO-0.
+    """A DeepSpeed engine around ``model`` with our optimizer, our schedule and our own gradient reduction at
+    ZeRO-0.
 
     With ``sequences``, ``model.sequence_group`` becomes the ranks that share each of them.
     """
@@ -69,10 +75,15 @@ def initialize_engine(
 
 
 def freeze(model: nn.Module, config: LearnerConfig) -> nn.Module:
-    """``model`` on this rank's device, for scoring only: in parts on the ranks at ZeRO-3, whole on each of them below."""
+    """``model`` on this rank's device, for scoring only: in parts on the ranks at ZeRO-3, whole on each of
+    them below."""
     model.eval().requires_grad_(False)
     if effective_stage(config) != 3:
-        device = torch.device("cpu") if config.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
+        device = (
+            torch.device("cpu")
+            if config.device == "cpu"
+            else torch.device("cuda", torch.cuda.current_device())
+        )
         return model.to(device)
     import deepspeed
 
@@ -85,15 +96,17 @@ def freeze(model: nn.Module, config: LearnerConfig) -> nn.Module:
 
 @contextmanager
 def sharded_loading(config: LearnerConfig) -> Iterator[bool]:
-    """Inside the block ``from_pretrained`` builds a ZeRO-3 model in parts: each layer is whole on the ranks only until it is
-    divided, and rank 0 hands out the values. Nothing changes at the other stages. Yields whether it does so. Collective.
+    """Inside the block ``from_pretrained`` builds a ZeRO-3 model in parts: each layer is whole on the ranks
+    only until it is divided, and rank 0 hands out the values. Nothing changes at the other stages. Yields
+    whether it does so. Collective.
     """
     if effective_stage(config) != 3:
         yield False
         return
     from transformers.integrations.deepspeed import HfDeepSpeedConfig, unset_hf_deepspeed_config
 
-    held = HfDeepSpeedConfig(deepspeed_config(config, num_parameters=0))  # transformers keeps a weak reference
+    # transformers keeps a weak reference
+    held = HfDeepSpeedConfig(deepspeed_config(config, num_parameters=0))
     try:
         yield True
     finally:
@@ -110,8 +123,9 @@ def _move_buffers(model: nn.Module, device: torch.device) -> None:
 def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str, Any]:
     """DeepSpeed's own configuration.
 
-    ``managed_gradient_accumulation`` is off: we call backward as often as there are micro-batches and step once. The bucket is no
-    larger than the model, else ZeRO allocates gigabytes for a tiny one, and even, as DeepSpeed asks.
+    ``managed_gradient_accumulation`` is off: we call backward as often as there are micro-batches and step
+    once. The bucket is no larger than the model, else ZeRO allocates gigabytes for a tiny one, and even, as
+    DeepSpeed asks.
     """
     stage = effective_stage(config)
     bucket = min(max(num_parameters + num_parameters % 2, 1024), 500_000_000)
@@ -119,7 +133,8 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
     zero |= _offload(config)
     if stage == 3 and (config.optimizer == "muon" or config.sequence_parallel > 1):
-        # DeepSpeed refuses it beside Muon, and averages over the ranks that share a sequence where it must add.
+        # DeepSpeed refuses it beside Muon, and averages over the ranks that share a sequence where it must
+        # add.
         zero["reduce_scatter"] = False
     result: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
@@ -130,7 +145,8 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
         "zero_optimization": zero,
     }
     if config.offload_optimizer != "none":
-        # DeepSpeed would insist on its own CPU Adam, which it compiles on the spot; torch's fused one needs no compiler.
+        # DeepSpeed would insist on its own CPU Adam, which it compiles on the spot; torch's fused one needs
+        # no compiler.
         result["zero_force_ds_cpu_optimizer"] = False
     if config.dtype == "bfloat16":
         result["bf16"] = {"enabled": True}
@@ -141,8 +157,9 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
 def effective_stage(config: LearnerConfig) -> int:
     """The ZeRO stage DeepSpeed is told.
 
-    bf16 at stage 0 runs as stage 1: only from there does DeepSpeed accumulate gradients in float32, and with one rank both hold
-    the same state. Muon in float32 at stage 1 runs as stage 2, where there are reduced gradients to measure before it steps.
+    bf16 at stage 0 runs as stage 1: only from there does DeepSpeed accumulate gradients in float32, and with
+    one rank both hold the same state. Muon in float32 at stage 1 runs as stage 2, where there are reduced
+    gradients to measure before it steps.
     """
     if config.dtype == "bfloat16":
         return max(config.zero_stage, 1)
@@ -153,8 +170,10 @@ def _offload(config: LearnerConfig) -> dict[str, Any]:
     """DeepSpeed's names for what leaves the GPU."""
     sections = {"offload_optimizer": config.offload_optimizer, "offload_param": config.offload_parameters}
     return {
-        name: {"device": device, "pin_memory": config.device == "cuda"}
-        | ({"nvme_path": config.offload_path} if device == "nvme" else {})
+        name: (
+            {"device": device, "pin_memory": config.device == "cuda"}
+            | ({"nvme_path": config.offload_path} if device == "nvme" else {})
+        )
         for name, device in sections.items()
         if device != "none"
     }

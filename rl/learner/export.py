@@ -1,8 +1,9 @@
-"""Exporting: a Hugging Face model directory that vLLM and transformers load, adapters merged in and beside it in PEFT's format.
+"""Exporting: a Hugging Face model directory that vLLM and transformers load, adapters merged in and beside it
+in PEFT's format.
 
-Only the weights are written anew. Every other file is the base's own, copied: its tokenizer, its generation config (transformers
-reads some that it refuses to write) and the code of a model that is not part of transformers. The one change is in ``config.json``,
-which names the dtype that was written.
+Only the weights are written anew. Every other file is the base's own, copied: its tokenizer, its generation
+config (transformers reads some that it refuses to write) and the code of a model that is not part of
+transformers. The one change is in ``config.json``, which names the dtype that was written.
 """
 
 import json
@@ -23,16 +24,25 @@ DTYPE_FIELDS = ("dtype", "torch_dtype")
 
 
 def export_model(
-    causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool, files_from: str | None = None
+    causal_lm: nn.Module,
+    directory: Path,
+    *,
+    model_path: str,
+    gather: bool,
+    is_writer: bool,
+    files_from: str | None = None,
 ) -> None:
-    """Write weights and config, and a trained adapter to ``directory/adapter``; copy the rest from the base at ``model_path``.
+    """Write weights and config, and a trained adapter to ``directory/adapter``; copy the rest from the base
+    at ``model_path``.
 
-    The tensors and their names are those of the base's checkpoint, buffers included. A collective; only the writer rank holds the
-    model and writes. With ``files_from`` config, tokenizer and the like come from there: what lies at ``model_path`` may be another
-    model by now.
+    The tensors and their names are those of the base's checkpoint, buffers included. A collective; only the
+    writer rank holds the model and writes. With ``files_from`` config, tokenizer and the like come from
+    there: what lies at ``model_path`` may be another model by now.
     """
     if has_adapters(causal_lm):
-        save_adapter(causal_lm, directory / "adapter", model_path=model_path, gather=gather, is_writer=is_writer)
+        save_adapter(
+            causal_lm, directory / "adapter", model_path=model_path, gather=gather, is_writer=is_writer
+        )
     state = {}
     for name, tensor in iterate_weights(causal_lm, gather=gather):
         if is_writer:
@@ -47,13 +57,16 @@ def export_model(
     copy_files(files, directory)
     _write_config(files, directory, dtype=next(causal_lm.parameters()).dtype)
     for file in directory.glob("*.safetensors"):
-        file.chmod((directory / "config.json").stat().st_mode)  # the Hub's writer leaves them readable by the owner only
+        # the Hub's writer leaves them readable by the owner only
+        file.chmod((directory / "config.json").stat().st_mode)
 
 
 def copy_files(base: Path, directory: Path) -> None:
     """Everything of the base but its weights and its config: exact, whatever the class of its tokenizer."""
     for file in base.iterdir():
-        skipped = file.suffix in WEIGHT_SUFFIXES or file.name in WRITTEN_HERE or file.name.endswith(".index.json")
+        skipped = (
+            file.suffix in WEIGHT_SUFFIXES or file.name in WRITTEN_HERE or file.name.endswith(".index.json")
+        )
         if file.is_file() and not skipped:
             shutil.copyfile(file, directory / file.name)
 
@@ -63,7 +76,9 @@ def _write_config(base: Path, directory: Path, *, dtype: torch.dtype) -> None:
     if not any(field in config for field in DTYPE_FIELDS):
         config[DTYPE_FIELDS[0]] = ""
     _set_dtype(config, str(dtype).removeprefix("torch."))
-    (directory / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (directory / "config.json").write_text(
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def _set_dtype(config: dict[str, Any], dtype: str) -> None:

@@ -1,4 +1,5 @@
-"""All learner ranks behind one object: one Ray actor each, every call on all of them, every wait with a deadline."""
+"""All learner ranks behind one object: one Ray actor each, every call on all of them, every wait with a
+deadline."""
 
 import asyncio
 import contextlib
@@ -20,20 +21,25 @@ from rollout.weight_sender import Rendezvous
 logger = logging.getLogger(__name__)
 
 VERDICT_GRACE_S = 10.0
-"""After one rank failed: how long the others get to say whether they died, since a peer's death also fails the survivors."""
+"""After one rank failed: how long the others get to say whether they died, since a peer's death also fails
+the survivors."""
 CLOSE_TIMEOUT_S = 30.0
 
 
 class LearnerDead(RuntimeError):
-    """A learner rank's process is gone. The ranks hold one sharded state, so all of them must be rebuilt (``start`` again)."""
+    """A learner rank's process is gone. The ranks hold one sharded state, so all of them must be rebuilt
+    (``start`` again)."""
 
     def __init__(self, rank: int, waiting_for: str) -> None:
-        super().__init__(f"learner rank {rank} died during {waiting_for}; rebuild the group and load a checkpoint")
+        super().__init__(
+            f"learner rank {rank} died during {waiting_for}; rebuild the group and load a checkpoint"
+        )
         self.rank = rank
 
 
 class LearnerGroup:
-    """Starts the ranks and forwards to them. After an exception other than ValueError the group is unusable until ``start``."""
+    """Starts the ranks and forwards to them. After an exception other than ValueError the group is unusable
+    until ``start``."""
 
     def __init__(
         self,
@@ -49,7 +55,8 @@ class LearnerGroup:
         timeout_s: float = 600.0,
         start_timeout_s: float = 1800.0,
     ) -> None:
-        """``actor_options`` go to Ray's ``.options(...)``: one dict for all ranks, or one per rank (placement group bundles)."""
+        """``actor_options`` go to Ray's ``.options(...)``: one dict for all ranks, or one per rank (placement
+        group bundles)."""
         self._config = config
         self._arguments = {
             "config": config,
@@ -62,28 +69,37 @@ class LearnerGroup:
             "world_size": config.num_ranks,
         }
         shared = actor_options is None or isinstance(actor_options, dict)
-        self._options: list[Any] = [actor_options or {}] * config.num_ranks if shared else list(actor_options or [])
+        self._options: list[Any] = (
+            [actor_options or {}] * config.num_ranks if shared else list(actor_options or [])
+        )
         if len(self._options) != config.num_ranks:
-            raise ValueError(f"actor_options: got {len(self._options)} for learner.num_ranks={config.num_ranks}; give one per rank")
+            raise ValueError(
+                f"actor_options: got {len(self._options)} for learner.num_ranks={config.num_ranks}; give one"
+                " per rank"
+            )
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._actors: list[Any] = []
 
     async def start(self) -> list[dict[str, Any]]:
-        """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid, host, seconds).
+        """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid,
+        host, seconds).
 
-        On a group that already runs (or has a dead rank) this is a rebuild from the base model: ``load`` a checkpoint next.
+        On a group that already runs (or has a dead rank) this is a rebuild from the base model: ``load`` a
+        checkpoint next.
         """
         self.kill()
         actor_class = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(LearnerActor)
         self._actors = [
-            actor_class.options(**options).remote(rank=rank, **self._arguments) for rank, options in enumerate(self._options)
+            actor_class.options(**options).remote(rank=rank, **self._arguments)
+            for rank, options in enumerate(self._options)
         ]
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
         return await self._call("setup", address, port, timeout_s=self._start_timeout_s)
 
     async def train(self, batch: TrainingBatch) -> StepResult:
-        """One training batch on all ranks; it is put into the object store once, and each rank reads its share there."""
+        """One training batch on all ranks; it is put into the object store once, and each rank reads its
+        share there."""
         reference = ray.put(batch)
         return (await self._call("train", reference))[0]
 
@@ -94,9 +110,12 @@ class LearnerGroup:
         return update
 
     async def prepare_transfer(self, *, transport: str, num_workers: int, timeout_s: float) -> None:
-        """Get ready to send to ``num_workers`` vLLM workers by ``transport``; ``timeout_s`` for each of the engines' answers."""
+        """Get ready to send to ``num_workers`` vLLM workers by ``transport``; ``timeout_s`` for each of the
+        engines' answers."""
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
-        rendezvous = Rendezvous(transport=transport, address=address, port=port, num_workers=num_workers, timeout_s=timeout_s)
+        rendezvous = Rendezvous(
+            transport=transport, address=address, port=port, num_workers=num_workers, timeout_s=timeout_s
+        )
         await self._call("prepare_transfer", rendezvous)
 
     async def connect(self) -> None:
@@ -104,7 +123,8 @@ class LearnerGroup:
         await self._call("connect")
 
     async def send(self) -> None:
-        """Send the weights of now; returns when every engine serves them. Needs ``outgoing`` and ``delivered`` meanwhile."""
+        """Send the weights of now; returns when every engine serves them. Needs ``outgoing`` and
+        ``delivered`` meanwhile."""
         await self._call("send")
 
     async def outgoing(self) -> dict[str, Any]:
@@ -139,7 +159,8 @@ class LearnerGroup:
         await self._call("load", directory)
 
     async def export(self, directory: str, *, base: str | None = None) -> None:
-        """Write a Hugging Face model directory on rank 0's node, with the tokenizer of the directory ``base`` (the model's own)."""
+        """Write a Hugging Face model directory on rank 0's node, with the tokenizer of the directory ``base``
+        (the model's own)."""
         await self._call("export", directory, base)
 
     async def stats(self) -> list[dict[str, float]]:
@@ -194,7 +215,8 @@ async def _resolve(reference: Any) -> Any:
 
 
 async def _hear_the_others(tasks: list["asyncio.Task[Any]"]) -> None:
-    """Wait until a rank is known to be dead or all have answered, but not for long: the others may hang in a collective."""
+    """Wait until a rank is known to be dead or all have answered, but not for long: the others may hang in a
+    collective."""
     deadline = asyncio.get_running_loop().time() + VERDICT_GRACE_S
     while (left := deadline - asyncio.get_running_loop().time()) > 0:
         pending = [task for task in tasks if not task.done()]
@@ -208,7 +230,8 @@ def _errors(tasks: list["asyncio.Task[Any]"]) -> list[BaseException | None]:
 
 
 def _verdict(tasks: list["asyncio.Task[Any]"], waiting_for: str) -> BaseException:
-    """The cause among several failures: a death explains the survivors' broken connections, an error of our own explains itself."""
+    """The cause among several failures: a death explains the survivors' broken connections, an error of our
+    own explains itself."""
     errors = _errors(tasks)
     for rank, error in enumerate(errors):
         if isinstance(error, RayActorError):

@@ -1,4 +1,5 @@
-"""The module that DeepSpeed sees: a Hugging Face causal LM behind one call that returns log-probs of chosen tokens.
+"""The module that DeepSpeed sees: a Hugging Face causal LM behind one call that returns log-probs of chosen
+tokens.
 
 Needs torch and transformers only.
 """
@@ -13,21 +14,32 @@ from rl.learner.head import head_logprobs, token_logprobs
 from rl.learner.sequence_parallel import hidden_states
 from rl.learner.value_head import ValueHead
 
-RESCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier_scale", "lm_head_multiplier")
-"""Config fields of models that do more to the hidden states than one matrix product; those run through their own forward."""
+RESCALED_LOGITS = (
+    "final_logit_softcapping",
+    "logit_scale",
+    "logits_scaling",
+    "output_multiplier_scale",
+    "lm_head_multiplier",
+)
+"""Config fields of models that do more to the hidden states than one matrix product; those run through their
+own forward."""
 
 
 class LogprobModel(nn.Module):
     """Wraps the causal LM so that DeepSpeed sees one module whose output is [T] log-probs."""
 
-    def __init__(self, causal_lm: nn.Module, *, value_head: bool = False, logits_per_chunk: int = 1 << 27) -> None:
+    def __init__(
+        self, causal_lm: nn.Module, *, value_head: bool = False, logits_per_chunk: int = 1 << 27
+    ) -> None:
         super().__init__()
         self.causal_lm = causal_lm
         self.rows_per_chunk = max(1, logits_per_chunk // causal_lm.config.vocab_size)
         self.value_head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype) if value_head else None
         self.sequence_group: Any = None
         """Ranks that share each sequence, once there are any."""
-        self.rescales = any(getattr(causal_lm.config, field, None) not in (None, 1.0) for field in RESCALED_LOGITS)
+        self.rescales = any(
+            getattr(causal_lm.config, field, None) not in (None, 1.0) for field in RESCALED_LOGITS
+        )
 
     def forward(
         self,
@@ -40,16 +52,22 @@ class LogprobModel(nn.Module):
         most: int = 0,
         with_values: bool = False,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``; and [T] values there.
+        """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``;
+        and [T] values there.
 
-        ``MicroBatch.for_logprobs`` has the arguments. Only the selected hidden states meet the vocabulary, so prompts and padding
-        cost no logits. ``most`` is the largest T of any rank in this call, so that all of them chunk alike.
+        ``MicroBatch.for_logprobs`` has the arguments. Only the selected hidden states meet the vocabulary, so
+        prompts and padding cost no logits. ``most`` is the largest T of any rank in this call, so that all of
+        them chunk alike.
         """
         if self.rescales:
-            arguments = packed_attention.row_arguments(self.causal_lm.config, input_ids, position_ids, boundaries)
+            arguments = packed_attention.row_arguments(
+                self.causal_lm.config, input_ids, position_ids, boundaries
+            )
             logits = self.causal_lm(**arguments).logits.flatten(0, 1).index_select(0, select)
             return token_logprobs(logits, targets, temperature)
-        hidden = hidden_states(self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group)
+        hidden = hidden_states(
+            self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group
+        )
         head = self.causal_lm.get_output_embeddings()
         chunks = -(-max(most, len(hidden)) // self.rows_per_chunk)
         logprobs = head_logprobs(head, hidden, targets, temperature, chunks=chunks)

@@ -1,7 +1,9 @@
-"""How much device memory a learner rank's state takes, before anything is started: arithmetic from the checkpoint's shapes.
+"""How much device memory a learner rank's state takes, before anything is started: arithmetic from the
+checkpoint's shapes.
 
-Bytes a trained parameter, one rank: 20 in bfloat16 (weight 2, gradient 2, accumulated gradient 4, master 4, Adam's moments 8),
-16 in float32 (4, 4 and 8). What ZeRO shards is divided by the number of ranks. Activations and logits come on top.
+Bytes a trained parameter, one rank: 20 in bfloat16 (weight 2, gradient 2, accumulated gradient 4, master 4,
+Adam's moments 8), 16 in float32 (4, 4 and 8). What ZeRO shards is divided by the number of ranks. Activations
+and logits come on top.
 """
 
 from collections.abc import Mapping
@@ -24,10 +26,18 @@ class Sizes:
 
 
 def sizes(shapes: Mapping[str, tuple[int, ...]], config: LearnerConfig) -> Sizes:
-    """From checkpoint shapes. ``adapters`` is an upper bound: a config may name fewer modules than all linear ones."""
-    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embed" not in name and "lm_head" not in name]
+    """From checkpoint shapes. ``adapters`` is an upper bound: a config may name fewer modules than all linear
+    ones."""
+    matrices = [
+        shape
+        for name, shape in shapes.items()
+        if len(shape) == 2 and "embed" not in name and "lm_head" not in name
+    ]
     rank = 0 if config.lora is None else config.lora.r
-    return Sizes(sum(prod(shape) for shape in shapes.values()), rank * sum(rows + columns for rows, columns in matrices))
+    return Sizes(
+        sum(prod(shape) for shape in shapes.values()),
+        rank * sum(rows + columns for rows, columns in matrices),
+    )
 
 
 def state_bytes(size: Sizes, config: LearnerConfig) -> int:
@@ -39,7 +49,8 @@ def state_bytes(size: Sizes, config: LearnerConfig) -> int:
 
 
 def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig) -> dict[str, int]:
-    """What lies on one rank's device, by its part: the policy, a critic of its own, a copy for the KL term."""
+    """What lies on one rank's device, by its part: the policy, a critic of its own, a copy for the KL
+    term."""
     parts = {"policy": state_bytes(size, config)}
     if algorithm.critic is not None and algorithm.critic.kind == "separate":
         parts["critic"] = _trained(size.parameters, config)
@@ -56,9 +67,10 @@ def shortage(parts: Mapping[str, int], room: int) -> str | None:
         return None
     said = " + ".join(f"{name} {size / GIB:.1f}" for name, size in parts.items())
     return (
-        f"the learner's state takes about {needed / GIB:.1f} GiB on each rank's GPU ({said}), and {room / GIB:.1f} GiB are there "
-        "for it, before any activation: raise learner.num_ranks with learner.zero_stage=3, learner.offload_optimizer=cpu, train "
-        "adapters (learner.lora.r=16), or take a smaller base"
+        f"the learner's state takes about {needed / GIB:.1f} GiB on each rank's GPU ({said}), and"
+        f" {room / GIB:.1f} GiB are there for it, before any activation: raise learner.num_ranks with"
+        " learner.zero_stage=3, learner.offload_optimizer=cpu, train adapters (learner.lora.r=16), or take a"
+        " smaller base"
     )
 
 

@@ -1,4 +1,5 @@
-"""From sums over tokens to the metrics of a step. Sums add up over micro-batches, ranks and updates; means are taken once."""
+"""From sums over tokens to the metrics of a step. Sums add up over micro-batches, ranks and updates; means
+are taken once."""
 
 from collections.abc import Sequence
 
@@ -16,10 +17,11 @@ SIZE = len(SUMS) + len(EXTRA)
 
 
 def loss_metrics(totals: torch.Tensor, *, dropped_before: int) -> dict[str, float]:
-    """``loss/...`` of a step from ``totals`` [updates, SIZE] float64: means over all updates' tokens, the loss being the mean.
+    """``loss/...`` of a step from ``totals`` [updates, SIZE] float64: means over all updates' tokens, the
+    loss being the mean.
 
-    The log-prob gap, policy against behaviour, is the first update's, before which nothing had moved. ``dropped_before`` counts
-    tokens whose behaviour log-prob was not finite.
+    The log-prob gap, policy against behaviour, is the first update's, before which nothing had moved.
+    ``dropped_before`` counts tokens whose behaviour log-prob was not finite.
     """
     assert totals.shape[1] == SIZE
     value = dict(zip(SUMS + EXTRA, totals.sum(0).tolist(), strict=True))
@@ -41,12 +43,17 @@ def loss_metrics(totals: torch.Tensor, *, dropped_before: int) -> dict[str, floa
     }
 
 
-def critic_metrics(updates: Sequence[PlannedUpdate], values: np.ndarray, losses: Sequence[UpdateResult]) -> dict[str, float]:
-    """Of a step with a critic: how well it had foreseen the returns, and its loss; ``losses`` end in the value loss's total."""
+def critic_metrics(
+    updates: Sequence[PlannedUpdate], values: np.ndarray, losses: Sequence[UpdateResult]
+) -> dict[str, float]:
+    """Of a step with a critic: how well it had foreseen the returns, and its loss; ``losses`` end in the
+    value loss's total."""
     counted = np.any([u.terms.value_weights > 0 for u in updates], axis=0)
     returns = np.sum([u.terms.returns for u in updates if u.terms.returns is not None], axis=0)
     found = {
-        "critic/explained_variance": explained_variance(torch.from_numpy(values[counted]), torch.from_numpy(returns[counted])),
+        "critic/explained_variance": explained_variance(
+            torch.from_numpy(values[counted]), torch.from_numpy(returns[counted])
+        ),
         "critic/value_mean": float(values[counted].mean()),
         "critic/return_mean": float(returns[counted].mean()),
     }

@@ -18,12 +18,13 @@ class MicroBatch:
     """Inputs of the model, and where in the flat batch each loss token came from."""
 
     input_ids: torch.Tensor
-    """[B, L] int64, right-padded with 0; under a causal mask what follows a token cannot change it, so no attention mask is needed.
-    Packed (``varlen``): [1, sum of lengths]."""
+    """[B, L] int64, right-padded with 0; under a causal mask what follows a token cannot change it, so no
+    attention mask is needed. Packed (``varlen``): [1, sum of lengths]."""
     position_ids: torch.Tensor | None
     """None when padded (0, 1, 2, ... in every row). Packed: restarts at 0 with every sample."""
     boundaries: torch.Tensor | None
-    """None when padded. Packed: [B + 1] int32 where each sample begins and the last one ends; stays on the host."""
+    """None when padded. Packed: [B + 1] int32 where each sample begins and the last one ends; stays on the
+    host."""
     select: torch.Tensor
     """[T] int64 index into the flattened inputs of the position that predicts each loss token."""
     targets: torch.Tensor
@@ -61,10 +62,12 @@ class MicroBatch:
 
 
 def build_micro_batch(batch: TrainingBatch, plan: MicroBatchPlan, *, packed: bool) -> MicroBatch:
-    """Right-padded rows, or all rows packed one after the other. Token k of a sample is predicted at its position k - 1."""
+    """Right-padded rows, or all rows packed one after the other. Token k of a sample is predicted at its
+    position k - 1."""
     rows, lengths = plan.samples, np.diff(batch.offsets)[plan.samples]
     starts = batch.offsets[:-1][rows]
-    # [B, L] index of every input token in the flat batch; padded positions point at the row's last token and are not used.
+    # [B, L] index of every input token in the flat batch; padded positions point at the row's last token and
+    # are not used.
     columns = np.arange(max(int(lengths.max()) - 1, 1))
     inside = columns[None, :] < (lengths - 1)[:, None]
     index = starts[:, None] + np.minimum(columns[None, :], np.maximum(lengths - 2, 0)[:, None])

@@ -1,4 +1,5 @@
-"""Loading the trainable model: the base, with the attention that it defines, in parts at ZeRO-3, with adapters."""
+"""Loading the trainable model: the base, with the attention that it defines, in parts at ZeRO-3, with
+adapters."""
 
 import logging
 from pathlib import Path
@@ -18,12 +19,15 @@ from rl.learner.names import adopt_names
 logger = logging.getLogger(__name__)
 
 
-def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = False, trust: bool = False) -> LogprobModel:
-    """Load the base, with adapters if configured, in the dtype that it trains in (DeepSpeed keeps float32 masters beside bf16); no
-    dropout.
+def load_model(
+    model_path: str, config: LearnerConfig, *, value_head: bool = False, trust: bool = False
+) -> LogprobModel:
+    """Load the base, with adapters if configured, in the dtype that it trains in (DeepSpeed keeps float32
+    masters beside bf16); no dropout.
 
-    At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed (``packing=varlen`` on
-    a GPU), or a value head for one that rescales its logits. ``trust``: the base's own code may run.
+    At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed
+    (``packing=varlen`` on a GPU), or a value head for one that rescales its logits. ``trust``: the base's own
+    code may run.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -31,7 +35,8 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
     base = AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
     silence_config(base)
     dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
-    # Rank 0 alone may draw numbers while a model is loaded in parts; fresh adapters must start equal on all ranks.
+    # Rank 0 alone may draw numbers while a model is loaded in parts; fresh adapters must start equal on all
+    # ranks.
     drawn = torch.get_rng_state()
     with sharded_loading(config) as in_parts:
         causal_lm = AutoModelForCausalLM.from_pretrained(
@@ -49,17 +54,21 @@ def load_model(model_path: str, config: LearnerConfig, *, value_head: bool = Fal
         causal_lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model = LogprobModel(causal_lm, value_head=value_head, logits_per_chunk=config.logits_per_chunk)
     if value_head and model.rescales:
-        raise ValueError("algorithm.critic.kind: shared does not know this model's own forward pass; use separate")
+        raise ValueError(
+            "algorithm.critic.kind: shared does not know this model's own forward pass; use separate"
+        )
     if config.sequence_parallel > 1 and model.rescales:
-        raise ValueError("learner.sequence_parallel: does not know this model's own forward pass; set it to 1")
+        raise ValueError(
+            "learner.sequence_parallel: does not know this model's own forward pass; set it to 1"
+        )
     return model
 
 
 def attention_for(model_path: str, config: LearnerConfig, *, trust: bool = False) -> str | None:
     """The name in transformers of the attention that computes what the model defines; None for its default.
 
-    The default is ``sdpa`` where the model has it (gpt-oss has not). It drops a soft cap on attention scores (Gemma 2) without a
-    word, so those models run ``eager``.
+    The default is ``sdpa`` where the model has it (gpt-oss has not). It drops a soft cap on attention scores
+    (Gemma 2) without a word, so those models run ``eager``.
     """
     from transformers import AutoConfig
 
@@ -67,33 +76,38 @@ def attention_for(model_path: str, config: LearnerConfig, *, trust: bool = False
     if config.packing == "varlen" and config.device == "cuda":
         why = packed_attention.refusal(own)
         if why is not None:
-            raise ValueError(f"learner.packing: varlen cannot run {own.model_type}: {why}; set learner.packing=buckets")
+            raise ValueError(
+                f"learner.packing: varlen cannot run {own.model_type}: {why}; set learner.packing=buckets"
+            )
         packed_attention.register()
         return packed_attention.NAME
     return "eager" if getattr(own, "attn_logit_softcapping", None) else None
 
 
 def add_adapters(causal_lm: nn.Module, config: LoraConfig) -> nn.Module:
-    """The same model with PEFT's layers injected and everything else frozen; initialised from torch's global RNG.
+    """The same model with PEFT's layers injected and everything else frozen; initialised from torch's global
+    RNG.
 
-    ValueError for an adapter on tied embeddings (merged, it would change the other end of the model too), or on experts that
-    transformers holds as one tensor.
+    ValueError for an adapter on tied embeddings (merged, it would change the other end of the model too), or
+    on experts that transformers holds as one tensor.
     """
     import peft
     from peft.tuners.lora.layer import ParamWrapper
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    injected = peft.get_peft_model(causal_lm, peft_config(config), autocast_adapter_dtype=False).get_base_model()
+    injected = peft.get_peft_model(
+        causal_lm, peft_config(config), autocast_adapter_dtype=False
+    ).get_base_model()
     if any(isinstance(module, ParamWrapper) for module in injected.modules()):
         raise ValueError(
-            "learner.lora.target_modules: adapters of a mixture's experts are not supported; name modules outside of them, such as "
-            "[q_proj,k_proj,v_proj,o_proj]"
+            "learner.lora.target_modules: adapters of a mixture's experts are not supported; name modules"
+            " outside of them, such as [q_proj,k_proj,v_proj,o_proj]"
         )
     ends = (injected.get_input_embeddings(), injected.get_output_embeddings())
     if injected.config.tie_word_embeddings and any(isinstance(end, BaseTunerLayer) for end in ends):
         raise ValueError(
-            "learner.lora.target_modules: the base's embeddings and output head are one matrix, which an adapter on either would "
-            "change for both; leave embed_tokens and lm_head out"
+            "learner.lora.target_modules: the base's embeddings and output head are one matrix, which an"
+            " adapter on either would change for both; leave embed_tokens and lm_head out"
         )
     return injected
 
@@ -106,7 +120,9 @@ def peft_config(config: LoraConfig) -> Any:
         r=config.r,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules),
+        target_modules=(
+            config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
+        ),
         use_rslora=config.kind == "rslora",
         use_dora=config.kind == "dora",
         task_type="CAUSAL_LM",

@@ -1,8 +1,9 @@
-"""Checkpoint names: what the files of a base call its tensors, which is not always what transformers' module calls them.
+"""Checkpoint names: what the files of a base call its tensors, which is not always what transformers' module
+calls them.
 
-transformers 5 renames some tensors when it loads them (GPT-NeoX: ``embed_out`` becomes ``lm_head``) and fuses others (a mixture's
-experts become one tensor). vLLM and older versions of transformers expect the names of the files, so every weight that leaves the
-learner passes through ``to_checkpoint``.
+transformers 5 renames some tensors when it loads them (GPT-NeoX: ``embed_out`` becomes ``lm_head``) and fuses
+others (a mixture's experts become one tensor). vLLM and older versions of transformers expect the names of
+the files, so every weight that leaves the learner passes through ``to_checkpoint``.
 """
 
 from pathlib import Path
@@ -14,24 +15,28 @@ from rollout.checkpoint_shapes import checkpoint_shapes
 
 
 def to_checkpoint(causal_lm: nn.Module, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors under their checkpoint names: renamed back, experts taken apart, as ``save_pretrained`` does.
+    """The same tensors under their checkpoint names: renamed back, experts taken apart, as
+    ``save_pretrained`` does.
 
-    ``tensors`` are a whole decoder layer or one tensor outside of the layers. Meta tensors give names and shapes alone. The results
-    may be views of what was given.
+    ``tensors`` are a whole decoder layer or one tensor outside of the layers. Meta tensors give names and
+    shapes alone. The results may be views of what was given.
     """
     if getattr(causal_lm, "_weight_conversions", None) == []:  # nothing was converted on the way in
         return tensors
     from transformers.core_model_loading import revert_weight_conversion
 
     # Contiguous, because the last of several views of one tensor need not be.
-    return {name: tensor.contiguous() for name, tensor in revert_weight_conversion(causal_lm, tensors).items()}
+    return {
+        name: tensor.contiguous() for name, tensor in revert_weight_conversion(causal_lm, tensors).items()
+    }
 
 
 def adopt_names(causal_lm: nn.Module, directory: Path) -> None:
     """Note how the files in ``directory``, from which ``causal_lm`` was loaded, name its tensors.
 
-    transformers keeps the conversions that it used. It does not keep that a checkpoint leaves out the prefix of the base model
-    (GPT-2's: ``h.0.attn`` for ``transformer.h.0.attn``), so that is added as one conversion more.
+    transformers keeps the conversions that it used. It does not keep that a checkpoint leaves out the prefix
+    of the base model (GPT-2's: ``h.0.attn`` for ``transformer.h.0.attn``), so that is added as one conversion
+    more.
     """
     from transformers.core_model_loading import PrefixChange
 

@@ -11,16 +11,20 @@ from rl.learner.value_head import ValueHead
 
 
 def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
-    """Over the trainable parameters, weight decay on matrices only. torch's fused AdamW needs no compiler, also when offloaded."""
+    """Over the trainable parameters, weight decay on matrices only. torch's fused AdamW needs no compiler,
+    also when offloaded."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     if config.optimizer == "muon":
         return _muon(model, trainable, config)
     groups = _adamw_groups(trainable, config)
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=0.0, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=0.0, fused=True
+    )
 
 
 def muon_parameters(model: nn.Module) -> set[nn.Parameter]:
-    """The hidden matrices: every 2-D parameter that is neither of an embedding nor of an output head, adapters included."""
+    """The hidden matrices: every 2-D parameter that is neither of an embedding nor of an output head,
+    adapters included."""
     kept_out = {p for module in _ends(model) for p in module.parameters()}
     return {p for p in model.parameters() if len(whole_shape(p)) == 2 and p not in kept_out}
 
@@ -42,18 +46,23 @@ def _ends(model: nn.Module) -> Iterator[nn.Module]:
 def _adamw_groups(parameters: list[nn.Parameter], config: LearnerConfig) -> list[dict[str, Any]]:
     if not config.weight_decay:
         return [{"params": parameters}]
-    matrices = {"params": [p for p in parameters if len(whole_shape(p)) >= 2], "weight_decay": config.weight_decay}
+    matrices = {
+        "params": [p for p in parameters if len(whole_shape(p)) >= 2],
+        "weight_decay": config.weight_decay,
+    }
     vectors = {"params": [p for p in parameters if len(whole_shape(p)) < 2]}
     return [g for g in (matrices, vectors) if g["params"]]
 
 
 def _muon(model: nn.Module, trainable: list[nn.Parameter], config: LearnerConfig) -> torch.optim.Optimizer:
-    """Jordan et al. 2024 (kellerjordan.github.io/posts/muon) in DeepSpeed's version, which knows ZeRO's partitions.
+    """Jordan et al. 2024 (kellerjordan.github.io/posts/muon) in DeepSpeed's version, which knows ZeRO's
+    partitions.
 
     AdamW's groups come first, so that the rate reported as the learner's is ``lr`` wherever there are any.
     """
     if config.device == "cpu":
-        # DeepSpeed compiles Muon's kernels when the module is imported, which on CPU would take a C++ compiler.
+        # DeepSpeed compiles Muon's kernels when the module is imported, which on CPU would take a C++
+        # compiler.
         import torch._dynamo
 
         torch._dynamo.config.disable = True

@@ -1,7 +1,9 @@
-"""Attention over packed rows on a GPU: torch's ``varlen_attn`` (its flash attention kernels), under a name of ours in transformers.
+"""Attention over packed rows on a GPU: torch's ``varlen_attn`` (its flash attention kernels), under a name of
+ours in transformers.
 
-No package beside torch is needed. On CPU packed rows go through torch's dense attention under the block-diagonal mask that
-transformers derives from ``position_ids``: exact, and as slow as the square of the row. **The kernel has not run on a GPU here.**
+No package beside torch is needed. On CPU packed rows go through torch's dense attention under the
+block-diagonal mask that transformers derives from ``position_ids``: exact, and as slow as the square of the
+row. **The kernel has not run on a GPU here.**
 """
 
 from typing import Any
@@ -10,8 +12,9 @@ import torch
 from torch import nn
 
 NAME = "t2rl_varlen"
-"""In transformers' table of attentions. Its table of masks must not have it: then a model makes no mask, where it would otherwise
-read the positions back from the device in every forward pass and fill a square of the row's length."""
+"""In transformers' table of attentions. Its table of masks must not have it: then a model makes no mask,
+where it would otherwise read the positions back from the device in every forward pass and fill a square of
+the row's length."""
 UNKNOWN = ("softcap", "s_aux", "position_bias")
 """What models ask of an attention and ``varlen_attn`` cannot do: soft-capped scores, sinks, biases."""
 LARGEST_HEAD = 256
@@ -29,10 +32,12 @@ def register() -> None:
 def row_arguments(
     config: Any, input_ids: torch.Tensor, position_ids: torch.Tensor | None, boundaries: torch.Tensor | None
 ) -> dict[str, Any]:
-    """Keyword arguments of a transformers model or trunk with this config, for rows as ``MicroBatch`` describes them.
+    """Keyword arguments of a transformers model or trunk with this config, for rows as ``MicroBatch``
+    describes them.
 
-    No cache and no attention mask: with either, transformers falls out of the exact causal path for packed rows (off by nats,
-    silently). The boundaries stay on the host until here, so that no layer waits for the device to learn the longest sample.
+    No cache and no attention mask: with either, transformers falls out of the exact causal path for packed
+    rows (off by nats, silently). The boundaries stay on the host until here, so that no layer waits for the
+    device to learn the longest sample.
     """
     arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
     if position_ids is not None:
@@ -43,7 +48,12 @@ def row_arguments(
             boundaries = torch.arange(rows + 1, dtype=torch.int32) * length
         longest = int(boundaries.diff().max())
         moved = boundaries.to(input_ids.device, non_blocking=True)
-        arguments |= {"cu_seq_lens_q": moved, "cu_seq_lens_k": moved, "max_length_q": longest, "max_length_k": longest}
+        arguments |= {
+            "cu_seq_lens_q": moved,
+            "cu_seq_lens_k": moved,
+            "max_length_q": longest,
+            "max_length_k": longest,
+        }
     return arguments
 
 
@@ -63,15 +73,19 @@ def attend(
     """transformers' attention interface: query [B, Hq, L, D], key and value [B, Hk, L, D] to [B, L, Hq, D].
 
     The boundaries are those of the samples in all B x L positions.
-    ``sliding_window`` W lets a token see itself and the W - 1 before it. ValueError for what the kernel cannot do.
+    ``sliding_window`` W lets a token see itself and the W - 1 before it. ValueError for what the kernel
+    cannot do.
     """
     asked = [name for name in UNKNOWN if other.get(name) is not None]
     if asked or dropout or attention_mask is not None:
         what = asked[0] if asked else "dropout" if dropout else "attention_mask"
-        raise ValueError(f"learner.packing: varlen cannot do {what}, which {type(module).__name__} asks for; use buckets")
+        raise ValueError(
+            f"learner.packing: varlen cannot do {what}, which {type(module).__name__} asks for; use buckets"
+        )
     if cu_seq_lens_q is None or max_length_q is None:
         raise ValueError(
-            f"learner.packing: {type(module).__name__} does not hand the packed boundaries to its attention; use buckets"
+            f"learner.packing: {type(module).__name__} does not hand the packed boundaries to its attention;"
+            " use buckets"
         )
     from torch.nn.attention.varlen import varlen_attn
 
@@ -92,7 +106,8 @@ def attend(
 
 
 def refusal(config: Any) -> str | None:
-    """Why a model with this transformers config cannot run on packed rows through ``varlen_attn``; None if it can."""
+    """Why a model with this transformers config cannot run on packed rows through ``varlen_attn``; None if it
+    can."""
     layers = sorted(set(getattr(config, "layer_types", None) or ()) - set(KNOWN_LAYERS))
     if layers:
         return f"its layers of type {', '.join(layers)} would mix the samples of a row"

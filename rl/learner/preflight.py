@@ -36,7 +36,8 @@ def check_learner(config: "Config", model_path: Path) -> None:
 
 
 def memory_note(config: "Config", model_path: Path, device: int) -> str | None:
-    """What to say of a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of; None if the state fits."""
+    """What to say of a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of; None
+    if the state fits."""
     shared = config.cluster.name == "gpu1"
     room = int(device * (1 - config.rollout.gpu_memory_utilization)) if shared else device
     size = sizes(checkpoint_shapes(model_path), config.learner)
@@ -47,7 +48,8 @@ def check_options(settings: dict[str, Any]) -> None:
     """Let DeepSpeed's own classes read the whole configuration, on any machine; imports DeepSpeed.
 
     Raises:
-        ValueError: a key inside a section that DeepSpeed does not know, or a value that it refuses; in DeepSpeed's words.
+        ValueError: a key inside a section that DeepSpeed does not know, or a value that it refuses; in
+            DeepSpeed's words.
     """
     from deepspeed.runtime.config import DeepSpeedConfig, DeepSpeedConfigError
     from pydantic import ValidationError
@@ -57,6 +59,8 @@ def check_options(settings: dict[str, Any]) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"learner.deepspeed: DeepSpeed refuses {where}: {first['msg']} (got {first['input']!r})") from error
+        raise ValueError(
+            f"learner.deepspeed: DeepSpeed refuses {where}: {first['msg']} (got {first['input']!r})"
+        ) from error
     except (DeepSpeedConfigError, AssertionError, ValueError, TypeError) as error:
         raise ValueError(f"learner.deepspeed: DeepSpeed refuses it: {error}") from error

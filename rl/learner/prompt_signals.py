@@ -1,4 +1,5 @@
-"""What a curriculum may ask of the policy about prompts, from one prefill without gradient (``curricula.prompt_signals``)."""
+"""What a curriculum may ask of the policy about prompts, from one prefill without gradient
+(``curricula.prompt_signals``)."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,12 +25,19 @@ class Template:
 
 @torch.no_grad()
 def prompt_signals(
-    engine: Any, prompts: Sequence[Sequence[int]], *, columns: Collection[str], template: Template, token_budget: int
+    engine: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    columns: Collection[str],
+    template: Template,
+    token_budget: int,
 ) -> dict[str, np.ndarray]:
-    """``columns`` of prompts [n], each with one token or more: ``hidden`` [n, d] float32, ``intra`` and ``inter`` [n] float64.
+    """``columns`` of prompts [n], each with one token or more: ``hidden`` [n, d] float32, ``intra`` and
+    ``inter`` [n] float64.
 
-    A prompt of fewer than two tokens besides the template's is taken as a question whole; one of a single token has ``intra`` 0.
-    Every rank computes all of it. The attention is causal, so padding on the right changes nothing.
+    A prompt of fewer than two tokens besides the template's is taken as a question whole; one of a single
+    token has ``intra`` 0. Every rank computes all of it. The attention is causal, so padding on the right
+    changes nothing.
 
     Raises:
         ValueError: for an empty prompt, or angles of a model without a module named ``mlp``.
@@ -45,7 +53,9 @@ def prompt_signals(
         for row, index in enumerate(batch):
             inputs[row, : lengths[index]] = torch.tensor(prompts[index])
         with _captured(trunk, wanted="intra" in columns or "inter" in columns) as caught:
-            last = trunk(**row_arguments(trunk.config, inputs.to(engine.device), None, None)).last_hidden_state
+            last = trunk(
+                **row_arguments(trunk.config, inputs.to(engine.device), None, None)
+            ).last_hidden_state
         for row, index in enumerate(batch):
             length = int(lengths[index])
             if "hidden" in columns:
@@ -57,7 +67,8 @@ def prompt_signals(
 
 
 def angles(hidden: torch.Tensor, template: Template) -> dict[str, float]:
-    """``intra`` and ``inter`` of one prompt's token states [T, H]; the arithmetic of ``curricula.angle``, on the device."""
+    """``intra`` and ``inter`` of one prompt's token states [T, H]; the arithmetic of ``curricula.angle``, on
+    the device."""
     units = torch.nn.functional.normalize(hidden.double(), dim=1)
     first, end = template.head, len(units) - template.tail
     if end - first < 2:
@@ -95,7 +106,8 @@ def _captured(trunk: nn.Module, *, wanted: bool) -> Iterator[_Caught]:
     layers = [module for name, module in trunk.named_modules() if name.rpartition(".")[2] == "mlp"]
     if not layers:
         raise ValueError(
-            f"{type(trunk).__name__} has no module named mlp, whose inputs the angles are read from: give the signal instead"
+            f"{type(trunk).__name__} has no module named mlp, whose inputs the angles are read from: give the"
+            " signal instead"
         )
 
     def catch(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:

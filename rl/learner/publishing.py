@@ -1,4 +1,5 @@
-"""Weights on their way out: shared-memory files taken in turn, so that engines read one while the next is written; or a stream."""
+"""Weights on their way out: shared-memory files taken in turn, so that engines read one while the next is
+written; or a stream."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,8 @@ class WeightPublisher:
         self._published = 0
 
     def publish(self, version: int, directory: Path) -> WeightUpdate | None:
-        """Write the weights (or the adapter) to the buffer that the last publication did not use. None on every rank but rank 0."""
+        """Write the weights (or the adapter) to the buffer that the last publication did not use. None on
+        every rank but rank 0."""
         buffer = self._next_buffer(directory) if self._is_writer else None
         iterate = iterate_adapter if self._adapter else iterate_weights
         for name, tensor in iterate(self._causal_lm, gather=self._gather):
@@ -59,10 +61,12 @@ class WeightPublisher:
 
 
 class WeightStream:
-    """What a GPU transport sends (``rollout.weight_sender.Weights``): the tensors that shared memory would hold, in the same order.
+    """What a GPU transport sends (``rollout.weight_sender.Weights``): the tensors that shared memory would
+    hold, in the same order.
 
-    vLLM keeps tensors until a buffer is full or the transfer is over, longer than a gathered or merged one lives: PEFT takes the
-    adapter out of the merged tensor in place. Those are copied; parameters that are whole anyway are sent from where they are.
+    vLLM keeps tensors until a buffer is full or the transfer is over, longer than a gathered or merged one
+    lives: PEFT takes the adapter out of the merged tensor in place. Those are copied; parameters that are
+    whole anyway are sent from where they are.
     """
 
     def __init__(self, causal_lm: nn.Module, *, gather: bool) -> None:
@@ -87,8 +91,8 @@ class WeightStream:
 def settle(tensor: torch.Tensor) -> None:
     """Wait until the device has done what was asked of it for ``tensor`` on the current stream.
 
-    vLLM's NCCL sender changes streams whenever a buffer is full: without this the next tensor of a layer that was merged (or
-    gathered) on one stream could be read on another before it is there.
+    vLLM's NCCL sender changes streams whenever a buffer is full: without this the next tensor of a layer that
+    was merged (or gathered) on one stream could be read on another before it is there.
     """
     if tensor.is_cuda:
         torch.cuda.current_stream(tensor.device).synchronize()

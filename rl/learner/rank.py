@@ -1,4 +1,5 @@
-"""One learner rank: a DeepSpeed engine over its share of every training batch. A plain class; ``group`` puts it into Ray actors."""
+"""One learner rank: a DeepSpeed engine over its share of every training batch. A plain class; ``group`` puts
+it into Ray actors."""
 
 import os
 import random
@@ -37,8 +38,8 @@ class LearnerRank:
         max_tokens: int,
         trust: bool = False,
     ) -> None:
-        """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion limit (Dr. GRPO);
-        ``trust``: the base's own code may run."""
+        """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion
+        limit (Dr. GRPO); ``trust``: the base's own code may run."""
         self._config = config
         self._algorithm = algorithm
         self._model_path = model_path
@@ -81,7 +82,8 @@ class LearnerRank:
         from rl.learner.step import Models, Progress
         from rl.learner.update_plan import StepContext
 
-        # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own shard of them.
+        # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own
+        # shard of them.
         _seed_everything(self._seed)
         critic = self._algorithm.critic
         total_updates = self._total_steps * self._config.updates_per_batch
@@ -92,15 +94,24 @@ class LearnerRank:
         model = load_model(self._model_path, self._config, value_head=shared, trust=self._trust)
         copies = self._config.sequence_parallel
         self._sequences = SequenceParallel(model.causal_lm, self._config) if copies > 1 else None
-        self._engine = initialize_engine(model, self._config, total_updates=own_updates, sequences=self._sequences)
+        self._engine = initialize_engine(
+            model, self._config, total_updates=own_updates, sequences=self._sequences
+        )
         self._engine.checkpoint_engine = BackgroundCheckpointEngine()
         own_critic = None
         if critic is not None and critic.kind == "separate":
             own_critic = build_separate_critic(
-                self._model_path, critic, self._config, total_updates=total_updates, sequences=self._sequences, trust=self._trust
+                self._model_path,
+                critic,
+                self._config,
+                total_updates=total_updates,
+                sequences=self._sequences,
+                trust=self._trust,
             )
             own_critic.engine.checkpoint_engine = self._engine.checkpoint_engine
-        reference = build_reference(self._engine, self._model_path, self._algorithm.kl, self._config, trust=self._trust)
+        reference = build_reference(
+            self._engine, self._model_path, self._algorithm.kl, self._config, trust=self._trust
+        )
         self._models = Models(engine=self._engine, critic=own_critic, reference=reference)
         self._progress = Progress(kl_coefficient=self._algorithm.kl.coefficient)
         self._gather = self._config.zero_stage == 3
@@ -125,7 +136,8 @@ class LearnerRank:
     def train(self, batch: TrainingBatch) -> StepResult:
         """All optimizer updates on one batch, ``updates_per_batch`` of them on disjoint groups. Collective.
 
-        A non-finite gradient ends the batch there: ``applied`` is False, and that update left weights and optimizer untouched.
+        A non-finite gradient ends the batch there: ``applied`` is False, and that update left weights and
+        optimizer untouched.
         """
         from rl.learner.step import train_on_batch
 
@@ -138,7 +150,8 @@ class LearnerRank:
         return result
 
     def publish(self, version: int, directory: str) -> WeightUpdate | None:
-        """Write the merged weights, or the adapter alone, to shared memory as ``version``. Collective; rank 0 returns the update.
+        """Write the merged weights, or the adapter alone, to shared memory as ``version``. Collective; rank 0
+        returns the update.
 
         Two files in ``directory`` are used in turn, so engines may still read the previous version meanwhile.
         """
@@ -152,15 +165,18 @@ class LearnerRank:
         self._sender = WeightSender(weights, rendezvous, rank=self._rank)
 
     def connect(self) -> None:
-        """Meet the engines' workers; returns when they are there, for which somebody must carry ``outgoing``. Collective."""
+        """Meet the engines' workers; returns when they are there, for which somebody must carry ``outgoing``.
+        Collective."""
         self._transfer.connect()
 
     def send(self) -> None:
-        """Send the weights of now; returns when every engine serves them, with ``outgoing`` as in ``connect``. Collective."""
+        """Send the weights of now; returns when every engine serves them, with ``outgoing`` as in
+        ``connect``. Collective."""
         self._transfer.send()
 
     def outgoing(self) -> dict[str, Any]:
-        """What vLLM wants every engine to be told next; waits for it. Rank 0 only, while ``connect`` or ``send`` runs."""
+        """What vLLM wants every engine to be told next; waits for it. Rank 0 only, while ``connect`` or
+        ``send`` runs."""
         return self._transfer.courier.outgoing()
 
     def delivered(self) -> None:
@@ -173,14 +189,20 @@ class LearnerRank:
         return self._sender
 
     def score(self, sequences: list[list[int]]) -> list[list[float]]:
-        """[sequences][T - 1] log-probs in nats of tokens 1..T-1 at temperature 1, for the probe. Collective."""
+        """[sequences][T - 1] log-probs in nats of tokens 1..T-1 at temperature 1, for the probe.
+        Collective."""
         from rl.learner.scoring import sequence_logprobs
 
         packed = self._config.packing == "varlen"
-        return sequence_logprobs(self._engine, sequences, token_budget=self._config.micro_batch_tokens, packed=packed)
+        return sequence_logprobs(
+            self._engine, sequences, token_budget=self._config.micro_batch_tokens, packed=packed
+        )
 
-    def prompt_signals(self, prompts: list[list[int]], columns: list[str], template: tuple[int, int]) -> dict[str, np.ndarray]:
-        """``curricula.prompt_signals.COLUMNS`` of prompts that share ``template`` tokens (at head, at tail). Collective."""
+    def prompt_signals(
+        self, prompts: list[list[int]], columns: list[str], template: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """``curricula.prompt_signals.COLUMNS`` of prompts that share ``template`` tokens (at head, at tail).
+        Collective."""
         from rl.learner.prompt_signals import Template, prompt_signals
 
         shared = Template(head=template[0], tail=template[1])
@@ -188,33 +210,49 @@ class LearnerRank:
         return prompt_signals(self._engine, prompts, columns=columns, template=shared, token_budget=budget)
 
     def save(self, directory: str) -> None:
-        """Snapshot weights, optimizer, schedule, counters and RNG, and write them in the background. Collective.
+        """Snapshot weights, optimizer, schedule, counters and RNG, and write them in the background.
+        Collective.
 
         ``directory`` must be fresh; it is complete when ``wait_saved`` has returned on every rank.
         """
         from rl.learner.checkpoint import save_state
 
         self._engine.checkpoint_engine.wait()
-        counters = {"busy_s": self._busy_s, "busy_cpu_s": self._busy_cpu_s, "tokens": self._tokens, **asdict(self._progress)}
+        counters = {
+            "busy_s": self._busy_s,
+            "busy_cpu_s": self._busy_cpu_s,
+            "tokens": self._tokens,
+            **asdict(self._progress),
+        }
         save_state(self._engines(), Path(directory), shape=self._shape(), counters=counters)
 
     def wait_saved(self) -> None:
-        """Block until this rank's part of the last ``save`` is on disk; raises what writing raised (OSError on a full disk)."""
+        """Block until this rank's part of the last ``save`` is on disk; raises what writing raised (OSError
+        on a full disk)."""
         self._engine.checkpoint_engine.wait()
 
     def load(self, directory: str) -> None:
-        """Restore what ``save`` wrote; the next batch trains as if there had been no interruption. Collective.
+        """Restore what ``save`` wrote; the next batch trains as if there had been no interruption.
+        Collective.
 
         ValueError if it was written by another number of ranks, ZeRO stage, dtype or adapter.
         """
         from rl.learner.checkpoint import load_state
 
         counters = load_state(self._engines(), Path(directory), shape=self._shape())
-        self._busy_s, self._busy_cpu_s, self._tokens = counters["busy_s"], counters["busy_cpu_s"], counters["tokens"]
-        self._progress.kl_coefficient, self._progress.batches = counters["kl_coefficient"], counters["batches"]
+        self._busy_s, self._busy_cpu_s, self._tokens = (
+            counters["busy_s"],
+            counters["busy_cpu_s"],
+            counters["tokens"],
+        )
+        self._progress.kl_coefficient, self._progress.batches = (
+            counters["kl_coefficient"],
+            counters["batches"],
+        )
 
     def export(self, directory: str, base: str | None = None) -> None:
-        """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank 0 writes.
+        """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank
+        0 writes.
 
         The tokenizer is that of the directory ``base``, of the model's own directory without it.
         """
@@ -231,7 +269,8 @@ class LearnerRank:
         )
 
     def stats(self) -> dict[str, float]:
-        """Over the run so far: ``busy_s`` and ``busy_cpu_s`` inside ``train``, ``cpu_s`` of the process, batch ``tokens``."""
+        """Over the run so far: ``busy_s`` and ``busy_cpu_s`` inside ``train``, ``cpu_s`` of the process,
+        batch ``tokens``."""
         return {
             "busy_s": self._busy_s,
             "busy_cpu_s": self._busy_cpu_s,
@@ -240,7 +279,8 @@ class LearnerRank:
         }
 
     def close(self) -> None:
-        """Finish writing, remove the shared-memory files, leave the process group. Idempotent; a new ``setup`` may follow."""
+        """Finish writing, remove the shared-memory files, leave the process group. Idempotent; a new
+        ``setup`` may follow."""
         if self._engine is None:
             return
         self._engine.checkpoint_engine.wait()
@@ -270,7 +310,8 @@ class LearnerRank:
 
 
 def _claim_cpu(config: LearnerConfig, *, rank: int, world_size: int) -> None:
-    """Pin the rank to its part of the configured cores (all of them if there are fewer cores than ranks); set torch's threads."""
+    """Pin the rank to its part of the configured cores (all of them if there are fewer cores than ranks); set
+    torch's threads."""
     if config.cores is not None:
         os.sched_setaffinity(0, config.cores[rank::world_size] or config.cores)
     torch.set_num_threads(config.num_threads)

@@ -18,8 +18,8 @@ ReferencePolicy = Callable[[MicroBatch, float], torch.Tensor]
 def build_reference(
     engine: Any, model_path: str, kl: KlConfig, learner: LearnerConfig, *, trust: bool = False
 ) -> ReferencePolicy | None:
-    """None without a KL term; else a frozen copy, sharded like the policy at ZeRO-3 and whole on every rank below, or the engine's
-    base with its adapter off."""
+    """None without a KL term; else a frozen copy, sharded like the policy at ZeRO-3 and whole on every rank
+    below, or the engine's base with its adapter off."""
     if not kl.coefficient:
         return None
     if kl.policy == "adapter_off" or (kl.policy == "auto" and learner.lora is not None):
@@ -55,7 +55,8 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    # The flag alone: enable_adapters() also switches requires_grad, which the optimizer's groups must not see.
+    # The flag alone: enable_adapters() also switches requires_grad, which the optimizer's groups must not
+    # see.
     for layer in layers:
         layer._disable_adapters = True
     try:

@@ -1,4 +1,5 @@
-"""Numbers without gradients: per loss token of a batch (log-probs, values), and of whole sequences for the engine-learner probe."""
+"""Numbers without gradients: per loss token of a batch (log-probs, values), and of whole sequences for the
+engine-learner probe."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,8 +14,11 @@ from rl.types import TrainingBatch
 
 
 @torch.no_grad()
-def batch_logprobs(engine: Any, micro_batches: Sequence[MicroBatch], batch: TrainingBatch, out: np.ndarray) -> None:
-    """Write the log-probs of the micro-batches' loss tokens, at the batch's temperature, into ``out`` [N] float32."""
+def batch_logprobs(
+    engine: Any, micro_batches: Sequence[MicroBatch], batch: TrainingBatch, out: np.ndarray
+) -> None:
+    """Write the log-probs of the micro-batches' loss tokens, at the batch's temperature, into ``out`` [N]
+    float32."""
     for host in micro_batches:
         micro = host.to(engine.device)
         logprobs = engine.module(*micro.for_logprobs(batch.temperature))
@@ -32,10 +36,11 @@ def all_ranks(
     packed: bool,
     counted: bool,
 ) -> np.ndarray:
-    """[N] float32 scores of every loss token of the batch on every rank: each scores its own plan, one reduction joins them.
+    """[N] float32 scores of every loss token of the batch on every rank: each scores its own plan, one
+    reduction joins them.
 
-    Of several ranks with one plan, one is ``counted``. ``score`` maps a micro-batch on the device to [T]. Collective; padding
-    micro-batches run too, since ZeRO-3's forward needs them.
+    Of several ranks with one plan, one is ``counted``. ``score`` maps a micro-batch on the device to [T].
+    Collective; padding micro-batches run too, since ZeRO-3's forward needs them.
     """
     out = torch.zeros(len(batch.token_ids), dtype=torch.float32)
     for plan in plans[rank]:
@@ -48,19 +53,27 @@ def all_ranks(
     return everywhere.cpu().numpy()
 
 
-def sequence_logprobs(engine: Any, sequences: Sequence[Sequence[int]], *, token_budget: int, packed: bool) -> list[list[float]]:
-    """[sequences][T - 1] log-probs of tokens 1..T-1 of each sequence at temperature 1. Every rank scores all of them.
+def sequence_logprobs(
+    engine: Any, sequences: Sequence[Sequence[int]], *, token_budget: int, packed: bool
+) -> list[list[float]]:
+    """[sequences][T - 1] log-probs of tokens 1..T-1 of each sequence at temperature 1. Every rank scores all
+    of them.
 
     ValueError if a sequence has fewer than two tokens: it would have nothing to score.
     """
     if any(len(s) < 2 for s in sequences):
         raise ValueError("sequences: each needs at least two tokens, since the first has no log-prob")
     batch = _as_batch(sequences)
-    plans = plan_micro_batches(np.diff(batch.offsets), np.arange(len(sequences)), world_size=1, token_budget=token_budget)[0]
+    plans = plan_micro_batches(
+        np.diff(batch.offsets), np.arange(len(sequences)), world_size=1, token_budget=token_budget
+    )[0]
     out = np.zeros(len(batch.token_ids), dtype=np.float32)
     engine.eval()
     batch_logprobs(engine, [build_micro_batch(batch, plan, packed=packed) for plan in plans], batch, out)
-    return [out[start + 1 : end].tolist() for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)]
+    return [
+        out[start + 1 : end].tolist()
+        for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
+    ]
 
 
 def _as_batch(sequences: Sequence[Sequence[int]]) -> TrainingBatch:

@@ -1,8 +1,10 @@
-"""Ulysses sequence parallelism (Jacobs et al. 2023, arXiv 2309.14509) through DeepSpeed's attention for Hugging Face models.
+"""Ulysses sequence parallelism (Jacobs et al. 2023, arXiv 2309.14509) through DeepSpeed's attention for
+Hugging Face models.
 
-The ranks of one sequence group hold the same micro-batch. Each runs the trunk over its stretch of the positions, attention
-exchanging heads for positions, and gathers the others' last hidden states; log-probs and loss are then the same on all of them, so
-that losses over whole sequences need nothing more. **Has not run on a GPU.**
+The ranks of one sequence group hold the same micro-batch. Each runs the trunk over its stretch of the
+positions, attention exchanging heads for positions, and gathers the others' last hidden states; log-probs and
+loss are then the same on all of them, so that losses over whole sequences need nothing more. **Has not run on
+a GPU.**
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,8 @@ class SequenceParallel:
     """This rank's sequence group, from registration with transformers until ``close``."""
 
     def __init__(self, causal_lm: nn.Module, config: "LearnerConfig") -> None:
-        """Collective. transformers looks attention up by name in one table of the process, which DeepSpeed overwrites."""
+        """Collective. transformers looks attention up by name in one table of the process, which DeepSpeed
+        overwrites."""
         from deepspeed.runtime.sequence_parallel.ulysses_sp import UlyssesSPAttentionHF
         from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -55,11 +58,14 @@ def hidden_states(
     select: torch.Tensor,
     group: Any = None,
 ) -> torch.Tensor:
-    """[T, hidden] last hidden states at the flattened positions ``select`` of ``input_ids`` [B, L]; with a ``group`` B is 1.
+    """[T, hidden] last hidden states at the flattened positions ``select`` of ``input_ids`` [B, L]; with a
+    ``group`` B is 1.
 
-    ``boundaries`` [samples + 1] int32 on the host, where the samples of a packed row begin and end; None if rows are padded.
+    ``boundaries`` [samples + 1] int32 on the host, where the samples of a packed row begin and end; None if
+    rows are padded.
     """
-    if group is not None and boundaries is not None:  # what pads the row to a multiple of the group is part of the last sample
+    # what pads the row to a multiple of the group is part of the last sample
+    if group is not None and boundaries is not None:
         boundaries = boundaries.clone()
         boundaries[-1] += -input_ids.shape[1] % dist.get_world_size(group)
     arguments = row_arguments(trunk.config, input_ids, position_ids, boundaries)
@@ -69,7 +75,10 @@ def hidden_states(
     if position_ids is None:
         position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
     # Padding goes on counting: a 0 would begin another sample, and nothing looks back at it.
-    arguments |= {"input_ids": _stretch(input_ids, group), "position_ids": _stretch(position_ids, group, counting=True)}
+    arguments |= {
+        "input_ids": _stretch(input_ids, group),
+        "position_ids": _stretch(position_ids, group, counting=True),
+    }
     local = trunk(**arguments).last_hidden_state
     from torch.distributed.nn.functional import all_gather
 

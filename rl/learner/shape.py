@@ -1,4 +1,5 @@
-"""What a learner's checkpoint depends on; read before any actor starts, so it imports neither torch nor DeepSpeed."""
+"""What a learner's checkpoint depends on; read before any actor starts, so it imports neither torch nor
+DeepSpeed."""
 
 import json
 from pathlib import Path
@@ -25,15 +26,20 @@ def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: 
 
 
 def refuse_other_shape(directory: Path, shape: dict[str, Any]) -> None:
-    """Raise ``ValueError`` if ``directory`` holds no learner's checkpoint, or one of another shape, naming what differs."""
+    """Raise ``ValueError`` if ``directory`` holds no learner's checkpoint, or one of another shape, naming
+    what differs."""
     shape_file = directory / SHAPE_FILE
     if not shape_file.is_file():
         raise ValueError(f"checkpoint: {directory} holds no learner state ({SHAPE_FILE} is missing)")
     saved = json.loads(shape_file.read_text(encoding="utf-8"))
-    different = [f"{key} {saved.get(key)!r}, this run has {value!r}" for key, value in shape.items() if saved.get(key) != value]
+    different = [
+        f"{key} {saved.get(key)!r}, this run has {value!r}"
+        for key, value in shape.items()
+        if saved.get(key) != value
+    ]
     if different:
         raise ValueError(
-            f"checkpoint: {directory} was written with {'; '.join(different)}. ZeRO shards fit only the run that wrote them: "
-            "resume with the same learner settings (world_size is learner.num_ranks), or start a new run from an exported model "
-            "(t2rl export)"
+            f"checkpoint: {directory} was written with {'; '.join(different)}. ZeRO shards fit only the run"
+            " that wrote them: resume with the same learner settings (world_size is learner.num_ranks), or"
+            " start a new run from an exported model (t2rl export)"
         )

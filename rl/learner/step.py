@@ -16,7 +16,14 @@ from rl.learner.reference import ReferencePolicy
 from rl.learner.scoring import all_ranks, batch_logprobs
 from rl.learner.terms import UpdateTerms, token_inputs
 from rl.learner.update import UpdateResult, run_update
-from rl.learner.update_plan import PlannedUpdate, Signals, StepContext, micro_batch_plans, plan_update, token_kl
+from rl.learner.update_plan import (
+    PlannedUpdate,
+    Signals,
+    StepContext,
+    micro_batch_plans,
+    plan_update,
+    token_kl,
+)
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.kl import adapted
 from rl.types import StepResult, TrainingBatch
@@ -26,7 +33,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What a rank carries from batch to batch beside its engines; the same on every rank, and part of a checkpoint."""
+    """What a rank carries from batch to batch beside its engines; the same on every rank, and part of a
+    checkpoint."""
 
     kl_coefficient: float
     batches: int = 0
@@ -41,10 +49,14 @@ class Models:
     reference: ReferencePolicy | None
 
 
-def train_on_batch(models: Models, batch: TrainingBatch, context: StepContext, progress: Progress) -> StepResult:
-    """Run the batch's updates in order; a non-finite gradient ends it there, with that update's weights untouched.
+def train_on_batch(
+    models: Models, batch: TrainingBatch, context: StepContext, progress: Progress
+) -> StepResult:
+    """Run the batch's updates in order; a non-finite gradient ends it there, with that update's weights
+    untouched.
 
-    Loss tokens whose behaviour log-prob is not a number leave the batch first: they can be neither trained on nor counted.
+    Loss tokens whose behaviour log-prob is not a number leave the batch first: they can be neither trained on
+    nor counted.
     """
     usable = batch.loss_mask & np.isfinite(batch.behavior_logprobs)
     dropped = int(batch.loss_mask.sum() - usable.sum())
@@ -54,7 +66,9 @@ def train_on_batch(models: Models, batch: TrainingBatch, context: StepContext, p
     updates = [plan_update(batch, share, signals, context) for share in shares]
     proximal = _proximal_logprobs(models.engine, batch, updates, context)
     lr = models.engine.get_lr()[0]
-    results, critic_results = _run(models, batch, updates, proximal, context, warming=_warming(context, progress))
+    results, critic_results = _run(
+        models, batch, updates, proximal, context, warming=_warming(context, progress)
+    )
     metrics = _metrics(results, dropped) | {
         "learner/lr": lr,
         "learner/tokens": float(len(batch.token_ids)),
@@ -66,7 +80,10 @@ def train_on_batch(models: Models, batch: TrainingBatch, context: StepContext, p
     if signals.reference_logprobs is not None:
         metrics |= _watch_kl(batch, signals, context, progress)
     progress.batches += 1
-    detail = {"updates": len(results), "micro_batches": sum(len(u.micro_batches) for u in updates[: len(results)])}
+    detail = {
+        "updates": len(results),
+        "micro_batches": sum(len(u.micro_batches) for u in updates[: len(results)]),
+    }
     return StepResult(applied=all(r.applied for r in results), metrics=metrics, detail=detail)
 
 
@@ -86,11 +103,16 @@ def _run(
     for index, update in enumerate(updates):
         if models.critic is not None:
             done = models.critic.update(
-                update.critic_micro_batches, update.terms, gradient_scale=context.gradient_scale, counted=context.counted
+                update.critic_micro_batches,
+                update.terms,
+                gradient_scale=context.gradient_scale,
+                counted=context.counted,
             )
             critic_results.append(done)
             if not done.applied:
-                logger.warning("step %d: non-finite gradient of the critic, update %d refused", batch.step, index + 1)
+                logger.warning(
+                    "step %d: non-finite gradient of the critic, update %d refused", batch.step, index + 1
+                )
         if warming and not context.shared_critic:
             continue
         terms = replace(update.terms, proximal_logprobs=proximal if index > 0 else None)
@@ -107,7 +129,9 @@ def _run(
             )
         )
         if not results[-1].applied:
-            logger.warning("step %d: non-finite gradient, update %d of %d refused", batch.step, index + 1, len(updates))
+            logger.warning(
+                "step %d: non-finite gradient, update %d of %d refused", batch.step, index + 1, len(updates)
+            )
             break
     return results, critic_results
 
@@ -115,13 +139,16 @@ def _run(
 def _policy_loss(
     engine: Any, batch: TrainingBatch, terms: UpdateTerms, context: StepContext
 ) -> Callable[[MicroBatch, bool], tuple[torch.Tensor, torch.Tensor]]:
-    """The estimator's loss, with the value loss where the critic shares the trunk; sums are the estimator's and the two losses."""
+    """The estimator's loss, with the value loss where the critic shares the trunk; sums are the estimator's
+    and the two losses."""
     critic = context.algorithm.critic if context.shared_critic else None
 
     def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = micro.for_logprobs(batch.temperature)
         policy, values = engine(*inputs, True) if critic else (engine(*inputs), None)
-        output = policy_gradient_loss(token_inputs(policy, micro, batch, terms, padding=padding), context.algorithm)
+        output = policy_gradient_loss(
+            token_inputs(policy, micro, batch, terms, padding=padding), context.algorithm
+        )
         total, value = output.loss, output.loss.new_zeros(())
         if critic is not None:
             value = critic_loss(values, micro, terms, critic, padding=padding)
@@ -136,7 +163,7 @@ def _warming(context: StepContext, progress: Progress) -> bool:
     return critic is not None and progress.batches < critic.warmup_steps
 
 
-# -- what is measured before -----------------------------------------------------------------------------------------------------
+# -- what is measured before ---------------------------------------------------------------------------------
 
 
 def _signals(models: Models, batch: TrainingBatch, context: StepContext, progress: Progress) -> Signals:
@@ -148,7 +175,15 @@ def _signals(models: Models, batch: TrainingBatch, context: StepContext, progres
         wanted = np.add.reduceat(batch.loss_mask, batch.offsets[:-1]) > 0
         plans = micro_batch_plans(batch, wanted, context)
         packed = context.config.packing == "varlen"
-        return all_ranks(score, batch, plans, rank=context.rank, device=engine.device, packed=packed, counted=context.counted)
+        return all_ranks(
+            score,
+            batch,
+            plans,
+            rank=context.rank,
+            device=engine.device,
+            packed=packed,
+            counted=context.counted,
+        )
 
     def shared_values(micro: MicroBatch) -> torch.Tensor:
         return engine.module(*micro.for_logprobs(batch.temperature), True)[1]
@@ -159,19 +194,28 @@ def _signals(models: Models, batch: TrainingBatch, context: StepContext, progres
     elif context.shared_critic:
         values = everywhere(shared_values)
     return Signals(
-        reference_logprobs=None if reference is None else everywhere(lambda micro: reference(micro, batch.temperature)),
+        reference_logprobs=(
+            None if reference is None else everywhere(lambda micro: reference(micro, batch.temperature))
+        ),
         values=values,
         kl_coefficient=progress.kl_coefficient,
     )
 
 
-def _proximal_logprobs(engine: Any, batch: TrainingBatch, updates: list[PlannedUpdate], context: StepContext) -> np.ndarray | None:
-    """[N] log-probs under the weights at the start of the batch, of this rank's samples in every update but the first.
+def _proximal_logprobs(
+    engine: Any, batch: TrainingBatch, updates: list[PlannedUpdate], context: StepContext
+) -> np.ndarray | None:
+    """[N] log-probs under the weights at the start of the batch, of this rank's samples in every update but
+    the first.
 
     None where they are not needed: the first update's are the policy's own.
     """
     algorithm = context.algorithm
-    corrected = algorithm.importance != "none" or algorithm.token_band is not None or algorithm.sequence_band is not None
+    corrected = (
+        algorithm.importance != "none"
+        or algorithm.token_band is not None
+        or algorithm.sequence_band is not None
+    )
     if len(updates) == 1 or not (algorithm.reference == "proximal" or corrected):
         return None
     out = np.zeros(len(batch.token_ids), dtype=np.float32)
@@ -181,7 +225,7 @@ def _proximal_logprobs(engine: Any, batch: TrainingBatch, updates: list[PlannedU
     return out
 
 
-# -- what is reported ------------------------------------------------------------------------------------------------------------
+# -- what is reported ----------------------------------------------------------------------------------------
 
 
 def _metrics(results: list[UpdateResult], dropped: int) -> dict[str, float]:
@@ -192,7 +236,9 @@ def _metrics(results: list[UpdateResult], dropped: int) -> dict[str, float]:
     return loss_metrics(totals, dropped_before=dropped) | {"learner/grad_norm": results[-1].grad_norm}
 
 
-def _watch_kl(batch: TrainingBatch, signals: Signals, context: StepContext, progress: Progress) -> dict[str, float]:
+def _watch_kl(
+    batch: TrainingBatch, signals: Signals, context: StepContext, progress: Progress
+) -> dict[str, float]:
     """Mean KL per sampled token, and the coefficient that it leads to."""
     kl = context.algorithm.kl
     owner = np.repeat(np.arange(len(batch.rewards)), np.diff(batch.offsets))

@@ -1,4 +1,5 @@
-"""The constants of one update as flat arrays over the whole batch: each loss token of a micro-batch looks its own up."""
+"""The constants of one update as flat arrays over the whole batch: each loss token of a micro-batch looks its
+own up."""
 
 from dataclasses import dataclass
 

@@ -30,7 +30,8 @@ class UpdateResult:
 
 
 MicroBatchLoss = Callable[[MicroBatch, bool], tuple[torch.Tensor, torch.Tensor]]
-"""``(micro-batch on the device, is padding) -> (loss, sums [size] float64)``; runs the engine's forward pass."""
+"""``(micro-batch on the device, is padding) -> (loss, sums [size] float64)``; runs the engine's forward
+pass."""
 
 
 def run_update(
@@ -44,9 +45,9 @@ def run_update(
 ) -> UpdateResult:
     """Accumulate gradients over (micro-batch, is padding) pairs and step, unless the gradient is not finite.
 
-    The loss already has its global denominator, so the ranks' gradients must be added; DeepSpeed averages them, hence the factor
-    ``gradient_scale``. Sums of a rank that is not ``counted`` are another rank's too. Nothing here waits for the device until the
-    one reduction at the end.
+    The loss already has its global denominator, so the ranks' gradients must be added; DeepSpeed averages
+    them, hence the factor ``gradient_scale``. Sums of a rank that is not ``counted`` are another rank's too.
+    Nothing here waits for the device until the one reduction at the end.
     """
     totals = torch.zeros(size + 1, dtype=torch.float64, device=engine.device)
     for micro_batch, padding in micro_batches:
@@ -58,7 +59,8 @@ def run_update(
 
 
 def _step(engine: Any, totals: torch.Tensor) -> UpdateResult:
-    """Check all ranks' gradients and sums with one reduction, then step or discard on all of them. The last entry is for the norm.
+    """Check all ranks' gradients and sums with one reduction, then step or discard on all of them. The last
+    entry is for the norm.
 
     A loss may be broken where its gradient is not: a clipped token has none, whatever its reward.
     """

@@ -1,4 +1,5 @@
-"""From a share of the batch to one update: advantages, weights, value targets, and the micro-batches of every rank."""
+"""From a share of the batch to one update: advantages, weights, value targets, and the micro-batches of every
+rank."""
 
 from dataclasses import dataclass
 
@@ -40,13 +41,15 @@ class StepContext:
 
     @property
     def gradient_scale(self) -> float:
-        """Makes DeepSpeed's average over the parts a sum; each copy contributes the whole loss, and DeepSpeed adds them up."""
+        """Makes DeepSpeed's average over the parts a sum; each copy contributes the whole loss, and DeepSpeed
+        adds them up."""
         return self.world_size / self.copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signals:
-    """What was measured with the weights at the start of the batch; [N] float32 each, the same on every rank."""
+    """What was measured with the weights at the start of the batch; [N] float32 each, the same on every
+    rank."""
 
     reference_logprobs: np.ndarray | None
     """Under the reference policy; None without one."""
@@ -68,10 +71,13 @@ class PlannedUpdate:
     """[S] bool, True where the sample is in this update and some token has an advantage."""
 
 
-def plan_update(batch: TrainingBatch, share: np.ndarray, signals: Signals, context: StepContext) -> PlannedUpdate:
+def plan_update(
+    batch: TrainingBatch, share: np.ndarray, signals: Signals, context: StepContext
+) -> PlannedUpdate:
     """Estimate and weigh over the share's samples ``share`` [n] (ascending), on every rank alike."""
     algorithm = context.algorithm
-    # Whole steps have tens of millions of tokens and thousands of samples: what is known per sample is looked up there and spread.
+    # Whole steps have tens of millions of tokens and thousands of samples: what is known per sample is looked
+    # up there and spread.
     lengths, starts = np.diff(batch.offsets), batch.offsets[:-1]
     chosen = np.zeros(len(lengths), dtype=bool)
     chosen[share] = True
@@ -113,13 +119,17 @@ def plan_update(batch: TrainingBatch, share: np.ndarray, signals: Signals, conte
     own_critic = algorithm.critic is not None and not context.shared_critic
     return PlannedUpdate(
         terms=terms,
-        micro_batches=own_micro_batches(batch, inside & (with_advantage | batch.demonstration | _all_matter(context)), context),
+        micro_batches=own_micro_batches(
+            batch, inside & (with_advantage | batch.demonstration | _all_matter(context)), context
+        ),
         critic_micro_batches=own_micro_batches(batch, inside, context) if own_critic else [],
         with_advantage=with_advantage,
     )
 
 
-def micro_batch_plans(batch: TrainingBatch, wanted: np.ndarray, context: StepContext) -> list[list[MicroBatchPlan]]:
+def micro_batch_plans(
+    batch: TrainingBatch, wanted: np.ndarray, context: StepContext
+) -> list[list[MicroBatchPlan]]:
     """[world_size][M] of the samples where ``wanted`` [S]."""
     return plan_micro_batches(
         np.diff(batch.offsets),
@@ -130,17 +140,23 @@ def micro_batch_plans(batch: TrainingBatch, wanted: np.ndarray, context: StepCon
     )
 
 
-def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: StepContext) -> list[tuple[MicroBatch, bool]]:
+def own_micro_batches(
+    batch: TrainingBatch, wanted: np.ndarray, context: StepContext
+) -> list[tuple[MicroBatch, bool]]:
     """This rank's (micro-batch, is padding)."""
     packed = context.config.packing == "varlen"
     plans = micro_batch_plans(batch, wanted, context)[context.rank]
     return [(build_micro_batch(batch, plan, packed=packed), plan.padding) for plan in plans]
 
 
-def token_kl(batch: TrainingBatch, flat: np.ndarray, signals: Signals, algorithm: AlgorithmConfig) -> torch.Tensor:
+def token_kl(
+    batch: TrainingBatch, flat: np.ndarray, signals: Signals, algorithm: AlgorithmConfig
+) -> torch.Tensor:
     """[len(flat)] nats, sampler against reference, at those loss tokens."""
     assert signals.reference_logprobs is not None
-    behavior, reference = (torch.from_numpy(a[flat]) for a in (batch.behavior_logprobs, signals.reference_logprobs))
+    behavior, reference = (
+        torch.from_numpy(a[flat]) for a in (batch.behavior_logprobs, signals.reference_logprobs)
+    )
     return KL_ESTIMATORS[algorithm.kl.estimator](behavior, reference, algorithm.max_log_ratio)
 
 
@@ -156,7 +172,9 @@ def _penalty(
 ) -> torch.Tensor | None:
     if signals.reference_logprobs is None or algorithm.kl.place != "reward":
         return None
-    return torch.where(torch.from_numpy(shown), 0.0, signals.kl_coefficient * token_kl(batch, flat, signals, algorithm))
+    return torch.where(
+        torch.from_numpy(shown), 0.0, signals.kl_coefficient * token_kl(batch, flat, signals, algorithm)
+    )
 
 
 def _samples(batch: TrainingBatch, share: np.ndarray, valid: np.ndarray, context: StepContext) -> Samples:

@@ -1,7 +1,7 @@
 """The model's weights under their checkpoint names: whole under ZeRO-3, merged under LoRA, a few at a time.
 
-Persistent buffers are weights too: the router bias of GLM-4-MoE and DeepSeek-V3 is one. No gradient reaches them, so they stay the
-base's; they travel and are exported like the rest.
+Persistent buffers are weights too: the router bias of GLM-4-MoE and DeepSeek-V3 is one. No gradient reaches
+them, so they stay the base's; they travel and are exported like the rest.
 """
 
 import re
@@ -20,7 +20,8 @@ LORA_PART = re.compile(r"\.lora_[A-Za-z_]+\.")
 
 
 def checkpoint_layout(causal_lm: nn.Module) -> list[tuple[str, str, tuple[int, ...]]]:
-    """(name, dtype name, shape) of every checkpoint tensor, in the order of ``iterate_weights``; tied weights appear once."""
+    """(name, dtype name, shape) of every checkpoint tensor, in the order of ``iterate_weights``; tied weights
+    appear once."""
     own = dict(_base_tensors(causal_lm))
     items = []
     for names, _ in _layer_groups(causal_lm, own):
@@ -33,8 +34,9 @@ def checkpoint_layout(causal_lm: nn.Module) -> list[tuple[str, str, tuple[int, .
 def iterate_weights(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str, torch.Tensor]]:
     """(checkpoint name, whole tensor) of every checkpoint tensor, merged with its adapter.
 
-    The tensor is valid only until the next one is asked for. With ``gather`` (ZeRO-3) this is a collective: every rank must run
-    it to the end, and at most one decoder layer is whole at a time. Adapters and base are bit for bit what they were afterwards.
+    The tensor is valid only until the next one is asked for. With ``gather`` (ZeRO-3) this is a collective:
+    every rank must run it to the end, and at most one decoder layer is whole at a time. Adapters and base are
+    bit for bit what they were afterwards.
     """
     own = dict(_base_tensors(causal_lm))
     for names, modules in _layer_groups(causal_lm, own):
@@ -64,7 +66,8 @@ def hf_name(name: str) -> str:
 
 
 def _base_tensors(causal_lm: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters and persistent buffers: what a checkpoint holds. No adapter parts; tied ones under their first name only."""
+    """Parameters and persistent buffers: what a checkpoint holds. No adapter parts; tied ones under their
+    first name only."""
     for name, parameter in causal_lm.named_parameters():
         if not LORA_PART.search(name):
             yield name, parameter
@@ -84,7 +87,8 @@ def _without_data(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _layer_groups(causal_lm: nn.Module, own: Iterable[str]) -> Iterator[tuple[list[str], list[nn.Module]]]:
-    """(tensor names, modules that must be whole to read them) of one decoder layer, or of one tensor outside them; of ``own``.
+    """(tensor names, modules that must be whole to read them) of one decoder layer, or of one tensor outside
+    them; of ``own``.
 
     A LoRA layer's modules include its adapters, since its merged weight depends on them.
     """
@@ -102,8 +106,8 @@ def _layer_groups(causal_lm: nn.Module, own: Iterable[str]) -> Iterator[tuple[li
 def _merged(modules: list[nn.Module]) -> Iterator[None]:
     """LoRA layers among ``modules`` hold their merged weight inside the block.
 
-    PEFT merges into a new tensor (``safe_merge``); the old one is put back afterwards, because subtracting the adapter again would
-    leave rounding errors in the base, a little more with every publication.
+    PEFT merges into a new tensor (``safe_merge``); the old one is put back afterwards, because subtracting
+    the adapter again would leave rounding errors in the base, a little more with every publication.
     """
     saved = [(m, m.get_base_layer().weight.data) for m in modules if is_lora_layer(m)]
     for module, _ in saved:

@@ -1,7 +1,9 @@
-"""Aggregation: how many times each token's loss counts. All denominators are global, over every rank and micro-batch.
+"""Aggregation: how many times each token's loss counts. All denominators are global, over every rank and
+micro-batch.
 
-A rule maps ``(valid_tokens [S], max_tokens)`` to the weight of *one* token of each sample, [S] float64. The loss of an update is
-the sum of weight times token loss over all samples, so it cannot depend on how they are split.
+A rule maps ``(valid_tokens [S], max_tokens)`` to the weight of *one* token of each sample, [S] float64. The
+loss of an update is the sum of weight times token loss over all samples, so it cannot depend on how they are
+split.
 """
 
 from collections.abc import Callable
@@ -17,12 +19,14 @@ def token_mean(valid_tokens: PerSample, max_tokens: int) -> PerSample:
 
 
 def sequence_mean(valid_tokens: PerSample, max_tokens: int) -> PerSample:
-    """[S] every sample alike: ``1 / (samples * valid tokens of the sample)`` (GRPO, arXiv 2402.03300, eq. 3)."""
+    """[S] every sample alike: ``1 / (samples * valid tokens of the sample)`` (GRPO, arXiv 2402.03300, eq.
+    3)."""
     return 1.0 / (len(valid_tokens) * valid_tokens.clamp(min=1))
 
 
 def constant_length(valid_tokens: PerSample, max_tokens: int) -> PerSample:
-    """[S] ``1 / (samples * max_tokens)``, free of the length bias (Dr. GRPO, arXiv 2503.20783, section 3.2)."""
+    """[S] ``1 / (samples * max_tokens)``, free of the length bias (Dr. GRPO, arXiv 2503.20783, section
+    3.2)."""
     return torch.full_like(valid_tokens, 1.0 / (len(valid_tokens) * max_tokens))
 
 

@@ -1,7 +1,9 @@
-"""Off-policy correction: the tokens came from the sampler, the loss is about the learner. Independent parts, all constants.
+"""Off-policy correction: the tokens came from the sampler, the loss is about the learner. Independent parts,
+all constants.
 
-Everything here reads the mismatch ``log p(start of the batch) - log p(sampler)``, token by token, so a sequence whose tokens came
-from several policy versions needs nothing special: each token's sampler is the version that sampled it.
+Everything here reads the mismatch ``log p(start of the batch) - log p(sampler)``, token by token, so a
+sequence whose tokens came from several policy versions needs nothing special: each token's sampler is the
+version that sampled it.
 """
 
 from dataclasses import dataclass
@@ -26,12 +28,15 @@ class Correction:
         """[T] weighted losses, a constant 0 where not kept."""
         if self.weight is not None:
             token_loss = token_loss * self.weight
-        # where() instead of a product: a token outside the band may have an infinite loss, and 0 * inf is NaN.
+        # where() instead of a product: a token outside the band may have an infinite loss, and 0 * inf is
+        # NaN.
         return token_loss if self.kept is None else torch.where(self.kept, token_loss, 0.0)
 
 
 @torch.no_grad()
-def correction(mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig) -> Correction:
+def correction(
+    mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig
+) -> Correction:
     """Importance weights and band masks of a micro-batch; ``mismatch`` [T] in nats."""
     mismatch = mismatch.clamp(-config.max_log_ratio, config.max_log_ratio)
     weight = IMPORTANCE[config.importance](mismatch, sequence, usable, config)
@@ -44,23 +49,34 @@ def correction(mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, confi
     return Correction(weight=weight, kept=kept)
 
 
-def no_importance(mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig) -> None:
+def no_importance(
+    mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig
+) -> None:
     """Every token counts as it was sampled."""
 
 
-def token_importance(mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig) -> PerToken:
-    """[T] ``min(exp(mismatch), cap)`` (Espeholt et al. 2018, arXiv 1802.01561, rho-bar): biased, of low variance."""
+def token_importance(
+    mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig
+) -> PerToken:
+    """[T] ``min(exp(mismatch), cap)`` (Espeholt et al. 2018, arXiv 1802.01561, rho-bar): biased, of low
+    variance."""
     return mismatch.exp().clamp(max=config.importance_cap)
 
 
-def sequence_importance(mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig) -> PerToken:
-    """[T] ``min(exp(sum of the sequence's mismatch), cap)``: the weight of the whole answer, unbiased but for the cap."""
+def sequence_importance(
+    mismatch: PerToken, sequence: TokenIds, usable: TokenFlags, config: AlgorithmConfig
+) -> PerToken:
+    """[T] ``min(exp(sum of the sequence's mismatch), cap)``: the weight of the whole answer, unbiased but for
+    the cap."""
     limit = config.max_log_ratio
-    return sequence_sum(mismatch, sequence, usable).clamp(-limit, limit).exp().clamp(max=config.importance_cap)
+    return (
+        sequence_sum(mismatch, sequence, usable).clamp(-limit, limit).exp().clamp(max=config.importance_cap)
+    )
 
 
 def inside(ratio: PerToken, band: tuple[float, float]) -> TokenFlags:
-    """[T] True where ``low <= ratio <= high``. With token weights this is IcePop's M(k): the ratio inside the band, 0 outside."""
+    """[T] True where ``low <= ratio <= high``. With token weights this is IcePop's M(k): the ratio inside the
+    band, 0 outside."""
     low, high = band
     return (ratio >= low) & (ratio <= high)
 

@@ -1,8 +1,11 @@
-"""The policy-gradient estimator: one loss, four interchangeable parts (mask, reference, advantage, likelihood).
+"""The policy-gradient estimator: one loss, four interchangeable parts (mask, reference, advantage,
+likelihood).
 
-    loss = sum over tokens of weight * (correction * likelihood(bounded ratio, A) + kl),   ratio = exp(policy - reference)
+    loss = sum over tokens of weight * (correction * likelihood(bounded ratio, A) + kl)
+    ratio = exp(policy - reference)
 
-The advantage and the weight come with the token (``rl.objective.samples``); everything else happens here, on flat tensors [T].
+The advantage and the weight come with the token (``rl.objective.samples``); everything else happens here, on
+flat tensors [T].
 """
 
 from dataclasses import dataclass
@@ -32,7 +35,8 @@ SUMS = (
     "demonstration_tokens",
     "dropped",
 )
-"""Names of ``LossOutput.sums``, in order; all are sums over tokens, so that they add up over micro-batches and ranks."""
+"""Names of ``LossOutput.sums``, in order; all are sums over tokens, so that they add up over micro-batches
+and ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +52,19 @@ class LossOutput:
 def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOutput:
     """The loss of one micro-batch.
 
-    Tokens with a non-finite log-prob on either side are left out and counted as ``dropped``; those of the behaviour side were never
-    in the weights' denominators, those of the policy side are only known now and stay in them. Log-ratios are clamped to
-    ``max_log_ratio`` before exp, so that no ratio overflows; a clamped token gets no gradient through its ratio.
+    Tokens with a non-finite log-prob on either side are left out and counted as ``dropped``; those of the
+    behaviour side were never in the weights' denominators, those of the policy side are only known now and
+    stay in them. Log-ratios are clamped to ``max_log_ratio`` before exp, so that no ratio overflows; a
+    clamped token gets no gradient through its ratio.
     """
     usable = torch.isfinite(inputs.policy_logprobs) & torch.isfinite(inputs.behavior_logprobs)
     if inputs.reference_logprobs is not None:
         usable &= torch.isfinite(inputs.reference_logprobs)
     policy = torch.where(usable, inputs.policy_logprobs, 0.0)
     behavior = torch.where(usable, inputs.behavior_logprobs, 0.0)
-    proximal = None if inputs.proximal_logprobs is None else torch.where(usable, inputs.proximal_logprobs, 0.0)
+    proximal = (
+        None if inputs.proximal_logprobs is None else torch.where(usable, inputs.proximal_logprobs, 0.0)
+    )
     terms = _terms(inputs, policy, REFERENCES[config.reference](policy, behavior, proximal), usable, config)
     start = policy.detach() if proximal is None else proximal
     corrected = correction(start - behavior, inputs.sequence, usable, config)
@@ -75,7 +82,9 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     return LossOutput(loss=loss, sums=_sums(inputs, terms, behavior, corrected, weights, config))
 
 
-def _terms(inputs: TokenInputs, policy: PerToken, reference: PerToken, usable: torch.Tensor, config: AlgorithmConfig) -> Terms:
+def _terms(
+    inputs: TokenInputs, policy: PerToken, reference: PerToken, usable: torch.Tensor, config: AlgorithmConfig
+) -> Terms:
     log_ratio = policy - reference
     seen = LIKELIHOODS[config.likelihood].log_ratio(log_ratio, inputs.sequence, usable)
     ratio = seen.clamp(-config.max_log_ratio, config.max_log_ratio).exp()
@@ -99,7 +108,8 @@ def _sums(
     weights: PerToken,
     config: AlgorithmConfig,
 ) -> torch.Tensor:
-    """[len(SUMS)] metric sums over usable, sampled tokens of positive weight (padding micro-batches count nothing)."""
+    """[len(SUMS)] metric sums over usable, sampled tokens of positive weight (padding micro-batches count
+    nothing)."""
     counted, nothing = weights > 0, torch.zeros_like(weights)
     shown = nothing.bool() if inputs.demonstration is None else inputs.demonstration & counted
     counted = counted & ~shown

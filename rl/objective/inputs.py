@@ -10,11 +10,13 @@ class TokenInputs:
     """The loss tokens of one micro-batch, flattened over its samples. Micro-batches hold whole samples."""
 
     policy_logprobs: PerToken
-    """[T] nats, under the weights being trained, at the sampling temperature; the only field with a gradient."""
+    """[T] nats, under the weights being trained, at the sampling temperature; the only field with a
+    gradient."""
     behavior_logprobs: PerToken
     """[T] nats, as the engine reported them; 0 on demonstrations."""
     proximal_logprobs: PerToken | None = None
-    """[T] under the weights at the start of the batch; None on the first update, when they are the policy's own."""
+    """[T] under the weights at the start of the batch; None on the first update, when they are the policy's
+    own."""
     reference_logprobs: PerToken | None = None
     """[T] under the reference policy; None without one, or where its KL is not in the loss."""
     advantages: PerToken

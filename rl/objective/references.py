@@ -11,7 +11,8 @@ def behavior_reference(policy: PerToken, behavior: PerToken, proximal: PerToken 
 
 
 def proximal_reference(policy: PerToken, behavior: PerToken, proximal: PerToken | None) -> PerToken:
-    """[T] log-probs under the learner's weights at the start of the batch (decoupled PPO, Hilton et al. 2021, arXiv 2110.00641).
+    """[T] log-probs under the learner's weights at the start of the batch (decoupled PPO, Hilton et al. 2021,
+    arXiv 2110.00641).
 
     On the first update of a batch those are the policy's own, so None stands for them.
     """
@@ -19,7 +20,8 @@ def proximal_reference(policy: PerToken, behavior: PerToken, proximal: PerToken 
 
 
 def current_reference(policy: PerToken, behavior: PerToken, proximal: PerToken | None) -> PerToken:
-    """[T] the policy's own log-probs, detached: the ratio is 1 and the gradient REINFORCE's, staleness uncorrected."""
+    """[T] the policy's own log-probs, detached: the ratio is 1 and the gradient REINFORCE's, staleness
+    uncorrected."""
     return policy.detach()
 
 

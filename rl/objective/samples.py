@@ -25,7 +25,8 @@ class Samples:
     demonstration: SampleFlags
     """[S] True where the sample was shown, not sampled; such a sample is a group of its own."""
     aux: dict[str, torch.Tensor] = field(default_factory=dict)
-    """Per-sample extras by name, [S, ...]: ``reward/NAME`` components, ``pass_k``, ``posterior``, ``budget_scores``."""
+    """Per-sample extras by name, [S, ...]: ``reward/NAME`` components, ``pass_k``, ``posterior``,
+    ``budget_scores``."""
     progress: float = 0.0
     """Share of the run that is over, 0 to 1."""
     max_tokens: int

@@ -7,7 +7,9 @@ from rl.objective.shapes import PerSample, SegmentIds
 
 def segment_sum(values: PerSample, segment_ids: SegmentIds) -> PerSample:
     """[S] the sum over each sample's group, given to every member."""
-    totals = torch.zeros(int(segment_ids.max()) + 1, dtype=values.dtype).index_add_(0, segment_ids.long(), values)
+    totals = torch.zeros(int(segment_ids.max()) + 1, dtype=values.dtype).index_add_(
+        0, segment_ids.long(), values
+    )
     return totals[segment_ids.long()]
 
 
@@ -19,7 +21,8 @@ def segment_size(segment_ids: SegmentIds) -> PerSample:
 def segment_varies(values: PerSample, segment_ids: SegmentIds) -> torch.Tensor:
     """[S] bool, False where all members of the group hold the same number.
 
-    Compares instead of testing a variance against zero: the mean of sixteen times 0.1 is not 0.1 in floating point.
+    Compares instead of testing a variance against zero: the mean of sixteen times 0.1 is not 0.1 in floating
+    point.
     """
     ids = segment_ids.long()
     count = int(ids.max()) + 1

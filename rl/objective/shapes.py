@@ -1,4 +1,5 @@
-"""Shape aliases of the objective: S = samples of one update, N = loss tokens of those samples, T = loss tokens of one micro-batch.
+"""Shape aliases of the objective: S = samples of one update, N = loss tokens of those samples, T = loss
+tokens of one micro-batch.
 
 They are annotations only; the tests check them at run time with beartype.
 """

@@ -1,4 +1,5 @@
-"""What an update's tokens bring to the loss before the policy's forward pass: advantages, value targets, weights."""
+"""What an update's tokens bring to the loss before the policy's forward pass: advantages, value targets,
+weights."""
 
 from dataclasses import dataclass, replace
 
@@ -26,10 +27,11 @@ class TokenTerms:
 
 
 def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> TokenTerms:
-    """Shape the rewards, estimate the advantages, weigh the tokens; demonstrations have a loss of their own and advantage 0.
+    """Shape the rewards, estimate the advantages, weigh the tokens; demonstrations have a loss of their own
+    and advantage 0.
 
-    ``samples.aux["token_advantages"]`` [S, longest] is a curriculum's own credit, by place among a sample's loss tokens; it
-    replaces the estimator's advantages, not the critic's targets.
+    ``samples.aux["token_advantages"]`` [S, longest] is a curriculum's own credit, by place among a sample's
+    loss tokens; it replaces the estimator's advantages, not the critic's targets.
     """
     samples = replace(samples, rewards=shaped(samples, config))
     estimate = ADVANTAGES[config.advantage](samples, tokens, config)
@@ -51,7 +53,8 @@ def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> To
 
 
 def _by_rms(advantages: PerUpdateToken, tokens: Tokens) -> PerUpdateToken:
-    """[N] over the root mean square of the samples that have any: one number for the batch, so prompts keep their weights."""
+    """[N] over the root mean square of the samples that have any: one number for the batch, so prompts keep
+    their weights."""
     of_sample = advantages[tokens.position == 0].double()
     nonzero = of_sample[of_sample != 0]
     return advantages if not len(nonzero) else advantages / nonzero.square().mean().sqrt()

@@ -1,8 +1,9 @@
 """Append-only JSON lines that survive a kill.
 
-A row is one ``write`` to a file opened for appending, so a reader sees whole rows or none. A torn tail (power loss, full disk) is
-cut off when the file is opened again. Every attempt at a run begins with ``{"attempt": a, "restored_step": s}``: rows of earlier
-attempts at steps >= s were lost with the process that wrote them, and are superseded.
+A row is one ``write`` to a file opened for appending, so a reader sees whole rows or none. A torn tail (power
+loss, full disk) is cut off when the file is opened again. Every attempt at a run begins with ``{"attempt": a,
+"restored_step": s}``: rows of earlier attempts at steps >= s were lost with the process that wrote them, and
+are superseded.
 """
 
 import json
@@ -28,8 +29,8 @@ class JsonlWriter:
             path: Created if missing.
             attempt: 1 for the first start of a run, +1 for each resume.
             restored_step: First step that this attempt trains.
-            fsync_every: Rows between flushes to the disk; 0 leaves it to the kernel (a killed process loses nothing either way,
-                a crashed machine loses the last rows).
+            fsync_every: Rows between flushes to the disk; 0 leaves it to the kernel (a killed process loses
+                nothing either way, a crashed machine loses the last rows).
         """
         self.path = path
         self.attempt = attempt
@@ -41,7 +42,8 @@ class JsonlWriter:
         self._append({"attempt": attempt, "restored_step": restored_step})
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row, with the attempt number in front. NaN and infinities become null: JSON has no such numbers."""
+        """Append one row, with the attempt number in front. NaN and infinities become null: JSON has no such
+        numbers."""
         self._append({"attempt": self.attempt, **row})
 
     def _append(self, row: Mapping[str, Any]) -> None:
@@ -62,7 +64,8 @@ class JsonlWriter:
 
 
 def plain(value: Any) -> Any:
-    """``value`` in JSON's types: numpy scalars and arrays, tuples and paths are converted, non-finite floats become None."""
+    """``value`` in JSON's types: numpy scalars and arrays, tuples and paths are converted, non-finite floats
+    become None."""
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, np.generic):

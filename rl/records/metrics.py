@@ -24,7 +24,8 @@ class MetricsWriter:
 
 
 def live_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Step rows in the lineage of the final weights, by step: an attempt supersedes earlier rows from its restored step on."""
+    """Step rows in the lineage of the final weights, by step: an attempt supersedes earlier rows from its
+    restored step on."""
     live: list[dict[str, Any]] = []
     for row in rows:
         if "restored_step" in row:

@@ -1,4 +1,5 @@
-"""What a command is at before there are steps to count: one line for each phase, with the seconds since the command began."""
+"""What a command is at before there are steps to count: one line for each phase, with the seconds since the
+command began."""
 
 import sys
 import time
@@ -14,4 +15,6 @@ class Phases:
 
     def __call__(self, text: str) -> None:
         """The next phase begins."""
-        print(f"[{time.monotonic() - self._began:5.1f} s] {text}", file=self._stream or sys.stderr, flush=True)
+        print(
+            f"[{time.monotonic() - self._began:5.1f} s] {text}", file=self._stream or sys.stderr, flush=True
+        )

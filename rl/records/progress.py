@@ -1,4 +1,5 @@
-"""The live display: where the run is, and whether it learns. A terminal gets a panel; a log file gets a line every few seconds."""
+"""The live display: where the run is, and whether it learns. A terminal gets a panel; a log file gets a line
+every few seconds."""
 
 import sys
 import time
@@ -33,9 +34,11 @@ class ProgressDisplay:
         shown: Sequence[tuple[str, str, str]] = SHOWN,
         limit: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Show the way to ``total_steps`` on ``stream`` (stderr unless told), every ``interval_s`` seconds if it is no terminal.
+        """Show the way to ``total_steps`` on ``stream`` (stderr unless told), every ``interval_s`` seconds if
+        it is no terminal.
 
-        ``shown`` names the figures beside the step, as ``SHOWN`` does. ``limit`` says how many seconds something else leaves.
+        ``shown`` names the figures beside the step, as ``SHOWN`` does. ``limit`` says how many seconds
+        something else leaves.
         """
         self._limit = limit
         self._console = Console(file=stream or sys.stderr)
@@ -47,7 +50,9 @@ class ProgressDisplay:
         self._times: deque[tuple[float, int]] = deque([(time.monotonic(), first_step)], maxlen=21)
         self._printed_at = -float("inf")
         self._live = (
-            Live(self._panel(), console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
+            Live(self._panel(), console=self._console, refresh_per_second=4, transient=True)
+            if self._console.is_terminal
+            else None
         )
 
     def __enter__(self) -> "ProgressDisplay":
@@ -63,7 +68,8 @@ class ProgressDisplay:
         self._console.print(self.line(), highlight=False, soft_wrap=True)
 
     def update(self, steps_done: int, metrics: dict[str, float]) -> None:
-        """``steps_done`` optimizer steps are done; ``metrics`` may lack any of the shown figures (the last value then stays)."""
+        """``steps_done`` optimizer steps are done; ``metrics`` may lack any of the shown figures (the last
+        value then stays)."""
         self._done = steps_done
         self._metrics.update({key: metrics[key] for _, key, _ in self._shown if metrics.get(key) is not None})
         self._times.append((time.monotonic(), steps_done))
@@ -79,7 +85,8 @@ class ProgressDisplay:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left at the pace of the last 20 steps, or of the limit if that is sooner; None before the first step."""
+        """Seconds left at the pace of the last 20 steps, or of the limit if that is sooner; None before the
+        first step."""
         (start_s, start), (end_s, end) = self._times[0], self._times[-1]
         left = self._limit()
         if end <= start:
@@ -89,14 +96,20 @@ class ProgressDisplay:
 
     def line(self) -> str:
         """The display as one line of text."""
-        figures = [f"{label} {format(self._metrics[key], spec)}" for label, key, spec in self._shown if key in self._metrics]
+        figures = [
+            f"{label} {format(self._metrics[key], spec)}"
+            for label, key, spec in self._shown
+            if key in self._metrics
+        ]
         return "  ".join([f"step {self._done}/{self._total}", *figures, f"ETA {_clock(self.eta_s)}"])
 
     def _panel(self) -> Table:
         grid = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=max(1, self._total), completed=self._done, width=30)
         figures = [
-            f"{label} [bold]{format(self._metrics[key], spec)}[/]" for label, key, spec in self._shown if key in self._metrics
+            f"{label} [bold]{format(self._metrics[key], spec)}[/]"
+            for label, key, spec in self._shown
+            if key in self._metrics
         ]
         grid.add_row(f"step [bold]{self._done}[/]/{self._total}", bar, *figures, f"ETA {_clock(self.eta_s)}")
         return grid

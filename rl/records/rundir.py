@@ -35,7 +35,8 @@ class RunDir:
     """Paths of a run. Holding one that was opened keeps other processes out of it until :meth:`close`."""
 
     def __init__(self, path: Path) -> None:
-        """Name a directory; nothing is created or locked. Its path is made absolute: actors do not share our working directory."""
+        """Name a directory; nothing is created or locked. Its path is made absolute: actors do not share our
+        working directory."""
         self.path = path = path.absolute()
         self.config = path / "config.yaml"
         self.fingerprint = path / "fingerprint.json"
@@ -77,7 +78,11 @@ class RunDir:
         """
         pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
         folders = [p for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
-        matches = [(int(m[1] or 1), p) for p in folders if (m := pattern.fullmatch(p.name)) and not (m[1] and _named(p) == p.name)]
+        matches = [
+            (int(m[1] or 1), p)
+            for p in folders
+            if (m := pattern.fullmatch(p.name)) and not (m[1] and _named(p) == p.name)
+        ]
         return cls(max(matches)[1]) if matches else None
 
     @classmethod
@@ -91,7 +96,8 @@ class RunDir:
             if (folder / "attempts.jsonl").is_file():
                 return cls(folder)
         raise ValueError(
-            f"resume: {checkpoint} is no checkpoint of a run (no attempts.jsonl above it); name RUN/checkpoints/step-..."
+            f"resume: {checkpoint} is no checkpoint of a run (no attempts.jsonl above it); name"
+            " RUN/checkpoints/step-..."
         )
 
     def open(self) -> "RunDir":
@@ -116,11 +122,16 @@ class RunDir:
             raise RunDirBusy(f"{self.path} is in use by process {owner}; stop it, or choose another run.name")
 
     def _owner(self) -> int | None:
-        """Pid of the live process that has it open. A pid with another start time is a stranger that inherited the number."""
+        """Pid of the live process that has it open. A pid with another start time is a stranger that
+        inherited the number."""
         try:
             claim = json.loads(self._lock.read_text(encoding="utf-8"))
             alive = psutil.Process(claim["pid"])
-            return alive.pid if alive.create_time() == claim["created"] and alive.status() != psutil.STATUS_ZOMBIE else None
+            return (
+                alive.pid
+                if alive.create_time() == claim["created"] and alive.status() != psutil.STATUS_ZOMBIE
+                else None
+            )
         except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
             return None
 
@@ -131,7 +142,8 @@ class RunDir:
         return max((row["attempt"] for row in rows), default=0)
 
     def begin_attempt(self, *, restored_step: int = 0) -> int:
-        """Count this start; returns its number, from 1. ``restored_step`` is the first step that it trains."""
+        """Count this start; returns its number, from 1. ``restored_step`` is the first step that it
+        trains."""
         attempt = self.attempt + 1
         rows = JsonlWriter(self.attempts, attempt=attempt, restored_step=restored_step)
         rows.write({"pid": os.getpid(), "started_at": time.time()})

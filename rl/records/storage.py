@@ -1,4 +1,5 @@
-"""Directories that cannot be written: found before a run starts where possible, and told apart from other failures where not."""
+"""Directories that cannot be written: found before a run starts where possible, and told apart from other
+failures where not."""
 
 import errno
 import os
@@ -12,12 +13,16 @@ PROBE_BYTES = 1 << 20
 """Written and removed again at the start; a disk with less room than this cannot hold a run."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
-_RUST = re.compile(r"(No space left|File too large|Read-only file system|quota exceeded)[^()]*\(os error \d+\)", re.IGNORECASE)
+_RUST = re.compile(
+    r"(No space left|File too large|Read-only file system|quota exceeded)[^()]*\(os error \d+\)",
+    re.IGNORECASE,
+)
 """How safetensors words the same failures."""
 
 
 class StorageError(RuntimeError):
-    """A run could not write its directory. The message says which, why and what to do; no traceback adds to it."""
+    """A run could not write its directory. The message says which, why and what to do; no traceback adds to
+    it."""
 
 
 def require_writable(folder: Path, *, field: str) -> None:
@@ -34,8 +39,14 @@ def require_writable(folder: Path, *, field: str) -> None:
             os.fsync(probe.fileno())
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        fix = "free some space there, or choose another disk" if full else "choose a directory that you may write to"
-        raise ValueError(f"{field}: cannot write to {folder} ({error.strerror or error}); {fix} with {field}=DIR") from error
+        fix = (
+            "free some space there, or choose another disk"
+            if full
+            else "choose a directory that you may write to"
+        )
+        raise ValueError(
+            f"{field}: cannot write to {folder} ({error.strerror or error}); {fix} with {field}=DIR"
+        ) from error
 
 
 def storage_reason(error: BaseException, inside: Path | None = None) -> str | None:
@@ -46,7 +57,12 @@ def storage_reason(error: BaseException, inside: Path | None = None) -> str | No
     for link in _chain(error):
         if isinstance(link, OSError) and link.errno in NO_ROOM:
             return f"{os.strerror(link.errno)}" + (f" ({link.filename})" if link.filename else "")
-        if isinstance(link, OSError) and link.errno in FORBIDDEN and inside is not None and _below(link.filename, inside):
+        if (
+            isinstance(link, OSError)
+            and link.errno in FORBIDDEN
+            and inside is not None
+            and _below(link.filename, inside)
+        ):
             return f"{os.strerror(link.errno)} ({link.filename})"
         if found := _RUST.search(str(link)):
             return found.group(1)
@@ -55,7 +71,8 @@ def storage_reason(error: BaseException, inside: Path | None = None) -> str | No
 
 @contextmanager
 def storage_errors(folder: Path, *, advice: Callable[[], str] = str) -> Iterator[None]:
-    """Inside the block a failure to write becomes a :class:`StorageError` about ``folder``; everything else passes as it is.
+    """Inside the block a failure to write becomes a :class:`StorageError` about ``folder``; everything else
+    passes as it is.
 
     ``advice`` is asked when it happens.
     """
@@ -71,7 +88,8 @@ def storage_errors(folder: Path, *, advice: Callable[[], str] = str) -> Iterator
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """``os.write`` until everything is written: on a disk that is nearly full it writes a part, and says so by a number only."""
+    """``os.write`` until everything is written: on a disk that is nearly full it writes a part, and says so
+    by a number only."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -1,7 +1,8 @@
 """Spans and counters in Chrome's trace-event format, for ui.perfetto.dev or chrome://tracing.
 
-The file is a complete JSON array after every flush: each flush overwrites the closing bracket with the new events and a new bracket
-in one ``pwrite``, so a killed run leaves a trace that opens. A resumed run appends to it.
+The file is a complete JSON array after every flush: each flush overwrites the closing bracket with the new
+events and a new bracket in one ``pwrite``, so a killed run leaves a trace that opens. A resumed run appends
+to it.
 """
 
 import json
@@ -20,7 +21,8 @@ FLUSH_S = 2.0
 
 
 class TraceWriter:
-    """Thread-safe. Times are seconds since the epoch, so that spans of several processes and attempts line up."""
+    """Thread-safe. Times are seconds since the epoch, so that spans of several processes and attempts line
+    up."""
 
     def __init__(self, path: Path, *, process: str = "t2rl") -> None:
         """Create ``path``, or go on where the last attempt stopped."""
@@ -48,7 +50,8 @@ class TraceWriter:
 
     @contextmanager
     def span(self, track: str, name: str, **args: Any) -> Iterator[None]:
-        """A span around a block; spans of one track may nest. It is written when the block ends, also by an exception."""
+        """A span around a block; spans of one track may nest. It is written when the block ends, also by an
+        exception."""
         start_s = time.time()
         try:
             yield
@@ -56,7 +59,8 @@ class TraceWriter:
             self._span(track, name, start_s, time.time(), args)
 
     def complete(self, track: str, name: str, start_s: float, end_s: float, **args: Any) -> None:
-        """A span known afterwards. Spans that overlap on a track are spread over lanes: ``groups``, ``groups #2``, ..."""
+        """A span known afterwards. Spans that overlap on a track are spread over lanes: ``groups``, ``groups
+        #2``, ..."""
         with self._lock:
             ends = self._lanes.setdefault(track, [])
             lane = next((i for i, end in enumerate(ends) if start_s >= end), len(ends))
@@ -70,11 +74,29 @@ class TraceWriter:
 
     def instant(self, track: str, name: str, **args: Any) -> None:
         """A mark on a track: a restart, a re-issue, a checkpoint."""
-        self._event({"ph": "i", "s": "t", "name": name, "ts": time.time() * 1e6, "tid": self._tid(track), "args": args})
+        self._event(
+            {
+                "ph": "i",
+                "s": "t",
+                "name": name,
+                "ts": time.time() * 1e6,
+                "tid": self._tid(track),
+                "args": args,
+            }
+        )
 
     def _span(self, track: str, name: str, start_s: float, end_s: float, args: dict[str, Any]) -> None:
         duration = max(0.0, end_s - start_s) * 1e6
-        self._event({"ph": "X", "name": name, "ts": start_s * 1e6, "dur": duration, "tid": self._tid(track), "args": args})
+        self._event(
+            {
+                "ph": "X",
+                "name": name,
+                "ts": start_s * 1e6,
+                "dur": duration,
+                "tid": self._tid(track),
+                "args": args,
+            }
+        )
 
     def _tid(self, track: str) -> int:
         with self._lock:
@@ -108,7 +130,8 @@ class TraceWriter:
             self._flushed_at = time.monotonic()
 
     def _put(self, body: bytes) -> None:
-        """Overwrite the closing bracket; on a full disk put it back, so that the events of before can still be read."""
+        """Overwrite the closing bracket; on a full disk put it back, so that the events of before can still
+        be read."""
         assert self._fd is not None
         content, at = body + b"\n]", self._end
         try:

@@ -1,4 +1,5 @@
-"""Experiment trackers behind two methods. ``metrics.jsonl`` is always written; a tracker is for looking and comparing."""
+"""Experiment trackers behind two methods. ``metrics.jsonl`` is always written; a tracker is for looking and
+comparing."""
 
 import logging
 import os
@@ -34,7 +35,8 @@ class NoTracker:
 
 
 class WandbTracker:
-    """Weights & Biases, offline unless WANDB_MODE says otherwise: no account, no network; ``wandb sync DIR`` uploads later."""
+    """Weights & Biases, offline unless WANDB_MODE says otherwise: no account, no network; ``wandb sync DIR``
+    uploads later."""
 
     def __init__(self, directory: Path, *, name: str, config: Mapping[str, Any], attempt: int = 1) -> None:
         """Start a wandb run whose files lie in ``directory/wandb``. Raises what wandb raises."""
@@ -42,7 +44,13 @@ class WandbTracker:
 
         mode: Any = os.environ.get("WANDB_MODE", "offline")
         settings = wandb.Settings(
-            mode=mode, console="off", silent=True, quiet=True, x_disable_stats=True, disable_git=True, disable_code=True
+            mode=mode,
+            console="off",
+            silent=True,
+            quiet=True,
+            x_disable_stats=True,
+            disable_git=True,
+            disable_code=True,
         )
         self._run: Any = wandb.init(
             project="t2rl",
@@ -52,7 +60,8 @@ class WandbTracker:
             config=dict(plain(config)),
             settings=settings,
         )
-        # After a resume steps begin below the last one that was logged, so the step is a metric, not wandb's own counter.
+        # After a resume steps begin below the last one that was logged, so the step is a metric, not wandb's
+        # own counter.
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
 
@@ -77,7 +86,9 @@ def make_tracker(
     try:
         from wandb.errors import Error as WandbError
     except ImportError as error:
-        logger.warning("wandb is not usable (%s); metrics go to metrics.jsonl only; tracker=none silences this", error)
+        logger.warning(
+            "wandb is not usable (%s); metrics go to metrics.jsonl only; tracker=none silences this", error
+        )
         return NoTracker()
     try:
         return WandbTracker(directory, name=name, config=config, attempt=attempt)

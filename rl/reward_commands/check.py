@@ -75,12 +75,17 @@ def run_checks(
     unknown = sorted(set(allow) - CASES.keys())
     if unknown:
         raise ValueError(f"--allow {unknown[0]}: no such case; there are {', '.join(CASES)}")
-    pool = VerifierPool(subject.reward, subject.args, num_workers=workers, timeout_s=timeout_s, memory_mib=memory_mib, cache=0)
+    pool = VerifierPool(
+        subject.reward, subject.args, num_workers=workers, timeout_s=timeout_s, memory_mib=memory_mib, cache=0
+    )
     return asyncio.run(_run(pool, subject, labelled, allow))
 
 
 async def _run(
-    pool: VerifierPool, subject: Subject, labelled: tuple[Sequence[Row], Sequence[bool]] | None, allow: Sequence[str]
+    pool: VerifierPool,
+    subject: Subject,
+    labelled: tuple[Sequence[Row], Sequence[bool]] | None,
+    allow: Sequence[str],
 ) -> Report:
     await pool.start()
     try:
@@ -97,7 +102,10 @@ async def _golds(pool: VerifierPool, items: Sequence[Item]) -> tuple[str, Line]:
     """The form in which answers are taken, and how the golds in it fared."""
     made = [candidates(item) for item in items]
     scored = await asyncio.gather(
-        *(pool.score(item.prompt, list(texts.values()), [False] * len(texts)) for item, texts in zip(items, made, strict=True))
+        *(
+            pool.score(item.prompt, list(texts.values()), [False] * len(texts))
+            for item, texts in zip(items, made, strict=True)
+        )
     )
     verdicts = [dict(zip(texts, results, strict=True)) for texts, results in zip(made, scored, strict=True)]
     form = best_form([{name: result.correct for name, result in one.items()} for one in verdicts])
@@ -116,13 +124,19 @@ async def _battery(pool: VerifierPool, items: Sequence[Item], form: str, allow: 
 
     async def one(index: int, item: Item) -> tuple[Item, list[Attempt], list[RewardResult]]:
         tried = attempts(index, items, form)
-        return item, tried, await pool.score(item.prompt, [a.text for a in tried], [a.truncated for a in tried])
+        return (
+            item,
+            tried,
+            await pool.score(item.prompt, [a.text for a in tried], [a.truncated for a in tried]),
+        )
 
     for item, tried, results in await asyncio.gather(*(one(index, item) for index, item in enumerate(items))):
         for attempt, result in zip(tried, results, strict=True):
             lines[attempt.case].add(result, wanted=False, prompt=item.prompt.id, text=attempt.text)
     for line in lines.values():
-        line.passed = None if line.tried == 0 or (line.accepted and line.case in allow) else line.accepted == 0
+        line.passed = (
+            None if line.tried == 0 or (line.accepted and line.case in allow) else line.accepted == 0
+        )
     return list(lines.values())
 
 
@@ -131,7 +145,9 @@ async def _rates(pool: VerifierPool, rows: Sequence[Row], labels: Sequence[bool]
     judged = [(one.correct, label) for one, label in zip(verdicts, labels, strict=True) if one.judged]
     if len({label for _, label in judged}) < 2:
         reason = next(one.reason for one in verdicts if not one.judged)
-        raise ValueError(f"--labelled: too few of {len(labels)} completions could be judged for both rates: {reason}")
+        raise ValueError(
+            f"--labelled: too few of {len(labels)} completions could be judged for both rates: {reason}"
+        )
     return rates_of([correct for correct, _ in judged], [label for _, label in judged])
 
 

@@ -19,8 +19,8 @@ from rl.reward_commands.score import read_arguments
 from rl.tasks.base import Split
 
 NO_GOLD = (
-    f"no right completion can be made from these prompts alone: give each one in a column {GOLD} (in the metadata of a file task, "
-    "or in the rows), and the check of right completions runs, too"
+    f"no right completion can be made from these prompts alone: give each one in a column {GOLD} (in the"
+    " metadata of a file task, or in the rows), and the check of right completions runs, too"
 )
 
 
@@ -77,7 +77,9 @@ def _subject(
     labelled: Path | None,
 ) -> Subject:
     if (task is None) == (reward is None):
-        raise ValueError("name either a task (t2rl rewards check quickstart) or --reward with --rows or --labelled")
+        raise ValueError(
+            "name either a task (t2rl rewards check quickstart) or --reward with --rows or --labelled"
+        )
     if task is not None:
         if rows is not None:
             raise ValueError("--rows: goes with --reward; a task has prompts of its own")
@@ -86,19 +88,33 @@ def _subject(
                 return of_task(task, list(overrides), name, limit)
         raise ValueError(f"--split {split}: choose one of {', '.join(get_args(Split))}")
     if rows is None and labelled is None:
-        raise ValueError("--reward: give --rows FILE (prompts with their answers), --labelled FILE (judged completions), or both")
+        raise ValueError(
+            "--reward: give --rows FILE (prompts with their answers), --labelled FILE (judged completions),"
+            " or both"
+        )
     return of_rows(str(reward), read_arguments(args), rows, limit)
 
 
 def _show(report: Report) -> None:
     console, subject = Console(), report.subject
     if report.lines:
-        table = Table("case", "tried", "accepted", "", "what it is, and why it scored 0", title=f"{subject.name}: {subject.reward}")
+        table = Table(
+            "case",
+            "tried",
+            "accepted",
+            "",
+            "what it is, and why it scored 0",
+            title=f"{subject.name}: {subject.reward}",
+        )
         for line in report.lines:
             about = f"right completions ({report.form})" if line.case == "gold" else CASES[line.case]
             reasons = ", ".join(f"{count} {reason}" for reason, count in line.reasons.most_common(3))
             table.add_row(
-                line.case, str(line.tried), str(line.accepted), _mark(line), escape(f"{about}; {reasons}" if reasons else about)
+                line.case,
+                str(line.tried),
+                str(line.accepted),
+                _mark(line),
+                escape(f"{about}; {reasons}" if reasons else about),
             )
         console.print(table)
         if report.lines[0].passed is None:

@@ -1,4 +1,5 @@
-"""A completion that must score 1, made from a prompt's reference answer or solution, or taken from its ``gold_completion``."""
+"""A completion that must score 1, made from a prompt's reference answer or solution, or taken from its
+``gold_completion``."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Item:
 
     prompt: Prompt
     kind: str
-    """``answer`` (it has a reference), ``program`` (it has tests), ``open`` (its constraints are all there is)."""
+    """``answer`` (it has a reference), ``program`` (it has tests), ``open`` (its constraints are all there
+    is)."""
     given: str = ""
     """Its ``gold_completion``."""
     answer: str = ""
@@ -73,7 +75,8 @@ def candidates(item: Item) -> dict[str, str]:
 
 
 def in_form(prompt: Prompt, form: str, answer: str) -> str:
-    """An answer in a form, with the thinking tags of the prompt's policy; a thinking that the prompt opened is ended first."""
+    """An answer in a form, with the thinking tags of the prompt's policy; a thinking that the prompt opened
+    is ended first."""
     opening, closing = prompt.thinking_tags
     text = FORMS[form](answer)
     thought = "<think>It follows.</think>"
@@ -90,12 +93,17 @@ def _ended(prompt: Prompt, text: str) -> str:
 
 def source_of(items: Sequence[Item], form: str) -> str:
     """Where right completions come from, in words."""
-    sources = {next(name for name in (GOLD, "program", form) if name in made) for item in items if (made := candidates(item))}
+    sources = {
+        next(name for name in (GOLD, "program", form) if name in made)
+        for item in items
+        if (made := candidates(item))
+    }
     return ", ".join(sorted(sources)) or "none"
 
 
 def best_form(accepted: Sequence[Mapping[str, bool]]) -> str:
-    """Of the forms of answers, the one that was right for the most prompts; the first of them if several were."""
+    """Of the forms of answers, the one that was right for the most prompts; the first of them if several
+    were."""
     counts = {name: sum(verdicts.get(name, False) for verdicts in accepted) for name in FORMS}
     return max(counts, key=counts.__getitem__)
 

@@ -1,4 +1,5 @@
-"""What is checked: a task of a config, or a reward with rows of a file, as prompts and the reward that judges them."""
+"""What is checked: a task of a config, or a reward with rows of a file, as prompts and the reward that judges
+them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ class Subject:
 
 
 class PlainTokenizer:
-    """Stands in for the policy's: a reward sees text, so no model is needed to check one. Chats become their messages' text."""
+    """Stands in for the policy's: a reward sees text, so no model is needed to check one. Chats become their
+    messages' text."""
 
     chat_template: Any = "messages with their content and tool_calls"
 
@@ -34,7 +36,12 @@ class PlainTokenizer:
         return {"input_ids": [0] if isinstance(text, str) else [[0] for _ in text]}
 
     def apply_chat_template(
-        self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool, continue_final_message: bool = False
+        self,
+        conversation: Any,
+        *,
+        tokenize: bool,
+        add_generation_prompt: bool,
+        continue_final_message: bool = False,
     ) -> str:
         """The messages, one after the other."""
         return "\n".join(f"{message['content']}{message.get('tool_calls') or ''}" for message in conversation)
@@ -51,15 +58,21 @@ def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -
     from rl.config.roots import root_of
     from rl.tasks import build_task
 
-    config: Any = load_as(root_of(name_or_file), name_or_file, [*overrides, *_model_unless_given(name_or_file, overrides)])
+    config: Any = load_as(
+        root_of(name_or_file), name_or_file, [*overrides, *_model_unless_given(name_or_file, overrides)]
+    )
     if getattr(config, "task", None) is None:
-        raise ValueError(f"{name_or_file}: has no task; name a config of t2rl train, or give --reward and --rows")
+        raise ValueError(
+            f"{name_or_file}: has no task; name a config of t2rl train, or give --reward and --rows"
+        )
     task = build_task(config.task, PlainTokenizer(), max_model_len=ROOM, max_tokens=1)
     prompts = task.load(split, limit)
     if not prompts:
         raise ValueError(f"task: the {split} split is empty; choose another one with --split")
     check_reward(build_reward(task.reward_name, task.reward_args), prompts)
-    return Subject(name=f"{name_or_file}, {split}", reward=task.reward_name, args=task.reward_args, prompts=prompts)
+    return Subject(
+        name=f"{name_or_file}, {split}", reward=task.reward_name, args=task.reward_args, prompts=prompts
+    )
 
 
 def _model_unless_given(name_or_file: str, overrides: list[str]) -> list[str]:

@@ -1,4 +1,5 @@
-"""How often a reward errs, from completions whose truth somebody has labelled, in the form that the planner reads."""
+"""How often a reward errs, from completions whose truth somebody has labelled, in the form that the planner
+reads."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,8 @@ class Rates:
     tpr: Rate
 
     def to_json(self) -> dict[str, Any]:
-        """``fpr``, ``tpr``, their intervals and how many completions they are of; the planner reads the first two."""
+        """``fpr``, ``tpr``, their intervals and how many completions they are of; the planner reads the first
+        two."""
         return {
             "fpr": self.fpr.value,
             "tpr": self.tpr.value,
@@ -52,7 +54,8 @@ class Rates:
 
 
 def read_labelled(path: Path, reward: str, args: Mapping[str, Any]) -> tuple[list[Row], list[bool]]:
-    """Rows {completion, label, answer, ...} without their labels, and the labels: true where the completion is truly right.
+    """Rows {completion, label, answer, ...} without their labels, and the labels: true where the completion
+    is truly right.
 
     Raises:
         ValueError: A row or its label is wrong, with file and line; or one of the two labels never occurs.
@@ -89,5 +92,10 @@ def write_spec(path: Path, rates: Rates, *, reward: str, args: Mapping[str, Any]
         ValueError: The reward accepts wrong completions as often as right ones, which no plan can use.
     """
     if rates.fpr.value >= rates.tpr.value:
-        raise ValueError(f"--write-spec: fpr {rates.fpr.value:g} is not below tpr {rates.tpr.value:g}; nothing was written")
-    path.write_text(json.dumps({**rates.to_json(), "reward": reward, "reward_args": dict(args)}, indent=2) + "\n", encoding="utf-8")
+        raise ValueError(
+            f"--write-spec: fpr {rates.fpr.value:g} is not below tpr {rates.tpr.value:g}; nothing was written"
+        )
+    path.write_text(
+        json.dumps({**rates.to_json(), "reward": reward, "reward_args": dict(args)}, indent=2) + "\n",
+        encoding="utf-8",
+    )

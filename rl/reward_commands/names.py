@@ -1,4 +1,5 @@
-"""``t2rl rewards list``: what there is, read from the sources, because importing every reward would take seconds."""
+"""``t2rl rewards list``: what there is, read from the sources, because importing every reward would take
+seconds."""
 
 import ast
 import importlib.util
@@ -27,8 +28,12 @@ def first_line(target: str) -> str:
     """Of the documentation of ``module:attr``, or of the module if that has none."""
     module, _, attr = target.partition(":")
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None, f"rewards.REWARDS names {module}, which does not exist"
+    assert spec is not None and spec.origin is not None, (
+        f"rewards.REWARDS names {module}, which does not exist"
+    )
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    nodes = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attr]
+    nodes = [
+        node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attr
+    ]
     text = (ast.get_docstring(nodes[0]) if nodes else None) or ast.get_docstring(tree) or ""
     return text.split("\n\n", 1)[0].replace("\n", " ").replace("``", "")

@@ -1,4 +1,5 @@
-"""Rows ``{completion, ...}`` of a JSON Lines file, checked line by line, and cut into groups for the verifier pool."""
+"""Rows ``{completion, ...}`` of a JSON Lines file, checked line by line, and cut into groups for the verifier
+pool."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,11 +36,14 @@ class Group:
     truncated: list[bool]
 
 
-def read_rows(path: Path, *, required: Sequence[str] = (), check: Callable[[Prompt], None] = lambda prompt: None) -> Iterator[Row]:
+def read_rows(
+    path: Path, *, required: Sequence[str] = (), check: Callable[[Prompt], None] = lambda prompt: None
+) -> Iterator[Row]:
     """The rows of a file, lazily; blank lines are none.
 
     Raises:
-        ValueError: naming file, line and field: not JSON, a field missing or of the wrong type, or one that ``check`` refuses.
+        ValueError: naming file, line and field: not JSON, a field missing or of the wrong type, or one that
+            ``check`` refuses.
     """
     for number, line in text_lines(path):
         try:
@@ -97,7 +101,9 @@ def _tags(fields: Mapping[str, Any]) -> tuple[str, str]:
         case [str(opening), str(closing)] if opening and closing:
             return opening, closing
         case given:
-            raise ValueError(f"thinking_tags: two texts are needed, such as {list(DEFAULT)}, not {given!r:.60}")
+            raise ValueError(
+                f"thinking_tags: two texts are needed, such as {list(DEFAULT)}, not {given!r:.60}"
+            )
 
 
 def _text(fields: Mapping[str, Any], name: str, default: str, *, numbers: bool = False) -> str:
@@ -110,10 +116,15 @@ def _text(fields: Mapping[str, Any], name: str, default: str, *, numbers: bool =
 
 
 def groups_of(rows: Iterable[Row]) -> Iterator[Group]:
-    """Neighbours that ask the same go together, at most ``MAX_GROUP``; what differs in id only is the same question."""
+    """Neighbours that ask the same go together, at most ``MAX_GROUP``; what differs in id only is the same
+    question."""
     group: Group | None = None
     for row in rows:
-        if group is not None and len(group.texts) < MAX_GROUP and _question(row.prompt) == _question(group.prompt):
+        if (
+            group is not None
+            and len(group.texts) < MAX_GROUP
+            and _question(row.prompt) == _question(group.prompt)
+        ):
             group.texts.append(row.text)
             group.truncated.append(row.truncated)
             continue

@@ -1,4 +1,5 @@
-"""What the rows of each shipped reward must have, and the limits that suit it. One line a reward; a reward of your own has none."""
+"""What the rows of each shipped reward must have, and the limits that suit it. One line a reward; a reward of
+your own has none."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

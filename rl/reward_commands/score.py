@@ -48,7 +48,8 @@ def score_file(
         as_json: Print the summary as JSON.
 
     Raises:
-        ValueError: The reward, its arguments or a row is wrong, and nothing is written then; or it judged none of the rows.
+        ValueError: The reward, its arguments or a row is wrong, and nothing is written then; or it judged
+            none of the rows.
     """
     arguments, rules = read_arguments(args), rules_of(reward)
     _check_paths(rows, out)
@@ -63,8 +64,15 @@ def score_file(
     )
     began = time.monotonic()
     with verdict_stream(out) as stream:
-        tally = asyncio.run(_score(pool, groups_of(read_rows(rows)), stream, total=total, ahead=GROUPS_AHEAD * workers))
-    _show(reward, tally.summary() | {"seconds": round(time.monotonic() - began, 3)}, to_stderr=out is None, as_json=as_json)
+        tally = asyncio.run(
+            _score(pool, groups_of(read_rows(rows)), stream, total=total, ahead=GROUPS_AHEAD * workers)
+        )
+    _show(
+        reward,
+        tally.summary() | {"seconds": round(time.monotonic() - began, 3)},
+        to_stderr=out is None,
+        as_json=as_json,
+    )
     if tally.unjudged and tally.unjudged == tally.rows:
         raise ValueError(f"{reward} judged none of {tally.rows} rows: {tally.reasons.most_common(1)[0][0]}")
 
@@ -74,7 +82,9 @@ def read_arguments(text: str) -> dict[str, Any]:
     try:
         arguments = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f'--args {text!r} is not JSON ({error.msg}); write for example --args \'{{"mode": "loose"}}\'') from error
+        raise ValueError(
+            f'--args {text!r} is not JSON ({error.msg}); write for example --args \'{{"mode": "loose"}}\''
+        ) from error
     if not isinstance(arguments, dict):
         raise ValueError(f"--args {text!r} must be an object of arguments by name")
     return arguments
@@ -89,12 +99,19 @@ def _check_paths(rows: Path, out: Path | None) -> None:
         raise ValueError(f"--out {out}: is a folder; name a file in it")
 
 
-async def _score(pool: VerifierPool, groups: Iterable[Group], stream: IO[str], *, total: int, ahead: int) -> Tally:
+async def _score(
+    pool: VerifierPool, groups: Iterable[Group], stream: IO[str], *, total: int, ahead: int
+) -> Tally:
     tally = Tally()
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     try:
         await pool.start()
-        with Progress(*columns, console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal) as bar:
+        with Progress(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            disable=not Console(stderr=True).is_terminal,
+        ) as bar:
             task = bar.add_task("scoring", total=total)
             async with contextlib.aclosing(in_order(pool, groups, ahead=ahead)) as scored:
                 async for results in scored:
@@ -108,8 +125,11 @@ async def _score(pool: VerifierPool, groups: Iterable[Group], stream: IO[str], *
     return tally
 
 
-async def in_order(pool: VerifierPool, groups: Iterable[Group], *, ahead: int) -> AsyncGenerator[list[RewardResult]]:
-    """The results [G] of each group, in the groups' order, with at most ``ahead`` groups begun; cancels the rest when closed."""
+async def in_order(
+    pool: VerifierPool, groups: Iterable[Group], *, ahead: int
+) -> AsyncGenerator[list[RewardResult]]:
+    """The results [G] of each group, in the groups' order, with at most ``ahead`` groups begun; cancels the
+    rest when closed."""
     pending: deque[asyncio.Task[list[RewardResult]]] = deque()
     try:
         for group in groups:
@@ -132,9 +152,15 @@ def _show(reward: str, summary: dict[str, Any], *, to_stderr: bool, as_json: boo
         console.out(json.dumps({"reward": reward, **summary}), highlight=False)
         return
     rows, unjudged, correct, mean = (summary[name] for name in ("rows", "unjudged", "correct", "mean_value"))
-    share = f"{correct} right ({100 * correct / (rows - unjudged):.1f}%), mean value {mean:.4g}, " if mean is not None else ""
+    share = (
+        f"{correct} right ({100 * correct / (rows - unjudged):.1f}%), mean value {mean:.4g}, "
+        if mean is not None
+        else ""
+    )
     lost = f"{unjudged} not judged, " if unjudged else ""
-    console.print(f"{reward}: {rows} rows, {lost}{share}{summary['seconds']:.1f} s", highlight=False, markup=False)
+    console.print(
+        f"{reward}: {rows} rows, {lost}{share}{summary['seconds']:.1f} s", highlight=False, markup=False
+    )
     reasons = {reason: count for reason, count in summary["reasons"].items() if reason}
     table = Table.grid(padding=(0, 2))
     for reason, count in list(reasons.items())[:SHOWN_REASONS]:

@@ -63,11 +63,15 @@ class Tally:
         self.reasons[result.reason] += 1
 
     def summary(self) -> dict[str, Any]:
-        """``rows``, how many of them are ``unjudged``, ``correct`` and ``mean_value`` of the others (None without any), and
-        ``reasons``, the commonest first; ``""`` is "right"."""
+        """``rows``, how many of them are ``unjudged``, ``correct`` and ``mean_value`` of the others (None
+        without any), and ``reasons``, the commonest first; ``""`` is "right"."""
         judged = self.rows - self.unjudged
         counts = {"rows": self.rows, "unjudged": self.unjudged, "correct": self.correct}
-        return {**counts, "mean_value": self.value / judged if judged else None, "reasons": dict(self.reasons.most_common())}
+        return {
+            **counts,
+            "mean_value": self.value / judged if judged else None,
+            "reasons": dict(self.reasons.most_common()),
+        }
 
 
 def write_verdict(stream: IO[str], result: RewardResult) -> None:

@@ -13,11 +13,13 @@ def reward_model_directory(config: RewardModelConfig) -> Path:
 
 
 def check_reward_model(config: RewardModelConfig) -> None:
-    """Raise ``ValueError`` if the directory holds no sequence classifier; read before any actor starts, without loading it."""
+    """Raise ``ValueError`` if the directory holds no sequence classifier; read before any actor starts,
+    without loading it."""
     path = reward_model_directory(config)
     file = path / "config.json"
     named = json.loads(file.read_text(encoding="utf-8")).get("architectures") or []
     if not any(name.endswith("ForSequenceClassification") for name in named):
         raise ValueError(
-            f"reward_model.path: {path} is {named or 'of no named architecture'}; a reward model is a ...ForSequenceClassification"
+            f"reward_model.path: {path} is {named or 'of no named architecture'}; a reward model is a"
+            " ...ForSequenceClassification"
         )

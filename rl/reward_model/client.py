@@ -1,4 +1,5 @@
-"""The reward model seen from the controller: one group at a time, with limits on everything, and a new actor when one is lost."""
+"""The reward model seen from the controller: one group at a time, with limits on everything, and a new actor
+when one is lost."""
 
 import asyncio
 import logging
@@ -87,7 +88,9 @@ class RewardModelClient:
             return None
         try:
             scores: list[float] = await wait_for(
-                self._actor.score.remote(pairs), self._config.timeout_s, f"the reward model on {len(pairs)} texts"
+                self._actor.score.remote(pairs),
+                self._config.timeout_s,
+                f"the reward model on {len(pairs)} texts",
             )
         except (RayActorError, StreamTimeout) as error:
             self._counts["lost"] += 1
@@ -108,8 +111,9 @@ class RewardModelClient:
         logger.warning("reward model lost (%s); restart %d", _last_line(error), self._restarts)
         if self._restarts > self._config.max_restarts:
             self._fatal = RewardModelDead(
-                f"the reward model was lost {self._restarts} times (reward_model.max_restarts={self._config.max_restarts}), "
-                f"lastly: {_last_line(error)}; raise reward_model.timeout_s if it is slow, else look at logs/ray of the run"
+                f"the reward model was lost {self._restarts} times"
+                f" (reward_model.max_restarts={self._config.max_restarts}), lastly: {_last_line(error)};"
+                " raise reward_model.timeout_s if it is slow, else look at logs/ray of the run"
             )
             return
         self._returning = asyncio.create_task(self._return())
@@ -117,7 +121,9 @@ class RewardModelClient:
     async def _return(self) -> None:
         actor = self._make_actor()
         try:
-            await wait_for(actor.ready.remote(), self._config.start_timeout_s, "the reward model to load again")
+            await wait_for(
+                actor.ready.remote(), self._config.start_timeout_s, "the reward model to load again"
+            )
         except (RayActorError, StreamTimeout) as error:
             self._actor = actor
             self._lose(error)

@@ -13,7 +13,8 @@ class RewardModelHost:
     """Loads in the constructor.
 
     Raises:
-        ValueError: The directory's scoring head is not trained, the label does not exist, or there is no pad token.
+        ValueError: The directory's scoring head is not trained, the label does not exist, or there is no pad
+            token.
     """
 
     def __init__(self, config: RewardModelConfig) -> None:
@@ -30,21 +31,27 @@ class RewardModelHost:
         )
         if info["missing_keys"]:
             raise ValueError(
-                f"reward_model.path: {config.path} lacks the weights {sorted(info['missing_keys'])}, which would be random; give a "
-                "trained sequence classifier"
+                f"reward_model.path: {config.path} lacks the weights {sorted(info['missing_keys'])}, which"
+                " would be random; give a trained sequence classifier"
             )
         self._num_labels = int(model.config.num_labels)
         if config.label >= self._num_labels:
-            raise ValueError(f"reward_model.label: {config.label} does not exist; the model has {self._num_labels} labels, from 0")
+            raise ValueError(
+                f"reward_model.label: {config.label} does not exist; the model has {self._num_labels} labels,"
+                " from 0"
+            )
         self._set_padding(model)
         self._model = model.to(config.device).eval()
 
     def _set_padding(self, model: Any) -> None:
-        """Decoder-only classifiers score the last token that is no padding, so model and tokenizer must agree on it."""
+        """Decoder-only classifiers score the last token that is no padding, so model and tokenizer must agree
+        on it."""
         tokenizer = self._tokenizer
         if tokenizer.pad_token_id is None:
             if tokenizer.eos_token_id is None:
-                raise ValueError("reward_model.path: its tokenizer has neither a pad nor an end token; add one")
+                raise ValueError(
+                    "reward_model.path: its tokenizer has neither a pad nor an end token; add one"
+                )
             tokenizer.pad_token = tokenizer.eos_token
         model.config.pad_token_id = tokenizer.pad_token_id
 

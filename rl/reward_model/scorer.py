@@ -31,8 +31,9 @@ class Verifiers(GroupScorer, Protocol):
 class ModelScorer:
     """The verifiers' results, each with the model's score as one more component.
 
-    The value stays the verifiers'; what the score adds to it depends on the step, and is ``rl.reward_weights``'s to say. A group
-    that the model did not score is not judged: its values would be of another scale than those of all other groups.
+    The value stays the verifiers'; what the score adds to it depends on the step, and is
+    ``rl.reward_weights``'s to say. A group that the model did not score is not judged: its values would be of
+    another scale than those of all other groups.
     """
 
     def __init__(self, verifiers: Verifiers, model: RewardModelClient, component: str) -> None:
@@ -50,7 +51,9 @@ class ModelScorer:
         """Of both."""
         return {**self.verifiers.metrics(), **self._model.metrics()}
 
-    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         """[G] results, in order.
 
         Raises:
@@ -73,7 +76,9 @@ def with_reward_model(verifiers: Verifiers, config: RewardModelConfig | None) ->
         return verifiers
     from rl.reward_model.actor import create_reward_model_actor
 
-    return ModelScorer(verifiers, RewardModelClient(config, lambda: create_reward_model_actor(config)), config.component)
+    return ModelScorer(
+        verifiers, RewardModelClient(config, lambda: create_reward_model_actor(config)), config.component
+    )
 
 
 def verifiers_of(scorer: Verifiers) -> Verifiers:

@@ -31,7 +31,8 @@ class Served:
     choice: Choice
     samples: int
     accepted: bool
-    """The verifier accepted the answer; without one: the vote was settled. Never of best_of_n and weighted_vote."""
+    """The verifier accepted the answer; without one: the vote was settled. Never of best_of_n and
+    weighted_vote."""
     fallback: bool
     """The strategy had no answer, and the most frequent one stands in for it."""
     tokens: Tokens
@@ -94,10 +95,23 @@ class Answerer:
         defaults = self.chooser.defaults
         temperature = defaults.temperature if ask.temperature is None else ask.temperature
         if 0 < temperature < MIN_TEMPERATURE:
-            raise RequestError(400, f"temperature is {temperature}: use 0, or at least {MIN_TEMPERATURE}", param="temperature")
-        return SamplingConfig(temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p)
+            raise RequestError(
+                400,
+                f"temperature is {temperature}: use 0, or at least {MIN_TEMPERATURE}",
+                param="temperature",
+            )
+        return SamplingConfig(
+            temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p
+        )
 
-    def _served(self, result: Result, attempts: list[Attempt], choice: Choice, vote: AnswerOf, rng: np.random.Generator) -> Served:
+    def _served(
+        self,
+        result: Result,
+        attempts: list[Attempt],
+        choice: Choice,
+        vote: AnswerOf,
+        rng: np.random.Generator,
+    ) -> Served:
         """``attempts`` is never empty: a budget that holds no sample was refused."""
         if result.answer is None:
             chosen = fallback(attempts, vote, rng)

@@ -1,8 +1,8 @@
 """The HTTP application: OpenAI's routes over one ``Answerer``.
 
-400: the request does not fit; 401: no or wrong token; 404: another model; 413: too large; 503 with Retry-After: the queue is full,
-or an engine is being restarted; 504: no answer in time. Only ``GET /health`` needs no token. There are no CORS headers: a web page
-of another origin cannot read answers.
+400: the request does not fit; 401: no or wrong token; 404: another model; 413: too large; 503 with
+Retry-After: the queue is full, or an engine is being restarted; 504: no answer in time. Only ``GET /health``
+needs no token. There are no CORS headers: a web page of another origin cannot read answers.
 """
 
 import hmac
@@ -39,7 +39,9 @@ class ServeService:
         max_body: Bytes of the largest request.
     """
 
-    def __init__(self, answerer: Answerer, gate: Gate, *, model: str, token: str | None, max_body: int) -> None:
+    def __init__(
+        self, answerer: Answerer, gate: Gate, *, model: str, token: str | None, max_body: int
+    ) -> None:
         self._answerer, self._gate, self._model = answerer, gate, model
         self._token, self._max_body = token, max_body
         self._created = int(time.time())
@@ -57,7 +59,12 @@ class ServeService:
 
     async def _health(self, request: Request) -> JSONResponse:
         gate = self._gate
-        counts = {"running": gate.running, "waiting": gate.admitted_now - gate.running, "done": gate.done, "tokens": self._tokens}
+        counts = {
+            "running": gate.running,
+            "waiting": gate.admitted_now - gate.running,
+            "done": gate.done,
+            "tokens": self._tokens,
+        }
         return JSONResponse({"status": "ok", "model": self._model, **counts})
 
     async def _models(self, request: Request) -> JSONResponse:
@@ -72,12 +79,16 @@ class ServeService:
     async def _completions(self, request: Request) -> JSONResponse:
         request_id = f"cmpl-{uuid.uuid4().hex}"
         served = await self._serve(request, lambda body: read_request(CompletionRequest, body), request_id)
-        return JSONResponse(shapes.completion(served, id=request_id, created=int(time.time()), model=self._model))
+        return JSONResponse(
+            shapes.completion(served, id=request_id, created=int(time.time()), model=self._model)
+        )
 
     async def _chat(self, request: Request) -> JSONResponse:
         request_id = f"chatcmpl-{uuid.uuid4().hex}"
         served = await self._serve(request, lambda body: read_request(ChatRequest, body), request_id)
-        return JSONResponse(shapes.chat_completion(served, id=request_id, created=int(time.time()), model=self._model))
+        return JSONResponse(
+            shapes.chat_completion(served, id=request_id, created=int(time.time()), model=self._model)
+        )
 
     async def _serve(self, request: Request, read: Callable[[Any], Ask], request_id: str) -> Served:
         self._authorise(request)
@@ -93,17 +104,28 @@ class ServeService:
             try:
                 return await self._answerer.answer(ask, request_id)
             except (EngineLost, DecodeInterrupted) as error:
-                raise RequestError(503, "the engine that worked on this was lost; try again", code="engine_lost") from error
+                raise RequestError(
+                    503, "the engine that worked on this was lost; try again", code="engine_lost"
+                ) from error
 
     def _authorise(self, request: Request) -> None:
         given = request.headers.get("authorization", "")
-        if self._token is not None and not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-            raise RequestError(401, "missing or wrong token; the service was started with --token-file", code="invalid_api_key")
+        if self._token is not None and not hmac.compare_digest(
+            given.encode(), f"Bearer {self._token}".encode()
+        ):
+            raise RequestError(
+                401,
+                "missing or wrong token; the service was started with --token-file",
+                code="invalid_api_key",
+            )
 
     def _check_model(self, name: str) -> None:
         if name != self._model:
             raise RequestError(
-                404, f"model {name!r} is not here; this service has {self._model!r}", param="model", code="model_not_found"
+                404,
+                f"model {name!r} is not here; this service has {self._model!r}",
+                param="model",
+                code="model_not_found",
             )
 
 

@@ -35,7 +35,8 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """``work``, cancelled when the client hangs up: its samples would be drawn for nobody. The body must have been read.
+    """``work``, cancelled when the client hangs up: its samples would be drawn for nobody. The body must have
+    been read.
 
     Raises:
         RequestError: 499: the client left.

@@ -22,7 +22,8 @@ class Defaults:
     samples: int = 8
     """k where there is no plan."""
     round_samples: int | None = None
-    """Samples drawn together; None = all k for a parallel plan, 1 for a sequential one, ``DEFAULT_ROUND`` without a plan."""
+    """Samples drawn together; None = all k for a parallel plan, 1 for a sequential one, ``DEFAULT_ROUND``
+    without a plan."""
     strategy: str | None = None
     """Instead of the plan's."""
     budget_tokens: int | None = None
@@ -72,7 +73,8 @@ class Chooser:
             raise ValueError(f"--strategy {wanted}: it needs a reward; give --reward NAME, or use majority")
         if wanted in VERIFIED and self.judge is not None and self.judge.form_only:
             raise ValueError(
-                f"--strategy {wanted}: the reward judges form only and accepts nothing; use best_of_n or weighted_vote"
+                f"--strategy {wanted}: the reward judges form only and accepts nothing; use best_of_n or"
+                " weighted_vote"
             )
 
     def choose(self, ask: Ask, prompt_tokens: int) -> Choice:
@@ -97,7 +99,8 @@ class Chooser:
         )
 
     def _strategy(self, hints: Hints, entry: Entry | None) -> str:
-        """The request's, else the service's, else the plan's, else what the judge allows; votes where nothing can be judged."""
+        """The request's, else the service's, else the plan's, else what the judge allows; votes where nothing
+        can be judged."""
         judged = self.judge is not None and self.judge.can_judge(hints)
         verified = judged and self.judge is not None and not self.judge.form_only
         wanted = hints.strategy or self.defaults.strategy or (entry.strategy if entry is not None else None)
@@ -108,7 +111,11 @@ class Chooser:
             why = "the service has no --reward" if self.judge is None else "the reward judges form only"
             if self.judge is not None and not judged:
                 why = "the request brings neither t2rl.answer nor t2rl.metadata"
-            raise RequestError(400, f"t2rl.strategy {wanted}: nothing can judge its samples, since {why}", param="t2rl.strategy")
+            raise RequestError(
+                400,
+                f"t2rl.strategy {wanted}: nothing can judge its samples, since {why}",
+                param="t2rl.strategy",
+            )
         if verified and wanted is None:
             return "repeated_sampling"
         return "best_of_n" if judged and not verified else "majority"
@@ -125,18 +132,27 @@ class Chooser:
         room = self.defaults.max_model_len - prompt_tokens
         if room < 1 or (asked is not None and asked > room):
             wanted = f" and max_tokens {asked}" if asked is not None else ""
-            text = f"the prompt's {prompt_tokens} tokens{wanted} do not fit into the model's {self.defaults.max_model_len}"
-            raise RequestError(400, text, param="max_tokens" if room >= 1 else "prompt", code="context_length_exceeded")
+            text = (
+                f"the prompt's {prompt_tokens} tokens{wanted} do not fit into the model's"
+                f" {self.defaults.max_model_len}"
+            )
+            raise RequestError(
+                400, text, param="max_tokens" if room >= 1 else "prompt", code="context_length_exceeded"
+            )
         return min(self.defaults.max_tokens, room) if asked is None else asked
 
     def _budget(self, hints: Hints, prompt_tokens: int, enough: int) -> int:
         most = self.defaults.budget_tokens
         asked = hints.budget_tokens
         if asked is not None and most is not None and asked > most:
-            raise RequestError(400, f"t2rl.budget_tokens is {asked}: this service allows {most}", param="t2rl.budget_tokens")
+            raise RequestError(
+                400, f"t2rl.budget_tokens is {asked}: this service allows {most}", param="t2rl.budget_tokens"
+            )
         budget = asked or most or enough
         if budget <= prompt_tokens:
-            text = f"a budget of {budget} tokens cannot hold the prompt's {prompt_tokens} and one sampled token"
+            text = (
+                f"a budget of {budget} tokens cannot hold the prompt's {prompt_tokens} and one sampled token"
+            )
             raise RequestError(400, text, param="t2rl.budget_tokens")
         return budget
 

@@ -97,7 +97,11 @@ def check(target: str, overrides: list[str], options: ServeOptions) -> Checked:
         tokenizer.chat_template = _read(options.chat_template, "--chat-template")
     reward = _reward(options, config, tokenizer, is_run=model != Path(target))
     verifiers = None if reward is None else make_verifiers(config, *reward)
-    judge = None if reward is None or verifiers is None else Judge(*reward, verifiers, timeout_s=options.timeout_s)
+    judge = (
+        None
+        if reward is None or verifiers is None
+        else Judge(*reward, verifiers, timeout_s=options.timeout_s)
+    )
     rollout = config.rollout
     defaults = replace(
         options.defaults,
@@ -119,7 +123,9 @@ def check(target: str, overrides: list[str], options: ServeOptions) -> Checked:
     )
 
 
-def _reward(options: ServeOptions, config: Config, tokenizer: Any, *, is_run: bool) -> tuple[str, dict[str, Any]] | None:
+def _reward(
+    options: ServeOptions, config: Config, tokenizer: Any, *, is_run: bool
+) -> tuple[str, dict[str, Any]] | None:
     """The named reward; without a name that of the run's task, and none for a model directory."""
     if options.reward == NO_REWARD or (options.reward is None and not is_run):
         if options.reward_args is not None:
@@ -128,15 +134,21 @@ def _reward(options: ServeOptions, config: Config, tokenizer: Any, *, is_run: bo
     if options.reward is not None:
         return options.reward, _reward_args(options.reward_args)
     rollout = config.rollout
-    task = build_task(config.task, tokenizer, max_model_len=rollout.max_model_len, max_tokens=rollout.max_tokens)
-    return task.reward_name, task.reward_args if options.reward_args is None else _reward_args(options.reward_args)
+    task = build_task(
+        config.task, tokenizer, max_model_len=rollout.max_model_len, max_tokens=rollout.max_tokens
+    )
+    return task.reward_name, (
+        task.reward_args if options.reward_args is None else _reward_args(options.reward_args)
+    )
 
 
 def _reward_args(text: str | None) -> dict[str, Any]:
     try:
         args = json.loads(text or "{}")
     except ValueError as error:
-        raise ValueError(f'--reward-args: not JSON ({error}); for example \'{{"extraction": "boxed"}}\'') from error
+        raise ValueError(
+            f'--reward-args: not JSON ({error}); for example \'{{"extraction": "boxed"}}\''
+        ) from error
     if not isinstance(args, dict):
         raise ValueError(f"--reward-args is {text}; it must be a JSON object")
     return args
@@ -158,7 +170,9 @@ async def _serve(checked: Checked, sock: socket.socket) -> None:
         service = make_service(checked, shared)
         name, port = checked.name, sock.getsockname()[1]
         line = f"serving {name} at http://{options.host}:{port}/v1 (Ctrl-C ends it)"
-        await listen(service.app, sock, watch=fleet.watch(), ready=lambda: print(line, file=sys.stderr, flush=True))
+        await listen(
+            service.app, sock, watch=fleet.watch(), ready=lambda: print(line, file=sys.stderr, flush=True)
+        )
     finally:
         await shared.settle()
         await asyncio.gather(fleet.stop(), *(part.close() for part in verifiers), return_exceptions=True)

@@ -33,7 +33,8 @@ class SharedFleet:
             raise
 
     def policy(self, decode: Decode) -> EnginePolicy:
-        """Every round pays its prompt again: a prefix cache may have lost it, and a hard budget counts what can happen."""
+        """Every round pays its prompt again: a prefix cache may have lost it, and a hard budget counts what
+        can happen."""
         return EnginePolicy(generate=self.generate, decode=decode, sampling=SamplingConfig())
 
     async def settle(self) -> None:

@@ -12,11 +12,13 @@ _KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_
 class RequestError(Exception):
     """A request that ends with this HTTP status.
 
-    Example: ``RequestError(400, "n is 3: ...", param="n")`` becomes ``{"error": {"message": "n is 3: ...", "type":
-    "invalid_request_error", "param": "n", "code": None}}``.
+    Example: ``RequestError(400, "n is 3: ...", param="n")`` becomes ``{"error": {"message": "n is 3: ...",
+    "type": "invalid_request_error", "param": "n", "code": None}}``.
     """
 
-    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.message, self.param, self.code = status, message, param, code
 

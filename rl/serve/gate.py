@@ -48,7 +48,10 @@ class Gate:
             async with asyncio.timeout(self._timeout_s):
                 yield
         except TimeoutError as error:
-            text = f"no answer within {self._timeout_s:g} s; ask for fewer tokens, or start the service with a larger --timeout-s"
+            text = (
+                f"no answer within {self._timeout_s:g} s; ask for fewer tokens, or start the service with a"
+                " larger --timeout-s"
+            )
             raise RequestError(504, text, code="timeout") from error
         finally:
             self.admitted_now -= 1

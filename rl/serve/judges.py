@@ -14,7 +14,8 @@ from rl.stream.waiting import wait_for
 from rollout.types import GroupScorer, Prompt
 
 MALFORMED = (TypeError, LookupError, AttributeError)
-"""What a reward's check may raise on metadata of the wrong types: files are typed before, requests are not."""
+"""What a reward's check may raise on metadata of the wrong types: files are typed before, requests are
+not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,8 @@ class RewardScorer:
         return 0
 
     async def score(self, prompt: Prompt, attempts: Sequence[Attempt]) -> list[Score]:
-        """[n] values; one that could not be judged is worth no more than any that was, and no vote. StreamTimeout if the pool does
-        not answer."""
+        """[n] values; one that could not be judged is worth no more than any that was, and no vote.
+        StreamTimeout if the pool does not answer."""
         scoring = self.scorer.score(prompt, [a.text for a in attempts], [a.truncated for a in attempts])
         results = await wait_for(scoring, self.timeout_s, f"rewards of prompt {prompt.id}")
         least = min([0.0, *(result.value for result in results if result.judged)])
@@ -50,7 +51,9 @@ class Judge:
         ValueError: no such reward, or arguments that do not fit.
     """
 
-    def __init__(self, reward: str, args: Mapping[str, Any], scorer: GroupScorer, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, reward: str, args: Mapping[str, Any], scorer: GroupScorer, *, timeout_s: float = 60.0
+    ) -> None:
         built, rules = build_reward(reward, args), rules_of(reward)
         self._name, self._rules = reward, rules
         self._check: Callable[[Prompt], None] = getattr(built, "check", lambda prompt: None)
@@ -71,11 +74,16 @@ class Judge:
         """
         missing = "answer" in self._rules.required and hints.answer is None
         if missing and not self.form_only:
-            raise RequestError(400, f"t2rl.answer is missing: the reward {self._name} compares with it", param="t2rl.answer")
+            raise RequestError(
+                400, f"t2rl.answer is missing: the reward {self._name} compares with it", param="t2rl.answer"
+            )
         try:
             self._check(prompt)
         except ValueError as error:
             raise RequestError(400, f"t2rl.metadata: {error}", param="t2rl.metadata") from error
         except MALFORMED as error:
-            text = f"t2rl.metadata: not of the form that the reward {self._name} reads ({type(error).__name__}: {error})"
+            text = (
+                f"t2rl.metadata: not of the form that the reward {self._name} reads ({type(error).__name__}:"
+                f" {error})"
+            )
             raise RequestError(400, text, param="t2rl.metadata") from error

@@ -16,7 +16,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Listener(uvicorn.Server):
-    """Without uvicorn's signal handlers: raising the signal again afterwards would interrupt our own stopping of engines."""
+    """Without uvicorn's signal handlers: raising the signal again afterwards would interrupt our own stopping
+    of engines."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -25,7 +26,8 @@ class Listener(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that has the address but does not listen yet, so that a taken port is known before any engine starts.
+    """A socket that has the address but does not listen yet, so that a taken port is known before any engine
+    starts.
 
     Raises:
         ValueError: the address cannot be had.
@@ -36,21 +38,30 @@ def bound(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise ValueError(f"--host {host} --port {port}: {error.strerror or error}; --port 0 takes a free one") from error
+        raise ValueError(
+            f"--host {host} --port {port}: {error.strerror or error}; --port 0 takes a free one"
+        ) from error
     return sock
 
 
 async def listen(
-    app: Starlette, sock: socket.socket, *, watch: Coroutine[Any, Any, None], ready: Callable[[], None] = lambda: None
+    app: Starlette,
+    sock: socket.socket,
+    *,
+    watch: Coroutine[Any, Any, None],
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM (a second Ctrl-C ends requests at work at once), or until ``watch`` raises.
+    """Serve until SIGINT or SIGTERM (a second Ctrl-C ends requests at work at once), or until ``watch``
+    raises.
 
     ``ready`` is called once requests are taken.
 
     Raises:
         Exception: whatever ``watch`` raised, once the server has stopped.
     """
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off")
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off"
+    )
     server, loop = Listener(config), asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, server.handle_exit, number, None)

@@ -36,16 +36,20 @@ class _File(BaseModel):
 
 
 class ServingPlan:
-    """Rows of a plan by id; for other requests the rows of their category together; for the rest all rows together.
+    """Rows of a plan by id; for other requests the rows of their category together; for the rest all rows
+    together.
 
-    Together: the mean k, rounded, so that about the same tokens are spent on the category; the strategy that most rows have.
+    Together: the mean k, rounded, so that about the same tokens are spent on the category; the strategy that
+    most rows have.
     """
 
     def __init__(self, mode: Mode, rows: Sequence[_Row]) -> None:
         self.mode = mode
         self._by_id = {row.id: _together([row], row.category, "id") for row in rows}
         names = sorted({row.category for row in rows if row.category is not None})
-        self._by_category = {name: _together([row for row in rows if row.category == name], name, "category") for name in names}
+        self._by_category = {
+            name: _together([row for row in rows if row.category == name], name, "category") for name in names
+        }
         self._rest = _together(rows, None, "plan")
 
     def __len__(self) -> int:
@@ -67,18 +71,25 @@ def read_plan(path: Path) -> ServingPlan:
         ValueError: no such file, not a plan, no queries, or a strategy that there is not; with the field.
     """
     if not path.is_file():
-        raise ValueError(f"--plan {path}: no such file; write one by t2rl plan queries COUNTS --budget-tokens N --json > {path}")
+        raise ValueError(
+            f"--plan {path}: no such file; write one by t2rl plan queries COUNTS --budget-tokens N --json >"
+            f" {path}"
+        )
     try:
         plan = _File.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
-        raise ValueError(f"--plan {path}: {field}: {first['msg']}; t2rl plan queries --json writes plans") from error
+        raise ValueError(
+            f"--plan {path}: {field}: {first['msg']}; t2rl plan queries --json writes plans"
+        ) from error
     if not plan.queries:
         raise ValueError(f"--plan {path}: queries is empty; a plan has at least one")
     unknown = {row.strategy for row in plan.queries} - STRATEGIES.keys()
     if unknown:
-        raise ValueError(f"--plan {path}: queries: no strategy {sorted(unknown)[0]!r}; there are {', '.join(STRATEGIES)}")
+        raise ValueError(
+            f"--plan {path}: queries: no strategy {sorted(unknown)[0]!r}; there are {', '.join(STRATEGIES)}"
+        )
     return ServingPlan(plan.mode, plan.queries)
 
 

@@ -19,7 +19,8 @@ class Encoder:
         """Text and token ids.
 
         Raises:
-            RequestError: 400: several prompts, none, ids outside the vocabulary, messages that the chat template refuses.
+            RequestError: 400: several prompts, none, ids outside the vocabulary, messages that the chat
+                template refuses.
         """
         if isinstance(ask, ChatRequest):
             text = self._chat(ask)
@@ -33,13 +34,17 @@ class Encoder:
                 self._check_ids(prompt)
                 text, ids = self.tokenizer.batch_decode([prompt])[0], tuple(prompt)
         if not ids:
-            raise RequestError(400, "prompt: there is nothing to continue; give at least one token", param="prompt")
+            raise RequestError(
+                400, "prompt: there is nothing to continue; give at least one token", param="prompt"
+            )
         return text, ids
 
     def _chat(self, ask: ChatRequest) -> str:
         if not self.tokenizer.chat_template:
             fix = "use POST /v1/completions, or start the service with --chat-template FILE"
-            raise RequestError(400, f"messages: this model's tokenizer has no chat template; {fix}", param="messages")
+            raise RequestError(
+                400, f"messages: this model's tokenizer has no chat template; {fix}", param="messages"
+            )
         messages = [{"role": message.role, "content": message.text} for message in ask.messages]
         if messages[-1]["role"] == "assistant" and not ask.continue_final_message:
             fix = "end with the user's message, or send continue_final_message=true to have it continued"
@@ -53,7 +58,9 @@ class Encoder:
         size = len(self.tokenizer)
         if any(not 0 <= token < size for token in ids):
             raise RequestError(
-                400, f"prompt: a token id lies outside 0..{size - 1}; was it tokenised for another model?", param="prompt"
+                400,
+                f"prompt: a token id lies outside 0..{size - 1}; was it tokenised for another model?",
+                param="prompt",
             )
 
 
@@ -66,6 +73,8 @@ def _only(prompt: str | list[int] | list[str] | list[list[int]]) -> str | list[i
         return [token for token in prompt if isinstance(token, int)]
     if len(prompt) > 1:
         raise RequestError(
-            400, f"prompt: {len(prompt)} prompts; send each in a request of its own, they share the engine", param="prompt"
+            400,
+            f"prompt: {len(prompt)} prompts; send each in a request of its own, they share the engine",
+            param="prompt",
         )
     return first

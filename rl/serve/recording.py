@@ -1,4 +1,5 @@
-"""A policy that remembers what it sampled for one request, so that there is an answer where nothing was accepted."""
+"""A policy that remembers what it sampled for one request, so that there is an answer where nothing was
+accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ class RecordingPolicy:
         """As the policy inside."""
         return self.inner.caches_prompts
 
-    async def sample(self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()) -> Sequence[Attempt]:
+    async def sample(
+        self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()
+    ) -> Sequence[Attempt]:
         """See ``Policy.sample``."""
         drawn = await self.inner.sample(prompt, n, max_tokens=max_tokens, seed=seed, prefix=prefix)
         self.attempts.extend(drawn)

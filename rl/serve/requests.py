@@ -8,7 +8,15 @@ from rl.serve.errors import RequestError
 
 StrategyName = Literal["repeated_sampling", "majority", "weighted_vote", "best_of_n"]
 
-IGNORED = ("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls")
+IGNORED = (
+    "user",
+    "store",
+    "metadata",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+)
 """Say nothing about the completion."""
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (None, 1),
@@ -152,7 +160,8 @@ def _same(given: Any, value: Any) -> bool:
 
 
 def _problem(problem: Any) -> tuple[str, str]:
-    """Path and words of a pydantic error; of a field with several forms only the field, since all its forms failed."""
+    """Path and words of a pydantic error; of a field with several forms only the field, since all its forms
+    failed."""
     where = problem["loc"]
     for end in range(1, len(where) + 1):
         form = FORMS.get(tuple(part for part in where[:end] if isinstance(part, str)))

@@ -23,9 +23,9 @@ _SPACE = re.compile(r"\s+")
 def answer_of(reward: str | None, args: Mapping[str, Any]) -> AnswerOf:
     """The vote of a completion under this reward; None from it is no vote.
 
-    ``math``: what its extraction finds. ``reasoning_gym``: likewise. Others, or none: a committed answer (box, ``####``, answer
-    tags), else what "the answer is", else the last number or formula, else what follows the thinking. Spaces and capitals make no
-    difference.
+    ``math``: what its extraction finds. ``reasoning_gym``: likewise. Others, or none: a committed answer
+    (box, ``####``, answer tags), else what "the answer is", else the last number or formula, else what
+    follows the thinking. Spaces and capitals make no difference.
     """
     if reward == "math":
         extraction = args.get("extraction", "lenient")
@@ -39,7 +39,8 @@ def answer_of(reward: str | None, args: Mapping[str, Any]) -> AnswerOf:
 
 
 def fallback(attempts: Sequence[Attempt], vote: AnswerOf, rng: np.random.Generator) -> Attempt:
-    """The first sample with the most frequent answer, ties at random; without any answer the first sample that says something."""
+    """The first sample with the most frequent answer, ties at random; without any answer the first sample
+    that says something."""
     answers = [vote(attempt.text) for attempt in attempts]
     winner = winner_of(dict(Counter(answer for answer in answers if answer is not None)), rng)
     if winner is not None:

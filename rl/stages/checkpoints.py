@@ -8,11 +8,17 @@ logger = logging.getLogger(__name__)
 
 
 def checkpoints_of(folder: Path) -> list[tuple[int, Path]]:
-    """(steps done, directory) of every complete checkpoint, oldest first; one that a kill cut off has no readable state."""
+    """(steps done, directory) of every complete checkpoint, oldest first; one that a kill cut off has no
+    readable state."""
     found = []
     for path in folder.glob("checkpoint-*"):
         try:
-            found.append((int(json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]), path))
+            found.append(
+                (
+                    int(json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]),
+                    path,
+                )
+            )
         except (FileNotFoundError, json.JSONDecodeError):
             logger.warning("%s is incomplete and left out", path)
     return sorted(found)

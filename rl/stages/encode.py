@@ -1,7 +1,8 @@
-"""From rows to token ids, exactly as in reinforcement learning: the prompt's ids first, then the completion's, then the end token.
+"""From rows to token ids, exactly as in reinforcement learning: the prompt's ids first, then the
+completion's, then the end token.
 
-TRL is given ids and never text, so it can neither add a token nor tokenise across the border of prompt and completion, where a
-policy never samples.
+TRL is given ids and never text, so it can neither add a token nor tokenise across the border of prompt and
+completion, where a policy never samples.
 """
 
 from collections.abc import Sequence
@@ -42,12 +43,15 @@ def require_room(examples: Sequence[Example], *, max_tokens: int, field: str) ->
     for example in examples:
         if example.num_tokens > max_tokens:
             raise ValueError(
-                f"{example.where}: {example.num_tokens} tokens with its prompt and the end token, {field}={max_tokens}; "
-                "raise it (as far as the model has positions), or shorten or remove the row"
+                f"{example.where}: {example.num_tokens} tokens with its prompt and the end token,"
+                f" {field}={max_tokens}; raise it (as far as the model has positions), or shorten or remove"
+                " the row"
             )
 
 
-def encode_prompts(prompts: Sequence[tuple[str, Any]], template: PromptTemplate, tokenizer: Any) -> list[tuple[int, ...]]:
+def encode_prompts(
+    prompts: Sequence[tuple[str, Any]], template: PromptTemplate, tokenizer: Any
+) -> list[tuple[int, ...]]:
     """Token ids of (where, string or messages), as ``rl.tasks.files`` makes them.
 
     Raises:
@@ -59,12 +63,17 @@ def encode_prompts(prompts: Sequence[tuple[str, Any]], template: PromptTemplate,
         text = template.render(record)
         (ids,) = prompt_ids(tokenizer, [text], from_template=template.is_chat(record))
         if not ids:
-            raise ValueError(f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove the row")
+            raise ValueError(
+                f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove"
+                " the row"
+            )
         encoded.append(ids)
     return encoded
 
 
-def encode_examples(rows: Sequence[tuple[str, Any, tuple[str, ...]]], template: PromptTemplate, tokenizer: Any) -> list[Example]:
+def encode_examples(
+    rows: Sequence[tuple[str, Any, tuple[str, ...]]], template: PromptTemplate, tokenizer: Any
+) -> list[Example]:
     """Examples of (where, prompt, completions as text)."""
     prompt_ids = encode_prompts([(where, prompt) for where, prompt, _ in rows], template, tokenizer)
     width = len(rows[0][2]) if rows else 0
@@ -83,7 +92,9 @@ def column(row: Row, name: str, *, field: str) -> Any:
     """
     value = row.get(name)
     if value is MISSING:
-        raise ValueError(f"{row.where}: no column {name!r} (columns: {row.columns}); set {field} to the one that holds it")
+        raise ValueError(
+            f"{row.where}: no column {name!r} (columns: {row.columns}); set {field} to the one that holds it"
+        )
     return value
 
 
@@ -93,13 +104,20 @@ def completion_text(value: Any, where: str, name: str) -> str:
     Raises:
         ValueError: It is empty or something else.
     """
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and value[0].get("role") == "assistant":
+    if (
+        isinstance(value, list)
+        and len(value) == 1
+        and isinstance(value[0], dict)
+        and value[0].get("role") == "assistant"
+    ):
         try:
             value = read_messages(value)[0]["content"]
         except ValueError as error:
             raise ValueError(f"{where}: {name!r}: {error}") from error
     if not isinstance(value, str):
-        raise ValueError(f"{where}: {name!r} is {value!r:.40}; it must be a string or a list of one assistant message")
+        raise ValueError(
+            f"{where}: {name!r} is {value!r:.40}; it must be a string or a list of one assistant message"
+        )
     if not value.strip():
         raise ValueError(f"{where}: {name!r} is empty; fill it or remove the row")
     return value

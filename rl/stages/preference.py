@@ -1,4 +1,5 @@
-"""What ``t2rl dpo`` trains on: rows of a file, or pairs that were sampled from the model and judged by the task's reward."""
+"""What ``t2rl dpo`` trains on: rows of a file, or pairs that were sampled from the model and judged by the
+task's reward."""
 
 import json
 from collections.abc import Sequence
@@ -35,17 +36,22 @@ def dpo_columns(examples: Sequence[Example]) -> dict[str, list[list[int]]]:
 
 
 def pairs_of(groups: Sequence[RolloutGroup], *, per_prompt: int) -> list[dict[str, Any]]:
-    """Right against wrong completions of one prompt, in the order sampled; a completion is in one pair at most.
+    """Right against wrong completions of one prompt, in the order sampled; a completion is in one pair at
+    most.
 
-    Completions of equal token ids count once, and cut-off ones are left out: they end in no end token, so that the loss would teach
-    where the limit was. A group without both kinds gives nothing.
+    Completions of equal token ids count once, and cut-off ones are left out: they end in no end token, so
+    that the loss would teach where the limit was. A group without both kinds gives nothing.
     """
     rows = []
     for group in groups:
-        whole = {tuple(r.completion.token_ids.tolist()): r for r in group.rollouts if not r.completion.truncated}
+        whole = {
+            tuple(r.completion.token_ids.tolist()): r for r in group.rollouts if not r.completion.truncated
+        }
         right = [(ids, r.text) for ids, r in whole.items() if r.result.correct]
         wrong = [(ids, r.text) for ids, r in whole.items() if not r.result.correct]
-        for (chosen_ids, chosen), (rejected_ids, rejected) in list(zip(right, wrong, strict=False))[:per_prompt]:
+        for (chosen_ids, chosen), (rejected_ids, rejected) in list(zip(right, wrong, strict=False))[
+            :per_prompt
+        ]:
             rows.append(
                 {
                     "prompt_id": group.prompt.id,
@@ -85,9 +91,12 @@ def _split(row: Row, pairs: PairsConfig) -> tuple[str, Any, tuple[str, ...]]:
     names = pairs.columns
     prompt = column(row, names.prompt, field="pairs.columns.prompt")
     chosen = completion_text(column(row, names.chosen, field="pairs.columns.chosen"), row.where, names.chosen)
-    rejected = completion_text(column(row, names.rejected, field="pairs.columns.rejected"), row.where, names.rejected)
+    rejected = completion_text(
+        column(row, names.rejected, field="pairs.columns.rejected"), row.where, names.rejected
+    )
     if chosen == rejected:
         raise ValueError(
-            f"{row.where}: {names.chosen!r} and {names.rejected!r} are the same text; a pair needs two, so remove the row"
+            f"{row.where}: {names.chosen!r} and {names.rejected!r} are the same text; a pair needs two, so"
+            " remove the row"
         )
     return row.where, prompt, (chosen, rejected)

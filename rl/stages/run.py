@@ -24,7 +24,11 @@ from rl.start import check_fingerprint, choose_run, describe, open_run
 
 SHOWN = {
     "sft": (("loss", "sft/loss", ".4f"), ("token accuracy", "sft/token_accuracy", ".3f")),
-    "dpo": (("loss", "dpo/loss", ".4f"), ("pair accuracy", "dpo/pair_accuracy", ".3f"), ("margin", "dpo/reward_margin", ".3f")),
+    "dpo": (
+        ("loss", "dpo/loss", ".4f"),
+        ("pair accuracy", "dpo/pair_accuracy", ".3f"),
+        ("margin", "dpo/reward_margin", ".3f"),
+    ),
 }
 """Figures of the display."""
 SAVED = ("trainer.betas", "trainer.eps", "trainer.lora", "trainer.lr", "trainer.weight_decay")
@@ -60,7 +64,8 @@ def run_sft(config: SftConfig, phases: Phases | None = None) -> Path:
 
 
 def run_dpo(config: DpoConfig, phases: Phases | None = None) -> Path:
-    """The same for pairs, which are sampled first unless a file has them; sampled ones stay in ``RUN/pairs.jsonl``.
+    """The same for pairs, which are sampled first unless a file has them; sampled ones stay in
+    ``RUN/pairs.jsonl``.
 
     Raises:
         ValueError: the user's input is wrong, or no pair was found.
@@ -84,7 +89,9 @@ def run_dpo(config: DpoConfig, phases: Phases | None = None) -> Path:
             write_pairs(kept, sample_pairs(config, sampling, prepared, run))
         return dpo_columns(read_pairs(kept))
 
-    return _Stage(config, start, prepared.model_path, prepared.tokenizer, phases).run(columns, (), source=None)
+    return _Stage(config, start, prepared.model_path, prepared.tokenizer, phases).run(
+        columns, (), source=None
+    )
 
 
 def _begin(config: StageConfig, phases: Phases | None) -> tuple[StageStart, Phases]:
@@ -101,7 +108,8 @@ def choose_stage(config: StageConfig) -> StageStart:
     """Pick the run directory and the checkpoint that ``resume`` asks for; nothing is opened.
 
     Raises:
-        ValueError: ``run.dir`` cannot be written, the checkpoint named is none, or another process holds the run.
+        ValueError: ``run.dir`` cannot be written, the checkpoint named is none, or another process holds the
+            run.
     """
     from rl.stages.checkpoints import checkpoints_of
 
@@ -116,7 +124,9 @@ def choose_stage(config: StageConfig) -> StageStart:
     for steps, checkpoint in found:
         if checkpoint.resolve() == path.resolve():
             return StageStart(run, checkpoint, steps)
-    raise ValueError(f"resume: {path} is not a complete checkpoint (a directory checkpoints/checkpoint-N of a run)")
+    raise ValueError(
+        f"resume: {path} is not a complete checkpoint (a directory checkpoints/checkpoint-N of a run)"
+    )
 
 
 def _load_tokenizer(config: StageConfig) -> tuple[Path, Any]:
@@ -138,12 +148,20 @@ class _Stage:
     phases: Phases
 
     def run(
-        self, columns: Callable[[RunDir], dict[str, list[list[int]]]], examples: Sequence[Example], *, source: str | None
+        self,
+        columns: Callable[[RunDir], dict[str, list[list[int]]]],
+        examples: Sequence[Example],
+        *,
+        source: str | None,
     ) -> Path:
-        """Train on what ``columns`` returns once the run directory is ours; ``examples`` of the file ``source`` are what a resume
-        compares."""
+        """Train on what ``columns`` returns once the run directory is ours; ``examples`` of the file
+        ``source`` are what a resume compares."""
         fingerprint = stage_fingerprint(
-            self.config, model_path=self.model_path, tokenizer=self.tokenizer, examples=examples, source=source
+            self.config,
+            model_path=self.model_path,
+            tokenizer=self.tokenizer,
+            examples=examples,
+            source=source,
         )
         planned = self.start.run
         if self.start.checkpoint is not None:
@@ -154,7 +172,10 @@ class _Stage:
         if run.path != planned.path:
             self.phases(f"run directory: {run.path} (another run took {planned.path.name} meanwhile)")
         try:
-            with storage_errors(run.path, advice=lambda: "Free some space there; resume=auto goes on from its newest checkpoint"):
+            with storage_errors(
+                run.path,
+                advice=lambda: "Free some space there; resume=auto goes on from its newest checkpoint",
+            ):
                 finished = self._train(columns(run), run)
         finally:
             run.close()
@@ -164,27 +185,47 @@ class _Stage:
 
     def _train(self, columns: dict[str, list[list[int]]], run: RunDir) -> bool:
         """True if it got to the end; the model is then in ``RUN/model``."""
-        from rl.stages.trainer import KeepIdentity, Records, StopAtStep, build_trainer, interrupts, total_steps
+        from rl.stages.trainer import (
+            KeepIdentity,
+            Records,
+            StopAtStep,
+            build_trainer,
+            interrupts,
+            total_steps,
+        )
 
         self.phases("loading the trainer")
         config, start = self.config, self.start
         steps = total_steps(config.trainer, rows=len(next(iter(columns.values()))))
         if start.steps > steps:
             raise ValueError(
-                f"trainer: epochs and max_steps ask for {steps} steps, and {start.checkpoint} has {start.steps} already; raise them"
+                f"trainer: epochs and max_steps ask for {steps} steps, and {start.checkpoint} has"
+                f" {start.steps} already; raise them"
             )
         trainer = build_trainer(
-            config, columns, model_path=self.model_path, tokenizer=self.tokenizer, output=run.checkpoints, steps=steps
+            config,
+            columns,
+            model_path=self.model_path,
+            tokenizer=self.tokenizer,
+            output=run.checkpoints,
+            steps=steps,
         )
-        metrics = MetricsWriter(run.metrics, attempt=run.begin_attempt(restored_step=start.steps), restored_step=start.steps)
+        metrics = MetricsWriter(
+            run.metrics, attempt=run.begin_attempt(restored_step=start.steps), restored_step=start.steps
+        )
         stop = StopAtStep()
         trainer.add_callback(stop)
         trainer.add_callback(KeepIdentity(run))
         self.phases("training")
         try:
-            with ProgressDisplay(steps, first_step=start.steps, shown=SHOWN[config.stage]) as progress, interrupts(stop.request):
+            with (
+                ProgressDisplay(steps, first_step=start.steps, shown=SHOWN[config.stage]) as progress,
+                interrupts(stop.request),
+            ):
                 trainer.add_callback(Records(metrics, progress, config.stage))
-                trainer.train(resume_from_checkpoint=None if start.checkpoint is None else str(start.checkpoint))
+                trainer.train(
+                    resume_from_checkpoint=None if start.checkpoint is None else str(start.checkpoint)
+                )
         finally:
             metrics.close()
         if trainer.state.global_step < steps:
@@ -200,4 +241,6 @@ def _export(causal_lm: Any, directory: Path, model_path: Path, *, base: Path) ->
     from rl.learner.export import export_model
 
     with replaced(directory) as staging:
-        export_model(causal_lm, staging, model_path=str(model_path), files_from=str(base), gather=False, is_writer=True)
+        export_model(
+            causal_lm, staging, model_path=str(model_path), files_from=str(base), gather=False, is_writer=True
+        )

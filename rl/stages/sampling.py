@@ -1,4 +1,5 @@
-"""Pairs from the model itself: the train prompts of a task, sampled by the real engines and judged by the task's reward."""
+"""Pairs from the model itself: the train prompts of a task, sampled by the real engines and judged by the
+task's reward."""
 
 import asyncio
 from typing import Any
@@ -21,7 +22,8 @@ from rollout.types import RolloutGroup, SamplingConfig
 
 
 def sampling_config(config: DpoConfig) -> Config:
-    """The stage as a run that only samples: the same sections under the same names, so that their checks speak the user's language.
+    """The stage as a run that only samples: the same sections under the same names, so that their checks
+    speak the user's language.
 
     Raises:
         ConfigError: They do not fit together.
@@ -29,10 +31,14 @@ def sampling_config(config: DpoConfig) -> Config:
     sections: dict[str, Any] = config.model_dump(include={"task", "model", "rollout", "cluster"}, mode="json")
     run = {"name": config.run.name, "dir": config.run.dir, "seed": config.run.seed}
     learner = {"device": "cuda", "dtype": "bfloat16"} if config.rollout.device == "cuda" else {}
-    return validate({**sections, "run": run, "learner": learner, "evaluation": {"num_prompts": 1}, "tracker": "none"})
+    return validate(
+        {**sections, "run": run, "learner": learner, "evaluation": {"num_prompts": 1}, "tracker": "none"}
+    )
 
 
-def sample_pairs(config: DpoConfig, sampling: Config, prepared: Prepared, run: RunDir) -> list[dict[str, Any]]:
+def sample_pairs(
+    config: DpoConfig, sampling: Config, prepared: Prepared, run: RunDir
+) -> list[dict[str, Any]]:
     """Rows for ``rl.stages.preference.write_pairs``; starts Ray and engines, and stops them.
 
     Raises:
@@ -47,8 +53,9 @@ def sample_pairs(config: DpoConfig, sampling: Config, prepared: Prepared, run: R
     if not rows:
         right = sum(g.num_correct for g in groups)
         raise ValueError(
-            f"pairs: none of {len(groups)} prompts had a right and a wrong completion that ended (right ones: {right} of "
-            f"{sum(len(g.rollouts) for g in groups)}); raise pairs.prompts or pairs.samples_per_prompt, or begin with t2rl sft"
+            f"pairs: none of {len(groups)} prompts had a right and a wrong completion that ended (right ones:"
+            f" {right} of {sum(len(g.rollouts) for g in groups)}); raise pairs.prompts or"
+            " pairs.samples_per_prompt, or begin with t2rl sft"
         )
     return rows
 
@@ -75,7 +82,9 @@ async def _sample(config: DpoConfig, sampling: Config, prepared: Prepared, run: 
         prompts=prompts,
         num_rollouts=[config.pairs.samples_per_prompt] * len(prompts),
         max_tokens=[rollout.max_tokens] * len(prompts),
-        sampling=SamplingConfig(temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens),
+        sampling=SamplingConfig(
+            temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens
+        ),
         run_seed=config.run.seed,
     )
     try:
@@ -87,7 +96,9 @@ async def _sample(config: DpoConfig, sampling: Config, prepared: Prepared, run: 
             group_timeout_s=sampling.stream.group_timeout_s,
             max_issues=sampling.stream.max_issues,
             trace=trace,
-            watch=RewardWatch(prepared.task.reward_name, first_batch=len(prompts) * config.pairs.samples_per_prompt),
+            watch=RewardWatch(
+                prepared.task.reward_name, first_batch=len(prompts) * config.pairs.samples_per_prompt
+            ),
         )
         return list(await asyncio.gather(*(service.finish(state) for state in states)))
     finally:

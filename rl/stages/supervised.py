@@ -22,14 +22,17 @@ def sft_examples(config: SftConfig, tokenizer: Any) -> list[Example]:
     Raises:
         ValueError: In the user's words: which file, line or field, and what to do.
     """
-    examples = _from_rows(config.data, tokenizer) if config.data.path is not None else _from_task(config, tokenizer)
+    examples = (
+        _from_rows(config.data, tokenizer) if config.data.path is not None else _from_task(config, tokenizer)
+    )
     examples = examples[: config.data.limit]
     require_room(examples, max_tokens=config.data.max_tokens, field="data.max_tokens")
     return examples
 
 
 def sft_columns(examples: list[Example]) -> dict[str, list[list[int]]]:
-    """TRL's columns of ready token ids: ``input_ids``, and ``labels`` that leave the prompt out of the loss."""
+    """TRL's columns of ready token ids: ``input_ids``, and ``labels`` that leave the prompt out of the
+    loss."""
     pairs = [(list(e.prompt_ids), list(e.completions[0])) for e in examples]
     return {"input_ids": [p + c for p, c in pairs], "labels": [[IGNORED] * len(p) + c for p, c in pairs]}
 
@@ -45,7 +48,9 @@ def _split(row: Row, columns: SftColumns) -> tuple[str, Any, tuple[str, ...]]:
     messages = row.get(columns.messages)
     if messages not in (None, MISSING) and row.get(columns.prompt) in (None, MISSING):
         if not isinstance(messages, list) or len(messages) < 2:
-            raise ValueError(f"{row.where}: {columns.messages!r} must be a list of a question and an answer at least")
+            raise ValueError(
+                f"{row.where}: {columns.messages!r} must be a list of a question and an answer at least"
+            )
         return row.where, messages[:-1], (completion_text(messages[-1:], row.where, columns.messages),)
     prompt = column(row, columns.prompt, field="data.columns.prompt (or data.columns.messages)")
     completion = column(row, columns.completion, field="data.columns.completion")
@@ -55,14 +60,16 @@ def _split(row: Row, columns: SftColumns) -> tuple[str, Any, tuple[str, ...]]:
 def _from_task(config: SftConfig, tokenizer: Any) -> list[Example]:
     """The train prompts that have a demonstration, tokenised by the task itself."""
     assert config.task is not None
-    # The task would name fields of the rollout section, which this stage has none of: lengths are checked with the completions.
+    # The task would name fields of the rollout section, which this stage has none of: lengths are checked
+    # with the completions.
     task = build_task(config.task, tokenizer, max_model_len=UNLIMITED, max_tokens=1)
     prompts = with_worked_solutions(task.load("train"), config.task, FIELD)
     shown = [p for p in prompts if p.metadata.get(FIELD) is not None]
     if not shown:
         raise ValueError(
-            f"task: none of its {len(prompts)} train prompts has a demonstration; set task.columns.demonstration to a column of "
-            "worked solutions, or data.path=FILE with rows {prompt, completion}"
+            f"task: none of its {len(prompts)} train prompts has a demonstration; set"
+            " task.columns.demonstration to a column of worked solutions, or data.path=FILE with rows"
+            " {prompt, completion}"
         )
     completions = completion_ids(tokenizer, [completion_text(p.metadata[FIELD], p.id, FIELD) for p in shown])
     return [

@@ -30,7 +30,8 @@ from rl.records.rundir import RunDir
 
 logger = logging.getLogger(__name__)
 
-hub.HF_HUB_DISABLE_TELEMETRY = True  # TRL reports each trainer that is built to the Hub, and nobody asked the user
+# TRL reports each trainer that is built to the Hub, and nobody asked the user
+hub.HF_HUB_DISABLE_TELEMETRY = True
 
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 NAMES = {
@@ -48,35 +49,47 @@ NAMES = {
     "logps/chosen": "logprob_chosen",
     "logps/rejected": "logprob_rejected",
 }
-"""TRL's figure -> ours, after ``sft/`` or ``dpo/``; a reward is ``beta`` times the log-ratio to the reference, in nats."""
+"""TRL's figure -> ours, after ``sft/`` or ``dpo/``; a reward is ``beta`` times the log-ratio to the
+reference, in nats."""
 
 
 class PairTrainer(DPOTrainer):
-    """DPO on rows that are token ids already; TRL would tokenise text, and across the border of prompt and completion."""
+    """DPO on rows that are token ids already; TRL would tokenise text, and across the border of prompt and
+    completion."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
 
 
 def build_trainer(
-    config: StageConfig, columns: Mapping[str, list[list[int]]], *, model_path: Path, tokenizer: Any, output: Path, steps: int
+    config: StageConfig,
+    columns: Mapping[str, list[list[int]]],
+    *,
+    model_path: Path,
+    tokenizer: Any,
+    output: Path,
+    steps: int,
 ) -> SFTTrainer | DPOTrainer:
     """A trainer that has not started; checkpoints go to ``output``, ``steps`` is the whole stage's.
 
-    Without adapters DPO's reference is a second copy of the model at ``model_path``; with them it is the base with them off.
+    Without adapters DPO's reference is a second copy of the model at ``model_path``; with them it is the base
+    with them off.
     """
     trainer = config.trainer
     torch.set_num_threads(trainer.num_threads)
     disable_progress_bar()  # the stage has a display of its own
     if trainer.device == "cpu":
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # accelerate imports DeepSpeed, which else warns that it found no GPU
+        # accelerate imports DeepSpeed, which else warns that it found no GPU
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     trust = trusts_code(config.model)
     attention = attention_for(str(model_path), LearnerConfig(), trust=trust)
     base = AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
     if isinstance(config, DpoConfig):
         silence_config(
             base
-        )  # the loss compares with a reference that has none; TRL switches off layers, but not all dropout is one
+            # the loss compares with a reference that has none; TRL switches off layers, but not all dropout
+            # is one
+        )
     model = AutoModelForCausalLM.from_pretrained(
         model_path, config=base, dtype=torch.float32, attn_implementation=attention, trust_remote_code=trust
     )
@@ -140,7 +153,9 @@ class Records(TrainerCallback):
     def __init__(self, metrics: MetricsWriter, progress: ProgressDisplay, stage: str) -> None:
         self._metrics, self._progress, self._stage = metrics, progress, stage
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any
+    ) -> None:
         """TRL logs after a step; the rows of this project carry the step's number from 0."""
         row = {f"{self._stage}/{NAMES[key]}": value for key, value in (logs or {}).items() if key in NAMES}
         if f"{self._stage}/loss" in row:  # the summary at the end has none

@@ -14,7 +14,8 @@ UNJUDGED = "unjudged"
 
 
 class GroupStatus(StrEnum):
-    """Lifecycle: WAITING -> INFLIGHT -> FINISHED; back to WAITING when an issue fails or a checkpoint is restored."""
+    """Lifecycle: WAITING -> INFLIGHT -> FINISHED; back to WAITING when an issue fails or a checkpoint is
+    restored."""
 
     WAITING = "waiting"
     INFLIGHT = "inflight"
@@ -22,7 +23,8 @@ class GroupStatus(StrEnum):
 
 
 def make_group_id(plan_step: int, refill_round: int, position: int) -> int:
-    """Run-wide id that depends on the plan alone, never on completion order, so that resume and re-issue reproduce it.
+    """Run-wide id that depends on the plan alone, never on completion order, so that resume and re-issue
+    reproduce it.
 
     Example: ``make_group_id(3, 0, 5)`` is ``3 * 2**20 + 5``.
     """
@@ -57,7 +59,8 @@ class GroupState:
     """Rollouts that train, if kept; None = all."""
 
     def reset(self) -> None:
-        """Back to WAITING: the whole group is drawn again (keeping its finished members would favour short answers)."""
+        """Back to WAITING: the whole group is drawn again (keeping its finished members would favour short
+        answers)."""
         self.status = GroupStatus.WAITING
         self.issued_version = -1
         self.group = None
@@ -100,8 +103,13 @@ class PlanState:
         return sorted((g for g in self.groups if g.kept), key=lambda g: g.request.group_id)
 
     def stats(self) -> list[RolloutStat]:
-        """One statistic per finished group, kept or not, in id order; none of a group that nothing of could be judged."""
-        done = [g for g in self.groups if g.status is GroupStatus.FINISHED and g.group is not None and g.group.rollouts]
+        """One statistic per finished group, kept or not, in id order; none of a group that nothing of could
+        be judged."""
+        done = [
+            g
+            for g in self.groups
+            if g.status is GroupStatus.FINISHED and g.group is not None and g.group.rollouts
+        ]
         return [g.stat() for g in sorted(done, key=lambda g: g.request.group_id)]
 
     def finished_groups(self) -> list[RolloutGroup]:
@@ -121,7 +129,8 @@ def new_groups(
 ) -> list[GroupState]:
     """Turn a curriculum's plan into groups ready to be issued; prompts with no rollout are left out.
 
-    An engine keeps a request's ``max_tokens`` when weights change under it, so a length budget holds for the whole completion.
+    An engine keeps a request's ``max_tokens`` when weights change under it, so a length budget holds for the
+    whole completion.
     """
     groups = []
     for position, (prompt, count, tokens) in enumerate(zip(prompts, num_rollouts, max_tokens, strict=True)):

@@ -1,9 +1,10 @@
 """Step tickets: the rule that bounds staleness by construction. Pure logic, no clock, no asyncio.
 
-Weights after training steps ``0..v-1`` are version ``v``, so plan ``s`` is trained by learner version ``s``. With ``c`` the version
-that every live engine confirmed, plan ``s`` may be issued only while ``s - c <= depth``, ``depth <= max_staleness``. Every token of
-it is then sampled by a version ``>= c >= s - max_staleness``, however long it takes, because batch ``s`` is plan ``s`` and nothing
-else decides when it is consumed. Why a count of running groups does not do: docs/decisions/0001-step-tickets.md.
+Weights after training steps ``0..v-1`` are version ``v``, so plan ``s`` is trained by learner version ``s``.
+With ``c`` the version that every live engine confirmed, plan ``s`` may be issued only while ``s - c <=
+depth``, ``depth <= max_staleness``. Every token of it is then sampled by a version ``>= c >= s -
+max_staleness``, however long it takes, because batch ``s`` is plan ``s`` and nothing else decides when it is
+consumed. Why a count of running groups does not do: docs/decisions/0001-step-tickets.md.
 """
 
 from collections.abc import Hashable
@@ -14,7 +15,8 @@ STALE = "stale"
 
 
 class StalenessViolation(RuntimeError):
-    """A group older than the bound reached the learner: a bug in the stream, never a condition to recover from."""
+    """A group older than the bound reached the learner: a bug in the stream, never a condition to recover
+    from."""
 
 
 class EngineVersions:
@@ -42,13 +44,15 @@ class EngineVersions:
         """
         if version < self._floor:
             raise ValueError(
-                f"engine {engine!r} joins with version {version}, older than the confirmed {self._floor}: load the current weights"
+                f"engine {engine!r} joins with version {version}, older than the confirmed {self._floor}:"
+                " load the current weights"
             )
         self._versions[engine] = version
         self._raise_floor()
 
     def confirm(self, engine: Hashable, *, version: int) -> int:
-        """A live engine loaded ``version``; returns the new minimum. Late confirmations of older versions change nothing."""
+        """A live engine loaded ``version``; returns the new minimum. Late confirmations of older versions
+        change nothing."""
         if engine not in self._versions:
             raise ValueError(f"engine {engine!r} confirmed version {version} but is not live: join it first")
         self._versions[engine] = max(version, self._versions[engine])
@@ -67,11 +71,13 @@ class EngineVersions:
 
 
 class Tickets:
-    """Issues plans in order, each exactly once, never more than ``depth`` steps ahead of the confirmed weights.
+    """Issues plans in order, each exactly once, never more than ``depth`` steps ahead of the confirmed
+    weights.
 
     Example, ``max_staleness=1``::
 
-        tickets.issue(), tickets.issue()    # 0, 1: both from version 0; plan 1 will be one step old when trained
+        # 0, 1: both from version 0; plan 1 will be one step old when trained
+        tickets.issue(), tickets.issue()
         tickets.can_issue()                 # False: 2 - 0 > 1
         tickets.confirm(1)                  # step 0 trained, every engine holds version 1
         tickets.issue()                     # 2
@@ -104,7 +110,8 @@ class Tickets:
         return self._confirmed
 
     def confirm(self, version: int) -> None:
-        """Every live engine now holds at least ``version``. Older values change nothing: versions never go back."""
+        """Every live engine now holds at least ``version``. Older values change nothing: versions never go
+        back."""
         self._confirmed = max(self._confirmed, version)
 
     def can_issue(self) -> bool:
@@ -113,32 +120,37 @@ class Tickets:
 
     def issue(self) -> int:
         """Take the next ticket: the step whose plan goes out now. Call only if ``can_issue()``."""
-        assert self.can_issue(), f"plan {self._next_step} is ahead of version {self._confirmed} by more than {self.depth}"
+        assert self.can_issue(), (
+            f"plan {self._next_step} is ahead of version {self._confirmed} by more than {self.depth}"
+        )
         self._next_step += 1
         return self._next_step - 1
 
     def is_fresh(self, *, step: int, min_policy_version: int) -> bool:
         """True if training step ``step`` may consume a group whose oldest token is of ``min_policy_version``.
 
-        A straggler of an earlier plan rolls over to ``step`` only while this holds, else its whole group is re-issued with reason
-        ``STALE``.
+        A straggler of an earlier plan rolls over to ``step`` only while this holds, else its whole group is
+        re-issued with reason ``STALE``.
         """
         return step - min_policy_version <= self.max_staleness
 
     def can_reissue(self, *, step: int) -> bool:
-        """True if a group sent to an engine now can still be fresh at training step ``step``; else wait for newer weights."""
+        """True if a group sent to an engine now can still be fresh at training step ``step``; else wait for
+        newer weights."""
         return self.is_fresh(step=step, min_policy_version=self._confirmed)
 
     def assert_fresh(self, *, step: int, min_policy_version: int) -> int:
         """Check at consumption; returns the staleness in steps.
 
         Raises:
-            StalenessViolation: if it is over the bound, or if the token comes from weights that the learner has not reached.
+            StalenessViolation: if it is over the bound, or if the token comes from weights that the learner
+                has not reached.
         """
         staleness = step - min_policy_version
         if not 0 <= staleness <= self.max_staleness:
             raise StalenessViolation(
-                f"step {step} got tokens of version {min_policy_version}: staleness {staleness}, allowed 0 to {self.max_staleness}"
+                f"step {step} got tokens of version {min_policy_version}: staleness {staleness}, allowed 0 to"
+                f" {self.max_staleness}"
             )
         return staleness
 

@@ -1,4 +1,5 @@
-"""From finished groups to what the learner trains on: rewards shaped, rollouts chosen. The finished groups stay as they are.
+"""From finished groups to what the learner trains on: rewards shaped, rollouts chosen. The finished groups
+stay as they are.
 
 ::
 
@@ -21,18 +22,25 @@ Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
 CREDIT = "token_advantages"
 
 
-def trained_groups(kept: Sequence[GroupState], *, shape: Shape, credit: Credit, annotate: Annotate) -> list[RolloutGroup]:
-    """The groups of a batch, in the order of ``kept``; groups that ``annotate`` adds (answers at thinking budgets) are left whole.
+def trained_groups(
+    kept: Sequence[GroupState], *, shape: Shape, credit: Credit, annotate: Annotate
+) -> list[RolloutGroup]:
+    """The groups of a batch, in the order of ``kept``; groups that ``annotate`` adds (answers at thinking
+    budgets) are left whole.
 
     Args:
         kept: finished groups whose verdict was to train.
         shape: reward components of a group, [G] each.
-        credit: advantages of every token that was sampled, for each rollout of each group; None leaves them to the estimator.
-        annotate: what the objective wants to know of a batch's groups; it may put demonstrations in their places, and add groups.
+        credit: advantages of every token that was sampled, for each rollout of each group; None leaves them
+            to the estimator.
+        annotate: what the objective wants to know of a batch's groups; it may put demonstrations in their
+            places, and add groups.
     """
     whole = [shaped(state.group, shape(state.group)) for state in kept if state.group is not None]
     indices = {state.request.group_id: state.indices for state in kept}
-    groups = [subset(group, indices.get(group.group_id)) for group in annotate(credited(whole, credit(whole)))]
+    groups = [
+        subset(group, indices.get(group.group_id)) for group in annotate(credited(whole, credit(whole)))
+    ]
     wide = [group.aux[CREDIT].shape[1] for group in groups if CREDIT in group.aux]
     return [_with_credit(group, wide[0]) for group in groups] if wide else groups
 
@@ -44,8 +52,11 @@ def _with_credit(group: RolloutGroup, width: int) -> RolloutGroup:
     return replace(group, aux={**group.aux, CREDIT: np.zeros((len(group.rollouts), width))})
 
 
-def credited(groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarray]] | None) -> list[RolloutGroup]:
-    """Each group with ``aux["token_advantages"]`` [G, longest of the batch], 0 behind a rollout's last token; as they are for None.
+def credited(
+    groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarray]] | None
+) -> list[RolloutGroup]:
+    """Each group with ``aux["token_advantages"]`` [G, longest of the batch], 0 behind a rollout's last token;
+    as they are for None.
 
     Raises:
         ValueError: a rollout did not get one advantage for each of its sampled tokens.
@@ -59,7 +70,8 @@ def credited(groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarra
         for place, (rollout, values) in enumerate(zip(group.rollouts, of_group, strict=True)):
             if len(values) != int(rollout.completion.loss_mask.sum()):
                 raise ValueError(
-                    f"token_advantages: {len(values)} for a rollout with {int(rollout.completion.loss_mask.sum())} tokens"
+                    f"token_advantages: {len(values)} for a rollout with"
+                    f" {int(rollout.completion.loss_mask.sum())} tokens"
                 )
             table[place, : len(values)] = values
         made.append(replace(group, aux={**group.aux, CREDIT: table}))
@@ -67,7 +79,8 @@ def credited(groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarra
 
 
 def shaped(group: RolloutGroup, components: Mapping[str, np.ndarray]) -> RolloutGroup:
-    """The components [G] added to each rollout's reward value, and kept beside its other components; correctness is as it was."""
+    """The components [G] added to each rollout's reward value, and kept beside its other components;
+    correctness is as it was."""
     if not components:
         return group
     rollouts = []
@@ -76,19 +89,26 @@ def shaped(group: RolloutGroup, components: Mapping[str, np.ndarray]) -> Rollout
         result = rollout.result
         clash = extra.keys() & result.components.keys()
         if clash:
-            raise ValueError(f"the curriculum and the task's reward both have a reward component {sorted(clash)[0]!r}: rename one")
-        result = replace(result, value=result.value + sum(extra.values()), components={**result.components, **extra})
+            raise ValueError(
+                f"the curriculum and the task's reward both have a reward component {sorted(clash)[0]!r}:"
+                " rename one"
+            )
+        result = replace(
+            result, value=result.value + sum(extra.values()), components={**result.components, **extra}
+        )
         rollouts.append(replace(rollout, result=result))
     return replace(group, rollouts=tuple(rollouts))
 
 
 def subset(group: RolloutGroup, indices: Sequence[int] | None) -> RolloutGroup:
-    """The rollouts at ``indices``, arrays [G, ...] of ``aux`` along with them; None = all. A demonstration is left whole."""
+    """The rollouts at ``indices``, arrays [G, ...] of ``aux`` along with them; None = all. A demonstration is
+    left whole."""
     if indices is None or group.aux.get("demonstration"):
         return group
     size, places = len(group.rollouts), list(indices)
     assert places and 0 <= min(places) <= max(places) < size, f"Verdict.indices {places} of a group of {size}"
     aux = {
-        name: value[places] if isinstance(value, np.ndarray) and len(value) == size else value for name, value in group.aux.items()
+        name: value[places] if isinstance(value, np.ndarray) and len(value) == size else value
+        for name, value in group.aux.items()
     }
     return replace(group, rollouts=tuple(group.rollouts[i] for i in places), aux=aux)

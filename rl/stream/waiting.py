@@ -20,7 +20,8 @@ async def wait_for(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
         StreamTimeout: naming ``what`` after ``timeout_s`` seconds.
     """
     try:
-        # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that meets a result, and the caller's loop waits on.
+        # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that meets a result, and the
+        # caller's loop waits on.
         async with asyncio.timeout(None if timeout_s == math.inf else timeout_s):
             return await awaitable
     except TimeoutError as error:
@@ -30,7 +31,8 @@ async def wait_for(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
 
 
 class Signal:
-    """A condition that loops wait on until a predicate holds; cheaper to reason about than one event per state.
+    """A condition that loops wait on until a predicate holds; cheaper to reason about than one event per
+    state.
 
     Example::
 
@@ -44,7 +46,8 @@ class Signal:
 
     @contextmanager
     def stopped_clock(self) -> Iterator[None]:
-        """While this lasts (an evaluation may take any time) nobody's limit runs out; afterwards all of them start anew."""
+        """While this lasts (an evaluation may take any time) nobody's limit runs out; afterwards all of them
+        start anew."""
         self._stopped_clocks += 1
         try:
             yield
@@ -59,11 +62,14 @@ class Signal:
                 waiter.set_result(None)
         self._waiters.clear()
 
-    async def until(self, predicate: Callable[[], bool], *, timeout_s: float, what: str | Callable[[], str]) -> None:
+    async def until(
+        self, predicate: Callable[[], bool], *, timeout_s: float, what: str | Callable[[], str]
+    ) -> None:
         """Return once ``predicate()`` is true.
 
         Raises:
-            StreamTimeout: naming ``what`` if nothing changed for ``timeout_s`` seconds; progress restarts the clock.
+            StreamTimeout: naming ``what`` if nothing changed for ``timeout_s`` seconds; progress restarts the
+                clock.
         """
         while not predicate():
             waiter = asyncio.get_running_loop().create_future()

@@ -29,7 +29,8 @@ TASKS: dict[str, Callable[[Any, Tokenizer, int], Task]] = {
     "file": _file,
     "reasoning_gym": _reasoning_gym,
 }
-"""``kind`` -> factory(config, tokenizer, max_prompt_tokens). Factories import their module late: a run needs only one of them."""
+"""``kind`` -> factory(config, tokenizer, max_prompt_tokens). Factories import their module late: a run needs
+only one of them."""
 
 
 def build_task(config: Any, tokenizer: Tokenizer, *, max_model_len: int, max_tokens: int) -> Task:
@@ -48,6 +49,7 @@ def build_task(config: Any, tokenizer: Tokenizer, *, max_model_len: int, max_tok
         raise ValueError(f"task.kind: {config.kind!r} is unknown; use one of {sorted(TASKS)}")
     if max_model_len <= max_tokens:
         raise ValueError(
-            f"rollout.max_model_len ({max_model_len}) leaves no room for a prompt beside rollout.max_tokens ({max_tokens})"
+            f"rollout.max_model_len ({max_model_len}) leaves no room for a prompt beside rollout.max_tokens"
+            f" ({max_tokens})"
         )
     return TASKS[config.kind](config, tokenizer, max_model_len - max_tokens)

@@ -21,7 +21,8 @@ class Task(Protocol):
     """What opens and closes a thinking, in every prompt."""
 
     def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
-        """Prompts of one split: always the same ones in the same order, a shorter list being the start of a longer one.
+        """Prompts of one split: always the same ones in the same order, a shorter list being the start of a
+        longer one.
 
         Raises:
             ValueError: The data is wrong; the message says where and what to do.
@@ -39,7 +40,12 @@ class Tokenizer(Protocol):
         ...
 
     def apply_chat_template(
-        self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool, continue_final_message: bool = False
+        self,
+        conversation: Any,
+        *,
+        tokenize: bool,
+        add_generation_prompt: bool,
+        continue_final_message: bool = False,
     ) -> Any:
         """The text of a chat, up to where the assistant speaks, or goes on."""
         ...

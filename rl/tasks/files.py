@@ -20,7 +20,8 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
 class FileTask:
-    """Prompts from JSONL or Parquet files or Hugging Face dataset directories. See ``FileTaskConfig`` for the knobs.
+    """Prompts from JSONL or Parquet files or Hugging Face dataset directories. See ``FileTaskConfig`` for the
+    knobs.
 
     Args:
         config: The validated section.
@@ -42,7 +43,8 @@ class FileTask:
         """The first ``limit`` prompts of a split, in file order; all of them if None.
 
         Raises:
-            ValueError: Anything wrong with any file of the task, with file, line and fix; a split without rows; a prompt too long.
+            ValueError: Anything wrong with any file of the task, with file, line and fix; a split without
+                rows; a prompt too long.
         """
         records = self._records[split][:limit]
         if not records and limit != 0:
@@ -68,17 +70,22 @@ class FileTask:
 
     @cached_property
     def _records(self) -> dict[Split, list[Record]]:
-        """Every row of every file, by split. All files are read at once, since ids must be unique across splits."""
+        """Every row of every file, by split. All files are read at once, since ids must be unique across
+        splits."""
         config = self._config
         if config.path:
             records = self._read(config.path)
             require_unique_ids(records)
             splits: dict[Split, list[Record]] = {split: [] for split in SPLITS}
             for record in records:
-                splits[split_of(record.id, dev_share=config.dev_share, test_share=config.test_share)].append(record)
+                splits[split_of(record.id, dev_share=config.dev_share, test_share=config.test_share)].append(
+                    record
+                )
             return splits
         paths: dict[Split, str | None] = {"train": config.train, "dev": config.dev, "test": config.test}
-        separate: dict[Split, list[Record]] = {split: self._read(path) if path else [] for split, path in paths.items()}
+        separate: dict[Split, list[Record]] = {
+            split: self._read(path) if path else [] for split, path in paths.items()
+        }
         require_unique_ids(chain.from_iterable(separate.values()))
         return separate
 
@@ -89,9 +96,14 @@ class FileTask:
         if len(token_ids) > self._max_prompt_tokens:
             fix = "raise rollout.max_model_len, lower rollout.max_tokens, or remove the row"
             room = f"{self._max_prompt_tokens} fit (rollout.max_model_len - rollout.max_tokens)"
-            raise ValueError(f"{record.where}: the prompt is {len(token_ids)} tokens long, only {room}; {fix}")
+            raise ValueError(
+                f"{record.where}: the prompt is {len(token_ids)} tokens long, only {room}; {fix}"
+            )
         if not token_ids:
-            raise ValueError(f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove the row")
+            raise ValueError(
+                f"{record.where}: the tokenizer makes no tokens of the prompt {text!r:.80}; fill it or remove"
+                " the row"
+            )
         return Prompt(
             id=self._id(split, record),
             text=text,
@@ -105,13 +117,23 @@ class FileTask:
 
     def _no_rows(self, split: Split) -> str:
         if self._config.path:
-            fix = f"raise task.{split}_share" if split != "train" else "lower task.dev_share and task.test_share"
-            return f"{self._config.path}: no row falls into the {split} split; {fix}, or give the splits as separate files"
-        return f"there is no {split} data; set task.{split}=FILE, or use task.path, which is carved into splits"
+            fix = (
+                f"raise task.{split}_share"
+                if split != "train"
+                else "lower task.dev_share and task.test_share"
+            )
+            return (
+                f"{self._config.path}: no row falls into the {split} split; {fix}, or give the splits as"
+                " separate files"
+            )
+        return (
+            f"there is no {split} data; set task.{split}=FILE, or use task.path, which is carved into splits"
+        )
 
 
 def split_of(record_id: str, *, dev_share: float, test_share: float) -> Split:
-    """The split of a row of one carved file: a hash of its id and nothing else, so other rows may come and go."""
+    """The split of a row of one carved file: a hash of its id and nothing else, so other rows may come and
+    go."""
     digest = hashlib.blake2b(record_id.encode(), digest_size=8).digest()
     position = int.from_bytes(digest) / 2**64
     if position < test_share:
@@ -124,6 +146,11 @@ def require_unique_ids(records: Iterable[Record]) -> None:
     first: dict[str, str] = {}
     for record in records:
         if record.id in first:
-            fix = "remove one (rows without an id column are the same if their prompts are), or give each its own id"
-            raise ValueError(f"{record.where}: duplicate id {record.id!r}, first at {first[record.id]}; {fix}")
+            fix = (
+                "remove one (rows without an id column are the same if their prompts are), or give each its"
+                " own id"
+            )
+            raise ValueError(
+                f"{record.where}: duplicate id {record.id!r}, first at {first[record.id]}; {fix}"
+            )
         first[record.id] = record.where

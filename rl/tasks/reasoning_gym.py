@@ -21,7 +21,8 @@ class ReasoningGymTask:
 
     Args:
         config: the validated section.
-        tokenizer: a transformers tokenizer; its chat template is applied to ``question`` prompts if it has one.
+        tokenizer: a transformers tokenizer; its chat template is applied to ``question`` prompts if it has
+            one.
         max_prompt_tokens: a longer prompt is an error, naming its id.
     """
 
@@ -34,18 +35,31 @@ class ReasoningGymTask:
         self.thinking_tags = thinking_tags_of(config, tokenizer)
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
-        self._args = {(c, n): generator_args(c, n, config.level_args) for c in config.categories for n in config.levels}
+        self._args = {
+            (c, n): generator_args(c, n, config.level_args) for c in config.categories for n in config.levels
+        }
         unknown = [c for c in config.categories if c not in CATEGORIES]
         if config.style == "compact" and unknown:
-            raise ValueError(f"task.categories: no compact form for {unknown}; use {sorted(CATEGORIES)} or task.style=question")
+            raise ValueError(
+                f"task.categories: no compact form for {unknown}; use {sorted(CATEGORIES)} or"
+                " task.style=question"
+            )
 
     def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
-        """The first ``limit`` prompts of a split, cells interleaved; a longer list begins with the shorter one.
+        """The first ``limit`` prompts of a split, cells interleaved; a longer list begins with the shorter
+        one.
 
-        ``None`` means ``train_prompts`` or ``eval_prompts``. Shorter than asked only if every cell runs out of problems.
+        ``None`` means ``train_prompts`` or ``eval_prompts``. Shorter than asked only if every cell runs out
+        of problems.
         """
-        size = limit if limit is not None else (self.config.train_prompts if split == "train" else self.config.eval_prompts)
-        weights = {cell: self.config.weights.get(cell[0], 1.0) if split == "train" else 1.0 for cell in self._args}
+        size = (
+            limit
+            if limit is not None
+            else (self.config.train_prompts if split == "train" else self.config.eval_prompts)
+        )
+        weights = {
+            cell: self.config.weights.get(cell[0], 1.0) if split == "train" else 1.0 for cell in self._args
+        }
         prompts = list(islice(self._interleave(split, weights), size))
         encoded = prompt_ids(self._tokenizer, [p.text for p in prompts], from_template=self._is_chat)
         return [self._with_tokens(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)]
@@ -56,7 +70,8 @@ class ReasoningGymTask:
         streams = {cell: self._cell_prompts(cell, split, seen) for cell in self._args}
         served = dict.fromkeys(streams, 0)
         while streams:
-            # The cell whose next prompt comes earliest on its own clock, ticking at (k + 1/2) / weight; ties in config order.
+            # The cell whose next prompt comes earliest on its own clock, ticking at (k + 1/2) / weight; ties
+            # in config order.
             cell = min(streams, key=lambda c: (served[c] + 0.5) / weights[c])
             prompt = next(streams[cell], None)
             if prompt is None:
@@ -85,7 +100,9 @@ class ReasoningGymTask:
                 answer=compact.answer(entry["metadata"]) if compact else str(entry["answer"]),
                 category=f"{category}/L{level}" if self.config.category_of == "cell" else category,
                 difficulty=level,
-                metadata=reward_metadata(category, args, entry, compact.answer_format if compact else "plain"),
+                metadata=reward_metadata(
+                    category, args, entry, compact.answer_format if compact else "plain"
+                ),
                 thinking_tags=self.thinking_tags,
             )
 
@@ -94,17 +111,30 @@ class ReasoningGymTask:
         return self.config.style == "question" and bool(getattr(self._tokenizer, "chat_template", None))
 
     def _shown(self, text: str) -> str:
-        return render_chat(self._tokenizer, [{"role": "user", "content": text}], continue_final=False) if self._is_chat else text
+        return (
+            render_chat(self._tokenizer, [{"role": "user", "content": text}], continue_final=False)
+            if self._is_chat
+            else text
+        )
 
     def _with_tokens(self, prompt: Prompt, ids: tuple[int, ...]) -> Prompt:
         if len(ids) > self._max_prompt_tokens:
-            fix = "raise rollout.max_model_len or lower rollout.max_tokens, or leave the level out of task.levels"
-            raise ValueError(f"prompt {prompt.id} has {len(ids)} tokens, more than the {self._max_prompt_tokens} that fit; {fix}")
+            fix = (
+                "raise rollout.max_model_len or lower rollout.max_tokens, or leave the level out of"
+                " task.levels"
+            )
+            raise ValueError(
+                f"prompt {prompt.id} has {len(ids)} tokens, more than the {self._max_prompt_tokens} that fit;"
+                f" {fix}"
+            )
         return replace(prompt, token_ids=ids)
 
 
-def reward_metadata(category: str, args: Mapping[str, Any], entry: Mapping[str, Any], answer_format: str) -> dict[str, Any]:
-    """What the reward needs to ask the library again, JSON-able: dataset, its config, the entry, the answer's form."""
+def reward_metadata(
+    category: str, args: Mapping[str, Any], entry: Mapping[str, Any], answer_format: str
+) -> dict[str, Any]:
+    """What the reward needs to ask the library again, JSON-able: dataset, its config, the entry, the answer's
+    form."""
     facts = {
         "dataset": category,
         "config": dict(args),
@@ -114,4 +144,6 @@ def reward_metadata(category: str, args: Mapping[str, Any], entry: Mapping[str, 
     try:
         return json.loads(json.dumps(facts))
     except TypeError as error:
-        raise ValueError(f"task.categories: items of {category!r} cannot be sent to a verifier process ({error})") from error
+        raise ValueError(
+            f"task.categories: items of {category!r} cannot be sent to a verifier process ({error})"
+        ) from error

@@ -35,7 +35,8 @@ def parse_row(row: Row, columns: Columns) -> Record:
     """Check one row.
 
     Raises:
-        ValueError: A column is missing or holds the wrong thing; the message names file, line, column and fix.
+        ValueError: A column is missing or holds the wrong thing; the message names file, line, column and
+            fix.
     """
     prompt = parse_prompt(_field(row, columns, "prompt"), row.where)
     given_id = _field(row, columns, "id")
@@ -58,7 +59,8 @@ def prompt_hash(prompt: str | Messages) -> str:
 
 
 def _field(row: Row, columns: Columns, role: str) -> Any:
-    """The column that plays ``role``; None only where an optional column is absent under its default name, or holds null or NaN."""
+    """The column that plays ``role``; None only where an optional column is absent under its default name, or
+    holds null or NaN."""
     column = getattr(columns, role)
     value = row.get(column)
     if value is not MISSING:
@@ -66,13 +68,14 @@ def _field(row: Row, columns: Columns, role: str) -> Any:
     if role in OPTIONAL and column == getattr(_DEFAULTS, role):
         return None
     raise ValueError(
-        f"{row.where}: no column {column!r} (columns: {row.columns}); set task.columns.{role} to the one that holds the {role}"
+        f"{row.where}: no column {column!r} (columns: {row.columns}); set task.columns.{role} to the one that"
+        f" holds the {role}"
     )
 
 
 def parse_prompt(value: Any, where: str) -> str | Messages:
-    """Text or chat messages, neither of them empty. A text that is a JSON list of messages is those messages: a table of text has
-    no other way to hold them.
+    """Text or chat messages, neither of them empty. A text that is a JSON list of messages is those messages:
+    a table of text has no other way to hold them.
 
     Raises:
         ValueError: It is something else.
@@ -89,7 +92,8 @@ def parse_prompt(value: Any, where: str) -> str | Messages:
     if value in (None, "", []) or isinstance(value, str):
         raise ValueError(f"{where}: the prompt is empty; fill it or remove the row")
     raise ValueError(
-        f"{where}: the prompt is a {type(value).__name__}; it must be a string or a list of {{role, content}} messages"
+        f"{where}: the prompt is a {type(value).__name__}; it must be a string or a list of {{role, content}}"
+        " messages"
     )
 
 
@@ -98,21 +102,27 @@ def _messages_of(text: str, where: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{where}: the prompt looks like a list of messages but is not JSON ({error.msg} at column {error.colno}); "
-            "write it with json.dumps"
+            f"{where}: the prompt looks like a list of messages but is not JSON ({error.msg} at column"
+            f" {error.colno}); write it with json.dumps"
         ) from error
 
 
 def _answer(value: Any, where: str, column: str) -> str:
     if isinstance(value, dict | list):
-        raise ValueError(f"{where}: {column!r} is a {type(value).__name__}; the answer must be a string or a number")
+        raise ValueError(
+            f"{where}: {column!r} is a {type(value).__name__}; the answer must be a string or a number"
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(
-            f"{where}: the answer is {value} ({column!r}); fill it or remove the row, since nothing could ever be right"
+            f"{where}: the answer is {value} ({column!r}); fill it or remove the row, since nothing could"
+            " ever be right"
         )
     text = "" if value is None else text_of(value)
     if not text.strip():
-        raise ValueError(f"{where}: the answer is empty ({column!r}); fill it or remove the row, since nothing could ever be right")
+        raise ValueError(
+            f"{where}: the answer is empty ({column!r}); fill it or remove the row, since nothing could ever"
+            " be right"
+        )
     return text
 
 
@@ -135,7 +145,9 @@ def _demonstration(value: Any, where: str, column: str) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{where}: {column!r} is {value!r:.40}; a demonstration must be text, or null where there is none")
+        raise ValueError(
+            f"{where}: {column!r} is {value!r:.40}; a demonstration must be text, or null where there is none"
+        )
     return {"demonstration": value}
 
 
@@ -147,7 +159,9 @@ def _metadata(value: Any, where: str, column: str) -> dict[str, Any]:
         try:
             value = json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{where}: {column!r} is text but not JSON ({error.msg}); it must be a mapping") from error
+            raise ValueError(
+                f"{where}: {column!r} is text but not JSON ({error.msg}); it must be a mapping"
+            ) from error
     else:
         value = without_nulls(value)
     if value is None:

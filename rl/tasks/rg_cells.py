@@ -1,7 +1,8 @@
 """The compact categories: generator knobs per level, and how an item is written in a few characters.
 
-A *cell* is one (category, level). Its generator is a pure function of (seed, index), and the split of a problem is a pure
-function of its text, so the same text can never be in two splits, whatever the seed or the level.
+A *cell* is one (category, level). Its generator is a pure function of (seed, index), and the split of a
+problem is a pure function of its text, so the same text can never be in two splits, whatever the seed or the
+level.
 """
 
 import json
@@ -41,7 +42,9 @@ def _ints(values: list[str]) -> str:
 
 CATEGORIES: dict[str, CompactCategory] = {
     "chain_sum": CompactCategory(
-        levels=tuple({"min_terms": t, "max_terms": t, "min_digits": 1, "max_digits": 1} for t in (2, 3, 4, 6)),
+        levels=tuple(
+            {"min_terms": t, "max_terms": t, "min_digits": 1, "max_digits": 1} for t in (2, 3, 4, 6)
+        ),
         question=lambda m: "s " + m["expression"].replace(" ", "") + "=",
         answer=lambda m: str(sum(int(x) for x in signed_terms(m["expression"]))),
     ),
@@ -57,10 +60,19 @@ CATEGORIES: dict[str, CompactCategory] = {
     ),
     "number_sorting": CompactCategory(
         levels=tuple(
-            {"min_numbers": n, "max_numbers": n, "min_decimals": 0, "max_decimals": 0, "min_value": 0, "max_value": 9}
+            {
+                "min_numbers": n,
+                "max_numbers": n,
+                "min_decimals": 0,
+                "max_decimals": 0,
+                "min_value": 0,
+                "max_value": 9,
+            }
             for n in (3, 4, 5, 7)
         ),
-        question=lambda m: ("u " if m["direction"] == "ascending" else "d ") + _ints(m["original_numbers"]) + "=",
+        question=lambda m: (
+            ("u " if m["direction"] == "ascending" else "d ") + _ints(m["original_numbers"]) + "="
+        ),
         answer=lambda m: _ints(m["sorted_numbers"]),
         answer_format="int_list",
     ),
@@ -83,14 +95,23 @@ def split_of(text: str) -> Split:
     return "test" if bucket < TEST_BUCKETS else "dev" if bucket < TEST_BUCKETS + DEV_BUCKETS else "train"
 
 
-def generator_args(category: str, level: int, overrides: Mapping[str, tuple[Mapping[str, Any], ...]]) -> dict[str, Any]:
+def generator_args(
+    category: str, level: int, overrides: Mapping[str, tuple[Mapping[str, Any], ...]]
+) -> dict[str, Any]:
     """Generator arguments of one cell; a ``ValueError`` says which field to mend."""
     levels = overrides.get(category) or (CATEGORIES[category].levels if category in CATEGORIES else ())
     if category not in DATASETS:
-        raise ValueError(f"task.categories: {category!r} is no reasoning-gym dataset; known compact ones: {sorted(CATEGORIES)}")
+        raise ValueError(
+            f"task.categories: {category!r} is no reasoning-gym dataset; known compact ones:"
+            f" {sorted(CATEGORIES)}"
+        )
     if level > len(levels):
-        fix = f"give task.level_args.{category} at least {level} generator configurations, or lower task.levels"
-        raise ValueError(f"task.levels: {category} has {len(levels)} level(s), level {level} was asked for; {fix}")
+        fix = (
+            f"give task.level_args.{category} at least {level} generator configurations, or lower task.levels"
+        )
+        raise ValueError(
+            f"task.levels: {category} has {len(levels)} level(s), level {level} was asked for; {fix}"
+        )
     return dict(levels[level - 1])
 
 
@@ -102,8 +123,11 @@ def _dataset(category: str, args_json: str, seed: int) -> Any:
         raise ValueError(f"task.level_args.{category}: reasoning-gym refuses {args_json}: {error}") from error
 
 
-def iter_entries(category: str, args: Mapping[str, Any], *, seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Endless (index, library entry) of one cell; entry = {question, answer, metadata}, fixed by (seed, index)."""
+def iter_entries(
+    category: str, args: Mapping[str, Any], *, seed: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Endless (index, library entry) of one cell; entry = {question, answer, metadata}, fixed by (seed,
+    index)."""
     # The library draws item i from seed + i, so neighbouring seeds would share items: spread them.
     args_json = json.dumps(args, sort_keys=True)
     spread = zlib.crc32(f"{seed}/{category}/{args_json}".encode())
@@ -112,7 +136,8 @@ def iter_entries(category: str, args: Mapping[str, Any], *, seed: int) -> Iterat
     while True:
         try:
             entry = dataset[index]
-        except (IndexError, ValueError) as error:  # e.g. a range of word lengths that its word list has no word in
+        # e.g. a range of word lengths that its word list has no word in
+        except (IndexError, ValueError) as error:
             fix = "widen the range, or leave the level out of task.levels"
             raise ValueError(
                 f"task.level_args.{category}: reasoning-gym draws nothing from {args_json} ({error}); {fix}"
@@ -122,9 +147,14 @@ def iter_entries(category: str, args: Mapping[str, Any], *, seed: int) -> Iterat
 
 
 def iter_unique(
-    entries: Iterator[tuple[int, dict[str, Any]]], *, text_of: Callable[[dict[str, Any]], str], split: Split, seen: set[str]
+    entries: Iterator[tuple[int, dict[str, Any]]],
+    *,
+    text_of: Callable[[dict[str, Any]], str],
+    split: Split,
+    seen: set[str],
 ) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(index, text, entry) of one split, no text that is in ``seen`` (which grows); ends when the cell seems to hold no more."""
+    """(index, text, entry) of one split, no text that is in ``seen`` (which grows); ends when the cell seems
+    to hold no more."""
     stalled = 0
     for index, entry in entries:
         text = text_of(entry)

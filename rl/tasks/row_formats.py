@@ -33,7 +33,8 @@ def json_lines(source: Path) -> Found:
 
 
 def json_array(source: Path) -> Found:
-    """A list of objects; a file that begins with an object is read as lines, as JSON Lines under another name.
+    """A list of objects; a file that begins with an object is read as lines, as JSON Lines under another
+    name.
 
     Raises:
         ValueError: It is something else.
@@ -45,9 +46,13 @@ def json_array(source: Path) -> Found:
     try:
         rows = json.loads(text) if text.strip() else []
     except json.JSONDecodeError as error:
-        raise ValueError(f"{source}:{error.lineno}: broken JSON ({error.msg} at column {error.colno})") from error
+        raise ValueError(
+            f"{source}:{error.lineno}: broken JSON ({error.msg} at column {error.colno})"
+        ) from error
     if not isinstance(rows, list):
-        raise ValueError(f"{source}: a JSON {type(rows).__name__}, not a list of objects; write [{{...}}, ...]")
+        raise ValueError(
+            f"{source}: a JSON {type(rows).__name__}, not a list of objects; write [{{...}}, ...]"
+        )
     for number, fields in enumerate(rows, start=1):
         where = f"{source} row {number}"
         yield where, _object(fields, where)
@@ -55,7 +60,9 @@ def json_array(source: Path) -> Found:
 
 def _object(fields: Any, where: str) -> dict[str, Any]:
     if not isinstance(fields, dict):
-        raise ValueError(f"{where}: a JSON {type(fields).__name__}, not an object; write {{...}} with named columns")
+        raise ValueError(
+            f"{where}: a JSON {type(fields).__name__}, not an object; write {{...}} with named columns"
+        )
     return fields
 
 
@@ -90,15 +97,20 @@ def _table(source: Path, delimiter: str) -> Found:
             if names is None:
                 names = cells
                 if len(set(names)) < len(names):
-                    raise ValueError(f"{where}: two columns have the same name ({', '.join(names)}); rename one")
+                    raise ValueError(
+                        f"{where}: two columns have the same name ({', '.join(names)}); rename one"
+                    )
                 continue
             if len(cells) != len(names):
                 raise ValueError(
-                    f"{where}: {len(cells)} cells under {len(names)} names; put cells that hold {delimiter!r} in quotes"
+                    f"{where}: {len(cells)} cells under {len(names)} names; put cells that hold {delimiter!r}"
+                    " in quotes"
                 )
             yield where, {name: cell if cell != "" else None for name, cell in zip(names, cells, strict=True)}
     except csv.Error as error:
-        raise ValueError(f"{source}:{begins}: not a table of cells between {delimiter!r} ({error})") from error
+        raise ValueError(
+            f"{source}:{begins}: not a table of cells between {delimiter!r} ({error})"
+        ) from error
 
 
 def _text(source: Path) -> str:
@@ -122,7 +134,8 @@ def parquet(source: Path) -> Found:
         table = pyarrow.parquet.read_table(source)
     except pyarrow.ArrowInvalid as error:
         raise ValueError(
-            f"{source}: not a Parquet file ({str(error).partition(chr(10))[0]}); write it again, or give another file"
+            f"{source}: not a Parquet file ({str(error).partition(chr(10))[0]}); write it again, or give"
+            " another file"
         ) from error
     for number, fields in enumerate(table.to_pylist(), start=1):
         yield f"{source} row {number}", _plain(fields)
@@ -140,7 +153,8 @@ def dataset_directory(source: Path) -> Found:
     if isinstance(dataset, DatasetDict):
         parts = ", ".join(sorted(dataset))
         raise ValueError(
-            f"{source}: holds several splits ({parts}); name their folders, e.g. task.train={source / next(iter(dataset))}"
+            f"{source}: holds several splits ({parts}); name their folders, e.g."
+            f" task.train={source / next(iter(dataset))}"
         )
     for number, fields in enumerate(dataset, start=1):
         yield f"{source} row {number}", _plain(dict(fields))

@@ -1,4 +1,5 @@
-"""Rows of data files, each with where it stands, for error messages. Which files there are, and which format each is in."""
+"""Rows of data files, each with where it stands, for error messages. Which files there are, and which format
+each is in."""
 
 import glob
 import re
@@ -10,8 +11,8 @@ from typing import Any
 from rl.tasks import row_formats
 
 FORMATS = (
-    "a .jsonl, .json, .csv, .tsv or .parquet file (text may be .gz), a folder or a pattern of them, or a directory written by "
-    "datasets.save_to_disk"
+    "a .jsonl, .json, .csv, .tsv or .parquet file (text may be .gz), a folder or a pattern of them, or a"
+    " directory written by datasets.save_to_disk"
 )
 READERS: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {
     ".jsonl": row_formats.json_lines,
@@ -35,8 +36,8 @@ class Row:
     fields: dict[str, Any]
 
     def get(self, column: str) -> Any:
-        """What a column holds, MISSING if there is none. ``reward_model.ground_truth`` is a key inside of a column, unless a
-        column has this very name."""
+        """What a column holds, MISSING if there is none. ``reward_model.ground_truth`` is a key inside of a
+        column, unless a column has this very name."""
         if column in self.fields:
             return self.fields[column]
         value: Any = self.fields
@@ -49,7 +50,10 @@ class Row:
     @property
     def columns(self) -> str:
         """Names for an error message, keys inside of columns included."""
-        names = (f"{n}.{{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) and v else str(n) for n, v in self.fields.items())
+        names = (
+            f"{n}.{{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) and v else str(n)
+            for n, v in self.fields.items()
+        )
         return ", ".join(names) or "none"
 
 
@@ -57,14 +61,19 @@ def read_rows(path: str) -> list[Row]:
     """All rows, in file order; those of several files one file after the other, in order of their names.
 
     Raises:
-        ValueError: No such file, a format we do not read, a line that is not a JSON object, or no rows at all.
+        ValueError: No such file, a format we do not read, a line that is not a JSON object, or no rows at
+            all.
     """
     source = Path(path).expanduser()
     if is_saved_dataset(source):
         found = row_formats.dataset_directory(source)
         rows = [Row(where=where, fields=fields) for where, fields in found]
     else:
-        rows = [Row(where=where, fields=fields) for file in files_of(path) for where, fields in reader_of(file)(file)]
+        rows = [
+            Row(where=where, fields=fields)
+            for file in files_of(path)
+            for where, fields in reader_of(file)(file)
+        ]
     if not rows:
         raise ValueError(f"{path}: the file is empty; it needs at least one row")
     return rows
@@ -81,10 +90,14 @@ def files_of(path: str) -> list[Path]:
         files = sorted(file for file in source.iterdir() if file.is_file() and suffix_of(file) in READERS)
         if not files:
             raise ValueError(f"{path}: this directory holds no data; give {FORMATS}")
-        splits = sorted({found.group(1).lower() for file in files if (found := SPLIT_NAME.search(file.name)) is not None})
+        splits = sorted(
+            {found.group(1).lower() for file in files if (found := SPLIT_NAME.search(file.name)) is not None}
+        )
         if len(splits) > 1:
             one = f"task.train='{path}/{splits[-1]}*'"
-            raise ValueError(f"{path}: holds files of several splits ({', '.join(splits)}); name those of one, e.g. {one}")
+            raise ValueError(
+                f"{path}: holds files of several splits ({', '.join(splits)}); name those of one, e.g. {one}"
+            )
         return files
     if source.exists():
         return [source]

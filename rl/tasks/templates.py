@@ -1,4 +1,5 @@
-"""From a record to the text that the policy sees: the prompt template, then the tokenizer's chat template if it is a chat."""
+"""From a record to the text that the policy sees: the prompt template, then the tokenizer's chat template if
+it is a chat."""
 
 from typing import Protocol
 
@@ -32,7 +33,8 @@ class TemplateConfig(Protocol):
 
 
 class PromptTemplate:
-    """Renders records by the ``chat``, ``system_prompt`` and ``prompt_template`` of a section, ``task`` unless told."""
+    """Renders records by the ``chat``, ``system_prompt`` and ``prompt_template`` of a section, ``task``
+    unless told."""
 
     def __init__(self, config: TemplateConfig, tokenizer: Tokenizer, *, section: str = "task") -> None:
         self._config = config
@@ -47,7 +49,8 @@ class PromptTemplate:
         """The text to tokenise.
 
         Raises:
-            ValueError: A chat without a chat template, a template that refuses the messages, a setting that cannot apply.
+            ValueError: A chat without a chat template, a template that refuses the messages, a setting that
+                cannot apply.
         """
         config, where = self._config, record.where
         if isinstance(record.prompt, str):
@@ -56,12 +59,21 @@ class PromptTemplate:
                 return self._render_chat([{"role": "user", "content": text}], where)
             if config.system_prompt is not None:
                 own = self._section
-                raise ValueError(f"{where}: {own}.system_prompt needs a chat, but this prompt is plain text; set {own}.chat=true")
+                raise ValueError(
+                    f"{where}: {own}.system_prompt needs a chat, but this prompt is plain text; set"
+                    f" {own}.chat=true"
+                )
             return text
         asked = max((i for i, message in enumerate(record.prompt) if message["role"] == "user"), default=None)
         if asked is None and config.prompt_template != "{prompt}":
-            raise ValueError(f"{where}: {self._section}.prompt_template goes around the last user message, but this chat has none")
-        messages = [{**m, "content": self._filled(m["content"])} if i == asked else dict(m) for i, m in enumerate(record.prompt)]
+            raise ValueError(
+                f"{where}: {self._section}.prompt_template goes around the last user message, but this chat"
+                " has none"
+            )
+        messages = [
+            {**m, "content": self._filled(m["content"])} if i == asked else dict(m)
+            for i, m in enumerate(record.prompt)
+        ]
         return self._render_chat(messages, where)
 
     def _filled(self, text: str) -> str:
@@ -71,14 +83,18 @@ class PromptTemplate:
     def _render_chat(self, messages: Messages, where: str) -> str:
         if not self._tokenizer.chat_template:
             own = self._section
-            fix = f"use an instruct model's tokenizer, or string prompts with {own}.chat=false and {own}.prompt_template"
+            fix = (
+                f"use an instruct model's tokenizer, or string prompts with {own}.chat=false and"
+                f" {own}.prompt_template"
+            )
             raise ValueError(f"{where}: the prompt is a chat, but the tokenizer has no chat template; {fix}")
         if self._config.system_prompt is not None and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": self._config.system_prompt}, *messages]
         if messages[-1]["role"] == "assistant" and not self._config.continue_final_message:
             raise ValueError(
-                f"{where}: the chat ends with a message of the assistant. If that is the answer, remove it from this column; if "
-                f"the policy is to go on from it, set {self._section}.continue_final_message=true"
+                f"{where}: the chat ends with a message of the assistant. If that is the answer, remove it"
+                " from this column; if the policy is to go on from it, set"
+                f" {self._section}.continue_final_message=true"
             )
         try:
             return render_chat(self._tokenizer, messages, continue_final=self._config.continue_final_message)

@@ -11,7 +11,8 @@ NULL_IS_A_VALUE = ("expected", "output", "const")
 def without_nulls(value: Any) -> Any:
     """The value without keys that hold null, at any depth; nulls in lists stay, since they hold a place.
 
-    Tables pad rows with nulls (each row has the keys of all rows), so that the same row would have other keys in another format.
+    Tables pad rows with nulls (each row has the keys of all rows), so that the same row would have other keys
+    in another format.
     """
     if isinstance(value, Mapping):
         return {n: without_nulls(v) for n, v in value.items() if v is not None or n in NULL_IS_A_VALUE}

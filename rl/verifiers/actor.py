@@ -14,7 +14,8 @@ MAX_CALLS = 1000
 
 
 class VerifierHost:
-    """A :class:`~rewards.pool.VerifierPool` with its arguments; async, so a ping is answered while groups are judged."""
+    """A :class:`~rewards.pool.VerifierPool` with its arguments; async, so a ping is answered while groups are
+    judged."""
 
     def __init__(self, reward: str, args: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         self._pool = VerifierPool(reward, args, **options)
@@ -41,7 +42,14 @@ class VerifierHost:
         await self._pool.close()
 
 
-def create_verifier_actor(config: VerifiersConfig, reward: str, args: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+def create_verifier_actor(
+    config: VerifiersConfig, reward: str, args: Mapping[str, Any], options: Mapping[str, Any]
+) -> Any:
     """An actor whose pool is not started yet."""
-    placed = {"num_cpus": config.actor_cpus, "max_restarts": 0, "max_concurrency": MAX_CALLS, "scheduling_strategy": "SPREAD"}
+    placed = {
+        "num_cpus": config.actor_cpus,
+        "max_restarts": 0,
+        "max_concurrency": MAX_CALLS,
+        "scheduling_strategy": "SPREAD",
+    }
     return ray.remote(VerifierHost).options(**placed).remote(reward, dict(args), dict(options))

@@ -1,4 +1,5 @@
-"""Verifier pools on Ray actors, seen from the controller: groups go to the idlest actor, and a lost actor is replaced."""
+"""Verifier pools on Ray actors, seen from the controller: groups go to the idlest actor, and a lost actor is
+replaced."""
 
 import asyncio
 import logging
@@ -40,8 +41,9 @@ class _Seat:
 class RayVerifiers:
     """Scores whole groups; a :class:`~rollout.types.GroupScorer`.
 
-    At most ``workers`` groups are at an actor; others wait here. A group whose actor dies or falls silent is judged again by
-    another one: verdicts are pure. If that is lost, too, its completions are not judged, with the reason ``lost``.
+    At most ``workers`` groups are at an actor; others wait here. A group whose actor dies or falls silent is
+    judged again by another one: verdicts are pure. If that is lost, too, its completions are not judged, with
+    the reason ``lost``.
 
     Args:
         config: The section.
@@ -58,7 +60,8 @@ class RayVerifiers:
         self._fatal: VerifiersDead | None = None
 
     def metrics(self) -> dict[str, float]:
-        """The pools' counts, summed; ``reward/lost`` completions that no actor lived to judge, ``reward_actors/restarts``."""
+        """The pools' counts, summed; ``reward/lost`` completions that no actor lived to judge,
+        ``reward_actors/restarts``."""
         total: Counter[str] = Counter()
         for seat in self._seats:
             total.update(seat.metrics)
@@ -77,7 +80,9 @@ class RayVerifiers:
             seat.actor = actor
         await asyncio.gather(*(self._begin(actor) for actor in actors))
 
-    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         """[G] results, in order.
 
         Raises:
@@ -104,7 +109,11 @@ class RayVerifiers:
             while True:
                 if self._fatal is not None:
                     raise self._fatal
-                up = [seat for seat in self._seats if seat.actor is not None and seat.groups < self._config.workers]
+                up = [
+                    seat
+                    for seat in self._seats
+                    if seat.actor is not None and seat.groups < self._config.workers
+                ]
                 if up:
                     seat = min(up, key=lambda one: one.groups)
                     seat.groups += 1
@@ -123,7 +132,9 @@ class RayVerifiers:
         answer = asyncio.ensure_future(_result(actor.score.remote(prompt, list(texts), list(truncated))))
         try:
             while not (await asyncio.wait({answer}, timeout=PING_EVERY_S))[0]:
-                await wait_for(actor.ping.remote(), PING_TIMEOUT_S, "a verifier actor to say that it is there")
+                await wait_for(
+                    actor.ping.remote(), PING_TIMEOUT_S, "a verifier actor to say that it is there"
+                )
             results, metrics = answer.result()
         finally:
             answer.cancel()
@@ -143,8 +154,9 @@ class RayVerifiers:
         logger.warning("verifier actor lost (%s); restart %d", _last_line(error), self._restarts)
         if self._restarts > self._config.max_restarts:
             self._fatal = VerifiersDead(
-                f"verifier actors were lost {self._restarts} times (verifiers.max_restarts={self._config.max_restarts}), lastly: "
-                f"{_last_line(error)}; look at logs/ray of the run"
+                f"verifier actors were lost {self._restarts} times"
+                f" (verifiers.max_restarts={self._config.max_restarts}), lastly: {_last_line(error)}; look at"
+                " logs/ray of the run"
             )
             return
         task = asyncio.create_task(self._return(seat))
@@ -171,7 +183,9 @@ class RayVerifiers:
             await wait_for(actor.start.remote(), 2 * self._config.start_timeout_s, what)
         except RayTaskError as error:
             # The user's mistake in its own words; Ray's version of it is the whole remote traceback.
-            raise (error.cause if isinstance(error.cause, ValueError) else error.as_instanceof_cause()) from error
+            raise (
+                error.cause if isinstance(error.cause, ValueError) else error.as_instanceof_cause()
+            ) from error
 
     async def close(self) -> None:
         """End the actors and their verifiers; idempotent."""

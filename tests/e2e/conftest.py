@@ -35,7 +35,13 @@ class Job:
     ) -> None:
         self.run = runs / config
         self.output = runs / f"output-{time.time_ns()}.txt"
-        command = [str(Path(sys.executable).with_name("t2rl")), "train", config, f"run.dir={runs}", *overrides]
+        command = [
+            str(Path(sys.executable).with_name("t2rl")),
+            "train",
+            config,
+            f"run.dir={runs}",
+            *overrides,
+        ]
         self.process = subprocess.Popen(
             command,
             stdout=self.output.open("wb"),
@@ -108,14 +114,17 @@ class Job:
 
 
 def assert_exactly_once(run: Path, *, steps: int, groups_per_step: int) -> None:
-    """Invariant 2: in the lineage of the final weights every planned group is trained once, no prompt skipped."""
+    """Invariant 2: in the lineage of the final weights every planned group is trained once, no prompt
+    skipped."""
     lineage = read_lineage(run / "trained_groups.jsonl")
     assert sorted(lineage) == list(range(steps))
     assert {len(rows) for rows in lineage.values()} == {groups_per_step}
     assert duplicates(lineage) == []
     prompts = [row["prompt_id"] for step in sorted(lineage) for row in lineage[step]]
     assert len(set(prompts)) == len(prompts), "within one epoch no prompt comes twice"
-    assert {row["group_id"] >> 20 for step in lineage for row in lineage[step]} == set(range(steps)), "no plan was left out"
+    assert {row["group_id"] >> 20 for step in lineage for row in lineage[step]} == set(range(steps)), (
+        "no plan was left out"
+    )
 
 
 def attempts(run: Path) -> list[int]:

@@ -1,4 +1,5 @@
-"""A run on a Ray that was started by hand in another directory: relative paths mean the driver's directory, in actors too."""
+"""A run on a Ray that was started by hand in another directory: relative paths mean the driver's directory,
+in actors too."""
 
 import os
 import shutil
@@ -25,7 +26,13 @@ def head(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     temp = tempfile.mkdtemp(prefix="t2rl-head-", dir="/tmp")  # Ray's sockets have no room for a long path
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
+    command = [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--head",
+        "--block",
+        "--node-ip-address=127.0.0.1",
+    ]
     command += [
         f"--port={port}",
         "--num-cpus=6",
@@ -34,7 +41,9 @@ def head(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         "--object-store-memory=200000000",
     ]
     log = (tmp_path / "head.txt").open("wb")
-    process = subprocess.Popen(command, cwd=elsewhere, env={**os.environ, **RAY_ENV}, stdout=log, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, cwd=elsewhere, env={**os.environ, **RAY_ENV}, stdout=log, stderr=subprocess.STDOUT
+    )
     yield f"127.0.0.1:{port}", elsewhere
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in family:

@@ -1,4 +1,5 @@
-"""A stack of four curricula, killed in the middle: the choices after the resume are those of a run that nothing happened to."""
+"""A stack of four curricula, killed in the middle: the choices after the resume are those of a run that
+nothing happened to."""
 
 import json
 import shutil
@@ -23,7 +24,7 @@ import zlib
 from rollout.types import RewardResult
 
 class Chance:
-    '''Right with probability difficulty / 8, decided by the text: the nano base gets nothing right by itself.'''
+    '''Right with probability difficulty / 8, decided by the text: the nano base gets none right.'''
 
     def __call__(self, prompt, text, *, truncated):
         correct = zlib.crc32(f"{prompt.id} {text}".encode()) % 8 < prompt.difficulty
@@ -37,7 +38,8 @@ def begin(start, tmp_path, monkeypatch):
     (tmp_path / "chance_reward.py").write_text(REWARD)
     monkeypatch.syspath_prepend(tmp_path)
     rows = [
-        {"id": f"p{i}", "prompt": f"b {i + 2}=", "answer": "1", "category": f"c{i % 3}", "difficulty": i % 5} for i in range(48)
+        {"id": f"p{i}", "prompt": f"b {i + 2}=", "answer": "1", "category": f"c{i % 3}", "difficulty": i % 5}
+        for i in range(48)
     ]
     for split, part in (("train", rows[:NUM_PROMPTS]), ("dev", rows[16:24]), ("test", rows[24:])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
@@ -48,7 +50,10 @@ def begin(start, tmp_path, monkeypatch):
         "task.reward=chance_reward:Chance",
         "task.reward_args={}",
     ]
-    task += ["task.path=null", *(f"task.{split}={tmp_path / split}.jsonl" for split in ("train", "dev", "test"))]
+    task += [
+        "task.path=null",
+        *(f"task.{split}={tmp_path / split}.jsonl" for split in ("train", "dev", "test")),
+    ]
 
     def begin(*overrides):
         return start(*STACK, *task, *overrides, env={"PYTHONPATH": str(tmp_path)})
@@ -58,13 +63,15 @@ def begin(start, tmp_path, monkeypatch):
 
 
 def choices(run):
-    """Step -> [(prompt, rollouts)] of what was trained, and step -> what the curriculum noted of all that it drew."""
+    """Step -> [(prompt, rollouts)] of what was trained, and step -> what the curriculum noted of all that it
+    drew."""
     trained = {
         step: [(row["prompt_id"], row["num_rollouts"]) for row in rows]
         for step, rows in read_lineage(run / "trained_groups.jsonl").items()
     }
     noted = {
-        row["step"]: {k: v for k, v in row.items() if k != "attempt"} for row in live_rows(read_jsonl(run / "curriculum.jsonl"))
+        row["step"]: {k: v for k, v in row.items() if k != "attempt"}
+        for row in live_rows(read_jsonl(run / "curriculum.jsonl"))
     }
     return trained, noted
 

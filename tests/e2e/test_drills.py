@@ -1,4 +1,5 @@
-"""kill -9 of every kind of process in the middle of a run, and Ctrl-C: the run goes on or resumes, and trains every group once."""
+"""kill -9 of every kind of process in the middle of a run, and Ctrl-C: the run goes on or resumes, and trains
+every group once."""
 
 import contextlib
 import json
@@ -30,14 +31,17 @@ def test_a_killed_rollout_actor_is_replaced_and_its_groups_are_issued_again(star
     rows = read_metrics(job.run / "metrics.jsonl")
     assert rows[-1]["rollout/engine_restarts"] == 1
     assert rows[-1]["rollout/engine_recovery_max_s"] < 60
-    assert max(row["sync/probe_gap"] for row in rows if "sync/probe_gap" in row) < 1e-4, "the new engine serves the current weights"
+    assert max(row["sync/probe_gap"] for row in rows if "sync/probe_gap" in row) < 1e-4, (
+        "the new engine serves the current weights"
+    )
     assert attempts(job.run) == [0], "the run went on, it was not restarted"
     assert_exactly_once(job.run, steps=40, groups_per_step=4)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
 def test_a_lost_engine_process_of_the_async_backend_is_replaced(start, how):
-    """A hung one answers nothing and dies of nothing: that it samples nothing with work to do is all that tells."""
+    """A hung one answers nothing and dies of nothing: that it samples nothing with work to do is all that
+    tells."""
     job = start(*DRILL, "rollout.backend=async")
     job.until_step(6)
     job.kill_descendant("EngineCore", how)
@@ -71,7 +75,9 @@ def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
     assert max(row["buffer/staleness_max"] for row in read_metrics(again.run / "metrics.jsonl")) <= 2
 
 
-def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_another_run(start, cache, monkeypatch):
+def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_another_run(
+    start, cache, monkeypatch
+):
     job = start(*DRILL)
     job.until_step(6)
     os.kill(job.process.pid, signal.SIGINT)
@@ -98,10 +104,18 @@ def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_
     vocabulary = tokenizer["model"]["vocab"]
     vocabulary["+"], vocabulary["-"] = vocabulary["-"], vocabulary["+"]
     (other / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(ValueError, match=r"tokenizer: was .*cannot be accepted: the same ids would mean other texts"):
+    with pytest.raises(
+        ValueError, match=r"tokenizer: was .*cannot be accepted: the same ids would mean other texts"
+    ):
         resumed(*own, "model=path", f"model.path={other}", "resume.accept=[base,tokenizer,data]")
 
-    again = start(*DRILL, "resume=auto", "algorithm.clip_high=0.3", "task.train_prompts=300", "resume.accept=[algorithm,data,task]")
+    again = start(
+        *DRILL,
+        "resume=auto",
+        "algorithm.clip_high=0.3",
+        "task.train_prompts=300",
+        "resume.accept=[algorithm,data,task]",
+    )
     assert again.wait() == 0, again.log
     assert "resume.accept: algorithm.clip_high was 0.28; now 0.3" in again.log
     assert attempts(again.run) == [0, trained], "nothing that was trained was lost"
@@ -116,7 +130,9 @@ def resumed(*overrides):
     """What ``t2rl train`` does before any actor starts."""
     config = load_config("debug", list(overrides))
     start = choose_start(config)
-    check_fingerprint(start.checkpoint.fingerprint(), run_fingerprint(config, prepare(config)), config=config, run=start.run)
+    check_fingerprint(
+        start.checkpoint.fingerprint(), run_fingerprint(config, prepare(config)), config=config, run=start.run
+    )
 
 
 def test_a_second_ctrl_c_waits_for_nobody(start):
@@ -130,7 +146,10 @@ def test_a_second_ctrl_c_waits_for_nobody(start):
         os.kill(job.process.pid, signal.SIGINT)
         assert job.wait() == 130, job.log
         assert time.monotonic() - began < 25, "a rank that does not answer is given 30 s to close otherwise"
-        assert "Traceback" not in job.log and "interrupted: left at once. resume=auto goes on from step" in job.log
+        assert (
+            "Traceback" not in job.log
+            and "interrupted: left at once. resume=auto goes on from step" in job.log
+        )
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(stuck, signal.SIGKILL)
@@ -139,7 +158,9 @@ def test_a_second_ctrl_c_waits_for_nobody(start):
 def test_a_disk_that_fills_up_ends_the_run_with_a_message_and_an_older_checkpoint(start, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("no right to mount a small disk")
     try:

@@ -13,7 +13,10 @@ from tests.e2e.conftest import assert_exactly_once
 from tests.unit.docs.metric_keys import documented, is_documented
 
 DATA = Path(__file__).parents[2] / "examples" / "data" / "gsm8k_mini.jsonl"
-CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+CHAT = (
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt"
+    " %}<assistant>{% endif %}"
+)
 
 
 def write_model(path: Path) -> Path:
@@ -46,13 +49,27 @@ def write_model(path: Path) -> Path:
 
 
 README = Path(__file__).parents[2] / "README.md"
-SMALL = ["run.steps=2", "stream.prompts_per_step=4", "stream.rollouts_per_prompt=4", "rollout.max_tokens=8", "tracker=none"]
+SMALL = [
+    "run.steps=2",
+    "stream.prompts_per_step=4",
+    "stream.rollouts_per_prompt=4",
+    "rollout.max_tokens=8",
+    "tracker=none",
+]
 LITTLE = ["evaluation.num_prompts=2", "evaluation.samples_per_prompt=2", "evaluation.ks=[1,2]"]
 
 
 def test_the_gsm8k_command_of_the_readme_trains_on_the_cpu_and_takes_a_chat_template(start, tmp_path):
-    (command,) = (line for line in README.read_text().splitlines() if line.startswith("t2rl train gsm8k ") and "local" in line)
-    said = [word for word in shlex.split(command, comments=True)[3:] if "DIR" not in word and not word.startswith("task.path=")]
+    (command,) = (
+        line
+        for line in README.read_text().splitlines()
+        if line.startswith("t2rl train gsm8k ") and "local" in line
+    )
+    said = [
+        word
+        for word in shlex.split(command, comments=True)[3:]
+        if "DIR" not in word and not word.startswith("task.path=")
+    ]
     assert said == ["cluster=local"], "besides model and rows, that one word is all"
     model = write_model(tmp_path / "model")
     file = [f"task.path={DATA}", "task.chat=true", "rollout.max_model_len=1536"]
@@ -60,8 +77,14 @@ def test_the_gsm8k_command_of_the_readme_trains_on_the_cpu_and_takes_a_chat_temp
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=2, groups_per_step=4)
     page = documented()
-    keys = {key for row in read_metrics(job.run / "metrics.jsonl") for key in row} - {"step", "attempt", "restored_step"}
-    assert [key for key in sorted(keys) if not is_documented(key, page)] == [], "docs/metrics.md explains every key"
+    keys = {key for row in read_metrics(job.run / "metrics.jsonl") for key in row} - {
+        "step",
+        "attempt",
+        "restored_step",
+    }
+    assert [key for key in sorted(keys) if not is_documented(key, page)] == [], (
+        "docs/metrics.md explains every key"
+    )
     trained = json.loads((job.run / "model" / "config.json").read_text())
     assert trained["tie_word_embeddings"] is False
 
@@ -69,7 +92,12 @@ def test_the_gsm8k_command_of_the_readme_trains_on_the_cpu_and_takes_a_chat_temp
 def test_a_prompt_that_does_not_fit_is_an_error_with_its_line_before_anything_starts(start, tmp_path):
     model = write_model(tmp_path / "model")
     job = start(
-        "model=path", f"model.path={model}", "task=gsm8k", f"task.path={DATA}", "rollout.max_model_len=64", "rollout.max_tokens=8"
+        "model=path",
+        f"model.path={model}",
+        "task=gsm8k",
+        f"task.path={DATA}",
+        "rollout.max_model_len=64",
+        "rollout.max_tokens=8",
     )
     assert job.wait() == 2, job.log
     assert f"{DATA.name}:" in job.log and "max_model_len" in job.log

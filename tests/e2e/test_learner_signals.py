@@ -7,16 +7,27 @@ from rl.lineage import read_lineage
 from rl.records.metrics import read_metrics
 from tests.e2e.conftest import attempts
 
-SHORT = ["run.steps=6", "checkpoint.every=3", "checkpoint.keep=3", "evaluation.num_prompts=4", "stream.max_staleness=0"]
+SHORT = [
+    "run.steps=6",
+    "checkpoint.every=3",
+    "checkpoint.keep=3",
+    "evaluation.num_prompts=4",
+    "stream.max_staleness=0",
+]
 VALUE_HEAD = ["curriculum=pcl", "curriculum.prompts.args.source=value_head"]
 
 
 def chosen(run):
     """Step -> prompts trained."""
-    return {step: [row["prompt_id"] for row in rows] for step, rows in read_lineage(run / "trained_groups.jsonl").items()}
+    return {
+        step: [row["prompt_id"] for row in rows]
+        for step, rows in read_lineage(run / "trained_groups.jsonl").items()
+    }
 
 
-@pytest.mark.parametrize(("curriculum", "figure"), [(VALUE_HEAD, "pcl_head_error"), (["curriculum=gain"], "gain_signal")])
+@pytest.mark.parametrize(
+    ("curriculum", "figure"), [(VALUE_HEAD, "pcl_head_error"), (["curriculum=gain"], "gain_signal")]
+)
 def test_a_run_goes_by_what_its_learner_says_and_so_does_a_resumed_one(start, curriculum, figure):
     whole = start(*SHORT, *curriculum)
     assert whole.wait() == 0, whole.log

@@ -1,4 +1,5 @@
-"""Whole runs: the debug config from the command line, without a compiler, twice the same, and evaluated again."""
+"""Whole runs: the debug config from the command line, without a compiler, twice the same, and evaluated
+again."""
 
 import json
 import math
@@ -20,7 +21,14 @@ SECONDS = "_s"
 
 def test_a_run_leaves_everything_it_promises(start, cache):
     best = ("checkpoint.keep_best=true", "checkpoint.keep=1", "checkpoint.every=2", "evaluation.every=2")
-    job = start("run.steps=4", "tracker=wandb", "learner.lora={}", "curriculum=knapsack+mixed", "stream.refill_rounds=1", *best)
+    job = start(
+        "run.steps=4",
+        "tracker=wandb",
+        "learner.lora={}",
+        "curriculum=knapsack+mixed",
+        "stream.refill_rounds=1",
+        *best,
+    )
     assert job.wait() == 0, job.log
     rows = ("metrics.jsonl", "trained_groups.jsonl", "curriculum.jsonl")
     for name in ("config.yaml", *rows, "summary.json", "model/model.safetensors", "wandb"):
@@ -33,24 +41,35 @@ def test_a_run_leaves_everything_it_promises(start, cache):
     command = [t2rl, "eval", str(job.run), "--step", "4", "--json"]
     evaluated = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert evaluated.returncode == 0, evaluated.stderr
-    adapter = (job.run / folder / "adapter" / "adapter_model.safetensors" for folder in ("model", "export/step-00000004"))
+    adapter = (
+        job.run / folder / "adapter" / "adapter_model.safetensors"
+        for folder in ("model", "export/step-00000004")
+    )
     assert len({file.read_bytes() for file in adapter}) == 1
     counts = job.run / "eval-step-00000004" / "version-00000000.jsonl"
     assert f"t2rl passk {counts} --temperature 1" in evaluated.stderr
     assert len(read_counts_file(counts, temperature=1.0)) == 8
-    assert _values(evaluated.stdout) == _values((job.run / "summary.json").read_text()), "the checkpoint is the model"
-    gaps = [row["sync/probe_gap"] for row in read_metrics(job.run / "metrics.jsonl") if "sync/probe_gap" in row]
+    assert _values(evaluated.stdout) == _values((job.run / "summary.json").read_text()), (
+        "the checkpoint is the model"
+    )
+    gaps = [
+        row["sync/probe_gap"] for row in read_metrics(job.run / "metrics.jsonl") if "sync/probe_gap" in row
+    ]
     assert gaps and max(gaps) <= 1e-5, "engine and learner agree on the same weights"
 
 
 def _values(summary):
-    return {(row["category"], row["metric"], row["temperature"]): row["after"]["value"] for row in json.loads(summary)}
+    return {
+        (row["category"], row["metric"], row["temperature"]): row["after"]["value"]
+        for row in json.loads(summary)
+    }
 
 
 def test_no_compiler_and_no_ninja_is_needed(start, tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "lscpu").symlink_to(shutil.which("lscpu"))  # all that vLLM's CPU build runs; part of every Debian's base system
+    # all that vLLM's CPU build runs; part of every Debian's base system
+    (programs / "lscpu").symlink_to(shutil.which("lscpu"))
     job = start("run.steps=3", env={"PATH": str(programs), "CC": "", "CXX": ""})
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=3, groups_per_step=4)
@@ -76,9 +95,15 @@ def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
 @pytest.mark.parametrize(
     ("preset", "figures"),
     [
-        (("algorithm=ppo", "algorithm.critic.warmup_steps=1"), ("critic/explained_variance", "loss/kl_reference")),
+        (
+            ("algorithm=ppo", "algorithm.critic.warmup_steps=1"),
+            ("critic/explained_variance", "loss/kl_reference"),
+        ),
         (("algorithm=passk", "algorithm.pass_k=2"), ("loss/total",)),
-        (("algorithm=brpo", "algorithm.budgets.tokens=[4,8,12]", "algorithm.budgets.summary_tokens=6"), ("loss/total",)),
+        (
+            ("algorithm=brpo", "algorithm.budgets.tokens=[4,8,12]", "algorithm.budgets.summary_tokens=6"),
+            ("loss/total",),
+        ),
         (
             (
                 "algorithm=planner_loop",
@@ -102,4 +127,6 @@ def test_other_algorithms_run_end_to_end(start, preset, figures):
 
 
 def _untimed(row):
-    return {key: value for key, value in row.items() if not key.startswith(TIMINGS) and not key.endswith(SECONDS)}
+    return {
+        key: value for key, value in row.items() if not key.startswith(TIMINGS) and not key.endswith(SECONDS)
+    }

@@ -1,4 +1,5 @@
-"""The recipe from the command line: supervised, preferences, reinforcement learning, each on the model of the one before."""
+"""The recipe from the command line: supervised, preferences, reinforcement learning, each on the model of the
+one before."""
 
 import json
 import os
@@ -19,7 +20,9 @@ STEPS = 6 * 13
 
 def t2rl(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "T2RL_CACHE": str(cache)}
-    return subprocess.run([T2RL, *arguments], capture_output=True, text=True, timeout=240, check=False, env=environment)
+    return subprocess.run(
+        [T2RL, *arguments], capture_output=True, text=True, timeout=240, check=False, env=environment
+    )
 
 
 def test_supervised_then_preferences_then_reinforcement(cache: Path, tmp_path: Path) -> None:
@@ -47,7 +50,9 @@ def test_supervised_then_preferences_then_reinforcement(cache: Path, tmp_path: P
         assert row["demonstrations/groups_without"] == 0
         assert (row["learner/demonstration_tokens"] > 0) == (row["demonstrations/groups_switched"] > 0)
         assert row["rollout/rollouts"] == 16, "the statistics are those of the rollouts"
-    assert sum(row["demonstrations/groups_switched"] for row in trained) > 0, "some problem was too hard for four attempts"
+    assert sum(row["demonstrations/groups_switched"] for row in trained) > 0, (
+        "some problem was too hard for four attempts"
+    )
     assert max(row["sync/probe_gap"] for row in trained if "sync/probe_gap" in row) <= 1e-5
 
 

@@ -1,4 +1,5 @@
-"""One GPU is enough for most; what needs two says so. Helpers of the learner's integration tests serve here too."""
+"""One GPU is enough for most; what needs two says so. Helpers of the learner's integration tests serve here
+too."""
 
 import sys
 from collections.abc import Iterator

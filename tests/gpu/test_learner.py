@@ -1,4 +1,5 @@
-"""The learner on CUDA: packed rows through torch's kernel, recomputed layers, ZeRO stages, NCCL. **Not yet run on hardware.**"""
+"""The learner on CUDA: packed rows through torch's kernel, recomputed layers, ZeRO stages, NCCL. **Not yet
+run on hardware.**"""
 
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,18 @@ def logprobs(model: LogprobModel, *, packed: bool) -> tuple[torch.Tensor, dict[s
 
 @pytest.mark.parametrize("window", [None, 8])
 def test_packed_rows_are_what_padded_rows_are(half_llama: Path, tmp_path: Path, window: int | None) -> None:
-    """torch's ``varlen_attn`` against its dense attention, in bf16: as near to float32 as the dense one is, gradients too."""
+    """torch's ``varlen_attn`` against its dense attention, in bf16: as near to float32 as the dense one is,
+    gradients too."""
     path = half_llama
     if window is not None:
         from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
         llama = AutoModelForCausalLM.from_pretrained(half_llama)
-        known = {k: v for k, v in llama.config.to_dict().items() if k in MistralConfig().to_dict() and k != "model_type"}
+        known = {
+            k: v
+            for k, v in llama.config.to_dict().items()
+            if k in MistralConfig().to_dict() and k != "model_type"
+        }
         mistral = MistralForCausalLM(MistralConfig(**known | {"sliding_window": window}))
         mistral.load_state_dict(llama.state_dict())
         mistral.save_pretrained(tmp_path)
@@ -52,11 +58,16 @@ def test_packed_rows_are_what_padded_rows_are(half_llama: Path, tmp_path: Path, 
     apart = {name: (results[name][0].float() - exact).abs() for name in ("padded", "packed")}
     assert apart["packed"].mean() < 2 * apart["padded"].mean() + 1e-3
     for name, gradient in exact_gradients.items():
-        off = {kind: (results[kind][1][name] - gradient).norm() / gradient.norm() for kind in ("padded", "packed")}
+        off = {
+            kind: (results[kind][1][name] - gradient).norm() / gradient.norm()
+            for kind in ("padded", "packed")
+        }
         assert off["packed"] < 2 * off["padded"] + 1e-2, (name, off)
 
 
-def curve(hosts: Hosts, path: Path, *, world: int = 1, **config: Any) -> tuple[list[float], dict[str, np.ndarray]]:
+def curve(
+    hosts: Hosts, path: Path, *, world: int = 1, **config: Any
+) -> tuple[list[float], dict[str, np.ndarray]]:
     hosts.build(path, world=world, **config)
     results = [hosts.call("train", batch) for batch in BATCHES]
     assert all(result.applied for result in results)
@@ -76,8 +87,13 @@ def padded(hosts: Hosts, half_llama: Path) -> tuple[list[float], dict[str, np.nd
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_packed_training_follows_padded_training(hosts: Hosts, half_llama: Path, padded: tuple, checkpointing: bool) -> None:
-    assert_near(curve(hosts, half_llama, **PACKED, gradient_checkpointing=checkpointing, micro_batch_tokens=256), padded)
+def test_packed_training_follows_padded_training(
+    hosts: Hosts, half_llama: Path, padded: tuple, checkpointing: bool
+) -> None:
+    assert_near(
+        curve(hosts, half_llama, **PACKED, gradient_checkpointing=checkpointing, micro_batch_tokens=256),
+        padded,
+    )
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
@@ -94,13 +110,16 @@ def test_offloading_to_host_memory(hosts: Hosts, half_llama: Path, padded: tuple
 @pytest.mark.gpus(2)
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_two_ranks_over_nccl_follow_one(hosts: Hosts, half_llama: Path, padded: tuple, stage: int) -> None:
-    """Three rows of logits a chunk, and few tokens a micro-batch: ranks that chunk differently alone must not wait for ever."""
+    """Three rows of logits a chunk, and few tokens a micro-batch: ranks that chunk differently alone must not
+    wait for ever."""
     small = {"micro_batch_tokens": 128, "logits_per_chunk": 3 * VOCAB, "gradient_checkpointing": True}
     assert_near(curve(hosts, half_llama, world=2, **PACKED, zero_stage=stage, **small), padded)
 
 
 @pytest.mark.gpus(2)
-def test_two_ranks_that_share_packed_sequences_follow_one(hosts: Hosts, half_llama: Path, padded: tuple) -> None:
+def test_two_ranks_that_share_packed_sequences_follow_one(
+    hosts: Hosts, half_llama: Path, padded: tuple
+) -> None:
     assert_near(curve(hosts, half_llama, world=2, **PACKED, zero_stage=3, sequence_parallel=2), padded)
 
 

@@ -1,4 +1,5 @@
-"""Two steps on one GPU, weights by CUDA IPC and by shared memory: every step is applied, engine and learner agree on fixed tokens.
+"""Two steps on one GPU, weights by CUDA IPC and by shared memory: every step is applied, engine and learner
+agree on fixed tokens.
 
 Not yet run on hardware. NCCL needs two GPUs.
 """
@@ -34,7 +35,12 @@ BF16_GAP = 0.1
 @pytest.mark.parametrize("transport", ["ipc", "shm"])
 @pytest.mark.parametrize(("dtype", "gap"), [("float32", 1e-3), ("bfloat16", BF16_GAP)])
 def test_two_steps_on_one_gpu(tmp_path: Path, dtype: str, gap: float, transport: str) -> None:
-    overrides = [*ONE_GPU, f"rollout.dtype={dtype}", f"learner.dtype={dtype}", f"rollout.probe_tolerance={gap}"]
+    overrides = [
+        *ONE_GPU,
+        f"rollout.dtype={dtype}",
+        f"learner.dtype={dtype}",
+        f"rollout.probe_tolerance={gap}",
+    ]
     overrides += [f"rollout.weight_transfer={transport}"]
     run = ["run.steps=2", f"run.dir={tmp_path}", "run.name=gpu", "rollout.probe_every=1"]
     done = subprocess.run(

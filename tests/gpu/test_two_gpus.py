@@ -1,4 +1,5 @@
-"""Engine and learner on two GPUs: weights by NCCL, ZeRO-3 behind them; and an engine over both. **Not yet run on hardware.**"""
+"""Engine and learner on two GPUs: weights by NCCL, ZeRO-3 behind them; and an engine over both. **Not yet run
+on hardware.**"""
 
 import subprocess
 import sys
@@ -24,14 +25,28 @@ ARMS = {
     "whole": ["learner.zero_stage=0"],
     "zero-3": ["learner.zero_stage=3"],
     "merged adapters": ["learner.zero_stage=0", "learner.lora.r=8", "learner.lora.alpha=16"],
-    "merged adapters of a base in parts": ["learner.zero_stage=3", "learner.lora.r=8", "learner.lora.alpha=16"],
+    "merged adapters of a base in parts": [
+        "learner.zero_stage=3",
+        "learner.lora.r=8",
+        "learner.lora.alpha=16",
+    ],
 }
 
 
 @pytest.mark.gpus(2)
 @pytest.mark.parametrize("arm", ARMS)
 def test_weights_reach_the_engine_by_nccl(tmp_path: Path, arm: str) -> None:
-    command = [sys.executable, "-m", "rl.cli", "train", "debug", *NODE, *ARMS[arm], f"run.dir={tmp_path}", "run.name=nccl"]
+    command = [
+        sys.executable,
+        "-m",
+        "rl.cli",
+        "train",
+        "debug",
+        *NODE,
+        *ARMS[arm],
+        f"run.dir={tmp_path}",
+        "run.name=nccl",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     rows = read_metrics(tmp_path / "nccl" / "metrics.jsonl")
@@ -59,11 +74,13 @@ for parallel in (1, 2):
     )
     placed = create_placement(plan)
     config = EngineConfig(
-        model=sys.argv[1], backend="async", device="cuda", dtype="bfloat16", tensor_parallel=parallel, max_model_len=64,
+        model=sys.argv[1], backend="async", device="cuda", dtype="bfloat16", tensor_parallel=parallel,
+        max_model_len=64,
         gpu_memory_utilization=0.3, block_size=16,
     )
     actor = create_engine_actor(config, placed.engine_options(0))
-    control = lambda method, *a: ray.get(getattr(actor, method).options(concurrency_group="control").remote(*a), timeout=600)
+    control = lambda method, *a: ray.get(
+        getattr(actor, method).options(concurrency_group="control").remote(*a), timeout=600)
     control("start")
     scores.append(control("score", [list(range(4, 40))])[0])
     control("stop")
@@ -79,7 +96,11 @@ def test_an_engine_over_two_gpus_scores_like_one(half_llama: Path) -> None:
     import json
 
     done = subprocess.run(
-        [sys.executable, "-c", TENSOR_PARALLEL, str(half_llama)], capture_output=True, text=True, timeout=900, check=False
+        [sys.executable, "-c", TENSOR_PARALLEL, str(half_llama)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     one, two = json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,4 +1,5 @@
-"""The program's functions and objects, as the tester sees them: stand-ins that can be called but never compared."""
+"""The program's functions and objects, as the tester sees them: stand-ins that can be called but never
+compared."""
 
 import builtins
 from typing import Any
@@ -13,7 +14,8 @@ class ProgramError(Exception):
 
 
 class ProgramLost(BaseException):
-    """The program has ended or talks nonsense; no test may catch this as an ordinary error of its function."""
+    """The program has ended or talks nonsense; no test may catch this as an ordinary error of its
+    function."""
 
 
 class Remote:
@@ -24,7 +26,8 @@ class Remote:
         self.callables: list[Any] = []
 
     def refer(self, value: Any) -> Any:
-        """A tag for an argument that is no data: a stand-in of the program's own object, or a callable of ours."""
+        """A tag for an argument that is no data: a stand-in of the program's own object, or a callable of
+        ours."""
         if isinstance(value, StandIn):
             return {"h": value._number}
         if not callable(value):
@@ -50,16 +53,28 @@ class Remote:
                 self._apply(changes, rest[1])
                 return decode(rest[0], self.resolve)
             name, message = str(rest[0]), str(rest[1])
-        except (EOFError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        except (
+            EOFError,
+            OSError,
+            ValueError,
+            TypeError,
+            LookupError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise ProgramLost(str(error)) from error
         raise _exception(name, message)
 
     def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call an object of the program's; lists, dicts and sets among ``args`` change here as they did there."""
-        return self.ask("call", number, [encode(a, self.refer) for a in args], encode(kwargs, self.refer), changes=args)
+        """Call an object of the program's; lists, dicts and sets among ``args`` change here as they did
+        there."""
+        return self.ask(
+            "call", number, [encode(a, self.refer) for a in args], encode(kwargs, self.refer), changes=args
+        )
 
     def _called_back(self, number: int, args: Any, kwargs: Any) -> list[Any]:
-        """What the tests' function returns or raises goes where it was called from; an end of the whole test does not."""
+        """What the tests' function returns or raises goes where it was called from; an end of the whole test
+        does not."""
         reply, error = attempt(self._answer, number, args, kwargs)
         if error is None:
             return list(reply)
@@ -99,7 +114,8 @@ def _refuse(*_: Any) -> Any:
 
 
 class StandIn:
-    """Something of the program's that is not plain data. Attributes, calls and iteration go there; comparisons are refused."""
+    """Something of the program's that is not plain data. Attributes, calls and iteration go there;
+    comparisons are refused."""
 
     _remote: Remote
     _number: int

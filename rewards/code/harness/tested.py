@@ -1,4 +1,5 @@
-"""Holds the program and does what the tester asks over file descriptor 3. It never sees a test or an expected value."""
+"""Holds the program and does what the tester asks over file descriptor 3. It never sees a test or an expected
+value."""
 
 import importlib
 import socket
@@ -18,15 +19,21 @@ SITE = {
     "copy": "deepcopy",
     "functools": "cache cmp_to_key lru_cache partial reduce",
     "heapq": "heapify heappop heappush heappushpop heapreplace nlargest nsmallest",
-    "itertools": "accumulate chain combinations combinations_with_replacement cycle groupby islice pairwise permutations product "
-    "starmap takewhile zip_longest",
+    "itertools": (
+        "accumulate chain combinations combinations_with_replacement cycle groupby islice pairwise"
+        " permutations product starmap takewhile zip_longest"
+    ),
     "math": "ceil comb cos factorial floor gcd inf isqrt lcm log log2 log10 pi prod sin sqrt",
     "operator": "and_ attrgetter itemgetter or_ xor",
     "random": "randint",
     "string": "ascii_letters ascii_lowercase ascii_uppercase",
-    "typing": "Any Callable DefaultDict Deque Dict FrozenSet Iterable Iterator List Optional Sequence Set Tuple Union",
+    "typing": (
+        "Any Callable DefaultDict Deque Dict FrozenSet Iterable Iterator List Optional Sequence Set Tuple"
+        " Union"
+    ),
 }
-"""Module -> what a ``class Solution`` finds of it without an import, as it does there; the modules themselves too."""
+"""Module -> what a ``class Solution`` finds of it without an import, as it does there; the modules themselves
+too."""
 MODULES = (*SITE, "datetime", "re", "sys", "time")
 
 
@@ -46,7 +53,11 @@ class Stage:
 
     def resolve(self, tag: str, number: int) -> Any:
         """What the tester means by a handle: an object of ours, or a callable of its own."""
-        return self.objects[number] if tag == "h" else lambda *args, **kwargs: self.call_back(number, args, kwargs)
+        return (
+            self.objects[number]
+            if tag == "h"
+            else lambda *args, **kwargs: self.call_back(number, args, kwargs)
+        )
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function that lives in the tester."""
@@ -88,8 +99,8 @@ class Stage:
         raise ValueError(operation)
 
     def named(self, name: str) -> Any:
-        """What the program calls so: of its top level, else a method (``Class.method``, or ``Solution``'s) of a new instance for
-        each call, as on LeetCode.
+        """What the program calls so: of its top level, else a method (``Class.method``, or ``Solution``'s) of
+        a new instance for each call, as on LeetCode.
         """
         scope = self.module.__dict__
         if name in scope and scope[name] is not self.site.get(name, scope):
@@ -105,7 +116,11 @@ class Stage:
         args, kwargs = decode(coded_args, self.resolve), decode(coded_kwargs, self.resolve)
         result = encode(self.objects[number](*args, **kwargs), self.refer)
         after = [encode(v, self.refer) if isinstance(v, (list, dict, set, bytearray)) else None for v in args]
-        changed = {i: v for i, (v, before) in enumerate(zip(after, coded_args, strict=True)) if v is not None and v != before}
+        changed = {
+            i: v
+            for i, (v, before) in enumerate(zip(after, coded_args, strict=True))
+            if v is not None and v != before
+        }
         return ["ok", result, list(changed.items())]
 
     def serve(self) -> None:
@@ -120,19 +135,31 @@ class Stage:
 
     def answer(self, operation: str, args: list[Any]) -> list[Any]:
         """One request's reply."""
-        return self.call(*args) if operation == "call" else ["ok", encode(self.do(operation, *args), self.refer), []]
+        return (
+            self.call(*args)
+            if operation == "call"
+            else ["ok", encode(self.do(operation, *args), self.refer), []]
+        )
 
 
 def names_in(code: types.CodeType) -> set[str]:
     """All global names and attributes that the code and what is defined in it mention."""
-    return {*code.co_names}.union(*(names_in(part) for part in code.co_consts if isinstance(part, types.CodeType)))
+    return {*code.co_names}.union(
+        *(names_in(part) for part in code.co_consts if isinstance(part, types.CodeType))
+    )
 
 
 def site_names(mentioned: set[str]) -> dict[str, Any]:
     """Those of ``SITE`` that are mentioned."""
     found: dict[str, Any] = {name: importlib.import_module(name) for name in MODULES if name in mentioned}
     for module, names in SITE.items():
-        found.update({name: getattr(importlib.import_module(module), name) for name in names.split() if name in mentioned})
+        found.update(
+            {
+                name: getattr(importlib.import_module(module), name)
+                for name in names.split()
+                if name in mentioned
+            }
+        )
     return found
 
 

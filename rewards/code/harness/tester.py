@@ -1,4 +1,5 @@
-"""Runs the tests against the program at the other end of file descriptor 3, and writes the verdict, which the program cannot.
+"""Runs the tests against the program at the other end of file descriptor 3, and writes the verdict, which the
+program cannot.
 
 Reads ``spec.json``; writes one JSON line a test to stdout, and a last one when it is through.
 """
@@ -58,13 +59,19 @@ def units(spec: dict[str, Any], names: Names) -> Iterator[Callable[[], Any]]:
 
 
 def script_units(text: str, names: Names) -> Iterator[Callable[[], Any]]:
-    """A module of tests: what it runs by itself, then ``check(candidate)``, ``test_*`` functions and unittest classes.
+    """A module of tests: what it runs by itself, then ``check(candidate)``, ``test_*`` functions and unittest
+    classes.
 
     Raises:
         LookupError: It tests nothing, which must not pass.
     """
     tree = ast.parse(text)
-    own = [node for part in tree.body if not isinstance(part, (ast.FunctionDef, ast.ClassDef)) for node in ast.walk(part)]
+    own = [
+        node
+        for part in tree.body
+        if not isinstance(part, (ast.FunctionDef, ast.ClassDef))
+        for node in ast.walk(part)
+    ]
     called = {node.func.id for node in own if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     found = called or any(isinstance(node, (ast.Assert, ast.Raise)) for node in own)
     yield lambda: exec(compile(tree, "tests", "exec"), names)
@@ -94,7 +101,8 @@ def units_of(name: str, value: Any, names: Names) -> Iterator[Callable[[], Any]]
 
 
 def entry(spec: dict[str, Any], names: Names) -> Any:
-    """The function under test; for ``Class.method`` and methods of ``class Solution``, one that makes a new instance a call."""
+    """The function under test; for ``Class.method`` and methods of ``class Solution``, one that makes a new
+    instance a call."""
     return names.remote.ask("name", spec["entry_point"])
 
 
@@ -116,7 +124,9 @@ def same(wanted: Any, got: Any, tolerance: float) -> bool:
         if not isinstance(got, dict) or len(wanted) != len(got):
             return False
         by_text = {key if key in wanted else _json_key(key): value for key, value in got.items()}
-        return len(by_text) == len(got) and all(key in by_text and same(w, by_text[key], tolerance) for key, w in wanted.items())
+        return len(by_text) == len(got) and all(
+            key in by_text and same(w, by_text[key], tolerance) for key, w in wanted.items()
+        )
     if isinstance(wanted, bool) or isinstance(got, bool) or wanted is None or isinstance(got, StandIn):
         return type(wanted) is type(got) and not isinstance(got, StandIn) and bool(wanted == got)
     if isinstance(wanted, (float, complex)) or isinstance(got, (float, complex)):

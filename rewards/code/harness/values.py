@@ -1,8 +1,8 @@
 """Plain data on a socket: what tested program and tester exchange. JSON frames with tags, never pickle.
 
-Numbers, strings, bytes, None, and lists, tuples, sets and dicts of them travel by value and arrive as exactly the built-in type.
-All else stays where it is and travels as a number (a handle), so that no object of the program, with methods of its own, ever takes
-part in a comparison of the tester's.
+Numbers, strings, bytes, None, and lists, tuples, sets and dicts of them travel by value and arrive as exactly
+the built-in type. All else stays where it is and travels as a number (a handle), so that no object of the
+program, with methods of its own, ever takes part in a comparison of the tester's.
 """
 
 import importlib
@@ -22,7 +22,8 @@ class NotData(TypeError):
 
 
 def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
-    """What somebody else's code returns, or what it raises; ``SystemExit`` too is a failure of that code and no end of ours."""
+    """What somebody else's code returns, or what it raises; ``SystemExit`` too is a failure of that code and
+    no end of ours."""
     try:
         return call(*args), None
     except BaseException as error:  # noqa: BLE001  # the one place in the harness where foreign code ends

@@ -1,4 +1,5 @@
-"""Learning-rate schedules: how the rate falls from its peak at the end of the warm-up to the last update of the run."""
+"""Learning-rate schedules: how the rate falls from its peak at the end of the warm-up to the last update of
+the run."""
 
 from collections.abc import Callable
 
@@ -29,9 +30,9 @@ SCHEDULES: dict[str, Schedule] = {
 def lr_multiplier(config: LearnerConfig, *, total_updates: int) -> Callable[[int], float]:
     """Update index (0-based) -> share of the peak learning rate.
 
-    Rises linearly over ``warmup_steps`` updates: the first is at ``1 / warmup_steps``, the last of them at 1. From there the
-    schedule falls, and the last update of the run is exactly at ``min_lr_ratio`` (except ``constant``); later ones stay there.
-    Without a warm-up the first update is at 1.
+    Rises linearly over ``warmup_steps`` updates: the first is at ``1 / warmup_steps``, the last of them at 1.
+    From there the schedule falls, and the last update of the run is exactly at ``min_lr_ratio`` (except
+    ``constant``); later ones stay there. Without a warm-up the first update is at 1.
     """
     schedule, warmup, floor = SCHEDULES[config.schedule], config.warmup_steps, config.min_lr_ratio
     peak = max(warmup, 1)

@@ -1,8 +1,9 @@
 """Advantage estimators. A new one is one file and one line here.
 
-Most look at whole samples (``(samples, config) -> [S]``) and give every token of a sample the same; ``gae``, ``reinforce_pp`` and
-``brpo`` look at tokens. A group that says nothing (one member, equal rewards) gets exactly 0 from the former; ``gae`` and
-``reinforce_pp`` have no baseline from the group, and ``reinforce_pp_baseline`` takes the batch's mean off afterwards.
+Most look at whole samples (``(samples, config) -> [S]``) and give every token of a sample the same; ``gae``,
+``reinforce_pp`` and ``brpo`` look at tokens. A group that says nothing (one member, equal rewards) gets
+exactly 0 from the former; ``gae`` and ``reinforce_pp`` have no baseline from the group, and
+``reinforce_pp_baseline`` takes the batch's mean off afterwards.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Dr. GRPO's advantage: the reward minus the group's mean, without the division that favours easy and hard prompts."""
+"""Dr. GRPO's advantage: the reward minus the group's mean, without the division that favours easy and hard
+prompts."""
 
 import torch
 
@@ -11,7 +12,8 @@ from rl.objective.shapes import PerSample
 def dr_grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] ``r_i - mean(r in its group)`` (Liu et al. 2025, arXiv 2503.20783, section 3.2).
 
-    A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in float64.
+    A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in
+    float64.
     """
     values = samples.rewards.double()
     centred = values - segment_mean(values, samples.segment_ids)

@@ -24,13 +24,16 @@ SampleFunction = Callable[[Samples, AlgorithmConfig], PerSample]
 
 
 def every_token(estimator: SampleFunction) -> Callable[[Samples, Tokens, AlgorithmConfig], Estimate]:
-    """An estimator of whole samples as one of tokens. A KL penalty on the reward is taken from the sample's reward as a sum."""
+    """An estimator of whole samples as one of tokens. A KL penalty on the reward is taken from the sample's
+    reward as a sum."""
 
     def estimate(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
         from dataclasses import replace
 
         if tokens.kl is not None:
-            penalty = torch.zeros(len(samples.rewards), dtype=torch.float64).index_add_(0, tokens.sample, tokens.kl.double())
+            penalty = torch.zeros(len(samples.rewards), dtype=torch.float64).index_add_(
+                0, tokens.sample, tokens.kl.double()
+            )
             samples = replace(samples, rewards=(samples.rewards.double() - penalty).to(samples.rewards.dtype))
         return Estimate(advantages=estimator(samples, config)[tokens.sample])
 

@@ -1,4 +1,5 @@
-"""Generalised advantage estimation: what a token changed, by the critic's own account, blended over horizons."""
+"""Generalised advantage estimation: what a token changed, by the critic's own account, blended over
+horizons."""
 
 import torch
 
@@ -10,10 +11,12 @@ from rl.objective.shapes import PerUpdateToken
 
 
 def gae(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
-    """[N] ``sum over l of (gamma lam)^l (r_{t+l} + gamma V_{t+l+1} - V_{t+l})`` (Schulman et al. 2015, arXiv 1506.02438, eq. 16).
+    """[N] ``sum over l of (gamma lam)^l (r_{t+l} + gamma V_{t+l+1} - V_{t+l})`` (Schulman et al. 2015, arXiv
+    1506.02438, eq. 16).
 
-    The reward comes with the last token, the KL penalty with each; after the last token the value is 0. Returns are the
-    unwhitened advantages plus the values. Computed in float64, over loss tokens only (tool tokens in between are skipped).
+    The reward comes with the last token, the KL penalty with each; after the last token the value is 0.
+    Returns are the unwhitened advantages plus the values. Computed in float64, over loss tokens only (tool
+    tokens in between are skipped).
     """
     assert tokens.values is not None, "gae needs a critic; the config check says so first"
     values, last = tokens.values.double(), _last_of_sample(tokens.sample)
@@ -27,7 +30,9 @@ def gae(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
     advantages = _discounted_sums(delta, last, config.gae.gamma * config.gae.lam)
     returns = advantages + values
     sampled = ~samples.demonstration[tokens.sample]
-    return Estimate(advantages=whitened_where(advantages, sampled) if config.gae.whiten else advantages, returns=returns)
+    return Estimate(
+        advantages=whitened_where(advantages, sampled) if config.gae.whiten else advantages, returns=returns
+    )
 
 
 def _last_of_sample(sample: torch.Tensor) -> torch.Tensor:
@@ -38,7 +43,8 @@ def _last_of_sample(sample: torch.Tensor) -> torch.Tensor:
 
 
 def _discounted_sums(delta: PerUpdateToken, last: torch.Tensor, factor: float) -> PerUpdateToken:
-    """[N] ``delta_t + factor * delta_{t+1} + ...`` to the end of each sample; one pass over positions, all samples at once."""
+    """[N] ``delta_t + factor * delta_{t+1} + ...`` to the end of each sample; one pass over positions, all
+    samples at once."""
     out = delta.clone()
     ends = torch.nonzero(last).flatten()
     starts = torch.cat([ends.new_zeros(1), ends[:-1] + 1])

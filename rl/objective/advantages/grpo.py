@@ -11,9 +11,11 @@ EPSILON = 1e-4
 
 
 def grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] ``(r_i - mean) / (std + 1e-4)`` over its group, std with n - 1 (Shao et al. 2024, arXiv 2402.03300, section 4.1).
+    """[S] ``(r_i - mean) / (std + 1e-4)`` over its group, std with n - 1 (Shao et al. 2024, arXiv 2402.03300,
+    section 4.1).
 
-    A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in float64.
+    A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in
+    float64.
     """
     values, ids = samples.rewards.double(), samples.segment_ids
     centred = values - segment_mean(values, ids)

@@ -1,7 +1,7 @@
 """Advantages that climb pass@k instead of pass@1: what a sample adds to the best of k drawn from its group.
 
-Rewards need not be 0 or 1: pass@k of graded rewards is the expected maximum of k. ``k`` is the config's, or each prompt's own
-(``aux["pass_k"]``), and never more than the group's size but in the weight form.
+Rewards need not be 0 or 1: pass@k of graded rewards is the expected maximum of k. ``k`` is the config's, or
+each prompt's own (``aux["pass_k"]``), and never more than the group's size but in the weight form.
 """
 
 from collections.abc import Callable
@@ -25,42 +25,51 @@ PRIOR = (1.0, 1.0)
 
 
 def s(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] PKPO's s: for 0/1 rewards k/n if correct, else (k/n) rho(n-1, c, k-1); unbiased (arXiv 2505.15201, section 3)."""
+    """[S] PKPO's s: for 0/1 rewards k/n if correct, else (k/n) rho(n-1, c, k-1); unbiased (arXiv 2505.15201,
+    section 3)."""
     return _by_group(samples, config, _s)
 
 
 def s_loo(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] s less the same group's value without the sample, k/(n-1) of it: unbiased, of lower variance for rare successes.
-    Of what all rewards have in common k/(n (n-1)) stays, which is noise: take ``passk`` for rewards that are not near 0."""
+    """[S] s less the same group's value without the sample, k/(n-1) of it: unbiased, of lower variance for
+    rare successes. Of what all rewards have in common k/(n (n-1)) stays, which is noise: take ``passk`` for
+    rewards that are not near 0."""
     return _by_group(samples, config, _s_loo)
 
 
 def s_loo_minus_one(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] what the sample adds to the best of k-1 others, times k/n: for 0/1 rewards (k/n) C(n-c, k-1) / C(n-1, k-1) if correct,
-    0 if not. Unbiased, and the quietest where successes are not rare; at k = 1 it has no baseline, so RLOO takes its place."""
+    """[S] what the sample adds to the best of k-1 others, times k/n: for 0/1 rewards (k/n) C(n-c, k-1) /
+    C(n-1, k-1) if correct, 0 if not. Unbiased, and the quietest where successes are not rare; at k = 1 it has
+    no baseline, so RLOO takes its place."""
     return _by_group(samples, config, _s_loo_minus_one)
 
 
 def chen(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] s, centred and divided by the standard deviation of the group's best of k: mean 0, standardised.
 
-    For 0/1 rewards that deviation is sqrt(rho (1 - rho)) (Chen et al. 2025, arXiv 2508.10751). Standardising undoes the weight
-    k (1-p)^(k-1) that pass@k gives to hard prompts.
+    For 0/1 rewards that deviation is sqrt(rho (1 - rho)) (Chen et al. 2025, arXiv 2508.10751). Standardising
+    undoes the weight k (1-p)^(k-1) that pass@k gives to hard prompts.
     """
     return _by_group(samples, config, _chen)
 
 
 def weight_form(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] RLOO's advantage times ``E[k (1-p)^(k-1)]`` under the prompt's posterior of before this group (``aux["posterior"]``
-    [S, 2]): for k above half the group, where the combinatorial forms are mostly noise."""
+    """[S] RLOO's advantage times ``E[k (1-p)^(k-1)]`` under the prompt's posterior of before this group
+    (``aux["posterior"]`` [S, 2]): for k above half the group, where the combinatorial forms are mostly
+    noise."""
     baseline = rloo(samples, config).double().numpy() / _sizes(samples)
-    weight = np.array([posterior_weight(a, b, k) for (a, b), k in zip(_posterior(samples), _wanted(samples, config), strict=True)])
+    weight = np.array(
+        [
+            posterior_weight(a, b, k)
+            for (a, b), k in zip(_posterior(samples), _wanted(samples, config), strict=True)
+        ]
+    )
     return torch.from_numpy(baseline * weight).to(samples.rewards.dtype)
 
 
 def passk(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] the estimator that suits each group: RLOO / n at k = 1, s_loo_minus_one up to k = n/2, the weight form above; less what
-    the planner charges for length (``length_price``), if it does."""
+    """[S] the estimator that suits each group: RLOO / n at k = 1, s_loo_minus_one up to k = n/2, the weight
+    form above; less what the planner charges for length (``length_price``), if it does."""
     sizes, ks = _sizes(samples), _wanted(samples, config)
     combinatorial, weighted = s_loo_minus_one(samples, config), weight_form(samples, config)
     use = torch.from_numpy((ks > 1) & (ks <= sizes / 2))
@@ -74,7 +83,7 @@ def posterior_weight(a: float, b: float, k: int) -> float:
     return float(np.clip(k * np.exp(betaln(a, b + k - 1) - betaln(a, b)), low, high))
 
 
-# -- one group -----------------------------------------------------------------------------------------------------------------
+# -- one group -----------------------------------------------------------------------------------------------
 
 
 def _s(rewards: np.ndarray, k: int) -> np.ndarray:
@@ -82,7 +91,8 @@ def _s(rewards: np.ndarray, k: int) -> np.ndarray:
     n = len(rewards)
     order = np.argsort(rewards, kind="stable")
     ordered, rank = rewards[order], np.arange(1, n + 1)
-    # A subset holds sample i. Either i is its best (the k - 1 others come from below), or the best is some j above.
+    # A subset holds sample i. Either i is its best (the k - 1 others come from below), or the best is some j
+    # above.
     own = _ratio(rank - 1, k - 1, n, k)
     above = _ratio(rank - 2, k - 2, n, k) * ordered
     later = np.concatenate([np.cumsum(above[::-1])[::-1][1:], [0.0]])
@@ -120,8 +130,8 @@ def _s_loo_minus_one(rewards: np.ndarray, k: int) -> np.ndarray:
     n = len(rewards)
     if k == 1:
         return _centred(rewards) / (n - 1)
-    # Summed over the others that it beats. Subtracting two expected maxima would leave rounding errors where it adds nothing, and a
-    # batch of nothing else would be scaled up to advantages of 1.
+    # Summed over the others that it beats. Subtracting two expected maxima would leave rounding errors where
+    # it adds nothing, and a batch of nothing else would be scaled up to advantages of 1.
     chance = _ratio(np.arange(n - 1), k - 2, n - 1, k - 1)
     unique, inverse = np.unique(rewards, return_inverse=True)
     added = [chance @ np.maximum(value - _others(rewards, value), 0.0) for value in unique]
@@ -142,7 +152,8 @@ def _centred(values: np.ndarray) -> np.ndarray:
 
 
 def _ratio(top: np.ndarray, choose: int, n: int, k: int) -> np.ndarray:
-    """``C(top, choose) / C(n, k)``, 0 where there is nothing to choose from; by log-gamma, since the binomials overflow."""
+    """``C(top, choose) / C(n, k)``, 0 where there is nothing to choose from; by log-gamma, since the
+    binomials overflow."""
     if choose < 0:
         return np.zeros(len(top))
     safe = np.maximum(top, choose)
@@ -151,10 +162,12 @@ def _ratio(top: np.ndarray, choose: int, n: int, k: int) -> np.ndarray:
     return np.where(top >= choose, np.exp(log_top - log_all), 0.0)
 
 
-# -- all groups ----------------------------------------------------------------------------------------------------------------
+# -- all groups ----------------------------------------------------------------------------------------------
 
 
-def _by_group(samples: Samples, config: AlgorithmConfig, one: Callable[[np.ndarray, int], np.ndarray]) -> PerSample:
+def _by_group(
+    samples: Samples, config: AlgorithmConfig, one: Callable[[np.ndarray, int], np.ndarray]
+) -> PerSample:
     """[S] ``one`` of every group; groups of one or of equal rewards get 0, groups with a NaN get NaN."""
     rewards, ids = samples.rewards.double().numpy(), samples.segment_ids.numpy()
     ks, out = _ks(samples, config), np.zeros(len(rewards))

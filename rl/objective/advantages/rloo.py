@@ -9,9 +9,11 @@ from rl.objective.shapes import PerSample
 
 
 def rloo(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] ``r_i - mean(r of the other members)`` (Kool et al. 2019; Ahmadian et al. 2024, arXiv 2402.14740, eq. 9).
+    """[S] ``r_i - mean(r of the other members)`` (Kool et al. 2019; Ahmadian et al. 2024, arXiv 2402.14740,
+    eq. 9).
 
-    That is ``n / (n - 1)`` times Dr. GRPO's, so only groups of unequal size tell them apart. A group of one gets 0.
+    That is ``n / (n - 1)`` times Dr. GRPO's, so only groups of unequal size tell them apart. A group of one
+    gets 0.
     """
     values, ids = samples.rewards.double(), samples.segment_ids
     size = segment_size(ids)

@@ -6,7 +6,8 @@ EPSILON = 1e-8
 
 
 def whitened_where(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """``whitened`` over those where ``counted``, 0 elsewhere: the reward of what was shown is no measure for sampled tokens."""
+    """``whitened`` over those where ``counted``, 0 elsewhere: the reward of what was shown is no measure for
+    sampled tokens."""
     out = torch.zeros(len(values), dtype=torch.float64)
     out[counted] = whitened(values[counted])
     return out

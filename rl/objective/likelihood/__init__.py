@@ -1,6 +1,7 @@
 """Likelihood gradients: how log p enters the loss of a token. A new one is one file and one line here.
 
-Each has two halves: whose ratio the mask bounds (the token's or its sequence's), and the token's loss from there.
+Each has two halves: whose ratio the mask bounds (the token's or its sequence's), and the token's loss from
+there.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Online mirror descent: REINFORCE with a squared log-ratio of the whole answer that holds it near the sampler (Kimi k1.5)."""
+"""Online mirror descent: REINFORCE with a squared log-ratio of the whole answer that holds it near the
+sampler (Kimi k1.5)."""
 
 import torch
 
@@ -9,9 +10,11 @@ from rl.objective.shapes import PerToken
 
 
 def mirror(terms: Terms, config: AlgorithmConfig) -> PerToken:
-    """[T] whose sum over an answer is ``-A R + tau / 2 R^2``, R the log-ratio of the answer (arXiv 2501.12599, eq. 3).
+    """[T] whose sum over an answer is ``-A R + tau / 2 R^2``, R the log-ratio of the answer (arXiv
+    2501.12599, eq. 3).
 
-    The gradient is ``-(A - tau R) d log p(answer)``; it needs every sample, since R alone has one where A is 0.
+    The gradient is ``-(A - tau R) d log p(answer)``; it needs every sample, since R alone has one where A is
+    0.
     """
     kept = (terms.bounded.detach() == terms.ratio.detach()) & terms.usable
     answer = sequence_sum(terms.log_ratio, terms.sequence, kept)

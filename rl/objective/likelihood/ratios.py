@@ -10,5 +10,6 @@ def each_token(log_ratio: PerToken, sequence: TokenIds, usable: TokenFlags) -> P
 
 
 def whole_sequence(log_ratio: PerToken, sequence: TokenIds, usable: TokenFlags) -> PerToken:
-    """[T] the sequence's geometric mean, ``(p(y) / q(y)) ^ (1 / |y|)`` (GSPO, Zheng et al. 2025, arXiv 2507.18071, eq. 7)."""
+    """[T] the sequence's geometric mean, ``(p(y) / q(y)) ^ (1 / |y|)`` (GSPO, Zheng et al. 2025, arXiv
+    2507.18071, eq. 7)."""
     return sequence_mean(log_ratio, sequence, usable)

@@ -6,5 +6,6 @@ from rl.objective.shapes import PerToken
 
 
 def token_ratio(terms: Terms, config: AlgorithmConfig) -> PerToken:
-    """[T] ``-bounded ratio * A``; with the token's ratio its gradient is ``-r A d log p`` on kept tokens and 0 on the others."""
+    """[T] ``-bounded ratio * A``; with the token's ratio its gradient is ``-r A d log p`` on kept tokens and
+    0 on the others."""
     return -terms.bounded * terms.advantages

@@ -8,9 +8,11 @@ from rl.objective.shapes import PerToken
 
 
 def truncated_weight(terms: Terms, config: AlgorithmConfig) -> PerToken:
-    """[T] ``-min(r, 1 + clip_high) * A * log p``, the weight detached (MiniMax 2025, arXiv 2506.13585, eq. 4).
+    """[T] ``-min(r, 1 + clip_high) * A * log p``, the weight detached (MiniMax 2025, arXiv 2506.13585, eq.
+    4).
 
-    With ``mask=none`` no token loses its gradient, which is CISPO's point; another mask takes it from the tokens it bounds.
+    With ``mask=none`` no token loses its gradient, which is CISPO's point; another mask takes it from the
+    tokens it bounds.
     """
     weight = terms.ratio.detach().clamp(max=1 + config.clip_high)
     kept = terms.bounded.detach() == terms.ratio.detach()

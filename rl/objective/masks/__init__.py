@@ -1,8 +1,8 @@
 """Stabilisation masks: which tokens keep their gradient. A new one is one file and one line here.
 
-A mask maps ``(ratio [T], advantages [T], config)`` to a bounded ratio [T]: the ratio itself, with its gradient, where the token
-keeps it, and a constant bound where it does not. So the bounded ratio gives the value of PPO's surrogate as well, and
-``bounded == ratio`` says which tokens are kept.
+A mask maps ``(ratio [T], advantages [T], config)`` to a bounded ratio [T]: the ratio itself, with its
+gradient, where the token keeps it, and a constant bound where it does not. So the bounded ratio gives the
+value of PPO's surrogate as well, and ``bounded == ratio`` says which tokens are kept.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Reward shaping: rewards changed before the advantages. Raw correctness, which pass rates and verdicts read, is never touched.
+"""Reward shaping: rewards changed before the advantages. Raw correctness, which pass rates and verdicts read,
+is never touched.
 
 A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is one file and one line here.
 """

@@ -9,11 +9,14 @@ from rl.objective.segments import segment_sum
 from rl.objective.shapes import PerSample
 
 
-def trust(rewards: PerSample, samples: Samples, *, component: str, alpha: float = 0.3, threshold: float = 0.5) -> PerSample:
+def trust(
+    rewards: PerSample, samples: Samples, *, component: str, alpha: float = 0.3, threshold: float = 0.5
+) -> PerSample:
     """[S] ``r + gamma alpha e^(-progress) aux`` (Fan et al. 2025, SophiaVL-R1, arXiv 2505.17018, eq. 4 to 6).
 
-    ``aux`` is the reward component of that name. In each group gamma is 1 where right answers (``r >= threshold``) have the higher
-    mean of it, else e to the difference; 0 where a group has no right or no wrong answer to compare.
+    ``aux`` is the reward component of that name. In each group gamma is 1 where right answers (``r >=
+    threshold``) have the higher mean of it, else e to the difference; 0 where a group has no right or no
+    wrong answer to compare.
     """
     extra, ids = samples.aux[f"reward/{component}"].double(), samples.segment_ids
     right = (rewards >= threshold).double()

@@ -1,4 +1,5 @@
-"""Build on Ray, score, post-train with real vLLM and DeepSpeed, plan: a ladder of six bases of a few thousand weights."""
+"""Build on Ray, score, post-train with real vLLM and DeepSpeed, plan: a ladder of six bases of a few thousand
+weights."""
 
 import csv
 import json
@@ -15,7 +16,13 @@ GCD = {"gcd": [{"min_value": 1, "max_value": top} for top in (19, 29, 39)]}
 LADDER = {
     "name": "ci",
     "sizes": {
-        name: {"hidden_size": hidden, "num_layers": 2, "num_heads": 1, "head_dim": 32, "intermediate_size": 2 * hidden}
+        name: {
+            "hidden_size": hidden,
+            "num_layers": 2,
+            "num_heads": 1,
+            "head_dim": 32,
+            "intermediate_size": 2 * hidden,
+        }
         for name, hidden in SIZES.items()
     },
     "ratios": [5, 20],
@@ -49,9 +56,12 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_whole_way(ladder: Path) -> None:
-    again = call("bases", "build", ladder / "ladder.yaml", "--dir", ladder, "--json")  # Nothing is left to do.
+    # Nothing is left to do.
+    again = call("bases", "build", ladder / "ladder.yaml", "--dir", ladder, "--json")
     assert again["cells"][0]["name"] == "8k-r5"
-    posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20", "--json", *FAST)["post"]
+    posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20", "--json", *FAST)[
+        "post"
+    ]
     assert posts[0]["steps"] == 1 and posts[0]["post_flops"] > 0
     trained_on = yaml.safe_load((ladder / posts[0]["run"] / "config.yaml").read_text())["task"]
     assert trained_on["level_args"] == GCD, "the ladder's problems, not the quickstart's"
@@ -72,7 +82,10 @@ def test_the_whole_way(ladder: Path) -> None:
     assert report["end_to_end"][0]["queries"] == 1e4
     rows = list(csv.DictReader((ladder / "plan" / "tradeoff.csv").open()))
     assert {r["bits"] for r in rows} == {"0", "4"} and any(r["on_pareto"] == "1" for r in rows)
-    assert all((ladder / "plan" / f"{name}.svg").stat().st_size > 1000 for name in ("isolines", "r_star", "predicted", "pareto"))
+    assert all(
+        (ladder / "plan" / f"{name}.svg").stat().st_size > 1000
+        for name in ("isolines", "r_star", "predicted", "pareto")
+    )
 
 
 def test_wrong_input_is_told(ladder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Placement groups on a real Ray with eight logical GPUs: every actor lands in its seat and sees its devices."""
+"""Placement groups on a real Ray with eight logical GPUs: every actor lands in its seat and sees its
+devices."""
 
 import os
 
@@ -9,12 +10,25 @@ from rl.cluster import Placed, PlacementError, create_placement, plan_placement
 from rl.config.load import load_config
 
 GPU = ["rollout=gpu", "learner=gpu"]
-MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl", "run.dir=/shared/runs"]
+MULTI = [
+    "rollout=gpu",
+    "learner=gpu",
+    "cluster=multinode",
+    "rollout.weight_transfer=nccl",
+    "run.dir=/shared/runs",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def eight_logical_gpus():
-    ray.init(address="local", num_cpus=16, num_gpus=8, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    ray.init(
+        address="local",
+        num_cpus=16,
+        num_gpus=8,
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        log_to_driver=False,
+    )
     yield
     ray.shutdown()
 
@@ -45,7 +59,13 @@ def devices(placed: Placed) -> tuple[list[list[str]], list[list[str]]]:
 
 def test_node8_with_tensor_parallel_engines_uses_each_gpu_once() -> None:
     engines, ranks = devices(
-        place(*GPU, "cluster=node8", "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2")
+        place(
+            *GPU,
+            "cluster=node8",
+            "rollout.num_engines=2",
+            "rollout.tensor_parallel=2",
+            "cluster.gpus_per_engine=2",
+        )
     )
     assert [len(e) for e in engines] == [2, 2] and [len(r) for r in ranks] == [1, 1, 1, 1]
     assert sorted(d for seat in engines + ranks for d in seat) == list("01234567")
@@ -78,7 +98,9 @@ def test_a_seat_is_free_again_when_its_actor_dies() -> None:
 
 
 def test_too_many_gpus_are_refused_at_once_with_both_sides_of_the_sum() -> None:
-    with pytest.raises(PlacementError, match=r"too few GPUs.*Asked: 12 CPU, 12 GPU.*There: node 0: 16 CPU, 8 GPU"):
+    with pytest.raises(
+        PlacementError, match=r"too few GPUs.*Asked: 12 CPU, 12 GPU.*There: node 0: 16 CPU, 8 GPU"
+    ):
         place(*GPU, "cluster=node8", "rollout.num_engines=8")
 
 

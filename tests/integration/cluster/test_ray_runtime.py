@@ -1,4 +1,5 @@
-"""A private Ray per run: starts small, logs into the run directory, and leaves nothing behind even when its owner is killed."""
+"""A private Ray per run: starts small, logs into the run directory, and leaves nothing behind even when its
+owner is killed."""
 
 import json
 import os
@@ -61,7 +62,9 @@ def name_of(pid: int) -> str:
 
 def start(logs: Path, mode: str) -> tuple["subprocess.Popen[str]", dict]:
     logs.mkdir(exist_ok=True)
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(logs), mode], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(logs), mode], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
 

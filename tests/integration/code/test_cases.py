@@ -25,7 +25,12 @@ def test_attacks_fail_and_controls_pass(row: dict[str, Any], judge: Judge) -> No
 
 @pytest.mark.parametrize("row", rows("humaneval.jsonl", "task_id"))
 def test_canonical_solutions_pass_as_body_and_as_block(row: dict[str, Any], judge: Judge) -> None:
-    facts = {"language": "python", "prompt": row["prompt"], "tests": row["test"], "entry_point": row["entry_point"]}
+    facts = {
+        "language": "python",
+        "prompt": row["prompt"],
+        "tests": row["test"],
+        "entry_point": row["entry_point"],
+    }
     assert judge(row["canonical_solution"], facts).correct
     assert judge(f"So:\n```python\n{row['prompt']}{row['canonical_solution']}```", facts).correct
     assert not judge("    return ...\n", facts).correct

@@ -18,11 +18,16 @@ ADD = {"tests": ["assert add(1, 2) == 3", "assert add(-5, 5) == 0"], "entry_poin
             "(1, {2}, b'x', 1j, float('inf'), 2**80, frozenset([1]))",
         ),
         ("from collections import Counter\ndef f():\n    return Counter('aab')", "{'a': 2, 'b': 1}"),
-        ("from fractions import Fraction\ndef f():\n    return Fraction(1, 3)", "__import__('fractions').Fraction(1, 3)"),
+        (
+            "from fractions import Fraction\ndef f():\n    return Fraction(1, 3)",
+            "__import__('fractions').Fraction(1, 3)",
+        ),
     ],
 )
 def test_values_arrive_as_what_they_are(code: str, tests: str, judge: Judge) -> None:
-    assert judge(code, {"tests": [f"assert f() == {tests}", f"assert type(f()) is type({tests})"], "entry_point": "f"}).correct
+    assert judge(
+        code, {"tests": [f"assert f() == {tests}", f"assert type(f()) is type({tests})"], "entry_point": "f"}
+    ).correct
 
 
 def test_tests_use_objects_generators_mutation_and_exceptions_of_the_program(judge: Judge) -> None:
@@ -59,20 +64,34 @@ def test_callback():
 @pytest.mark.parametrize(
     ("code", "tests"),
     [
-        ("class math:\n    isclose = staticmethod(lambda *a: True)\ndef f(): return 0.0", ["assert math.isclose(f(), 1.0)"]),
+        (
+            "class math:\n    isclose = staticmethod(lambda *a: True)\ndef f(): return 0.0",
+            ["assert math.isclose(f(), 1.0)"],
+        ),
         ("def f(x):\n    raise StopIteration", ["assert all(map(lambda x: f(x) == 1, [1, 2]))"]),
         (
-            "class A:\n    def __eq__(s, o): return True\n    def __ne__(s, o): return False\ndef f(): return A()",
+            (
+                "class A:\n    def __eq__(s, o): return True\n    def __ne__(s, o): return False\ndef f():"
+                " return A()"
+            ),
             ["assert not (f() != 1)"],
         ),
-        ("class A(str):\n    def __eq__(s, o): return True\n    __hash__ = None\ndef f(): return A('x')", ["assert f() == 'y'"]),
+        (
+            "class A(str):\n    def __eq__(s, o): return True\n    __hash__ = None\ndef f(): return A('x')",
+            ["assert f() == 'y'"],
+        ),
         ("def f(): return float('nan')", ["assert f() == 1"]),
         (
-            "import socket\ns = socket.socket(fileno=3)\nb = b'[\"ok\",true,[]]'\n"
-            "s.sendall(len(b).to_bytes(4, 'big') + b)\ndef f(): return 0",
+            (
+                "import socket\ns = socket.socket(fileno=3)\nb = b'[\"ok\",true,[]]'\n"
+                "s.sendall(len(b).to_bytes(4, 'big') + b)\ndef f(): return 0"
+            ),
             ["assert f() == 1"],
         ),
-        ("def f(): return 0\ndef check(c): pass\ntests = []", "def check(candidate):\n    assert candidate() == 1\n"),
+        (
+            "def f(): return 0\ndef check(c): pass\ntests = []",
+            "def check(candidate):\n    assert candidate() == 1\n",
+        ),
     ],
 )
 def test_programs_that_cheat_fail(code: str, tests: Any, judge: Judge) -> None:
@@ -82,21 +101,36 @@ def test_programs_that_cheat_fail(code: str, tests: Any, judge: Judge) -> None:
 
 def test_helpers_of_the_prompt_are_the_testers_own(judge: Judge) -> None:
     prompt = "def twice(x):\n    return 2 * x\n\n\ndef f(x):\n    '''Half.'''\n"
-    row = {"prompt": prompt, "entry_point": "f", "tests": "def check(candidate):\n    assert twice(candidate(4)) == 4\n"}
+    row = {
+        "prompt": prompt,
+        "entry_point": "f",
+        "tests": "def check(candidate):\n    assert twice(candidate(4)) == 4\n",
+    }
     assert judge("    return x // 2\n", row).correct
     assert not judge("def twice(x):\n    return 4\ndef f(x):\n    return 0\n", row).correct
 
 
 def test_calls_with_json_values(judge: Judge) -> None:
-    row = {"tests": [{"args": [[3, 1]], "expected": [1, 3]}, {"args": [[]], "expected": []}], "entry_point": "f"}
+    row = {
+        "tests": [{"args": [[3, 1]], "expected": [1, 3]}, {"args": [[]], "expected": []}],
+        "entry_point": "f",
+    }
     assert judge("def f(x): return tuple(sorted(x))", row).correct
     assert judge("def f(x): return x", row).reason == "wrong answer on test 1"
-    assert judge("class Solution:\n    def f(self, x): return sorted(x)", {**row, "entry_point": "Solution.f"}).correct
+    assert judge(
+        "class Solution:\n    def f(self, x): return sorted(x)", {**row, "entry_point": "Solution.f"}
+    ).correct
 
 
 def test_reference_hidden_and_perturbed_tests_catch_answers_learnt_by_heart(judge: Judge) -> None:
-    right, learnt = "def f(x): return sorted(x)", "def f(x): return {(2, 1): [1, 2], (5, 9, 7): [5, 7, 9]}[tuple(x)]"
-    shown = {"tests": [{"args": [[2, 1]], "expected": [1, 2]}, {"args": [[5, 9, 7]], "expected": [5, 7, 9]}], "entry_point": "f"}
+    right, learnt = (
+        "def f(x): return sorted(x)",
+        "def f(x): return {(2, 1): [1, 2], (5, 9, 7): [5, 7, 9]}[tuple(x)]",
+    )
+    shown = {
+        "tests": [{"args": [[2, 1]], "expected": [1, 2]}, {"args": [[5, 9, 7]], "expected": [5, 7, 9]}],
+        "entry_point": "f",
+    }
     assert judge(learnt, shown).correct
     hidden = {**shown, "hidden_tests": [{"args": [[4, 3]], "expected": [3, 4]}]}
     assert judge(right, hidden).correct
@@ -121,7 +155,10 @@ def test_partial_credit_is_a_share_and_never_correct(judge: Judge) -> None:
         ("def other(): pass", "missing function: name 'add' is not defined"),
         ("def add(a, b): return a / 0", "runtime error: ZeroDivisionError on test 1"),
         ("def add(a, b):\n    while a + b == 0: pass\n    return a + b", "timeout on test 2"),
-        ("x = bytearray(2 << 30)\nfor i in range(0, len(x), 4096): x[i] = 1\ndef add(a, b): return a + b", "memory on test 1"),
+        (
+            "x = bytearray(2 << 30)\nfor i in range(0, len(x), 4096): x[i] = 1\ndef add(a, b): return a + b",
+            "memory on test 1",
+        ),
         ("I do not know.", "compile error: SyntaxError"),
         ("```rust\nfn main() {}\n```", "no code"),
     ],
@@ -132,9 +169,14 @@ def test_reasons_are_precise(code: str, reason: str, judge: Judge) -> None:
 
 def test_programs_with_files_arguments_and_exit_codes(judge: Judge) -> None:
     tests = [{"argv": ["a"], "given_files": {"in.txt": "7\n"}, "exit_code": 3, "files": {"out.txt": "a 7\n"}}]
-    code = "import sys\nx = open('in.txt').read().strip()\nopen('out.txt', 'w').write(f'{sys.argv[1]} {x}')\nsys.exit(3)"
+    code = (
+        "import sys\nx = open('in.txt').read().strip()\nopen('out.txt', 'w').write(f'{sys.argv[1]}"
+        " {x}')\nsys.exit(3)"
+    )
     assert judge(code, {"tests": tests}).correct
-    assert judge(code.replace("(3)", "(0)"), {"tests": tests}).reason == "runtime error (exit code 0) on test 1"
+    assert (
+        judge(code.replace("(3)", "(0)"), {"tests": tests}).reason == "runtime error (exit code 0) on test 1"
+    )
     assert judge("import sys\nsys.exit(3)", {"tests": tests}).reason == "no file out.txt on test 1"
 
 

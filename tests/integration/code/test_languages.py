@@ -14,28 +14,53 @@ PACKAGES = {"lua": "lua5.4", "r": "r-base-core", "ocaml": "ocaml-nox", "fortran"
 ROW = {"tests": [{"stdin": "3\n1 2 3\n", "stdout": "6\n"}, {"stdin": "1\n-7\n", "stdout": "-7\n"}]}
 SUMS = {
     "python": "n = int(input())\nprint(sum(map(int, input().split())) + @)",
-    "c": '#include <stdio.h>\nint main(void){int n,x,s=@;scanf("%d",&n);while(n--){scanf("%d",&x);s+=x;}printf("%d\\n",s);}',
-    "cpp": "#include <iostream>\nint main(){int n,x,s=@;std::cin>>n;while(n--){std::cin>>x;s+=x;}std::cout<<s<<std::endl;}",
-    "rust": "use std::io::*;\nfn main(){let mut t=String::new();stdin().read_to_string(&mut t).unwrap();"
-    'let s:i64=t.split_whitespace().skip(1).map(|x|x.parse::<i64>().unwrap()).sum();println!("{}",s+@);}',
-    "java": "import java.util.*;\npublic class Sum { public static void main(String[] a){ Scanner in = new Scanner(System.in);"
-    "int n = in.nextInt(), s = @; while (n-- > 0) s += in.nextInt(); System.out.println(s); } }",
-    "javascript": "const t=require('fs').readFileSync(0,'utf8').split(/\\s+/).filter(x=>x).map(Number);"
-    "console.log(t.slice(1).reduce((a,b)=>a+b,@));",
-    "typescript": "const t: number[] = require('fs').readFileSync(0,'utf8').split(/\\s+/).filter((x: string)=>x).map(Number);"
-    "console.log(t.slice(1).reduce((a,b)=>a+b,@));",
+    "c": (
+        "#include <stdio.h>\nint main(void){int"
+        ' n,x,s=@;scanf("%d",&n);while(n--){scanf("%d",&x);s+=x;}printf("%d\\n",s);}'
+    ),
+    "cpp": (
+        "#include <iostream>\nint main(){int"
+        " n,x,s=@;std::cin>>n;while(n--){std::cin>>x;s+=x;}std::cout<<s<<std::endl;}"
+    ),
+    "rust": (
+        "use std::io::*;\nfn main(){let mut t=String::new();stdin().read_to_string(&mut t).unwrap();"
+        'let s:i64=t.split_whitespace().skip(1).map(|x|x.parse::<i64>().unwrap()).sum();println!("{}",s+@);}'
+    ),
+    "java": (
+        "import java.util.*;\npublic class Sum { public static void main(String[] a){ Scanner in = new"
+        " Scanner(System.in);int n = in.nextInt(), s = @; while (n-- > 0) s += in.nextInt();"
+        " System.out.println(s); } }"
+    ),
+    "javascript": (
+        "const t=require('fs').readFileSync(0,'utf8').split(/\\s+/).filter(x=>x).map(Number);"
+        "console.log(t.slice(1).reduce((a,b)=>a+b,@));"
+    ),
+    "typescript": (
+        "const t: number[] = require('fs').readFileSync(0,'utf8').split(/\\s+/).filter((x:"
+        " string)=>x).map(Number);console.log(t.slice(1).reduce((a,b)=>a+b,@));"
+    ),
     "perl": "my $n=<STDIN>; my $s=@; $s+=$_ for split ' ',<STDIN>; print \"$s\\n\";",
     "tcl": "gets stdin n\nset s @\nforeach x [split [string trim [gets stdin]]] { incr s $x }\nputs $s",
     "bash": "read n\nread -a xs\ns=@\nfor x in ${xs[*]}; do s=$((s + x)); done\necho $s",
     "awk": "NR==2 { s=@; for (i=1;i<=NF;i++) s+=$i; print s }",
-    "lua": "io.read('n')\nlocal s = @\nwhile true do local x = io.read('n'); if not x then break end; s = s + x end\nprint(s)",
+    "lua": (
+        "io.read('n')\nlocal s = @\nwhile true do local x = io.read('n'); if not x then break end; s = s + x"
+        " end\nprint(s)"
+    ),
     "r": "x <- scan(file('stdin'), quiet=TRUE)\ncat(sum(x[-1]) + @, '\\n', sep='')",
-    "ocaml": 'let n = Scanf.scanf " %d" (fun x -> x)\nlet s = ref (@)\n'
-    'let () = for _ = 1 to n do s := !s + Scanf.scanf " %d" (fun x -> x) done; Printf.printf "%d\\n" !s',
-    "fortran": "program p\ninteger :: n, s\ninteger, allocatable :: x(:)\nread *, n\nallocate(x(n))\nread *, x\ns = sum(x) + @\n"
-    "print '(I0)', s\nend program",
+    "ocaml": (
+        'let n = Scanf.scanf " %d" (fun x -> x)\nlet s = ref (@)\n'
+        'let () = for _ = 1 to n do s := !s + Scanf.scanf " %d" (fun x -> x) done; Printf.printf "%d\\n" !s'
+    ),
+    "fortran": (
+        "program p\ninteger :: n, s\ninteger, allocatable :: x(:)\nread *, n\nallocate(x(n))\nread *, x\ns ="
+        " sum(x) + @\nprint '(I0)', s\nend program"
+    ),
     "julia": "readline()\nprintln(sum(parse.(Int, split(readline()))) + @)",
-    "go": 'package main\nimport "fmt"\nfunc main(){var n,x int;s:=@;fmt.Scan(&n);for;n>0;n--{fmt.Scan(&x);s+=x};fmt.Println(s)}',
+    "go": (
+        'package main\nimport "fmt"\nfunc main(){var n,x'
+        " int;s:=@;fmt.Scan(&n);for;n>0;n--{fmt.Scan(&x);s+=x};fmt.Println(s)}"
+    ),
 }
 
 
@@ -44,7 +69,9 @@ def debian_packages() -> None:
     missing = [PACKAGES[name] for name in PACKAGES if shutil.which(find_language(name).programs()[0]) is None]
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
         command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-        subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, capture_output=True, check=False)
+        subprocess.run(
+            command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, capture_output=True, check=False
+        )
 
 
 def test_every_language_has_programs() -> None:

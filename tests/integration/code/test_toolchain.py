@@ -1,4 +1,5 @@
-"""A language that is not installed is said at once, with the package that has it: nothing is scored 0 for it."""
+"""A language that is not installed is said at once, with the package that has it: nothing is scored 0 for
+it."""
 
 import json
 from pathlib import Path
@@ -11,9 +12,16 @@ from rl.cli import app
 from rollout.types import Prompt
 from tests.integration.code.conftest import Rewards
 
-ROW = {"completion": "x", "prompt": "q", "language": "nolang", "tests": [{"stdin": "", "stdout": "1"}], "label": True}
+ROW = {
+    "completion": "x",
+    "prompt": "q",
+    "language": "nolang",
+    "tests": [{"stdin": "", "stdout": "1"}],
+    "label": True,
+}
 MESSAGE = (
-    "language: nolang needs no-such-program, which the sandbox does not find; install it (Debian, Ubuntu: apt-get install nolang)"
+    "language: nolang needs no-such-program, which the sandbox does not find; install it (Debian, Ubuntu:"
+    " apt-get install nolang)"
 )
 
 
@@ -21,17 +29,22 @@ MESSAGE = (
 def languages(tmp_path: Path, rewards: Rewards) -> str:
     rewards()  # skips where there is no sandbox
     (tmp_path / "nolang.yaml").write_text(
-        "file: program.no\nrun: [no-such-program, program.no]\nversion: [no-such-program, --version]\npackage: nolang\n"
+        "file: program.no\nrun: [no-such-program, program.no]\nversion: [no-such-program,"
+        " --version]\npackage: nolang\n"
     )
     return str(tmp_path)
 
 
-@pytest.mark.parametrize("command", [["score", "code", "ROWS"], ["check", "--reward", "code", "--rows", "ROWS"]])
+@pytest.mark.parametrize(
+    "command", [["score", "code", "ROWS"], ["check", "--reward", "code", "--rows", "ROWS"]]
+)
 def test_the_commands_stop(command: list[str], languages: str, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps(ROW) + "\n")
     given = [str(rows) if word == "ROWS" else word for word in command]
-    result = CliRunner().invoke(app, ["rewards", *given, "--args", json.dumps({"languages": languages})], env={"COLUMNS": "400"})
+    result = CliRunner().invoke(
+        app, ["rewards", *given, "--args", json.dumps({"languages": languages})], env={"COLUMNS": "400"}
+    )
     assert result.exit_code == 2
     assert MESSAGE in " ".join(result.output.split())
 

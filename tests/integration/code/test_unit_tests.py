@@ -11,46 +11,68 @@ from tests.integration.code.conftest import Judge
 CPP = {
     "language": "cpp",
     "code_prompt": "#include <vector>\nusing namespace std;\nint add(int a, int b){\n",
-    "tests": "#undef NDEBUG\n#include <assert.h>\nint main(){\n  assert(add(1, 2) == 3);\n  assert(add(-1, 1) == 0);\n}\n",
+    "tests": (
+        "#undef NDEBUG\n#include <assert.h>\nint main(){\n  assert(add(1, 2) == 3);\n  assert(add(-1, 1) =="
+        " 0);\n}\n"
+    ),
 }
 JAVA = {
     "language": "java",
     "code_prompt": "import java.util.*;\nclass Solution {\n    public int add(int a, int b) {\n",
-    "tests": "public class Main {\n  public static void main(String[] args) {\n"
-    "    if (new Solution().add(1, 2) != 3) throw new AssertionError();\n  }\n}\n",
+    "tests": (
+        "public class Main {\n  public static void main(String[] args) {\n"
+        "    if (new Solution().add(1, 2) != 3) throw new AssertionError();\n  }\n}\n"
+    ),
 }
 RUST = {
     "language": "rust",
     "code_prompt": "fn main(){}\nfn add(a: i32, b: i32) -> i32 {\n",
-    "tests": "#[cfg(test)]\nmod tests {\n  use super::*;\n  #[test]\n  fn test_add() {\n    assert_eq!(add(1, 2), 3);\n  }\n}\n",
+    "tests": (
+        "#[cfg(test)]\nmod tests {\n  use super::*;\n  #[test]\n  fn test_add() {\n    assert_eq!(add(1, 2),"
+        " 3);\n  }\n}\n"
+    ),
 }
 JS = {
     "language": "javascript",
     "code_prompt": "const add = (a, b) => {\n",
-    "tests": "const test = () => {\n  console.assert(JSON.stringify([add(1, 2)]) === JSON.stringify([3]))\n}\ntest()\n",
+    "tests": (
+        "const test = () => {\n  console.assert(JSON.stringify([add(1, 2)]) ==="
+        " JSON.stringify([3]))\n}\ntest()\n"
+    ),
 }
 PERL = {
     "language": "perl",
     "code_prompt": "sub add {\n    my($a, $b) = @_;\n",
-    "tests": "use Test::Deep;\nsub testhumaneval {\n  my $candidate = \\&add;\n  if(eq_deeply($candidate->(1, 2),3)) {\n"
-    '  print "ok!" }else{\n  exit 1;\n  }\n}\ntesthumaneval();',
+    "tests": (
+        "use Test::Deep;\nsub testhumaneval {\n  my $candidate = \\&add;\n  if(eq_deeply($candidate->(1,"
+        ' 2),3)) {\n  print "ok!" }else{\n  exit 1;\n  }\n}\ntesthumaneval();'
+    ),
 }
 BASH = {
     "language": "bash",
     "code_prompt": "#!/bin/bash\nadd() {\n",
-    "tests": '}\ncandidate() {\n    add "$@"\n}\nset -e\nrun_test() {\n    [[ $(candidate "1" "2") = "3" ]]\n}\nrun_test\n',
+    "tests": (
+        '}\ncandidate() {\n    add "$@"\n}\nset -e\nrun_test() {\n    [[ $(candidate "1" "2") = "3"'
+        " ]]\n}\nrun_test\n"
+    ),
 }
 LUA = {
     "language": "lua",
     "code_prompt": "local function add(a, b)\n",
-    "tests": "lu = require('luaunit')\nfunction test_humaneval()\nlocal candidate = add\n    lu.assertEquals(candidate(1, 2), 3)\n"
-    "    lu.assertEquals({candidate(0, 0)}, {0})\nend\nos.exit(lu.LuaUnit.run())",
+    "tests": (
+        "lu = require('luaunit')\nfunction test_humaneval()\nlocal candidate = add\n   "
+        " lu.assertEquals(candidate(1, 2), 3)\n    lu.assertEquals({candidate(0, 0)},"
+        " {0})\nend\nos.exit(lu.LuaUnit.run())"
+    ),
 }
 RIGHT: list[tuple[dict[str, Any], str]] = [
     (CPP, "  return a + b;\n}\n"),
     (CPP, "  return a + b;\n}\nint main() { return add(1, 1); }\n"),
     (JAVA, "        return a + b;\n    }\n}\n"),
-    (JAVA, "```java\npublic class Solution {\n  public int add(int a, int b) {\n    return a + b;\n  }\n}\n```"),
+    (
+        JAVA,
+        "```java\npublic class Solution {\n  public int add(int a, int b) {\n    return a + b;\n  }\n}\n```",
+    ),
     (RUST, "    a + b\n}\n"),
     (JS, "  return a + b;\n}\n"),
     (PERL, "    return $a + $b;\n}\n"),
@@ -61,8 +83,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (CPP, "  return 3;\n}\n"),
     (CPP, "  return 3;\n}\nstruct E { E() { _Exit(0); } } e;\n#include <stdlib.h>\n"),
     (CPP, '  __builtin_printf("PASSED\\n"); __builtin_exit(0);\n}\n'),
-    (CPP, '  return 0;\n}\nextern "C" void __assert_fail(const char*, const char*, unsigned, const char*) {}\n'),
-    (CPP, '  return 0;\n}\nextern "C" void __wrap___assert_fail(const char*, const char*, unsigned, const char*) {}\n'),
+    (
+        CPP,
+        '  return 0;\n}\nextern "C" void __assert_fail(const char*, const char*, unsigned, const char*) {}\n',
+    ),
+    (
+        CPP,
+        (
+            '  return 0;\n}\nextern "C" void __wrap___assert_fail(const char*, const char*, unsigned, const'
+            " char*) {}\n"
+        ),
+    ),
     (CPP, "  return 0;\n}\n#define assert(x)\n"),
     (CPP, "  return 0;\n}\nint ma\\\nin() {}\n/*"),
     (JAVA, "        return 0;\n    }\n}\n"),

@@ -18,4 +18,6 @@ def test_this_machine_is_fit_to_train() -> None:
     checks = {c["name"]: c for c in json.loads(done.stdout)}
     assert done.returncode == 0, checks
     assert checks["ray"]["found"].startswith("Ray 2.60.0 starts and answers")
-    assert checks["engine"]["found"].startswith("vLLM on") and checks["learner"]["found"].startswith("DeepSpeed on")
+    assert checks["engine"]["found"].startswith("vLLM on") and checks["learner"]["found"].startswith(
+        "DeepSpeed on"
+    )

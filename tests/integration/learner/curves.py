@@ -19,7 +19,8 @@ def poisoned(batch: TrainingBatch) -> TrainingBatch:
 
 
 def run_curve(hosts: Hosts, *, with_nan: bool = True) -> Curve:
-    """Results of the batches and the weights after them; the poisoned batch must be refused and leave the weights as they were."""
+    """Results of the batches and the weights after them; the poisoned batch must be refused and leave the
+    weights as they were."""
     results = [hosts.call("train", BATCHES[0])]
     if with_nan:
         before = hosts.run("weights")
@@ -32,18 +33,28 @@ def run_curve(hosts: Hosts, *, with_nan: bool = True) -> Curve:
     return results, hosts.run("weights")
 
 
-def assert_same(got: Curve, expected: Curve, *, keys: tuple[str, ...], atol: float = 3e-5, weights: float = 3e-4) -> None:
-    """Metrics ``keys`` of every step within ``atol``, the gradients' norm within 1e-4 of itself, the weights within ``weights``."""
+def assert_same(
+    got: Curve, expected: Curve, *, keys: tuple[str, ...], atol: float = 3e-5, weights: float = 3e-4
+) -> None:
+    """Metrics ``keys`` of every step within ``atol``, the gradients' norm within 1e-4 of itself, the weights
+    within ``weights``."""
     for result, other in zip(got[0], expected[0], strict=True):
         for key in keys:
-            assert result.metrics[key] == pytest.approx(other.metrics[key], abs=atol), (key, result.metrics, other.metrics)
-        assert result.metrics["learner/grad_norm"] == pytest.approx(other.metrics["learner/grad_norm"], rel=max(1e-4, 10 * atol))
+            assert result.metrics[key] == pytest.approx(other.metrics[key], abs=atol), (
+                key,
+                result.metrics,
+                other.metrics,
+            )
+        assert result.metrics["learner/grad_norm"] == pytest.approx(
+            other.metrics["learner/grad_norm"], rel=max(1e-4, 10 * atol)
+        )
     assert got[1].keys() == expected[1].keys()
     for name, value in got[1].items():
         np.testing.assert_allclose(value, expected[1][name], atol=weights, err_msg=name)
 
 
 def one_rank(hosts: Hosts, path: Any, **config: Any) -> Curve:
-    """The same on one rank at ZeRO-0, in one micro-batch, without the poisoned batch: what all others are compared with."""
+    """The same on one rank at ZeRO-0, in one micro-batch, without the poisoned batch: what all others are
+    compared with."""
     hosts.build(path, **{"micro_batch_tokens": 100_000} | config)
     return run_curve(hosts, with_nan=False)

@@ -1,4 +1,5 @@
-"""Processes that hold one learner rank after another, driven over a pipe: DeepSpeed is imported once for a whole test module.
+"""Processes that hold one learner rank after another, driven over a pipe: DeepSpeed is imported once for a
+whole test module.
 
 Lives beside the tests, not in them: the child imports it by name, and whatever it can do is a function here.
 """
@@ -24,7 +25,8 @@ TIMEOUT_S = 90
 
 
 def serve(pipe: Connection, gpu: int | None) -> None:
-    """Answer (operation, arguments) with (True, result) or (False, error) until the pipe closes. Sees the one ``gpu``, or none."""
+    """Answer (operation, arguments) with (True, result) or (False, error) until the pipe closes. Sees the one
+    ``gpu``, or none."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
     os.environ.update(OMP_NUM_THREADS="1", TORCH_COMPILE_DISABLE="1", HF_HUB_OFFLINE="1")
     import torch
@@ -50,23 +52,28 @@ def build(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
 
     if state["rank"] is not None:
         state["rank"].close()
-    Init.param_id = 0  # counts up over a process's life, and ZeRO-3 ranks of different pasts would compare ids
+    # counts up over a process's life, and ZeRO-3 ranks of different pasts would compare ids
+    Init.param_id = 0
     state["rank"] = LearnerRank(**arguments)
     state["rank"].setup("127.0.0.1", port)
 
 
 def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path: str) -> dict[str, float]:
-    """Load the model as ``build`` does, without an engine around it: how it lies in memory, and what loading took at its peak."""
+    """Load the model as ``build`` does, without an engine around it: how it lies in memory, and what loading
+    took at its peak."""
     from deepspeed import comm
 
     from rl.learner.deepspeed_setup import init_distributed
     from rl.learner.model import load_model
 
     config = arguments["config"]
-    init_distributed(config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port)
+    init_distributed(
+        config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port
+    )
     load_model(warm_path, config)  # the first one imports what it needs
     libc = ctypes.CDLL(None)
-    libc.mallopt(-3, 1 << 16)  # M_MMAP_THRESHOLD: what is freed goes back to the system at once, and is seen to
+    # M_MMAP_THRESHOLD: what is freed goes back to the system at once, and is seen to
+    libc.mallopt(-3, 1 << 16)
     gc.collect()
     libc.malloc_trim(0)
     before = anonymous_bytes()
@@ -84,7 +91,8 @@ def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path:
 
 
 def in_parts_and_whole(state: dict[str, Any], arguments: dict[str, Any], port: int) -> list[str]:
-    """Names of tensors that a model loaded in parts has otherwise than one loaded whole: another dtype, or other values."""
+    """Names of tensors that a model loaded in parts has otherwise than one loaded whole: another dtype, or
+    other values."""
     from deepspeed import comm
     from deepspeed.runtime.zero import GatheredParameters
 
@@ -92,13 +100,20 @@ def in_parts_and_whole(state: dict[str, Any], arguments: dict[str, Any], port: i
     from rl.learner.model import load_model
 
     config = arguments["config"]
-    init_distributed(config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port)
-    parts, whole = (load_model(arguments["model_path"], config.model_copy(update={"zero_stage": stage})) for stage in (3, 2))
+    init_distributed(
+        config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port
+    )
+    parts, whole = (
+        load_model(arguments["model_path"], config.model_copy(update={"zero_stage": stage}))
+        for stage in (3, 2)
+    )
     with GatheredParameters(list(parts.parameters())):
         got = dict(parts.named_parameters()) | dict(parts.named_buffers())
         expected = dict(whole.named_parameters()) | dict(whole.named_buffers())
         assert got.keys() == expected.keys()
-        differing = [n for n, t in expected.items() if got[n].dtype != t.dtype or not bool((got[n] == t).all())]
+        differing = [
+            n for n, t in expected.items() if got[n].dtype != t.dtype or not bool((got[n] == t).all())
+        ]
     comm.destroy_process_group()
     return differing
 
@@ -137,11 +152,15 @@ def weights(state: dict[str, Any]) -> dict[str, np.ndarray]:
     from rl.learner.weights import iterate_weights
 
     rank = state["rank"]
-    return {n: t.float().numpy().copy() for n, t in iterate_weights(rank._engine.module.causal_lm, gather=rank._gather)}
+    return {
+        n: t.float().numpy().copy()
+        for n, t in iterate_weights(rank._engine.module.causal_lm, gather=rank._gather)
+    }
 
 
 def streamed(state: dict[str, Any]) -> tuple[list[tuple[str, str, tuple[int, ...]]], dict[str, np.ndarray]]:
-    """What a GPU transport declares and gets: every tensor of one pass is kept until the pass is over, as vLLM keeps them."""
+    """What a GPU transport declares and gets: every tensor of one pass is kept until the pass is over, as
+    vLLM keeps them."""
     from rl.learner.publishing import WeightStream
 
     rank = state["rank"]
@@ -174,7 +193,8 @@ def raw_parameters(state: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def randomise_adapter(state: dict[str, Any], seed: int) -> None:
-    """As if trained: adapters start at zero (lora_B), where a lost one would not be noticed. Not under ZeRO-3."""
+    """As if trained: adapters start at zero (lora_B), where a lost one would not be noticed. Not under
+    ZeRO-3."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -194,7 +214,9 @@ def train_and_capture(state: dict[str, Any], batch: TrainingBatch) -> tuple[Any,
     original = engine.step
 
     def step() -> None:
-        captured.update({n: p.grad.numpy().copy() for n, p in engine.module.named_parameters() if p.grad is not None})
+        captured.update(
+            {n: p.grad.numpy().copy() for n, p in engine.module.named_parameters() if p.grad is not None}
+        )
         original()
 
     engine.step = step
@@ -247,28 +269,36 @@ class Hosts:
         self.pipes, self.processes = [], []
         for index in range(2):
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs, index if index < self.gpus else None), daemon=True)
+            process = context.Process(
+                target=serve, args=(theirs, index if index < self.gpus else None), daemon=True
+            )
             process.start()
             theirs.close()
             self.pipes.append(ours)
             self.processes.append(process)
 
-    def build(self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any) -> None:
+    def build(
+        self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any
+    ) -> None:
         """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
         self._begin("build", model_path, world, algorithm, config)
 
     def load(self, model_path: Path, *, warm_path: Path, world: int, **config: Any) -> list[dict[str, float]]:
-        """What each of ``world`` processes says about loading the model, after it has loaded ``warm_path``."""
+        """What each of ``world`` processes says about loading the model, after it has loaded
+        ``warm_path``."""
         return self._begin("load", model_path, world, None, config, str(warm_path))
 
     def in_parts_and_whole(self, model_path: Path, *, world: int, **config: Any) -> list[list[str]]:
         """What each of ``world`` processes finds to differ between the two ways to load a model."""
         return self._begin("in_parts_and_whole", model_path, world, None, config)
 
-    def _begin(self, operation: str, model_path: Path, world: int, algorithm: Any, config: Any, *more: Any) -> list[Any]:
+    def _begin(
+        self, operation: str, model_path: Path, world: int, algorithm: Any, config: Any, *more: Any
+    ) -> list[Any]:
         self.world = world
-        # ZeRO-3 replaces torch's linear for the rest of a process's life, which changes the order of gradients: two ranks must have
-        # the same past, or they hang at ZeRO-3 and add up the wrong gradients at ZeRO-2.
+        # ZeRO-3 replaces torch's linear for the rest of a process's life, which changes the order of
+        # gradients: two ranks must have the same past, or they hang at ZeRO-3 and add up the wrong gradients
+        # at ZeRO-2.
         if world == 2 and self.alone:
             self.stop()
             self._start()
@@ -322,7 +352,8 @@ def free_port() -> int:
 def make_batch(
     seed: int = 0, *, sizes: tuple[int, ...] = (4, 2, 5, 3, 1), longest: int = 24, temperature: float = 1.0
 ) -> TrainingBatch:
-    """Random prompts, completions and 0/1 rewards in groups of unequal size; behaviour log-probs near uniform."""
+    """Random prompts, completions and 0/1 rewards in groups of unequal size; behaviour log-probs near
+    uniform."""
     draw = np.random.default_rng(seed)
     tokens, masks, prompt_lens, segments, lengths = [], [], [], [], []
     for segment, size in enumerate(sizes):

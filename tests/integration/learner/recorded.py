@@ -1,4 +1,5 @@
-"""Rollouts recorded from a tiny Llama: sampled by plain torch with its own log-probs, rewarded by a rule that can be learnt."""
+"""Rollouts recorded from a tiny Llama: sampled by plain torch with its own log-probs, rewarded by a rule that
+can be learnt."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ GROUP = 6
 
 
 def record(path: Path, *, groups: int = 6, seed: int = 0) -> TrainingBatch:
-    """A batch of ``groups`` x 6 completions of 8 tokens; right are those whose first token is in the upper half."""
+    """A batch of ``groups`` x 6 completions of 8 tokens; right are those whose first token is in the upper
+    half."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
@@ -48,7 +50,9 @@ def record(path: Path, *, groups: int = 6, seed: int = 0) -> TrainingBatch:
 
 
 @torch.no_grad()
-def _sample(model: Any, prompts: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def _sample(
+    model: Any, prompts: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """([G, prompt + LENGTH] tokens, [G, LENGTH] log-probs)."""
     rows, scores = prompts, []
     for _ in range(LENGTH):

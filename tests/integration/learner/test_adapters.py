@@ -16,7 +16,9 @@ LORA = {"r": 3, "alpha": 8, "push": "adapter"}
 SEQUENCE = [1, 9, 8, 7, 30, 40, 22, 5]
 
 
-@pytest.mark.parametrize(("world", "stage", "kind"), [(1, 0, "lora"), (1, 0, "rslora"), (2, 2, "lora"), (2, 3, "rslora")])
+@pytest.mark.parametrize(
+    ("world", "stage", "kind"), [(1, 0, "lora"), (1, 0, "rslora"), (2, 2, "lora"), (2, 3, "rslora")]
+)
 def test_an_adapter_push_holds_the_adapter_alone_with_its_scaling(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path, world: int, stage: int, kind: str
 ) -> None:
@@ -35,12 +37,15 @@ def test_an_adapter_push_holds_the_adapter_alone_with_its_scaling(
     assert sent.keys() == raw.keys() and len(sent) == 2 * 2 * 7  # parts, layers, linear modules
     scaling = np.float32(8 / math.sqrt(3) if kind == "rslora" else 8 / 3)
     for name, value in raw.items():
-        np.testing.assert_allclose(sent[name], value * scaling if ".lora_B." in name else value, rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            sent[name], value * scaling if ".lora_B." in name else value, rtol=1e-6, err_msg=name
+        )
     assert all(np.abs(value).max() > 0 for value in sent.values()), "training must have moved every adapter"
 
 
 @pytest.mark.parametrize(
-    ("world", "stage", "kind"), [(1, 0, "lora"), (1, 0, "rslora"), (1, 0, "dora"), (2, 2, "dora"), (2, 3, "lora"), (2, 3, "dora")]
+    ("world", "stage", "kind"),
+    [(1, 0, "lora"), (1, 0, "rslora"), (1, 0, "dora"), (2, 2, "dora"), (2, 3, "lora"), (2, 3, "dora")],
 )
 def test_peft_loads_the_exported_adapter_and_computes_the_same(
     hosts: Hosts, untied_llama: Path, tmp_path: Path, world: int, stage: int, kind: str
@@ -68,12 +73,18 @@ def test_peft_loads_the_exported_adapter_and_computes_the_same(
     expected = [float(logprobs[i, token]) for i, token in enumerate(SEQUENCE[1:])]
     np.testing.assert_allclose(hosts.call("score", [SEQUENCE])[0], expected, atol=1e-5)
     config = json.loads((tmp_path / "export" / "adapter" / "adapter_config.json").read_text())
-    assert (config["r"], config["lora_alpha"], config["use_rslora"], config["use_dora"]) == (3, 8, kind == "rslora", kind == "dora")
+    assert (config["r"], config["lora_alpha"], config["use_rslora"], config["use_dora"]) == (
+        3,
+        8,
+        kind == "rslora",
+        kind == "dora",
+    )
     assert config["base_model_name_or_path"] == str(untied_llama) and config["inference_mode"] is True
 
 
 def test_adapters_that_zero_3_really_splits_leave_whole(hosts: Hosts, tmp_path: Path) -> None:
-    """DeepSpeed keeps parameters under 100,000 elements whole on every rank; these have 262 x 384 and 384 x 262."""
+    """DeepSpeed keeps parameters under 100,000 elements whole on every rank; these have 262 x 384 and 384 x
+    262."""
     import peft
     from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -112,13 +123,17 @@ def test_adapters_that_zero_3_really_splits_leave_whole(hosts: Hosts, tmp_path: 
     np.testing.assert_allclose(hosts.call("score", [SEQUENCE])[0], expected, atol=1e-5)
 
 
-def test_an_export_without_adapters_has_no_adapter_directory(hosts: Hosts, tiny_llama: Path, tmp_path: Path) -> None:
+def test_an_export_without_adapters_has_no_adapter_directory(
+    hosts: Hosts, tiny_llama: Path, tmp_path: Path
+) -> None:
     hosts.build(tiny_llama)
     hosts.call("export", str(tmp_path / "export"))
     assert (tmp_path / "export" / "config.json").is_file() and not (tmp_path / "export" / "adapter").exists()
 
 
-def test_a_checkpoint_resumes_whichever_way_its_adapter_travels(hosts: Hosts, tiny_llama: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_resumes_whichever_way_its_adapter_travels(
+    hosts: Hosts, tiny_llama: Path, tmp_path: Path
+) -> None:
     hosts.build(tiny_llama, lora=LORA, lr=1e-2)
     hosts.call("train", make_batch(0))
     hosts.call("save", str(tmp_path / "save"))
@@ -130,5 +145,7 @@ def test_a_checkpoint_resumes_whichever_way_its_adapter_travels(hosts: Hosts, ti
 
 
 def test_an_adapter_on_tied_embeddings_is_refused(hosts: Hosts, tiny_llama: Path) -> None:
-    with pytest.raises(ValueError, match="target_modules: the base's embeddings and output head are one matrix"):
+    with pytest.raises(
+        ValueError, match="target_modules: the base's embeddings and output head are one matrix"
+    ):
         hosts.build(tiny_llama, lora={"r": 4, "target_modules": ("q_proj", "lm_head")})

@@ -1,4 +1,5 @@
-"""A checkpoint read by one process is the model that its ranks would have exported; a resume keeps the config's own settings."""
+"""A checkpoint read by one process is the model that its ranks would have exported; a resume keeps the
+config's own settings."""
 
 import os
 from pathlib import Path
@@ -51,8 +52,14 @@ def test_a_checkpoint_becomes_the_model_that_the_ranks_export(
     model = consolidated(tmp_path / "save", config, base=base, weights=None if stage == 0 else base)
     export_model(model, tmp_path / "alone", model_path=str(base), gather=False, is_writer=True)
 
-    files = {path.relative_to(tmp_path / "by_ranks") for path in (tmp_path / "by_ranks").rglob("*") if path.is_file()}
-    assert files == {path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(tmp_path / "by_ranks")
+        for path in (tmp_path / "by_ranks").rglob("*")
+        if path.is_file()
+    }
+    assert files == {
+        path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*") if path.is_file()
+    }
     for file in ["model.safetensors", *(["adapter/adapter_model.safetensors"] if lora else [])]:
         ours, theirs = load_file(tmp_path / "alone" / file), load_file(tmp_path / "by_ranks" / file)
         assert ours.keys() == theirs.keys()
@@ -60,7 +67,9 @@ def test_a_checkpoint_becomes_the_model_that_the_ranks_export(
             assert value.dtype == ours[name].dtype and torch.equal(value, ours[name]), name
     start = load_file(base / "model.safetensors")
     trained = load_file(tmp_path / "alone" / "model.safetensors")
-    assert any(not torch.equal(start[name].float(), trained[name].float()) for name in start), "it was trained"
+    assert any(not torch.equal(start[name].float(), trained[name].float()) for name in start), (
+        "it was trained"
+    )
 
 
 @pytest.mark.parametrize(("world", "stage"), [(1, 0), (2, 2)])
@@ -78,5 +87,7 @@ def test_a_learning_rate_that_the_user_changed_at_a_resume_is_the_one_that_count
         hosts.build(tiny_llama, **shape, lr=lr)
         hosts.call("load", str(tmp_path / "save"))
         assert hosts.call("train", make_batch(1)).metrics["learner/lr"] == pytest.approx(lr * 8 / 9, rel=1e-6)
-        moved[lr] = max(float(np.abs(value - before[name]).max()) for name, value in hosts.run("weights").items())
+        moved[lr] = max(
+            float(np.abs(value - before[name]).max()) for name, value in hosts.run("weights").items()
+        )
     assert moved[1e-6] < moved[1e-3] / 100

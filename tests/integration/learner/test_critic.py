@@ -1,4 +1,5 @@
-"""PPO's critic in real DeepSpeed: learns what it should, leaves the policy alone while it warms up, survives a checkpoint."""
+"""PPO's critic in real DeepSpeed: learns what it should, leaves the policy alone while it warms up, survives
+a checkpoint."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,11 @@ GAE = {"gamma": 1.0, "lam": 1.0, "whiten": True}
 
 
 def ppo(kind: str, **critic: object) -> dict:
-    return {"advantage": "gae", "gae": GAE, "critic": {"kind": kind, "lr": 3e-3, "coefficient": 5.0, **critic}}
+    return {
+        "advantage": "gae",
+        "gae": GAE,
+        "critic": {"kind": kind, "lr": 3e-3, "coefficient": 5.0, **critic},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +28,11 @@ def batch(tiny_llama: Path) -> TrainingBatch:
 
 
 @pytest.mark.parametrize("kind", ["separate", "shared"])
-def test_the_critic_learns_to_foresee_the_reward(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, kind: str) -> None:
-    """The first token decides, so from the second on the value can be known: on fixed rollouts the explained variance climbs."""
+def test_the_critic_learns_to_foresee_the_reward(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, kind: str
+) -> None:
+    """The first token decides, so from the second on the value can be known: on fixed rollouts the explained
+    variance climbs."""
     hosts.build(tiny_llama, algorithm=ppo(kind, clip=None), lr=3e-3 if kind == "shared" else 1e-5)
     seen = [hosts.call("train", batch).metrics for _ in range(40)]
     assert seen[0]["critic/value_mean"] == 0  # the head starts at zero
@@ -35,7 +43,9 @@ def test_the_critic_learns_to_foresee_the_reward(hosts: Hosts, tiny_llama: Path,
 
 
 @pytest.mark.parametrize("kind", ["separate", "shared"])
-def test_the_policy_waits_while_the_critic_warms_up(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, kind: str) -> None:
+def test_the_policy_waits_while_the_critic_warms_up(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, kind: str
+) -> None:
     hosts.build(tiny_llama, algorithm=ppo(kind, warmup_steps=2), lr=1e-3)
     start = hosts.run("weights")
     losses = []
@@ -57,7 +67,9 @@ def test_the_policy_waits_while_the_critic_warms_up(hosts: Hosts, tiny_llama: Pa
 def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(
     hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, kind: str, tmp_path: Path
 ) -> None:
-    algorithm = ppo(kind, warmup_steps=1) | {"kl": {"coefficient": 0.1, "estimator": "k1", "place": "reward", "target": 1e-3}}
+    algorithm = ppo(kind, warmup_steps=1) | {
+        "kl": {"coefficient": 0.1, "estimator": "k1", "place": "reward", "target": 1e-3}
+    }
     hosts.build(tiny_llama, algorithm=algorithm, lr=1e-3)
     for _ in range(2):
         hosts.call("train", batch)
@@ -71,10 +83,14 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(
         for key in left:
             if not key.endswith("_s"):
                 assert left[key] == pytest.approx(right[key], rel=1e-6, abs=1e-9), key
-    assert straight[0]["learner/kl_coefficient"] != 0.1, "the adaptive coefficient had moved before the checkpoint"
+    assert straight[0]["learner/kl_coefficient"] != 0.1, (
+        "the adaptive coefficient had moved before the checkpoint"
+    )
 
 
-def test_a_checkpoint_of_another_critic_is_refused(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_critic_is_refused(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, tmp_path: Path
+) -> None:
     hosts.build(tiny_llama, algorithm=ppo("separate"))
     hosts.call("save", str(tmp_path / "state"))
     hosts.call("wait_saved")
@@ -83,7 +99,9 @@ def test_a_checkpoint_of_another_critic_is_refused(hosts: Hosts, tiny_llama: Pat
         hosts.call("load", str(tmp_path / "state"))
 
 
-def test_a_broken_critic_gradient_is_refused_and_the_policy_goes_on(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch) -> None:
+def test_a_broken_critic_gradient_is_refused_and_the_policy_goes_on(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch
+) -> None:
     """An infinite reward breaks the targets, and with them both losses; neither engine may step."""
     hosts.build(tiny_llama, algorithm=ppo("separate"))
     start = hosts.run("weights")

@@ -1,4 +1,5 @@
-"""HPT's loss on the real DeepSpeed: a demonstration's gradient is that of its negative log-likelihood, beside that of rollouts."""
+"""HPT's loss on the real DeepSpeed: a demonstration's gradient is that of its negative log-likelihood, beside
+that of rollouts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from learner_host import Hosts, make_batch
 from rl.config.load import load_config
 from rl.types import TrainingBatch
 
-HPT = load_config("quickstart", ["algorithm=hpt", "algorithm.demonstrations.coefficient=0.3"]).algorithm.model_dump()
+HPT = load_config(
+    "quickstart", ["algorithm=hpt", "algorithm.demonstrations.coefficient=0.3"]
+).algorithm.model_dump()
 MAX_TOKENS = 32
 """The learner host's completion limit, by which the ``dr_grpo`` aggregation divides."""
 
@@ -20,11 +23,16 @@ def shown(batch: TrainingBatch, samples: list[int]) -> TrainingBatch:
     """The batch with these samples as demonstrations: no behaviour policy, whatever reward."""
     flags = np.isin(np.arange(len(batch.rewards)), samples)
     tokens = np.repeat(flags, np.diff(batch.offsets))
-    return replace(batch, demonstration=flags, behavior_logprobs=np.where(tokens, 0, batch.behavior_logprobs).astype(np.float32))
+    return replace(
+        batch,
+        demonstration=flags,
+        behavior_logprobs=np.where(tokens, 0, batch.behavior_logprobs).astype(np.float32),
+    )
 
 
 def nll_gradients(path: Path, batch: TrainingBatch, samples: list[int]) -> dict[str, np.ndarray]:
-    """By plain torch: 0.3 times the summed negative log-likelihood of the completions, over samples of the batch x limit."""
+    """By plain torch: 0.3 times the summed negative log-likelihood of the completions, over samples of the
+    batch x limit."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
@@ -54,7 +62,8 @@ def test_the_gradient_of_demonstrations_is_that_of_their_negative_log_likelihood
 
 
 def test_beside_rollouts_the_gradients_add_up(hosts: Hosts, tiny_llama: Path) -> None:
-    """Both minus the rollouts alone, where the demonstration's place is held by a group of one, which says nothing."""
+    """Both minus the rollouts alone, where the demonstration's place is held by a group of one, which says
+    nothing."""
     rollouts = make_batch(5, sizes=(4, 1, 3))
     hosts.build(tiny_llama, algorithm=HPT)
     _, without = hosts.run("train_and_capture", rollouts)

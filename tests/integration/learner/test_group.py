@@ -64,7 +64,9 @@ def test_a_killed_rank_is_named_at_once_and_the_rebuilt_group_goes_on(
         expected = await group.train(BATCHES[1])
         assert not writing.done(), "a slow disk must not hold up training"
         await writing
-        assert expected.applied and (await group.stats())[1]["tokens"] == sum(len(b.token_ids) for b in BATCHES[:2])
+        assert expected.applied and (await group.stats())[1]["tokens"] == sum(
+            len(b.token_ids) for b in BATCHES[:2]
+        )
 
         os.kill(facts[1]["pid"], signal.SIGKILL)
         started = time.monotonic()
@@ -83,7 +85,9 @@ def test_a_killed_rank_is_named_at_once_and_the_rebuilt_group_goes_on(
 
         os.kill(again[1]["pid"], signal.SIGSTOP)
         group._timeout_s = 3.0
-        with pytest.raises(TimeoutError, match=r"waited 3 s for learner\.train on learner rank\(s\) \[0, 1\]"):
+        with pytest.raises(
+            TimeoutError, match=r"waited 3 s for learner\.train on learner rank\(s\) \[0, 1\]"
+        ):
             await group.train(BATCHES[2])
         os.kill(again[1]["pid"], signal.SIGKILL)
         await group.close()

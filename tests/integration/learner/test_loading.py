@@ -1,4 +1,5 @@
-"""How a rank gets its model: in parts at ZeRO-3, in the dtype that it trains in, and with every part where it belongs."""
+"""How a rank gets its model: in parts at ZeRO-3, in the dtype that it trains in, and with every part where it
+belongs."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,12 @@ import pytest
 from learner_host import Hosts, make_batch
 
 LORA = {"r": 4, "alpha": 8}
-EXPERTS = {"n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 1, "moe_intermediate_size": 16}
+EXPERTS = {
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "first_k_dense_replace": 1,
+    "moe_intermediate_size": 16,
+}
 LATENT = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8}
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32768}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -25,7 +31,8 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def larger_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """34 million parameters in eight layers, 134 MB in float32: enough to see against a process's own memory."""
+    """34 million parameters in eight layers, 134 MB in float32: enough to see against a process's own
+    memory."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -45,7 +52,9 @@ def larger_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_rank_never_holds_the_whole_model_at_zero_3(hosts: Hosts, larger_llama: Path, tiny_llama: Path, dtype: str) -> None:
+def test_a_rank_never_holds_the_whole_model_at_zero_3(
+    hosts: Hosts, larger_llama: Path, tiny_llama: Path, dtype: str
+) -> None:
     whole = hosts.load(larger_llama, warm_path=tiny_llama, world=2, zero_stage=2, dtype=dtype)
     parts = hosts.load(larger_llama, warm_path=tiny_llama, world=2, zero_stage=3, dtype=dtype)
     size = whole[0]["elements"] * whole[0]["bytes_each"]
@@ -54,7 +63,8 @@ def test_a_rank_never_holds_the_whole_model_at_zero_3(hosts: Hosts, larger_llama
     for rank in range(2):
         assert parts[rank]["elements"] == pytest.approx(whole[rank]["elements"] / 2, rel=0.01)
         assert 0.5 * size < parts[rank]["peak"] < 0.7 * size, (parts, size)  # its half, and a layer
-        if dtype == "bfloat16":  # float32 is mapped from the file, and becomes the process's own when it is first written to
+        # float32 is mapped from the file, and becomes the process's own when it is first written to
+        if dtype == "bfloat16":
             assert whole[rank]["peak"] > 0.9 * size
 
 
@@ -81,14 +91,17 @@ def test_weight_decay_falls_on_matrices_of_a_base_in_parts(hosts: Hosts, tiny_ll
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_a_model_in_parts_is_the_whole_one(hosts: Hosts, tmp_path: Path, kind: str) -> None:
-    """In bf16: DeepSpeed would round the frequencies of rotary embeddings with everything else that is made while it divides."""
+    """In bf16: DeepSpeed would round the frequencies of rotary embeddings with everything else that is made
+    while it divides."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     shape = {"vocab_size": 50, "hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape | heads | ARCHITECTURES[kind]))
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, **shape | heads | ARCHITECTURES[kind])
+    )
     for name, buffer in model.named_buffers():
         if name.endswith("e_score_correction_bias"):
             buffer.copy_(torch.rand_like(buffer))

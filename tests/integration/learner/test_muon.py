@@ -14,8 +14,8 @@ HIDDEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 
 def test_hidden_matrices_get_an_orthogonal_step_and_the_rest_adamws(hosts: Hosts, untied_llama: Path) -> None:
-    """A first step of Muon is muon_lr times a matrix whose singular values are near 1 but for vanishing ones (times the root of its
-    aspect, if tall); AdamW's first step is at most lr in every entry."""
+    """A first step of Muon is muon_lr times a matrix whose singular values are near 1 but for vanishing ones
+    (times the root of its aspect, if tall); AdamW's first step is at most lr in every entry."""
     hosts.build(untied_llama, **MUON, lr=1e-3)
     before = hosts.run("weights")
     result = hosts.call("train", BATCHES[0])
@@ -32,7 +32,9 @@ def test_hidden_matrices_get_an_orthogonal_step_and_the_rest_adamws(hosts: Hosts
 
 
 @pytest.mark.parametrize(("world", "stage"), ALLOWED[1:])
-def test_every_allowed_combination_follows_one_rank(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
+def test_every_allowed_combination_follows_one_rank(
+    hosts: Hosts, tiny_llama: Path, world: int, stage: int
+) -> None:
     expected = one_rank(hosts, tiny_llama, **MUON)
     hosts.build(tiny_llama, world=world, zero_stage=stage, micro_batch_tokens=70, **MUON)
     assert_same(run_curve(hosts), expected, keys=("loss/total",))
@@ -55,12 +57,26 @@ def test_adapters_train_by_muon(hosts: Hosts, tiny_llama: Path, world: int, stag
 
 @pytest.mark.parametrize(
     ("world", "stage", "dtype"),
-    [(1, 0, "float32"), (2, 1, "float32"), (2, 2, "float32"), (2, 3, "float32"), (2, 2, "bfloat16"), (2, 3, "bfloat16")],
+    [
+        (1, 0, "float32"),
+        (2, 1, "float32"),
+        (2, 2, "float32"),
+        (2, 3, "float32"),
+        (2, 2, "bfloat16"),
+        (2, 3, "bfloat16"),
+    ],
 )
 def test_a_loaded_learner_goes_on_exactly(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path, world: int, stage: int, dtype: str
 ) -> None:
-    shape = {"world": world, "zero_stage": stage, "dtype": dtype, "schedule": "cosine", "weight_decay": 0.1, **MUON}
+    shape = {
+        "world": world,
+        "zero_stage": stage,
+        "dtype": dtype,
+        "schedule": "cosine",
+        "weight_decay": 0.1,
+        **MUON,
+    }
     hosts.build(tiny_llama, **shape)
     hosts.call("train", BATCHES[0])
     hosts.call("save", str(tmp_path / "save"))

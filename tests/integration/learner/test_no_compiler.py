@@ -1,4 +1,5 @@
-"""A machine without a compiler or ninja: DeepSpeed must not try to build anything (it does by default, when the ranks join)."""
+"""A machine without a compiler or ninja: DeepSpeed must not try to build anything (it does by default, when
+the ranks join)."""
 
 import os
 import subprocess
@@ -30,7 +31,11 @@ print("trained without a compiler")
 def test_a_step_without_a_compiler(tiny_llama: Path, tmp_path: Path, optimizer: str) -> None:
     unwanted = ("CC", "CXX", "DS_ACCELERATOR", "TORCH_COMPILE_DISABLE")
     environment = {k: v for k, v in os.environ.items() if k not in unwanted}
-    environment |= {"PATH": str(tmp_path), "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions"), "OMP_NUM_THREADS": "1"}
+    environment |= {
+        "PATH": str(tmp_path),
+        "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions"),
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tiny_llama), str(Path(__file__).parent), optimizer],
         env=environment,

@@ -14,7 +14,10 @@ from rl.learner.preflight import check_options
     "options",
     [
         {"zero_optimization": {"zero_hpz_partition_size": 8, "stage3_prefetch_bucket_size": 100_000_000}},
-        {"zero_optimization": {"zero_quantized_weights": True, "overlap_comm": False}, "communication_data_type": "fp32"},
+        {
+            "zero_optimization": {"zero_quantized_weights": True, "overlap_comm": False},
+            "communication_data_type": "fp32",
+        },
         {"wall_clock_breakdown": True, "comms_logger": {"enabled": True}, "prescale_gradients": True},
     ],
 )
@@ -25,15 +28,23 @@ def test_what_deepspeed_knows_is_accepted(options: dict) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"zero_optimization": {"zero_hpz_partition": 8}}, "DeepSpeed refuses zero_hpz_partition: Extra inputs"),
-        ({"zero_optimization": {"zero_hpz_partition_size": "many"}}, "DeepSpeed refuses zero_hpz_partition_size: Input should be"),
+        (
+            {"zero_optimization": {"zero_hpz_partition": 8}},
+            "DeepSpeed refuses zero_hpz_partition: Extra inputs",
+        ),
+        (
+            {"zero_optimization": {"zero_hpz_partition_size": "many"}},
+            "DeepSpeed refuses zero_hpz_partition_size: Input should be",
+        ),
         ({"communication_data_type": "fp8"}, "Invalid communication_data_type"),
         ({"zero_optimization": {"mics_shard_size": 8}}, "MiCS ZeRO-3 sharding has been removed"),
     ],
 )
 def test_what_it_does_not_know_is_refused_by_name(options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=f"learner.deepspeed: .*{words}"):
-        check_options(deepspeed_config(LearnerConfig(zero_stage=3, deepspeed=options), num_parameters=1 << 20))
+        check_options(
+            deepspeed_config(LearnerConfig(zero_stage=3, deepspeed=options), num_parameters=1 << 20)
+        )
 
 
 def test_options_reach_the_engine_and_leave_the_curve(hosts: Hosts, tiny_llama: Path) -> None:

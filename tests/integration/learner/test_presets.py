@@ -1,4 +1,5 @@
-"""Every preset trains on recorded rollouts in one learner process, and what it does to the policy is what it is for."""
+"""Every preset trains on recorded rollouts in one learner process, and what it does to the policy is what it
+is for."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +40,14 @@ def fitted(name: str, batch: TrainingBatch) -> TrainingBatch:
         tokens = np.repeat(keep, np.diff(batch.offsets))
         return replace(
             batch,
-            **{f: getattr(batch, f)[tokens] for f in ("token_ids", "loss_mask", "behavior_logprobs", "token_versions")},
-            **{f: getattr(batch, f)[keep] for f in ("prompt_lens", "rewards", "correct", "truncated", "segment_ids")},
+            **{
+                f: getattr(batch, f)[tokens]
+                for f in ("token_ids", "loss_mask", "behavior_logprobs", "token_versions")
+            },
+            **{
+                f: getattr(batch, f)[keep]
+                for f in ("prompt_lens", "rewards", "correct", "truncated", "segment_ids")
+            },
             offsets=np.concatenate([[0], np.cumsum(np.diff(batch.offsets)[keep])]),
             demonstration=np.isin(np.flatnonzero(keep), [GROUP]),
         )
@@ -48,8 +55,11 @@ def fitted(name: str, batch: TrainingBatch) -> TrainingBatch:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_it_trains_on_recorded_rollouts(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, name: str) -> None:
-    """After a few steps on the same rollouts right answers are likelier and wrong ones less likely, relative to each other."""
+def test_it_trains_on_recorded_rollouts(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, name: str
+) -> None:
+    """After a few steps on the same rollouts right answers are likelier and wrong ones less likely, relative
+    to each other."""
     given = fitted(name, batch)
     algorithm = preset(name)
     if name == "brpo":
@@ -61,7 +71,9 @@ def test_it_trains_on_recorded_rollouts(hosts: Hosts, tiny_llama: Path, batch: T
     results = [hosts.call("train", given) for _ in range(STEPS)]
     assert all(r.applied for r in results)
     for result in results:
-        assert all(np.isfinite(v) for k, v in result.metrics.items() if k != "critic/explained_variance"), result.metrics
+        assert all(np.isfinite(v) for k, v in result.metrics.items() if k != "critic/explained_variance"), (
+            result.metrics
+        )
     change = sequence_logprob(hosts.run("weights"), tiny_llama, given) - before
     sampled = ~given.demonstration
     right, wrong = change[sampled & given.correct].mean(), change[sampled & ~given.correct].mean()
@@ -74,8 +86,11 @@ def test_it_trains_on_recorded_rollouts(hosts: Hosts, tiny_llama: Path, batch: T
 
 
 @pytest.mark.parametrize("name", ["grpo", "gspo", "cispo", "kimi"])
-def test_a_broken_reward_stops_the_step(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, name: str) -> None:
-    """Also where every token of its sample is clipped and the gradient stays finite: the second update of GSPO's narrow band."""
+def test_a_broken_reward_stops_the_step(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, name: str
+) -> None:
+    """Also where every token of its sample is clipped and the gradient stays finite: the second update of
+    GSPO's narrow band."""
     hosts.build(tiny_llama, algorithm=preset(name), lr=1e-3)
     hosts.call("train", batch)
     before = hosts.run("weights")

@@ -1,4 +1,5 @@
-"""What curricula ask of the learner, against plain transformers and ``curricula.angle``, in real DeepSpeed."""
+"""What curricula ask of the learner, against plain transformers and ``curricula.angle``, in real
+DeepSpeed."""
 
 from pathlib import Path
 
@@ -20,19 +21,29 @@ def questions(count: int = 9) -> list[list[int]]:
 
 
 def plainly(path: Path, prompts: list[list[int]]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Last hidden state of each prompt, and [T, H] inputs of the last up-projection: one prompt at a time, without padding."""
+    """Last hidden state of each prompt, and [T, H] inputs of the last up-projection: one prompt at a time,
+    without padding."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     caught: list[np.ndarray] = []
-    model.model.layers[-1].mlp.up_proj.register_forward_pre_hook(lambda module, given: caught.append(given[0][0].numpy()))
+    model.model.layers[-1].mlp.up_proj.register_forward_pre_hook(
+        lambda module, given: caught.append(given[0][0].numpy())
+    )
     with torch.no_grad():
-        hidden = [model(torch.tensor([p]), output_hidden_states=True).hidden_states[-1][0, -1].numpy() for p in prompts]
+        hidden = [
+            model(torch.tensor([p]), output_hidden_states=True).hidden_states[-1][0, -1].numpy()
+            for p in prompts
+        ]
     return np.array(hidden), caught
 
 
-@pytest.mark.parametrize(("world", "stage", "lora"), [(1, 0, None), (2, 2, {"r": 4, "alpha": 8}), (2, 3, None)])
-def test_the_learner_says_what_transformers_says(hosts: Hosts, tiny_llama: Path, world: int, stage: int, lora: dict | None) -> None:
+@pytest.mark.parametrize(
+    ("world", "stage", "lora"), [(1, 0, None), (2, 2, {"r": 4, "alpha": 8}), (2, 3, None)]
+)
+def test_the_learner_says_what_transformers_says(
+    hosts: Hosts, tiny_llama: Path, world: int, stage: int, lora: dict | None
+) -> None:
     hosts.build(tiny_llama, world=world, zero_stage=stage, lora=lora, micro_batch_tokens=32)
     prompts = questions()
     found = hosts.call("prompt_signals", prompts, COLUMNS, (HEAD, TAIL))
@@ -42,7 +53,10 @@ def test_the_learner_says_what_transformers_says(hosts: Hosts, tiny_llama: Path,
     for place, states in enumerate(inputs):
         own, template = np.arange(HEAD, len(states) - TAIL), [0, 1, len(states) - 1]
         if len(own) < 2:
-            assert found["intra"][place] == pytest.approx(concentration(states), abs=1e-6) and found["inter"][place] == 0
+            assert (
+                found["intra"][place] == pytest.approx(concentration(states), abs=1e-6)
+                and found["inter"][place] == 0
+            )
             continue
         assert found["intra"][place] == pytest.approx(concentration(states[own]), abs=1e-6)
         whole = angle_signal(states, template=np.array(template), question=own, w_inter=8.0)
@@ -54,6 +68,9 @@ def test_only_what_is_asked_for_and_not_of_nothing(hosts: Hosts, tiny_llama: Pat
     hosts.build(tiny_llama)
     assert set(hosts.call("prompt_signals", [[5], [5, 9]], ["hidden"], (0, 0))) == {"hidden"}
     found = hosts.call("prompt_signals", [[5], [5, 9]], ["intra", "inter"], (1, 0))
-    assert found["intra"][0] == 0 and found["inter"].tolist() == [0, 0], "too short for a template: questions whole"
+    assert found["intra"][0] == 0 and found["inter"].tolist() == [
+        0,
+        0,
+    ], "too short for a template: questions whole"
     with pytest.raises(ValueError, match="each needs a token"):
         hosts.call("prompt_signals", [[5], []], ["hidden"], (0, 0))

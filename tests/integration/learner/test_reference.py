@@ -23,19 +23,41 @@ def kl(**fields: object) -> dict:
 
 @pytest.mark.parametrize(
     ("policy", "lora", "world", "stage"),
-    [("copy", None, 1, 0), ("copy", None, 2, 3), ("adapter_off", LORA, 1, 0), ("auto", LORA, 2, 3), ("copy", LORA, 1, 0)],
+    [
+        ("copy", None, 1, 0),
+        ("copy", None, 2, 3),
+        ("adapter_off", LORA, 1, 0),
+        ("auto", LORA, 2, 3),
+        ("copy", LORA, 1, 0),
+    ],
 )
 def test_the_kl_is_zero_at_the_base_and_grows_away_from_it(
-    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, policy: str, lora: dict | None, world: int, stage: int
+    hosts: Hosts,
+    tiny_llama: Path,
+    batch: TrainingBatch,
+    policy: str,
+    lora: dict | None,
+    world: int,
+    stage: int,
 ) -> None:
-    hosts.build(tiny_llama, world=world, algorithm=kl(policy=policy, coefficient=1e-6), lr=3e-3, lora=lora, zero_stage=stage)
+    hosts.build(
+        tiny_llama,
+        world=world,
+        algorithm=kl(policy=policy, coefficient=1e-6),
+        lr=3e-3,
+        lora=lora,
+        zero_stage=stage,
+    )
     measured = [hosts.call("train", batch).metrics["loss/kl_reference"] for _ in range(2)]
     # Against the sampler's log-probs, which are the base's own: nothing moves this on recorded rollouts.
     assert measured[0] == pytest.approx(0, abs=1e-6) and measured[1] == pytest.approx(0, abs=1e-6)
 
 
-def test_adapter_off_is_the_base_also_after_training(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch) -> None:
-    """Were the reference to drift with the adapter, its log-probs would leave those that were recorded from the base."""
+def test_adapter_off_is_the_base_also_after_training(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch
+) -> None:
+    """Were the reference to drift with the adapter, its log-probs would leave those that were recorded from
+    the base."""
     hosts.build(tiny_llama, algorithm=kl(coefficient=1e-6), lr=1e-2, lora=LORA)
     base = sequence_logprob(hosts.run("weights"), tiny_llama, batch)
     for _ in range(4):
@@ -46,15 +68,22 @@ def test_adapter_off_is_the_base_also_after_training(hosts: Hosts, tiny_llama: P
 
 
 @pytest.mark.parametrize("place", ["loss", "reward"])
-def test_a_strong_kl_holds_the_policy_near_the_base(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, place: str) -> None:
-    """In the reward it is paid where the sampler left the base: on the base's own rollouts nowhere, so only the loss binds."""
+def test_a_strong_kl_holds_the_policy_near_the_base(
+    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, place: str
+) -> None:
+    """In the reward it is paid where the sampler left the base: on the base's own rollouts nowhere, so only
+    the loss binds."""
     away = {}
     for coefficient in (1e-6, 20.0):
-        hosts.build(tiny_llama, algorithm=kl(place=place, coefficient=coefficient) | {"advantage": "dr_grpo"}, lr=1e-3)
+        hosts.build(
+            tiny_llama, algorithm=kl(place=place, coefficient=coefficient) | {"advantage": "dr_grpo"}, lr=1e-3
+        )
         base = sequence_logprob(hosts.run("weights"), tiny_llama, batch)
         for _ in range(8):
             hosts.call("train", batch)
-        away[coefficient] = float(np.abs(sequence_logprob(hosts.run("weights"), tiny_llama, batch) - base).mean())
+        away[coefficient] = float(
+            np.abs(sequence_logprob(hosts.run("weights"), tiny_llama, batch) - base).mean()
+        )
     if place == "loss":
         assert away[20.0] < 0.5 * away[1e-6], away
     else:
@@ -62,16 +91,17 @@ def test_a_strong_kl_holds_the_policy_near_the_base(hosts: Hosts, tiny_llama: Pa
 
 
 def test_kl_in_the_reward_moves_the_advantages(hosts: Hosts, tiny_llama: Path, batch: TrainingBatch) -> None:
-    """Rollouts of a sampler that has left the base: tokens it has made likelier cost, and an all-equal group gets a gradient."""
+    """Rollouts of a sampler that has left the base: tokens it has made likelier cost, and an all-equal group
+    gets a gradient."""
     from dataclasses import replace
 
     draw = np.random.default_rng(0)
     shifted = replace(
         batch,
         rewards=np.zeros_like(batch.rewards),
-        behavior_logprobs=np.where(batch.loss_mask, batch.behavior_logprobs + draw.normal(0, 0.5, len(batch.loss_mask)), 0).astype(
-            np.float32
-        ),
+        behavior_logprobs=np.where(
+            batch.loss_mask, batch.behavior_logprobs + draw.normal(0, 0.5, len(batch.loss_mask)), 0
+        ).astype(np.float32),
     )
     hosts.build(tiny_llama, algorithm={"advantage": "dr_grpo"})
     assert hosts.call("train", shifted).metrics["learner/zero_advantage_frac"] == 1

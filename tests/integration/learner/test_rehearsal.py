@@ -1,4 +1,5 @@
-"""The rehearsal for bare GPU machines: it runs where there is nothing but torch and transformers, and where DeepSpeed is too."""
+"""The rehearsal for bare GPU machines: it runs where there is nothing but torch and transformers, and where
+DeepSpeed is too."""
 
 import json
 import os
@@ -13,7 +14,8 @@ BARE = """
 import importlib.abc, runpy, sys
 from importlib import util
 
-ABSENT = {"pydantic", "deepspeed", "ray", "vllm", "hydra", "omegaconf", "psutil", "peft", "accelerate", "rich", "wandb", "datasets"}
+ABSENT = {"pydantic", "deepspeed", "ray", "vllm", "hydra", "omegaconf",
+          "psutil", "peft", "accelerate", "rich", "wandb", "datasets"}
 real = util.find_spec
 util.find_spec = lambda name, *rest: None if name.split(".")[0] in ABSENT else real(name, *rest)
 
@@ -34,7 +36,15 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_it_measures_what_the_machine_can_run(tmp_path: Path, bare: bool) -> None:
     script = ROOT / "benchmarks" / "gpu_rehearsal.py"
     arms = ["packed, layers recomputed", "DeepSpeed, stage 3"]
-    command = [sys.executable, *(["-c", BARE] if bare else []), str(script), "--cpu", "--tiny", "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        *(["-c", BARE] if bare else []),
+        str(script),
+        "--cpu",
+        "--tiny",
+        "--out",
+        str(tmp_path),
+    ]
     command += [part for arm in arms for part in ("--arm", arm)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_COMPILE_DISABLE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, env=environment)

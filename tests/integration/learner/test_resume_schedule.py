@@ -39,9 +39,18 @@ def test_learning_rates_of_an_interrupted_run_are_those_of_a_whole_one(
     assert rates[0] == 0.5e-3 and rates[-1] == pytest.approx(1e-4)
 
 
-def test_a_policy_that_waits_for_its_critic_still_ends_on_the_floor(hosts: Hosts, tiny_llama: Path, tmp_path: Path) -> None:
+def test_a_policy_that_waits_for_its_critic_still_ends_on_the_floor(
+    hosts: Hosts, tiny_llama: Path, tmp_path: Path
+) -> None:
     algorithm = {"advantage": "gae", "critic": {"kind": "separate", "lr": 1e-2, "warmup_steps": 3}}
-    config = {"schedule": "linear", "min_lr_ratio": 0.25, "lr": 1e-3, "algorithm": algorithm, "world": 2, "zero_stage": 3}
+    config = {
+        "schedule": "linear",
+        "min_lr_ratio": 0.25,
+        "lr": 1e-3,
+        "algorithm": algorithm,
+        "world": 2,
+        "zero_stage": 3,
+    }
     rates = []
     for part in (BATCHES[:5], BATCHES[5:]):
         hosts.build(tiny_llama, **config)

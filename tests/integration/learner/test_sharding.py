@@ -1,4 +1,5 @@
-"""What must not change with ranks, ZeRO stage, offloading, recomputation or shared sequences, beyond the plain policy update."""
+"""What must not change with ranks, ZeRO stage, offloading, recomputation or shared sequences, beyond the
+plain policy update."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,21 @@ PPO = {
 }
 SHARED_CRITIC = PPO | {"critic": {"kind": "shared"}}
 LORA = {"r": 4, "alpha": 8}
-CRITIC_KEYS = ("loss/total", "loss/kl_reference", "critic/loss", "critic/value_mean", "critic/explained_variance")
+CRITIC_KEYS = (
+    "loss/total",
+    "loss/kl_reference",
+    "critic/loss",
+    "critic/value_mean",
+    "critic/explained_variance",
+)
 EVERY = [(world, stage) for world in (1, 2) for stage in (0, 1, 2, 3)]
 FEW_TOKENS = 70
 
 
 @pytest.mark.parametrize(("world", "stage"), EVERY[1:])
-def test_ppo_with_a_critic_and_a_reference_follows_one_rank(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
+def test_ppo_with_a_critic_and_a_reference_follows_one_rank(
+    hosts: Hosts, tiny_llama: Path, world: int, stage: int
+) -> None:
     expected = one_rank(hosts, tiny_llama, algorithm=PPO)
     assert expected[0][2].metrics["loss/kl_reference"] > 1e-5, "the policy must have left its reference"
     assert expected[0][2].metrics["critic/value_mean"] != 0
@@ -29,13 +38,17 @@ def test_ppo_with_a_critic_and_a_reference_follows_one_rank(hosts: Hosts, tiny_l
     got = run_curve(hosts)
     assert_same(got, expected, keys=CRITIC_KEYS)
     for result, other in zip(got[0], expected[0], strict=True):
-        assert result.metrics["critic/grad_norm"] == pytest.approx(other.metrics["critic/grad_norm"], rel=1e-3)
+        assert result.metrics["critic/grad_norm"] == pytest.approx(
+            other.metrics["critic/grad_norm"], rel=1e-3
+        )
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_ppo_in_bfloat16_runs_at_every_stage(hosts: Hosts, tiny_llama: Path, stage: int) -> None:
     expected = one_rank(hosts, tiny_llama, algorithm=PPO)
-    hosts.build(tiny_llama, world=2, zero_stage=stage, dtype="bfloat16", algorithm=PPO, micro_batch_tokens=FEW_TOKENS)
+    hosts.build(
+        tiny_llama, world=2, zero_stage=stage, dtype="bfloat16", algorithm=PPO, micro_batch_tokens=FEW_TOKENS
+    )
     got = run_curve(hosts)
     for result, other in zip(got[0], expected[0], strict=True):
         for key in ("loss/total", "critic/loss"):
@@ -43,18 +56,32 @@ def test_ppo_in_bfloat16_runs_at_every_stage(hosts: Hosts, tiny_llama: Path, sta
 
 
 @pytest.mark.parametrize(("world", "stage"), [(2, 2), (2, 3)])
-def test_a_critic_on_the_policys_trunk_follows_one_rank(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
+def test_a_critic_on_the_policys_trunk_follows_one_rank(
+    hosts: Hosts, tiny_llama: Path, world: int, stage: int
+) -> None:
     expected = one_rank(hosts, tiny_llama, algorithm=SHARED_CRITIC)
-    hosts.build(tiny_llama, world=world, zero_stage=stage, algorithm=SHARED_CRITIC, micro_batch_tokens=FEW_TOKENS)
+    hosts.build(
+        tiny_llama, world=world, zero_stage=stage, algorithm=SHARED_CRITIC, micro_batch_tokens=FEW_TOKENS
+    )
     assert_same(run_curve(hosts), expected, keys=CRITIC_KEYS)
 
 
 @pytest.mark.parametrize(("world", "stage"), [(2, 1), (2, 2), (2, 3)])
-def test_the_base_under_an_adapter_is_the_reference_at_every_stage(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
+def test_the_base_under_an_adapter_is_the_reference_at_every_stage(
+    hosts: Hosts, tiny_llama: Path, world: int, stage: int
+) -> None:
     algorithm = {"kl": {"coefficient": 0.1, "policy": "adapter_off"}}
     expected = one_rank(hosts, tiny_llama, algorithm=algorithm, lora=LORA, lr=1e-2)
     assert expected[0][2].metrics["loss/kl_reference"] > 1e-5
-    hosts.build(tiny_llama, world=world, zero_stage=stage, algorithm=algorithm, lora=LORA, lr=1e-2, micro_batch_tokens=FEW_TOKENS)
+    hosts.build(
+        tiny_llama,
+        world=world,
+        zero_stage=stage,
+        algorithm=algorithm,
+        lora=LORA,
+        lr=1e-2,
+        micro_batch_tokens=FEW_TOKENS,
+    )
     assert_same(run_curve(hosts), expected, keys=("loss/total", "loss/kl_reference"))
 
 
@@ -70,9 +97,13 @@ def test_recomputing_activations_leaves_the_gradients(hosts: Hosts, tiny_llama: 
 
 
 @pytest.mark.parametrize("stage", [2, 3])
-def test_recomputing_activations_leaves_the_curve_of_sharded_ranks(hosts: Hosts, tiny_llama: Path, stage: int) -> None:
+def test_recomputing_activations_leaves_the_curve_of_sharded_ranks(
+    hosts: Hosts, tiny_llama: Path, stage: int
+) -> None:
     expected = one_rank(hosts, tiny_llama)
-    hosts.build(tiny_llama, world=2, zero_stage=stage, gradient_checkpointing=True, micro_batch_tokens=FEW_TOKENS)
+    hosts.build(
+        tiny_llama, world=2, zero_stage=stage, gradient_checkpointing=True, micro_batch_tokens=FEW_TOKENS
+    )
     assert_same(run_curve(hosts), expected, keys=("loss/total",))
 
 
@@ -91,8 +122,11 @@ def test_recomputing_activations_leaves_the_curve_of_sharded_ranks(hosts: Hosts,
         (2, 3, "bfloat16", "cpu"),
     ],
 )
-def test_offloading_follows_one_rank(hosts: Hosts, tiny_llama: Path, world: int, stage: int, dtype: str, parameters: str) -> None:
-    """On CPU nothing moves (the config check says so), but DeepSpeed's code for it runs, our finite check with it."""
+def test_offloading_follows_one_rank(
+    hosts: Hosts, tiny_llama: Path, world: int, stage: int, dtype: str, parameters: str
+) -> None:
+    """On CPU nothing moves (the config check says so), but DeepSpeed's code for it runs, our finite check
+    with it."""
     expected = one_rank(hosts, tiny_llama)
     hosts.build(
         tiny_llama,
@@ -108,13 +142,18 @@ def test_offloading_follows_one_rank(hosts: Hosts, tiny_llama: Path, world: int,
 
 
 @pytest.mark.parametrize(
-    ("stage", "likelihood"), [(0, "token_ratio"), (2, "token_ratio"), (3, "token_ratio"), (0, "sequence_ratio")]
+    ("stage", "likelihood"),
+    [(0, "token_ratio"), (2, "token_ratio"), (3, "token_ratio"), (0, "sequence_ratio")],
 )
-def test_ranks_that_share_sequences_follow_one_rank(hosts: Hosts, tiny_llama: Path, stage: int, likelihood: str) -> None:
+def test_ranks_that_share_sequences_follow_one_rank(
+    hosts: Hosts, tiny_llama: Path, stage: int, likelihood: str
+) -> None:
     """DeepSpeed's exchange of heads over gloo, a row at a time; on GPUs the rows are packed."""
     algorithm = {"likelihood": likelihood, "kl": {"coefficient": 0.1}}
     expected = one_rank(hosts, tiny_llama, algorithm=algorithm)
-    hosts.build(tiny_llama, world=2, zero_stage=stage, algorithm=algorithm, sequence_parallel=2, micro_batch_tokens=1)
+    hosts.build(
+        tiny_llama, world=2, zero_stage=stage, algorithm=algorithm, sequence_parallel=2, micro_batch_tokens=1
+    )
     # A NaN advantage leaves GSPO's gradient finite, so there is nothing to refuse.
     got = run_curve(hosts, with_nan=likelihood == "token_ratio")
     assert_same(got, expected, keys=("loss/total", "loss/kl_reference", "learner/trained_tokens"))

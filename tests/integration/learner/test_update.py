@@ -1,4 +1,5 @@
-"""One step against the real DeepSpeed: what must not change with micro-batches, ranks or ZeRO stage, and what must stop it."""
+"""One step against the real DeepSpeed: what must not change with micro-batches, ranks or ZeRO stage, and what
+must stop it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,9 @@ def plain_logprobs(model: torch.nn.Module, batch: TrainingBatch, sample: int) ->
     return logprobs[torch.from_numpy(batch.loss_mask[rows][1:])]
 
 
-def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -> tuple[float, dict[str, np.ndarray]]:
+def plain_gradients(
+    path: Path, batch: TrainingBatch, config: AlgorithmConfig
+) -> tuple[float, dict[str, np.ndarray]]:
     """Loss and gradients by plain torch, one sequence at a time: no DeepSpeed, no padding, no micro-batch."""
     from transformers import AutoModelForCausalLM
 
@@ -44,7 +47,9 @@ def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -
         demonstration=torch.from_numpy(batch.demonstration),
         max_tokens=32,
     )
-    terms = token_terms(samples, Tokens(sample=torch.repeat_interleave(torch.arange(count), samples.lengths)), config)
+    terms = token_terms(
+        samples, Tokens(sample=torch.repeat_interleave(torch.arange(count), samples.lengths)), config
+    )
     ends = np.cumsum(valid)
     total = 0.0
     for sample in range(count):
@@ -65,7 +70,9 @@ def plain_gradients(path: Path, batch: TrainingBatch, config: AlgorithmConfig) -
 
 
 @pytest.mark.parametrize("aggregation", ["token", "sequence", "dr_grpo"])
-def test_loss_and_gradients_equal_plain_torch_however_the_batch_is_split(hosts: Hosts, tiny_llama: Path, aggregation: str) -> None:
+def test_loss_and_gradients_equal_plain_torch_however_the_batch_is_split(
+    hosts: Hosts, tiny_llama: Path, aggregation: str
+) -> None:
     algorithm = {"aggregation": aggregation, "group_weight": "prompt"}
     loss, gradients = plain_gradients(tiny_llama, BATCHES[0], AlgorithmConfig(**algorithm))
     for world, budget in ((1, 100_000), (1, 70), (2, 70)):
@@ -74,7 +81,9 @@ def test_loss_and_gradients_equal_plain_torch_however_the_batch_is_split(hosts: 
         assert result.metrics["loss/total"] == pytest.approx(loss, abs=2e-6), (world, budget)
         assert captured.keys() == gradients.keys()
         for name, gradient in gradients.items():
-            np.testing.assert_allclose(captured[name], gradient, atol=2e-6, err_msg=f"{name} {world} ranks, budget {budget}")
+            np.testing.assert_allclose(
+                captured[name], gradient, atol=2e-6, err_msg=f"{name} {world} ranks, budget {budget}"
+            )
     assert loss != 0
 
 
@@ -95,7 +104,9 @@ def test_every_stage_follows_one_rank_and_refuses_a_nan(
     hosts.build(tiny_llama, world=world, zero_stage=stage, dtype=dtype, micro_batch_tokens=70)
     curve = [hosts.call("train", BATCHES[0])]
     before = hosts.run("weights")
-    poisoned = replace(BATCHES[1], rewards=np.where(np.arange(len(BATCHES[1].rewards)) == 5, np.nan, BATCHES[1].rewards))
+    poisoned = replace(
+        BATCHES[1], rewards=np.where(np.arange(len(BATCHES[1].rewards)) == 5, np.nan, BATCHES[1].rewards)
+    )
     refused = hosts.call("train", poisoned)
     after = hosts.run("weights")
     curve += [hosts.call("train", batch) for batch in BATCHES[1:]]
@@ -104,10 +115,14 @@ def test_every_stage_follows_one_rank_and_refuses_a_nan(
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert all(result.applied for result in curve)
     metrics, weights = reference
-    loss_tolerance, norm_tolerance, weight_tolerance = (3e-5, 1e-4, 3e-4) if dtype == "float32" else (5e-3, 5e-2, 2e-2)
+    loss_tolerance, norm_tolerance, weight_tolerance = (
+        (3e-5, 1e-4, 3e-4) if dtype == "float32" else (5e-3, 5e-2, 2e-2)
+    )
     for result, expected in zip(curve, metrics, strict=True):
         assert result.metrics["loss/total"] == pytest.approx(expected["loss/total"], abs=loss_tolerance)
-        assert result.metrics["learner/grad_norm"] == pytest.approx(expected["learner/grad_norm"], rel=norm_tolerance)
+        assert result.metrics["learner/grad_norm"] == pytest.approx(
+            expected["learner/grad_norm"], rel=norm_tolerance
+        )
         assert result.metrics["learner/trained_tokens"] == expected["learner/trained_tokens"]
     for name, value in hosts.run("weights").items():
         np.testing.assert_allclose(value, weights[name], atol=weight_tolerance, err_msg=name)
@@ -123,20 +138,37 @@ def test_ranks_with_unequal_work_do_not_hang(hosts: Hosts, tiny_llama: Path, sta
     hosts.build(tiny_llama)
     expected = [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)]
     hosts.build(tiny_llama, world=2, zero_stage=stage, micro_batch_tokens=budget)
-    assert [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)] == pytest.approx(expected, abs=1e-5)
+    assert [hosts.call("train", batch).metrics["loss/total"] for _ in range(2)] == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("head_adapter", [False, True])
-def test_ranks_that_chunk_their_logits_differently_alone_do_not_hang(hosts: Hosts, untied_llama: Path, head_adapter: bool) -> None:
-    """Under ZeRO-3 each chunk of a wrapped head gathers its parts, so ranks with more loss tokens would gather more often."""
+def test_ranks_that_chunk_their_logits_differently_alone_do_not_hang(
+    hosts: Hosts, untied_llama: Path, head_adapter: bool
+) -> None:
+    """Under ZeRO-3 each chunk of a wrapped head gathers its parts, so ranks with more loss tokens would
+    gather more often."""
     batch, budget = make_batch(7, sizes=(5, 4), longest=40), 60
     plans = plan_micro_batches(np.diff(batch.offsets), np.arange(9), world_size=2, token_budget=budget)
-    tokens = [[int(np.add.reduceat(batch.loss_mask, batch.offsets[:-1])[p.samples].sum()) for p in rank] for rank in plans]
-    assert any(-(-a // 3) != -(-b // 3) for a, b in zip(*tokens, strict=True)), "the case must need different numbers of chunks"
+    tokens = [
+        [int(np.add.reduceat(batch.loss_mask, batch.offsets[:-1])[p.samples].sum()) for p in rank]
+        for rank in plans
+    ]
+    assert any(-(-a // 3) != -(-b // 3) for a, b in zip(*tokens, strict=True)), (
+        "the case must need different numbers of chunks"
+    )
     lora = {"r": 2, "alpha": 4, "target_modules": ("q_proj", "lm_head")} if head_adapter else None
     curves = []
     for world, stage, chunk in ((1, 0, 1 << 27), (2, 3, 3 * VOCAB)):
-        hosts.build(untied_llama, world=world, zero_stage=stage, lora=lora, micro_batch_tokens=budget, logits_per_chunk=chunk)
+        hosts.build(
+            untied_llama,
+            world=world,
+            zero_stage=stage,
+            lora=lora,
+            micro_batch_tokens=budget,
+            logits_per_chunk=chunk,
+        )
         results = [hosts.call("train", batch) for _ in range(3)]
         curves.append(([r.metrics["loss/total"] for r in results], hosts.run("weights")))
     (expected, weights), (losses, got) = curves
@@ -153,11 +185,14 @@ def test_a_batch_without_gradient_still_steps_on_every_rank(hosts: Hosts, tiny_l
     assert result.applied and result.metrics["learner/trained_tokens"] == 0
     assert result.metrics["learner/zero_advantage_frac"] == 1 and result.metrics["learner/grad_norm"] == 0
     after = hosts.run("weights")
-    assert all(np.array_equal(before[name], after[name]) for name in before)  # no momentum yet, so a zero gradient moves nothing
+    # no momentum yet, so a zero gradient moves nothing
+    assert all(np.array_equal(before[name], after[name]) for name in before)
     assert hosts.call("train", BATCHES[0]).metrics["learner/grad_norm"] > 0
 
 
-def test_log_probs_in_buckets_equal_single_sequences_at_the_sampling_temperature(hosts: Hosts, tiny_llama: Path) -> None:
+def test_log_probs_in_buckets_equal_single_sequences_at_the_sampling_temperature(
+    hosts: Hosts, tiny_llama: Path
+) -> None:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32)
@@ -171,19 +206,26 @@ def test_log_probs_in_buckets_equal_single_sequences_at_the_sampling_temperature
     assert metrics["learner/logprob_gap"] < 1e-6 and metrics["loss/ratio_mean"] == pytest.approx(1, abs=1e-5)
 
     hosts.build(tiny_llama, micro_batch_tokens=150)
-    sequences = [batch.token_ids[a:b].tolist() for a, b in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)]
+    sequences = [
+        batch.token_ids[a:b].tolist() for a, b in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
+    ]
     bucketed = hosts.call("score", sequences)
     assert [len(s) for s in bucketed] == [len(s) - 1 for s in sequences]
     for sequence, scores in zip(sequences, bucketed, strict=True):
         tokens = torch.tensor(sequence)
         with torch.no_grad():
-            alone = torch.log_softmax(model(input_ids=tokens[None]).logits[0, :-1], -1).gather(1, tokens[1:, None])[:, 0]
+            alone = torch.log_softmax(model(input_ids=tokens[None]).logits[0, :-1], -1).gather(
+                1, tokens[1:, None]
+            )[:, 0]
         np.testing.assert_allclose(scores, alone.numpy(), atol=1e-5)
 
 
-def test_tokens_with_a_broken_behavior_log_prob_are_dropped_from_loss_and_denominator(hosts: Hosts, tiny_llama: Path) -> None:
+def test_tokens_with_a_broken_behavior_log_prob_are_dropped_from_loss_and_denominator(
+    hosts: Hosts, tiny_llama: Path
+) -> None:
     batch = make_batch(8, sizes=(4, 3, 1))
-    broken = np.flatnonzero(batch.loss_mask)[[0, 5, -1]]  # the last one is in the group of one, which trains nothing
+    # the last one is in the group of one, which trains nothing
+    broken = np.flatnonzero(batch.loss_mask)[[0, 5, -1]]
     behavior, mask = batch.behavior_logprobs.copy(), batch.loss_mask.copy()
     behavior[broken] = [np.nan, -np.inf, np.nan]
     mask[broken] = False
@@ -210,7 +252,8 @@ def test_two_updates_per_batch_are_two_batches_of_half_the_groups(hosts: Hosts, 
 
 
 def test_the_proximal_policy_is_the_one_before_the_batch(hosts: Hosts, tiny_llama: Path) -> None:
-    """With a proximal reference the first update's ratios are 1; the second's are not, since the first has moved the weights."""
+    """With a proximal reference the first update's ratios are 1; the second's are not, since the first has
+    moved the weights."""
     algorithm = {"reference": "proximal", "importance": "token", "importance_cap": 2.0}
     batch = make_batch(6, sizes=(4, 4))
     hosts.build(tiny_llama, algorithm=algorithm, lr=1e-2)

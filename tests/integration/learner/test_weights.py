@@ -57,7 +57,9 @@ def test_published_weights_are_the_trained_ones_under_checkpoint_names(
     assert published.keys() == checkpoint_names(base) and ("lm_head.weight" in published) is not tied
     assert all(np.array_equal(published[n], v) for n, v in hosts.run("weights").items())
     old = read(first)  # still whole: an engine may be reading it
-    assert old.keys() == expected_first.keys() and all(np.array_equal(old[n], v) for n, v in expected_first.items())
+    assert old.keys() == expected_first.keys() and all(
+        np.array_equal(old[n], v) for n, v in expected_first.items()
+    )
     assert any(not np.array_equal(old[n], published[n]) for n in old)
     third = hosts.call("publish", 3, shared)
     assert third.path == first.path
@@ -86,7 +88,8 @@ def merged_by_peft(base: Path, raw: dict[str, np.ndarray], kind: str) -> dict[st
 
 
 @pytest.mark.parametrize(
-    ("world", "stage", "kind"), [(1, 0, "lora"), (1, 0, "rslora"), (1, 0, "dora"), (2, 2, "lora"), (2, 3, "lora")]
+    ("world", "stage", "kind"),
+    [(1, 0, "lora"), (1, 0, "rslora"), (1, 0, "dora"), (2, 2, "lora"), (2, 3, "lora")],
 )
 def test_adapters_are_published_merged_and_left_as_they_were(
     hosts: Hosts, tiny_llama: Path, shared: str, world: int, stage: int, kind: str
@@ -124,17 +127,32 @@ def test_a_stream_kept_to_its_end_is_what_shared_memory_publishes(
     assert list(values) == [t.name for t in update.tensors]
     assert all(np.array_equal(values[name], published[name]) for name in published)
     copied = stage == 3 or lora is not None
-    assert hosts.run("settled") == [copied] * len(layout), "a copy must be there before vLLM may change streams"
+    assert hosts.run("settled") == [copied] * len(layout), (
+        "a copy must be there before vLLM may change streams"
+    )
 
 
 @pytest.mark.parametrize(
     ("world", "stage", "dtype", "lora"),
-    [(1, 0, "float32", None), (2, 2, "float32", None), (2, 3, "float32", LORA), (1, 0, "bfloat16", None), (2, 1, "float32", LORA)],
+    [
+        (1, 0, "float32", None),
+        (2, 2, "float32", None),
+        (2, 3, "float32", LORA),
+        (1, 0, "bfloat16", None),
+        (2, 1, "float32", LORA),
+    ],
 )
 def test_a_loaded_learner_repeats_the_steps_that_followed_the_save(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path, world: int, stage: int, dtype: str, lora: dict | None
 ) -> None:
-    shape = {"world": world, "zero_stage": stage, "dtype": dtype, "lora": lora, "schedule": "linear", "warmup_steps": 2}
+    shape = {
+        "world": world,
+        "zero_stage": stage,
+        "dtype": dtype,
+        "lora": lora,
+        "schedule": "linear",
+        "warmup_steps": 2,
+    }
     hosts.build(tiny_llama, **shape)
     for batch in BATCHES[:2]:
         hosts.call("train", batch)
@@ -156,7 +174,9 @@ def test_a_loaded_learner_repeats_the_steps_that_followed_the_save(
     assert [metrics["learner/lr"] for metrics in first] == pytest.approx([0.875e-3, 0.75e-3])
 
 
-def test_a_checkpoint_of_another_world_size_is_refused_by_name(hosts: Hosts, tiny_llama: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_world_size_is_refused_by_name(
+    hosts: Hosts, tiny_llama: Path, tmp_path: Path
+) -> None:
     hosts.build(tiny_llama, world=2, zero_stage=2)
     hosts.call("save", str(tmp_path / "save"))
     hosts.call("wait_saved")

@@ -1,4 +1,5 @@
-"""TRL's trainers on given rollouts: their own advantages, importance ratios and losses; only model and sampling are replaced.
+"""TRL's trainers on given rollouts: their own advantages, importance ratios and losses; only model and
+sampling are replaced.
 
 No trainer's ``__init__`` runs (it wants a dataset, a tokenizer and a model); what it would set is set here.
 """
@@ -63,19 +64,29 @@ class Replay:
         self._tokenizer = SimpleNamespace(pad_token_id=0)
         self.environment_factories = self.environments = self.tools = None
         self.aux_loss_enabled = self._entropy_bonus_enabled = self.log_multimodal = False
-        self.overlong = None if overlong_cache is None else get_soft_overlong_punishment(MAX_TOKENS, overlong_cache)
+        self.overlong = (
+            None if overlong_cache is None else get_soft_overlong_punishment(MAX_TOKENS, overlong_cache)
+        )
         self.reward_func_names = ["given"] if self.overlong is None else ["given", "overlong"]
         self.reward_funcs = self.reward_func_names
         self.reward_weights = torch.ones(len(self.reward_func_names))
         self._metrics = {"train": defaultdict(list), "eval": defaultdict(list)}
-        self._logs = {"prompt": [], "completion": [], "rewards": defaultdict(list), "advantages": [], "extra": defaultdict(list)}
+        self._logs = {
+            "prompt": [],
+            "completion": [],
+            "rewards": defaultdict(list),
+            "advantages": [],
+            "extra": defaultdict(list),
+        }
         self._pending_extra_logs, self._pending_metrics = defaultdict(list), defaultdict(list)
 
     def prepared(self: Any) -> dict[str, torch.Tensor]:
         """What TRL computes before the first update."""
         return self._generate_and_score_completions([{"prompt": ""} for _ in self.case.batch.rewards])
 
-    def loss_and_gradient(self: Any, table: torch.Tensor, inputs: dict[str, torch.Tensor]) -> tuple[float, torch.Tensor]:
+    def loss_and_gradient(
+        self: Any, table: torch.Tensor, inputs: dict[str, torch.Tensor]
+    ) -> tuple[float, torch.Tensor]:
         """Of TRL's loss under the policy ``table``, [V, V]."""
         model = Table(table)
         loss = self._compute_loss(model, inputs)
@@ -84,12 +95,20 @@ class Replay:
         return float(loss.detach()), model.table.grad
 
     def _get_per_token_logps_and_entropies(
-        self: Any, model: Table, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int, *_: Any, **__: Any
+        self: Any,
+        model: Table,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        *_: Any,
+        **__: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
         logps = model.table.log_softmax(-1)[input_ids[:, :-1], input_ids[:, 1:]][:, -logits_to_keep:]
         return logps, torch.zeros_like(logps).detach(), None
 
-    def _calculate_rewards(self: Any, inputs: Any, prompts: Any, completions: Any, completion_ids: list[list[int]]) -> torch.Tensor:
+    def _calculate_rewards(
+        self: Any, inputs: Any, prompts: Any, completions: Any, completion_ids: list[list[int]]
+    ) -> torch.Tensor:
         columns = [torch.from_numpy(self.case.batch.rewards)]
         if self.overlong is not None:
             columns.append(torch.tensor(self.overlong(completion_ids)))
@@ -100,7 +119,9 @@ class Replay:
         batch = self.case.batch
         rows = []
         for start, length, end in zip(batch.offsets[:-1], batch.prompt_lens, batch.offsets[1:], strict=True):
-            rows.append(values[start : start + length].tolist() if prompts else values[start + length : end].tolist())
+            rows.append(
+                values[start : start + length].tolist() if prompts else values[start + length : end].tolist()
+            )
         return rows
 
 

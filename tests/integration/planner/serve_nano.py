@@ -1,4 +1,5 @@
-"""Run in a process of its own (vLLM's state is global): every strategy on the in-process engine, nano base; JSON to stdout."""
+"""Run in a process of its own (vLLM's state is global): every strategy on the in-process engine, nano base;
+JSON to stdout."""
 
 import asyncio
 import json
@@ -46,14 +47,20 @@ async def main() -> dict[str, Any]:
         strategies: dict[str, tuple[Any, Any]] = {
             "repeated_sampling": (RepeatedSampling(**common), verifier),
             "majority": (MajorityVote(**common, answer_of=lambda text: text.strip() or None), None),
-            "weighted_vote": (WeightedVote(**common, answer_of=lambda text: text.strip() or None), ShortIsGood()),
+            "weighted_vote": (
+                WeightedVote(**common, answer_of=lambda text: text.strip() or None),
+                ShortIsGood(),
+            ),
             "best_of_n": (BestOfN(**common), ShortIsGood()),
         }
         prompts = prepared.eval_prompts[:4]
         before = (await engine.stats())["generated_tokens"]
         runs: dict[str, list[Result]] = {}
         for name, (strategy, judge) in strategies.items():
-            asked = (strategy.run(p, policy, judge, BUDGET, np.random.default_rng(i)) for i, p in enumerate(prompts))
+            asked = (
+                strategy.run(p, policy, judge, BUDGET, np.random.default_rng(i))
+                for i, p in enumerate(prompts)
+            )
             runs[name] = list(await asyncio.gather(*asked))
         generated = (await engine.stats())["generated_tokens"] - before
         gold = [Attempt(text=f"#{p.answer}", tokens=1, truncated=False) for p in prompts]
@@ -62,9 +69,13 @@ async def main() -> dict[str, Any]:
             "budget": BUDGET,
             "prompts": [len(p.token_ids) for p in prompts],
             "generated": generated,
-            "runs": {name: [asdict(r) | {"used": r.tokens_used} for r in results] for name, results in runs.items()},
+            "runs": {
+                name: [asdict(r) | {"used": r.tokens_used} for r in results] for name, results in runs.items()
+            },
             "gold": [(await verifier.accepts(p, [g]))[0] for p, g in zip(prompts, gold, strict=True)],
-            "nonsense": (await verifier.accepts(prompts[0], [Attempt(text="", tokens=1, truncated=False)]))[0],
+            "nonsense": (await verifier.accepts(prompts[0], [Attempt(text="", tokens=1, truncated=False)]))[
+                0
+            ],
             "same": again[0] == again[1],
         }
     finally:

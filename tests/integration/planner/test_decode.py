@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def served() -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.integration.planner.serve_nano"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), timeout=300)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), timeout=300
+    )
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert lines, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(lines[0].removeprefix("RESULT "))
@@ -26,7 +28,9 @@ def test_every_strategy_answers_within_its_budget(served: dict[str, Any]) -> Non
         for run, prompt in zip(runs, served["prompts"], strict=True):
             assert 0 < run["used"] <= served["budget"], name
             assert 1 <= run["samples"] <= 6
-            assert run["tokens"]["prefill"] == prompt * -(-run["samples"] // 2), "two samples a round, each round pays the prompt"
+            assert run["tokens"]["prefill"] == prompt * -(-run["samples"] // 2), (
+                "two samples a round, each round pays the prompt"
+            )
 
 
 def test_tokens_charged_are_tokens_that_the_engine_generated(served: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""The model on a real Ray actor: scores beside verdicts, deaths and hangs that cost a group its score and nothing else."""
+"""The model on a real Ray actor: scores beside verdicts, deaths and hangs that cost a group its score and
+nothing else."""
 
 import asyncio
 import os
@@ -78,7 +79,11 @@ def test_deaths_hangs_and_failures_cost_one_group_its_score(make_config: Make) -
             await _until_back(client)
             assert len(await client.score("q", ["a"]) or []) == 1
             figures = client.metrics()
-            assert (figures["reward_model/restarts"], figures["reward_model/failed"], figures["reward_model/lost"]) == (2, 1, 2)
+            assert (
+                figures["reward_model/restarts"],
+                figures["reward_model/failed"],
+                figures["reward_model/lost"],
+            ) == (2, 1, 2)
         finally:
             await client.close()
 

@@ -1,4 +1,5 @@
-"""The model itself: scores equal a plain forward pass, whatever the batch, and unusable directories are refused."""
+"""The model itself: scores equal a plain forward pass, whatever the batch, and unusable directories are
+refused."""
 
 import json
 import shutil
@@ -13,13 +14,22 @@ from rl.reward_model import check_reward_model
 from rl.reward_model.host import RewardModelHost
 
 Make = Callable[..., RewardModelConfig]
-PAIRS = [("2+2=", "4"), ("2+2=", "five, or rather six"), ("12*3=", "36"), ("", "x"), ("a long prompt " * 3, "and its answer")]
+PAIRS = [
+    ("2+2=", "4"),
+    ("2+2=", "five, or rather six"),
+    ("12*3=", "36"),
+    ("", "x"),
+    ("a long prompt " * 3, "and its answer"),
+]
 
 
 def plain_scores(path: Path, texts: list[str]) -> list[float]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(path), AutoTokenizer.from_pretrained(path)
+    model, tokenizer = (
+        AutoModelForSequenceClassification.from_pretrained(path),
+        AutoTokenizer.from_pretrained(path),
+    )
     with torch.inference_mode():
         return [float(model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, 0]) for text in texts]
 
@@ -35,7 +45,9 @@ def test_scores_are_those_of_each_text_alone(make_config: Make, model_dir: Path)
 
 def test_a_long_text_keeps_its_end(make_config: Make) -> None:
     host = RewardModelHost(make_config(max_length=8))
-    assert host.score([("", "x" * 50 + "abcdefgh")]) == pytest.approx(host.score([("", "abcdefgh")]), abs=1e-4)
+    assert host.score([("", "x" * 50 + "abcdefgh")]) == pytest.approx(
+        host.score([("", "abcdefgh")]), abs=1e-4
+    )
 
 
 def test_a_prompt_that_begins_with_the_start_token_is_read_with_one(make_config: Make) -> None:
@@ -58,7 +70,10 @@ def test_several_labels_give_a_probability(make_config: Make, model_dir: Path, t
     model = LlamaForSequenceClassification.from_pretrained(model_dir)
     model.config.num_labels = 3
     LlamaForSequenceClassification(model.config).save_pretrained(tmp_path / "m")
-    scores = [RewardModelHost(make_config(path=str(tmp_path / "m"), label=label)).score(PAIRS[:1])[0] for label in range(3)]
+    scores = [
+        RewardModelHost(make_config(path=str(tmp_path / "m"), label=label)).score(PAIRS[:1])[0]
+        for label in range(3)
+    ]
     assert sum(scores) == pytest.approx(1, abs=1e-5)
     with pytest.raises(ValueError, match=r"reward_model.label: 3 does not exist; the model has 3 labels"):
         RewardModelHost(make_config(path=str(tmp_path / "m"), label=3))
@@ -70,13 +85,17 @@ def test_a_language_model_is_no_reward_model(make_config: Make, model_dir: Path,
     shutil.copytree(model_dir, tmp_path / "m")
     config = LlamaForSequenceClassification.from_pretrained(model_dir).config
     LlamaForCausalLM(config).save_pretrained(tmp_path / "m")
-    with pytest.raises(ValueError, match=r"\['LlamaForCausalLM'\]; a reward model is a ...ForSequenceClassification"):
+    with pytest.raises(
+        ValueError, match=r"\['LlamaForCausalLM'\]; a reward model is a ...ForSequenceClassification"
+    ):
         check_reward_model(make_config(path=str(tmp_path / "m")))
     with pytest.raises(ValueError, match=r"lacks the weights \['score.weight'\], which would be random"):
         RewardModelHost(make_config(path=str(tmp_path / "m")))
 
 
-def test_the_directory_is_checked_before_anything_loads(make_config: Make, model_dir: Path, tmp_path: Path) -> None:
+def test_the_directory_is_checked_before_anything_loads(
+    make_config: Make, model_dir: Path, tmp_path: Path
+) -> None:
     check_reward_model(make_config())
     with pytest.raises(ValueError, match=r"reward_model.path: .* holds no config.json"):
         check_reward_model(make_config(path=str(tmp_path)))

@@ -1,4 +1,5 @@
-"""Every dataset of the installed reasoning-gym: the right answer scores 1 after the way through JSON, others do not."""
+"""Every dataset of the installed reasoning-gym: the right answer scores 1 after the way through JSON, others
+do not."""
 
 import json
 from typing import Any
@@ -10,11 +11,18 @@ from reasoning_gym.factory import DATASETS, create_dataset
 from rewards.reasoning_gym import ReasoningGymReward, library_score
 from rollout.types import Prompt
 
-SOLUTIONS = {"graph_color": "possible_answer", "propositional_logic": "example_answer", "rubiks_cube": "example_correct_answer"}
+SOLUTIONS = {
+    "graph_color": "possible_answer",
+    "propositional_logic": "example_answer",
+    "rubiks_cube": "example_correct_answer",
+}
 """Datasets without a reference answer -> where their metadata show one."""
 UNSOLVED = {"boxnet", "rush_hour"}
 """Datasets that judge by rules, and whose items come without any solution."""
-PARTS = [{"name": "gcd", "weight": 1, "config": {"max_value": 50}}, {"name": "arc_agi", "weight": 1, "config": {}}]
+PARTS = [
+    {"name": "gcd", "weight": 1, "config": {"max_value": 50}},
+    {"name": "arc_agi", "weight": 1, "config": {}},
+]
 REWARD = ReasoningGymReward(extraction="answer_tags")
 
 
@@ -29,7 +37,11 @@ def prompt_of(name: str, index: int) -> Prompt:
         "answer_format": "plain",
     }
     return Prompt(
-        id=name, text=entry["question"], token_ids=(), answer=str(entry["answer"]), metadata=json.loads(json.dumps(facts))
+        id=name,
+        text=entry["question"],
+        token_ids=(),
+        answer=str(entry["answer"]),
+        metadata=json.loads(json.dumps(facts)),
     )
 
 

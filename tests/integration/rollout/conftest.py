@@ -1,4 +1,5 @@
-"""Tiny random models, a Ray actor that can run one engine after the other, and the Hugging Face model as the judge."""
+"""Tiny random models, a Ray actor that can run one engine after the other, and the Hugging Face model as the
+judge."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from tests.integration.rollout.helpers import EOS, MAX_MODEL_LEN, VOCAB, Handle
 
 
 def build_model(path: Path, *, seed: int, tied: bool) -> Path:
-    """172k parameters, random but far from uniform. The untied ones can end a sequence; the tied ones know no end token."""
+    """172k parameters, random but far from uniform. The untied ones can end a sequence; the tied ones know no
+    end token."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -48,18 +50,26 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Checkpoints ``{tied,untied}-{old,new}``."""
     names = ("tied-old", "tied-new", "untied-old", "untied-new")
     root = tmp_path_factory.mktemp("models")
-    return {name: build_model(root / name, seed=i, tied=name.startswith("tied")) for i, name in enumerate(names)}
+    return {
+        name: build_model(root / name, seed=i, tied=name.startswith("tied")) for i, name in enumerate(names)
+    }
 
 
 @pytest.fixture(scope="session")
 def judge(models: dict[str, Path]) -> Callable[..., np.ndarray]:
-    """``judge(name, prompt, completion ids, temperature)`` -> [L] float32 log-probs by transformers; [L, V] if ``table``."""
+    """``judge(name, prompt, completion ids, temperature)`` -> [L] float32 log-probs by transformers; [L, V]
+    if ``table``."""
     from transformers import AutoModelForCausalLM
 
     loaded: dict[str, Any] = {}
 
     def logprobs(
-        name: str, prompt: tuple[int, ...], token_ids: np.ndarray, temperature: float = 1.0, *, table: bool = False
+        name: str,
+        prompt: tuple[int, ...],
+        token_ids: np.ndarray,
+        temperature: float = 1.0,
+        *,
+        table: bool = False,
     ) -> np.ndarray:
         if name not in loaded:
             loaded[name] = AutoModelForCausalLM.from_pretrained(models[name], dtype=torch.float32).eval()
@@ -74,7 +84,8 @@ def judge(models: dict[str, Path]) -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Any]:
-    """A Ray actor holding a RolloutWorker that can be given a new engine (``swap``), plus doors for the tests to break it."""
+    """A Ray actor holding a RolloutWorker that can be given a new engine (``swap``), plus doors for the tests
+    to break it."""
     import ray
 
     from rollout.worker import RolloutWorker
@@ -91,7 +102,11 @@ def host() -> Iterator[Any]:
         async def children(self) -> list[int]:
             import psutil
 
-            return [p.pid for p in psutil.Process().children(recursive=True) if "resource_tracker" not in " ".join(p.cmdline())]
+            return [
+                p.pid
+                for p in psutil.Process().children(recursive=True)
+                if "resource_tracker" not in " ".join(p.cmdline())
+            ]
 
         async def on_engine_thread(self, function: Callable[[Any], Any]) -> Any:
             return await self._engine._call(lambda: function(self._engine._llm))  # type: ignore[union-attr]
@@ -99,7 +114,13 @@ def host() -> Iterator[Any]:
         async def in_process(self, function: Callable[[], Any]) -> Any:
             return function()
 
-    ray.init(num_cpus=4, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        num_cpus=4,
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
     groups = {"generate": 2000, "control": 8}
     actor = ray.remote(num_cpus=1, concurrency_groups=groups)(Host).remote()
     yield Handle(actor)
@@ -112,7 +133,9 @@ def config(models: dict[str, Path]) -> Callable[..., EngineConfig]:
     """``config("tied-old", **overrides)``."""
 
     def make(name: str, **overrides: Any) -> EngineConfig:
-        return EngineConfig(**{"model": str(models[name]), "max_model_len": MAX_MODEL_LEN, "kv_cache_mib": 64} | overrides)
+        return EngineConfig(
+            **{"model": str(models[name]), "max_model_len": MAX_MODEL_LEN, "kv_cache_mib": 64} | overrides
+        )
 
     return make
 
@@ -127,11 +150,15 @@ def publish(models: dict[str, Path], tmp_path: Path) -> Callable[..., WeightUpda
 
     def write(name: str, *, leave_out: str = "") -> WeightUpdate:
         tensors = {n: t for n, t in load_file(models[name] / "model.safetensors").items() if n != leave_out}
-        specs = plan_layout((n, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for n, t in tensors.items())
+        specs = plan_layout(
+            (n, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for n, t in tensors.items()
+        )
         version = next(versions)
         buffer = WeightBuffer.create(tmp_path / f"weights-{version}", specs)
         for n, t in tensors.items():
             buffer.write(n, t)
-        return WeightUpdate(version=version, transport="shm", path=str(buffer.path), tensors=specs, checksum=buffer.checksum())
+        return WeightUpdate(
+            version=version, transport="shm", path=str(buffer.path), tensors=specs, checksum=buffer.checksum()
+        )
 
     return write

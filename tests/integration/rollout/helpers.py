@@ -39,7 +39,13 @@ def prompt_of(index: int, length: int = 40) -> tuple[int, ...]:
 
 
 def group(
-    index: int, *, size: int = 4, length: int = 40, max_tokens: int = 24, temperature: float = 1.0, ignore_eos: bool = False
+    index: int,
+    *,
+    size: int = 4,
+    length: int = 40,
+    max_tokens: int = 24,
+    temperature: float = 1.0,
+    ignore_eos: bool = False,
 ) -> GroupRequest:
     """A request whose prompt and seeds follow from its index."""
     return GroupRequest(
@@ -54,6 +60,7 @@ def same(left: list[list[Completion]], right: list[list[Completion]], *, toleran
     """True if every token is equal and every log-prob within ``tolerance``."""
     pairs = [(a, b) for x, y in zip(left, right, strict=True) for a, b in zip(x, y, strict=True)]
     return all(
-        np.array_equal(a.token_ids, b.token_ids) and np.allclose(a.behavior_logprobs, b.behavior_logprobs, rtol=0, atol=tolerance)
+        np.array_equal(a.token_ids, b.token_ids)
+        and np.allclose(a.behavior_logprobs, b.behavior_logprobs, rtol=0, atol=tolerance)
         for a, b in pairs
     )

@@ -1,4 +1,5 @@
-"""Adapters pushed by a real learner rank into real engines: afterwards each must be a fresh engine on the merged export."""
+"""Adapters pushed by a real learner rank into real engines: afterwards each must be a fresh engine on the
+merged export."""
 
 import asyncio
 import shutil
@@ -45,7 +46,8 @@ def hosts() -> Iterator[Hosts]:
 
 @pytest.fixture
 def train(hosts: Hosts, models: dict[str, Path], tmp_path: Path) -> Iterator[Callable[..., Trained]]:
-    """``train("tied-old", kind=..., push=...)``: a learner rank whose adapter is random, pushed as versions 1 and 2."""
+    """``train("tied-old", kind=..., push=...)``: a learner rank whose adapter is random, pushed as versions 1
+    and 2."""
     shared = Path("/dev/shm") / f"t2rl-test-{tmp_path.name}"
 
     def make(name: str, **lora: Any) -> Trained:
@@ -80,7 +82,11 @@ def run_across(host: Handle, update: WeightUpdate, first: int) -> list[Any]:
 
 
 def sequences_of(requests: list[Any], answers: list[list[Completion]]) -> list[list[int]]:
-    return [[*r.prompt_token_ids, *c.token_ids.tolist()] for r, g in zip(requests, answers, strict=True) for c in g]
+    return [
+        [*r.prompt_token_ids, *c.token_ids.tolist()]
+        for r, g in zip(requests, answers, strict=True)
+        for c in g
+    ]
 
 
 def fresh_scores(host: Handle, model: Path, *batches: list[list[int]]) -> list[list[np.ndarray]]:
@@ -89,7 +95,9 @@ def fresh_scores(host: Handle, model: Path, *batches: list[list[int]]) -> list[l
     return [[np.array(row) for row in host.score(batch)] for batch in batches]
 
 
-def check_spans(requests: list[Any], answers: list[list[Completion]], scores: dict[int, list[np.ndarray]]) -> set[int]:
+def check_spans(
+    requests: list[Any], answers: list[list[Completion]], scores: dict[int, list[np.ndarray]]
+) -> set[int]:
     """Every token's log-prob is that of the version its span names; returns the versions met."""
     met: set[int] = set()
     rows = [(r, c) for r, g in zip(requests, answers, strict=True) for c in g]
@@ -100,7 +108,9 @@ def check_spans(requests: list[Any], answers: list[list[Completion]], scores: di
             met.add(span.policy_version)
             first = len(request.prompt_token_ids) - 1  # score j is of token j + 1
             expected = scores[span.policy_version][index][first + span.start : first + span.end]
-            np.testing.assert_allclose(completion.behavior_logprobs[span.start : span.end], expected, rtol=0, atol=TOLERANCE)
+            np.testing.assert_allclose(
+                completion.behavior_logprobs[span.start : span.end], expected, rtol=0, atol=TOLERANCE
+            )
     return met
 
 
@@ -117,14 +127,21 @@ CASES = [
 
 @pytest.mark.parametrize(("backend", "kind", "push", "name"), CASES, ids=["-".join(case) for case in CASES])
 def test_after_each_push_the_engine_is_a_fresh_one_on_the_merged_export(
-    host: Handle, models: dict[str, Path], train: Callable[..., Trained], backend: str, kind: str, push: str, name: str
+    host: Handle,
+    models: dict[str, Path],
+    train: Callable[..., Trained],
+    backend: str,
+    kind: str,
+    push: str,
+    name: str,
 ) -> None:
     """With the prefix cache on, sequences in flight, and a second push that differs from the first."""
     trained = train(name, kind=kind, push=push)
     rank = LORA["r"] if push == "adapter" else 0
     model, length = str(models[name]), {"max_model_len": MAX_MODEL_LEN, "kv_cache_mib": 64}
     host.swap(EngineConfig(model=model, backend=backend, lora_rank=rank, **length))
-    runs = [(REQUESTS, run(host))]  # fills the prefix cache; so do the later ones, each for the next push to get wrong
+    # fills the prefix cache; so do the later ones, each for the next push to get wrong
+    runs = [(REQUESTS, run(host))]
     for update in trained.updates:
         runs += run_across(host, update, 100 * update.version)
     probe = sequences_of(*runs[0])
@@ -153,7 +170,9 @@ def test_without_the_cache_reset_the_comparison_fails(
     second = trained.updates[1]
 
     def load_only(llm: Any) -> None:
-        assert llm.collective_rpc("verify_weight_update", kwargs={"update_info": update_payload(second)}) == [""]
+        assert llm.collective_rpc("verify_weight_update", kwargs={"update_info": update_payload(second)}) == [
+            ""
+        ]
         for method, arguments in load_calls(second):
             llm.collective_rpc(method, kwargs=arguments)
 
@@ -168,7 +187,12 @@ def test_without_the_cache_reset_the_comparison_fails(
 
 @pytest.mark.parametrize("backend", ["inprocess", "async"])
 def test_bad_adapters_are_refused_and_the_old_one_serves_on(
-    host: Handle, config: Callable[..., EngineConfig], train: Callable[..., Trained], publish: Any, tmp_path: Path, backend: str
+    host: Handle,
+    config: Callable[..., EngineConfig],
+    train: Callable[..., Trained],
+    publish: Any,
+    tmp_path: Path,
+    backend: str,
 ) -> None:
     good = train("tied-old", push="adapter").updates[0]
     host.swap(config("tied-old", lora_rank=LORA["r"], backend=backend))
@@ -178,11 +202,18 @@ def test_bad_adapters_are_refused_and_the_old_one_serves_on(
     def pushed(
         name: str, down: tuple[int, int], up: tuple[int, int], parts: tuple[str, ...] = ("lora_A", "lora_B")
     ) -> WeightUpdate:
-        items = [(f"{name}.{part}.weight", "float32", shape) for part, shape in zip(parts, (down, up), strict=True)]
+        items = [
+            (f"{name}.{part}.weight", "float32", shape) for part, shape in zip(parts, (down, up), strict=True)
+        ]
         specs = plan_layout(items)
         buffer = WeightBuffer.create(tmp_path / f"bad-{time.monotonic_ns()}", specs)
         return WeightUpdate(
-            version=9, transport="shm", path=str(buffer.path), tensors=specs, checksum=buffer.checksum(), adapter=True
+            version=9,
+            transport="shm",
+            path=str(buffer.path),
+            tensors=specs,
+            checksum=buffer.checksum(),
+            adapter=True,
         )
 
     corrupt = pushed("model.layers.0.self_attn.q_proj", (3, 96), (96, 3))
@@ -192,10 +223,19 @@ def test_bad_adapters_are_refused_and_the_old_one_serves_on(
     bad = [
         (corrupt, "hashes to"),
         (pushed("model.layers.0.self_attn.q_proj", (9, 96), (96, 9)), "rank 9, the engine was started for 8"),
-        (pushed("model.layers.0.self_attn.q_proj", (3, 96), (64, 3)), r"shapes \(3, 96\) and \(64, 3\), its weight is \(96, 96\)"),
-        (pushed("model.layers.7.self_attn.q_proj", (3, 96), (96, 3)), "cannot serve an adapter of model.layers.7"),
+        (
+            pushed("model.layers.0.self_attn.q_proj", (3, 96), (64, 3)),
+            r"shapes \(3, 96\) and \(64, 3\), its weight is \(96, 96\)",
+        ),
+        (
+            pushed("model.layers.7.self_attn.q_proj", (3, 96), (96, 3)),
+            "cannot serve an adapter of model.layers.7",
+        ),
         (pushed("lm_head", (3, 96), (128, 3)), "cannot serve an adapter of lm_head"),
-        (pushed("model.layers.0.self_attn.q_proj", (3, 96), (96, 3), ("lora_A", "lora_C")), "no part of a LoRA adapter"),
+        (
+            pushed("model.layers.0.self_attn.q_proj", (3, 96), (96, 3), ("lora_A", "lora_C")),
+            "no part of a LoRA adapter",
+        ),
         (publish("tied-new"), "started for base \\+ adapter and was sent merged weights"),
     ]
     for update, reason in bad:
@@ -214,8 +254,11 @@ def test_an_engine_of_whole_weights_refuses_an_adapter(
         host.update_weights(update)
 
 
-def test_an_adapter_that_was_lost_is_never_replaced_by_the_base(host: Handle, config: Callable[..., EngineConfig]) -> None:
-    """vLLM would load a missing adapter from its path; ours leads nowhere, so the engine dies instead of serving the base."""
+def test_an_adapter_that_was_lost_is_never_replaced_by_the_base(
+    host: Handle, config: Callable[..., EngineConfig]
+) -> None:
+    """vLLM would load a missing adapter from its path; ours leads nowhere, so the engine dies instead of
+    serving the base."""
     from rollout.engine import EngineDead
 
     host.swap(config("tied-old", lora_rank=LORA["r"]))
@@ -227,7 +270,8 @@ def test_an_adapter_that_was_lost_is_never_replaced_by_the_base(host: Handle, co
 def test_a_restarted_engine_serves_the_current_adapter(
     host: Handle, config: Callable[..., EngineConfig], train: Callable[..., Trained]
 ) -> None:
-    """``host`` is here for Ray. The fleet's engine is killed after two pushes; the next one answers with the second adapter."""
+    """``host`` is here for Ray. The fleet's engine is killed after two pushes; the next one answers with the
+    second adapter."""
     from rl.actors import create_engine_actor
     from rl.errors import EngineLost
     from rl.fleet import EngineFleet, FleetTimeouts

@@ -20,7 +20,11 @@ Judge = Callable[..., np.ndarray]
 @pytest.fixture(scope="module")
 def worker(host: Handle, models: dict[str, Path]) -> Handle:
     """One in-process engine for the whole file."""
-    host.swap(EngineConfig(model=str(models["tied-old"]), max_model_len=MAX_MODEL_LEN, kv_cache_mib=64, max_num_seqs=128))
+    host.swap(
+        EngineConfig(
+            model=str(models["tied-old"]), max_model_len=MAX_MODEL_LEN, kv_cache_mib=64, max_num_seqs=128
+        )
+    )
     return host
 
 
@@ -29,12 +33,16 @@ def run(worker: Handle, *requests: GroupRequest) -> list[list[Completion]]:
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.5])
-def test_behavior_logprobs_are_those_of_the_sampling_temperature(worker: Handle, judge: Judge, temperature: float) -> None:
+def test_behavior_logprobs_are_those_of_the_sampling_temperature(
+    worker: Handle, judge: Judge, temperature: float
+) -> None:
     requests = [group(i, temperature=temperature) for i in range(4)]
     differences, raw = [], []
     for request, completions in zip(requests, run(worker, *requests), strict=True):
         for c in completions:
-            differences.append(judge("tied-old", request.prompt_token_ids, c.token_ids, temperature) - c.behavior_logprobs)
+            differences.append(
+                judge("tied-old", request.prompt_token_ids, c.token_ids, temperature) - c.behavior_logprobs
+            )
             raw.append(judge("tied-old", request.prompt_token_ids, c.token_ids) - c.behavior_logprobs)
     assert np.abs(np.concatenate(differences)).mean() < 1e-5
     assert (np.abs(np.concatenate(raw)).mean() > 0.05) == (temperature != 1.0)
@@ -61,7 +69,10 @@ def test_temperature_zero_is_greedy(worker: Handle, judge: Judge) -> None:
 
 def test_top_p_logprobs_are_renormalised_over_the_nucleus(worker: Handle, judge: Judge) -> None:
     request = GroupRequest(
-        group_id=0, prompt_token_ids=prompt_of(0), seeds=(1, 2), sampling=SamplingConfig(top_p=0.5, max_tokens=24)
+        group_id=0,
+        prompt_token_ids=prompt_of(0),
+        seeds=(1, 2),
+        sampling=SamplingConfig(top_p=0.5, max_tokens=24),
     )
     (completions,) = run(worker, request)
     for c in completions:
@@ -78,9 +89,12 @@ def test_scores_equal_the_hugging_face_model(worker: Handle, judge: Judge) -> No
         assert np.abs(expected - np.array(scores)).mean() < 1e-5
 
 
-def test_seeds_fix_the_tokens_alone_batched_and_across_pauses(worker: Handle, publish: Callable[..., WeightUpdate]) -> None:
-    """Long prompts, more tokens than one step may prefill, two updates that make every sequence prefill again: the seeded
-    CPU sampler crashes if any of these prefills is split, and the draws must not depend on the company."""
+def test_seeds_fix_the_tokens_alone_batched_and_across_pauses(
+    worker: Handle, publish: Callable[..., WeightUpdate]
+) -> None:
+    """Long prompts, more tokens than one step may prefill, two updates that make every sequence prefill
+    again: the seeded CPU sampler crashes if any of these prefills is split, and the draws must not depend on
+    the company."""
     same_weights = [publish("tied-old") for _ in range(2)]
     requests = [group(i, length=150 + i % 50, max_tokens=50) for i in range(30)]
     references = worker.generate(*requests)
@@ -94,8 +108,11 @@ def test_seeds_fix_the_tokens_alone_batched_and_across_pauses(worker: Handle, pu
     assert same(run(worker, *reversed(requests))[::-1], batched, tolerance=1e-4)
 
 
-def test_an_update_does_not_wait_behind_a_thousand_groups(worker: Handle, publish: Callable[..., WeightUpdate]) -> None:
-    """1,200 calls pending, more than Ray's default admits to an actor; the update has a concurrency group of its own."""
+def test_an_update_does_not_wait_behind_a_thousand_groups(
+    worker: Handle, publish: Callable[..., WeightUpdate]
+) -> None:
+    """1,200 calls pending, more than Ray's default admits to an actor; the update has a concurrency group of
+    its own."""
     update = publish("tied-old")
     references = worker.generate(*(group(i, size=1, max_tokens=60) for i in range(1200)))
     began = time.perf_counter()
@@ -117,7 +134,12 @@ def test_an_update_does_not_wait_behind_a_thousand_groups(worker: Handle, publis
     ],
 )
 def test_a_bad_request_costs_only_itself(worker: Handle, change: dict[str, Any], message: str) -> None:
-    fields = {"group_id": 7, "prompt_token_ids": (5, 6), "seeds": (1,), "sampling": SamplingConfig(max_tokens=4)}
+    fields = {
+        "group_id": 7,
+        "prompt_token_ids": (5, 6),
+        "seeds": (1,),
+        "sampling": SamplingConfig(max_tokens=4),
+    }
     good = worker.generate(group(0))
     with pytest.raises(ValueError, match=message):
         run(worker, GroupRequest(**fields | change))
@@ -137,7 +159,9 @@ def test_stats_count_the_work_and_idling_costs_nothing(worker: Handle) -> None:
     assert worker.stats()["cpu_s"] - idle["cpu_s"] < 0.3
 
 
-def test_a_hung_step_shows_and_a_stop_fails_what_waits(host: Handle, config: Callable[..., EngineConfig]) -> None:
+def test_a_hung_step_shows_and_a_stop_fails_what_waits(
+    host: Handle, config: Callable[..., EngineConfig]
+) -> None:
     """Last of the file: the engine it shares is gone afterwards."""
     host.swap(config("tied-old", hang_timeout_s=0.3))
     hang = host.begin("on_engine_thread", lambda llm: time.sleep(1.5))

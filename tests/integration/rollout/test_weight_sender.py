@@ -1,4 +1,5 @@
-"""Our courier and payloads against vLLM's own sender and its own parsers; only what touches a GPU is replaced."""
+"""Our courier and payloads against vLLM's own sender and its own parsers; only what touches a GPU is
+replaced."""
 
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -40,19 +41,32 @@ def test_nccl_speaks_vllms_language(monkeypatch: pytest.MonkeyPatch) -> None:
     from vllm.distributed.weight_transfer import nccl_engine
 
     opened, broadcast = [], []
-    monkeypatch.setattr(nccl_engine, "open_trainer_endpoint", lambda info: opened.append(info) or SimpleNamespace(destroy=int))
     monkeypatch.setattr(
-        nccl_engine, "packed_nccl_broadcast_producer", lambda iterator, **_: broadcast.extend(name for name, _ in iterator)
+        nccl_engine, "open_trainer_endpoint", lambda info: opened.append(info) or SimpleNamespace(destroy=int)
+    )
+    monkeypatch.setattr(
+        nccl_engine,
+        "packed_nccl_broadcast_producer",
+        lambda iterator, **_: broadcast.extend(name for name, _ in iterator),
     )
     sender = sender_of("nccl")
     info = engine_init_info(exchanged(sender, sender.connect), engine=1, tensor_parallel=2)
     worker = nccl_engine.NCCLWeightTransferInitInfo(**info)
-    assert (worker.master_address, worker.master_port, worker.rank_offset, worker.world_size) == ("10.0.0.1", 5000, 3, 5)
+    assert (worker.master_address, worker.master_port, worker.rank_offset, worker.world_size) == (
+        "10.0.0.1",
+        5000,
+        3,
+        5,
+    )
     assert worker.packed and worker.packed_buffer_size_bytes == opened[0].packed_buffer_size_bytes
 
     update = weight_update(exchanged(sender, sender.send), version=3, transport="nccl")
     parsed = nccl_engine.NCCLWeightTransferUpdateInfo(**update_payload(update))
-    assert (parsed.names, parsed.dtype_names, parsed.shapes) == (list(TENSORS), ["bfloat16", "float32"], [[8, 4], [4]])
+    assert (parsed.names, parsed.dtype_names, parsed.shapes) == (
+        list(TENSORS),
+        ["bfloat16", "float32"],
+        [[8, 4], [4]],
+    )
     assert broadcast == list(TENSORS)
     sender.close()
 

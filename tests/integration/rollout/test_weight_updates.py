@@ -1,4 +1,5 @@
-"""Weights pushed into a running engine, in both backends: afterwards it must be a fresh engine on those weights."""
+"""Weights pushed into a running engine, in both backends: afterwards it must be a fresh engine on those
+weights."""
 
 import os
 import signal
@@ -43,15 +44,25 @@ def fresh(host: Handle, models: dict[str, Path]) -> dict[str, Answers]:
     return answers
 
 
-@pytest.fixture(scope="module", params=[(b, t) for b in ("inprocess", "async") for t in ("tied", "untied")], ids="-".join)
-def engine(request: pytest.FixtureRequest, host: Handle, models: dict[str, Path], fresh: dict[str, Answers]) -> str:
+@pytest.fixture(
+    scope="module", params=[(b, t) for b in ("inprocess", "async") for t in ("tied", "untied")], ids="-".join
+)
+def engine(
+    request: pytest.FixtureRequest, host: Handle, models: dict[str, Path], fresh: dict[str, Answers]
+) -> str:
     """An engine of each kind started on the old weights; 'tied' or 'untied'."""
     backend, tie = request.param
-    host.swap(EngineConfig(model=str(models[f"{tie}-old"]), backend=backend, max_model_len=MAX_MODEL_LEN, kv_cache_mib=64))
+    host.swap(
+        EngineConfig(
+            model=str(models[f"{tie}-old"]), backend=backend, max_model_len=MAX_MODEL_LEN, kv_cache_mib=64
+        )
+    )
     return tie
 
 
-def test_synced_engine_equals_a_fresh_one(engine: str, host: Handle, publish: Publish, fresh: dict[str, Answers]) -> None:
+def test_synced_engine_equals_a_fresh_one(
+    engine: str, host: Handle, publish: Publish, fresh: dict[str, Answers]
+) -> None:
     before = run(host)  # also fills the prefix cache with the old weights' values
     assert not same(before, fresh[engine])
     update = publish(f"{engine}-new")
@@ -69,11 +80,15 @@ def test_end_tokens_end_a_completion(engine: str, host: Handle) -> None:
     assert all(len(c.token_ids) == 24 for c in completions if c.finish_reason is FinishReason.LENGTH)
 
 
-def test_bad_pushes_are_refused_and_the_old_weights_serve_on(engine: str, host: Handle, publish: Publish) -> None:
+def test_bad_pushes_are_refused_and_the_old_weights_serve_on(
+    engine: str, host: Handle, publish: Publish
+) -> None:
     good = publish(f"{engine}-new")
     host.update_weights(good)
     answers = run(host)
-    corrupt, partial, short = (publish(f"{engine}-old", leave_out=name) for name in ("", "model.norm.weight", ""))
+    corrupt, partial, short = (
+        publish(f"{engine}-old", leave_out=name) for name in ("", "model.norm.weight", "")
+    )
     with Path(corrupt.path).open("r+b") as file:
         file.seek(5000)
         byte = file.read(1)[0]
@@ -92,8 +107,8 @@ def test_bad_pushes_are_refused_and_the_old_weights_serve_on(engine: str, host: 
 def test_spans_of_sequences_in_flight_are_exact(
     engine: str, host: Handle, publish: Publish, judge: Callable[..., np.ndarray]
 ) -> None:
-    """Across two updates: the log-probs of each span are those of the weights that it names, to the token, and each request keeps
-    the limit that it came with (a length curriculum gives groups different ones)."""
+    """Across two updates: the log-probs of each span are those of the weights that it names, to the token,
+    and each request keeps the limit that it came with (a length curriculum gives groups different ones)."""
     updates = {u.version: (u, name) for name in ("old", "new", "old") for u in [publish(f"{engine}-{name}")]}
     first, *later = [u for u, _ in updates.values()]
     host.update_weights(first)
@@ -122,7 +137,9 @@ def test_spans_of_sequences_in_flight_are_exact(
 def test_abort_cancels_the_named_groups_only(engine: str, host: Handle) -> None:
     doomed, spared = host.generate(group(1, max_tokens=200), group(2, max_tokens=20))
     while not ray.wait([doomed], timeout=0.01)[0]:
-        host.abort([1])  # calls of two concurrency groups may overtake each other, and an abort ahead of its group is for nobody
+        # calls of two concurrency groups may overtake each other, and an abort ahead of its group is for
+        # nobody
+        host.abort([1])
     with pytest.raises(ray.exceptions.TaskCancelledError):
         ray.get(doomed, timeout=20)
     assert len(ray.get(spared, timeout=60)) == 4
@@ -130,7 +147,8 @@ def test_abort_cancels_the_named_groups_only(engine: str, host: Handle) -> None:
 
 
 def test_death_fails_every_call_at_once(engine: str, host: Handle) -> None:
-    """Last of the engine's tests. AsyncLLM: its core is killed. In process: the engine thread hits an error."""
+    """Last of the engine's tests. AsyncLLM: its core is killed. In process: the engine thread hits an
+    error."""
     # None may end by itself before the engine does: a random model samples the end token now and then.
     references = host.generate(*(group(i, max_tokens=200, ignore_eos=True) for i in range(40)))
     time.sleep(0.1)
@@ -150,12 +168,14 @@ def test_death_fails_every_call_at_once(engine: str, host: Handle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "changes"), [("gpt_neox", {"hidden_size": 64}), ("qwen3_moe", {"hidden_size": 64, "head_dim": 32})]
+    ("name", "changes"),
+    [("gpt_neox", {"hidden_size": 64}), ("qwen3_moe", {"hidden_size": 64, "head_dim": 32})],
 )
 def test_a_push_reaches_models_that_transformers_renames_and_fuses(
     host: Handle, tmp_path: Path, name: str, changes: dict[str, int]
 ) -> None:
-    """And whose experts vLLM packs (24 wide ones, padded to 32): twice, since the second push meets what the first one packed."""
+    """And whose experts vLLM packs (24 wide ones, padded to 32): twice, since the second push meets what the
+    first one packed."""
     base = save_base(name, tmp_path, **changes)
     learner = load_model(str(base), LearnerConfig()).causal_lm.eval()
     publisher = WeightPublisher(learner, gather=False, is_writer=True)
@@ -182,7 +202,8 @@ def test_a_push_reaches_models_that_transformers_renames_and_fuses(
 def test_without_the_cache_reset_the_comparison_fails(
     host: Handle, config: Callable[..., EngineConfig], publish: Publish, fresh: dict[str, Answers]
 ) -> None:
-    """Guards the guard: loaded but not reset, cached prefixes hold the old weights' values and the answers differ."""
+    """Guards the guard: loaded but not reset, cached prefixes hold the old weights' values and the answers
+    differ."""
     from rollout.vllm_args import update_payload
 
     host.swap(config("tied-old"))
@@ -201,7 +222,9 @@ def test_without_the_cache_reset_the_comparison_fails(
     assert same(run(host), fresh["tied"])
 
 
-def test_a_load_that_fails_half_way_kills_the_engine(host: Handle, config: Callable[..., EngineConfig], publish: Publish) -> None:
+def test_a_load_that_fails_half_way_kills_the_engine(
+    host: Handle, config: Callable[..., EngineConfig], publish: Publish
+) -> None:
     """The checks passed, then the load did not: nobody may be served by what is in memory now."""
     host.swap(config("tied-old"))
 
@@ -232,7 +255,8 @@ def test_kept_kv_still_gives_new_sequences_clean_prefixes(
 
 
 def test_packed_weights_are_refused_at_start(host: Handle, config: Callable[..., EngineConfig]) -> None:
-    """With oneDNN packing on, an update could not be loaded (or would miss the tied head), so the engine must not start."""
+    """With oneDNN packing on, an update could not be loaded (or would miss the tied head), so the engine must
+    not start."""
 
     def set_packing(on: bool) -> None:
         from vllm import _custom_ops

@@ -81,7 +81,12 @@ def test_kill_9(sandbox, victim):
         assert wait_until(lambda: len(marked(mark)) >= 9), marked(mark)
         os.kill(controller.pid if victim == "controller" else supervisor, signal.SIGKILL)
         assert wait_until(lambda: not [p for p in marked(mark) if p.pid != controller.pid]), marked(mark)
-        assert wait_until(lambda: not psutil.pid_exists(supervisor) or psutil.Process(supervisor).status() == psutil.STATUS_ZOMBIE)
+        assert wait_until(
+            lambda: (
+                not psutil.pid_exists(supervisor)
+                or psutil.Process(supervisor).status() == psutil.STATUS_ZOMBIE
+            )
+        )
         assert Path("/proc/self/mounts").read_text() == mounts
         assert wait_until(lambda: swept(supervisor))
     finally:
@@ -101,7 +106,12 @@ def test_memory_comes_back(sandbox):
 def test_a_caller_that_gives_up_takes_its_sandbox_along():
     mark = f"mark-{os.getpid()}-close"
     with LocalSandbox() as sandbox:
-        job = Job(files={}, steps=[Step(argv=("python3", "-c", "import time; time.sleep(300)", mark), limits=Limits(wall_s=300))])
+        job = Job(
+            files={},
+            steps=[
+                Step(argv=("python3", "-c", "import time; time.sleep(300)", mark), limits=Limits(wall_s=300))
+            ],
+        )
         errors: list[Exception] = []
 
         def call() -> None:

@@ -43,7 +43,10 @@ def test_stop_at_failure(sandbox):
 
 
 def test_collect(sandbox):
-    script = "echo out > out; mkdir d; echo in > d/in; ln -s /etc/passwd link; ln -s / root; mkfifo pipe; echo x >> given"
+    script = (
+        "echo out > out; mkdir d; echo in > d/in; ln -s /etc/passwd link; ln -s / root; mkfifo pipe; echo x"
+        " >> given"
+    )
     names = ("out", "d/in", "given", "link", "root/etc/passwd", "pipe", "d", "absent")
     [outcome] = sandbox.run(Job(files={"given": b"y"}, steps=[shell(script, collect=names)]))
     assert outcome.files == {"out": b"out\n", "d/in": b"in\n", "given": b"yx\n"}
@@ -106,7 +109,11 @@ def test_nothing_is_written_on_the_host(sandbox):
 
 def test_many_files(sandbox):
     files = {f"d{i % 10}/f{i}": b"x" * 100 for i in range(500)}
-    assert texts(sandbox.run(Job(files=files, steps=[shell("find . -type f | wc -l"), shell("find . -type f | wc -l")]))) == [
+    assert texts(
+        sandbox.run(
+            Job(files=files, steps=[shell("find . -type f | wc -l"), shell("find . -type f | wc -l")])
+        )
+    ) == [
         "500",
         "500",
     ]

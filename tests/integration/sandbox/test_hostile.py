@@ -1,6 +1,7 @@
 """Every row of the hostile answers, run as a program: whatever it does, the host does not notice.
 
-Whether an answer is right is the code reward's business (tests/integration/code); here it is what must hold outside.
+Whether an answer is right is the code reward's business (tests/integration/code); here it is what must hold
+outside.
 """
 
 import json
@@ -12,7 +13,10 @@ import pytest
 
 from rewards.sandbox import Job, Limits, Step, Stop
 
-ROWS = [json.loads(line) for line in (Path(__file__).parent / "data" / "sandbox_cases.jsonl").read_text().splitlines()]
+ROWS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "sandbox_cases.jsonl").read_text().splitlines()
+]
 RUN = {
     "python": ("main.py", "python3"),
     "javascript": ("main.js", "node"),
@@ -46,7 +50,9 @@ def job(row: dict) -> Job:
 def markers() -> list[str]:
     """Files that the cases try to write."""
     places = [Path.home(), Path.cwd(), Path("/tmp"), Path("/dev/shm"), Path("/")]
-    return [str(place / name) for place in places for name in (MARKER, "." + MARKER) if (place / name).exists()]
+    return [
+        str(place / name) for place in places for name in (MARKER, "." + MARKER) if (place / name).exists()
+    ]
 
 
 def survivors(supervisor: int) -> list[int]:
@@ -78,7 +84,9 @@ def test_the_host_does_not_notice(sandbox, row, listener):
         listener.accept()
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row["id"].startswith("ok.")], ids=lambda row: row["id"])
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row["id"].startswith("ok.")], ids=lambda row: row["id"]
+)
 def test_honest_answers_run(sandbox, row):
     """The positive control: nothing of this gets in an honest program's way."""
     [outcome] = sandbox.run(job(row))

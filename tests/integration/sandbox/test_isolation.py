@@ -14,7 +14,9 @@ from rewards.sandbox.local import LocalSandbox
 
 
 def test_user_and_privileges(python):
-    code = "import os; print(os.getuid(), os.getgid(), os.getgroups()); print(open('/proc/self/status').read())"
+    code = (
+        "import os; print(os.getuid(), os.getgid(), os.getgroups()); print(open('/proc/self/status').read())"
+    )
     text = python(code).stdout.decode()
     assert text.startswith("1000 1000 []")
     assert "CapEff:\t0000000000000000" in text and "CapBnd:\t0000000000000000" in text
@@ -40,7 +42,19 @@ def test_uid_outside_is_unprivileged(sandbox):
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/shadow", "/etc/ssh", "/etc/machine-id", "/home", "/var", "/run", "/sys", "/mnt", "/boot", "/root/.ssh", "/root/.bashrc"],
+    [
+        "/etc/shadow",
+        "/etc/ssh",
+        "/etc/machine-id",
+        "/home",
+        "/var",
+        "/run",
+        "/sys",
+        "/mnt",
+        "/boot",
+        "/root/.ssh",
+        "/root/.bashrc",
+    ],
 )
 def test_host_paths_are_absent(python, path):
     assert python(f"import os; print(os.path.lexists({path!r}))").stdout == b"False\n"
@@ -73,7 +87,9 @@ def test_accounts_are_not_the_hosts(python):
     ]
 
 
-@pytest.mark.parametrize("path", ["/x", "/usr/x", "/etc/x", "/dev/x", "/proc/sys/kernel/hostname", "/proc/1/oom_score_adj/x"])
+@pytest.mark.parametrize(
+    "path", ["/x", "/usr/x", "/etc/x", "/dev/x", "/proc/sys/kernel/hostname", "/proc/1/oom_score_adj/x"]
+)
 def test_root_is_read_only(python, path):
     outcome = python(f"open({path!r}, 'w').write('x')")
     assert outcome.exit_code == 1 and outcome.stderr.rstrip().splitlines()[-1].split(b":")[0] in (
@@ -104,7 +120,9 @@ def test_init_is_inside_the_filter_too(python):
     assert b"Seccomp:\t2" in python("print(open('/proc/1/status').read())").stdout
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="as another user the kernel takes the sandbox for the owner of its init's binary")
+@pytest.mark.skipif(
+    os.getuid() != 0, reason="as another user the kernel takes the sandbox for the owner of its init's binary"
+)
 @pytest.mark.parametrize("name", ["mem", "environ", "maps", "fd/0"])
 def test_init_is_out_of_reach(python, name):
     outcome = python(f"open('/proc/1/{name}', 'rb').read(1)")
@@ -174,7 +192,9 @@ except PermissionError:
 
 
 def test_proc_shows_only_the_sandbox(python):
-    pids = ast.literal_eval(python("import os; print([p for p in os.listdir('/proc') if p.isdigit()])").stdout.decode())
+    pids = ast.literal_eval(
+        python("import os; print([p for p in os.listdir('/proc') if p.isdigit()])").stdout.decode()
+    )
     assert len(pids) == 2
 
 
@@ -216,7 +236,10 @@ def test_system_calls_refused(python, call):
 
 
 def test_threads_and_processes_still_work(python):
-    code = "import multiprocessing as m\nif __name__ == '__main__':\n    with m.Pool(2) as p: print(p.map(abs, [-1, -2]))"
+    code = (
+        "import multiprocessing as m\nif __name__ == '__main__':\n    with m.Pool(2) as p: print(p.map(abs,"
+        " [-1, -2]))"
+    )
     assert python(code).stdout == b"[1, 2]\n"
 
 
@@ -242,4 +265,7 @@ print(sorted(os.listdir("/tmp")), sum(name.isdigit() for name in os.listdir("/pr
 
 
 def test_wall_limit_is_the_supervisors(python):
-    assert python("import time\ntime.time = time.monotonic = lambda: 0\nwhile True: pass", wall_s=0.5).stop is Stop.WALL
+    assert (
+        python("import time\ntime.time = time.monotonic = lambda: 0\nwhile True: pass", wall_s=0.5).stop
+        is Stop.WALL
+    )

@@ -14,8 +14,14 @@ SLACK_S = 2.0
 
 
 def test_within_all_limits(python):
-    outcome = python("import time; print(input()); time.sleep(0.1)", stdin=b"hello")  # long enough for its memory to be seen
-    assert (outcome.stop, outcome.exit_code, outcome.stdout, outcome.stderr) == (Stop.EXIT, 0, b"hello\n", b"")
+    # long enough for its memory to be seen
+    outcome = python("import time; print(input()); time.sleep(0.1)", stdin=b"hello")
+    assert (outcome.stop, outcome.exit_code, outcome.stdout, outcome.stderr) == (
+        Stop.EXIT,
+        0,
+        b"hello\n",
+        b"",
+    )
     assert 0 < outcome.cpu_s < 5
     assert 0 < outcome.peak_mib < 100
 
@@ -29,7 +35,10 @@ def test_wall_not_only_cpu(python):
 
 
 def test_signals_do_not_postpone_the_end(python):
-    code = "import signal, time\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s, signal.SIG_IGN)\ntime.sleep(60)"
+    code = (
+        "import signal, time\nfor s in set(signal.Signals) - {9, 19}: signal.signal(s,"
+        " signal.SIG_IGN)\ntime.sleep(60)"
+    )
     assert python(code, wall_s=0.5).stop is Stop.WALL
 
 
@@ -45,7 +54,8 @@ def test_cpu_of_many_short_processes(python):
 
 
 @pytest.mark.parametrize(
-    "forker", ["os.fork()", "import threading; threading.Thread(target=__import__('time').sleep, args=(60,)).start()"]
+    "forker",
+    ["os.fork()", "import threading; threading.Thread(target=__import__('time').sleep, args=(60,)).start()"],
 )
 def test_fork_bomb(python, forker):
     code = f"import os\nwhile True:\n    try: {forker}\n    except (OSError, RuntimeError): pass"
@@ -71,7 +81,10 @@ except OSError:
 
 
 def test_processes_up_to_the_limit_are_fine(python):
-    code = "import os\nfor _ in range(15):\n    if os.fork() == 0:\n        import time; time.sleep(0.3); os._exit(0)\nprint('ok')"
+    code = (
+        "import os\nfor _ in range(15):\n    if os.fork() == 0:\n        import time; time.sleep(0.3);"
+        " os._exit(0)\nprint('ok')"
+    )
     assert python(code, processes=20).ok
 
 
@@ -158,7 +171,8 @@ def test_polling_alone_holds_memory_too():
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"), [("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 11)", -11), ("1/0", 1)]
+    ("code", "expected"),
+    [("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 11)", -11), ("1/0", 1)],
 )
 def test_exit_codes(python, code, expected):
     outcome = python(code)

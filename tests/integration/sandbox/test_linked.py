@@ -30,7 +30,9 @@ def test_they_talk(backend):
 
 def test_the_tested_is_killed_when_the_tester_ends(backend):
     began = time.monotonic()
-    of_tested, of_tester = backend.run_linked(program("time.sleep(60)", wall_s=60), program("print('verdict')"))
+    of_tested, of_tester = backend.run_linked(
+        program("time.sleep(60)", wall_s=60), program("print('verdict')")
+    )
     assert of_tester[-1].stdout == b"verdict\n" and time.monotonic() - began < 15
     assert of_tested[-1].exit_code == -9
 
@@ -41,7 +43,9 @@ def test_the_tester_sees_the_end_of_the_tested(backend):
 
 
 def test_the_tester_sees_the_tested_reach_its_limit(backend):
-    of_tested, of_tester = backend.run_linked(program("while True: pass", wall_s=1), program("print(link.recv(10))", wall_s=30))
+    of_tested, of_tester = backend.run_linked(
+        program("while True: pass", wall_s=1), program("print(link.recv(10))", wall_s=30)
+    )
     assert of_tested[-1].stop is Stop.WALL
     assert of_tester[-1].stdout == b"b''\n"
 

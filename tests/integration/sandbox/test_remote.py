@@ -65,7 +65,10 @@ def stripped(outcome) -> tuple:
 
 JOBS = {
     "steps": Job(
-        files={"a.py": b"import sys; print(sys.stdin.read()); open('b', 'wb').write(b'\\xff')", "d/e": b"\x00\xff"},
+        files={
+            "a.py": b"import sys; print(sys.stdin.read()); open('b', 'wb').write(b'\\xff')",
+            "d/e": b"\x00\xff",
+        },
         steps=[
             Step(argv=("python3", "a.py"), stdin=b"x", keeps_changes=True, collect=("b", "d/e")),
             Step(argv=("sh", "-c", "ls; exit 3"), env={"A": "1"}),
@@ -80,7 +83,9 @@ JOBS = {
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 def test_remote_equals_local(sandbox, remote, job):
-    assert [stripped(outcome) for outcome in remote.run(job)] == [stripped(outcome) for outcome in sandbox.run(job)]
+    assert [stripped(outcome) for outcome in remote.run(job)] == [
+        stripped(outcome) for outcome in sandbox.run(job)
+    ]
 
 
 def test_linked(remote):
@@ -140,5 +145,7 @@ def test_a_service_that_is_away(remote):
 
 def test_open_to_others_needs_a_token():
     command = [sys.executable, "-m", "rl.cli", "sandbox", "serve", "--host", "0.0.0.0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "COLUMNS": "200"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "COLUMNS": "200"}
+    )
     assert done.returncode == 2 and "--token-file" in done.stderr

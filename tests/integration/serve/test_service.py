@@ -1,4 +1,5 @@
-"""``t2rl serve`` as users start it: Ray, the in-process vLLM with the nano base, the verifiers; over loopback, ended by SIGINT."""
+"""``t2rl serve`` as users start it: Ray, the in-process vLLM with the nano base, the verifiers; over
+loopback, ended by SIGINT."""
 
 import json
 import os
@@ -42,8 +43,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def process(files: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The running service and its address; interrupted at the end, which must be clean."""
     model = str(locate_model(load_config("debug")))
-    options = ["--plan", str(files / "plan.json"), "--reward", "reasoning_gym", "--token-file", str(files / "token")]
-    options += ["--chat-template", str(files / "chat.jinja"), "--name", "nano", "--port", "0", "--budget-tokens", str(BUDGET)]
+    options = [
+        "--plan",
+        str(files / "plan.json"),
+        "--reward",
+        "reasoning_gym",
+        "--token-file",
+        str(files / "token"),
+    ]
+    options += [
+        "--chat-template",
+        str(files / "chat.jinja"),
+        "--name",
+        "nano",
+        "--port",
+        "0",
+        "--budget-tokens",
+        str(BUDGET),
+    ]
     command = [sys.executable, "-m", "rl.cli", "serve", model, "debug", "rollout.cores=null", *options]
     service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ))
     watchdog = threading.Timer(300, service.kill)
@@ -111,7 +128,10 @@ def test_the_real_verifier_decides(process: Any, items: list[Any]) -> None:
         assert first["t2rl"]["accepted"] == (said == item.answer)
         entry = {"answer": said, "metadata": item.metadata["entry"]["metadata"]}
         again = ask(
-            address, prompt=item.text, temperature=0, t2rl={"answer": said, "metadata": hints["metadata"] | {"entry": entry}}
+            address,
+            prompt=item.text,
+            temperature=0,
+            t2rl={"answer": said, "metadata": hints["metadata"] | {"entry": entry}},
         )
         assert again["choices"][0]["text"] == text and again["t2rl"]["accepted"] == bool(said)
         claims += bool(said)
@@ -120,15 +140,22 @@ def test_the_real_verifier_decides(process: Any, items: list[Any]) -> None:
 
 def test_the_openai_client_understands_it(process: Any, items: list[Any]) -> None:
     _, address = process
-    client = openai.OpenAI(base_url=address, api_key=TOKEN, http_client=httpx.Client(trust_env=False), max_retries=0)
+    client = openai.OpenAI(
+        base_url=address, api_key=TOKEN, http_client=httpx.Client(trust_env=False), max_retries=0
+    )
     assert [model.id for model in client.models.list()] == ["nano"]
     text = items[0].text
-    completion = client.completions.create(model="nano", prompt=text, max_tokens=8, extra_body={"t2rl": {"id": "easy"}})
+    completion = client.completions.create(
+        model="nano", prompt=text, max_tokens=8, extra_body={"t2rl": {"id": "easy"}}
+    )
     assert completion.usage is not None and completion.usage.total_tokens <= BUDGET
     assert completion.model_extra is not None and completion.model_extra["t2rl"]["strategy"] == "majority"
     messages: Any = [{"role": "user", "content": text}]
     chat = client.chat.completions.create(model="nano", messages=messages, max_completion_tokens=8, seed=1)
-    assert isinstance(chat.choices[0].message.content, str) and chat.choices[0].finish_reason in ("stop", "length")
+    assert isinstance(chat.choices[0].message.content, str) and chat.choices[0].finish_reason in (
+        "stop",
+        "length",
+    )
     with pytest.raises(openai.BadRequestError, match="t2rl decides how many samples"):
         client.completions.create(model="nano", prompt=text, n=3)
     with pytest.raises(openai.NotFoundError):

@@ -1,4 +1,5 @@
-"""The stages through the real TRL: what reaches the model, what it costs, and what a stop and a resume leave."""
+"""The stages through the real TRL: what reaches the model, what it costs, and what a stop and a resume
+leave."""
 
 import math
 import os
@@ -27,8 +28,15 @@ from rl.stages.preference import dpo_columns, examples_of_file
 from rl.stages.run import Interrupted, run_dpo, run_sft
 from rl.stages.supervised import sft_columns, sft_examples
 
-RECIPE = RecipeConfig(name="random", hidden_size=32, num_layers=2, head_dim=32, intermediate_size=64, max_positions=128)
-PAIRS = [("s 1+2=", "1+2=3#3", "#4"), ("g 6,4=", "6%4:2,4%2:0#2", "#1"), ("r abc=", "#cba", "#abc"), ("b 3=", "3:1,1:2#2", "#3")]
+RECIPE = RecipeConfig(
+    name="random", hidden_size=32, num_layers=2, head_dim=32, intermediate_size=64, max_positions=128
+)
+PAIRS = [
+    ("s 1+2=", "1+2=3#3", "#4"),
+    ("g 6,4=", "6%4:2,4%2:0#2", "#1"),
+    ("r abc=", "#cba", "#abc"),
+    ("b 3=", "3:1,1:2#2", "#3"),
+]
 
 
 @pytest.fixture
@@ -41,7 +49,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sft(base: Path, runs: Path, *overrides: str) -> SftConfig:
-    own = ["model=path", f"model.path={base}", f"run.dir={runs}", "task.train_prompts=64", "trainer.batch_size=16"]
+    own = [
+        "model=path",
+        f"model.path={base}",
+        f"run.dir={runs}",
+        "task.train_prompts=64",
+        "trainer.batch_size=16",
+    ]
     return load_as(SftConfig, "sft_quickstart", [*own, "trainer.epochs=2", "checkpoint.every=3", *overrides])
 
 
@@ -49,20 +63,31 @@ def dpo(base: Path, runs: Path, *overrides: str) -> DpoConfig:
     rows = runs / "pairs.jsonl"
     lines = [f'{{"prompt": "{p}", "chosen": "{c}", "rejected": "{r}"}}\n' for p, c, r in PAIRS]
     rows.write_text("".join(lines))
-    own = ["model=path", f"model.path={base}", f"run.dir={runs}", f"pairs.path={rows}", "trainer.batch_size=4", "trainer.epochs=6"]
+    own = [
+        "model=path",
+        f"model.path={base}",
+        f"run.dir={runs}",
+        f"pairs.path={rows}",
+        "trainer.batch_size=4",
+        "trainer.epochs=6",
+    ]
     return load_as(DpoConfig, "dpo_quickstart", [*own, "trainer.lr=1e-3", *overrides])
 
 
 def build(config: Any, columns: dict[str, list[list[int]]], base: Path, output: Path) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(base)
-    return trl_side.build_trainer(config, columns, model_path=base, tokenizer=tokenizer, output=output, steps=1)
+    return trl_side.build_trainer(
+        config, columns, model_path=base, tokenizer=tokenizer, output=output, steps=1
+    )
 
 
 def plain_logprobs(model: Any, prompt: list[int], completion: list[int]) -> torch.Tensor:
     """[L] nats of a completion's tokens, one sequence alone."""
     ids = torch.tensor(prompt + completion)
     with torch.no_grad():
-        logprobs = torch.log_softmax(model(input_ids=ids[None]).logits[0, :-1], -1).gather(1, ids[1:, None])[:, 0]
+        logprobs = torch.log_softmax(model(input_ids=ids[None]).logits[0, :-1], -1).gather(1, ids[1:, None])[
+            :, 0
+        ]
     return logprobs[len(prompt) - 1 :]
 
 
@@ -72,7 +97,9 @@ def test_supervised_batches_hold_our_ids_and_nothing_else(base: Path, tmp_path: 
     trainer = build(config, sft_columns(examples), base, tmp_path / "out")
     seen = []
     for batch in trainer.get_train_dataloader():
-        for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
+        for ids, labels, mask in zip(
+            batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True
+        ):
             real = ids[mask.bool()].tolist()
             trained = labels[labels != -100].tolist()
             assert trained[-1] == EOS_ID and real[-len(trained) :] == trained
@@ -85,7 +112,9 @@ def test_the_supervised_loss_is_the_mean_over_completion_tokens(base: Path, tmp_
     (row,) = read_metrics(run / "metrics.jsonl")
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     examples = sft_examples(sft(base, tmp_path, "data.limit=16"), AutoTokenizer.from_pretrained(base))
-    logprobs = torch.cat([plain_logprobs(model, list(e.prompt_ids), list(e.completions[0])) for e in examples])
+    logprobs = torch.cat(
+        [plain_logprobs(model, list(e.prompt_ids), list(e.completions[0])) for e in examples]
+    )
     assert row["step"] == 0 and row["sft/loss"] == pytest.approx(-float(logprobs.mean()), abs=1e-4)
 
 
@@ -93,8 +122,15 @@ def test_pairs_reach_the_model_as_they_are_and_the_margin_grows(base: Path, tmp_
     config = dpo(base, tmp_path)
     columns = dpo_columns(examples_of_file(config.pairs, AutoTokenizer.from_pretrained(base)))
     (batch,) = build(config, columns, base, tmp_path / "out").get_train_dataloader()
-    rows = [ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
-    expected = [p + c for key in ("chosen_ids", "rejected_ids") for p, c in zip(columns["prompt_ids"], columns[key], strict=True)]
+    rows = [
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+    ]
+    expected = [
+        p + c
+        for key in ("chosen_ids", "rejected_ids")
+        for p, c in zip(columns["prompt_ids"], columns[key], strict=True)
+    ]
     assert sorted(rows) == sorted(expected)
     lengths = [len(c) for key in ("chosen_ids", "rejected_ids") for c in columns[key]]
     assert sorted(batch["completion_mask"].sum(1).tolist()) == sorted(lengths)
@@ -103,7 +139,10 @@ def test_pairs_reach_the_model_as_they_are_and_the_margin_grows(base: Path, tmp_
     assert metrics[0]["dpo/loss"] == pytest.approx(math.log(2), abs=1e-4), "policy and reference start alike"
     assert metrics[0]["dpo/reward_margin"] == pytest.approx(0, abs=1e-5)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    chosen = [float(plain_logprobs(model, p, c).sum()) for p, c in zip(columns["prompt_ids"], columns["chosen_ids"], strict=True)]
+    chosen = [
+        float(plain_logprobs(model, p, c).sum())
+        for p, c in zip(columns["prompt_ids"], columns["chosen_ids"], strict=True)
+    ]
     assert metrics[0]["dpo/logprob_chosen"] == pytest.approx(np.mean(chosen), abs=1e-3)
     assert metrics[-1]["dpo/reward_margin"] > 0.02 and metrics[-1]["dpo/loss"] < metrics[0]["dpo/loss"]
 
@@ -131,7 +170,10 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
     resume = ["run.name=cut", "resume=auto", *adapters]
     for change, message in (
         ("data.limit=32", r"data: was 64 rows.*now 32 rows"),
-        (f"model.path={other_base(tmp_path)}", r"base: was weights \w+, from .*; now weights \w+, from .*other"),
+        (
+            f"model.path={other_base(tmp_path)}",
+            r"base: was weights \w+, from .*; now weights \w+, from .*other",
+        ),
         ("trainer.lr=0.5", r"trainer\.lr: was .*; now 0\.5"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -156,7 +198,10 @@ def test_a_stop_leaves_a_checkpoint_and_the_resumed_stage_ends_where_the_whole_o
     assert not list((cut / "checkpoints").glob("tmp*"))
     step, exported = export_checkpoint(cut)
     assert step == 8 and exported == cut / "export" / "step-00000008"
-    again, final = ({p.relative_to(d): p.read_bytes() for p in d.rglob("*") if p.is_file()} for d in (exported, cut / "model"))
+    again, final = (
+        {p.relative_to(d): p.read_bytes() for p in d.rglob("*") if p.is_file()}
+        for d in (exported, cut / "model")
+    )
     assert again.keys() == final.keys()
     assert [name for name in final if again[name] != final[name] and name.suffix == ".safetensors"] == []
     earlier, elsewhere = export_checkpoint(cut, step="6", to=tmp_path / "six")

@@ -16,9 +16,13 @@ REWARDS = Path(__file__).parents[2] / "unit" / "rewards"
 @pytest.fixture(scope="module")
 def ray_runtime() -> Iterator[None]:
     before = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REWARDS), str(Path(__file__).parents[3]), before]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(REWARDS), str(Path(__file__).parents[3]), before])
+    )
     sys.path.insert(0, str(REWARDS))
-    cluster = SimpleNamespace(address=None, num_cpus=4, gpus_per_engine=0, gpus_per_learner=0, object_store_mib=80)
+    cluster = SimpleNamespace(
+        address=None, num_cpus=4, gpus_per_engine=0, gpus_per_learner=0, object_store_mib=80
+    )
     start_ray(SimpleNamespace(cluster=cluster, reward_model=None))
     yield
     stop_ray()

@@ -1,4 +1,5 @@
-"""Verifier pools on real Ray actors: hangs, killed verifiers, killed and silent actors, a reward that cannot be built."""
+"""Verifier pools on real Ray actors: hangs, killed verifiers, killed and silent actors, a reward that cannot
+be built."""
 
 import asyncio
 import os
@@ -51,13 +52,21 @@ def parent_of(pid: int) -> int:
 def test_verdicts_hangs_and_counts() -> None:
     async def scenario() -> None:
         async with running(actors=2) as verifiers:
-            groups = await asyncio.gather(*(score(verifiers, "a", "wrong", "hang" if i == 3 else "bb") for i in range(8)))
-            assert [[r.reason for r in group] for group in groups] == [["", "wrong", "timeout" if i == 3 else ""] for i in range(8)]
+            groups = await asyncio.gather(
+                *(score(verifiers, "a", "wrong", "hang" if i == 3 else "bb") for i in range(8))
+            )
+            assert [[r.reason for r in group] for group in groups] == [
+                ["", "wrong", "timeout" if i == 3 else ""] for i in range(8)
+            ]
             assert groups[0][2].components == {"length": 2.0}
             echoed = await score(verifiers, "echo")
             assert echoed[0].reason == repr(("42", {"level": 3, "names": ["a"]}, (1, 2)))
             counts = verifiers.metrics()
-            assert (counts["reward/completions"], counts["reward/timeouts"], counts["reward_actors/restarts"]) == (25.0, 1.0, 0.0)
+            assert (
+                counts["reward/completions"],
+                counts["reward/timeouts"],
+                counts["reward_actors/restarts"],
+            ) == (25.0, 1.0, 0.0)
 
     asyncio.run(scenario())
 
@@ -81,7 +90,8 @@ def test_a_killed_actor_costs_time_and_no_sample() -> None:
             [pid] = await actors_of(verifiers)[0].pids.remote()
             groups = [asyncio.create_task(score(verifiers, "a", "sleep 3", "wrong")) for _ in range(4)]
             await asyncio.sleep(1.0)
-            os.kill(parent_of(parent_of(pid)), signal.SIGKILL)  # the actor: parent of the template, which forked the verifier
+            # the actor: parent of the template, which forked the verifier
+            os.kill(parent_of(parent_of(pid)), signal.SIGKILL)
             scored = await asyncio.gather(*groups)
             assert [[r.reason for r in group] for group in scored] == [["", "", "wrong"]] * 4
             counts = verifiers.metrics()
@@ -102,9 +112,14 @@ def test_a_group_that_loses_every_actor_gets_zeros_and_without_restarts_the_run_
             judging = asyncio.create_task(score(verifiers, "sleep 50", "a"))
             killed: list[Any] = []
             for _ in range(2):
-                while not (actors := actors_of(verifiers)) or actors[0] in killed or not await actors[0].pids.remote():
+                while (
+                    not (actors := actors_of(verifiers))
+                    or actors[0] in killed
+                    or not await actors[0].pids.remote()
+                ):
                     await asyncio.sleep(0.1)
-                await asyncio.sleep(2.0)  # its verifier is up or will be in a moment, and then the group is at it
+                # its verifier is up or will be in a moment, and then the group is at it
+                await asyncio.sleep(2.0)
                 killed.append(actors[0])
                 ray.kill(actors[0])
             assert await judging == [RewardResult.unjudged("lost")] * 2

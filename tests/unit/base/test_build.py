@@ -1,4 +1,5 @@
-"""Building a base: same weights after an interruption, one build for many askers, a hash that sees every field."""
+"""Building a base: same weights after an interruption, one build for many askers, a hash that sees every
+field."""
 
 import json
 import multiprocessing
@@ -23,7 +24,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("T2RL_CACHE", str(tmp_path / "cache"))
 
 
-def test_ctrl_c_in_the_middle_of_a_step_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_in_the_middle_of_a_step_resumes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, state = pretrain(nano(), checkpoint=tmp_path / "a.pt", progress=False)
 
     def interrupted_step(*args: Any) -> float:
@@ -52,8 +55,14 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 def test_a_cached_base_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
     directory = build_base(nano(), progress=False)
     assert json.loads((directory / "recipe.json").read_text())["facts"]["steps"] > 15
-    assert {p.name for p in directory.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json", "recipe.json"}
-    assert [p.name for p in directory.parent.iterdir() if p.is_dir()] == [directory.name]  # no work directory left
+    assert {p.name for p in directory.iterdir()} >= {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "recipe.json",
+    }
+    # no work directory left
+    assert [p.name for p in directory.parent.iterdir() if p.is_dir()] == [directory.name]
     monkeypatch.setattr(cache, "_build", lambda *_, **__: pytest.fail("built again"))
     assert build_base(nano(), progress=False) == directory
 
@@ -77,8 +86,10 @@ def test_two_processes_at_once_give_one_sound_base() -> None:
 
 
 CHANGES: dict[str, Any] = {
-    "name": "other", "hidden_size": 48, "num_layers": 1, "num_heads": 1, "head_dim": 32, "intermediate_size": 64,
-    "max_positions": 128, "rope_theta": 5e3, "tied": False, "tokens": 9_000, "batch_tokens": 256, "lr": 1e-3, "muon_lr": 0.01,
+    "name": "other", "hidden_size": 48, "num_layers": 1, "num_heads": 1, "head_dim": 32,
+    "intermediate_size": 64,
+    "max_positions": 128, "rope_theta": 5e3, "tied": False, "tokens": 9_000, "batch_tokens": 256, "lr": 1e-3,
+    "muon_lr": 0.01,
     "muon_weight_decay": 0.0, "warmup_steps": 5,
     "decay_share": 0.5, "min_lr_ratio": 0.1, "grad_clip": 2.0, "seed": 1, "num_threads": 2,
     "corpus": CorpusConfig(step_error=0.2),
@@ -100,5 +111,6 @@ def test_the_hash_sees_a_change_of_the_corpus_code(monkeypatch: pytest.MonkeyPat
 def test_learning_rate_schedule_by_hand() -> None:
     recipe = nano(warmup_steps=4, decay_share=0.5, min_lr_ratio=0.1)
     assert [lr_factor(s, 20, recipe) for s in (0, 1, 3, 9, 10)] == [0.25, 0.5, 1.0, 1.0, 1.0]
-    assert lr_factor(15, 20, recipe) == pytest.approx(0.5)  # a quarter of the steps left, over the half in which it decays
+    # a quarter of the steps left, over the half in which it decays
+    assert lr_factor(15, 20, recipe) == pytest.approx(0.5)
     assert lr_factor(19, 20, recipe) == pytest.approx(0.1)

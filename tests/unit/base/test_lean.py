@@ -50,7 +50,11 @@ def test_the_exported_tokenizer_is_one_token_per_character(tmp_path: Path) -> No
     char_tokenizer(96).save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert len(tokenizer) == VOCAB_SIZE == 64
-    assert tokenizer(CHARACTERS, add_special_tokens=False)["input_ids"] == encode(CHARACTERS) == list(range(4, 64))
+    assert (
+        tokenizer(CHARACTERS, add_special_tokens=False)["input_ids"]
+        == encode(CHARACTERS)
+        == list(range(4, 64))
+    )
     assert tokenizer("s 1")["input_ids"] == [1, *encode("s 1")]
     assert tokenizer.decode([1, *encode("a  b #1,2"), 2], skip_special_tokens=True) == "a  b #1,2"
     assert tokenizer("É", add_special_tokens=False)["input_ids"] == encode("É") == [UNK_ID]

@@ -46,7 +46,10 @@ def test_params_are_counted_without_the_embedding(name: str) -> None:
         ("name: x\nsizes: {}\nratios: [5]\n", "sizes"),
         ("name: x\nratios: [5]\n", "sizes: Field required"),
         (
-            "name: x\nsizes: {a: {hidden_size: 8, num_layers: 1, num_heads: 1, intermediate_size: 8}}\nratios: [20, 5]\n",
+            (
+                "name: x\nsizes: {a: {hidden_size: 8, num_layers: 1, num_heads: 1, intermediate_size:"
+                " 8}}\nratios: [20, 5]\n"
+            ),
             "must rise",
         ),
         ("name: x\nsises: {}\nratios: [5]\n", "sises"),
@@ -73,7 +76,11 @@ def test_a_directory_keeps_one_ladder(tmp_path: Path) -> None:
     assert directory.ladder().max_level == 5
     with pytest.raises(ConfigError, match="another ladder"):
         directory.adopt(load_ladder("smoke"))
-    with directory.locked("build"), pytest.raises(ConfigError, match="at work"), LadderDir(tmp_path).locked("build"):
+    with (
+        directory.locked("build"),
+        pytest.raises(ConfigError, match="at work"),
+        LadderDir(tmp_path).locked("build"),
+    ):
         pass
 
 
@@ -98,10 +105,13 @@ def test_levels_of_corpus_and_problems_are_the_same(tmp_path: Path) -> None:
     file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1]}}\n")
     with pytest.raises(ConfigError, match=r"level_args\.gcd: must be those of corpus\.level_args"):
         load_ladder(str(file))
-    others = "task: {style: question, categories: [lcm], level_args: {lcm: [{}]}}"  # problems that no corpus of ours has
+    # problems that no corpus of ours has
+    others = "task: {style: question, categories: [lcm], level_args: {lcm: [{}]}}"
     file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], {others}}}\n")
     assert load_ladder(str(file)).evaluation.task["categories"] == ["lcm"]
-    file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], task: {{categories: [gcd], {levels}}}}}\n")
+    file.write_text(
+        f"name: x\n{shape}{corpus}evaluation: {{levels: [1], task: {{categories: [gcd], {levels}}}}}\n"
+    )
     corpus_of = load_ladder(str(file)).corpus
     prompts = [next(documents(corpus_of.model_copy(update={"seed": seed}))).prompt for seed in range(20)]
     assert all(min(map(int, p.removeprefix("g ").removesuffix("=").split(","))) >= 20 for p in prompts)

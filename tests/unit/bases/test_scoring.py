@@ -22,7 +22,12 @@ PROMPTS = [[1, 4, 5], [1, 6], [1, 3, 3]]
 def model() -> Any:
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=8, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=32
+        vocab_size=8,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
     )
     made = LlamaForCausalLM(config).eval()
     with torch.no_grad():
@@ -39,7 +44,9 @@ def test_samples_follow_the_likelihoods(model: Any) -> None:
         assert leaf.truncated == (leaf.token_ids[-1] != END) and len(leaf.token_ids) <= depth
     assert totals == dict.fromkeys(range(3), n)
     assert len({(leaf.prompt, leaf.token_ids) for leaf in leaves}) == len(leaves)
-    logs = completion_logprobs(model, [PROMPTS[leaf.prompt] for leaf in leaves], [leaf.token_ids for leaf in leaves])
+    logs = completion_logprobs(
+        model, [PROMPTS[leaf.prompt] for leaf in leaves], [leaf.token_ids for leaf in leaves]
+    )
     p = np.exp(logs)
     assert p.max() > 0.05 and len(leaves) > 50
     z = (np.array([leaf.count for leaf in leaves]) - n * p) / np.sqrt(n * p * (1 - p))
@@ -49,7 +56,11 @@ def test_samples_follow_the_likelihoods(model: Any) -> None:
 
 def test_sampling_is_deterministic_and_knows_temperature(model: Any) -> None:
     def draw(seed: int, temperature: float) -> list[Any]:
-        return list(sample_counts(model, PROMPTS, samples=64, max_tokens=4, end_ids=[END], seed=seed, temperature=temperature))
+        return list(
+            sample_counts(
+                model, PROMPTS, samples=64, max_tokens=4, end_ids=[END], seed=seed, temperature=temperature
+            )
+        )
 
     assert draw(0, 1.0) == draw(0, 1.0) != draw(1, 1.0)
     assert len(draw(0, 0.05)) < len(draw(0, 1.0)) / 3
@@ -59,14 +70,17 @@ def test_likelihood_is_that_of_the_logits(model: Any) -> None:
     with torch.inference_mode():
         logp = torch.log_softmax(model(input_ids=torch.tensor([[1, 6, 4, 2]])).logits[0], -1)
     expected = float(logp[1, 4] + logp[2, 2])
-    batch = completion_logprobs(model, [[1, 6], [1, 4, 5, 5, 5]], [[4, 2], [3, 2]])  # unequal lengths in one batch
+    # unequal lengths in one batch
+    batch = completion_logprobs(model, [[1, 6], [1, 4, 5, 5, 5]], [[4, 2], [3, 2]])
     assert batch[0] == pytest.approx(expected, abs=1e-5)
     assert batch[1] == pytest.approx(completion_logprobs(model, [[1, 4, 5, 5, 5]], [[3, 2]])[0], abs=1e-5)
 
 
 def test_quantised_weights_lie_on_a_grid_of_their_channel() -> None:
     weight = torch.tensor([[0.7, -0.31, 0.1, 0.0], [14.0, 3.1, -6.9, 1.2]])
-    torch.testing.assert_close(fake_quantise(weight, 4), torch.tensor([[0.7, -0.3, 0.1, 0.0], [14.0, 4.0, -6.0, 2.0]]))
+    torch.testing.assert_close(
+        fake_quantise(weight, 4), torch.tensor([[0.7, -0.3, 0.1, 0.0], [14.0, 4.0, -6.0, 2.0]])
+    )
     assert fake_quantise(torch.zeros(2, 3), 4).abs().sum() == 0
     random = torch.randn(5, 1000)
     for bits in (4, 8):
@@ -87,7 +101,10 @@ def test_the_output_head_stays_in_full_precision() -> None:
 
 
 def test_headline() -> None:
-    rows = [{"n": 8, "c": 8, "prompt_tokens": 3, "logp": 0.0}, {"n": 8, "c": 2, "prompt_tokens": 5, "logp": float(np.log(0.25))}]
+    rows = [
+        {"n": 8, "c": 8, "prompt_tokens": 3, "logp": 0.0},
+        {"n": 8, "c": 2, "prompt_tokens": 5, "logp": float(np.log(0.25))},
+    ]
     scores = {"key": "x", "rows": rows, "lengths": {"right": {"3": 10}, "wrong": {"5": 6}}}
     found = headline(scores)
     assert found["pass"] == {"1": pytest.approx(0.625), "4": pytest.approx((1 + 1 - 15 / 70) / 2)}

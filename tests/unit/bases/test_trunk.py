@@ -16,7 +16,9 @@ from rl.bases.trunk import Learner, Position, lr_factor, train_size
 TINY = LadderConfig.model_validate(
     {
         "name": "tiny",
-        "sizes": {"2k": {"hidden_size": 8, "num_layers": 1, "num_heads": 1, "head_dim": 8, "intermediate_size": 8}},
+        "sizes": {
+            "2k": {"hidden_size": 8, "num_layers": 1, "num_heads": 1, "head_dim": 8, "intermediate_size": 8}
+        },
         "ratios": [10, 40],
         "batch_tokens": 512,
     }
@@ -32,7 +34,9 @@ def test_schedule() -> None:
     recipe = TINY.recipe("2k")
     trunk = [lr_factor(Position(steps=s), recipe, until=1000, decay_from=None) for s in (0, 9, 19, 500)]
     assert trunk == [0.05, 0.5, 1.0, 1.0]
-    branch = [lr_factor(Position(steps=99, tokens=t), recipe, until=1000, decay_from=850) for t in (850, 925, 999)]
+    branch = [
+        lr_factor(Position(steps=99, tokens=t), recipe, until=1000, decay_from=850) for t in (850, 925, 999)
+    ]
     assert branch == pytest.approx([1.0, 0.5, recipe.min_lr_ratio])
 
 
@@ -58,7 +62,10 @@ def test_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None
         stops += 1
     assert stops > 3
     for cell in ("2k-r10", "2k-r40"):
-        one, two = (load_file(d / "cells" / cell / "model" / "model.safetensors") for d in (tmp_path / "whole", tmp_path / "parts"))
+        one, two = (
+            load_file(d / "cells" / cell / "model" / "model.safetensors")
+            for d in (tmp_path / "whole", tmp_path / "parts")
+        )
         assert all(bool((one[k] == two[k]).all()) for k in one)
     facts = json.loads((directory.cell("2k-r10") / "model" / "recipe.json").read_text())["facts"]
     assert facts["ratio"] == 10 and facts["level"] == 1

@@ -30,14 +30,28 @@ def test_calls_with_empty_lists(suite: str, call: dict[str, Any], expected: Any,
 
 
 def test_a_question_without_references_is_wrong(tmp_path: Path) -> None:
-    row = {"suite": "open-instruct:F1Verifier", "id": "x", "gold": [], "prediction": "4\u2028", "expected": 0.0}
+    row = {
+        "suite": "open-instruct:F1Verifier",
+        "id": "x",
+        "gold": [],
+        "prediction": "4\u2028",
+        "expected": 0.0,
+    }
     (tmp_path / "graders").mkdir()
-    (tmp_path / "graders" / "peer_answer_cases.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n\n", encoding="utf-8")
-    assert list(conformance_components.peer_answers(tmp_path)) == [("open-instruct:F1Verifier", "x", True, 0.0)]
+    (tmp_path / "graders" / "peer_answer_cases.jsonl").write_text(
+        json.dumps(row, ensure_ascii=False) + "\n\n", encoding="utf-8"
+    )
+    assert list(conformance_components.peer_answers(tmp_path)) == [
+        ("open-instruct:F1Verifier", "x", True, 0.0)
+    ]
 
 
 def test_an_answer_that_the_librarys_verifier_does_not_take_scores_0() -> None:
-    facts = {"dataset": "pool_matrix", "config": {}, "entry": {"answer": "1", "metadata": {"solution": [[1.0]]}}}
+    facts = {
+        "dataset": "pool_matrix",
+        "config": {},
+        "entry": {"answer": "1", "metadata": {"solution": [[1.0]]}},
+    }
     assert conformance_components.scored(facts, "[]") < 1.0
 
 

@@ -20,9 +20,15 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def test_scripts_beside_it_still_import_the_package() -> None:
-    """The benchmark is named like the package, and its folder stands first on the path of every script in it."""
-    code = f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import curricula, curricula.stack; print(curricula.__file__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    """The benchmark is named like the package, and its folder stands first on the path of every script in
+    it."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import curricula, curricula.stack;"
+        " print(curricula.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert Path(done.stdout.strip()).parts[-2:] == ("curricula", "__init__.py")
 
 
@@ -33,7 +39,9 @@ def test_the_mixed_pool_has_the_shares_it_says() -> None:
         assert len(level) / len(rows) == pytest.approx(share, abs=0.02)
         assert constant is None or set(level) == {constant}
     rates = np.array([row["pass_rate"] for row in rows])
-    assert (1 - rates**8 - (1 - rates) ** 8).mean() < 0.5, "equal groups of 8 find both outcomes in under half of them"
+    assert (1 - rates**8 - (1 - rates) ** 8).mean() < 0.5, (
+        "equal groups of 8 find both outcomes in under half of them"
+    )
     assert curricula_pools.mixed(0) == curricula_pools.mixed(0) != curricula_pools.mixed(1)
 
 
@@ -41,7 +49,8 @@ def test_the_counted_pool_needs_nothing_from_outside_the_repository() -> None:
     assert curricula_pools.COUNTS.is_relative_to(BENCHMARKS)
     rows = curricula_pools.counted(0, size=5000)
     assert {row["category"] for row in rows} == {f"Level {k}" for k in range(1, 6)}
-    assert np.mean([row["pass_rate"] for row in rows]) == pytest.approx(0.87, abs=0.03)  # 722 of 800 right, shrunk to the prior
+    # 722 of 800 right, shrunk to the prior
+    assert np.mean([row["pass_rate"] for row in rows]) == pytest.approx(0.87, abs=0.03)
 
 
 def test_the_moving_pool_has_one_learnable_category_at_a_time() -> None:
@@ -58,9 +67,12 @@ def test_the_moving_pool_has_one_learnable_category_at_a_time() -> None:
 
 def test_paired_comparison_by_hand() -> None:
     got = layer.compare([{"x": 0.6}, {"x": 0.8}, {"x": 1.0}], [{"x": 0.5}, {"x": 0.5}, {"x": 0.5}])["x"]
-    # Differences .1, .3, .5: mean .3, standard deviation .2; t(.975, 2) = 4.3027, half width 4.3027 * .2 / sqrt(3) = .4968.
+    # Differences .1, .3, .5: mean .3, standard deviation .2; t(.975, 2) = 4.3027, half width 4.3027 * .2 /
+    # sqrt(3) = .4968.
     assert got["mean"] == pytest.approx(0.8) and got["by_seed"] == [0.6, 0.8, 1.0]
-    assert got["difference"] == pytest.approx({"mean": 0.3, "low": 0.3 - 0.4968, "high": 0.3 + 0.4968}, abs=1e-4)
+    assert got["difference"] == pytest.approx(
+        {"mean": 0.3, "low": 0.3 - 0.4968, "high": 0.3 + 0.4968}, abs=1e-4
+    )
     assert got["relative"]["mean"] == pytest.approx(0.6)
     assert layer.interval(np.array([0.2])) == {"mean": 0.2, "low": None, "high": None}
 
@@ -75,12 +87,19 @@ def test_steps_to_find() -> None:
     assert layer.steps_to_find(rows, "b", first=0, last=12) == 4
     assert layer.steps_to_find(rows, "b", first=5, last=12) == 0
     assert layer.steps_to_find(rows, "b", first=0, last=5) is None
-    assert layer.steps_to_find([row(s, {"a": 4, "b": 6}) for s in range(5)], "b", first=0, last=5) is None, "below 1.5 x 1/2"
+    assert layer.steps_to_find([row(s, {"a": 4, "b": 6}) for s in range(5)], "b", first=0, last=5) is None, (
+        "below 1.5 x 1/2"
+    )
 
 
 def test_ratios_are_of_all_rollouts_and_prompts() -> None:
     rows = [
-        {"rollouts_generated": n, "group_sizes": {"4": groups}, "effective_gradient_ratio": g, "effective_prompt_ratio": p}
+        {
+            "rollouts_generated": n,
+            "group_sizes": {"4": groups},
+            "effective_gradient_ratio": g,
+            "effective_prompt_ratio": p,
+        }
         for n, groups, g, p in ((1000, 10, 1.0, 1.0), (8, 2, 1.0, 0.5), (24, 6, 0.5, 0.25))
     ]
     rows = [r | {"rollouts_trained": 4, "pool_pass_rate": 0.5} for r in rows]
@@ -94,7 +113,11 @@ def test_ratios_are_of_all_rollouts_and_prompts() -> None:
 def simulated(gain: float, prompt: float) -> dict[str, Any]:
     def figures(relative: float, difference: float) -> dict[str, Any]:
         limits = {"low": None, "high": None}
-        entry = {"mean": 0.3, "relative": {"mean": relative, **limits}, "difference": {"mean": difference, **limits}}
+        entry = {
+            "mean": 0.3,
+            "relative": {"mean": relative, **limits},
+            "difference": {"mean": difference, **limits},
+        }
         return {f"{prefix}{key}": entry for prefix in ("", "whole_run_") for key in layer.METRICS}
 
     arms = {"uniform": figures(0.0, 0.0), "knapsack": figures(gain, prompt)}
@@ -112,7 +135,9 @@ def test_a_missed_target_is_said_to_be_missed() -> None:
 
 def test_a_small_run_of_both_layers(tmp_path: Path) -> None:
     """As a user starts it, cut down."""
-    found = layer.run(seeds=(0,), steps=18, arms=("uniform", "sec"), note=lambda text: None, only=("mixed", "logistic"))
+    found = layer.run(
+        seeds=(0,), steps=18, arms=("uniform", "sec"), note=lambda text: None, only=("mixed", "logistic")
+    )
     assert set(found["pools"]) == {"mixed", "logistic"}
     assert found["pools"]["mixed"]["sec"]["rollouts_generated"]["mean"] == 18 * 128 * 8
     gained = {pool: arms["sec"]["pool_pass_rate_last"]["mean"] for pool, arms in found["pools"].items()}

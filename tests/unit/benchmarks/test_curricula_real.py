@@ -15,7 +15,8 @@ PROBLEMS = 40
 
 
 def run(right: list[int], tokens: list[int], *, seed: int = 0) -> Finished:
-    """A run of which, at each evaluation, the first ``right`` of 40 problems succeed in all 8 samples and the others never."""
+    """A run of which, at each evaluation, the first ``right`` of 40 problems succeed in all 8 samples and the
+    others never."""
     curve = [
         {"step": i, "tokens": spent, "correct": "8" * good + "0" * (PROBLEMS - good)}
         for i, (good, spent) in enumerate(zip(right, tokens, strict=True))
@@ -48,7 +49,8 @@ def test_an_arm_that_never_gets_there_has_no_ratio() -> None:
 
 
 def test_a_dip_is_read_off_the_isotonic_curve() -> None:
-    dipping = [run([10, 24, 16], [0, 100, 200], seed=s) for s in range(3)]  # isotonic: 10, then 20 from 100 on
+    # isotonic: 10, then 20 from 100 on
+    dipping = [run([10, 24, 16], [0, 100, 200], seed=s) for s in range(3)]
     steady = [run([10, 20, 20], [0, 100, 200], seed=s) for s in range(3)]
     assert tokens_ratio(dipping, steady, 200)["value"] is not None
 
@@ -60,7 +62,9 @@ def test_the_comparison_is_paired_and_at_equal_tokens() -> None:
     }
     figures = compare(found)
     assert figures["knapsack"]["pass@1"] == pytest.approx((10 + 20 * 100 / 120) / PROBLEMS, abs=1e-4)
-    assert figures["knapsack"]["pass@1_minus_uniform"]["value"] == pytest.approx((20 * 100 / 120 - 10) / PROBLEMS, abs=1e-4)
+    assert figures["knapsack"]["pass@1_minus_uniform"]["value"] == pytest.approx(
+        (20 * 100 / 120 - 10) / PROBLEMS, abs=1e-4
+    )
     assert figures["knapsack"]["effective_gradient_ratio_gain"] == pytest.approx(0.5)
     assert figures["knapsack"]["area_minus_uniform"]["low"] > 0
     assert "tokens_ratio" not in figures["uniform"]

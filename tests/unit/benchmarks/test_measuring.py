@@ -1,4 +1,5 @@
-"""The yardsticks of the benchmarks: CPU seconds of a process tree, time to a target, per-problem alignment."""
+"""The yardsticks of the benchmarks: CPU seconds of a process tree, time to a target, per-problem
+alignment."""
 
 import subprocess
 import sys
@@ -40,7 +41,10 @@ def test_run_logged_ends_its_child_when_interrupted(tmp_path):
     log = tmp_path / "log.txt"
     with pytest.raises(RuntimeError, match=r"failed \(3\)[\s\S]*out of luck"):
         process_tree.run_logged([sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"], log)
-    helper = f"import sys; sys.path.insert(0, {str(Path(process_tree.__file__).parent)!r})\nimport process_tree, pathlib\n"
+    helper = (
+        f"import sys; sys.path.insert(0, {str(Path(process_tree.__file__).parent)!r})\nimport process_tree,"
+        " pathlib\n"
+    )
     sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     call = f"process_tree.run_logged([sys.executable, '-c', {sleeper!r}], pathlib.Path({str(log)!r}))"
     outer = subprocess.Popen([sys.executable, "-c", helper + call])

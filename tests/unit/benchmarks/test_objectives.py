@@ -20,7 +20,13 @@ def arm(*by_seed: list[float], first: int = 0) -> objectives.Arm:
     for seed, values in enumerate(by_seed, start=first):
         made.after[seed] = {"pass@1": np.array(values)}
         made.runs.append(
-            {"seed": seed, "pass@1": float(np.mean(values)), "train_step_s": 1.0, "learner_peak_mib": None, "rollouts": 8}
+            {
+                "seed": seed,
+                "pass@1": float(np.mean(values)),
+                "train_step_s": 1.0,
+                "learner_peak_mib": None,
+                "rollouts": 8,
+            }
         )
     return made
 
@@ -40,7 +46,10 @@ def test_a_preset_is_compared_with_grpo_on_the_seeds_that_both_have() -> None:
 def test_the_table_is_sorted_by_pass_at_1_and_keeps_failures() -> None:
     reference, broken = arm([0.2, 0.4]), objectives.Arm(failed="ValueError: out of luck")
     made = {"grpo": reference, "worse": arm([0.1, 0.1]), "broken": broken, "better": arm([0.9, 0.9])}
-    result = {"base": {"pass@1": 0.05}, "presets": {name: objectives.summary(a, reference) for name, a in made.items()}}
+    result = {
+        "base": {"pass@1": 0.05},
+        "presets": {name: objectives.summary(a, reference) for name, a in made.items()},
+    }
     lines = objectives.markdown(result).splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:6]] == ["better", "grpo", "worse", "base"]
     assert lines[-1] == "`broken` failed: ValueError: out of luck"
@@ -53,7 +62,9 @@ def test_random_micro_batches_hold_every_sample_once_within_the_budget() -> None
     (plans,) = learner.random_micro_batches(lengths, samples, world_size=1, token_budget=256)
     assert sorted(np.concatenate([p.samples for p in plans])) == samples.tolist()
     assert all(len(p.samples) * lengths[p.samples].max() <= 256 for p in plans)
-    assert any(p.samples[0] > p.samples[-1] for p in plans) and any(lengths[p.samples[0]] < lengths[p.samples].max() for p in plans)
+    assert any(p.samples[0] > p.samples[-1] for p in plans) and any(
+        lengths[p.samples[0]] < lengths[p.samples].max() for p in plans
+    )
 
 
 def test_the_learner_plans_by_what_the_block_says_and_no_longer() -> None:

@@ -25,13 +25,19 @@ def tasks() -> Tasks:
 
 
 def test_scripts_beside_it_still_import_the_package() -> None:
-    code = f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import planner, planner.planner; print(planner.__file__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    code = (
+        f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import planner, planner.planner;"
+        " print(planner.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert Path(done.stdout.strip()).parts[-2:] == ("planner", "__init__.py")
 
 
 def test_attempts_are_those_of_shuffled_outcomes() -> None:
-    """Stopping at the first right one of the 40 recorded outcomes, at most 6, in random order; 5 standard errors."""
+    """Stopping at the first right one of the 40 recorded outcomes, at most 6, in random order; 5 standard
+    errors."""
     toy, rng, size = tasks(), np.random.default_rng(1), 20_000
     table = toy.attempts(6)
     assert table[:, 0] == pytest.approx(0)

@@ -31,14 +31,18 @@ def test_help_imports_nothing_heavy() -> None:
         "heavy = ('torch', 'ray', 'vllm', 'deepspeed', 'transformers', 'hydra', 'wandb', 'scipy', 'pandas')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "train" in done.stdout and "t2rl doctor" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["train", "sft", "dpo", "eval", "config", "doctor", "launch", "base"])
 def test_every_command_explains_itself(command: str) -> None:
-    result = runner.invoke(app, [command, "--help"] if command != "base" else ["base", "build", "--help"], env={"COLUMNS": "200"})
+    result = runner.invoke(
+        app, [command, "--help"] if command != "base" else ["base", "build", "--help"], env={"COLUMNS": "200"}
+    )
     assert result.exit_code == 0
     assert f"t2rl {command}" in result.output
 
@@ -46,7 +50,10 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_version_names_the_parts_that_decide_what_it_does() -> None:
     result = runner.invoke(app, ["--version"])
     assert result.exit_code == 0
-    assert result.output.startswith(f"t2rl {version('t2rl')} (Python 3.") and f"torch {version('torch')}, vllm" in result.output
+    assert (
+        result.output.startswith(f"t2rl {version('t2rl')} (Python 3.")
+        and f"torch {version('torch')}, vllm" in result.output
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,11 @@ def test_version_names_the_parts_that_decide_what_it_does() -> None:
     ],
 )
 def test_a_shell_completes_commands_configs_and_fields(words: str, offered: str) -> None:
-    environment = {"_T2RL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    environment = {
+        "_T2RL_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
     assert runner.invoke(app, [], prog_name="t2rl", env=environment).output.split() == [offered]
 
 
@@ -117,16 +128,20 @@ def test_exit_codes_of_failures() -> None:
 
 def test_engines_that_cannot_be_kept_alive_end_a_command_with_their_own_words() -> None:
     code = (
-        "from rl.cli.exits import exit_codes\nfrom rl.errors import FleetDead\n"
-        "import typer\ndef run():\n    with exit_codes():\n        raise FleetDead('engine 0: no AutoModel')\ntyper.run(run)"
+        "from rl.cli.exits import exit_codes\nfrom rl.errors import FleetDead\nimport typer\ndef run():\n   "
+        " with exit_codes():\n        raise FleetDead('engine 0: no AutoModel')\ntyper.run(run)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (1, "error: engine 0: no AutoModel\n")
 
 
 def test_a_failure_of_ours_is_one() -> None:
     code = "from rl.cli.exits import exit_codes\nwith exit_codes():\n    raise RuntimeError('ours')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
@@ -137,15 +152,29 @@ def test_launch_dry_run_prints_the_submission(tmp_path, monkeypatch) -> None:
     submission = json.loads(runner.invoke(app, arguments).output)
     assert submission["entrypoint"] == "python -m rl.cli train runs.yaml learner.lr=1e-3 cluster.address=auto"
     assert submission["address"] == "http://head:8265"
-    assert submission["runtime_env"]["working_dir"] == "." and "/runs/" in submission["runtime_env"]["excludes"]
+    assert (
+        submission["runtime_env"]["working_dir"] == "." and "/runs/" in submission["runtime_env"]["excludes"]
+    )
     assert submission["metadata"] == {"name": "far", "cluster": "local"}
 
 
 def test_launch_quotes_overrides_and_keeps_an_address(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ["launch", "debug", "run.name=a b", "run.dir=/r", "cluster.address=10.0.0.1:6379", "--dry-run"]
-    entrypoint = json.loads(runner.invoke(app, [*arguments, "--python", "/env/bin/python"]).output)["entrypoint"]
-    assert entrypoint == "/env/bin/python -m rl.cli train debug 'run.name=a b' run.dir=/r cluster.address=10.0.0.1:6379"
+    arguments = [
+        "launch",
+        "debug",
+        "run.name=a b",
+        "run.dir=/r",
+        "cluster.address=10.0.0.1:6379",
+        "--dry-run",
+    ]
+    entrypoint = json.loads(runner.invoke(app, [*arguments, "--python", "/env/bin/python"]).output)[
+        "entrypoint"
+    ]
+    assert (
+        entrypoint
+        == "/env/bin/python -m rl.cli train debug 'run.name=a b' run.dir=/r cluster.address=10.0.0.1:6379"
+    )
 
 
 def test_launch_refuses_results_that_the_cluster_would_throw_away() -> None:
@@ -156,7 +185,9 @@ def test_launch_refuses_results_that_the_cluster_would_throw_away() -> None:
 def test_launch_refuses_a_file_that_the_cluster_would_not_see(tmp_path) -> None:
     (tmp_path / "mine.yaml").write_text("defaults: [debug, _self_]\n")
     (tmp_path / "work").mkdir()
-    result = runner.invoke(app, ["launch", str(tmp_path / "mine.yaml"), "--working-dir", str(tmp_path / "work"), "--dry-run"])
+    result = runner.invoke(
+        app, ["launch", str(tmp_path / "mine.yaml"), "--working-dir", str(tmp_path / "work"), "--dry-run"]
+    )
     assert result.exit_code == 2 and "outside --working-dir" in result.output
 
 
@@ -170,7 +201,17 @@ def test_doctor_quick_reports_as_json() -> None:
         env=os.environ,
     )
     checks = {c["name"]: c for c in json.loads(done.stdout)}
-    machine = {"cores", "cpu features", "memory", "shared memory", "gpus", "compiler", "python", "packages", "torchvision"}
+    machine = {
+        "cores",
+        "cpu features",
+        "memory",
+        "shared memory",
+        "gpus",
+        "compiler",
+        "python",
+        "packages",
+        "torchvision",
+    }
     assert machine | {"sandbox"} == set(checks)
     assert done.returncode == int(any(c["status"] == "fail" for c in checks.values()))
     assert all(c["remedy"] for c in checks.values() if c["status"] != "ok")

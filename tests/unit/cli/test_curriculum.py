@@ -1,4 +1,5 @@
-"""``t2rl curriculum``: what a user sees of a simulation, of a run and of a check; and that none of it loads anything heavy."""
+"""``t2rl curriculum``: what a user sees of a simulation, of a run and of a check; and that none of it loads
+anything heavy."""
 
 import csv
 import json
@@ -18,7 +19,16 @@ from rl.records.metrics import MetricsWriter
 from rl.records.rundir import RunDir
 from rl.records.tracker import NoTracker
 from rl.stream.plans import GroupStatus, PlanState, new_groups
-from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig, VersionSpan
+from rollout.types import (
+    Completion,
+    FinishReason,
+    Prompt,
+    RewardResult,
+    Rollout,
+    RolloutGroup,
+    SamplingConfig,
+    VersionSpan,
+)
 
 runner = CliRunner()
 SAMPLING = SamplingConfig(max_tokens=8)
@@ -32,7 +42,10 @@ def call(*arguments: str) -> tuple[int, str]:
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
     file = tmp_path / "rows.jsonl"
-    rows = ({"id": i, "category": ("solved", "half", "never")[i % 3], "pass_rate": (1.0, 0.5, 0.0)[i % 3]} for i in range(300))
+    rows = (
+        {"id": i, "category": ("solved", "half", "never")[i % 3], "pass_rate": (1.0, 0.5, 0.0)[i % 3]}
+        for i in range(300)
+    )
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
 
@@ -43,7 +56,7 @@ def test_every_command_explains_itself(command: str) -> None:
     assert code == 0 and f"t2rl curriculum {command}" in output
 
 
-# -- simulate --------------------------------------------------------------------------------------------------------------------
+# -- simulate ------------------------------------------------------------------------------------------------
 
 
 def simulated(pool: Path, *arguments: str) -> dict[str, Any]:
@@ -57,15 +70,28 @@ def test_simulate_says_what_the_preset_does(pool: Path) -> None:
     all_to_effective = "curriculum.allocator.args.allow_fallback=false"
     knapsack = simulated(pool, "knapsack", "--steps", "40", "--seed", "3", all_to_effective)
     assert len(uniform["steps"]) == 40 and uniform["seed"] == 3 and uniform["learner"] == "curves"
-    assert uniform["summary"]["rollouts_generated"] == knapsack["summary"]["rollouts_generated"] == 40 * 32 * 16
+    assert (
+        uniform["summary"]["rollouts_generated"] == knapsack["summary"]["rollouts_generated"] == 40 * 32 * 16
+    )
     assert uniform["summary"]["effective_gradient_ratio"] == pytest.approx(1 / 3, abs=0.03)
     assert knapsack["summary"]["category_share"]["half"] > uniform["summary"]["category_share"]["half"] + 0.1
-    assert set(uniform["steps"][0]) >= {"effective_gradient_ratio", "effective_prompt_ratio", "categories", "refill_rounds"}
+    assert set(uniform["steps"][0]) >= {
+        "effective_gradient_ratio",
+        "effective_prompt_ratio",
+        "categories",
+        "refill_rounds",
+    }
 
 
 def test_simulate_takes_overrides_stacks_and_a_seed(pool: Path) -> None:
     arguments = ("knapsack+mixed", "--steps", "12", "--seed", "1")
-    stacked = simulated(pool, *arguments, "stream.refill_rounds=2", "curriculum.allocator.args.cap=20", "stream.max_staleness=0")
+    stacked = simulated(
+        pool,
+        *arguments,
+        "stream.refill_rounds=2",
+        "curriculum.allocator.args.cap=20",
+        "stream.max_staleness=0",
+    )
     assert stacked["summary"]["refill_rounds"] > 0
     assert max(int(size) for row in stacked["steps"] for size in row["group_sizes"]) <= 20
     assert stacked["schedule"]["max_staleness"] == 0
@@ -73,7 +99,10 @@ def test_simulate_takes_overrides_stacks_and_a_seed(pool: Path) -> None:
 
 
 def test_simulate_with_a_learner_that_learns(pool: Path) -> None:
-    slow, fast = (simulated(pool, "uniform", "--steps", "20", "--learner", "logistic", "--rate", rate) for rate in ("0.1", "1"))
+    slow, fast = (
+        simulated(pool, "uniform", "--steps", "20", "--learner", "logistic", "--rate", rate)
+        for rate in ("0.1", "1")
+    )
     first, last = (fast["summary"][f"pool_pass_rate_{end}"] for end in ("first", "last"))
     assert first == 0.5 and last > slow["summary"]["pool_pass_rate_last"] > 0.5
 
@@ -86,7 +115,9 @@ def test_simulate_prints_tables_and_a_heat_map(pool: Path, tmp_path: Path) -> No
     rows = list(csv.DictReader(heat.open()))
     assert len(rows) == 5 * 3
     for step in range(5):
-        assert sum(float(row["rollout_share"]) for row in rows if row["step"] == str(step)) == pytest.approx(1, abs=1e-5)
+        assert sum(float(row["rollout_share"]) for row in rows if row["step"] == str(step)) == pytest.approx(
+            1, abs=1e-5
+        )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +127,10 @@ def test_simulate_prints_tables_and_a_heat_map(pool: Path, tmp_path: Path) -> No
         (["simulate", "uniform", "--pool", "no.jsonl"], "no.jsonl: no such file"),
         (["simulate", "uniform", "--pool", "POOL", "--learner", "human"], "choose curves or logistic"),
         (["simulate", "uniform", "--pool", "POOL", "--heatmap", "x.png"], ".csv or .json"),
-        (["simulate", "knapsack", "--pool", "POOL", "curriculum.allocator.args.cap=1"], "cap=1 is below floor=2"),
+        (
+            ["simulate", "knapsack", "--pool", "POOL", "curriculum.allocator.args.cap=1"],
+            "cap=1 is below floor=2",
+        ),
         (["inspect", "nowhere"], "nowhere is no run directory"),
         (["check", "nonsense"], "choose one of"),
         (["check", "knapsack", "--args", "{"], "--args '{' is not JSON"),
@@ -117,17 +151,18 @@ def test_a_bad_row_is_two_with_file_and_line(pool: Path) -> None:
 
 def test_simulating_and_checking_load_nothing_heavy(pool: Path) -> None:
     code = (
-        "import sys, rl.cli\n"
-        "for arguments in (['simulate', 'knapsack', '--pool', sys.argv[1], '--steps', '2', '--json'], ['check', 'mixed']):\n"
-        "    try: rl.cli.app(['curriculum', *arguments])\n"
-        "    except SystemExit as error: assert error.code == 0, error.code\n"
-        "print([m for m in ('torch', 'ray', 'vllm', 'deepspeed', 'transformers', 'wandb') if m in sys.modules])"
+        "import sys, rl.cli\nfor arguments in (['simulate', 'knapsack', '--pool', sys.argv[1], '--steps',"
+        " '2', '--json'], ['check', 'mixed']):\n    try: rl.cli.app(['curriculum', *arguments])\n    except"
+        " SystemExit as error: assert error.code == 0, error.code\nprint([m for m in ('torch', 'ray', 'vllm',"
+        " 'deepspeed', 'transformers', 'wandb') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(pool)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(pool)], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-# -- check -----------------------------------------------------------------------------------------------------------------------
+# -- check ---------------------------------------------------------------------------------------------------
 
 
 def test_check_passes_the_example_and_fails_a_broken_part(tmp_path: Path, monkeypatch) -> None:
@@ -142,7 +177,7 @@ def test_check_passes_the_example_and_fails_a_broken_part(tmp_path: Path, monkey
     assert code == 1 and "FAIL" in output and "skip gave shape (3,)" in output and "ok" in output
 
 
-# -- inspect ---------------------------------------------------------------------------------------------------------------------
+# -- inspect -------------------------------------------------------------------------------------------------
 
 
 def finished(plan: PlanState, correct: list[int], reasons: list[str]) -> PlanState:
@@ -164,7 +199,11 @@ def finished(plan: PlanState, correct: list[int], reasons: list[str]) -> PlanSta
             for j in range(size)
         )
         group.group = RolloutGroup(
-            group_id=group.request.group_id, plan_step=plan.step, prompt=group.prompt, sampling=SAMPLING, rollouts=rollouts
+            group_id=group.request.group_id,
+            plan_step=plan.step,
+            prompt=group.prompt,
+            sampling=SAMPLING,
+            rollouts=rollouts,
         )
         group.status, group.kept, group.reason = GroupStatus.FINISHED, not reason, reason
     return plan
@@ -177,7 +216,9 @@ def np_zeros(size: int) -> Any:
 
 
 def plan_of(step: int, prompts: list[tuple[str, str]], counts: list[int]) -> PlanState:
-    made = [Prompt(id=name, text="", token_ids=(1,), answer="", category=category) for name, category in prompts]
+    made = [
+        Prompt(id=name, text="", token_ids=(1,), answer="", category=category) for name, category in prompts
+    ]
     groups = new_groups(
         plan_step=step,
         refill_round=0,
@@ -216,7 +257,10 @@ def write_run(path: Path, *, attempt: int = 1, first: int = 0, steps: int = 3) -
     for step in range(first, steps):
         plan = plan_of(step, [("p1", "add"), ("p2", "add"), (f"q{attempt}", "mul")], [2, 4, 10])
         recorder.trained(finished(plan, [2, 1, 5], ["all_correct", "", ""]), applied=True)
-        figures = {"curriculum/effective_gradient_ratio": 14 / 16, "curriculum/knapsack_unseen_ratio": 0.25 * step}
+        figures = {
+            "curriculum/effective_gradient_ratio": 14 / 16,
+            "curriculum/knapsack_unseen_ratio": 0.25 * step,
+        }
         recorder.metrics.write(step, {"reward/mean": 0.5, **figures})
     recorder.close()
 
@@ -258,7 +302,13 @@ def test_inspect_as_json_with_its_heat_map(tmp_path: Path) -> None:
     found = json.loads(output)
     assert code == 0 and found["heatmap"] == json.loads((tmp_path / "heat.json").read_text())
     first = found["heatmap"][0]
-    assert (first["step"], first["category"], first["rollout_share"], first["prompt_share"], first["pass_rate"]) == (
+    assert (
+        first["step"],
+        first["category"],
+        first["rollout_share"],
+        first["prompt_share"],
+        first["pass_rate"],
+    ) == (
         0,
         "add",
         6 / 16,

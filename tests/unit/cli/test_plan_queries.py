@@ -17,7 +17,9 @@ ROWS = [
 
 
 def write(path: Path, rows: list[Any]) -> str:
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8"
+    )
     return str(path)
 
 
@@ -26,7 +28,9 @@ def call(*arguments: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--mode", "sequential"], ["--verifier-fpr", "0.05", "--loss", "1"], ["--no-verifier"]], ids=" ".join
+    "options",
+    [[], ["--mode", "sequential"], ["--verifier-fpr", "0.05", "--loss", "1"], ["--no-verifier"]],
+    ids=" ".join,
 )
 def test_json_out(tmp_path: Path, options: list[str]) -> None:
     result = call(write(tmp_path / "c.jsonl", ROWS), "--budget-tokens", "400", "--json", *options)
@@ -37,7 +41,11 @@ def test_json_out(tmp_path: Path, options: list[str]) -> None:
     assert [q["id"] for q in plan["queries"]] == ["easy", "hard", "new"]
     easy = plan["queries"][0]
     assert easy["expected_tokens"] == pytest.approx(10 * easy["k"]) or plan["mode"] == "sequential"
-    assert plan["expected_correct_interval"][0] <= plan["expected_correct"] <= plan["expected_correct_interval"][1]
+    assert (
+        plan["expected_correct_interval"][0]
+        <= plan["expected_correct"]
+        <= plan["expected_correct_interval"][1]
+    )
 
 
 def test_table_out(tmp_path: Path) -> None:
@@ -62,7 +70,9 @@ def test_table_out(tmp_path: Path) -> None:
         ([{"id": "x", "n": 0, "c": 0}], ["--budget-tokens", "1"], "do not pay"),
     ],
 )
-def test_bad_input_exits_with_2_and_says_where(tmp_path: Path, rows: list[Any], options: list[str], message: str) -> None:
+def test_bad_input_exits_with_2_and_says_where(
+    tmp_path: Path, rows: list[Any], options: list[str], message: str
+) -> None:
     result = call(write(tmp_path / "c.jsonl", rows), "--budget-tokens", "400", *options)
     assert result.exit_code == 2
     assert message in result.output
@@ -71,7 +81,9 @@ def test_bad_input_exits_with_2_and_says_where(tmp_path: Path, rows: list[Any], 
 def test_ids_with_odd_line_separators_and_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     rows = [ROWS[0] | {"id": "one\u2028two\u0085three"}, ROWS[1]]
-    path.write_text("\ufeff" + "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(
+        "\ufeff" + "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     result = call(str(path), "--budget-tokens", "400", "--json")
     assert [q["id"] for q in json.loads(result.stdout)["queries"]] == ["one\u2028two\u0085three", "hard"]
     measured = CliRunner().invoke(app, ["passk", str(path), "--k", "1", "--json"])

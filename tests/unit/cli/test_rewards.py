@@ -42,10 +42,13 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def exact_rows(tmp_path: Path) -> Path:
-    return write(tmp_path / "rows.jsonl", [{"completion": str(i % 3), "answer": i % 2, "id": f"q{i}"} for i in range(60)])
+    return write(
+        tmp_path / "rows.jsonl",
+        [{"completion": str(i % 3), "answer": i % 2, "id": f"q{i}"} for i in range(60)],
+    )
 
 
-# -- list ------------------------------------------------------------------------------------------------------------------------
+# -- list ----------------------------------------------------------------------------------------------------
 
 
 def test_list_names_every_reward_with_a_line() -> None:
@@ -56,7 +59,10 @@ def test_list_names_every_reward_with_a_line() -> None:
 
 
 def test_the_line_is_the_first_of_the_documentation() -> None:
-    assert first_line(REWARDS["exact"]) == "1 if the completion equals the reference answer, surrounding whitespace aside."
+    assert (
+        first_line(REWARDS["exact"])
+        == "1 if the completion equals the reference answer, surrounding whitespace aside."
+    )
 
 
 def test_a_rows_category_is_the_prompts(tmp_path: Path) -> None:
@@ -68,7 +74,7 @@ def test_a_rows_category_is_the_prompts(tmp_path: Path) -> None:
         list(read_rows(wrong))
 
 
-# -- score -----------------------------------------------------------------------------------------------------------------------
+# -- score ---------------------------------------------------------------------------------------------------
 
 
 def test_one_verdict_a_row_in_the_same_order(exact_rows: Path, tmp_path: Path) -> None:
@@ -81,12 +87,18 @@ def test_one_verdict_a_row_in_the_same_order(exact_rows: Path, tmp_path: Path) -
     assert verdicts[0] == {"value": 1.0, "correct": True, "components": {}, "reason": ""}
     assert verdicts[2] == {"value": 0.0, "correct": False, "components": {}, "reason": "wrong"}
     summary = json.loads(output)
-    assert summary["rows"] == 60 and summary["correct"] == sum(right) and summary["mean_value"] == sum(right) / 60
+    assert (
+        summary["rows"] == 60
+        and summary["correct"] == sum(right)
+        and summary["mean_value"] == sum(right) / 60
+    )
     assert summary["reasons"] == {"wrong": 60 - sum(right), "": sum(right)}
 
 
 @pytest.mark.parametrize("out", [[], ["--out", "-"]])
-def test_without_out_verdicts_are_printed_and_the_summary_stands_apart(exact_rows: Path, out: list[str]) -> None:
+def test_without_out_verdicts_are_printed_and_the_summary_stands_apart(
+    exact_rows: Path, out: list[str]
+) -> None:
     code, output, errors = call("score", "exact", str(exact_rows), "--workers", "1", *out)
     assert code == 0
     assert len([json.loads(line) for line in output.splitlines()]) == 60
@@ -96,7 +108,10 @@ def test_without_out_verdicts_are_printed_and_the_summary_stands_apart(exact_row
 def test_what_a_reward_raises_is_printed_with_its_place_and_counts_as_no_verdict(
     exact_rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = "def judge(text):\n    if text.strip() == '1':\n        raise ConnectionError('judge is down')\n    return 0.5\n"
+    source = (
+        "def judge(text):\n    if text.strip() == '1':\n        raise ConnectionError('judge is down')\n   "
+        " return 0.5\n"
+    )
     (tmp_path / "rewards.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     rows = write(tmp_path / "rows.jsonl", [{"completion": text} for text in ("1", "2", "3")])
@@ -105,12 +120,22 @@ def test_what_a_reward_raises_is_printed_with_its_place_and_counts_as_no_verdict
     assert [json.loads(line).get("judged", True) for line in output.splitlines()] == [False, True, True]
     assert "3 rows, 1 not judged, 0 right (0.0%), mean value 0.5" in errors
     assert "error: ConnectionError at rewards.py:3: judge is down" in errors
-    code, _, errors = call("score", "rewards.py:judge", str(write(tmp_path / "one.jsonl", [{"completion": "1"}])), "--workers", "1")
+    code, _, errors = call(
+        "score",
+        "rewards.py:judge",
+        str(write(tmp_path / "one.jsonl", [{"completion": "1"}])),
+        "--workers",
+        "1",
+    )
     assert code == 2 and "judged none of 1 rows: error: ConnectionError at rewards.py:3" in errors
 
 
 def test_fields_of_a_row_reach_the_reward(tmp_path: Path) -> None:
-    row = {"completion": "no comma", "instruction_id_list": ["punctuation:no_comma", "detectable_format:title"], "kwargs": [{}, {}]}
+    row = {
+        "completion": "no comma",
+        "instruction_id_list": ["punctuation:no_comma", "detectable_format:title"],
+        "kwargs": [{}, {}],
+    }
     rows = write(tmp_path / "rows.jsonl", [row, {**row, "truncated": True}, {**row, "completion": "<<A>> b"}])
     code, output, _ = call("score", "ifeval", str(rows), "--workers", "1", "--args", '{"partial": true}')
     assert code == 0
@@ -120,9 +145,13 @@ def test_fields_of_a_row_reach_the_reward(tmp_path: Path) -> None:
     assert verdicts[1]["reason"] == "truncated"
 
 
-def test_a_reward_of_ones_own_that_hangs_costs_its_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reward_of_ones_own_that_hangs_costs_its_rows_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(HOSTILE))
-    rows = write(tmp_path / "rows.jsonl", [{"completion": text} for text in ("ok", "hang", "ok", "exit", "raise")])
+    rows = write(
+        tmp_path / "rows.jsonl", [{"completion": text} for text in ("ok", "hang", "ok", "exit", "raise")]
+    )
     code, output, _ = call("score", "hostile:CommandReward", str(rows), "--workers", "1", "--timeout", "0.5")
     assert code == 0
     verdicts = [json.loads(line) for line in output.splitlines()]
@@ -136,7 +165,7 @@ def test_a_file_without_rows_has_no_verdicts(tmp_path: Path) -> None:
     assert code == 0 and out.read_text() == "" and json.loads(output)["mean_value"] is None
 
 
-# -- the user's input ------------------------------------------------------------------------------------------------------------
+# -- the user's input ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -149,9 +178,17 @@ def test_a_file_without_rows_has_no_verdicts(tmp_path: Path) -> None:
         ("math", '{"completion": "4"}', "answer: is missing"),
         ("exact", '{"completion": 4, "answer": "4"}', "completion: a string is needed, not int"),
         ("exact", '{"completion": "4", "answer": ["4"]}', "answer: a string is needed, not list"),
-        ("exact", '{"completion": "4", "answer": "4", "truncated": "no"}', "truncated: true or false is needed, not 'no'"),
+        (
+            "exact",
+            '{"completion": "4", "answer": "4", "truncated": "no"}',
+            "truncated: true or false is needed, not 'no'",
+        ),
         ("ifeval", '{"completion": "4"}', "instruction_id_list: give a list"),
-        ("ifeval", '{"completion": "4", "instruction_id_list": ["no:such"]}', "instruction_id_list[0]: 'no:such' is unknown"),
+        (
+            "ifeval",
+            '{"completion": "4", "instruction_id_list": ["no:such"]}',
+            "instruction_id_list[0]: 'no:such' is unknown",
+        ),
     ],
 )
 def test_a_bad_row_is_named_by_line_and_field(tmp_path: Path, reward: str, line: str, message: str) -> None:
@@ -174,9 +211,13 @@ def test_a_bad_row_is_named_by_line_and_field(tmp_path: Path, reward: str, line:
         (["exact", "--timeout", "0"], "timeout_s is 0.0"),
     ],
 )
-def test_a_bad_reward_or_option_is_named(exact_rows: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_a_bad_reward_or_option_is_named(
+    exact_rows: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     out = tmp_path / "out.jsonl"
-    code, _, errors = call("score", arguments[0], str(exact_rows), *arguments[1:], "--out", str(out), "--workers", "1")
+    code, _, errors = call(
+        "score", arguments[0], str(exact_rows), *arguments[1:], "--out", str(out), "--workers", "1"
+    )
     assert code == 2 and message in errors
     assert files_in(tmp_path) == ["rows.jsonl"]
 
@@ -187,7 +228,7 @@ def test_paths_are_checked_first(exact_rows: Path, tmp_path: Path) -> None:
     assert call("score", "exact", str(exact_rows), "--out", str(tmp_path))[0] == 2
 
 
-# -- interrupted -----------------------------------------------------------------------------------------------------------------
+# -- interrupted ---------------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_leaves_the_old_file_and_nothing_half_written(tmp_path: Path) -> None:
@@ -210,7 +251,8 @@ def test_ctrl_c_leaves_the_old_file_and_nothing_half_written(tmp_path: Path) -> 
         ],
         env={**os.environ, "PYTHONPATH": str(HOSTILE)},
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job starts with it ignored
+        # a background job starts with it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         text=True,
     )
     try:
@@ -227,7 +269,7 @@ def test_ctrl_c_leaves_the_old_file_and_nothing_half_written(tmp_path: Path) -> 
     assert out.read_text() == "old\n"
 
 
-# -- groups ----------------------------------------------------------------------------------------------------------------------
+# -- groups --------------------------------------------------------------------------------------------------
 
 
 def test_neighbours_that_ask_the_same_are_one_group() -> None:
@@ -240,6 +282,14 @@ def test_neighbours_that_ask_the_same_are_one_group() -> None:
 
 
 def test_rows_are_read_with_their_defaults(tmp_path: Path) -> None:
-    (row,) = read_rows(write(tmp_path / "rows.jsonl", [{"completion": "c", "answer": 1.5, "tests": [1], "prompt": "p"}]))
-    assert (row.text, row.truncated, row.prompt.id, row.prompt.text, row.prompt.answer) == ("c", False, "1", "p", "1.5")
+    (row,) = read_rows(
+        write(tmp_path / "rows.jsonl", [{"completion": "c", "answer": 1.5, "tests": [1], "prompt": "p"}])
+    )
+    assert (row.text, row.truncated, row.prompt.id, row.prompt.text, row.prompt.answer) == (
+        "c",
+        False,
+        "1",
+        "p",
+        "1.5",
+    )
     assert row.prompt.metadata == {"tests": [1]}

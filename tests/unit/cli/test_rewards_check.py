@@ -77,11 +77,17 @@ def test_what_is_allowed_does_not_fail(rows: Path) -> None:
 
 
 def test_a_task_of_a_config_is_checked_without_a_model(tmp_path: Path) -> None:
-    data = write(tmp_path / "data.jsonl", [{"question": row["prompt"], "answer": row["answer"]} for row in ROWS * 1])
-    code, output, _ = call("gsm8k", f"task.train={data}", f"task.dev={write(tmp_path / 'dev.jsonl', _renamed())}")
+    data = write(
+        tmp_path / "data.jsonl", [{"question": row["prompt"], "answer": row["answer"]} for row in ROWS * 1]
+    )
+    code, output, _ = call(
+        "gsm8k", f"task.train={data}", f"task.dev={write(tmp_path / 'dev.jsonl', _renamed())}"
+    )
     assert code == 0, output
     assert "right completions (box)" in output
-    code, output, _ = call("gsm8k", f"task.train={data}", "task.reward=leaky_rewards:Contains", "--split", "train")
+    code, output, _ = call(
+        "gsm8k", f"task.train={data}", "task.reward=leaky_rewards:Contains", "--split", "train"
+    )
     assert (code, "FAILED" in output) == (1, True)
 
 
@@ -93,10 +99,17 @@ def test_where_no_gold_can_be_made_it_is_said_and_a_column_gives_one(tmp_path: P
     bare = write(tmp_path / "bare.jsonl", [{"prompt": "Write."}, {"prompt": "Write more."}])
     code, output, _ = call("--reward", "leaky_rewards:LongEnough", "--rows", str(bare))
     assert (code, "gold_completion" in output) == (0, True)
-    full = [{"prompt": "Write.", "gold_completion": text} for text in ("one two three four five", "too short")]
+    full = [
+        {"prompt": "Write.", "gold_completion": text} for text in ("one two three four five", "too short")
+    ]
     code, failures, cases = failed("leaky_rewards:LongEnough", write(tmp_path / "full.jsonl", full))
     assert (code, failures) == (1, {"gold"})
-    assert (cases["gold"]["accepted"], cases["gold"]["tried"], cases["truncated"]["tried"], cases["hedged"]["tried"]) == (
+    assert (
+        cases["gold"]["accepted"],
+        cases["gold"]["tried"],
+        cases["truncated"]["tried"],
+        cases["hedged"]["tried"],
+    ) == (
         1,
         2,
         2,
@@ -107,11 +120,16 @@ def test_where_no_gold_can_be_made_it_is_said_and_a_column_gives_one(tmp_path: P
 
 def test_rates_by_hand(tmp_path: Path) -> None:
     right = [{"completion": f"\\boxed{{{n}}}", "answer": n, "label": True} for n in range(18)]
-    missed = [{"completion": "sieben", "answer": 7, "label": 1}, {"completion": "acht", "answer": 8, "label": 1}]
+    missed = [
+        {"completion": "sieben", "answer": 7, "label": 1},
+        {"completion": "acht", "answer": 8, "label": 1},
+    ]
     wrong = [{"completion": f"\\boxed{{{n + 1}}}", "answer": n, "label": False} for n in range(9)]
     taken = [{"completion": "\\boxed{5}", "answer": 5, "label": 0}]
     judged, spec = write(tmp_path / "judged.jsonl", [*right, *missed, *wrong, *taken]), tmp_path / "spec.json"
-    code, output, errors = call("--reward", "math", "--labelled", str(judged), "--write-spec", str(spec), "--json")
+    code, output, errors = call(
+        "--reward", "math", "--labelled", str(judged), "--write-spec", str(spec), "--json"
+    )
     assert code == 0, errors
     rates = json.loads(output)["rates"]
     assert (rates["fpr"], rates["tpr"], rates["wrong"], rates["right"]) == (0.1, 0.9, 10, 20)
@@ -167,7 +185,10 @@ def test_wrong_calls_are_the_users(arguments: list[str], words: str) -> None:
 
 @pytest.mark.parametrize(
     ("row", "words"),
-    [({"completion": "1", "answer": 1}, "label: is missing"), ({"completion": "1", "answer": 1, "label": "yes"}, "true or false")],
+    [
+        ({"completion": "1", "answer": 1}, "label: is missing"),
+        ({"completion": "1", "answer": 1, "label": "yes"}, "true or false"),
+    ],
 )
 def test_labels_are_checked(row: dict[str, Any], words: str, tmp_path: Path) -> None:
     code, _, errors = call("--reward", "math", "--labelled", str(write(tmp_path / "judged.jsonl", [row])))
@@ -178,13 +199,16 @@ def test_both_labels_are_needed_and_useless_verdicts_are_not_written(tmp_path: P
     one = write(tmp_path / "one.jsonl", [{"completion": "#### 1", "answer": 1, "label": True}])
     code, _, errors = call("--reward", "math", "--labelled", str(one))
     assert (code, "no row has the label false" in errors) == (2, True)
-    both = write(tmp_path / "both.jsonl", [{"completion": "#### 1", "answer": 1, "label": label} for label in (True, False)])
+    both = write(
+        tmp_path / "both.jsonl",
+        [{"completion": "#### 1", "answer": 1, "label": label} for label in (True, False)],
+    )
     spec = tmp_path / "spec.json"
     code, _, errors = call("--reward", "math", "--labelled", str(both), "--write-spec", str(spec))
     assert (code, "is not below tpr" in errors, spec.exists()) == (2, True, False)
 
 
-# -- parts -----------------------------------------------------------------------------------------------------------------------
+# -- parts ---------------------------------------------------------------------------------------------------
 
 
 def prompt(answer: str, **facts: Any) -> Prompt:
@@ -193,7 +217,9 @@ def prompt(answer: str, **facts: Any) -> Prompt:
 
 def test_golds_are_made_of_what_a_prompt_has() -> None:
     solved = prompt("", tests=[{"stdin": "", "stdout": "1"}], canonical_solution="puts 1", language="ruby")
-    items = items_of([prompt("7"), prompt("Sum. #### 8"), prompt("9", gold_completion="nine"), solved, prompt("")], {})
+    items = items_of(
+        [prompt("7"), prompt("Sum. #### 8"), prompt("9", gold_completion="nine"), solved, prompt("")], {}
+    )
     assert [item.kind for item in items] == ["answer", "answer", "answer", "program", "open"]
     golds = [gold_of(item, "box") for item in items]
     assert golds == [FORMS["box"]("7"), FORMS["box"]("8"), "nine", "```ruby\nputs 1\n```", None]
@@ -216,7 +242,9 @@ def test_another_answer_is_really_another() -> None:
     }
     assert not [attempt for attempt in alone if attempt.case == "other gold"]
     programs = [prompt("", tests=["x"], canonical_solution=code) for code in ("a = 1", "a = 1", "a = 2")]
-    assert [a.text for a in attempts(0, items_of(programs, {}), "text") if a.case == "other gold"] == ["```python\na = 2\n```"]
+    assert [a.text for a in attempts(0, items_of(programs, {}), "text") if a.case == "other gold"] == [
+        "```python\na = 2\n```"
+    ]
 
 
 def test_truncated_completions_end_within_their_answer() -> None:
@@ -232,7 +260,10 @@ def test_rates_are_shares_of_each_kind() -> None:
 
 def test_programs_and_given_completions_end_a_thinking_that_the_prompt_opened() -> None:
     opened = {"id": "p", "text": "q <think>", "token_ids": (), "answer": ""}
-    rows = [{"tests": ["assert f(1)"], "canonical_solution": "def f(x): return x"}, {"gold_completion": "Rain."}]
+    rows = [
+        {"tests": ["assert f(1)"], "canonical_solution": "def f(x): return x"},
+        {"gold_completion": "Rain."},
+    ]
     items = items_of([Prompt(**opened, metadata=facts) for facts in rows], {})
     assert [gold_of(item, "box") for item in items] == [
         "It follows.</think>\n```python\ndef f(x): return x\n```",

@@ -10,7 +10,9 @@ from rl.prepare import prepare
 GSM8K = ["model.path=/nowhere", "task.path=rows.jsonl"]
 
 
-@pytest.mark.parametrize(("there", "words"), [(0, "cluster=local"), (3, "needs 8 GPUs, and this machine has 3")])
+@pytest.mark.parametrize(
+    ("there", "words"), [(0, "cluster=local"), (3, "needs 8 GPUs, and this machine has 3")]
+)
 def test_too_few_gpus_is_the_users_to_know(monkeypatch, there: int, words: str) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: there)
     cluster = "gpu1" if there == 0 else "node8"
@@ -32,7 +34,9 @@ def test_enough_gpus_none_wanted_or_a_cluster_elsewhere_pass(monkeypatch) -> Non
     require_gpus(load_config("gsm8k", [*GSM8K, "cluster=multinode", "run.dir=/shared/runs"]))
 
 
-@pytest.mark.parametrize(("text", "size"), [("81559\n46068\n", 46068 << 20), ("", None), ("No devices were found\n", None)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("81559\n46068\n", 46068 << 20), ("", None), ("No devices were found\n", None)]
+)
 def test_the_smallest_gpu_counts(text: str, size: int | None) -> None:
     assert parse_memory(text) == size
 
@@ -56,6 +60,9 @@ def test_segments_grow_but_where_weights_leave_as_memory_handles(monkeypatch) ->
     assert learner_environment(node) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
     assert learner_environment(load_config("gsm8k", [*GSM8K, "cluster=local"])) == {}
     both = load_config("gsm8k", [*GSM8K, "cluster=node8", "cluster.env={NCCL_DEBUG:INFO}"])
-    assert learner_environment(both) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True", "NCCL_DEBUG": "INFO"}
+    assert learner_environment(both) == {
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        "NCCL_DEBUG": "INFO",
+    }
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:128")
     assert learner_environment(node) == {} and learner_environment(both) == {"NCCL_DEBUG": "INFO"}

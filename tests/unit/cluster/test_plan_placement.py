@@ -7,7 +7,13 @@ from rl.config.load import load_config
 from rl.ray_runtime import needed_cpus
 
 GPU = ["rollout=gpu", "learner=gpu"]
-MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl", "run.dir=/shared/runs"]
+MULTI = [
+    "rollout=gpu",
+    "learner=gpu",
+    "cluster=multinode",
+    "rollout.weight_transfer=nccl",
+    "run.dir=/shared/runs",
+]
 
 
 def plan(*overrides: str) -> Placement:
@@ -30,7 +36,13 @@ def test_gpu1_puts_both_on_one_device() -> None:
 
 
 def test_node8_holds_tensor_parallel_engines_beside_ranks() -> None:
-    placement = plan(*GPU, "cluster=node8", "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2")
+    placement = plan(
+        *GPU,
+        "cluster=node8",
+        "rollout.num_engines=2",
+        "rollout.tensor_parallel=2",
+        "cluster.gpus_per_engine=2",
+    )
     (group,) = placement.groups
     assert group.strategy == "STRICT_PACK" and [b.gpus for b in group.bundles] == [2, 2, 1, 1, 1, 1]
     assert [s.bundle for s in placement.learners] == [2, 3, 4, 5]
@@ -52,6 +64,8 @@ def test_multinode_packs_ranks_by_node_and_spreads_engines() -> None:
     assert all(s.group == 1 for s in placement.engines)
 
 
-@pytest.mark.parametrize(("overrides", "cpus"), [([], 3), (["rollout.num_engines=3", "cluster.cpus_per_engine=0.5"], 4)])
+@pytest.mark.parametrize(
+    ("overrides", "cpus"), [([], 3), (["rollout.num_engines=3", "cluster.cpus_per_engine=0.5"], 4)]
+)
 def test_a_local_ray_gets_a_cpu_for_each_actor_and_one_to_spare(overrides: list[str], cpus: int) -> None:
     assert needed_cpus(load_config("quickstart", overrides)) == cpus

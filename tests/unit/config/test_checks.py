@@ -5,43 +5,102 @@ import pytest
 from rl.config.load import ConfigError, load_config
 
 GPU = ["rollout=gpu", "learner=gpu", "cluster=node8"]
-MULTI = ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=nccl", "run.dir=/shared/runs"]
+MULTI = [
+    "rollout=gpu",
+    "learner=gpu",
+    "cluster=multinode",
+    "rollout.weight_transfer=nccl",
+    "run.dir=/shared/runs",
+]
 
 REFUSED = [
     (["stream.max_staleness=1", "stream.pipeline_depth=2"], "stream.pipeline_depth: 2 plans ahead"),
     (["stream.max_staleness=0", "stream.rollover_share=0.1"], "stream.rollover_share"),
-    (["stream.prompts_per_step=3", "learner.updates_per_batch=4"], "stream.prompts_per_step: 3 groups are too few"),
+    (
+        ["stream.prompts_per_step=3", "learner.updates_per_batch=4"],
+        "stream.prompts_per_step: 3 groups are too few",
+    ),
     *(
-        ([f"algorithm={name}", "stream.rollouts_per_prompt=1"], "with 1 of them every advantage is 0: nothing would train")
-        for name in ("grpo", "dapo", "dr_grpo", "rloo", "max_rl", "reinforce_pp_baseline", "passk", "passk_chen", "gspo", "kimi")
+        (
+            [f"algorithm={name}", "stream.rollouts_per_prompt=1"],
+            "with 1 of them every advantage is 0: nothing would train",
+        )
+        for name in (
+            "grpo",
+            "dapo",
+            "dr_grpo",
+            "rloo",
+            "max_rl",
+            "reinforce_pp_baseline",
+            "passk",
+            "passk_chen",
+            "gspo",
+            "kimi",
+        )
     ),
     (["curriculum=knapsack", "stream.rollouts_per_prompt=1"], "the allocator's floor of 2"),
     (["curriculum=knapsack", "stream.rollouts_per_prompt=129"], "the allocator's cap of 128"),
     (["curriculum=knapsack", "curriculum.allocator.args.flor=2"], "unexpected keyword argument 'flor'"),
-    (["curriculum.verdict={name: knapsack}", "curriculum.allocator={name: knapsack}"], "more than one allocator"),
+    (
+        ["curriculum.verdict={name: knapsack}", "curriculum.allocator={name: knapsack}"],
+        "more than one allocator",
+    ),
     (["rollout.max_tokens=128", "rollout.max_model_len=128"], "rollout.max_tokens: 128 leaves no room"),
     (["rollout.top_p=0.9"], "rollout.top_p"),
     (["evaluation.ks=[1,9]"], "pass@9 cannot be estimated from evaluation.samples_per_prompt=8"),
-    (["algorithm.importance=token"], "algorithm.importance: with algorithm.reference=behavior the ratio already corrects"),
+    (
+        ["algorithm.importance=token"],
+        "algorithm.importance: with algorithm.reference=behavior the ratio already corrects",
+    ),
     (["algorithm.clip_low=1.5"], "algorithm.clip_low: 1.5 puts the ratio's floor at -0.5"),
     (["algorithm.token_band=[5,0.5]"], "algorithm.token_band: the bounds are crossed"),
     (["algorithm.sequence_band=[1.1,2]"], "algorithm.sequence_band: (1.1, 2) leaves out 1"),
-    (["algorithm.critic.kind=separate"], "algorithm.critic: nothing reads its values with algorithm.advantage=grpo"),
+    (
+        ["algorithm.critic.kind=separate"],
+        "algorithm.critic: nothing reads its values with algorithm.advantage=grpo",
+    ),
     (["algorithm=ppo", "algorithm.critic=null"], "algorithm.advantage: gae needs a critic"),
     (["algorithm.kl.policy=copy"], "algorithm.kl.policy: a reference policy with algorithm.kl.coefficient=0"),
     (["algorithm.kl.target=0.1"], "algorithm.kl.target: a reference policy with algorithm.kl.coefficient=0"),
-    (["algorithm.kl.coefficient=0.1", "algorithm.kl.estimator=k1"], "algorithm.kl.estimator: the gradient of k1 is 0"),
-    (["algorithm.kl.coefficient=0.1", "algorithm.kl.policy=adapter_off"], "algorithm.kl.policy: adapter_off needs an adapter"),
+    (
+        ["algorithm.kl.coefficient=0.1", "algorithm.kl.estimator=k1"],
+        "algorithm.kl.estimator: the gradient of k1 is 0",
+    ),
+    (
+        ["algorithm.kl.coefficient=0.1", "algorithm.kl.policy=adapter_off"],
+        "algorithm.kl.policy: adapter_off needs an adapter",
+    ),
     (["algorithm.pass_k=4"], "algorithm.pass_k: 4 is not read by algorithm.advantage=grpo"),
-    (["algorithm=passk", "algorithm.pass_k=17"], "algorithm.pass_k: pass@17 cannot be estimated from stream.rollouts_per_prompt"),
-    (["algorithm=passk_s", "algorithm.pass_k=12"], "algorithm.pass_k: above half of stream.rollouts_per_prompt=16"),
-    (["algorithm.shaping=[{name: overlon}]"], "algorithm.shaping[0].name: 'overlon' is unknown. Did you mean 'overlong'?"),
+    (
+        ["algorithm=passk", "algorithm.pass_k=17"],
+        "algorithm.pass_k: pass@17 cannot be estimated from stream.rollouts_per_prompt",
+    ),
+    (
+        ["algorithm=passk_s", "algorithm.pass_k=12"],
+        "algorithm.pass_k: above half of stream.rollouts_per_prompt=16",
+    ),
+    (
+        ["algorithm.shaping=[{name: overlon}]"],
+        "algorithm.shaping[0].name: 'overlon' is unknown. Did you mean 'overlong'?",
+    ),
     (["algorithm.shaping=[{name: trust}]"], "algorithm.shaping[0].args: trust needs 'component'"),
-    (["algorithm.shaping=[{name: overlong, args: {buffer_share: 0}}]"], "algorithm.shaping[0].args.buffer_share: 0"),
+    (
+        ["algorithm.shaping=[{name: overlong, args: {buffer_share: 0}}]"],
+        "algorithm.shaping[0].args.buffer_share: 0",
+    ),
     (["algorithm.shaping=[{name: overlong, args: {penalty: -1}}]"], "algorithm.shaping[0].args.penalty: -1"),
-    (["algorithm.shaping=[{name: overlong, args: {buffer: 1}}]"], "algorithm.shaping[0].args: overlong takes no 'buffer'"),
-    (["algorithm=hpt", "curriculum=mixed"], "algorithm.demonstrations: curriculum.verdict=mixed drops the groups"),
-    (["algorithm=brpo", "algorithm.budgets.tokens=[8]"], "algorithm.budgets.tokens: [8] must be at least two rising numbers"),
+    (
+        ["algorithm.shaping=[{name: overlong, args: {buffer: 1}}]"],
+        "algorithm.shaping[0].args: overlong takes no 'buffer'",
+    ),
+    (
+        ["algorithm=hpt", "curriculum=mixed"],
+        "algorithm.demonstrations: curriculum.verdict=mixed drops the groups",
+    ),
+    (
+        ["algorithm=brpo", "algorithm.budgets.tokens=[8]"],
+        "algorithm.budgets.tokens: [8] must be at least two rising numbers",
+    ),
     (["learner.lora.r=0"], "learner.lora.r: input should be greater than 0"),
     (["algorithm.mask=dual_clip", "algorithm.dual_clip=1.1"], "algorithm.dual_clip"),
     (["learner.dtype=bfloat16"], "rollout.probe_tolerance: 0.001 nats is tighter than bf16"),
@@ -51,14 +110,26 @@ REFUSED = [
     (["rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc moves weights between GPUs"),
     (["rollout.tensor_parallel=2"], "rollout.tensor_parallel: 2 needs rollout.device=cuda"),
     (["rollout=gpu", "learner=gpu"], "cluster.gpus_per_engine: 0 GPUs, but rollout.device=cuda"),
-    (["cluster=node8", "rollout=cpu", "learner=cpu"], "cluster.gpus_per_engine: reserves 1 GPU(s), but rollout.device=cpu"),
-    ([*GPU, "rollout.tensor_parallel=2"], "cluster.gpus_per_engine: 1 does not match rollout.tensor_parallel=2"),
+    (
+        ["cluster=node8", "rollout=cpu", "learner=cpu"],
+        "cluster.gpus_per_engine: reserves 1 GPU(s), but rollout.device=cpu",
+    ),
+    (
+        [*GPU, "rollout.tensor_parallel=2"],
+        "cluster.gpus_per_engine: 1 does not match rollout.tensor_parallel=2",
+    ),
     ([*GPU, "cluster.gpus_per_engine=2"], "cluster.gpus_per_engine: 2, but rollout.tensor_parallel=1"),
     ([*GPU, "cluster.gpus_per_learner=2"], "cluster.gpus_per_learner: 2, but a rank drives one GPU"),
     ([*GPU, "cluster=gpu1", "rollout.num_engines=2"], "cluster.name: gpu1 is one engine and one rank"),
-    ([*GPU, "rollout.weight_transfer=ipc"], "rollout.weight_transfer: ipc needs engine and learner on the same GPU"),
+    (
+        [*GPU, "rollout.weight_transfer=ipc"],
+        "rollout.weight_transfer: ipc needs engine and learner on the same GPU",
+    ),
     ([*GPU, "cluster=gpu1", "rollout.weight_transfer=nccl"], "NCCL refuses two ranks on one GPU"),
-    (["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"], "shm is shared memory of one node"),
+    (
+        ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"],
+        "shm is shared memory of one node",
+    ),
     ([*MULTI, "cluster.address=null"], "cluster.address"),
     ([*MULTI, "run.dir=runs"], "run.dir: 'runs' is relative"),
     (["rollout.engine_args={dtype: auto}"], "rollout.engine_args.dtype: set rollout.dtype"),
@@ -79,7 +150,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"), REFUSED, ids=[words.split(":")[0] + str(i) for i, (_, words) in enumerate(REFUSED)]
+    ("overrides", "words"),
+    REFUSED,
+    ids=[words.split(":")[0] + str(i) for i, (_, words) in enumerate(REFUSED)],
 )
 def test_impossible_combinations_are_refused(overrides: list[str], words: str) -> None:
     with pytest.raises(ConfigError) as error:

@@ -10,42 +10,83 @@ MUON = ["learner.optimizer=muon"]
 REFUSED = [
     (["learner.schedule=rexx"], "learner.schedule: 'rexx' is none of"),
     (["learner.schedule_phi=1"], "learner.schedule_phi: only learner.schedule=uba reads it"),
-    (["learner.schedule_exponent=1", "learner.schedule=wsd"], "learner.schedule_exponent: only learner.schedule=power reads it"),
-    (["learner.schedule_decay_shape=sqrt"], "learner.schedule_decay_shape: only learner.schedule=wsd|power reads it"),
-    (["learner.schedule=wsd", "learner.schedule_decay_share=0"], "learner.schedule_decay_share: input should be greater than 0"),
-    (["learner.schedule=linear", "learner.warmup_steps=500"], "learner.warmup_steps: 500 leave nothing of run.steps"),
+    (
+        ["learner.schedule_exponent=1", "learner.schedule=wsd"],
+        "learner.schedule_exponent: only learner.schedule=power reads it",
+    ),
+    (
+        ["learner.schedule_decay_shape=sqrt"],
+        "learner.schedule_decay_shape: only learner.schedule=wsd|power reads it",
+    ),
+    (
+        ["learner.schedule=wsd", "learner.schedule_decay_share=0"],
+        "learner.schedule_decay_share: input should be greater than 0",
+    ),
+    (
+        ["learner.schedule=linear", "learner.warmup_steps=500"],
+        "learner.warmup_steps: 500 leave nothing of run.steps",
+    ),
     (["learner.muon_lr=0.1"], "learner.muon_lr: only learner.optimizer=muon reads it"),
-    ([*MUON, "learner.zero_stage=2"], "learner.grad_clip: with learner.optimizer=muon at learner.zero_stage=2"),
+    (
+        [*MUON, "learner.zero_stage=2"],
+        "learner.grad_clip: with learner.optimizer=muon at learner.zero_stage=2",
+    ),
     (
         [*GPU, *MUON, "learner.zero_stage=2", "learner.grad_clip=0", "learner.offload_optimizer=cpu"],
         "learner.optimizer: muon has not been made to work",
     ),
     (["learner.offload_optimizer=cpu"], "learner.offload_optimizer: cpu takes memory off a GPU"),
-    ([*GPU, "learner.zero_stage=0", "learner.offload_optimizer=cpu"], "cpu needs learner.zero_stage=1 or 2 or 3, not 0"),
-    ([*GPU, "learner.zero_stage=2", "learner.offload_parameters=cpu"], "cpu needs learner.zero_stage=3, not 2"),
+    (
+        [*GPU, "learner.zero_stage=0", "learner.offload_optimizer=cpu"],
+        "cpu needs learner.zero_stage=1 or 2 or 3, not 0",
+    ),
+    (
+        [*GPU, "learner.zero_stage=2", "learner.offload_parameters=cpu"],
+        "cpu needs learner.zero_stage=3, not 2",
+    ),
     (
         [*GPU, "learner.zero_stage=2", "learner.offload_optimizer=nvme", "learner.offload_path=/fast"],
         "learner.offload_optimizer: nvme needs learner.zero_stage=3, not 2",
     ),
-    ([*GPU, "learner.offload_parameters=nvme"], "learner.offload_parameters: nvme needs learner.offload_path"),
+    (
+        [*GPU, "learner.offload_parameters=nvme"],
+        "learner.offload_parameters: nvme needs learner.offload_path",
+    ),
     ([*GPU, "learner.offload_path=/fast"], "learner.offload_path: only"),
-    (["learner.sequence_parallel=2", "learner.num_ranks=2"], "learner.sequence_parallel: 2 exchanges attention heads between GPUs"),
-    ([*GPU, "learner.dtype=float32"], "learner.packing: varlen is packed flash attention, whose kernels know half precision only"),
+    (
+        ["learner.sequence_parallel=2", "learner.num_ranks=2"],
+        "learner.sequence_parallel: 2 exchanges attention heads between GPUs",
+    ),
+    (
+        [*GPU, "learner.dtype=float32"],
+        "learner.packing: varlen is packed flash attention, whose kernels know half precision only",
+    ),
     (
         ["learner.deepspeed.zero_optimization.stage=3"],
         "learner.deepspeed.zero_optimization.stage: not here; set learner.zero_stage",
     ),
     (["learner.deepspeed.bf16.enabled=true"], "learner.deepspeed.bf16: not here; set learner.dtype"),
-    (["learner.deepspeed.optimizer.type=Adam"], "learner.deepspeed.optimizer: not here; set learner.optimizer"),
+    (
+        ["learner.deepspeed.optimizer.type=Adam"],
+        "learner.deepspeed.optimizer: not here; set learner.optimizer",
+    ),
     (["learner.deepspeed.train_batch_size=8"], "learner.deepspeed.train_batch_size: not here"),
-    (["learner.deepspeed.comunication_data_type=fp32"], "no such setting. Did you mean 'communication_data_type'?"),
+    (
+        ["learner.deepspeed.comunication_data_type=fp32"],
+        "no such setting. Did you mean 'communication_data_type'?",
+    ),
     (["learner.deepspeed.zero_optimization=3"], "learner.deepspeed.zero_optimization: 3 is no mapping"),
     ([*GPU, "learner.sequence_parallel=2", "learner.packing=buckets"], "set learner.packing=varlen"),
-    ([*GPU, "learner.sequence_parallel=3"], "learner.sequence_parallel: 3 does not divide learner.num_ranks=4"),
+    (
+        [*GPU, "learner.sequence_parallel=3"],
+        "learner.sequence_parallel: 3 does not divide learner.num_ranks=4",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("overrides", "words"), REFUSED, ids=[f"{i}-{w.split(':')[0]}" for i, (_, w) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("overrides", "words"), REFUSED, ids=[f"{i}-{w.split(':')[0]}" for i, (_, w) in enumerate(REFUSED)]
+)
 def test_impossible_combinations_are_refused(overrides: list[str], words: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config("quickstart", overrides)
@@ -57,13 +98,21 @@ def test_impossible_combinations_are_refused(overrides: list[str], words: str) -
     [
         MUON,
         [*MUON, "learner.zero_stage=3", "learner.grad_clip=0", "learner.muon_lr=0.01"],
-        ["learner.schedule=power", "learner.warmup_steps=5", "learner.schedule_exponent=1", "learner.schedule_decay_share=0.3"],
+        [
+            "learner.schedule=power",
+            "learner.warmup_steps=5",
+            "learner.schedule_exponent=1",
+            "learner.schedule_decay_share=0.3",
+        ],
         ["learner.schedule=uba", "learner.schedule_phi=5"],
         [*GPU, "learner.offload_optimizer=cpu", "learner.offload_parameters=cpu"],
         [*GPU, "learner.zero_stage=1", "learner.offload_optimizer=cpu"],
         [*GPU, "learner.offload_parameters=nvme", "learner.offload_path=/fast"],
         [*GPU, "learner.sequence_parallel=2"],
-        ["learner.deepspeed.zero_optimization.zero_hpz_partition_size=8", "learner.deepspeed.communication_data_type=fp32"],
+        [
+            "learner.deepspeed.zero_optimization.zero_hpz_partition_size=8",
+            "learner.deepspeed.communication_data_type=fp32",
+        ],
         ["learner.deepspeed={zero_optimization:{stage3_prefetch_bucket_size:100000000}}"],
     ],
 )

@@ -9,10 +9,16 @@ GPU = ["rollout=gpu", "learner=gpu", "cluster=node8"]
 
 REFUSED = [
     ([*ADAPTER, "learner.lora.kind=dora"], "learner.lora.push: vLLM's LoRA runtime has no DoRA"),
-    ([*ADAPTER, *GPU], "learner.lora.push: adapters travel through shared memory only, and rollout.weight_transfer=nccl"),
+    (
+        [*ADAPTER, *GPU],
+        "learner.lora.push: adapters travel through shared memory only, and rollout.weight_transfer=nccl",
+    ),
     ([*ADAPTER, "learner.lora.r=513"], "learner.lora.r: vLLM's LoRA runtime serves ranks up to 512, not 513"),
     ([*ADAPTER, "learner.lora.target_modules=[q_proj,lm_head]"], "engines do not serve adapters of lm_head"),
-    ([*ADAPTER, "learner.lora.target_modules=[model.embed_tokens]"], "engines do not serve adapters of model.embed_tokens"),
+    (
+        [*ADAPTER, "learner.lora.target_modules=[model.embed_tokens]"],
+        "engines do not serve adapters of model.embed_tokens",
+    ),
     (["learner.lora.push=adaptor"], "learner.lora.push"),
     (
         ["learner.lora.dropout=0.1"],
@@ -21,7 +27,13 @@ REFUSED = [
 ]
 ACCEPTED = [
     [*ADAPTER],
-    [*ADAPTER, "learner.lora.kind=rslora", "learner.lora.r=512", "learner.zero_stage=3", "learner.num_ranks=2"],
+    [
+        *ADAPTER,
+        "learner.lora.kind=rslora",
+        "learner.lora.r=512",
+        "learner.zero_stage=3",
+        "learner.num_ranks=2",
+    ],
     [*ADAPTER, "learner.lora.target_modules=[q_proj,v_proj]", "rollout.backend=async"],
     [*ADAPTER, *GPU, "rollout.weight_transfer=shm"],
     # What engines could not serve may still be merged.

@@ -1,4 +1,5 @@
-"""The verifiers section: what cannot work is said before anything starts, and what it leaves open suits the reward."""
+"""The verifiers section: what cannot work is said before anything starts, and what it leaves open suits the
+reward."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from rollout.statistics import StatisticsStore
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["verifiers.timeout_s=200"], "verifiers.timeout_s: 200 s for one completion do not fit into stream.group_timeout_s=120"),
+        (
+            ["verifiers.timeout_s=200"],
+            "verifiers.timeout_s: 200 s for one completion do not fit into stream.group_timeout_s=120",
+        ),
         (["verifiers.actors=2"], "verifiers.actors: only verifiers.placement=ray has actors"),
         (["verifiers.cpus=2"], "verifiers.cpus: only verifiers.placement=ray has actors"),
         (["verifiers.workers=0"], "verifiers.workers"),
@@ -35,7 +39,13 @@ def test_what_cannot_work_is_refused(overrides: list[str], words: str) -> None:
         ("my.module:Mine", {}, [], 5.0, 4096),
         ("code", {}, [], 60.0, None),
         ("code", {}, ["stream.group_timeout_s=600"], 120.0, None),
-        ("rubric", {"components": {"a": {"reward": "code"}, "b": "format"}}, ["stream.group_timeout_s=600"], 120.0, None),
+        (
+            "rubric",
+            {"components": {"a": {"reward": "code"}, "b": "format"}},
+            ["stream.group_timeout_s=600"],
+            120.0,
+            None,
+        ),
         ("code", {}, ["verifiers.timeout_s=7", "verifiers.memory_mib=1000"], 7.0, 1000),
         ("math", {}, ["verifiers.memory_mib=0"], 5.0, None),
     ],
@@ -51,13 +61,19 @@ def test_actors_are_counted_among_the_cpus() -> None:
     alone = needed_cpus(load_config("quickstart"))
     assert needed_cpus(load_config("quickstart", ["verifiers.workers=4"])) == alone
     assert (
-        needed_cpus(load_config("quickstart", ["verifiers.placement=ray", "verifiers.actors=2", "verifiers.workers=4"]))
+        needed_cpus(
+            load_config(
+                "quickstart", ["verifiers.placement=ray", "verifiers.actors=2", "verifiers.workers=4"]
+            )
+        )
         == alone + 8
     )
 
 
 def test_every_setting_reaches_the_pool() -> None:
-    config = load_config("quickstart", ["verifiers.workers=3", "verifiers.recycle_after=7", "verifiers.cache=9"])
+    config = load_config(
+        "quickstart", ["verifiers.workers=3", "verifiers.recycle_after=7", "verifiers.cache=9"]
+    )
     options = pool_options(config, "exact", {})
     assert (options["num_workers"], options["recycle_after"], options["cache"]) == (3, 7, 9)
     assert make_verifiers(config, "exact", {}).metrics()["reward/completions"] == 0.0

@@ -1,4 +1,5 @@
-"""``cluster=`` on the command line chooses the devices, number formats and transport of the place, and nothing else."""
+"""``cluster=`` on the command line chooses the devices, number formats and transport of the place, and
+nothing else."""
 
 import pytest
 
@@ -13,15 +14,27 @@ GSM8K = ["model.path=models/any", "task.path=rows.jsonl"]
 def test_local_is_a_whole_cpu_run_and_keeps_the_experiment() -> None:
     config = load_config("gsm8k", [*GSM8K, "cluster=local"])
     assert (config.rollout.device, config.learner.device, config.cluster.gpus_per_engine) == ("cpu", "cpu", 0)
-    assert (config.rollout.dtype, config.rollout.weight_transfer, config.rollout.backend) == ("float32", "shm", "inprocess")
+    assert (config.rollout.dtype, config.rollout.weight_transfer, config.rollout.backend) == (
+        "float32",
+        "shm",
+        "inprocess",
+    )
     assert (config.learner.packing, config.learner.gradient_checkpointing) == ("buckets", False)
-    assert (config.rollout.max_tokens, config.learner.lr, config.stream.prompts_per_step) == (512, 1e-6, 64), "its own settings"
+    assert (config.rollout.max_tokens, config.learner.lr, config.stream.prompts_per_step) == (
+        512,
+        1e-6,
+        64,
+    ), "its own settings"
 
 
 @pytest.mark.parametrize("cluster", ["gpu1", "node8", "multinode"])
 def test_a_gpu_place_makes_a_cpu_config_a_gpu_run(cluster: str) -> None:
     config = load_config("quickstart", [f"cluster={cluster}", "run.dir=/shared/runs"])
-    assert (config.rollout.device, config.learner.device, config.learner.dtype) == ("cuda", "cuda", "bfloat16")
+    assert (config.rollout.device, config.learner.device, config.learner.dtype) == (
+        "cuda",
+        "cuda",
+        "bfloat16",
+    )
     assert config.rollout.weight_transfer == ("ipc" if cluster == "gpu1" else "nccl")
 
 
@@ -33,7 +46,14 @@ def test_every_field_exists_and_every_place_has_a_preset() -> None:
 
 def test_what_else_the_user_says_wins_over_what_is_implied() -> None:
     config = load_config(
-        "gsm8k", [*GSM8K, "rollout.num_threads=8", "cluster=local", "learner.dtype=bfloat16", "rollout.probe_tolerance=.1"]
+        "gsm8k",
+        [
+            *GSM8K,
+            "rollout.num_threads=8",
+            "cluster=local",
+            "learner.dtype=bfloat16",
+            "rollout.probe_tolerance=.1",
+        ],
     )
     assert (config.rollout.num_threads, config.learner.dtype) == (8, "bfloat16")
 
@@ -59,4 +79,6 @@ def test_a_contradiction_of_the_users_own_is_said_once_for_each_half() -> None:
     with pytest.raises(ConfigError) as error:
         load_config("gsm8k", [*GSM8K, "rollout=cpu", "learner=cpu"])
     message = str(error.value)
-    assert message.count("rollout.weight_transfer") == 1 and "cluster=local" in message and "nccl" not in message
+    assert (
+        message.count("rollout.weight_transfer") == 1 and "cluster=local" in message and "nccl" not in message
+    )

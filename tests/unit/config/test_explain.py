@@ -11,7 +11,8 @@ from rl.config.schema import Config
 from rl.config.stages import DpoConfig, SftConfig
 
 OF_A_RUBRIC = {
-    f"reward_model.{name}" for name in ("weight", "schedule.kind", "schedule.end", "schedule.begin_at", "schedule.end_at")
+    f"reward_model.{name}"
+    for name in ("weight", "schedule.kind", "schedule.end", "schedule.begin_at", "schedule.end_at")
 } | {
     "reward_model.gate.component",
     "reward_model.gate.at_least",
@@ -68,7 +69,19 @@ def test_plug_ins_and_presets_are_named() -> None:
 def test_a_config_says_who_set_what(tmp_path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("defaults: [gsm8k, _self_]\nlearner: {lr: 2.0e-6}\n")
-    rows = json.loads(shown(str(mine), "cluster=local", "run.steps=7", "--explain", "learner", "rollout", "run", "task", "--json"))
+    rows = json.loads(
+        shown(
+            str(mine),
+            "cluster=local",
+            "run.steps=7",
+            "--explain",
+            "learner",
+            "rollout",
+            "run",
+            "task",
+            "--json",
+        )
+    )
     by = {row["path"]: (row.get("value"), row.get("set_by")) for row in rows}
     assert by["learner.lr"] == (2e-6, "mine.yaml")
     assert by["run.steps"] == (7, "command line")

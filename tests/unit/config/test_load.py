@@ -15,8 +15,14 @@ def refused(*overrides: str, name: str = "quickstart") -> str:
 
 
 def test_values_and_presets_override_in_order() -> None:
-    config = load_config("quickstart", ["learner.lr=1e-3", "stream.max_staleness=0", "algorithm=dr_grpo", "learner.lr=2e-3"])
-    assert (config.learner.lr, config.stream.max_staleness, config.algorithm.advantage) == (2e-3, 0, "dr_grpo")
+    config = load_config(
+        "quickstart", ["learner.lr=1e-3", "stream.max_staleness=0", "algorithm=dr_grpo", "learner.lr=2e-3"]
+    )
+    assert (config.learner.lr, config.stream.max_staleness, config.algorithm.advantage) == (
+        2e-3,
+        0,
+        "dr_grpo",
+    )
 
 
 def test_a_field_that_no_yaml_names_can_be_set() -> None:
@@ -39,7 +45,9 @@ def test_curricula_stack_by_plus_or_list(spelled: str) -> None:
 
 def test_stacked_presets_that_fill_one_slot_are_refused(tmp_path) -> None:
     (tmp_path / "curriculum").mkdir()
-    (tmp_path / "curriculum" / "roomy.yaml").write_text("allocator: {name: knapsack, args: {floor: 4, cap: 64}}\n")
+    (tmp_path / "curriculum" / "roomy.yaml").write_text(
+        "allocator: {name: knapsack, args: {floor: 4, cap: 64}}\n"
+    )
     (tmp_path / "mine.yaml").write_text("defaults: [quickstart, _self_]\n")
     message = refused("curriculum=knapsack+roomy", name=str(tmp_path / "mine.yaml"))
     assert "knapsack and roomy both set curriculum.allocator.args" in message
@@ -51,7 +59,12 @@ def test_a_users_file_starts_from_a_shipped_run(tmp_path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("defaults: [quickstart, override algorithm: dr_grpo, _self_]\nrun: {steps: 7}\n")
     config = load_config(str(file), ["run.name=other"])
-    assert (config.run.steps, config.run.name, config.algorithm.name, config.learner.cores) == (7, "other", "dr_grpo", (1,))
+    assert (config.run.steps, config.run.name, config.algorithm.name, config.learner.cores) == (
+        7,
+        "other",
+        "dr_grpo",
+        (1,),
+    )
 
 
 def test_a_users_file_without_defaults_takes_presets_from_the_command_line(tmp_path) -> None:
@@ -126,7 +139,9 @@ def test_wrong_overrides_are_refused_in_our_words(override: str, words: str) -> 
 def test_a_preset_or_value_that_is_taken_out_leaves_the_defaults() -> None:
     without = load_config("quickstart", ["~rollout", "~curriculum", "~run.steps"])
     assert (
-        without.rollout == RolloutConfig() and without.curriculum == CurriculumConfig() and without.run.steps == RunConfig().steps
+        without.rollout == RolloutConfig()
+        and without.curriculum == CurriculumConfig()
+        and without.run.steps == RunConfig().steps
     )
 
 
@@ -148,7 +163,10 @@ def test_a_plain_resume_is_short_for_its_checkpoint_and_leaves_room_for_what_is_
     file.write_text("defaults: [quickstart, _self_]\nresume: runs/a/checkpoints/step-00000004\n")
     assert load_config(str(file)).resume.checkpoint == "runs/a/checkpoints/step-00000004"
     kept = load_config(str(file), ["resume.accept=[base]"]).resume
-    assert (kept.checkpoint, kept.accept) == ("runs/a/checkpoints/step-00000004", ("base",)), "the file's own value stays"
+    assert (kept.checkpoint, kept.accept) == (
+        "runs/a/checkpoints/step-00000004",
+        ("base",),
+    ), "the file's own value stays"
     file.write_text("defaults: [quickstart, _self_]\nresume: {checkpoint: auto, accept: [data]}\n")
     kept = load_config(str(file), ["resume=never"]).resume
     assert (kept.checkpoint, kept.accept) == ("never", ("data",))

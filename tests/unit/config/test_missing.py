@@ -30,7 +30,9 @@ def test_what_is_shown_is_a_config_that_only_lacks_it(tmp_path) -> None:
 def test_everything_that_is_missing_or_wrong_is_one_message() -> None:
     with pytest.raises(ConfigError) as error:
         load_config("gsm8k", ["learner.lr=-1"])
-    assert all(words in str(error.value) for words in ("model.path: missing", "set task.path=FILE", "learner.lr: "))
+    assert all(
+        words in str(error.value) for words in ("model.path: missing", "set task.path=FILE", "learner.lr: ")
+    )
     with pytest.raises(ConfigError, match=r"learner\.lr"):
         preview(Config, "gsm8k", ["learner.lr=-1"])
 

@@ -32,7 +32,9 @@ def test_every_run_composes_and_survives_a_round_trip(name: str, tmp_path) -> No
     assert load_as(root, str(dumped)) == config
 
 
-@pytest.mark.parametrize("preset", [f"{group}={name}" for group, names in config_groups().items() for name in sorted(names)])
+@pytest.mark.parametrize(
+    "preset", [f"{group}={name}" for group, names in config_groups().items() for name in sorted(names)]
+)
 def test_every_preset_works_on_top_of_quickstart(preset: str) -> None:
     group, name = preset.split("=")
     config = load_config("quickstart", [preset, *PRESET_NEEDS.get(preset, [])])
@@ -42,6 +44,11 @@ def test_every_preset_works_on_top_of_quickstart(preset: str) -> None:
 
 @pytest.mark.parametrize("module", ["rl.config.schema", "rl.config.load"])
 def test_configuration_imports_nothing_heavy(module: str) -> None:
-    code = f"import sys, {module}; print([m for m in ('torch', 'ray', 'vllm', 'deepspeed', 'transformers') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    code = (
+        f"import sys, {module}; print([m for m in ('torch', 'ray', 'vllm', 'deepspeed', 'transformers') if m"
+        " in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"

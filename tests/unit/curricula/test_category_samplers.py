@@ -1,4 +1,5 @@
-"""SEC, DUMP, Skill-it, Cooldown and fixed shares: worked examples of methods/curricula.md §2, §3, §10.8, §10.11."""
+"""SEC, DUMP, Skill-it, Cooldown and fixed shares: worked examples of methods/curricula.md §2, §3, §10.8,
+§10.11."""
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def q_after(part: SelfEvolving) -> list[float]:
     return [part.state_dict()["values"].get(name, 0.0) for name in "abc"]
 
 
-# -- signals -------------------------------------------------------------------------------------------------------------------
+# -- signals -------------------------------------------------------------------------------------------------
 
 
 def test_signals_of_one_group() -> None:
@@ -44,7 +45,9 @@ def test_the_published_signal_is_the_mean_magnitude_of_grpo_advantages() -> None
         outcomes = np.array([1.0] * k + [0.0] * (n - k))
         by_grpo = np.abs((outcomes - outcomes.mean()) / outcomes.std(ddof=1)).mean()
         assert group_signal([k], [n], "grpo") == pytest.approx([by_grpo])
-        assert group_signal([k], [n], "std") == pytest.approx([np.abs((outcomes - outcomes.mean()) / outcomes.std()).mean()])
+        assert group_signal([k], [n], "std") == pytest.approx(
+            [np.abs((outcomes - outcomes.mean()) / outcomes.std()).mean()]
+        )
 
 
 @pytest.mark.parametrize("n", [2, 4, 28])
@@ -64,11 +67,14 @@ def test_category_signals_weigh_prompts_or_rollouts() -> None:
     assert category_signals([world.stat(0, n=1, correct=1)], "centred") == {}
 
 
-# -- SEC -----------------------------------------------------------------------------------------------------------------------
+# -- SEC -----------------------------------------------------------------------------------------------------
 
 
-def sec_after_two_steps(decay_unseen: bool, temperature: float, monkeypatch: pytest.MonkeyPatch) -> tuple[SelfEvolving, World]:
-    """Rewards of the worked example, in place of what groups would give: {a: .8, b: .4}, then {b: .6, c: .2}."""
+def sec_after_two_steps(
+    decay_unseen: bool, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> tuple[SelfEvolving, World]:
+    """Rewards of the worked example, in place of what groups would give: {a: .8, b: .4}, then {b: .6, c:
+    .2}."""
     world, part = World(), SelfEvolving(rate=0.5, temperature=temperature, decay_unseen=decay_unseen)
     for rewards in ({"a": 0.8, "b": 0.4}, {"b": 0.6, "c": 0.2}):
         monkeypatch.setattr("curricula.sec.category_signals", lambda stats, kind, rewards=rewards: rewards)
@@ -102,7 +108,9 @@ def test_sec_unseen_categories_keep_their_value_as_written(monkeypatch: pytest.M
 
 def test_sec_reads_raw_outcomes_of_all_groups_and_reports() -> None:
     world, part = World(), SelfEvolving(rate=1.0)
-    world.observe(part, [world.stat(0, n=8, correct=4), world.stat(3, n=8, correct=8), world.stat(1, n=8, correct=0)])
+    world.observe(
+        part, [world.stat(0, n=8, correct=4), world.stat(3, n=8, correct=8), world.stat(1, n=8, correct=0)]
+    )
     assert q_after(part) == [0.5, 0.0, 0.0]
     metrics = part.metrics()
     assert metrics["sec_value/a"] == 0.5
@@ -128,7 +136,7 @@ def test_sec_prefers_what_taught_more(counts: list[int]) -> None:
     assert (probabilities[0] - probabilities[1]) * (distances[1] - distances[0]) >= 0
 
 
-# -- DUMP ----------------------------------------------------------------------------------------------------------------------
+# -- DUMP ----------------------------------------------------------------------------------------------------
 
 
 def test_dump_worked_example() -> None:
@@ -170,12 +178,14 @@ def test_dump_window_counts_rollouts_and_forgets_the_oldest() -> None:
     assert part.state_dict()["counts"]["a"] == 26
 
 
-# -- Skill-it ------------------------------------------------------------------------------------------------------------------
+# -- Skill-it ------------------------------------------------------------------------------------------------
 
 
 def test_skill_it_worked_example() -> None:
     graph = np.array([[1.0, 0.5], [0.0, 1.0]])
-    assert softmax(skill_logits(graph, np.array([0.8, 0.2]), eta=0.5)) == pytest.approx([0.586618, 0.413382], abs=5e-7)
+    assert softmax(skill_logits(graph, np.array([0.8, 0.2]), eta=0.5)) == pytest.approx(
+        [0.586618, 0.413382], abs=5e-7
+    )
 
 
 def test_skill_it_updates_from_training_failures_at_its_times() -> None:
@@ -197,7 +207,10 @@ def test_skill_it_window_and_unseen_categories() -> None:
         world.observe(part, [world.stat(0, n=10, correct=correct)], step=step)
     assert part.state_dict()["history"] == [{"a": 0.5}, {"a": 0.0}]
     world.observe(part, [world.stat(1, n=10, correct=10)], step=3)
-    assert part.state_dict()["history"][-1] == {"a": 0.0, "b": 0.0}, "a category without rollouts keeps its last loss"
+    assert part.state_dict()["history"][-1] == {
+        "a": 0.0,
+        "b": 0.0,
+    }, "a category without rollouts keeps its last loss"
 
 
 def test_skill_it_refuses_a_graph_of_other_names() -> None:
@@ -205,13 +218,17 @@ def test_skill_it_refuses_a_graph_of_other_names() -> None:
         SkillIt(graph={"a": {"nope": 1.0}}).check_pool(World().pool)
 
 
-# -- Cooldown, fixed shares ----------------------------------------------------------------------------------------------------
+# -- Cooldown, fixed shares ----------------------------------------------------------------------------------
 
 
 def test_cooldown_worked_example() -> None:
     sizes = {"x": 900, "y": 90, "z": 10}
     pool = PromptPool.from_prompts(
-        [Prompt(id=f"{c}{i}", text="", token_ids=(1,), answer="", category=c) for c, n in sizes.items() for i in range(n)]
+        [
+            Prompt(id=f"{c}{i}", text="", token_ids=(1,), answer="", category=c)
+            for c, n in sizes.items()
+            for i in range(n)
+        ]
     )
     world, part = World(), Cooldown(first=5.0, then=1.0, switch_at=0.5)
     world.pool = pool
@@ -225,7 +242,9 @@ def test_mixture_draws_the_shares_it_is_given() -> None:
     assert shares(Mixture(weights={"a": 3, "b": 1, "c": 0}), world) == [0.75, 0.25, 0.0]
     assert shares(Mixture(weights={"a": 2}, others=1), world) == [0.5, 0.25, 0.25]
     assert shares(Mixture(), world) == pytest.approx([1 / 3] * 3)
-    drawn = world.stack([Mixture(weights={"a": 1}, others=0)]).plan(0, total_steps=3, num_prompts=8, rollout_budget=8)
+    drawn = world.stack([Mixture(weights={"a": 1}, others=0)]).plan(
+        0, total_steps=3, num_prompts=8, rollout_budget=8
+    )
     assert (drawn.prompt_indices % 3 == 0).all()
 
 

@@ -1,4 +1,5 @@
-"""Bandits over categories in a simulation: they find the category that can be learnt, also after it has moved."""
+"""Bandits over categories in a simulation: they find the category that can be learnt, also after it has
+moved."""
 
 import numpy as np
 import pytest
@@ -22,12 +23,17 @@ def shares_of(part: Curriculum, *, seed: int, moves_at: int) -> np.ndarray:
         rates = np.array([0.5, 0.0, 1.0] if step < moves_at else [1.0, 0.5, 1.0])
         plan = stack.plan(step, total_steps=STEPS, num_prompts=16, rollout_budget=128)
         shares.append(np.bincount(plan.prompt_indices % 3, minlength=3) / 16)
-        stats = [world.stat(i, n=8, correct=int(rng.binomial(8, rates[i % 3])), step=step) for i in plan.prompt_indices.tolist()]
+        stats = [
+            world.stat(i, n=8, correct=int(rng.binomial(8, rates[i % 3])), step=step)
+            for i in plan.prompt_indices.tolist()
+        ]
         stack.observe(step, stats)
     return np.array(shares)
 
 
-@pytest.mark.parametrize("make", [lambda: SelfEvolving(temperature=0.2), UpperConfidence], ids=["sec", "dump"])
+@pytest.mark.parametrize(
+    "make", [lambda: SelfEvolving(temperature=0.2), UpperConfidence], ids=["sec", "dump"]
+)
 def test_the_learnable_category_is_found_and_followed_within_twenty_steps(make: type[Curriculum]) -> None:
     runs = np.mean([shares_of(make(), seed=seed, moves_at=20) for seed in range(5)], axis=0)
     assert runs[0].max() < 0.6, "nothing is known at the start"

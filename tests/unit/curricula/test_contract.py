@@ -38,17 +38,23 @@ def test_every_part_keeps_the_contract(name: str, args: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "args"), cases(), ids=lambda case: str(case))
-def test_a_plan_of_which_nothing_could_be_judged_is_observed_as_nothing(name: str, args: dict[str, Any]) -> None:
+def test_a_plan_of_which_nothing_could_be_judged_is_observed_as_nothing(
+    name: str, args: dict[str, Any]
+) -> None:
     part = build_part("slot", name, args)
     part.observe(Ctx(step=0, total_steps=9, seed=0, pool=POOL, store=new_store()), [])
     assert all(np.isfinite(value) for value in part.metrics().values())
 
 
 def test_a_part_of_a_users_file_is_found_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "curricula.py").write_text("from curricula.mixed import MixedOutcomes\n\n\nclass Mine(MixedOutcomes):\n    pass\n")
+    (tmp_path / "curricula.py").write_text(
+        "from curricula.mixed import MixedOutcomes\n\n\nclass Mine(MixedOutcomes):\n    pass\n"
+    )
     monkeypatch.chdir(tmp_path)
     assert type(build_part("verdict", "curricula.py:Mine", {})).__name__ == "Mine"
-    with pytest.raises(ValueError, match=r"curriculum.verdict.name is 'curricula.py:Other': curricula.py has no 'Other'"):
+    with pytest.raises(
+        ValueError, match=r"curriculum.verdict.name is 'curricula.py:Other': curricula.py has no 'Other'"
+    ):
         build_part("verdict", "curricula.py:Other", {})
 
 
@@ -57,7 +63,9 @@ def test_every_part_is_among_the_cases() -> None:
 
 
 def test_the_shipped_example_of_an_own_part() -> None:
-    findings = run_contract(lambda: build_part("prompts", "examples.own_curriculum:Uncertain", {"strength": 3.0}))
+    findings = run_contract(
+        lambda: build_part("prompts", "examples.own_curriculum:Uncertain", {"strength": 3.0})
+    )
     assert [f.problem for f in findings if not f.passed] == []
     with pytest.raises(ValueError, match="strength is -1"):
         build_part("prompts", "examples.own_curriculum:Uncertain", {"strength": -1.0})
@@ -109,7 +117,9 @@ class SecretDice(Curriculum):
         self.asked: dict[tuple[int, int, bytes], np.ndarray] = {}
 
     def skip(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
-        return self.asked.setdefault((ctx.step, ctx.round, indices.tobytes()), np.random.random(len(indices)) < 0.5)
+        return self.asked.setdefault(
+            (ctx.step, ctx.round, indices.tobytes()), np.random.random(len(indices)) < 0.5
+        )
 
 
 class Spendthrift(Curriculum):
@@ -197,6 +207,8 @@ class NeedsSuccess(Curriculum):
         (NeedsSuccess, "works on bare pools", "ZeroDivisionError"),
     ],
 )
-def test_a_part_that_breaks_the_contract_is_told_what_and_where(part: type[Curriculum], check: str, words: str) -> None:
+def test_a_part_that_breaks_the_contract_is_told_what_and_where(
+    part: type[Curriculum], check: str, words: str
+) -> None:
     (finding,) = (f for f in run_contract(part) if f.check == check)
     assert not finding.passed and words in finding.problem

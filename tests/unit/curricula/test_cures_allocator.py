@@ -1,4 +1,5 @@
-"""CurES allocation and proportional splits: worked examples of methods/curricula.md §4, and invariants on any input."""
+"""CurES allocation and proportional splits: worked examples of methods/curricula.md §4, and invariants on any
+input."""
 
 import itertools
 
@@ -35,7 +36,11 @@ def test_unknown_prompts_are_warmed_up_and_the_rest_is_shared() -> None:
     assert split([np.nan, 0.5, 0.5], budget=30, unknown=(0,)) == [4, 13, 13]
     assert split([np.nan] * 3, budget=31, unknown=(0, 1, 2)) == [11, 10, 10]
     assert split([np.nan, 0.5], budget=6, unknown=(0,), warmup=4) == [3, 3], "no more than the equal share"
-    assert split([np.nan, np.nan, 0.5], budget=30, unknown=(0, 1), cap=12) == [9, 9, 12], "what the cap cuts off goes back"
+    assert split([np.nan, np.nan, 0.5], budget=30, unknown=(0, 1), cap=12) == [
+        9,
+        9,
+        12,
+    ], "what the cap cuts off goes back"
 
 
 def test_weights_of_zero_count_as_equal() -> None:
@@ -44,9 +49,12 @@ def test_weights_of_zero_count_as_equal() -> None:
 
 def test_through_the_store_posteriors_count_after_the_warm_up() -> None:
     world, part = World(), CuresAllocator(warmup=4)
-    world.observe(part, [world.stat(0, n=8, correct=4), world.stat(1, n=8, correct=0), world.stat(2, n=3, correct=1)])
+    world.observe(
+        part, [world.stat(0, n=8, correct=4), world.stat(1, n=8, correct=0), world.stat(2, n=3, correct=1)]
+    )
     allocation = part.allocate(world.ctx(rollout_budget=24), np.array([0, 1, 2]))
-    # Two posteriors, means .5 and .1, deviations .5 and .3; prompt 2 has 3 rollouts and gets 4. 20 - 4 floors = 16: 10 and 6.
+    # Two posteriors, means .5 and .1, deviations .5 and .3; prompt 2 has 3 rollouts and gets 4. 20 - 4 floors
+    # = 16: 10 and 6.
     assert allocation.num_rollouts.tolist() == [12, 8, 4]
     assert allocation.metrics == {"cures_warmup_ratio": pytest.approx(1 / 3), "cures_warmup_rollouts": 4.0}
 

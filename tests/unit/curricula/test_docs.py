@@ -12,7 +12,8 @@ def test_every_preset_has_a_row_with_its_slots() -> None:
     text = (ROOT / "docs" / "curricula.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE))
     presets = {
-        p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) or {} for p in (ROOT / "configs" / "curriculum").glob("*.yaml")
+        p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) or {}
+        for p in (ROOT / "configs" / "curriculum").glob("*.yaml")
     }
     assert set(rows) == set(presets)
     for name, content in presets.items():

@@ -70,13 +70,25 @@ def test_normalised_variance_of_eight() -> None:
     for size in range(2, 12):  # the closed forms of the largest unbiased variance, even and odd
         largest = size / (4 * (size - 1)) if size % 2 == 0 else (size + 1) / (4 * size)
         for k in range(size + 1):
-            assert normalised_variance(k, size) == pytest.approx(k * (size - k) / (size * (size - 1)) / largest)
+            assert normalised_variance(k, size) == pytest.approx(
+                k * (size - k) / (size * (size - 1)) / largest
+            )
 
 
 def test_vcrl_tightens_its_threshold() -> None:
     part = VCRL(threshold=0.3, late_threshold=0.8, late_from=0.5)
     assert reasons(part, 8, step=19) == ["all_wrong", *[""] * 7, "all_correct"]
-    late = ["all_wrong", "low_variance", "low_variance", "", "", "", "low_variance", "low_variance", "all_correct"]
+    late = [
+        "all_wrong",
+        "low_variance",
+        "low_variance",
+        "",
+        "",
+        "",
+        "low_variance",
+        "low_variance",
+        "all_correct",
+    ]
     assert reasons(part, 8, step=20) == late
 
 
@@ -91,7 +103,9 @@ def test_vcrl_bank_weighs_refills_only_and_forgets_what_fell_below() -> None:
     assert np.exp(weights[[3, 4]]) == pytest.approx([1, 0.4375])
     assert set(weights[np.delete(where, [3, 4])]) == {-50.0}
     part.observe(ctx(1), [stat(3, n=8, correct=8), stat(4, n=8, correct=0)])
-    assert json.loads(json.dumps(part.state_dict())) == {"bank": [["p3", 0.5]]}, ".5 x 1 stays, .5 x .4375 leaves"
+    assert json.loads(json.dumps(part.state_dict())) == {"bank": [["p3", 0.5]]}, (
+        ".5 x 1 stays, .5 x .4375 leaves"
+    )
     other = VCRL(momentum=0.5)
     other.load_state_dict(part.state_dict())
     part.observe(ctx(2), [stat(3, n=8, correct=4)])
@@ -123,7 +137,9 @@ def test_pods_takes_half_of_each_outcome_where_it_can() -> None:
 def test_pods_equals_brute_force(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 8))
     keep = data.draw(st.integers(2, size))
-    rewards = np.array(data.draw(st.lists(st.sampled_from([-1.0, 0.0, 0.2, 0.5, 1.0]), min_size=size, max_size=size)))
+    rewards = np.array(
+        data.draw(st.lists(st.sampled_from([-1.0, 0.0, 0.2, 0.5, 1.0]), min_size=size, max_size=size))
+    )
     kept = max_variance_subset(rewards, keep)
     assert len(set(kept.tolist())) == keep and kept.tolist() == sorted(kept.tolist())
     best = max(rewards[list(chosen)].var() for chosen in itertools.combinations(range(size), keep))
@@ -135,7 +151,12 @@ def test_pods_sizes_and_figures() -> None:
     assert [Pods(keep=4).num_kept(n) for n in (2, 4, 28)] == [2, 4, 4]
     part = Pods(keep=4)
     assert part.verdict(ctx(), group_of(outcomes(2, 4))) == TRAIN
-    assert part.verdict(ctx(), group_of(outcomes(3, 6))).indices == (0, 1, 4, 5), "rewards .5 to 5.5: two lowest, two highest"
+    assert part.verdict(ctx(), group_of(outcomes(3, 6))).indices == (
+        0,
+        1,
+        4,
+        5,
+    ), "rewards .5 to 5.5: two lowest, two highest"
     part.observe(ctx(), [stat(0, n=8, correct=4), stat(1, n=8, correct=0)])
     assert part.metrics() == {"pods_trained_share": 4 / 16}
     other = Pods(keep=4)
@@ -148,11 +169,18 @@ def test_partial_credit_keeps_a_group_without_success_and_nothing_else_changes()
     graded, flat = with_rewards(graded, [0.0, 0.5, 0.5]), with_rewards(flat, [0.1] * 3)
     right = with_rewards(right, [1.0, 1.5, 1.0])
     mixed = MixedOutcomes()
-    assert [mixed.verdict(ctx(), group).reason for group in (graded, flat, right)] == ["", "all_wrong", "all_correct"]
+    assert [mixed.verdict(ctx(), group).reason for group in (graded, flat, right)] == [
+        "",
+        "all_wrong",
+        "all_correct",
+    ]
     strict = MixedOutcomes(partial_credit=False), DynamicSampling()
     assert [part.verdict(ctx(), graded).reason for part in strict] == ["all_wrong"] * 2
 
 
 def with_rewards(group: RolloutGroup, values: list[float]) -> RolloutGroup:
-    made = (replace(r, result=replace(r.result, value=value)) for r, value in zip(group.rollouts, values, strict=True))
+    made = (
+        replace(r, result=replace(r.result, value=value))
+        for r, value in zip(group.rollouts, values, strict=True)
+    )
     return replace(group, rollouts=tuple(made))

@@ -1,4 +1,5 @@
-"""GAIN-RL: the angle signal, the moving Gaussian, and where the signal comes from (methods/curricula.md §7)."""
+"""GAIN-RL: the angle signal, the moving Gaussian, and where the signal comes from (methods/curricula.md
+§7)."""
 
 import json
 from pathlib import Path
@@ -32,8 +33,12 @@ def test_the_signal_adds_question_and_template() -> None:
     hidden = np.concatenate([[[0.0, 2.0]], TOKENS])
     template, question = np.array([True, False, False, False]), np.array([1, 2, 3])
     inter = (0 + np.sqrt(0.5) + 1) / 3
-    assert angle_signal(hidden, template=template, question=question) == pytest.approx(0.471405 + inter, abs=1e-6)
-    assert angle_signal(hidden, template=template, question=question, w_inter=8) == pytest.approx(0.471405 + 8 * inter, abs=1e-5)
+    assert angle_signal(hidden, template=template, question=question) == pytest.approx(
+        0.471405 + inter, abs=1e-6
+    )
+    assert angle_signal(hidden, template=template, question=question, w_inter=8) == pytest.approx(
+        0.471405 + 8 * inter, abs=1e-5
+    )
     with pytest.raises(ValueError, match="no template tokens"):
         angle_signal(hidden, template=np.zeros(4, dtype=bool), question=question)
 

@@ -1,4 +1,5 @@
-"""Knapsack allocation: worked examples A-D of methods/curricula.md §1, brute force, and its invariants on any input."""
+"""Knapsack allocation: worked examples A-D of methods/curricula.md §1, brute force, and its invariants on any
+input."""
 
 import itertools
 
@@ -8,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curricula.knapsack import Knapsack
-from curricula.knapsack_solver import information_gain, informative, marginal, minority_cost, solve, solve_published, value
+from curricula.knapsack_solver import (
+    information_gain,
+    informative,
+    marginal,
+    minority_cost,
+    solve,
+    solve_published,
+    value,
+)
 from tests.unit.curricula.worlds import World
 
 RATES_A = np.array([1, 2, 4, 8, 12, 15]) / 16
@@ -86,7 +95,9 @@ def test_equals_brute_force_on_random_instances() -> None:
         rates = rng.uniform(0.01, 0.99, size)
         budget = int(rng.integers(size * floor, size * cap + 1))
         best = brute_force(rates, budget=budget, floor=floor, cap=cap)
-        assert value(solve(rates, budget=budget, floor=floor, cap=cap), rates).sum() == pytest.approx(best, abs=1e-12)
+        assert value(solve(rates, budget=budget, floor=floor, cap=cap), rates).sum() == pytest.approx(
+            best, abs=1e-12
+        )
         published = value(solve_published(rates, budget=budget, floor=floor, cap=cap), rates).sum()
         assert published <= best + 1e-12
         worse_published += published < best - 1e-9
@@ -124,8 +135,14 @@ def test_prompts_of_a_category_that_never_succeeded_get_the_floor_and_the_fallba
     for stat in (world.stat(0, n=12, correct=6), world.stat(1, n=12, correct=0)):
         world.store.add(stat)
     ctx, unseen = world.ctx(1, rollout_budget=16), np.array([3, 4])
-    assert Knapsack(unseen="category", allow_fallback=False).allocate(ctx, unseen).num_rollouts.tolist() == [14, 2]
-    assert Knapsack(unseen="category").allocate(ctx, unseen).num_rollouts.tolist() == [5, 11], "the claim of 1/2, the rest explores"
+    assert Knapsack(unseen="category", allow_fallback=False).allocate(ctx, unseen).num_rollouts.tolist() == [
+        14,
+        2,
+    ]
+    assert Knapsack(unseen="category").allocate(ctx, unseen).num_rollouts.tolist() == [
+        5,
+        11,
+    ], "the claim of 1/2, the rest explores"
 
 
 def test_an_own_pass_rate_goes_before_the_categorys() -> None:
@@ -138,7 +155,8 @@ def test_an_own_pass_rate_goes_before_the_categorys() -> None:
 
 
 def test_compat_counts_the_unseen_as_unsolved_in_the_fallback() -> None:
-    """As released: the floor of 2 for the others leaves 12 of 24, the claim of .5 is 3, and the 9 left are split over the zeros."""
+    """As released: the floor of 2 for the others leaves 12 of 24, the claim of .5 is 3, and the 9 left are
+    split over the zeros."""
     assert split([0, 0, 0.5], budget=24, unseen=(0,), compat_published_dp=True) == [13, 6, 5]
     assert split([0, 0, 0.5], budget=24, unseen=(0,)) == [8, 11, 5], "unseen is not unsolvable"
 
@@ -149,7 +167,10 @@ def test_when_every_prompt_is_effective_the_surplus_goes_to_the_optimiser() -> N
 
 
 def test_without_fallback_the_optimiser_gets_everything() -> None:
-    assert split([0, 0.5, 0.25], budget=24, allow_fallback=False) == [2, *solve(np.array([0.5, 0.25]), budget=22, floor=2, cap=128)]
+    assert split([0, 0.5, 0.25], budget=24, allow_fallback=False) == [
+        2,
+        *solve(np.array([0.5, 0.25]), budget=22, floor=2, cap=128),
+    ]
 
 
 def test_what_the_caps_cannot_hold_goes_to_the_others() -> None:
@@ -169,7 +190,9 @@ def test_a_posterior_mean_leaves_no_prompt_degenerate() -> None:
 @given(data=st.data())
 def test_budget_floor_and_cap_hold_on_any_input(compat: bool, data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 10))
-    rates = data.draw(st.lists(st.sampled_from([0.0, 1.0, 0.5, 1 / 16, 0.9, 0.33]), min_size=size, max_size=size))
+    rates = data.draw(
+        st.lists(st.sampled_from([0.0, 1.0, 0.5, 1 / 16, 0.9, 0.33]), min_size=size, max_size=size)
+    )
     valid = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
     floor = data.draw(st.integers(1, 4))
     cap = data.draw(st.integers(floor, 20))
@@ -190,7 +213,9 @@ def test_a_batch_of_one_kind_is_split_evenly(rate: float) -> None:
 
 
 def test_impossible_budgets_name_the_fix() -> None:
-    with pytest.raises(ValueError, match=r"5 rollouts for 3 prompts, but floor=2 takes 6.*raise stream\.rollouts_per_prompt"):
+    with pytest.raises(
+        ValueError, match=r"5 rollouts for 3 prompts, but floor=2 takes 6.*raise stream\.rollouts_per_prompt"
+    ):
         split([0.5, 0.5, 0.5], budget=5)
     with pytest.raises(ValueError, match=r"cap=4 allows 8.*raise the allocator's cap"):
         split([0.5, 0.5], budget=9, cap=4)
@@ -199,7 +224,8 @@ def test_impossible_budgets_name_the_fix() -> None:
 
 
 def test_a_full_size_step_meets_the_optimality_condition() -> None:
-    """No rollout could move to a prompt where it is worth more: enough for a concave value, where brute force cannot go."""
+    """No rollout could move to a prompt where it is worth more: enough for a concave value, where brute force
+    cannot go."""
     rates = np.random.default_rng(0).uniform(0.001, 0.999, 256)
     counts = solve(rates, budget=4096, floor=2, cap=128)
     assert counts.sum() == 4096

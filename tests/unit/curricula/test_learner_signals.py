@@ -1,4 +1,5 @@
-"""Parts that ask the learner: what they ask, when they hear it, what a resume keeps (methods/curricula.md §6e, §7)."""
+"""Parts that ask the learner: what they ask, when they hear it, what a resume keeps (methods/curricula.md
+§6e, §7)."""
 
 import json
 
@@ -27,7 +28,9 @@ def answer(stack: CurriculumStack, world: World, step: int, plan: np.ndarray) ->
     assert set(plan.tolist()) <= set(wanted.tolist())
     hidden = np.array([[1.0, 3.0 + rate_of(i), np.sin(i)] for i in wanted], dtype=np.float32).reshape(-1, 3)
     columns = {"hidden": hidden, "intra": 1.0 - wanted / SIZE, "inter": np.zeros(len(wanted))}
-    signals = PromptSignals(version=step + 1, indices=wanted, columns={name: columns[name] for name in stack.signal_columns})
+    signals = PromptSignals(
+        version=step + 1, indices=wanted, columns={name: columns[name] for name in stack.signal_columns}
+    )
     stack.observe(step, stats, signals=signals)
     return signals
 
@@ -95,7 +98,11 @@ def test_a_resumed_stack_goes_on_with_what_the_learner_said() -> None:
 
 def begin(stack: CurriculumStack) -> None:
     wanted = stack.wanted_signals(-1, [])
-    angles = {"intra": 1.0 - wanted / SIZE, "inter": np.zeros(len(wanted))} if "intra" in stack.signal_columns else {}
+    angles = (
+        {"intra": 1.0 - wanted / SIZE, "inter": np.zeros(len(wanted))}
+        if "intra" in stack.signal_columns
+        else {}
+    )
     stack.begin(PromptSignals(version=0, indices=wanted, columns=angles))
 
 
@@ -154,5 +161,7 @@ def test_without_such_a_part_nothing_is_asked() -> None:
         ([(1, 2, 3, 4)], (0, 0)),
     ],
 )
-def test_the_template_is_what_all_prompts_share(prompts: list[tuple[int, ...]], shared: tuple[int, int]) -> None:
+def test_the_template_is_what_all_prompts_share(
+    prompts: list[tuple[int, ...]], shared: tuple[int, int]
+) -> None:
     assert shared_tokens(prompts) == shared

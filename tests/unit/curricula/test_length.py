@@ -1,4 +1,5 @@
-"""Length budgets and rewards: worked examples of methods/curricula.md §5, §8, §10.2; limits that save tokens."""
+"""Length budgets and rewards: worked examples of methods/curricula.md §5, §8, §10.2; limits that save
+tokens."""
 
 import json
 from dataclasses import replace
@@ -18,7 +19,16 @@ from curricula.overlong import Overlong
 from curricula.stack import CurriculumStack
 from curricula.staged_length import StagedLength
 from curricula.train_long_think_short import TrainLongThinkShort
-from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig, VersionSpan
+from rollout.types import (
+    Completion,
+    FinishReason,
+    Prompt,
+    RewardResult,
+    Rollout,
+    RolloutGroup,
+    SamplingConfig,
+    VersionSpan,
+)
 from tests.unit.curricula.test_stack import POOL, built, new_store, plan_next, stat
 from tests.unit.curricula.worlds import World
 
@@ -27,7 +37,9 @@ TAGGED = "<think>so</think> <answer>4</answer>"
 
 
 def ctx(step: int = 0, *, total_steps: int = 600, max_tokens: int = 512) -> Ctx:
-    return Ctx(step=step, total_steps=total_steps, seed=0, pool=POOL, store=new_store(), max_tokens=max_tokens)
+    return Ctx(
+        step=step, total_steps=total_steps, seed=0, pool=POOL, store=new_store(), max_tokens=max_tokens
+    )
 
 
 def group_of(lengths: list[int], correct: list[bool], *, text: str = "", limit: int = 512) -> RolloutGroup:
@@ -40,18 +52,34 @@ def group_of(lengths: list[int], correct: list[bool], *, text: str = "", limit: 
             spans=(VersionSpan(0, length, 0),),
             finish_reason=FinishReason.STOP,
         )
-        rollouts.append(Rollout(completion=completion, text=text, result=RewardResult(value=float(right), correct=right)))
+        rollouts.append(
+            Rollout(completion=completion, text=text, result=RewardResult(value=float(right), correct=right))
+        )
     prompt = Prompt(id="p0", text="", token_ids=(1,), answer="")
-    return RolloutGroup(group_id=0, plan_step=0, prompt=prompt, sampling=SamplingConfig(max_tokens=limit), rollouts=tuple(rollouts))
+    return RolloutGroup(
+        group_id=0,
+        plan_step=0,
+        prompt=prompt,
+        sampling=SamplingConfig(max_tokens=limit),
+        rollouts=tuple(rollouts),
+    )
 
 
 def test_exponential_schedule() -> None:
     at = {step: exponential(step, start=256, gamma=0.7, every=150) for step in (0, 149, 150, 300, 450)}
-    assert at == {0: 256, 149: 256, 150: pytest.approx(179.2), 300: pytest.approx(125.44), 450: pytest.approx(87.808)}
+    assert at == {
+        0: 256,
+        149: 256,
+        150: pytest.approx(179.2),
+        300: pytest.approx(125.44),
+        450: pytest.approx(87.808),
+    }
     assert exponential(10**6, start=256, gamma=0.7, every=150) == 1
 
 
-@pytest.mark.parametrize(("decays", "factor", "lasts"), [(1, 0.33984, 300), (3, 0.69785, 150), (7, 0.85712, 75)])
+@pytest.mark.parametrize(
+    ("decays", "factor", "lasts"), [(1, 0.33984, 300), (3, 0.69785, 150), (7, 0.85712, 75)]
+)
 def test_interpolated_schedule_of_the_ablation(decays: int, factor: float, lasts: int) -> None:
     levels = [interpolated(s, start=256, final=87, decays=decays, total_steps=600) for s in range(600)]
     changes = [s for s in range(1, 600) if levels[s] != levels[s - 1]]
@@ -85,7 +113,9 @@ def test_rewards_have_no_jumps_and_agree_above_the_target(target: float, share: 
 
 def test_the_worked_reward_of_three_parts() -> None:
     """Right, 150 tokens at L = 100, both tags, weights .6, .3, .1: .85."""
-    part = TrainLongThinkShort(start=100, gamma=1, every=1, weight=0.3, correctness_weight=0.6, format_weight=0.1)
+    part = TrainLongThinkShort(
+        start=100, gamma=1, every=1, weight=0.3, correctness_weight=0.6, format_weight=0.1
+    )
     components = part.shape(ctx(), group_of([150], [True], text=TAGGED))
     assert {name: values.tolist() for name, values in components.items()} == {
         "length": pytest.approx([0.15]),
@@ -100,7 +130,11 @@ def test_tags_count_half_each_and_only_once() -> None:
     texts = (TAGGED, "<think>a</think>", "</think><think>", TAGGED + TAGGED, "")
     assert [well_formed(plain, t) for t in texts] == [1, 0.5, 0, 0, 0]
     opened = replace(plain, text="2?[THINK]", thinking_tags=("[THINK]", "[/THINK]"))
-    assert [well_formed(opened, t) for t in ("a[/THINK]<answer>4</answer>", "a[/THINK]", TAGGED)] == [1, 0.5, 0.5]
+    assert [well_formed(opened, t) for t in ("a[/THINK]<answer>4</answer>", "a[/THINK]", TAGGED)] == [
+        1,
+        0.5,
+        0.5,
+    ]
 
 
 def test_wrong_answers_earn_for_length_unless_gated() -> None:
@@ -113,15 +147,27 @@ def test_wrong_answers_earn_for_length_unless_gated() -> None:
 
 def test_limits_are_what_the_reward_can_still_see() -> None:
     schedule: dict[str, Any] = {"start": 256, "gamma": 0.7, "every": 150}
-    for mode, limits in (("triangular", [512, 359, 251, 176]), ("band", [512, 359, 251, 176]), ("hard", [256, 179, 125, 87])):
+    for mode, limits in (
+        ("triangular", [512, 359, 251, 176]),
+        ("band", [512, 359, 251, 176]),
+        ("hard", [256, 179, 125, 87]),
+    ):
         part = TrainLongThinkShort(mode=mode, **schedule)
         assert [int(part.length_budget(ctx(s), np.arange(1))[0]) for s in (0, 150, 300, 450)] == limits
-        assert [int(part.shown_budget(ctx(s), np.arange(1))[0]) for s in (0, 150, 300, 450)] == [256, 179, 125, 87]
+        assert [int(part.shown_budget(ctx(s), np.arange(1))[0]) for s in (0, 150, 300, 450)] == [
+            256,
+            179,
+            125,
+            87,
+        ]
     assert TrainLongThinkShort(mode="hard", **schedule).shape(ctx(), group_of([5], [True])) == {}
 
 
 def test_without_a_start_the_budget_begins_where_the_run_can_see_it() -> None:
-    soft, hard = TrainLongThinkShort(final_share=0.25, decays=1), TrainLongThinkShort(mode="hard", final_share=0.25, decays=1)
+    soft, hard = (
+        TrainLongThinkShort(final_share=0.25, decays=1),
+        TrainLongThinkShort(mode="hard", final_share=0.25, decays=1),
+    )
     assert [soft.budget(ctx(s, max_tokens=64)) for s in (0, 599)] == [32, 8]
     assert [hard.budget(ctx(s, max_tokens=64)) for s in (0, 599)] == [64, 16]
 
@@ -165,14 +211,20 @@ def test_kimi_warms_up_and_leaves_groups_without_success_alone() -> None:
     assert part.shape(ctx(299), group)["kimi_length"].tolist() == [0] * 4
     assert part.shape(ctx(300), group)["kimi_length"] == pytest.approx([0.1, 0.05, 0, -0.1])
     assert part.shape(ctx(300), wrong)["kimi_length"].tolist() == [0, 0]
-    assert KimiLength(weight=0.2, in_all_wrong=True).shape(ctx(599), wrong)["kimi_length"] == pytest.approx([0, -0.1])
+    assert KimiLength(weight=0.2, in_all_wrong=True).shape(ctx(599), wrong)["kimi_length"] == pytest.approx(
+        [0, -0.1]
+    )
 
 
 def test_overlong_follows_the_limit_that_the_group_was_sampled_under() -> None:
-    assert overlong(np.array([50, 80, 90, 100]), limit=100, buffer_share=0.2) == pytest.approx([0, 0, -0.5, -1])
+    assert overlong(np.array([50, 80, 90, 100]), limit=100, buffer_share=0.2) == pytest.approx(
+        [0, 0, -0.5, -1]
+    )
     part = Overlong(buffer_share=0.2, penalty=2)
     lengths = [50, 80, 90, 100]
-    assert part.shape(ctx(), group_of(lengths, [True] * 4, limit=100))["overlong"] == pytest.approx([0, 0, -1, -2])
+    assert part.shape(ctx(), group_of(lengths, [True] * 4, limit=100))["overlong"] == pytest.approx(
+        [0, 0, -1, -2]
+    )
     assert part.shape(ctx(), group_of(lengths, [True] * 4, limit=200))["overlong"].tolist() == [0, 0, 0, 0]
 
 
@@ -184,14 +236,18 @@ def test_the_curriculum_and_the_algorithm_punish_alike() -> None:
 
     lengths = np.arange(0, 101, 5)
     samples = SimpleNamespace(lengths=torch.tensor(lengths), max_tokens=100)
-    theirs = of_the_algorithm(torch.zeros(len(lengths), dtype=torch.float64), samples, buffer_share=0.3, penalty=1.0)
+    theirs = of_the_algorithm(
+        torch.zeros(len(lengths), dtype=torch.float64), samples, buffer_share=0.3, penalty=1.0
+    )
     assert overlong(lengths, limit=100, buffer_share=0.3) == pytest.approx(theirs.numpy())
 
 
 def test_a_falling_budget_reaches_plans_and_ages_statistics() -> None:
     store = new_store()
     args = {"mode": "hard", "start": 64, "final": 16, "decays": 1}
-    stack = built(store, length={"name": "train_long_think_short", "args": args}, allocator={"name": "knapsack"})
+    stack = built(
+        store, length={"name": "train_long_think_short", "args": args}, allocator={"name": "knapsack"}
+    )
     first = stack.plan(0, total_steps=2, num_prompts=20, rollout_budget=160)
     assert first.max_tokens is not None and set(first.max_tokens.tolist()) == {64}
     assert first.metrics["curriculum/max_tokens_mean"] == first.metrics["curriculum/length_budget_mean"] == 64
@@ -199,7 +255,9 @@ def test_a_falling_budget_reaches_plans_and_ages_statistics() -> None:
     assert store.num_comparable(np.arange(20)).tolist() == [8.0] * 20
     second = stack.plan(1, total_steps=2, num_prompts=20, rollout_budget=160)
     assert second.max_tokens is not None and set(second.max_tokens.tolist()) == {16}
-    assert store.num_comparable(np.arange(20)).tolist() == [2.0] * 20, "two halvings, a half each, before the plan was allocated"
+    assert store.num_comparable(np.arange(20)).tolist() == [2.0] * 20, (
+        "two halvings, a half each, before the plan was allocated"
+    )
 
 
 def test_observations_that_come_late_keep_the_budget_they_were_drawn_under() -> None:
@@ -223,7 +281,10 @@ def test_observations_that_come_late_keep_the_budget_they_were_drawn_under() -> 
 
 def test_a_resume_while_observations_are_pending_keeps_their_budgets() -> None:
     args = {"mode": "hard", "start": 64, "final": 4, "decays": 4}
-    slots: dict[str, Any] = {"length": {"name": "train_long_think_short", "args": args}, "allocator": {"name": "knapsack"}}
+    slots: dict[str, Any] = {
+        "length": {"name": "train_long_think_short", "args": args},
+        "allocator": {"name": "knapsack"},
+    }
 
     def run(stack: CurriculumStack, first: int, last: int) -> list[tuple[list[int], list[int]]]:
         """Plans come two ahead of their observations, and of the lag nothing is left over."""
@@ -239,7 +300,9 @@ def test_a_resume_while_observations_are_pending_keeps_their_budgets() -> None:
     whole = built(store, lag=2, **slots)
     early = run(whole, 0, 17)
     saved, statistics = json.loads(json.dumps([whole.state_dict(), store.state_dict()]))
-    assert len(early) == 17 and len({clock for _, clock in saved["clocks"]}) == 2, "plans under two budgets are still out"
+    assert len(early) == 17 and len({clock for _, clock in saved["clocks"]}) == 2, (
+        "plans under two budgets are still out"
+    )
     rest = run(whole, 17, 40)
     again = new_store()
     again.load_state_dict(statistics)
@@ -252,9 +315,13 @@ def test_a_resume_while_observations_are_pending_keeps_their_budgets() -> None:
 def test_staged_length_rises_by_stage_and_a_longer_run_keeps_the_last() -> None:
     """64 tokens: 32, 48 and 64 in thirds of 12 steps."""
     part = StagedLength()
-    limits = [int(part.length_budget(World().ctx(step, max_tokens=64), np.arange(1))[0]) for step in range(13)]
+    limits = [
+        int(part.length_budget(World().ctx(step, max_tokens=64), np.arange(1))[0]) for step in range(13)
+    ]
     assert limits == [32] * 4 + [48] * 4 + [64] * 5
-    assert StagedLength(shares=(0.001, 1.0)).length_budget(World().ctx(max_tokens=64), np.arange(2)).tolist() == [1, 1]
+    assert StagedLength(shares=(0.001, 1.0)).length_budget(
+        World().ctx(max_tokens=64), np.arange(2)
+    ).tolist() == [1, 1]
     for shares in ((1.0, 0.5), (0.5, 0.5)):
         with pytest.raises(ValueError, match="do not rise"):
             StagedLength(shares=shares)

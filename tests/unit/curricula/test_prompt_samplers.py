@@ -1,4 +1,5 @@
-"""CurES, Kimi, DOTS, PCL, easy to hard, cyclical: worked examples of methods/curricula.md §4, §6e, §6i, §8, §10.7."""
+"""CurES, Kimi, DOTS, PCL, easy to hard, cyclical: worked examples of methods/curricula.md §4, §6e, §6i, §8,
+§10.7."""
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def opened(part: Curriculum, world: World, step: int) -> list[int]:
     return np.flatnonzero(np.isfinite(logits)).tolist()
 
 
-# -- by pass rate --------------------------------------------------------------------------------------------------------------
+# -- by pass rate --------------------------------------------------------------------------------------------
 
 
 def test_cures_worked_example() -> None:
@@ -73,7 +74,9 @@ def test_prioritized_on_any_input(rates: list[float], share: float, cap: float) 
 
 @settings(max_examples=60, deadline=None)
 @given(rates=RATES)
-@pytest.mark.parametrize("part", [CuresSampler(), DifficultyTargeted(), IntermediatePrompts()], ids=lambda part: part.label)
+@pytest.mark.parametrize(
+    "part", [CuresSampler(), DifficultyTargeted(), IntermediatePrompts()], ids=lambda part: part.label
+)
 def test_nearer_to_one_half_weighs_more(part: RateWeighted, rates: list[float]) -> None:
     logits, distance = part.weigh(np.array(rates)), np.abs(np.array(rates) - 0.5)
     assert np.isfinite(logits).all()
@@ -117,7 +120,11 @@ def test_pcl_picks_the_nearest_of_its_candidates() -> None:
     for seed in range(20):
         logits = part.prompt_logits(world.ctx(num_prompts=2, seed=seed), np.arange(4))
         drawn = weighted_draw(
-            np.random.default_rng(seed), pool=world.pool, num_prompts=2, category_logits=None, prompt_logits=logits
+            np.random.default_rng(seed),
+            pool=world.pool,
+            num_prompts=2,
+            category_logits=None,
+            prompt_logits=logits,
         )
         assert sorted(drawn.tolist()) == [1, 2]
 
@@ -130,7 +137,7 @@ def test_pcl_looks_at_no_more_than_its_candidates() -> None:
     assert (np.isfinite(logits) != np.isfinite(other)).any()
 
 
-# -- paced ---------------------------------------------------------------------------------------------------------------------
+# -- paced ---------------------------------------------------------------------------------------------------
 
 
 def test_easy_to_hard_opens_the_pool_level_by_level() -> None:
@@ -139,7 +146,10 @@ def test_easy_to_hard_opens_the_pool_level_by_level() -> None:
     assert opened(part, world, 0) == list(range(0, 24, 4))
     assert {i % 4 for i in opened(part, world, 2)} == {0, 1}
     assert opened(part, world, 6) == opened(part, world, 11) == list(range(24))
-    assert part.describe(world.ctx(3), np.array([0, 1])) == {"easy_to_hard_share": 0.625, "easy_to_hard_difficulty": 0.5}
+    assert part.describe(world.ctx(3), np.array([0, 1])) == {
+        "easy_to_hard_share": 0.625,
+        "easy_to_hard_difficulty": 0.5,
+    }
 
 
 def test_easy_to_hard_by_pass_rate_breaks_ties_by_difficulty() -> None:
@@ -151,7 +161,9 @@ def test_easy_to_hard_by_pass_rate_breaks_ties_by_difficulty() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 11), st.floats(0.01, 1), st.floats(0.01, 1), st.floats(0.1, 4))
-def test_easy_to_hard_never_closes_what_it_opened(step: int, start: float, full_at: float, power: float) -> None:
+def test_easy_to_hard_never_closes_what_it_opened(
+    step: int, start: float, full_at: float, power: float
+) -> None:
     world, part = World(), EasyToHard(start=start, full_at=full_at, power=power)
     assert set(opened(part, world, step)) <= set(opened(part, world, step + 1))
 

@@ -89,9 +89,15 @@ def test_state_survives_json_to_the_bit() -> None:
 
 
 def test_signals_are_found_by_prompt_and_survive_json() -> None:
-    signals = PromptSignals(version=3, indices=np.array([2, 5, 9]), columns={"intra": np.array([0.2, 0.5, 0.9])})
+    signals = PromptSignals(
+        version=3, indices=np.array([2, 5, 9]), columns={"intra": np.array([0.2, 0.5, 0.9])}
+    )
     assert signals.columns["intra"][signals.rows(np.array([9, 2, 9]))].tolist() == [0.9, 0.2, 0.9]
     again = PromptSignals.from_state(json.loads(json.dumps(signals.state_dict())))
-    assert again.version == 3 and again.rows(np.array([5])).tolist() == [1] and again.columns["intra"].tolist() == [0.2, 0.5, 0.9]
+    assert (
+        again.version == 3
+        and again.rows(np.array([5])).tolist() == [1]
+        and again.columns["intra"].tolist() == [0.2, 0.5, 0.9]
+    )
     with pytest.raises(ValueError, match="wanted_signals"):
         signals.rows(np.array([10]))

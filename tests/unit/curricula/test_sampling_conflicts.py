@@ -1,4 +1,5 @@
-"""Rules 1, 2, 5, 6, 8, 10, 12 and 13 of methods/curricula.md §12: each fires, and stays silent where it should."""
+"""Rules 1, 2, 5, 6, 8, 10, 12 and 13 of methods/curricula.md §12: each fires, and stays silent where it
+should."""
 
 import logging
 from collections.abc import Sequence
@@ -59,7 +60,11 @@ def test_rule_5_dropped_groups_are_observed_whatever_the_verdict() -> None:
     stack.plan(0, total_steps=9, num_prompts=4, rollout_budget=32)
     stack.observe(0, [world.stat(0, n=8, correct=4), world.stat(1, n=8, correct=4)])
     stack.plan(1, total_steps=9, num_prompts=4, rollout_budget=32)
-    dropped = [world.stat(0, n=8, correct=8, step=1), world.stat(3, n=8, correct=0, step=1), world.stat(1, n=8, correct=4, step=1)]
+    dropped = [
+        world.stat(0, n=8, correct=8, step=1),
+        world.stat(3, n=8, correct=0, step=1),
+        world.stat(1, n=8, correct=4, step=1),
+    ]
     assert [s.kept for s in dropped] == [False, False, True]
     stack.observe(1, dropped)
     assert sec.state_dict()["values"] == {"a": 0.25, "b": 0.75}
@@ -76,11 +81,15 @@ def test_rule_6_size_dependent_signal_with_unequal_groups(reader: type[Any]) -> 
 
 def test_rule_8_stale_pass_rates_under_a_moving_length_budget() -> None:
     (text,) = warnings(prompts=DifficultyTargeted(pass_rate="pooled16"), length=MovingLength())
-    assert text.startswith("prompts goes by visits made under other length budgets, and length moves the budget")
+    assert text.startswith(
+        "prompts goes by visits made under other length budgets, and length moves the budget"
+    )
     assert "curriculum.prompts.args.pass_rate=beta or decayed" in text
     assert warnings(prompts=DifficultyTargeted(), length=MovingLength()) == []
     assert "skip goes by visits" in warnings(skip=Greso(), length=MovingLength())[0]
-    assert warnings(allocator=Knapsack(), length=MovingLength()) == [], "it asks which rollouts are comparable"
+    assert warnings(allocator=Knapsack(), length=MovingLength()) == [], (
+        "it asks which rollouts are comparable"
+    )
     assert warnings(prompts=DifficultyTargeted(pass_rate="pooled16")) == []
 
 
@@ -90,7 +99,10 @@ def test_rule_8_a_discount_of_one_keeps_what_is_stale(caplog: pytest.LogCaptureF
         load_config("quickstart", stack)
         assert "budget_discount" not in caplog.text
         load_config("quickstart", [*stack, "curriculum.budget_discount=1"])
-    assert "curriculum.budget_discount: at 1 pass rates seen under other length budgets count in full" in caplog.text
+    assert (
+        "curriculum.budget_discount: at 1 pass rates seen under other length budgets count in full"
+        in caplog.text
+    )
 
 
 def test_warnings_are_given_when_the_config_is_read(caplog: pytest.LogCaptureFixture) -> None:
@@ -122,7 +134,9 @@ def test_rule_12_holds_for_the_objective_too(caplog: pytest.LogCaptureFixture) -
     assert "algorithm.advantage=brpo gives credit at several thinking budgets" in caplog.text
 
 
-@pytest.mark.parametrize("slots", [{"allocator": Knapsack()}, {"category": SelfEvolving()}], ids=["knapsack", "sec"])
+@pytest.mark.parametrize(
+    "slots", [{"allocator": Knapsack()}, {"category": SelfEvolving()}], ids=["knapsack", "sec"]
+)
 def test_rule_13_training_on_a_subset(slots: dict[str, Curriculum]) -> None:
     (text,) = warnings(downsample=Pods(), **slots)
     assert text.startswith("downsample trains on some rollouts of a group")
@@ -130,7 +144,9 @@ def test_rule_13_training_on_a_subset(slots: dict[str, Curriculum]) -> None:
     assert warnings(verdict=MixedOutcomes(), **slots) == []
 
 
-@pytest.mark.parametrize("part", ["curriculum=gain", "curriculum=pcl curriculum.prompts.args.source=value_head"])
+@pytest.mark.parametrize(
+    "part", ["curriculum=gain", "curriculum=pcl curriculum.prompts.args.source=value_head"]
+)
 def test_ranks_that_share_sequences_read_no_whole_prompts(part: str) -> None:
     asked = "curriculum.prompts: .* asks the learner to read whole prompts"
     with pytest.raises(ConfigError, match=asked):

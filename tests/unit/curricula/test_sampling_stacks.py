@@ -1,4 +1,5 @@
-"""Samplers and allocators in a stack: presets that resolve together, resumes that change nothing, prompts checked beforehand."""
+"""Samplers and allocators in a stack: presets that resolve together, resumes that change nothing, prompts
+checked beforehand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,9 @@ STACKS: dict[str, Callable[[], list[Curriculum]]] = {
 
 
 def world() -> World:
-    return World(metadata=lambda i: {"angle": i * 7 % 24 / 24, "skills": ["x", "y"][: 1 + i % 2]}, discount=0.9)
+    return World(
+        metadata=lambda i: {"angle": i * 7 % 24 / 24, "skills": ["x", "y"][: 1 + i % 2]}, discount=0.9
+    )
 
 
 @pytest.mark.parametrize("name", sorted(STACKS))
@@ -62,10 +65,16 @@ def test_a_resume_mid_run_changes_no_choice(name: str, lag: int, cut: int) -> No
         assert len(set(prompts)) == 6
 
 
-@pytest.mark.parametrize("stack", ["sec+knapsack+mixed", "dump+dots+cures_allocator", "speed+mixed", "cures+mixed", "sec+cures"])
+@pytest.mark.parametrize(
+    "stack", ["sec+knapsack+mixed", "dump+dots+cures_allocator", "speed+mixed", "cures+mixed", "sec+cures"]
+)
 def test_presets_resolve_together(stack: str) -> None:
     config = load_config("quickstart", [f"curriculum={stack}"])
-    slots = {slot for slot in ("sampler", "category", "prompts", "allocator", "verdict") if getattr(config.curriculum, slot)}
+    slots = {
+        slot
+        for slot in ("sampler", "category", "prompts", "allocator", "verdict")
+        if getattr(config.curriculum, slot)
+    }
     assert (
         slots
         == {
@@ -79,7 +88,8 @@ def test_presets_resolve_together(stack: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pair", ["sec+dump", "sec+cooldown", "dots+pcl", "cures+gain", "cures_allocator+knapsack", "speed+knapsack"]
+    "pair",
+    ["sec+dump", "sec+cooldown", "dots+pcl", "cures+gain", "cures_allocator+knapsack", "speed+knapsack"],
 )
 def test_two_presets_of_a_level_are_refused(pair: str) -> None:
     with pytest.raises(ConfigError, match=r"both set curriculum\.(category|prompts|allocator)\.name"):
@@ -92,17 +102,27 @@ def test_a_budget_below_the_screening_is_refused_before_a_run() -> None:
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="ab"[i % 2]) for i in range(count)]
+    return [
+        Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="ab"[i % 2]) for i in range(count)
+    ]
 
 
 def test_the_prompts_are_checked_before_a_run(tmp_path: Path) -> None:
     check_prompts({"category": {"name": "sec"}}, prompts(8), prompts_per_step=8)
     check_prompts({}, prompts(4), prompts_per_step=8)
-    with pytest.raises(ValueError, match=r"stream\.prompts_per_step: 9 prompts cannot be drawn by weight.*from 8"):
+    with pytest.raises(
+        ValueError, match=r"stream\.prompts_per_step: 9 prompts cannot be drawn by weight.*from 8"
+    ):
         check_prompts({"category": {"name": "sec"}}, prompts(8), prompts_per_step=9)
     with pytest.raises(ValueError, match=r"curriculum\.category: args\.weights names \['z'\]"):
-        check_prompts({"category": {"name": "mixture", "args": {"weights": {"z": 1}}}}, prompts(8), prompts_per_step=4)
+        check_prompts(
+            {"category": {"name": "mixture", "args": {"weights": {"z": 1}}}}, prompts(8), prompts_per_step=4
+        )
     with pytest.raises(ValueError, match=r"curriculum\.prompts: 8 of 8 prompts have no metadata\['angle'\]"):
         check_prompts({"prompts": {"name": "gain"}}, prompts(8), prompts_per_step=4)
     with pytest.raises(ValueError, match=r"curriculum\.prompts: .*nowhere: No such file"):
-        check_prompts({"prompts": {"name": "gain", "args": {"path": str(tmp_path / "nowhere")}}}, prompts(8), prompts_per_step=4)
+        check_prompts(
+            {"prompts": {"name": "gain", "args": {"path": str(tmp_path / "nowhere")}}},
+            prompts(8),
+            prompts_per_step=4,
+        )

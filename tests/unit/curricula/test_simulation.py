@@ -1,4 +1,5 @@
-"""The simulation: pools line by line, hand-computed learners, draws fixed by prompt and step, the controller's order."""
+"""The simulation: pools line by line, hand-computed learners, draws fixed by prompt and step, the
+controller's order."""
 
 import json
 from typing import Any
@@ -21,7 +22,9 @@ SAMPLING = SamplingConfig(max_tokens=32)
 ROWS = [{"id": f"p{i}", "category": "abc"[i % 3], "pass_rate": (0.0, 0.5, 1.0)[i % 3]} for i in range(60)]
 
 
-def stat(category: str, n: int, correct: int, *, kept: bool = True, reason: str = "", step: int = 0) -> RolloutStat:
+def stat(
+    category: str, n: int, correct: int, *, kept: bool = True, reason: str = "", step: int = 0
+) -> RolloutStat:
     return RolloutStat(
         plan_step=step,
         prompt_id="p",
@@ -39,13 +42,17 @@ def stat(category: str, n: int, correct: int, *, kept: bool = True, reason: str 
     )
 
 
-def simulation(curriculum: dict[str, Any], *, rows: list[dict[str, Any]] = ROWS, seed: int = 0, **more: Any) -> Simulation:
+def simulation(
+    curriculum: dict[str, Any], *, rows: list[dict[str, Any]] = ROWS, seed: int = 0, **more: Any
+) -> Simulation:
     learner = more.pop("learner", "curves")
     schedule = Schedule(**{"steps": 12, "prompts_per_step": 6, "rollouts_per_prompt": 8, **more})
-    return build_simulation(curriculum, pool=pool_of(rows), schedule=schedule, seed=seed, sampling=SAMPLING, learner=learner)
+    return build_simulation(
+        curriculum, pool=pool_of(rows), schedule=schedule, seed=seed, sampling=SAMPLING, learner=learner
+    )
 
 
-# -- curves and pools ------------------------------------------------------------------------------------------------------------
+# -- curves and pools ----------------------------------------------------------------------------------------
 
 
 def test_curves_are_read_between_their_points() -> None:
@@ -96,7 +103,7 @@ def test_no_file_and_no_row(tmp_path) -> None:
         read_rows(tmp_path / "empty.jsonl")
 
 
-# -- learners --------------------------------------------------------------------------------------------------------------------
+# -- learners ------------------------------------------------------------------------------------------------
 
 
 def test_the_logistic_learner_by_hand() -> None:
@@ -112,16 +119,20 @@ def test_the_logistic_learner_by_hand() -> None:
 
 
 def test_the_logistic_learner_learns_from_mixed_groups_only() -> None:
-    flat = simulation({}, rows=[{"id": i, "pass_rate": float(i % 2)} for i in range(30)], learner="logistic").run()
+    flat = simulation(
+        {}, rows=[{"id": i, "pass_rate": float(i % 2)} for i in range(30)], learner="logistic"
+    ).run()
     assert flat[0]["pool_pass_rate"] == flat[-1]["pool_pass_rate"] == 0.5
     half = simulation({}, rows=[{"id": i, "pass_rate": 0.5} for i in range(30)], learner="logistic").run()
     assert half[-1]["pool_pass_rate"] > 0.9
 
 
-# -- outcomes --------------------------------------------------------------------------------------------------------------------
+# -- outcomes ------------------------------------------------------------------------------------------------
 
 
-def groups_of(indices: list[int], counts: list[int], *, max_tokens: list[int] | None = None, seed: int = 0) -> list[RolloutGroup]:
+def groups_of(
+    indices: list[int], counts: list[int], *, max_tokens: list[int] | None = None, seed: int = 0
+) -> list[RolloutGroup]:
     plan = Plan(
         prompt_indices=np.array(indices),
         num_rollouts=np.array(counts),
@@ -130,7 +141,9 @@ def groups_of(indices: list[int], counts: list[int], *, max_tokens: list[int] | 
     )
     pool = pool_of([{"id": i, "pass_rate": 0.5, "length": 20} for i in range(8)])
     made = Outcomes(pool, sampling=SAMPLING, seed=seed)
-    return made.groups(plan, step=3, position=0, rates=np.full(len(indices), 0.5), version=2, progress=0.0, drawn={})
+    return made.groups(
+        plan, step=3, position=0, rates=np.full(len(indices), 0.5), version=2, progress=0.0, drawn={}
+    )
 
 
 def signs(group: RolloutGroup) -> list[tuple[bool, int]]:
@@ -158,7 +171,7 @@ def test_a_completion_over_its_budget_is_cut_truncated_and_wrong() -> None:
     assert np.mean([n for _, n in signs(free)]) == pytest.approx(20, rel=0.05)
 
 
-# -- the run ---------------------------------------------------------------------------------------------------------------------
+# -- the run -------------------------------------------------------------------------------------------------
 
 
 def test_tally_by_hand() -> None:
@@ -174,7 +187,8 @@ def test_tally_by_hand() -> None:
 def test_rows_of_a_known_pool() -> None:
     rows = simulation({"verdict": {"name": "mixed"}}).run()
     assert [row["step"] for row in rows] == list(range(12))
-    # A third of the prompts is solved, a third is not, and of p = 1/2 in groups of 8 all but 1 in 128 are mixed.
+    # A third of the prompts is solved, a third is not, and of p = 1/2 in groups of 8 all but 1 in 128 are
+    # mixed.
     assert np.mean([row["effective_prompt_ratio"] for row in rows]) == pytest.approx(1 / 3, abs=0.08)
     for row in rows:
         kept = 6 - sum(row["dropped"].values())
@@ -197,19 +211,28 @@ def test_refills_replace_what_was_dropped_and_are_observed() -> None:
 
 def test_only_the_rollouts_that_a_verdict_chose_are_trained_on() -> None:
     """PODS (arXiv 2504.13818) keeps 4 of 8, as unlike as it can; the statistics hold all 8."""
-    pods = simulation({"verdict": {"name": "pods", "args": {"share": 0.5}}}, rows=[{"id": i, "pass_rate": 0.5} for i in range(30)])
+    pods = simulation(
+        {"verdict": {"name": "pods", "args": {"share": 0.5}}},
+        rows=[{"id": i, "pass_rate": 0.5} for i in range(30)],
+    )
     rows = pods.run()
-    assert {row["rollouts_generated"] for row in rows} == {48} and {row["rollouts_trained"] for row in rows} == {24}
+    assert {row["rollouts_generated"] for row in rows} == {48} and {
+        row["rollouts_trained"] for row in rows
+    } == {24}
     assert pods.stack._store.num_observed(np.arange(30)).sum() == 12 * 48
 
 
 def test_staleness_delays_what_plans_know() -> None:
-    """Knapsack groups are equal until their prompts were seen: with staleness 2 the second visit knows nothing of the first."""
+    """Knapsack groups are equal until their prompts were seen: with staleness 2 the second visit knows
+    nothing of the first."""
     knapsack = {"allocator": {"name": "knapsack", "args": {"min_count": 1}}}
     rows = [{"id": i, "pass_rate": (0.0, 0.5)[i % 2]} for i in range(6)]  # one plan is one epoch
 
     def equal(staleness: int) -> list[bool]:
-        return [len(row["group_sizes"]) == 1 for row in simulation(knapsack, rows=rows, max_staleness=staleness).run()]
+        return [
+            len(row["group_sizes"]) == 1
+            for row in simulation(knapsack, rows=rows, max_staleness=staleness).run()
+        ]
 
     assert equal(0).index(False) == 1
     assert equal(2).index(False) == 3
@@ -221,7 +244,9 @@ def test_versions_follow_the_tickets() -> None:
     observe = run.stack.observe
     run.stack.observe = lambda step, seen, **more: (stats.extend(seen), observe(step, seen, **more))[1]  # type: ignore[method-assign]  # a spy
     run.run()
-    assert {(s.plan_step, s.min_policy_version) for s in stats} == {(step, max(0, step - 2)) for step in range(12)}
+    assert {(s.plan_step, s.min_policy_version) for s in stats} == {
+        (step, max(0, step - 2)) for step in range(12)
+    }
 
 
 def test_the_same_seed_gives_the_same_rows() -> None:

@@ -1,4 +1,5 @@
-"""Prompts passed over before any rollout: GRESO (methods/curricula.md §6d), retirement with re-checks, POLARIS (§6h)."""
+"""Prompts passed over before any rollout: GRESO (methods/curricula.md §6d), retirement with re-checks,
+POLARIS (§6h)."""
 
 import json
 from typing import Any
@@ -19,7 +20,9 @@ from tests.unit.curricula.test_stack import KEY, POOL, built, new_store, plan_ne
 ALL = np.arange(20)
 
 
-def ctx(step: int = 0, *, round: int = 0, total_steps: int = 40, pool: PromptPool = POOL, seed: int = 0) -> Ctx:
+def ctx(
+    step: int = 0, *, round: int = 0, total_steps: int = 40, pool: PromptPool = POOL, seed: int = 0
+) -> Ctx:
     store = StatisticsStore(pool.ids, sampling_key=KEY)
     return Ctx(step=step, total_steps=total_steps, seed=seed, pool=pool, store=store, round=round)
 
@@ -88,10 +91,14 @@ def test_retirement_never_overflows() -> None:
 def test_polaris_drops_between_stages_what_was_nearly_solved() -> None:
     part = StageDrop(threshold=0.9, stages=2, min_count=8)
     assert part.skip(ctx(0), ALL) is None
-    part.observe(ctx(3, total_steps=10), [stat(0, n=8, correct=8), stat(1, n=10, correct=9), stat(2, n=4, correct=4)])
+    part.observe(
+        ctx(3, total_steps=10), [stat(0, n=8, correct=8), stat(1, n=10, correct=9), stat(2, n=4, correct=4)]
+    )
     assert not np.any(part.skip(ctx(4), ALL)), "the stage is not over"
     part.observe(ctx(4, total_steps=10), [])
-    assert np.flatnonzero(part.skip(ctx(5), ALL)).tolist() == [0], ".9 does not exceed .9, and 4 rollouts are too few"
+    assert np.flatnonzero(part.skip(ctx(5), ALL)).tolist() == [0], (
+        ".9 does not exceed .9, and 4 rollouts are too few"
+    )
     part.observe(ctx(9, total_steps=10), [stat(2, n=4, correct=4)])
     assert part.metrics() == {"stage_dropped_prompts": 1.0}, "the earlier stage's counts are gone"
 
@@ -131,7 +138,13 @@ def test_a_skip_saves_rollouts_on_solved_prompts() -> None:
         for step in range(40):
             plan = plan_next(stack, step)
             seen += plan.prompt_indices.tolist()
-            stack.observe(step, [stat(i, n=8, correct=8 if i in solved else 4, step=step) for i in plan.prompt_indices.tolist()])
+            stack.observe(
+                step,
+                [
+                    stat(i, n=8, correct=8 if i in solved else 4, step=step)
+                    for i in plan.prompt_indices.tolist()
+                ],
+            )
         return float(np.mean([i in solved for i in seen[80:]]))
 
     assert visits() == pytest.approx(0.5, abs=0.05)
@@ -140,7 +153,9 @@ def test_a_skip_saves_rollouts_on_solved_prompts() -> None:
 
 
 def test_coins_are_uniform_and_change_with_step_round_name_and_seed() -> None:
-    pool = PromptPool.from_prompts([Prompt(id=str(i), text="", token_ids=(1,), answer="") for i in range(50_000)])
+    pool = PromptPool.from_prompts(
+        [Prompt(id=str(i), text="", token_ids=(1,), answer="") for i in range(50_000)]
+    )
     where = np.arange(len(pool))
     base = coin(ctx(1, pool=pool), "a", where)
     assert base.min() >= 0 and base.max() < 1

@@ -18,7 +18,8 @@ def stack_of(world: World) -> CurriculumStack:
 
 
 def test_expected_cost_of_the_worked_example() -> None:
-    """60% of a pool at 0 or 1, 40% at 1/2: 60 rollouts a useful prompt in groups of 24, 31.43 in 4 + 20; at .1 it is worse."""
+    """60% of a pool at 0 or 1, 40% at 1/2: 60 rollouts a useful prompt in groups of 24, 31.43 in 4 + 20; at
+    .1 it is worse."""
     assert 24 / (0.4 * informative(24, 0.5)) == pytest.approx(60.0, abs=5e-3)
     assert 4 / (0.4 * informative(4, 0.5)) + 20 == pytest.approx(31.43, abs=5e-3)
     assert 4 / informative(4, 0.1) + 20 == pytest.approx(31.6, abs=0.05)
@@ -37,9 +38,14 @@ def test_mixed_prompts_come_back_next_with_what_the_screenings_leave() -> None:
     assert second.num_rollouts.tolist() == [16, 16, 4, 4, 4, 4]
     assert second.metrics["curriculum/speed_continued_ratio"] == pytest.approx(2 / 6)
     assert second.metrics["curriculum/speed_continued_rollouts_ratio"] == pytest.approx(32 / 48)
-    assert not set(first.prompt_indices.tolist()) & set(second.prompt_indices[2:].tolist()), "the epoch goes on"
+    assert not set(first.prompt_indices.tolist()) & set(second.prompt_indices[2:].tolist()), (
+        "the epoch goes on"
+    )
     # A continuation is no screening: a and b were mixed again, and still do not come back.
-    stack.observe(1, [world.stat(i, n=8, correct=3 if i in (a, b) else 0, step=1) for i in second.prompt_indices.tolist()])
+    stack.observe(
+        1,
+        [world.stat(i, n=8, correct=3 if i in (a, b) else 0, step=1) for i in second.prompt_indices.tolist()],
+    )
     third = stack.plan(2, total_steps=9, num_prompts=6, rollout_budget=48)
     assert not {a, b} & set(third.prompt_indices.tolist())
 
@@ -75,7 +81,9 @@ def test_with_a_lag_the_continuation_comes_after_it_once() -> None:
     world = World(size=100)
     stack, plans = world.stack([SpeedAllocator(), SpeedSampler()], lag=2), []
     for step in range(12):
-        plans.append(stack.plan(step, total_steps=12, num_prompts=4, rollout_budget=32).prompt_indices.tolist())
+        plans.append(
+            stack.plan(step, total_steps=12, num_prompts=4, rollout_budget=32).prompt_indices.tolist()
+        )
         if step >= 2:
             stack.observe(step - 2, [world.stat(i, n=8, correct=4, step=step - 2) for i in plans[step - 2]])
     assert plans[3][:3] == plans[0][:3], "one of four places stays for a new prompt"

@@ -32,7 +32,10 @@ from rollout.types import (
 
 KEY = SamplingConfig().key
 POOL = PromptPool.from_prompts(
-    [Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="ab"[i % 2], difficulty=i % 3) for i in range(20)]
+    [
+        Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="ab"[i % 2], difficulty=i % 3)
+        for i in range(20)
+    ]
 )
 UNIFORM = {"sampler": UniformSampler(), "allocator": EqualAllocator()}
 
@@ -91,7 +94,9 @@ def group_of(outcomes: Sequence[bool], *, step: int = 0) -> RolloutGroup:
         for i, right in enumerate(outcomes)
     )
     prompt = Prompt(id="p0", text="", token_ids=(1,), answer="")
-    return RolloutGroup(group_id=0, plan_step=step, prompt=prompt, sampling=SamplingConfig(), rollouts=rollouts)
+    return RolloutGroup(
+        group_id=0, plan_step=step, prompt=prompt, sampling=SamplingConfig(), rollouts=rollouts
+    )
 
 
 def plan_next(stack: CurriculumStack, step: int, *, num_prompts: int = 4, budget: int = 32) -> Plan:
@@ -129,7 +134,8 @@ def test_knapsack_allocates_from_what_was_observed() -> None:
     stack.observe(0, [stat(i, n=8, correct=4 if i < 10 else 8) for i in range(20)])
     second = plan_next(stack, 1, num_prompts=20, budget=80)
     effective = second.prompt_indices < 10
-    # All at the floor leaves 40. Prompts at 1/2 claim 3 each, so 10 go back to the solved ones and 30 to the optimiser.
+    # All at the floor leaves 40. Prompts at 1/2 claim 3 each, so 10 go back to the solved ones and 30 to the
+    # optimiser.
     assert set(second.num_rollouts[effective].tolist()) == {5}
     assert set(second.num_rollouts[~effective].tolist()) == {3}
     assert second.metrics["curriculum/knapsack_effective_ratio"] == 0.5
@@ -211,7 +217,9 @@ CONFIGS: list[dict[str, Any]] = [
 ]
 
 
-def run(stack: CurriculumStack, steps: range, *, lag: int, plans: dict[int, Plan]) -> list[tuple[list[int], list[int]]]:
+def run(
+    stack: CurriculumStack, steps: range, *, lag: int, plans: dict[int, Plan]
+) -> list[tuple[list[int], list[int]]]:
     """Plan ``lag`` steps ahead of the observations, as an asynchronous run does."""
     out = []
     for step in steps:
@@ -244,9 +252,13 @@ def test_plans_after_a_resume_are_bit_identical(slots: dict[str, Any], lag: int,
 
 
 @pytest.mark.parametrize(
-    "slots", [{}, {"allocator": {"name": "knapsack"}, "category": {"name": "sec"}}], ids=["uniform", "knapsack"]
+    "slots",
+    [{}, {"allocator": {"name": "knapsack"}, "category": {"name": "sec"}}],
+    ids=["uniform", "knapsack"],
 )
-def test_a_curriculum_that_begins_late_plans_from_there_and_resumes_as_any_other(slots: dict[str, Any]) -> None:
+def test_a_curriculum_that_begins_late_plans_from_there_and_resumes_as_any_other(
+    slots: dict[str, Any],
+) -> None:
     store, plans = new_store(), {}
     late = built(store, **slots)
     late.begin_at(7)
@@ -323,7 +335,9 @@ def test_skipped_prompts_are_passed_over_but_never_all_of_them_forever() -> None
 
 
 def test_the_smallest_length_budget_holds() -> None:
-    plan = plan_next(stack_of({**UNIFORM, "length": Budget(9), "shape": Budget(7)}), 0, num_prompts=20, budget=20)
+    plan = plan_next(
+        stack_of({**UNIFORM, "length": Budget(9), "shape": Budget(7)}), 0, num_prompts=20, budget=20
+    )
     assert plan.max_tokens is not None
     assert plan.max_tokens.tolist() == [5 if i == 0 else 7 for i in plan.prompt_indices]
 
@@ -361,11 +375,17 @@ def test_a_band_filter_with_knapsack_warns(caplog: pytest.LogCaptureFixture) -> 
 @pytest.mark.parametrize(
     ("slots", "message"),
     [
-        ({"sampler": {"name": "unifrom"}}, r"curriculum\.sampler\.name is 'unifrom': choose one of \[.*'equal'.*'uniform'"),
+        (
+            {"sampler": {"name": "unifrom"}},
+            r"curriculum\.sampler\.name is 'unifrom': choose one of \[.*'equal'.*'uniform'",
+        ),
         ({"sampler": {"name": "curricula.nowhere:Part"}}, "curricula.nowhere"),
         ({"sampler": {"name": "curricula.knapsack:Nothing"}}, "Nothing"),
         ({"verdict": {"name": "curricula.pool:PromptPool"}}, "must be a subclass"),
-        ({"allocator": {"name": "knapsack", "args": {"flor": 2}}}, r"curriculum\.allocator\.args.*flor.*it takes \['floor'"),
+        (
+            {"allocator": {"name": "knapsack", "args": {"flor": 2}}},
+            r"curriculum\.allocator\.args.*flor.*it takes \['floor'",
+        ),
         (
             {"allocator": {"name": "knapsack", "args": {"floor": "two"}}},
             r"curriculum\.allocator\.args: floor: Input should be a valid integer.*got 'two'",
@@ -392,7 +412,11 @@ def test_a_budget_below_the_floor_is_a_clear_error() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"pool_size": 7}, "pool has 7 prompts"), ({"parts": {"sampler": {}}}, "slots"), ({"state_version": 9}, "version 9")],
+    [
+        ({"pool_size": 7}, "pool has 7 prompts"),
+        ({"parts": {"sampler": {}}}, "slots"),
+        ({"state_version": 9}, "version 9"),
+    ],
 )
 def test_a_checkpoint_of_another_run_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -428,7 +452,11 @@ def test_contract_of_every_part(name: str) -> None:
 
 def test_randomness_depends_on_seed_step_round_and_name() -> None:
     def draw(name: str = "x", **changes: int) -> float:
-        return Ctx(**{"step": 1, "total_steps": 9, "seed": 0, "pool": POOL, "store": new_store(), **changes}).rng(name).random()  # type: ignore[arg-type]
+        return (
+            Ctx(**{"step": 1, "total_steps": 9, "seed": 0, "pool": POOL, "store": new_store(), **changes})
+            .rng(name)
+            .random()
+        )  # type: ignore[arg-type]
 
     assert draw() == draw()
     assert len({draw(), draw(step=2), draw(seed=1), draw(round=1), draw("y")}) == 5

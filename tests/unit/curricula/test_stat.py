@@ -25,7 +25,9 @@ def test_worked_example_of_the_skill_weights() -> None:
 def test_prompts_weigh_the_sum_of_their_tags_and_a_category_stands_in() -> None:
     """Prompts 0 add, 1 carry, 2 both, 3 none: its category, a."""
     world, part = tagged(4), SkillTargeted(epsilon=0)
-    world.observe(part, [world.stat(0, n=8, correct=2), world.stat(1, n=8, correct=6), world.stat(3, n=4, correct=2)])
+    world.observe(
+        part, [world.stat(0, n=8, correct=2), world.stat(1, n=8, correct=6), world.stat(3, n=4, correct=2)]
+    )
     # Misses: add 6, carry 2, a 2.
     logits = part.prompt_logits(world.ctx(), np.arange(4))
     assert np.exp(logits) == pytest.approx([0.6, 0.2, 0.8, 0.2])
@@ -68,7 +70,10 @@ def test_more_failures_never_weigh_less(one: int, other: int) -> None:
 
 
 def test_tags_that_are_no_strings_are_named() -> None:
-    with pytest.raises(ValueError, match=r"prompt p0: metadata\['skills'\] is \[3\], but tags are a string or a list of strings"):
+    with pytest.raises(
+        ValueError,
+        match=r"prompt p0: metadata\['skills'\] is \[3\], but tags are a string or a list of strings",
+    ):
         SkillTargeted().check_pool(World(metadata=lambda i: {"skills": [3]}).pool)
     alone = World(size=2, metadata=lambda i: {"skills": "add"})
     assert SkillTargeted().prompt_logits(alone.ctx(), np.arange(2)) == pytest.approx([0.0, 0.0])

@@ -13,7 +13,10 @@ from rollout.types import Prompt
 
 
 def context(size: int, *, seed: int = 0, step: int = 0, budget: int = 0) -> Ctx:
-    prompts = [Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="ab"[i % 2], difficulty=i) for i in range(size)]
+    prompts = [
+        Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="ab"[i % 2], difficulty=i)
+        for i in range(size)
+    ]
     pool = PromptPool.from_prompts(prompts)
     store = StatisticsStore(pool.ids, sampling_key="t1-p1-m64")
     return Ctx(step=step, total_steps=9, seed=seed, pool=pool, store=store, rollout_budget=budget)

@@ -16,12 +16,17 @@ from tests.unit.curricula.worlds import World
 
 
 def prompts_of(stack: CurriculumStack, step: int, count: int) -> list[int]:
-    return stack.plan(step, total_steps=99, num_prompts=count, rollout_budget=8 * count).prompt_indices.tolist()
+    return stack.plan(
+        step, total_steps=99, num_prompts=count, rollout_budget=8 * count
+    ).prompt_indices.tolist()
 
 
 def test_every_epoch_holds_each_prompt_once_in_an_order_of_its_own() -> None:
     walks, pool = Walks(3), World(size=24).pool
-    seen = [[int(walks.queues(pool, out=np.zeros(0, dtype=np.int64))[1].take(1)[0]) for _ in range(8)] for _ in range(3)]
+    seen = [
+        [int(walks.queues(pool, out=np.zeros(0, dtype=np.int64))[1].take(1)[0]) for _ in range(8)]
+        for _ in range(3)
+    ]
     members = list(range(1, 24, 3))
     assert all(sorted(epoch) == members for epoch in seen)
     assert len({tuple(epoch) for epoch in seen}) == 3
@@ -66,6 +71,10 @@ def test_it_keeps_the_contract() -> None:
 
 
 def test_weights_of_prompts_leave_nothing_to_walk() -> None:
-    parts = {"sampler": UniformSampler(), "category": SelfEvolving(within="walk"), "prompts": DifficultyTargeted()}
+    parts = {
+        "sampler": UniformSampler(),
+        "category": SelfEvolving(within="walk"),
+        "prompts": DifficultyTargeted(),
+    }
     (warning,) = check({**parts, "allocator": EqualAllocator()})
     assert "prompts weighs prompts" in warning

@@ -15,14 +15,21 @@ from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 
 POOL = PromptPool.from_prompts(
-    [Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="a" if i < 4 else "b") for i in range(20)]
+    [
+        Prompt(id=f"p{i}", text="", token_ids=(1,), answer="", category="a" if i < 4 else "b")
+        for i in range(20)
+    ]
 )
 
 
-def draw(seed: int, count: int, *, categories: list[float] | None = None, prompts: np.ndarray | None = None) -> list[int]:
+def draw(
+    seed: int, count: int, *, categories: list[float] | None = None, prompts: np.ndarray | None = None
+) -> list[int]:
     logits = np.array(categories) if categories is not None else None
     rng = np.random.default_rng(seed)
-    return weighted_draw(rng, pool=POOL, num_prompts=count, category_logits=logits, prompt_logits=prompts).tolist()
+    return weighted_draw(
+        rng, pool=POOL, num_prompts=count, category_logits=logits, prompt_logits=prompts
+    ).tolist()
 
 
 def test_category_shares_follow_the_softmax() -> None:
@@ -62,7 +69,12 @@ def test_excluded_prompts_are_drawn_only_when_nothing_else_is_left() -> None:
             )
             assert sorted(left.tolist()) == [3, 4, 5, 6, 7, 17, 18, 19]
     everyone = weighted_draw(
-        np.random.default_rng(0), pool=POOL, num_prompts=20, category_logits=None, prompt_logits=None, exclude=np.arange(5)
+        np.random.default_rng(0),
+        pool=POOL,
+        num_prompts=20,
+        category_logits=None,
+        prompt_logits=None,
+        exclude=np.arange(5),
     )
     assert sorted(everyone.tolist()) == list(range(20))
 
@@ -84,7 +96,12 @@ class Recent(Curriculum):
 
 def stack() -> CurriculumStack:
     store = StatisticsStore(POOL.ids, sampling_key="t1-p1-m64")
-    parts = {"sampler": UniformSampler(), "allocator": EqualAllocator(), "category": OnlyB(), "prompts": Recent()}
+    parts = {
+        "sampler": UniformSampler(),
+        "allocator": EqualAllocator(),
+        "category": OnlyB(),
+        "prompts": Recent(),
+    }
     return CurriculumStack(parts, pool=POOL, store=store, seed=0)
 
 
@@ -95,18 +112,29 @@ def test_a_stack_draws_by_weight_when_a_part_weighs() -> None:
     assert plans[0].prompt_indices.tolist() == plans[1].prompt_indices.tolist()
     resumed = stack()
     resumed.load_state_dict(one.state_dict())
-    following = [s.plan(1, total_steps=9, num_prompts=9, rollout_budget=9).prompt_indices.tolist() for s in (one, resumed)]
+    following = [
+        s.plan(1, total_steps=9, num_prompts=9, rollout_budget=9).prompt_indices.tolist()
+        for s in (one, resumed)
+    ]
     assert following[0] == following[1]
     assert min(following[0]) >= 4
 
 
-# -- piece by piece --------------------------------------------------------------------------------------------------------------
+# -- piece by piece ------------------------------------------------------------------------------------------
 
 
-def order(seed: int, *, categories: list[float] | None, prompts: np.ndarray | None, exclude: list[int]) -> WeightedOrder:
+def order(
+    seed: int, *, categories: list[float] | None, prompts: np.ndarray | None, exclude: list[int]
+) -> WeightedOrder:
     logits = None if categories is None else np.array(categories)
     rng = np.random.default_rng(seed)
-    return WeightedOrder(rng, pool=POOL, category_logits=logits, prompt_logits=prompts, exclude=np.array(exclude, dtype=np.int64))
+    return WeightedOrder(
+        rng,
+        pool=POOL,
+        category_logits=logits,
+        prompt_logits=prompts,
+        exclude=np.array(exclude, dtype=np.int64),
+    )
 
 
 @pytest.mark.parametrize("categories", [None, [0.0, 0.5]])
@@ -133,7 +161,8 @@ def test_a_ranked_order_in_pieces_is_the_order_as_a_whole() -> None:
 
 
 def test_pieces_of_an_order_follow_the_weights_that_are_left() -> None:
-    """With weights 1, 2, 3 the second prompt after 3 was taken is 2 in two of three draws (successive sampling)."""
+    """With weights 1, 2, 3 the second prompt after 3 was taken is 2 in two of three draws (successive
+    sampling)."""
     logits = np.full(20, -np.inf)
     logits[:3] = np.log([1.0, 2.0, 3.0])
     seconds = []
@@ -176,7 +205,10 @@ def test_a_plan_that_passes_over_prompts_weighs_the_pool_once() -> None:
     part = Half()
     store = StatisticsStore(POOL.ids, sampling_key="t1-p1-m64")
     made = CurriculumStack(
-        {"sampler": UniformSampler(), "allocator": EqualAllocator(), "prompts": part}, pool=POOL, store=store, seed=0
+        {"sampler": UniformSampler(), "allocator": EqualAllocator(), "prompts": part},
+        pool=POOL,
+        store=store,
+        seed=0,
     )
     plan = made.plan(0, total_steps=9, num_prompts=10, rollout_budget=10)
     assert sorted(plan.prompt_indices.tolist()) == list(range(0, 20, 2))

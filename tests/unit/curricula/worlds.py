@@ -14,7 +14,12 @@ from rollout.statistics import StatisticsStore
 from rollout.types import Prompt, RolloutStat, SamplingConfig
 
 KEY = SamplingConfig().key
-SLOTS = {"draw": "sampler", "category_logits": "category", "prompt_logits": "prompts", "allocate": "allocator"}
+SLOTS = {
+    "draw": "sampler",
+    "category_logits": "category",
+    "prompt_logits": "prompts",
+    "allocate": "allocator",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,7 +77,9 @@ class World:
             self.store.add(stat)
         part.observe(self.ctx(step), stats)
 
-    def stack(self, parts: Sequence[Curriculum], *, lag: int = 0, store: StatisticsStore | None = None) -> CurriculumStack:
+    def stack(
+        self, parts: Sequence[Curriculum], *, lag: int = 0, store: StatisticsStore | None = None
+    ) -> CurriculumStack:
         """Each part in the slot of the hook it answers; neutral ones elsewhere."""
         slots: dict[str, Curriculum] = {"sampler": UniformSampler(), "allocator": EqualAllocator()}
         for part in parts:
@@ -83,7 +90,8 @@ class World:
 def chosen_and_sizes(
     world: World, make: Callable[[], list[Curriculum]], *, steps: int, cut: int | None = None, lag: int = 0
 ) -> list[tuple[list[int], list[int]]]:
-    """Plans of a run; saved, thrown away and restored before plan ``cut``. Prompt i succeeds with probability i / (size - 1)."""
+    """Plans of a run; saved, thrown away and restored before plan ``cut``. Prompt i succeeds with probability
+    i / (size - 1)."""
     store = world.new_store()
     stack, plans, out = world.stack(make(), lag=lag, store=store), {}, []
     for step in range(steps):

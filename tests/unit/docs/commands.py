@@ -7,7 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("**/*.md"), *ROOT.glob("examples/**/*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "deploy").glob("**/*.md"),
+        *ROOT.glob("examples/**/*.md"),
+    ]
 )
 HELP = sorted((ROOT / "rl" / "cli").glob("*.py"))
 COMMAND = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:\S*bin/)?t2rl (.+)$")
@@ -18,7 +23,8 @@ SHELL = {">", ">>", "<", "|", "&", "&&", ";"}
 
 
 def commands_of(file: Path) -> Iterator[list[str]]:
-    """Arguments of every command in the file's code blocks (a page), or in its epilogs (a module of the CLI)."""
+    """Arguments of every command in the file's code blocks (a page), or in its epilogs (a module of the
+    CLI)."""
     text = file.read_text(encoding="utf-8")
     lines = _of_page(text) if file.suffix == ".md" else re.findall(r"\[bold\](t2rl .+?)\[/\]", text)
     for line in lines:

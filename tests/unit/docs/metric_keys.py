@@ -13,7 +13,16 @@ FAMILIES = (
     "reward|reward_actors|reward_model|rollout|sft|sync|time"
 )
 KEY = re.compile(rf"(?:{FAMILIES})/[A-Za-z0-9_{{}}./]+")
-OF_PARTS = {"metrics", "describe", "allocate", "figures", "effective_ratios", "difficulty_buckets", "_order", "_metrics"}
+OF_PARTS = {
+    "metrics",
+    "describe",
+    "allocate",
+    "figures",
+    "effective_ratios",
+    "difficulty_buckets",
+    "_order",
+    "_metrics",
+}
 """Functions of ``curricula`` whose dictionaries are metrics, without their ``curriculum/``."""
 NO_METRIC = re.compile(r"\.py$|[_/]$")
 """File names, and the beginning of a key that goes on with a variable."""
@@ -31,13 +40,19 @@ def written() -> frozenset[str]:
     for file in (ROOT / "curricula").glob("*.py"):
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef) and function.name in OF_PARTS:
-                found |= {f"curriculum/{key}" for key in _dictionary_keys(function) if not key.startswith("curriculum/")}
+                found |= {
+                    f"curriculum/{key}"
+                    for key in _dictionary_keys(function)
+                    if not key.startswith("curriculum/")
+                }
     return frozenset(found)
 
 
 def documented() -> set[str]:
     """Keys in the first column of the page's tables; several in one cell have commas between."""
-    rows = [line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    rows = [
+        line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    ]
     return {key for cell in rows for key in re.findall(r"`([^`]+)`", cell)}
 
 
@@ -57,7 +72,9 @@ def _strings(tree: ast.AST) -> Iterator[str]:
 
 def _dictionary_keys(function: ast.FunctionDef) -> Iterator[str]:
     for node in ast.walk(function):
-        keys = node.keys if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else []
+        keys = (
+            node.keys if isinstance(node, ast.Dict) else [node.key] if isinstance(node, ast.DictComp) else []
+        )
         for key in keys:
             if isinstance(key, ast.JoinedStr):
                 yield _pattern(key)

@@ -1,4 +1,5 @@
-"""Every ``t2rl`` command that a page or a help text prints is one that the program takes, with every flag, field and preset."""
+"""Every ``t2rl`` command that a page or a help text prints is one that the program takes, with every flag,
+field and preset."""
 
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,9 @@ def test_pages_and_help_texts_are_found() -> None:
 def test_every_command_is_taken(file: Path) -> None:
     for arguments in commands_of(file):
         if arguments[0].startswith("-") or "--help" in arguments:
-            assert {"--help", "--version", "--install-completion"} & set(arguments), "options that act at once are not tried here"
+            assert {"--help", "--version", "--install-completion"} & set(arguments), (
+                "options that act at once are not tried here"
+            )
             continue
         command, given = parsed(arguments)
         if command in TAKES_CONFIG and given["name"] in run_names() and not given.get("explain"):

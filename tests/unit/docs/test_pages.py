@@ -12,7 +12,9 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def test_the_index_lists_every_page_and_no_other() -> None:
     listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S.+\.$", (DOCS / "README.md").read_text(), re.M)
-    assert sorted(listed) == sorted(["decisions", *(page.name for page in DOCS.glob("*.md") if page.name != "README.md")])
+    assert sorted(listed) == sorted(
+        ["decisions", *(page.name for page in DOCS.glob("*.md") if page.name != "README.md")]
+    )
 
 
 def test_the_config_of_the_page_loads(tmp_path) -> None:
@@ -20,11 +22,22 @@ def test_the_config_of_the_page_loads(tmp_path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     config = load_config(str(file), ["model.path=DIR", "task.path=rows.jsonl"])
-    assert (config.run.name, config.rollout.device, config.task.chat, config.stream.prompts_per_step) == ("mine", "cpu", True, 8)
+    assert (config.run.name, config.rollout.device, config.task.chat, config.stream.prompts_per_step) == (
+        "mine",
+        "cpu",
+        True,
+        8,
+    )
 
 
 def test_settings_of_other_libraries_become_fields_that_exist() -> None:
-    rows = [line.split("|")[2] for line in (DOCS / "own_model.md").read_text().splitlines() if line.startswith("| `")]
+    rows = [
+        line.split("|")[2]
+        for line in (DOCS / "own_model.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
     fields = {field for cell in rows for field in re.findall(r"`([a-z_.]+)`", cell)}
     assert len(fields) > 30
-    assert [problem for field in sorted(fields) if (problem := explain_unknown(Config, field.split(".")))] == []
+    assert [
+        problem for field in sorted(fields) if (problem := explain_unknown(Config, field.split(".")))
+    ] == []

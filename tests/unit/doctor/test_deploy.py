@@ -1,4 +1,5 @@
-"""Files for machines that were not there: at least they agree with the pins and with what the doctor asks for."""
+"""Files for machines that were not there: at least they agree with the pins and with what the doctor asks
+for."""
 
 import re
 from pathlib import Path

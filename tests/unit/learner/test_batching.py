@@ -16,7 +16,9 @@ from rl.learner.batching import OVERHEAD_SHARE, plan_micro_batches, shares_of_gr
     token_budget=st.integers(1, 500),
     every=st.integers(1, 3),
 )
-def test_every_sample_is_planned_once_within_the_budget(lengths: list[int], world_size: int, token_budget: int, every: int) -> None:
+def test_every_sample_is_planned_once_within_the_budget(
+    lengths: list[int], world_size: int, token_budget: int, every: int
+) -> None:
     sizes = np.array(lengths)
     samples = np.arange(len(sizes))[::every]
     plans = plan_micro_batches(sizes, samples, world_size=world_size, token_budget=token_budget)
@@ -30,7 +32,11 @@ def test_every_sample_is_planned_once_within_the_budget(lengths: list[int], worl
     for rank in plans:
         assert all(len(plan.samples) == 1 for plan in rank if plan.padding)
     again = plan_micro_batches(sizes, samples, world_size=world_size, token_budget=token_budget)
-    assert all(np.array_equal(a.samples, b.samples) for x, y in zip(plans, again, strict=True) for a, b in zip(x, y, strict=True))
+    assert all(
+        np.array_equal(a.samples, b.samples)
+        for x, y in zip(plans, again, strict=True)
+        for a, b in zip(x, y, strict=True)
+    )
 
 
 @given(lengths=st.lists(st.integers(2, 200), min_size=4, max_size=60), world_size=st.integers(2, 4))
@@ -44,7 +50,9 @@ def test_ranks_differ_by_at_most_one_sample(lengths: list[int], world_size: int)
 def test_rank_with_nothing_to_do_gets_weightless_work() -> None:
     plans = plan_micro_batches(np.array([9, 5, 7]), np.array([0]), world_size=2, token_budget=100)
     assert [p.padding for p in plans[0]] == [False] and [p.padding for p in plans[1]] == [True]
-    nothing = plan_micro_batches(np.array([9, 5, 7]), np.array([], dtype=np.int64), world_size=2, token_budget=100)
+    nothing = plan_micro_batches(
+        np.array([9, 5, 7]), np.array([], dtype=np.int64), world_size=2, token_budget=100
+    )
     assert [[p.padding for p in rank] for rank in nothing] == [[True], [True]]
     assert nothing[0][0].samples.tolist() == [1], "the shortest sample is the cheapest padding"
 
@@ -57,7 +65,11 @@ def test_no_other_cut_costs_less(lengths: list[int], token_budget: int) -> None:
     def cost(bounds: list[int]) -> float:
         parts = [sizes[a:b] for a, b in pairwise(bounds)]
         fits = all(len(part) == 1 or len(part) * part[0] <= token_budget for part in parts)
-        return sum(len(part) * int(part[0]) + token_budget * OVERHEAD_SHARE for part in parts) if fits else np.inf
+        return (
+            sum(len(part) * int(part[0]) + token_budget * OVERHEAD_SHARE for part in parts)
+            if fits
+            else np.inf
+        )
 
     inner = range(1, len(sizes))
     every = [[0, *chosen, len(sizes)] for size in range(len(sizes)) for chosen in combinations(inner, size)]

@@ -41,9 +41,9 @@ def test_offloading_goes_to_pinned_host_memory_with_torchs_adamw() -> None:
 
 
 def test_nvme_gets_its_path() -> None:
-    zero = told(zero_stage=3, device="cuda", offload_optimizer="nvme", offload_parameters="nvme", offload_path="/fast")[
-        "zero_optimization"
-    ]
+    zero = told(
+        zero_stage=3, device="cuda", offload_optimizer="nvme", offload_parameters="nvme", offload_path="/fast"
+    )["zero_optimization"]
     expected = {"device": "nvme", "pin_memory": True, "nvme_path": "/fast"}
     assert zero["offload_optimizer"] == expected and zero["offload_param"] == expected
 
@@ -57,21 +57,29 @@ def test_parameters_alone_keep_the_optimizer_where_it_is() -> None:
 @pytest.mark.parametrize(("stage", "told_stage"), [(0, 1), (1, 1), (2, 2)])
 def test_bfloat16_accumulates_in_float32(stage: int, told_stage: int) -> None:
     result = told(zero_stage=stage, dtype="bfloat16")
-    assert result["zero_optimization"]["stage"] == told_stage and result["data_types"] == {"grad_accum_dtype": "fp32"}
+    assert result["zero_optimization"]["stage"] == told_stage and result["data_types"] == {
+        "grad_accum_dtype": "fp32"
+    }
 
 
 @pytest.mark.parametrize(
-    ("stage", "dtype", "told_stage"), [(0, "float32", 0), (1, "float32", 2), (1, "bfloat16", 1), (2, "float32", 2)]
+    ("stage", "dtype", "told_stage"),
+    [(0, "float32", 0), (1, "float32", 2), (1, "bfloat16", 1), (2, "float32", 2)],
 )
 def test_muon_in_float32_has_reduced_gradients(stage: int, dtype: str, told_stage: int) -> None:
     assert told(zero_stage=stage, dtype=dtype, optimizer="muon")["zero_optimization"]["stage"] == told_stage
 
 
 def test_options_are_laid_over_ours_section_by_section() -> None:
-    options = {"communication_data_type": "fp32", "zero_optimization": {"zero_hpz_partition_size": 8, "reduce_bucket_size": 7}}
+    options = {
+        "communication_data_type": "fp32",
+        "zero_optimization": {"zero_hpz_partition_size": 8, "reduce_bucket_size": 7},
+    }
     result = told(zero_stage=3, deepspeed=options)
     assert result["communication_data_type"] == "fp32"
-    assert result["zero_optimization"] == told(zero_stage=3)["zero_optimization"] | options["zero_optimization"]
+    assert (
+        result["zero_optimization"] == told(zero_stage=3)["zero_optimization"] | options["zero_optimization"]
+    )
 
 
 def tiny(*, tied: bool, value_head: bool = False, lora: bool = False) -> LogprobModel:

@@ -1,4 +1,5 @@
-"""Chunks of logits: how often the head's own hooks run, which is how often ZeRO-3 gathers it, and that nothing stays behind."""
+"""Chunks of logits: how often the head's own hooks run, which is how often ZeRO-3 gathers it, and that
+nothing stays behind."""
 
 import torch
 from torch import nn

@@ -17,7 +17,16 @@ BILLION = Sizes(1_000_000_000, 0)
         ({"dtype": "bfloat16", "zero_stage": 2, "num_ranks": 4}, 2 + 2 + 4 / 4 + 12 / 4),
         ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8}, 18 / 8),
         ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8, "offload_optimizer": "cpu"}, 6 / 8),
-        ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8, "offload_optimizer": "cpu", "offload_parameters": "cpu"}, 4 / 8),
+        (
+            {
+                "dtype": "bfloat16",
+                "zero_stage": 3,
+                "num_ranks": 8,
+                "offload_optimizer": "cpu",
+                "offload_parameters": "cpu",
+            },
+            4 / 8,
+        ),
         ({"dtype": "float32"}, 16),
         ({"dtype": "float32", "zero_stage": 2, "num_ranks": 2}, 4 + 4 / 2 + 12 / 2),
     ],
@@ -40,12 +49,23 @@ def test_adapters_train_little_and_freeze_the_rest() -> None:
 
 def test_a_critic_and_a_reference_count() -> None:
     bf16 = LearnerConfig(dtype="bfloat16", zero_stage=3, num_ranks=4)
-    ppo = AlgorithmConfig.model_validate({"advantage": "gae", "critic": {"kind": "separate"}, "kl": {"coefficient": 0.1}})
-    assert learner_bytes(BILLION, bf16, ppo) == {"policy": 4_500_000_000, "critic": 4_500_000_000, "reference": 500_000_000}
+    ppo = AlgorithmConfig.model_validate(
+        {"advantage": "gae", "critic": {"kind": "separate"}, "kl": {"coefficient": 0.1}}
+    )
+    assert learner_bytes(BILLION, bf16, ppo) == {
+        "policy": 4_500_000_000,
+        "critic": 4_500_000_000,
+        "reference": 500_000_000,
+    }
     assert learner_bytes(BILLION, bf16, AlgorithmConfig()) == {"policy": 4_500_000_000}
 
 
 def test_what_does_not_fit_is_said_with_ways_out() -> None:
     assert shortage({"policy": 30 * GIB}, 40 * GIB) is None
     said = shortage({"policy": 56 * GIB, "reference": 6 * GIB}, 40 * GIB)
-    assert said is not None and "62.0 GiB" in said and "policy 56.0 + reference 6.0" in said and "learner.zero_stage=3" in said
+    assert (
+        said is not None
+        and "62.0 GiB" in said
+        and "policy 56.0 + reference 6.0" in said
+        and "learner.zero_stage=3" in said
+    )

@@ -15,7 +15,9 @@ from rl.types import TrainingBatch
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_loss_token_is_predicted_by_the_position_before_it(random_batch: Callable, seed: int, packed: bool) -> None:
+def test_every_loss_token_is_predicted_by_the_position_before_it(
+    random_batch: Callable, seed: int, packed: bool
+) -> None:
     batch = random_batch(seed, samples=9)
     plan = MicroBatchPlan(np.array([7, 2, 5], dtype=np.int64))
     micro = build_micro_batch(batch, plan, packed=packed)
@@ -30,7 +32,9 @@ def test_every_loss_token_is_predicted_by_the_position_before_it(random_batch: C
     assert micro.num_tokens == int(np.diff(batch.offsets)[plan.samples].sum())
     if packed:
         assert micro.input_ids.shape == (1, micro.num_tokens - len(plan.samples))
-        assert micro.position_ids[0].tolist() == [i for s in plan.samples for i in range(np.diff(batch.offsets)[s] - 1)]
+        assert micro.position_ids[0].tolist() == [
+            i for s in plan.samples for i in range(np.diff(batch.offsets)[s] - 1)
+        ]
 
 
 def test_a_sample_of_one_token_gives_no_loss_tokens() -> None:
@@ -81,10 +85,15 @@ def alone(model: LogprobModel, batch: TrainingBatch, sample: int, temperature: f
 @pytest.mark.parametrize("rows", [1_000_000, 3])
 @pytest.mark.parametrize("most", [0, 400])
 def test_log_probs_in_buckets_equal_single_sequences(
-    random_batch: Callable, model: LogprobModel, monkeypatch: pytest.MonkeyPatch, packed: bool, rows: int, most: int
+    random_batch: Callable,
+    model: LogprobModel,
+    monkeypatch: pytest.MonkeyPatch,
+    packed: bool,
+    rows: int,
+    most: int,
 ) -> None:
-    """Padding, packing and chunking the vocabulary are exact, values and gradients; temperature 0.7. With 400 tokens on another
-    rank most of the chunks are empty here."""
+    """Padding, packing and chunking the vocabulary are exact, values and gradients; temperature 0.7. With 400
+    tokens on another rank most of the chunks are empty here."""
     monkeypatch.setattr(model, "rows_per_chunk", rows)
     batch = random_batch(1, samples=12)
     plans = plan_micro_batches(np.diff(batch.offsets), np.arange(12), world_size=1, token_budget=90)[0]
@@ -102,7 +111,10 @@ def test_log_probs_in_buckets_equal_single_sequences(
 
     model.zero_grad()
     for sample in range(12):
-        flat = np.flatnonzero(batch.loss_mask[batch.offsets[sample] : batch.offsets[sample + 1]]) + batch.offsets[sample]
+        flat = (
+            np.flatnonzero(batch.loss_mask[batch.offsets[sample] : batch.offsets[sample + 1]])
+            + batch.offsets[sample]
+        )
         (alone(model, batch, sample, 0.7) * weights[flat]).sum().backward()
     for gradient, parameter in zip(got, model.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad, atol=2e-4, rtol=1e-4)

@@ -1,7 +1,7 @@
 """Packed rows against single sequences, for attention that is dense, in a window, grouped or soft-capped.
 
-``varlen_attn`` itself runs on CUDA only. Here its documented contract stands in for it where values matter, and the real one runs
-on tensors without data, where shapes, arguments and gradients' paths do.
+``varlen_attn`` itself runs on CUDA only. Here its documented contract stands in for it where values matter,
+and the real one runs on tensors without data, where shapes, arguments and gradients' paths do.
 """
 
 from collections.abc import Callable
@@ -49,16 +49,22 @@ def build(kind: str, attention: str, **more: Any) -> LogprobModel:
     return LogprobModel(AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval())
 
 
-def contract(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale, window_size, enable_gqa) -> torch.Tensor:
+def contract(
+    query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale, window_size, enable_gqa
+) -> torch.Tensor:
     """``varlen_attn`` as its documentation has it, one sequence after the other."""
-    assert cu_seq_q.dtype == torch.int32 and cu_seq_q[-1] == len(query) and max_q == int(cu_seq_q.diff().max())
+    assert (
+        cu_seq_q.dtype == torch.int32 and cu_seq_q[-1] == len(query) and max_q == int(cu_seq_q.diff().max())
+    )
     assert enable_gqa == (query.shape[1] != key.shape[1]) and window_size[1] == 0
     out = []
     for start, end in zip(cu_seq_q[:-1].tolist(), cu_seq_q[1:].tolist(), strict=True):
         q, k, v = (t[start:end].transpose(0, 1) for t in (query, key, value))
         distance = torch.arange(end - start)[:, None] - torch.arange(end - start)[None, :]
         seen = (distance >= 0) & ((distance <= window_size[0]) | (window_size[0] < 0))
-        out.append(F.scaled_dot_product_attention(q, k, v, seen, scale=scale, enable_gqa=enable_gqa).transpose(0, 1))
+        out.append(
+            F.scaled_dot_product_attention(q, k, v, seen, scale=scale, enable_gqa=enable_gqa).transpose(0, 1)
+        )
     return torch.cat(out)
 
 
@@ -69,8 +75,12 @@ def assert_packed_equals_single(model: LogprobModel, random_batch: Callable) -> 
     with torch.no_grad():
         packed = model(*micro.for_logprobs(0.7))
         for sample in range(6):
-            alone = model(*build_micro_batch(batch, MicroBatchPlan(np.array([sample])), packed=True).for_logprobs(0.7))
-            torch.testing.assert_close(packed[torch.from_numpy(micro.sample == sample)], alone, atol=2e-5, rtol=0)
+            alone = model(
+                *build_micro_batch(batch, MicroBatchPlan(np.array([sample])), packed=True).for_logprobs(0.7)
+            )
+            torch.testing.assert_close(
+                packed[torch.from_numpy(micro.sample == sample)], alone, atol=2e-5, rtol=0
+            )
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -103,7 +113,9 @@ def test_our_attention_asks_varlen_attn_for_what_the_dense_one_computes(
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
-def test_the_real_varlen_attn_takes_our_arguments_and_has_a_gradient(random_batch: Callable, kind: str) -> None:
+def test_the_real_varlen_attn_takes_our_arguments_and_has_a_gradient(
+    random_batch: Callable, kind: str
+) -> None:
     model = build(kind, packed_attention.NAME, **MODELS[kind]).to("meta", torch.bfloat16)
     micro = build_micro_batch(random_batch(1, samples=6), MicroBatchPlan(np.arange(6)), packed=True)
     logprobs = model(*micro.to(torch.device("meta")).for_logprobs(1.0))
@@ -122,7 +134,9 @@ def test_the_real_varlen_attn_takes_our_arguments_and_has_a_gradient(random_batc
         ("deepseek_v3", {"qk_head_dim": 192, "v_head_dim": 128, "head_dim": 64}, "differ in size"),
     ],
 )
-def test_a_model_that_the_kernel_cannot_run_is_refused_by_name(tmp_path, kind: str, more: dict[str, Any], words: str) -> None:
+def test_a_model_that_the_kernel_cannot_run_is_refused_by_name(
+    tmp_path, kind: str, more: dict[str, Any], words: str
+) -> None:
     config = AutoConfig.for_model(kind, **TINY | more)
     for name, value in more.items():
         setattr(config, name, value)
@@ -150,7 +164,11 @@ def test_what_varlen_attn_cannot_do_is_an_error_in_the_layer() -> None:
     query = torch.zeros(1, 2, 5, 8)
     module = torch.nn.Identity()
     boundaries = {"cu_seq_lens_q": torch.tensor([0, 5], dtype=torch.int32), "max_length_q": 5}
-    for asked, words in (({"softcap": 2.0}, "softcap"), ({"s_aux": query}, "s_aux"), ({"dropout": 0.1}, "dropout")):
+    for asked, words in (
+        ({"softcap": 2.0}, "softcap"),
+        ({"s_aux": query}, "s_aux"),
+        ({"dropout": 0.1}, "dropout"),
+    ):
         with pytest.raises(ValueError, match=f"cannot do {words}, which Identity asks for"):
             packed_attention.attend(module, query, query, query, None, **asked, **boundaries)
     with pytest.raises(ValueError, match="does not hand the packed boundaries"):
@@ -165,5 +183,7 @@ def test_padded_rows_are_samples_of_their_own(monkeypatch: pytest.MonkeyPatch) -
     for attention in ("sdpa", packed_attention.NAME):
         trunk = build("mistral", attention, **WINDOW).causal_lm.base_model
         with torch.no_grad():
-            states.append(trunk(**packed_attention.row_arguments(trunk.config, inputs, None, None)).last_hidden_state)
+            states.append(
+                trunk(**packed_attention.row_arguments(trunk.config, inputs, None, None)).last_hidden_state
+            )
     torch.testing.assert_close(states[1], states[0], atol=2e-5, rtol=0)

@@ -1,4 +1,5 @@
-"""Learning-rate multipliers by hand. Ten updates: without a warm-up the peak is update 0 and the end, nine updates on, update 9."""
+"""Learning-rate multipliers by hand. Ten updates: without a warm-up the peak is update 0 and the end, nine
+updates on, update 9."""
 
 import itertools
 import math
@@ -22,7 +23,8 @@ def test_every_schedule_can_be_configured() -> None:
 @pytest.mark.parametrize("schedule", sorted(set(SCHEDULES) - {"constant"}))
 @pytest.mark.parametrize("warmup", [0, 1, 3])
 def test_the_ends_are_exact(schedule: str, warmup: int) -> None:
-    """The first update is not 0, the warm-up ends on 1, the last update is on the floor, and nothing comes back after it."""
+    """The first update is not 0, the warm-up ends on 1, the last update is on the floor, and nothing comes
+    back after it."""
     phi = {"schedule_phi": 0.7} if schedule == "uba" else {}
     curve = values(list(range(13)), schedule=schedule, warmup_steps=warmup, min_lr_ratio=0.25, **phi)
     assert curve[0] == (1 / warmup if warmup else 1.0)
@@ -38,7 +40,9 @@ def test_constant_after_warm_up() -> None:
 
 def test_linear_falls_to_the_floor_and_stays() -> None:
     # The peak is update 1, the end update 9: update 5 is halfway between 1 and 0.2.
-    assert values([0, 1, 5, 9, 50], schedule="linear", warmup_steps=2, min_lr_ratio=0.2) == pytest.approx([0.5, 1, 0.6, 0.2, 0.2])
+    assert values([0, 1, 5, 9, 50], schedule="linear", warmup_steps=2, min_lr_ratio=0.2) == pytest.approx(
+        [0.5, 1, 0.6, 0.2, 0.2]
+    )
 
 
 def test_cosine_by_thirds() -> None:
@@ -50,18 +54,25 @@ def test_rex_is_above_the_line() -> None:
     assert values([0, 3, 6, 9], schedule="rex") == pytest.approx([1.0, 0.8, 0.5, 0.0])
 
 
-@pytest.mark.parametrize(("shape", "halfway"), [("linear", 0.5), ("cosine", 0.5), ("sqrt", 1 - math.sqrt(0.5))])
+@pytest.mark.parametrize(
+    ("shape", "halfway"), [("linear", 0.5), ("cosine", 0.5), ("sqrt", 1 - math.sqrt(0.5))]
+)
 def test_wsd_holds_then_decays(shape: str, halfway: float) -> None:
     # 21 updates, the decay over the last 40 % of 20: updates 12 to 20, halfway at 16.
-    got = values([0, 12, 16, 20], total=21, schedule="wsd", schedule_decay_share=0.4, schedule_decay_shape=shape)
+    got = values(
+        [0, 12, 16, 20], total=21, schedule="wsd", schedule_decay_share=0.4, schedule_decay_shape=shape
+    )
     assert got == pytest.approx([1.0, 1.0, halfway, 0.0])
 
 
 def test_power_is_the_inverse_square_root_until_it_decays() -> None:
-    # Peak after 4 updates; after 16 the root has fallen by two. 25 updates: the last tenth of 21 begins 2.1 before the end.
+    # Peak after 4 updates; after 16 the root has fallen by two. 25 updates: the last tenth of 21 begins 2.1
+    # before the end.
     got = values([3, 15, 24], total=25, schedule="power", warmup_steps=4)
     assert got == pytest.approx([1.0, 0.5, 0.0])
-    assert values([15], total=25, schedule="power", warmup_steps=4, schedule_exponent=1.0) == pytest.approx([0.25])
+    assert values([15], total=25, schedule="power", warmup_steps=4, schedule_exponent=1.0) == pytest.approx(
+        [0.25]
+    )
     # One update before the end 1/2.1 of the decay is left.
     assert values([23], total=25, schedule="power", warmup_steps=4) == pytest.approx([(4 / 24) ** 0.5 / 2.1])
 

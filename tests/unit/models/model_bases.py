@@ -24,8 +24,21 @@ COMMON = {
 }
 SMALL = {"vocab_size": VOCABULARY, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
-ROUTED = {**EXPERTS, "n_routed_experts": 4, "n_shared_experts": 1, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1}
-LATENT = {"kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 16}
+ROUTED = {
+    **EXPERTS,
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+}
+LATENT = {
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 16,
+    "v_head_dim": 16,
+}
 
 
 def _of(name: str, **more: Any) -> Callable[[], Any]:
@@ -37,7 +50,13 @@ def _alone(name: str, **fields: Any) -> Callable[[], Any]:
 
 
 GPT2 = {"n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 2, "initializer_range": 0.1}
-OPT = {"hidden_size": 32, "num_hidden_layers": 2, "ffn_dim": 48, "num_attention_heads": 2, "max_position_embeddings": 64}
+OPT = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "ffn_dim": 48,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 64,
+}
 
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "llama": _of("Llama", head_dim=16),
@@ -54,10 +73,14 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "stablelm": _of("StableLm"),
     "gpt2": _alone("GPT2", **GPT2),
     "opt": _alone("OPT", **OPT, word_embed_proj_dim=32),
-    "gpt_neox": _alone("GPTNeoX", **{k: v for k, v in COMMON.items() if k not in SMALL and k != "num_key_value_heads"}),
+    "gpt_neox": _alone(
+        "GPTNeoX", **{k: v for k, v in COMMON.items() if k not in SMALL and k != "num_key_value_heads"}
+    ),
     "mixtral": _of("Mixtral", num_local_experts=4),
     "olmoe": _of("Olmoe", num_experts=4, num_experts_per_tok=2),
-    "qwen3_moe": _of("Qwen3Moe", head_dim=16, num_experts=4, decoder_sparse_step=1, mlp_only_layers=[], **EXPERTS),
+    "qwen3_moe": _of(
+        "Qwen3Moe", head_dim=16, num_experts=4, decoder_sparse_step=1, mlp_only_layers=[], **EXPERTS
+    ),
     "gpt_oss": _of(
         "GptOss",
         head_dim=16,

@@ -23,7 +23,8 @@ DROPOUT = {
 
 
 def sampled_and_trained(base: Path, **learner: object) -> tuple[torch.Tensor, torch.Tensor]:
-    """[T] log-probs of the same tokens: by the base in eval mode (the sampler), by the learner's model in training mode."""
+    """[T] log-probs of the same tokens: by the base in eval mode (the sampler), by the learner's model in
+    training mode."""
     ids = torch.randint(3, VOCABULARY, (4, 16), generator=torch.Generator().manual_seed(0))
     select = torch.arange(64).reshape(4, 16)[:, :-1].flatten()
     with torch.no_grad():
@@ -42,7 +43,9 @@ def test_the_first_ratio_is_1(tmp_path: Path, name: str) -> None:
 
 def test_the_first_ratio_is_1_with_adapters_and_checkpointing(tmp_path: Path) -> None:
     base = save_base("gpt2", tmp_path, **DROPOUT["gpt2"])
-    sampled, trained = sampled_and_trained(base, lora=LoraConfig(r=4, dropout=0.5), gradient_checkpointing=True)
+    sampled, trained = sampled_and_trained(
+        base, lora=LoraConfig(r=4, dropout=0.5), gradient_checkpointing=True
+    )
     assert (trained - sampled).abs().max() < 2e-5
 
 

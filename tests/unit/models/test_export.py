@@ -42,7 +42,10 @@ def assert_same_model(a: Path, b: Path) -> None:
 def test_an_export_without_an_update_is_the_base(tmp_path: Path, name: str) -> None:
     base = save_base(name, tmp_path / "base")
     model = load_model(str(base), LearnerConfig()).causal_lm
-    sent = [(n, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for n, t in iterate_weights(model, gather=False)]
+    sent = [
+        (n, str(t.dtype).removeprefix("torch."), tuple(t.shape))
+        for n, t in iterate_weights(model, gather=False)
+    ]
     assert sent == checkpoint_layout(model)  # what engines get
     assert {n: shape for n, _, shape in sent} == checkpoint_shapes(base)
     export_model(model, tmp_path / "export", model_path=str(base), gather=False, is_writer=True)
@@ -131,7 +134,9 @@ def test_what_a_model_does_not_read_is_not_missed(tmp_path: Path) -> None:
         base = save_base(name, tmp_path / name)
         weights = checkpoint_shapes(base)
         save_file(
-            load_file(base / "model.safetensors") | {more: torch.ones(4)}, base / "model.safetensors", metadata={"format": "pt"}
+            load_file(base / "model.safetensors") | {more: torch.ones(4)},
+            base / "model.safetensors",
+            metadata={"format": "pt"},
         )
         assert more in checkpoint_shapes(base)
         assert weight_shapes(base, ARCHITECTURES[name]()) == weights

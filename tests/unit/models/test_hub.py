@@ -1,4 +1,5 @@
-"""A hub name is a snapshot in the cache; without it, the error says what to do. A base's own code runs if it is trusted."""
+"""A hub name is a snapshot in the cache; without it, the error says what to do. A base's own code runs if it
+is trusted."""
 
 import json
 import shutil
@@ -54,7 +55,8 @@ def test_a_name_is_its_snapshot(cache: Path, revision: str | None) -> None:
 @pytest.mark.parametrize(("name", "revision"), [("org/other", None), ("org/tiny", "v2")])
 def test_what_the_cache_does_not_hold(cache: Path, name: str, revision: str | None) -> None:
     with pytest.raises(
-        ValueError, match=rf"model\.path: {name} is no directory here.*hf download {name}  where there is a network"
+        ValueError,
+        match=rf"model\.path: {name} is no directory here.*hf download {name}  where there is a network",
     ):
         model_directory(name, revision=revision)
 
@@ -77,14 +79,20 @@ def remote(tmp_path: Path) -> Path:
     base = save_base("llama", tmp_path / "remote")
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     config |= {"model_type": "mytiny", "architectures": ["MyTinyForCausalLM"]}
-    config["auto_map"] = {"AutoConfig": "modeling_mytiny.MyTinyConfig", "AutoModelForCausalLM": "modeling_mytiny.MyTinyForCausalLM"}
+    config["auto_map"] = {
+        "AutoConfig": "modeling_mytiny.MyTinyConfig",
+        "AutoModelForCausalLM": "modeling_mytiny.MyTinyForCausalLM",
+    }
     (base / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (base / "modeling_mytiny.py").write_text(CODE, encoding="utf-8")
     return base
 
 
 def test_code_that_is_not_trusted_does_not_run(remote: Path) -> None:
-    with pytest.raises(ValueError, match=r"model\.trust_remote_code: .* needs code of its own .*set it to true if you trust it"):
+    with pytest.raises(
+        ValueError,
+        match=r"model\.trust_remote_code: .* needs code of its own .*set it to true if you trust it",
+    ):
         load_config(remote)
 
 

@@ -14,7 +14,14 @@ from rl.preflight import check_model, load_tokenizer
 
 def check(directory: Path, *overrides: str) -> list[str]:
     config = load_config(
-        "debug", [f"model.path={directory}", "model=path", "rollout.max_model_len=64", "rollout.max_tokens=8", *overrides]
+        "debug",
+        [
+            f"model.path={directory}",
+            "model=path",
+            "rollout.max_model_len=64",
+            "rollout.max_tokens=8",
+            *overrides,
+        ],
     )
     return check_model(config, directory, load_tokenizer(directory))
 
@@ -34,7 +41,10 @@ WIDE = {"gpt2": {"n_embd": 64}, "stablelm": {"hidden_size": 128}}
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_good_bases_pass(tmp_path: Path, name: str) -> None:
-    changes = WIDE.get(name, {"hidden_size": 64} | ({"head_dim": 32} if "head_dim" in ARCHITECTURES[name]().to_dict() else {}))
+    changes = WIDE.get(
+        name,
+        {"hidden_size": 64} | ({"head_dim": 32} if "head_dim" in ARCHITECTURES[name]().to_dict() else {}),
+    )
     if name == "opt":
         changes["word_embed_proj_dim"] = 64
     directory = save_base(name, tmp_path, **changes)
@@ -54,14 +64,20 @@ def test_dropout_is_said(tmp_path: Path, base: Path) -> None:
 def test_a_checkpoint_without_the_trunks_prefix_passes(tmp_path: Path) -> None:
     base = save_base("gpt2", tmp_path, n_embd=64)
     file = base / "model.safetensors"
-    save_file({k.removeprefix("transformer."): v for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
+    save_file(
+        {k.removeprefix("transformer."): v for k, v in load_file(file).items()},
+        file,
+        metadata={"format": "pt"},
+    )
     check(base)
 
 
 def test_an_index_that_names_absent_files(base: Path) -> None:
     index = {"weight_map": {"model.norm.weight": "model-00002-of-00002.safetensors"}}
     (base / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"model\.path: .*names model-00002-of-00002\.safetensors, which is not in"):
+    with pytest.raises(
+        ValueError, match=r"model\.path: .*names model-00002-of-00002\.safetensors, which is not in"
+    ):
         check(base)
 
 
@@ -69,7 +85,9 @@ def test_an_index_that_names_absent_files(base: Path) -> None:
 def test_a_file_that_was_cut_off(base: Path, left: int) -> None:
     file = base / "model.safetensors"
     file.write_bytes(file.read_bytes()[:left])
-    with pytest.raises(ValueError, match=r"model\.path: .*model\.safetensors has \d+ bytes.*broke off; fetch it again"):
+    with pytest.raises(
+        ValueError, match=r"model\.path: .*model\.safetensors has \d+ bytes.*broke off; fetch it again"
+    ):
         check(base)
 
 
@@ -83,7 +101,9 @@ def test_weights_that_would_be_random(base: Path) -> None:
     weights = load_file(base / "model.safetensors")
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"lacks 1 weights of its model, model\.layers\.1\.mlp\.up_proj\.weight among them"):
+    with pytest.raises(
+        ValueError, match=r"lacks 1 weights of its model, model\.layers\.1\.mlp\.up_proj\.weight among them"
+    ):
         check(base)
 
 

@@ -1,7 +1,7 @@
 """A random update on a tiny softmax policy, once as the learner's batch and once as the oracles' problem.
 
-The policy is a table of logits by previous token, the critic a value by previous token. All constants are float32 numbers, so that
-both sides start from the same ones; the oracles go on in float64.
+The policy is a table of logits by previous token, the critic a value by previous token. All constants are
+float32 numbers, so that both sides start from the same ones; the oracles go on in float64.
 """
 
 from collections.abc import Sequence as Rows
@@ -80,7 +80,9 @@ class Case:
                     shown=bool(batch.demonstration[sample]),
                     posterior=POSTERIORS[batch.segment_ids[sample]],
                     pass_k=int(batch.aux["pass_k"][sample]) if "pass_k" in batch.aux else None,
-                    token_price=float(batch.aux["token_price"][sample]) if "token_price" in batch.aux else 0.0,
+                    token_price=(
+                        float(batch.aux["token_price"][sample]) if "token_price" in batch.aux else 0.0
+                    ),
                     budget_scores=None if scores is None or np.isnan(scores).any() else scores.tolist(),
                 )
             )
@@ -88,11 +90,18 @@ class Case:
 
 
 def make_case(
-    config: AlgorithmConfig, *, seed: int = 0, sizes: tuple[int, ...] = SIZES, tools: bool = True, stale: bool = True
+    config: AlgorithmConfig,
+    *,
+    seed: int = 0,
+    sizes: tuple[int, ...] = SIZES,
+    tools: bool = True,
+    stale: bool = True,
 ) -> Case:
-    """Groups of unequal size and sequences of unequal length, some tokens of an older policy, some not to be trained.
+    """Groups of unequal size and sequences of unequal length, some tokens of an older policy, some not to be
+    trained.
 
-    Other code than ours may need less: groups of one size, no ``tools`` between sampled tokens, no ``stale`` tokens.
+    Other code than ours may need less: groups of one size, no ``tools`` between sampled tokens, no ``stale``
+    tokens.
     """
     draw = torch.Generator().manual_seed(seed)
 
@@ -102,7 +111,9 @@ def make_case(
     start = torch.randn(VOCAB, VOCAB, generator=draw)
     older, values = near(start, 0.5), 0.5 + 0.3 * torch.randn(VOCAB, generator=draw)
     case = Case(
-        batch=_batch(np.random.default_rng(seed), sizes, tools=tools, graded=config.advantage != "passk_chen"),
+        batch=_batch(
+            np.random.default_rng(seed), sizes, tools=tools, graded=config.advantage != "passk_chen"
+        ),
         start=start,
         moved=near(start, 0.3),
         base=near(start, 0.5),
@@ -110,7 +121,9 @@ def make_case(
         values_moved=near(values, 0.3),
     )
     share = 0.4 if stale else 0.0
-    return _special(replace(case, batch=_sampled(case, older, np.random.default_rng(seed + 1), share=share)), config)
+    return _special(
+        replace(case, batch=_sampled(case, older, np.random.default_rng(seed + 1), share=share)), config
+    )
 
 
 def _batch(draw: np.random.Generator, sizes: tuple[int, ...], *, tools: bool, graded: bool) -> TrainingBatch:
@@ -155,7 +168,8 @@ def _rewards(group: int, size: int, *, graded: bool) -> np.ndarray:
 
 
 def _sampled(case: Case, older: torch.Tensor, draw: np.random.Generator, *, share: float) -> TrainingBatch:
-    """A share of the tokens came from the older policy, often within one sequence; every third sequence is all fresh."""
+    """A share of the tokens came from the older policy, often within one sequence; every third sequence is
+    all fresh."""
     batch = case.batch
     owner = np.repeat(np.arange(len(batch.rewards)), np.diff(batch.offsets))
     stale = (draw.random(len(owner)) < share) & (owner % 3 != 0) & batch.loss_mask
@@ -168,7 +182,8 @@ def _sampled(case: Case, older: torch.Tensor, draw: np.random.Generator, *, shar
 
 
 def _special(case: Case, config: AlgorithmConfig) -> Case:
-    """What the stream adds for some algorithms: demonstrations in place of the group of one, scores at each thinking budget."""
+    """What the stream adds for some algorithms: demonstrations in place of the group of one, scores at each
+    thinking budget."""
     batch = case.batch
     if config.demonstrations is not None:
         shown = batch.segment_ids == SIZES.index(1)
@@ -176,7 +191,10 @@ def _special(case: Case, config: AlgorithmConfig) -> Case:
         behavior = np.where(shown[owner], 0, batch.behavior_logprobs).astype(np.float32)
         return replace(case, batch=replace(batch, demonstration=shown, behavior_logprobs=behavior))
     if config.planner is not None:
-        told = {"pass_k": np.array(TARGETS)[batch.segment_ids], "token_price": np.full(len(batch.rewards), TOKEN_PRICE)}
+        told = {
+            "pass_k": np.array(TARGETS)[batch.segment_ids],
+            "token_price": np.full(len(batch.rewards), TOKEN_PRICE),
+        }
         return replace(case, batch=replace(batch, aux=batch.aux | told))
     if config.advantage == "brpo":
         draw = np.random.default_rng(7)

@@ -1,4 +1,5 @@
-"""The same update through the code under test: the learner's plan of it, the objective, autograd in float32."""
+"""The same update through the code under test: the learner's plan of it, the objective, autograd in
+float32."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,7 +33,11 @@ class Gradients:
 def planned(case: Case, config: AlgorithmConfig, *, first: bool) -> PlannedUpdate:
     """One update on the whole batch, in micro-batches of about three sequences."""
     context = StepContext(
-        config=LearnerConfig(micro_batch_tokens=40), algorithm=config, rank=0, world_size=1, max_tokens=MAX_TOKENS
+        config=LearnerConfig(micro_batch_tokens=40),
+        algorithm=config,
+        rank=0,
+        world_size=1,
+        max_tokens=MAX_TOKENS,
     )
     signals = Signals(
         reference_logprobs=case.scores(case.base) if config.kl.coefficient else None,
@@ -44,7 +49,9 @@ def planned(case: Case, config: AlgorithmConfig, *, first: bool) -> PlannedUpdat
     return replace(plan, terms=replace(plan.terms, proximal_logprobs=start))
 
 
-def estimator_inputs(case: Case, plan: PlannedUpdate, table: torch.Tensor) -> Iterator[tuple[MicroBatch, TokenInputs]]:
+def estimator_inputs(
+    case: Case, plan: PlannedUpdate, table: torch.Tensor
+) -> Iterator[tuple[MicroBatch, TokenInputs]]:
     """What the estimator reads of each micro-batch under the policy ``table``."""
     for micro, padding in plan.micro_batches:
         logits = table[micro.input_ids].flatten(0, 1)[micro.select]
@@ -67,7 +74,9 @@ def ours(case: Case, config: AlgorithmConfig, *, first: bool) -> Gradients:
     values = (case.values if first else case.values_moved).clone().requires_grad_()
     value_total = 0.0
     for micro, padding in plan.critic_micro_batches:
-        loss = critic_loss(values[micro.input_ids].flatten()[micro.select], micro, plan.terms, config.critic, padding=padding)
+        loss = critic_loss(
+            values[micro.input_ids].flatten()[micro.select], micro, plan.terms, config.critic, padding=padding
+        )
         loss.backward()
         value_total += float(loss.detach())
     return Gradients(loss=total, policy=table.grad, critic_loss=value_total, critic=values.grad)

@@ -26,7 +26,9 @@ OF_A_GROUP = sorted(set(ADVANTAGES) - {"gae", "brpo", "reinforce_pp", "reinforce
 
 def estimate(name: str, rewards: list[float], segments: list[int], **fields: Any) -> torch.Tensor:
     """One token per sample, so per token is per sample."""
-    return ADVANTAGES[name](samples(rewards, segments), one_token_each(len(rewards)), config(**fields)).advantages
+    return ADVANTAGES[name](
+        samples(rewards, segments), one_token_each(len(rewards)), config(**fields)
+    ).advantages
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,9 @@ def test_max_rl_weighs_a_group_by_one_over_its_pass_rate() -> None:
 
 def test_reinforce_pp_standardises_over_the_batch() -> None:
     got = estimate("reinforce_pp", [1.0, 0.0, 0.0, 1.0], [0, 0, 1, 2])
-    torch.testing.assert_close(got, torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64) * math.sqrt(0.75), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        got, torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64) * math.sqrt(0.75), rtol=1e-6, atol=0
+    )
 
 
 def test_reinforce_pp_baseline_takes_the_group_mean_first() -> None:
@@ -76,7 +80,8 @@ def test_reinforce_pp_baseline_takes_the_group_mean_first() -> None:
 
 @pytest.mark.parametrize("name", OF_A_GROUP)
 def test_a_group_of_one_and_a_group_of_equal_rewards_get_exactly_zero(name: str) -> None:
-    """0.1 is the trap: sixteen of them do not have 0.1 as their floating-point mean, and a tiny std would blow the rest up."""
+    """0.1 is the trap: sixteen of them do not have 0.1 as their floating-point mean, and a tiny std would
+    blow the rest up."""
     assert (estimate(name, [0.1] * 16 + [0.7], [0] * 16 + [1], pass_k=2) == 0).all()
 
 
@@ -111,7 +116,9 @@ GRADED = st.lists(st.integers(-30, 30).map(lambda tenths: tenths / 10), min_size
 
 @pytest.mark.parametrize("name", OF_A_GROUP)
 @given(rewards=GRADED, k=st.integers(1, 4))
-def test_a_better_reward_never_has_the_lower_advantage_whatever_the_range(name: str, rewards: list[float], k: int) -> None:
+def test_a_better_reward_never_has_the_lower_advantage_whatever_the_range(
+    name: str, rewards: list[float], k: int
+) -> None:
     """Rewards may be negative, above 1, or of mean 0: nothing may divide by what turns the sign."""
     fields = {"pass_k": min(k, len(rewards))} if name.startswith("passk") else {}
     got = estimate(name, rewards, [0] * len(rewards), **fields)
@@ -122,7 +129,8 @@ def test_a_better_reward_never_has_the_lower_advantage_whatever_the_range(name: 
 
 @pytest.mark.parametrize("name", sorted(set(OF_A_GROUP) - {"passk_s", "passk_s_loo", "max_rl"}))
 def test_a_constant_added_to_every_reward_changes_nothing(name: str) -> None:
-    """But in ``passk_s`` and ``passk_s_loo``, whose baselines do not take all of it off, and ``max_rl``, relative to the mean."""
+    """But in ``passk_s`` and ``passk_s_loo``, whose baselines do not take all of it off, and ``max_rl``,
+    relative to the mean."""
     rewards, ids = [0.0, 0.25, 1.0, 0.5, 0.0, 1.0], [0, 0, 0, 1, 1, 1]
     fields = {"pass_k": 2} if name.startswith("passk") else {}
     plain = estimate(name, rewards, ids, **fields)
@@ -132,7 +140,8 @@ def test_a_constant_added_to_every_reward_changes_nothing(name: str) -> None:
 
 
 def test_max_rl_under_the_overlong_penalty_prefers_the_answer_that_is_not_cut() -> None:
-    """Three wrong answers at the limit, one wrong and short: rewards -1, -1, -1, 0, whose mean is negative."""
+    """Three wrong answers at the limit, one wrong and short: rewards -1, -1, -1, 0, whose mean is
+    negative."""
     rewards = overlong(torch.zeros(4), SimpleNamespace(max_tokens=16, lengths=torch.tensor([16, 16, 16, 5])))  # type: ignore[arg-type]
     got = estimate("max_rl", rewards.tolist(), [0] * 4)
     torch.testing.assert_close(got, torch.tensor([-1 / 3, -1 / 3, -1 / 3, 1.0], dtype=torch.float64))

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
 PRESETS = sorted(p.stem for p in (ROOT / "configs" / "algorithm").glob("*.yaml"))
 SECTION = TEXT[TEXT.index("## Presets") : TEXT.index("## Orthogonal parts")]
-ROWS = {row[0].strip("` "): row for row in (line.split("|")[1:-1] for line in SECTION.splitlines() if line.startswith("| `"))}
+ROWS = {
+    row[0].strip("` "): row
+    for row in (line.split("|")[1:-1] for line in SECTION.splitlines() if line.startswith("| `"))
+}
 PARTS = ("mask", "reference", "advantage", "likelihood", "aggregation")
 
 
@@ -37,13 +40,17 @@ def test_a_row_names_the_presets_parts_a_paper_and_when_to_use_it(name: str) -> 
         "pass_k": config.pass_k > 1,
         "batch_rms": config.advantage_scale == "batch_rms",
     }
-    assert {extra for extra in set_apart if extra in parts} == {extra for extra, used in set_apart.items() if used}
+    assert {extra for extra in set_apart if extra in parts} == {
+        extra for extra, used in set_apart.items() if used
+    }
 
 
 @pytest.mark.parametrize("field", [*PARTS, "importance", "group_weight"])
 def test_every_choice_of_a_part_is_described(field: str) -> None:
     for choice in AlgorithmConfig.model_fields[field].annotation.__args__:
-        assert choice == "none" or f"`{choice}`" in TEXT or f"`{field}: {choice}`" in TEXT, f"{field}={choice}"
+        assert choice == "none" or f"`{choice}`" in TEXT or f"`{field}: {choice}`" in TEXT, (
+            f"{field}={choice}"
+        )
 
 
 def test_every_shaping_is_described() -> None:

@@ -1,4 +1,5 @@
-"""The whole estimator: hand-computed losses, gradient paths, masked and broken tokens, invariance to splits."""
+"""The whole estimator: hand-computed losses, gradient paths, masked and broken tokens, invariance to
+splits."""
 
 import math
 from typing import Any
@@ -21,7 +22,11 @@ def inputs(policy: list[float], behavior: list[float], **other: Any) -> TokenInp
         "weights": torch.full((count,), 1 / max(count, 1)),
         "sequence": torch.arange(count),
     } | {k: torch.tensor(v) if isinstance(v, list) else v for k, v in other.items()}
-    return TokenInputs(policy_logprobs=torch.tensor(policy, requires_grad=True), behavior_logprobs=torch.tensor(behavior), **fields)
+    return TokenInputs(
+        policy_logprobs=torch.tensor(policy, requires_grad=True),
+        behavior_logprobs=torch.tensor(behavior),
+        **fields,
+    )
 
 
 def config(**fields: Any) -> AlgorithmConfig:
@@ -33,8 +38,11 @@ def sums(output: Any) -> dict[str, float]:
 
 
 def test_grpo_by_hand() -> None:
-    """Ratios 1, 2, 0.5 with advantages 1, 1, -1: contributions 1, 1.28 (clipped high), -0.8 (clipped low), a third each."""
-    given = inputs([-1.0, -1.0, -2.0], [-1.0, -1.0 - math.log(2), -2.0 + math.log(2)], advantages=[1.0, 1.0, -1.0])
+    """Ratios 1, 2, 0.5 with advantages 1, 1, -1: contributions 1, 1.28 (clipped high), -0.8 (clipped low), a
+    third each."""
+    given = inputs(
+        [-1.0, -1.0, -2.0], [-1.0, -1.0 - math.log(2), -2.0 + math.log(2)], advantages=[1.0, 1.0, -1.0]
+    )
     output = policy_gradient_loss(given, config(clip_low=0.2, clip_high=0.28))
     assert output.loss.item() == pytest.approx(-(1 + 1.28 - 0.8) / 3)
     output.loss.backward()
@@ -49,7 +57,10 @@ def test_grpo_by_hand() -> None:
 def test_proximal_reference_with_truncated_importance_by_hand() -> None:
     """Ratio to the proximal policy 1.1; importance e^0.5 and, capped, 2."""
     given = inputs(
-        [-1.0 + math.log(1.1), -1.0 + math.log(1.1)], [-1.5, -3.0], proximal_logprobs=[-1.0, -1.0], advantages=[1.0, -2.0]
+        [-1.0 + math.log(1.1), -1.0 + math.log(1.1)],
+        [-1.5, -3.0],
+        proximal_logprobs=[-1.0, -1.0],
+        advantages=[1.0, -2.0],
     )
     output = policy_gradient_loss(given, config(reference="proximal", importance="token", importance_cap=2.0))
     expected = [-1.1 * math.exp(0.5) / 2, 1.1 * 2 * 2.0 / 2]
@@ -74,7 +85,9 @@ class TestEveryCombination:
     """Contract of each part, picked up from the registries."""
 
     def test_the_loss_is_the_sum_of_its_splits(self, mask: str, reference: str, likelihood: str) -> None:
-        chosen = config(mask=mask, reference=reference, likelihood=likelihood, importance="sequence", importance_cap=1.5)
+        chosen = config(
+            mask=mask, reference=reference, likelihood=likelihood, importance="sequence", importance_cap=1.5
+        )
         draw = torch.Generator().manual_seed(0)
         policy, behavior, proximal = (-4 * torch.rand(3, 12, generator=draw)).unbind()
         advantages, weights = torch.randn(12, generator=draw), torch.rand(12, generator=draw)
@@ -103,14 +116,18 @@ class TestEveryCombination:
         torch.testing.assert_close(sum(o.sums for o, _ in parts), whole.sums)
         assert gradient.abs().sum() > 0
 
-    def test_weightless_tokens_get_no_gradient_and_are_not_counted(self, mask: str, reference: str, likelihood: str) -> None:
+    def test_weightless_tokens_get_no_gradient_and_are_not_counted(
+        self, mask: str, reference: str, likelihood: str
+    ) -> None:
         given = inputs([-1.0, -2.0], [-1.1, -2.1], weights=[0.5, 0.0], proximal_logprobs=[-1.0, -2.0])
         output = policy_gradient_loss(given, config(mask=mask, reference=reference, likelihood=likelihood))
         output.loss.backward()
         assert given.policy_logprobs.grad[1] == 0 and given.policy_logprobs.grad[0] != 0
         assert sums(output)["tokens"] == 1
 
-    def test_extreme_and_broken_log_probs_leave_everything_finite(self, mask: str, reference: str, likelihood: str) -> None:
+    def test_extreme_and_broken_log_probs_leave_everything_finite(
+        self, mask: str, reference: str, likelihood: str
+    ) -> None:
         inf, nan = math.inf, math.nan
         given = inputs(
             [-1.0, -1e4, -1.0, -inf, nan, -1.0, -1.0],
@@ -118,9 +135,15 @@ class TestEveryCombination:
             proximal_logprobs=[-1.0, -2.0, -1.0, -inf, nan, -1.0, -1.0],
             advantages=[1.0, -1.0, 1.0, 1.0, 1.0, -1.0, 1.0],
         )
-        output = policy_gradient_loss(given, config(mask=mask, reference=reference, likelihood=likelihood, importance="token"))
+        output = policy_gradient_loss(
+            given, config(mask=mask, reference=reference, likelihood=likelihood, importance="token")
+        )
         output.loss.backward()
-        assert output.loss.isfinite() and output.sums.isfinite().all() and given.policy_logprobs.grad.isfinite().all()
+        assert (
+            output.loss.isfinite()
+            and output.sums.isfinite().all()
+            and given.policy_logprobs.grad.isfinite().all()
+        )
         assert (given.policy_logprobs.grad[3:] == 0).all()
         assert sums(output)["dropped"] == 4 and sums(output)["tokens"] == 3
 

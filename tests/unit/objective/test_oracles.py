@@ -1,4 +1,5 @@
-"""Every preset's loss and gradient against its paper's formula in float64 (``oracles``), on random tensors."""
+"""Every preset's loss and gradient against its paper's formula in float64 (``oracles``), on random
+tensors."""
 
 from collections.abc import Callable
 from functools import cache
@@ -28,7 +29,9 @@ def preset(name: str) -> AlgorithmConfig:
     return load_config("quickstart", [f"algorithm={name}", *NEEDS.get(name, [])]).algorithm
 
 
-def derived(case: Case, config: AlgorithmConfig, *, first: bool, oracle: Oracle, critic: Oracle | None = None) -> Gradients:
+def derived(
+    case: Case, config: AlgorithmConfig, *, first: bool, oracle: Oracle, critic: Oracle | None = None
+) -> Gradients:
     """Loss and gradient by the oracles."""
     table = (case.start if first else case.moved).double().requires_grad_()
     values = (case.values if first else case.values_moved).double().requires_grad_()
@@ -39,7 +42,9 @@ def derived(case: Case, config: AlgorithmConfig, *, first: bool, oracle: Oracle,
         return Gradients(loss=float(loss.detach()), policy=gradient)
     value_loss = critic(problem, config)
     (of_values,) = torch.autograd.grad(value_loss, values)
-    return Gradients(loss=float(loss.detach()), policy=gradient, critic_loss=float(value_loss.detach()), critic=of_values)
+    return Gradients(
+        loss=float(loss.detach()), policy=gradient, critic_loss=float(value_loss.detach()), critic=of_values
+    )
 
 
 def agree(got: Gradients, expected: Gradients) -> None:
@@ -103,7 +108,9 @@ def test_no_oracle_fits_another_preset() -> None:
     for name in PRESETS:
         for other in PRESETS:
             if other != name and _readable(configs[other], by=name):
-                own = derived(make_case(configs[other]), configs[other], first=False, oracle=ORACLES[name]).policy
+                own = derived(
+                    make_case(configs[other]), configs[other], first=False, oracle=ORACLES[name]
+                ).policy
                 assert (own - later[other]).abs().max() > 1e-4, f"{name}'s oracle fits {other}"
 
 

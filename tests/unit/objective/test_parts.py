@@ -64,13 +64,21 @@ def test_references_are_constants(checked: Callable) -> None:
     behavior, proximal = torch.tensor([-1.5, -2.5]), torch.tensor([-1.2, -2.2])
     assert checked(REFERENCES["behavior"])(policy, behavior, proximal) is behavior
     assert checked(REFERENCES["proximal"])(policy, behavior, proximal) is proximal
-    for detached in (REFERENCES["current"](policy, behavior, proximal), REFERENCES["proximal"](policy, behavior, None)):
+    for detached in (
+        REFERENCES["current"](policy, behavior, proximal),
+        REFERENCES["proximal"](policy, behavior, None),
+    ):
         assert not detached.requires_grad
         torch.testing.assert_close(detached, policy.detach())
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("token", [0.1, 0.1, 0.1]), ("sequence", [1 / 3, 1 / 12, 1 / 15]), ("dr_grpo", [1 / 30, 1 / 30, 1 / 30])]
+    ("name", "expected"),
+    [
+        ("token", [0.1, 0.1, 0.1]),
+        ("sequence", [1 / 3, 1 / 12, 1 / 15]),
+        ("dr_grpo", [1 / 30, 1 / 30, 1 / 30]),
+    ],
 )
 def test_aggregation_weights_of_one_token(checked: Callable, name: str, expected: list[float]) -> None:
     got = checked(AGGREGATIONS[name])(torch.tensor([1.0, 4.0, 5.0], dtype=torch.float64), 10)
@@ -82,11 +90,14 @@ def test_group_weights_give_prompts_equal_weight(checked: Callable) -> None:
     assert checked(GROUP_WEIGHTS["sample"])(segments).tolist() == [1, 1, 1, 1]
     # mean group size 2: 2/3 for the members of the group of three, 2 for the single one; each group sums to 2
     torch.testing.assert_close(
-        checked(GROUP_WEIGHTS["prompt"])(segments), torch.tensor([2 / 3, 2 / 3, 2 / 3, 2.0], dtype=torch.float64)
+        checked(GROUP_WEIGHTS["prompt"])(segments),
+        torch.tensor([2 / 3, 2 / 3, 2 / 3, 2.0], dtype=torch.float64),
     )
 
 
-def terms(log_ratio: torch.Tensor, advantages: torch.Tensor, sequence: torch.Tensor, *, mask: str = "none") -> Terms:
+def terms(
+    log_ratio: torch.Tensor, advantages: torch.Tensor, sequence: torch.Tensor, *, mask: str = "none"
+) -> Terms:
     likelihood_ratio = log_ratio.exp()
     return Terms(
         policy=log_ratio - 1.0,
@@ -112,8 +123,12 @@ def test_token_ratio_gradient_is_minus_ratio_times_advantage(checked: Callable) 
 def test_the_sequence_ratio_is_the_geometric_mean_and_skips_broken_tokens(checked: Callable) -> None:
     log_ratio = torch.tensor([0.3, 0.1, -0.2], requires_grad=True)
     whole = checked(LIKELIHOODS["sequence_ratio"].log_ratio)
-    torch.testing.assert_close(whole(log_ratio, THREE, torch.tensor([True, True, True])), torch.tensor([0.2, 0.2, -0.2]))
-    torch.testing.assert_close(whole(log_ratio, THREE, torch.tensor([True, False, True])), torch.tensor([0.3, 0.3, -0.2]))
+    torch.testing.assert_close(
+        whole(log_ratio, THREE, torch.tensor([True, True, True])), torch.tensor([0.2, 0.2, -0.2])
+    )
+    torch.testing.assert_close(
+        whole(log_ratio, THREE, torch.tensor([True, False, True])), torch.tensor([0.3, 0.3, -0.2])
+    )
     whole(log_ratio, THREE, torch.ones(3, dtype=torch.bool))[0].backward()
     torch.testing.assert_close(log_ratio.grad, torch.tensor([0.5, 0.5, 0.0]))
 
@@ -140,12 +155,16 @@ def test_truncated_weight_caps_the_weight_and_lets_the_gradient_only_through_log
 def test_log_likelihood_gradient_is_the_advantage(checked: Callable) -> None:
     log_ratio = torch.tensor([0.1, -0.5, 1.0], requires_grad=True)
     advantages = torch.tensor([2.0, -1.0, 1.0])
-    checked(LIKELIHOODS["log_likelihood"].loss)(terms(log_ratio, advantages, THREE, mask="clip"), CONFIG).sum().backward()
-    torch.testing.assert_close(log_ratio.grad, torch.tensor([-2.0, 0.0, 0.0]))  # e^-.5 and e^1 are outside the clip
+    checked(LIKELIHOODS["log_likelihood"].loss)(
+        terms(log_ratio, advantages, THREE, mask="clip"), CONFIG
+    ).sum().backward()
+    # e^-.5 and e^1 are outside the clip
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([-2.0, 0.0, 0.0]))
 
 
 def test_mirror_coefficient_by_hand(checked: Callable) -> None:
-    """A = .5, tau = .1, the answer's log-ratio .2 over two tokens: each token's coefficient is .5 - .1 * .2 = .48."""
+    """A = .5, tau = .1, the answer's log-ratio .2 over two tokens: each token's coefficient is .5 - .1 * .2 =
+    .48."""
     log_ratio = torch.tensor([0.15, 0.05, 0.0], requires_grad=True)
     loss = checked(LIKELIHOODS["mirror"].loss)(terms(log_ratio, torch.tensor([0.5, 0.5, 0.0]), THREE), CONFIG)
     assert loss.sum().item() == pytest.approx(-0.5 * 0.2 + 0.05 * 0.2**2)
@@ -168,7 +187,9 @@ ALL = torch.ones(3, dtype=torch.bool)
     ("importance", "expected"),
     [("token", [1.0, 2.0, math.exp(-0.5)]), ("sequence", [2.0, 2.0, math.exp(-0.5)])],
 )
-def test_importance_weights_are_capped_constants(checked: Callable, importance: str, expected: list[float]) -> None:
+def test_importance_weights_are_capped_constants(
+    checked: Callable, importance: str, expected: list[float]
+) -> None:
     chosen = CONFIG.model_copy(update={"importance": importance, "importance_cap": 2.0})
     got = checked(IMPORTANCE[importance])(MISMATCH, THREE, ALL, chosen)
     torch.testing.assert_close(got, torch.tensor(expected))
@@ -206,7 +227,8 @@ def test_kl_estimators_by_hand(checked: Callable, name: str, value: float, gradi
 
 
 def test_k1_and_k3_are_unbiased_and_k2_has_the_right_gradient() -> None:
-    """Over a whole distribution: the means are KL(p || q), and the mean gradient of k2 in the loss is that of KL."""
+    """Over a whole distribution: the means are KL(p || q), and the mean gradient of k2 in the loss is that of
+    KL."""
     logits = torch.tensor([0.3, -0.2, 1.0], dtype=torch.float64, requires_grad=True)
     q = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
     log_p = logits.log_softmax(0)
@@ -216,7 +238,9 @@ def test_k1_and_k3_are_unbiased_and_k2_has_the_right_gradient() -> None:
         torch.testing.assert_close((p * KL_ESTIMATORS[name](log_p, q.log(), 20.0)).sum(), kl)
     (true,) = torch.autograd.grad(kl, logits, retain_graph=True)
     for name, right in (("k1", False), ("k2", True), ("k3", False)):
-        (got,) = torch.autograd.grad((p.detach() * KL_ESTIMATORS[name](log_p, q.log(), 20.0)).sum(), logits, retain_graph=True)
+        (got,) = torch.autograd.grad(
+            (p.detach() * KL_ESTIMATORS[name](log_p, q.log(), 20.0)).sum(), logits, retain_graph=True
+        )
         assert torch.allclose(got, true) is right, name
 
 

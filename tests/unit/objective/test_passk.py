@@ -1,4 +1,5 @@
-"""The pass@k family against published values, exhaustive subsets, and finite differences of the true pass@k."""
+"""The pass@k family against published values, exhaustive subsets, and finite differences of the true
+pass@k."""
 
 from itertools import combinations
 from math import comb, sqrt
@@ -43,7 +44,9 @@ def binary(n: int, c: int) -> list[float]:
         ("passk", 16, 3, 4, 0.1571, 0.0),
     ],
 )
-def test_published_values_of_binary_rewards(name: str, n: int, c: int, k: int, correct: float, wrong: float) -> None:
+def test_published_values_of_binary_rewards(
+    name: str, n: int, c: int, k: int, correct: float, wrong: float
+) -> None:
     got = one_group(name, binary(n, c), k)
     np.testing.assert_allclose(got[:c], correct, atol=6e-5)
     np.testing.assert_allclose(got[c:], wrong, atol=6e-5)
@@ -52,16 +55,21 @@ def test_published_values_of_binary_rewards(name: str, n: int, c: int, k: int, c
 def test_graded_rewards_by_hand() -> None:
     rewards = [0.1, 0.4, 0.2, 0.9]
     np.testing.assert_allclose(one_group("passk_s", rewards, 2), [0.25, 0.28333, 0.25, 0.45], atol=1e-5)
-    np.testing.assert_allclose(one_group("passk_s_loo_minus_one", rewards, 2), [0, 0.08333, 0.01667, 0.33333], atol=1e-5)
+    np.testing.assert_allclose(
+        one_group("passk_s_loo_minus_one", rewards, 2), [0, 0.08333, 0.01667, 0.33333], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("n", "c", "k"), [(9, 3, 4), (16, 3, 4), (12, 5, 3), (16, 14, 4)])
 def test_what_adds_nothing_gets_exactly_zero(n: int, c: int, k: int) -> None:
-    """A rounding error in its place would count as an advantage, and a batch of nothing else would be scaled up to 1."""
+    """A rounding error in its place would count as an advantage, and a batch of nothing else would be scaled
+    up to 1."""
     got = one_group("passk", binary(n, c), k)
     assert (got[c:] == 0).all() and (got[:c] != 0).all() == (c <= n - k + 1)
     terms = token_terms(
-        samples(binary(n, c), [0] * n), one_token_each(n), config(advantage="passk", pass_k=k, advantage_scale="batch_rms")
+        samples(binary(n, c), [0] * n),
+        one_token_each(n),
+        config(advantage="passk", pass_k=k, advantage_scale="batch_rms"),
     )
     np.testing.assert_allclose(terms.advantages[:c], float(c <= n - k + 1), rtol=1e-6)
     assert (terms.advantages[c:] == 0).all()
@@ -100,7 +108,8 @@ def test_the_expected_gradient_is_that_of_pass_at_k(name: str, k: int) -> None:
     for c in range(n + 1):
         score = np.array([1 / p] * c + [-1 / (1 - p)] * (n - c))
         expected += comb(n, c) * p**c * (1 - p) ** (n - c) * float(one_group(name, binary(n, c), k) @ score)
-    # A group of equal rewards gets 0 from us; what the formula would have given to an all-right one, times its score, is left out.
+    # A group of equal rewards gets 0 from us; what the formula would have given to an all-right one, times
+    # its score, is left out.
     all_right = {"passk_s": k / n, "passk_s_loo": k / n - k / (n - 1), "passk_s_loo_minus_one": 0.0}[name]
     left_out = all_right * n * p ** (n - 1)
     assert expected + left_out == pytest.approx(k * (1 - p) ** (k - 1), rel=1e-9)
@@ -110,7 +119,9 @@ def test_chen_is_centred_and_rescaled_s() -> None:
     n, c, k = 16, 5, 4
     rho = 1 - comb(n - c, k) / comb(n, k)
     own = one_group("passk_s", binary(n, c), k)
-    np.testing.assert_allclose(one_group("passk_chen", binary(n, c), k), n / (k * sqrt(rho * (1 - rho))) * (own - own.mean()))
+    np.testing.assert_allclose(
+        one_group("passk_chen", binary(n, c), k), n / (k * sqrt(rho * (1 - rho))) * (own - own.mean())
+    )
 
 
 @pytest.mark.parametrize(("k", "weight"), [(1, 1.0), (2, 1.5), (4, 1.8667), (8, 1.8462), (16, 1.4545)])
@@ -145,11 +156,17 @@ def test_k_is_never_more_than_the_group() -> None:
 def test_length_is_charged_against_the_mean_of_the_others_where_something_succeeded() -> None:
     price = torch.full((6,), 0.01)
     lengths = torch.tensor([10, 20, 30, 10, 20, 30])
-    group = samples([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths, aux={"token_price": price})
+    group = samples(
+        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths, aux={"token_price": price}
+    )
     free = samples([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths)
-    charged, plain = (ADVANTAGES["passk"](s, one_token_each(6), config(pass_k=1)).advantages for s in (group, free))
+    charged, plain = (
+        ADVANTAGES["passk"](s, one_token_each(6), config(pass_k=1)).advantages for s in (group, free)
+    )
     # k/n = 1/3; length less the mean of the other two: 10 - 25, 20 - 20, 30 - 15
-    np.testing.assert_allclose((plain - charged).numpy(), [0.01 / 3 * -15, 0.0, 0.01 / 3 * 15, 0.0, 0.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(
+        (plain - charged).numpy(), [0.01 / 3 * -15, 0.0, 0.01 / 3 * 15, 0.0, 0.0, 0.0], atol=1e-9
+    )
 
 
 def test_a_k_above_the_group_takes_the_weight_form_at_that_k() -> None:

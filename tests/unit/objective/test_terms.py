@@ -26,14 +26,20 @@ def test_samples_without_gradient_stay_in_the_denominator() -> None:
 
 
 def test_advantage_clip_is_symmetric() -> None:
-    terms = token_terms(samples([3.0, 0.0, 0.0], [0, 0, 0]), one_token_each(3), config(advantage="dr_grpo", advantage_clip=0.5))
+    terms = token_terms(
+        samples([3.0, 0.0, 0.0], [0, 0, 0]),
+        one_token_each(3),
+        config(advantage="dr_grpo", advantage_clip=0.5),
+    )
     assert terms.advantages.tolist() == [0.5, -0.5, -0.5]
 
 
 def test_batch_rms_keeps_the_prompts_weights_to_each_other() -> None:
     given = samples([3.0, 0.0, 1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1, 2, 2])
     plain = token_terms(given, one_token_each(6), config(advantage="dr_grpo")).advantages
-    scaled = token_terms(given, one_token_each(6), config(advantage="dr_grpo", advantage_scale="batch_rms")).advantages
+    scaled = token_terms(
+        given, one_token_each(6), config(advantage="dr_grpo", advantage_scale="batch_rms")
+    ).advantages
     assert scaled[:4].square().mean().item() == pytest.approx(1) and (scaled[4:] == 0).all()
     torch.testing.assert_close(scaled[0] / scaled[2], plain[0] / plain[2])
 
@@ -46,13 +52,21 @@ def test_demonstrations_have_no_advantage_and_their_weight() -> None:
 
 def test_overlong_by_hand() -> None:
     given = samples([1.0, 1.0, 1.0], [0, 0, 0], lengths=torch.tensor([80, 90, 100]), max_tokens=100)
-    assert SHAPINGS["overlong"](given.rewards, given, buffer_share=0.2, penalty=1.0).tolist() == [1.0, 0.5, 0.0]
+    assert SHAPINGS["overlong"](given.rewards, given, buffer_share=0.2, penalty=1.0).tolist() == [
+        1.0,
+        0.5,
+        0.0,
+    ]
 
 
-@pytest.mark.parametrize(("progress", "expected"), [(0.0, [0.140952, 0.125291, 1.031323]), (0.5, [0.085492, 0.075993, 1.018998])])
+@pytest.mark.parametrize(
+    ("progress", "expected"), [(0.0, [0.140952, 0.125291, 1.031323]), (0.5, [0.085492, 0.075993, 1.018998])]
+)
 def test_trust_by_hand(progress: float, expected: list[float]) -> None:
     """The judge prefers the wrong answers: gamma = e^(.2 - .85) = .522046."""
-    given = samples([0.0, 0.0, 1.0], [0, 0, 0], aux={"reward/judge": torch.tensor([0.9, 0.8, 0.2])}, progress=progress)
+    given = samples(
+        [0.0, 0.0, 1.0], [0, 0, 0], aux={"reward/judge": torch.tensor([0.9, 0.8, 0.2])}, progress=progress
+    )
     got = SHAPINGS["trust"](given.rewards, given, component="judge")
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=0)
 
@@ -61,7 +75,9 @@ def test_trust_is_silent_where_there_is_nothing_to_compare_and_whole_where_the_j
     judge = torch.tensor([0.9, 0.8, 0.9, 0.1])
     given = samples([1.0, 1.0, 1.0, 0.0], [0, 0, 1, 1], aux={"reward/judge": judge})
     got = SHAPINGS["trust"](given.rewards, given, component="judge")
-    torch.testing.assert_close(got, torch.tensor([1.0, 1.0, 1.27, 0.03], dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        got, torch.tensor([1.0, 1.0, 1.27, 0.03], dtype=torch.float64), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("progress", "weight"), [(0, 1), (0.25, 0.8536), (0.5, 0.5), (0.75, 0.1464), (1, 0)])
@@ -73,7 +89,10 @@ def test_handover_by_hand(progress: float, weight: float) -> None:
 
 def test_shapings_apply_in_order_before_the_advantages() -> None:
     given = samples([1.0, 1.0], [0, 0], lengths=torch.tensor([5, 10]), max_tokens=10)
-    chosen = config(advantage="dr_grpo", shaping=(ShapingConfig(name="overlong", args={"buffer_share": 0.5, "penalty": 1.0}),))
+    chosen = config(
+        advantage="dr_grpo",
+        shaping=(ShapingConfig(name="overlong", args={"buffer_share": 0.5, "penalty": 1.0}),),
+    )
     terms = token_terms(given, one_token_each(2), chosen)
     assert terms.advantages.tolist() == [0.5, -0.5]
 

@@ -31,8 +31,8 @@ def gae(tokens: Tokens, rewards: list[float], **fields: object) -> tuple[torch.T
 def test_gae_by_hand() -> None:
     """gamma 0.5, lambda 0.9; rewards 1 and 0 at the last tokens, KL taken at each.
 
-    First sample: deltas -0.1 + 0.2 - 0.5 = -0.4; 0 + 0.4 - 0.4 = 0; 1 - 0.2 - 0.8 = 0; so only the first is not 0.
-    Second: 0 + 0.05 - 0.2 = -0.15; -0.3 - 0.1 = -0.4; the first gets -0.15 - 0.45 * 0.4.
+    First sample: deltas -0.1 + 0.2 - 0.5 = -0.4; 0 + 0.4 - 0.4 = 0; 1 - 0.2 - 0.8 = 0; so only the first is
+    not 0. Second: 0 + 0.05 - 0.2 = -0.15; -0.3 - 0.1 = -0.4; the first gets -0.15 - 0.45 * 0.4.
     """
     advantages, returns = gae(TWO, [1.0, 0.0])
     torch.testing.assert_close(advantages, torch.tensor([-0.4, 0.0, 0.0, -0.33, -0.4], dtype=torch.float64))
@@ -106,7 +106,8 @@ def test_brpo_by_hand() -> None:
 def test_brpo_priors() -> None:
     assert prior(BUDGETS).tolist() == [0.25] * 4
     torch.testing.assert_close(
-        prior(BUDGETS.model_copy(update={"prior": "linear"})), torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
+        prior(BUDGETS.model_copy(update={"prior": "linear"})),
+        torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64),
     )
     assert prior(BUDGETS.model_copy(update={"prior": "last"})).tolist() == [0, 0, 0, 1]
 
@@ -126,7 +127,8 @@ def test_brpo_gives_each_stretch_its_own_and_answers_their_groups() -> None:
 
 
 def test_value_loss_by_hand() -> None:
-    """Old 0, clip 0.2, target 1: at 0.1 the error is 0.9; at 0.5 the clipped value's 0.8 is larger and has no gradient."""
+    """Old 0, clip 0.2, target 1: at 0.1 the error is 0.9; at 0.5 the clipped value's 0.8 is larger and has no
+    gradient."""
     values = torch.tensor([0.1, 0.5, -0.5], requires_grad=True)
     weights = torch.tensor([0.5, 0.25, 0.25])
     loss = value_loss(values, torch.zeros(3), torch.ones(3), weights, clip=0.2)

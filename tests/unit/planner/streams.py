@@ -9,7 +9,9 @@ from rollout.types import RolloutStat
 KEY = "t1-p1-m64"
 
 
-def stat(prompt: str, right: int, *, n: int = 8, version: int = 0, category: str = "sums", **more: Any) -> RolloutStat:
+def stat(
+    prompt: str, right: int, *, n: int = 8, version: int = 0, category: str = "sums", **more: Any
+) -> RolloutStat:
     """One group; 10 tokens a completion unless lengths are given."""
     lengths = {"correct_lengths": (10,) * right, "wrong_lengths": (10,) * (n - right)} | more
     tokens = sum(lengths["correct_lengths"]) + sum(lengths["wrong_lengths"])
@@ -30,7 +32,9 @@ def stat(prompt: str, right: int, *, n: int = 8, version: int = 0, category: str
     return RolloutStat(**{**fields, **lengths})
 
 
-def stream(rates: dict[str, list[float]], *, samples: int, versions: int = 1, seed: int = 0, tokens: int = 10) -> list[RolloutStat]:
+def stream(
+    rates: dict[str, list[float]], *, samples: int, versions: int = 1, seed: int = 0, tokens: int = 10
+) -> list[RolloutStat]:
     """One group a prompt and version; prompt i of category c is ``c-i``."""
     rng = np.random.default_rng(seed)
     out = []
@@ -38,7 +42,10 @@ def stream(rates: dict[str, list[float]], *, samples: int, versions: int = 1, se
         for category, ps in rates.items():
             for i, p in enumerate(ps):
                 right = int(rng.binomial(samples, p))
-                lengths = {"correct_lengths": (tokens,) * right, "wrong_lengths": (tokens,) * (samples - right)}
+                lengths = {
+                    "correct_lengths": (tokens,) * right,
+                    "wrong_lengths": (tokens,) * (samples - right),
+                }
                 more = {"version": version, "category": category, "group_id": len(out)} | lengths
                 out.append(stat(f"{category}-{i}", right, n=samples, **more))
     return out

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.allocation import IndexPolicy, allocate_groups, allocate_parallel, allocate_sequential, allocate_table
+from planner.allocation import (
+    IndexPolicy,
+    allocate_groups,
+    allocate_parallel,
+    allocate_sequential,
+    allocate_table,
+)
 from planner.allocation.quadrature import QuadratureCaps, beta_nodes
 from planner.gains import coverage, gain_constant, log_gain, samples_worth
 from planner.stopping import attempt_cap, leader_probability, outcome, settled
@@ -18,7 +24,9 @@ from planner.voting import vote_table
 positive = st.floats(0.05, 30, allow_nan=False)
 
 
-def by_heap(a: list[float], b: list[float], cost: list[float], budget: float, weight: list[float], k_max: int) -> list[int]:
+def by_heap(
+    a: list[float], b: list[float], cost: list[float], budget: float, weight: list[float], k_max: int
+) -> list[int]:
     """The definition: one sample at a time, best gain per token, skipping what does not fit."""
     k, alive, spent = [0] * len(a), [1.0] * len(a), 0.0
 
@@ -89,7 +97,9 @@ def test_parallel_equals_exhaustive_search_for_equal_costs() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(problems(), st.integers(0, 60), st.integers(0, 30))
-def test_more_budget_never_takes_samples_away(problem: dict[str, list[float]], budget: int, more: int) -> None:
+def test_more_budget_never_takes_samples_away(
+    problem: dict[str, list[float]], budget: int, more: int
+) -> None:
     equal = problem | {"cost": 1.0}
     less = allocate_parallel(**equal, budget=budget, k_max=32)
     assert (allocate_parallel(**equal, budget=budget + more, k_max=32).k >= less.k).all()
@@ -97,7 +107,9 @@ def test_more_budget_never_takes_samples_away(problem: dict[str, list[float]], b
 
 @settings(max_examples=80, deadline=None)
 @given(problems(), st.integers(0, 60), st.floats(1.0, 5.0), st.integers(0, 11))
-def test_k_rises_with_the_weight(problem: dict[str, list[float]], budget: int, factor: float, which: int) -> None:
+def test_k_rises_with_the_weight(
+    problem: dict[str, list[float]], budget: int, factor: float, which: int
+) -> None:
     equal = problem | {"cost": 1.0}
     row = which % len(problem["a"])
     heavier = [w * (factor if i == row else 1.0) for i, w in enumerate(problem["weight"])]
@@ -106,13 +118,17 @@ def test_k_rises_with_the_weight(problem: dict[str, list[float]], budget: int, f
 
 
 def test_a_first_sample_pays_the_prompt() -> None:
-    """Two queries alike but for the prompt: both prices are of the whole opening, and what is spent counts the prompt once."""
+    """Two queries alike but for the prompt: both prices are of the whole opening, and what is spent counts
+    the prompt once."""
     chosen = allocate_parallel([1, 1], [4, 4], 10, 200, prefill=[0, 60])
     assert chosen.tokens <= 200
     assert chosen.k.tolist() == [7, 7]
     assert chosen.tokens == pytest.approx(10 * chosen.k.sum() + 60)
     best = max(
-        coverage(1, 4, i) + coverage(1, 4, j) for i in range(21) for j in range(21) if 10 * (i + j) + (60 if j else 0) <= 200
+        coverage(1, 4, i) + coverage(1, 4, j)
+        for i in range(21)
+        for j in range(21)
+        if 10 * (i + j) + (60 if j else 0) <= 200
     )
     assert chosen.coverage.sum() == pytest.approx(float(best), abs=1e-3)
 
@@ -124,7 +140,9 @@ def test_cold_start_is_paid_first_and_refused_without_money() -> None:
         allocate_parallel([1, 1], [1, 1], 10, 19, k_min=1)
 
 
-@pytest.mark.parametrize(("name", "bad"), [("a", [0.0, 1]), ("cost", [1, -2.0]), ("weight", [1, float("nan")])])
+@pytest.mark.parametrize(
+    ("name", "bad"), [("a", [0.0, 1]), ("cost", [1, -2.0]), ("weight", [1, float("nan")])]
+)
 def test_bad_columns_are_named(name: str, bad: list[float]) -> None:
     columns = {"a": [1.0, 1], "b": [1.0, 1], "cost": [1.0, 1], "weight": [1.0, 1]} | {name: bad}
     with pytest.raises(ValueError, match=rf"{name}\[{[0, 1][name != 'a']}\] is"):
@@ -140,7 +158,12 @@ def test_groups_share_one_k() -> None:
     groups = [0, 0, 0, 1]
     chosen = allocate_groups(groups, [9, 0.5], [1, 4.5], 10, 200)
     assert chosen.k[:3].tolist() == [chosen.k[0]] * 3
-    best = max(3 * coverage(9, 1, i) + coverage(0.5, 4.5, j) for i in range(7) for j in range(21) if 30 * i + 10 * j <= 200)
+    best = max(
+        3 * coverage(9, 1, i) + coverage(0.5, 4.5, j)
+        for i in range(7)
+        for j in range(21)
+        if 30 * i + 10 * j <= 200
+    )
     assert chosen.coverage.sum() == pytest.approx(float(best))
     assert chosen.tokens <= 200
 
@@ -154,7 +177,7 @@ def test_the_inverse_of_the_gain(a: float, b: float, floor: float, k_max: int) -
     assert abs(count - int((gains >= floor).sum())) <= int((np.abs(gains - floor) < 1e-9).sum())
 
 
-# -- sequential ------------------------------------------------------------------------------------------------------------------
+# -- sequential ----------------------------------------------------------------------------------------------
 
 CAPS = [
     ((1, 4, 0.05, 1, 1, 0), 16),
@@ -213,7 +236,12 @@ def test_outcome_equals_simulation() -> None:
 def test_quadrature_meets_the_closed_form_and_stops_earlier_when_right_samples_are_refused() -> None:
     a, b = np.array([1.0, 0.5, 2.0]), np.array([4.0, 4.5, 6.0])
     table = QuadratureCaps(a, b, VerifierSpec(fpr=0.05, tpr=1.0), zero=np.zeros(3), k_max=64)
-    columns = {"value": np.ones(3), "loss": np.ones(3), "cost": np.full(3, 0.01), "cost_wrong": np.full(3, 0.01)}
+    columns = {
+        "value": np.ones(3),
+        "loss": np.ones(3),
+        "cost": np.full(3, 0.01),
+        "cost_wrong": np.full(3, 0.01),
+    }
     assert table.caps(**columns).tolist() == attempt_cap(a, b, value=1, loss=1, cost=0.01, fpr=0.05).tolist()
     ends, right = table.outcome(np.array([8, 8, 8]))
     assert ends.correct == pytest.approx(outcome(a, b, 8, fpr=0.05).correct)
@@ -233,8 +261,12 @@ def test_quadrature_nodes_give_the_moments(a: float, b: float) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(problems(), st.floats(10, 3000), st.sampled_from([0.0, 0.05]), st.sampled_from([1.0, 0.8]))
-def test_sequential_keeps_to_the_expected_budget(problem: dict[str, list[float]], budget: float, fpr: float, tpr: float) -> None:
-    chosen = allocate_sequential(**problem, budget=budget, loss=0.5, verifier=VerifierSpec(fpr=fpr, tpr=tpr), cap_max=64)
+def test_sequential_keeps_to_the_expected_budget(
+    problem: dict[str, list[float]], budget: float, fpr: float, tpr: float
+) -> None:
+    chosen = allocate_sequential(
+        **problem, budget=budget, loss=0.5, verifier=VerifierSpec(fpr=fpr, tpr=tpr), cap_max=64
+    )
     assert chosen.tokens.sum() <= budget * (1 + 1e-9)
     assert ((chosen.correct + chosen.wrong) <= 1 + 1e-9).all()
 
@@ -247,7 +279,8 @@ def test_sequential_spends_the_budget_also_where_all_queries_are_alike() -> None
 
 
 def test_sequential_is_the_best_set_of_caps() -> None:
-    """Every choice of caps, three queries of equal cost: none of the same expected tokens or fewer is right more often."""
+    """Every choice of caps, three queries of equal cost: none of the same expected tokens or fewer is right
+    more often."""
     a, b = np.array([2.0, 0.5, 6.0]), np.array([3.0, 4.0, 1.0])
     chosen = allocate_sequential(a, b, 1.0, 6.0)
     total = chosen.correct.sum()
@@ -275,7 +308,7 @@ def test_index_policy_follows_its_indices() -> None:
         policy.record([0], accepted=[False])
 
 
-# -- votes and tables --------------------------------------------------------------------------------------------------------------
+# -- votes and tables ----------------------------------------------------------------------------------------
 
 
 def test_binary_votes() -> None:
@@ -304,7 +337,8 @@ def table_value(values: np.ndarray, rows: list[int], k: tuple[int, ...]) -> floa
 
 
 def test_tables_buy_whole_steps_of_the_majorant() -> None:
-    """The second kind is worth nothing before its third sample, and then more per sample than the first kind's second."""
+    """The second kind is worth nothing before its third sample, and then more per sample than the first
+    kind's second."""
     values = np.array([[0.5, 0.6, 0.65], [0.0, 0.0, 0.9]])
     samples = np.tile(np.arange(1.0, 4), (2, 1))
     for budget, want in ((1, [1, 0]), (2, [2, 0]), (4, [1, 3]), (5, [2, 3]), (6, [3, 3])):

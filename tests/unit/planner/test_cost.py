@@ -29,7 +29,9 @@ def test_output_head_counts_where_it_is_given() -> None:
     assert headed.prefill(32) - TINY.prefill(32) == 2 * 128 * 64  # of the last token only
 
 
-@pytest.mark.parametrize(("batch", "ms", "rate", "usd"), [(1, 6.9, 144, 5.78), (32, 10.5, 3052, 0.273), (256, 36.1, 7086, 0.118)])
+@pytest.mark.parametrize(
+    ("batch", "ms", "rate", "usd"), [(1, 6.9, 144, 5.78), (32, 10.5, 3052, 0.273), (256, 36.1, 7086, 0.118)]
+)
 def test_roofline_of_8b_on_an_h100(batch: int, ms: float, rate: float, usd: float) -> None:
     server = Server(shape=LARGE, device=device("h100_sxm"))
     assert server.step_s(batch, 2048) == pytest.approx(ms * 1e-3, rel=0.01)
@@ -97,7 +99,8 @@ def test_stopping_at_the_first_success() -> None:
 
 
 def test_sequential_tokens_of_measured_problems() -> None:
-    # Two of four right: the first draw always happens, the second if the first was wrong (1/2), the third if both were (1/6).
+    # Two of four right: the first draw always happens, the second if the first was wrong (1/2), the third if
+    # both were (1/6).
     n, c = np.array([4]), np.array([2])
     assert sequential_tokens(n, c, 3, right_tokens=1, wrong_tokens=1) == pytest.approx(1 + 1 / 2 + 1 / 6)
     assert sequential_tokens(n, np.array([0]), 4, right_tokens=1, wrong_tokens=3) == pytest.approx(12)

@@ -35,7 +35,8 @@ LARGE = scored("large", 1.6e6, [1, 8, 15, 16], length=20)
 def test_rows_and_columns() -> None:
     rows = tradeoff([SMALL, LARGE], device("cpu_core"), ks=[1, 4, 16, 64])
     assert [(r["ckpt"], r["strategy"], r["k"]) for r in rows[:5]] == [
-        ("small", "parallel", 1), ("small", "parallel", 4), ("small", "sequential", 4), ("small", "parallel", 16),
+        ("small", "parallel", 1), ("small", "parallel", 4), ("small", "sequential", 4),
+        ("small", "parallel", 16),
         ("small", "sequential", 16),
     ]  # fmt: skip
     assert all(tuple(r) == COLUMNS for r in rows)
@@ -67,7 +68,10 @@ def test_stopping_early_costs_less_and_solves_as_much() -> None:
 
 
 def test_front_and_choice_between_formats() -> None:
-    full, low = scored("m", 4e5, [4, 8, 12, 16], length=16), scored("m", 4e5, [1, 4, 12, 16], length=16, bits=4)
+    full, low = (
+        scored("m", 4e5, [4, 8, 12, 16], length=16),
+        scored("m", 4e5, [1, 4, 12, 16], length=16, bits=4),
+    )
     rows = tradeoff([full, low], device("h100_sxm"), ks=[1, 4])
     assert sum(r["on_pareto"] for r in rows) >= 1
     assert not any(r["on_pareto"] for r in rows if r["bits"] == 4 and r["strategy"] == "parallel")
@@ -92,11 +96,15 @@ def test_files() -> None:
 @pytest.mark.parametrize(
     ("params", "a", "b", "length", "k", "accuracy", "flops"),
     [
-        (4e5, 0.3, 4, 20, 16, 0.396, 2.82e8), (8e5, 0.6, 4, 22, 4, 0.350, 1.92e8), (8e5, 0.6, 4, 22, 16, 0.628, 6.14e8),
-        (1.6e6, 1, 4, 24, 1, 0.200, 1.79e8), (1.6e6, 1, 4, 24, 4, 0.500, 4.10e8), (1.6e6, 1, 4, 24, 16, 0.800, 1.33e9),
+        (4e5, 0.3, 4, 20, 16, 0.396, 2.82e8), (8e5, 0.6, 4, 22, 4, 0.350, 1.92e8),
+        (8e5, 0.6, 4, 22, 16, 0.628, 6.14e8),
+        (1.6e6, 1, 4, 24, 1, 0.200, 1.79e8), (1.6e6, 1, 4, 24, 4, 0.500, 4.10e8),
+        (1.6e6, 1, 4, 24, 16, 0.800, 1.33e9),
     ],
 )  # fmt: skip
-def test_worked_rows(params: float, a: float, b: float, length: int, k: int, accuracy: float, flops: float) -> None:
+def test_worked_rows(
+    params: float, a: float, b: float, length: int, k: int, accuracy: float, flops: float
+) -> None:
     from planner.t2.beta import beta_pass_at_k
 
     assert float(beta_pass_at_k(a, b, k)) == pytest.approx(accuracy, abs=1e-3)

@@ -1,4 +1,5 @@
-"""Intervals of one problem, power laws, rare successes, clusters: worked examples of the method notes §1.2-1.4."""
+"""Intervals of one problem, power laws, rare successes, clusters: worked examples of the method notes
+§1.2-1.4."""
 
 import itertools
 
@@ -9,7 +10,13 @@ from scipy import stats
 from planner.estimators.clusters import difficulty_clusters, subset_to_full
 from planner.estimators.counts import checked
 from planner.estimators.intervals import benchmark_pass_at_k, jeffreys, through_pass_at_k
-from planner.estimators.power_law import ExponentiatedPowerLaw, fit_exponentiated, fit_failure, has_slope, tail_failure
+from planner.estimators.power_law import (
+    ExponentiatedPowerLaw,
+    fit_exponentiated,
+    fit_failure,
+    has_slope,
+    tail_failure,
+)
 from planner.estimators.rare import pass_until
 from planner.intervals import bootstrap_mean, wilson
 from planner.pass_at_k import pass_at_k, pass_hat_k
@@ -48,7 +55,9 @@ def test_benchmark_interval_where_problems_differ_and_where_not() -> None:
 
 def test_exponentiated_power_law() -> None:
     law = ExponentiatedPowerLaw(a=-1.5, b=-0.4)
-    assert [law.pass_at_k(k) for k in (1, 10, 100, 1000)] == pytest.approx([0.2231, 0.5504, 0.7884, 0.9097], abs=1e-4)
+    assert [law.pass_at_k(k) for k in (1, 10, 100, 1000)] == pytest.approx(
+        [0.2231, 0.5504, 0.7884, 0.9097], abs=1e-4
+    )
     rng = np.random.default_rng(0)
     c = rng.binomial(400, rng.beta(0.5, 4.5, 2000))
     found = fit_exponentiated([400] * 2000, c)
@@ -98,7 +107,9 @@ def test_clusters_keep_what_rises() -> None:
     rng = np.random.default_rng(0)
     rising, easy = np.array([0.05, 0.2, 0.5]), np.array([0.4, 0.7, 0.9])
     never, falling = np.array([0.0, 0.0, 0.004]), np.array([0.5, 0.3, 0.1])
-    rates = np.clip(np.repeat([rising, easy, never, falling], 20, axis=0) + rng.normal(0, 0.01, (80, 3)), 0, 1)
+    rates = np.clip(
+        np.repeat([rising, easy, never, falling], 20, axis=0) + rng.normal(0, 0.01, (80, 3)), 0, 1
+    )
     found = difficulty_clusters(rates, clusters=4)
     kept = found.kept.reshape(4, 20)
     assert kept.all(axis=1).tolist() == [True, True, False, False]

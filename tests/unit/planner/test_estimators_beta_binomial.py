@@ -40,7 +40,9 @@ def test_fit_worked_example() -> None:
     found = fit([8] * 10, COUNTS, prior_sd=np.inf)
     assert (found.a, found.b) == pytest.approx((0.3025, 0.4764), abs=1e-3)
     assert found.log_likelihood == pytest.approx(-19.5950, abs=1e-4)
-    assert [found.pass_at_k(k) for k in (1, 8, 32, 128)] == pytest.approx([0.388, 0.661, 0.776, 0.853], abs=1e-3)
+    assert [found.pass_at_k(k) for k in (1, 8, 32, 128)] == pytest.approx(
+        [0.388, 0.661, 0.776, 0.853], abs=1e-3
+    )
     assert pass_at_k(8, COUNTS, 8).mean() == pytest.approx(0.7)
 
 

@@ -55,7 +55,9 @@ def test_votes_of_two_answers() -> None:
 
 
 def test_votes_of_six_answers_and_their_bound() -> None:
-    assert [vote_probability(SIX, k) for k in (1, 4, 16, 64)] == pytest.approx([0.30, 0.36, 0.54, 0.79], abs=0.005)
+    assert [vote_probability(SIX, k) for k in (1, 4, 16, 64)] == pytest.approx(
+        [0.30, 0.36, 0.54, 0.79], abs=0.005
+    )
     assert vote_probability(SIX, 256) == pytest.approx(0.98, abs=0.005)
     assert vote_error_bound(SIX, 256) == pytest.approx(0.149, abs=1e-3)
     assert 1 - vote_probability(SIX, 256) < vote_error_bound(SIX, 256)

@@ -23,7 +23,10 @@ class Measured:
 
 
 def measured(counts: dict[str, int], *, n: int = 4, temperature: float = 1.0) -> Measured:
-    rows = [{"id": key, "category": key[0], "difficulty": 1, "n": n, "c": c, "tokens": 9} for key, c in counts.items()]
+    rows = [
+        {"id": key, "category": key[0], "difficulty": 1, "n": n, "c": c, "tokens": 9}
+        for key, c in counts.items()
+    ]
     return Measured(SamplingConfig(temperature=temperature), rows)
 
 
@@ -83,9 +86,11 @@ def test_json_and_the_printed_table_carry_the_numbers() -> None:
     lines = json.loads(json.dumps(to_json(summary), allow_nan=False))
     assert lines[0]["after"]["value"] == pytest.approx(0.625)
     assert lines[0]["difference"]["probability_positive"] > 0.9
-    (alone, _) = to_json(summarise([measured({"a1": 1})], before=[measured({"a1": 2})], ks=(1,)))
+    alone, _ = to_json(summarise([measured({"a1": 1})], before=[measured({"a1": 2})], ks=(1,)))
     assert alone["difference"]["low"] is None, "one pair says nothing of others"
-    assert alone["after"]["low"] < alone["after"]["value"] < alone["after"]["high"], "its samples do say something of itself"
+    assert alone["after"]["low"] < alone["after"]["value"] < alone["after"]["high"], (
+        "its samples do say something of itself"
+    )
 
     out = io.StringIO()
     console = Console(width=80, file=out)
@@ -140,7 +145,11 @@ def test_no_interval_has_zero_width_and_all_tables_agree(right: int) -> None:
     counts = {f"a{i}": right for i in range(40)}
     summary = summarise([measured(counts)], before=[measured(counts)], ks=(1, 4))
     for line in summary.lines:
-        assert line.after.low < line.after.high and line.difference is not None and line.difference.low < 0 < line.difference.high
+        assert (
+            line.after.low < line.after.high
+            and line.difference is not None
+            and line.difference.low < 0 < line.difference.high
+        )
         theirs = benchmark_pass_at_k([4] * 40, [right] * 40, 4)
         assert (line.after.low, line.after.high) == (theirs.low, theirs.high)
     if right == 4:

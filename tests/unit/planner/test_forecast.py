@@ -36,7 +36,9 @@ def test_the_kernel_is_a_beta_for_few_and_for_many_samples(n: int, c: int) -> No
 @pytest.mark.parametrize(("a", "b"), [(0.5, 4.5), (2.0, 3.0), (0.02, 0.5)])
 def test_the_family_holds_the_beta(a: float, b: float) -> None:
     for k in (1, 32, 1024):
-        assert (beta_on_grid(a, b) @ reach(k))[0] == pytest.approx(BetaBinomial(a=a, b=b).pass_at_k(k), rel=0.01)
+        assert (beta_on_grid(a, b) @ reach(k))[0] == pytest.approx(
+            BetaBinomial(a=a, b=b).pass_at_k(k), rel=0.01
+        )
 
 
 def test_coverage_of_known_difficulty_is_the_posterior_mean() -> None:
@@ -45,7 +47,10 @@ def test_coverage_of_known_difficulty_is_the_posterior_mean() -> None:
     mean, variance = coverage(draws, outcomes(n, c), 64)
     exact = BetaBinomial(a=0.5, b=4.5).posterior_pass_at_k(n, c, 64)
     assert mean[0] == pytest.approx(exact.mean(), rel=0.005)
-    square = [beta_law.expect(lambda p: (1 - (1 - p) ** 64) ** 2, args=(0.5 + y, 4.5 + m - y)) for m, y in zip(n, c, strict=True)]
+    square = [
+        beta_law.expect(lambda p: (1 - (1 - p) ** 64) ** 2, args=(0.5 + y, 4.5 + m - y))
+        for m, y in zip(n, c, strict=True)
+    ]
     assert variance[0] == pytest.approx(np.sum(np.array(square) - exact**2) / 16, rel=0.02)
 
 
@@ -62,7 +67,9 @@ def test_forecasts_cover_where_the_family_is_right() -> None:
     inside, errors = 0, []
     for _ in range(24):
         p = rng.beta(0.5, 4.5, 100)
-        found = forecast(np.stack([np.full(100, 32), rng.binomial(32, p)], axis=1), 256, prior=None, confidence=0.9)
+        found = forecast(
+            np.stack([np.full(100, 32), rng.binomial(32, p)], axis=1), 256, prior=None, confidence=0.9
+        )
         truth = (1 - (1 - p) ** 256).mean()
         inside += found.low <= truth <= found.high
         errors.append(found.value - truth)
@@ -88,7 +95,9 @@ def test_real_counts_with_the_model_left_out(real: dict) -> None:
         truth = pass_at_k(n, c, 256).mean()
         for _ in range(5):
             drawn = rng.hypergeometric(c, n - c, 32)
-            found = forecast(np.stack([np.full(len(c), 32), drawn], axis=1), 256, prior=reference.without(name))
+            found = forecast(
+                np.stack([np.full(len(c), 32), drawn], axis=1), 256, prior=reference.without(name)
+            )
             ours.append(abs(found.value - truth))
             plain.append(abs(fit([32] * len(c), drawn).pass_at_k(256) - truth))
     assert np.mean(ours) < 0.05
@@ -101,7 +110,8 @@ def test_growths_of_a_reference(real: dict) -> None:
     curve = np.array([pass_at_k(n, c, k).mean() for k in KS])
     row = reference.growth[reference.names.index("Pythia 1B")]
     assert row == pytest.approx(np.diff(np.log(curve / (1 - curve))))
-    assert growths(beta_on_grid(1.0, 1.0), 5)[0] == pytest.approx([np.log(4)] * 5, abs=0.01)  # pass@k = k / (k + 1): its odds are k
+    # pass@k = k / (k + 1): its odds are k
+    assert growths(beta_on_grid(1.0, 1.0), 5)[0] == pytest.approx([np.log(4)] * 5, abs=0.01)
     assert "Pythia 1B" not in reference.without("Pythia 1B").names
 
 

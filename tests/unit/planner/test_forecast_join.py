@@ -1,4 +1,5 @@
-"""The whole curve of pass@k, measured and forecast: it never falls, never bends upwards, and its intervals contain it."""
+"""The whole curve of pass@k, measured and forecast: it never falls, never bends upwards, and its intervals
+contain it."""
 
 import numpy as np
 import pytest
@@ -47,7 +48,9 @@ def difficulties(draw_: st.DrawFn) -> np.ndarray:
 
 @settings(max_examples=100, deadline=None)
 @given(counts(), difficulties())
-def test_whatever_the_model_it_never_falls_and_never_bends_upwards(rows: list[tuple[int, int]], model: np.ndarray) -> None:
+def test_whatever_the_model_it_never_falls_and_never_bends_upwards(
+    rows: list[tuple[int, int]], model: np.ndarray
+) -> None:
     n, c = np.array(rows).T
     ks = [*range(1, 20), 64, 65, 256, 100_000]
     curve = joined(measured(n, c), model)
@@ -61,7 +64,9 @@ def test_the_mean_difficulty_gives_the_posterior_mean(problems: str) -> None:
     seen = outcomes(np.array([8, 8, 3]), np.array([0, 5, 1]))
     found = draw(seen, shipped())
     whole = coverage(found, seen, 64)[0] if problems == "these" else found.density @ reach(64)
-    assert difficulty(found, seen if problems == "these" else None) @ reach(64) == pytest.approx(float(found.weight @ whole))
+    assert difficulty(found, seen if problems == "these" else None) @ reach(64) == pytest.approx(
+        float(found.weight @ whole)
+    )
 
 
 @settings(max_examples=4, deadline=None)

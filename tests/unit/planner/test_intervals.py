@@ -26,7 +26,9 @@ def test_bootstrap_agrees_with_the_standard_error() -> None:
 
 def test_bootstrap_agrees_with_scipy() -> None:
     values = np.random.default_rng(1).exponential(size=60)
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=10_000, method="percentile", rng=0).confidence_interval
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=10_000, method="percentile", rng=0
+    ).confidence_interval
     ours = bootstrap_mean(values)
     assert ours.low == pytest.approx(theirs.low, abs=0.01)
     assert ours.high == pytest.approx(theirs.high, abs=0.01)
@@ -63,14 +65,18 @@ def test_no_change_gives_an_even_chance() -> None:
 def test_problems_that_are_all_equal_leave_room_for_others(value: float) -> None:
     interval = bootstrap_mean([value] * 8)
     share = float(wilson(0, 8)[1])
-    assert (interval.low, interval.high) == pytest.approx((value - share * value, value + share * (1 - value)))
+    assert (interval.low, interval.high) == pytest.approx(
+        (value - share * value, value + share * (1 - value))
+    )
     if value in (0.0, 1.0):
         assert (interval.low, interval.high) == pytest.approx(tuple(float(x) for x in wilson(8 * value, 8)))
     larger = bootstrap_mean([value] * 400)
     assert larger.high - larger.low < 0.02
 
 
-@pytest.mark.parametrize(("change", "low", "high"), [(0.0, -0.324, 0.324), (1.0, 0.351, 1.0), (-1.0, -1.0, -0.351)])
+@pytest.mark.parametrize(
+    ("change", "low", "high"), [(0.0, -0.324, 0.324), (1.0, 0.351, 1.0), (-1.0, -1.0, -0.351)]
+)
 def test_differences_that_are_all_equal_leave_room_for_others(change: float, low: float, high: float) -> None:
     before = np.full(8, 0.5 - change / 2)
     pairs = paired_difference(before, before + change)
@@ -80,7 +86,8 @@ def test_differences_that_are_all_equal_leave_room_for_others(change: float, low
 
 
 def test_eight_equal_problems_cover_what_most_of_which_are_equal() -> None:
-    """With 9 of 10 problems always solved, eight of eight solved is common, and the interval must not end above .9."""
+    """With 9 of 10 problems always solved, eight of eight solved is common, and the interval must not end
+    above .9."""
     assert bootstrap_mean([1.0] * 8).low < 0.9 < bootstrap_mean([1.0] * 8).high
 
 
@@ -110,7 +117,9 @@ def test_unpaired_lengths_are_refused() -> None:
         paired_difference([0, 1, 0], [1, 1])
 
 
-def test_memory_stays_bounded_for_large_sets_and_the_result_is_that_of_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_stays_bounded_for_large_sets_and_the_result_is_that_of_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     values = np.random.default_rng(5).random(30)
     whole = bootstrap_mean(values, resamples=1000)
     monkeypatch.setattr("planner.intervals._CHUNK", 30 * 7)

@@ -62,8 +62,15 @@ def test_vectorises_over_problems_with_different_sample_counts() -> None:
 
 @pytest.mark.parametrize(
     ("n", "c", "k", "message"),
-    [(4, 2, 5, "k is 5"), ([8, 4], [1, 1], 6, "only 4"), (4, 5, 1, "between 0 and n"), (4, 1, 0, "1 or more")],
+    [
+        (4, 2, 5, "k is 5"),
+        ([8, 4], [1, 1], 6, "only 4"),
+        (4, 5, 1, "between 0 and n"),
+        (4, 1, 0, "1 or more"),
+    ],
 )
-def test_refuses_what_has_no_unbiased_answer(n: int | list[int], c: int | list[int], k: int, message: str) -> None:
+def test_refuses_what_has_no_unbiased_answer(
+    n: int | list[int], c: int | list[int], k: int, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         pass_at_k(n, c, k)

@@ -1,4 +1,5 @@
-"""``t2rl passk``: figures, marks of what is forecast, files of three kinds, and what it says to wrong input."""
+"""``t2rl passk``: figures, marks of what is forecast, files of three kinds, and what it says to wrong
+input."""
 
 import json
 from pathlib import Path
@@ -59,9 +60,14 @@ def test_plot(tmp_path: Path, suffix: str) -> None:
 
 def test_reference_of_your_own(tmp_path: Path) -> None:
     path = str(write(tmp_path / "c.jsonl", ROWS))
-    deep = [[{"id": i, "n": 512, "c": c} for i, c in enumerate(cs)] for cs in ([0, 2, 9, 80], [1, 3, 30, 99], [0, 0, 5, 200])]
+    deep = [
+        [{"id": i, "n": 512, "c": c} for i, c in enumerate(cs)]
+        for cs in ([0, 2, 9, 80], [1, 3, 30, 99], [0, 0, 5, 200])
+    ]
     files = [str(write(tmp_path / f"r{i}.jsonl", rows)) for i, rows in enumerate(deep)]
-    code, out, err = run(path, "--k", "64", "--json", *(part for file in files for part in ("--reference", file)))
+    code, out, err = run(
+        path, "--k", "64", "--json", *(part for file in files for part in ("--reference", file))
+    )
     assert code == 0 and err == ""
     shipped = json.loads(run(path, "--k", "64", "--json")[1])["rows"][0]["value"]
     assert json.loads(out)["rows"][0]["value"] != shipped
@@ -74,7 +80,10 @@ def test_a_reference_of_other_problems_is_said_to_be_worse_than_none(tmp_path: P
     path = str(write(tmp_path / "c.jsonl", ROWS))
     files = [
         str(
-            write(tmp_path / f"r{j}.jsonl", [{"id": f"other/{i}", "n": 512, "c": c * (j + 1)} for i, c in enumerate([0, 2, 9, 80])])
+            write(
+                tmp_path / f"r{j}.jsonl",
+                [{"id": f"other/{i}", "n": 512, "c": c * (j + 1)} for i, c in enumerate([0, 2, 9, 80])],
+            )
         )
         for j in range(3)
     ]
@@ -85,7 +94,10 @@ def test_a_reference_of_other_problems_is_said_to_be_worse_than_none(tmp_path: P
 
 def test_separators_inside_ids_and_a_byte_order_mark_are_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
-    path.write_text("\ufeff" + json.dumps({"id": "a\u2028b", "n": 4, "c": 1}, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    path.write_text(
+        "\ufeff" + json.dumps({"id": "a\u2028b", "n": 4, "c": 1}, ensure_ascii=False) + "\r\n",
+        encoding="utf-8",
+    )
     assert [row.id for row in read_counts_file(path)] == ["a\u2028b"]
 
 

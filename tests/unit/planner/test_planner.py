@@ -12,7 +12,14 @@ from planner.intervals import bootstrap_mean
 from planner.pass_at_k import pass_at_k
 from planner.plan_types import Query
 from planner.planner import Planner, PlannerConfig
-from planner.targets import Estimator, TargetConfig, TargetTracker, make_targets, passk_weight, sequential_weight
+from planner.targets import (
+    Estimator,
+    TargetConfig,
+    TargetTracker,
+    make_targets,
+    passk_weight,
+    sequential_weight,
+)
 from planner.verifier import VerifierSpec
 from rollout.statistics import StatisticsStore
 from tests.unit.planner.streams import KEY, stat, stream
@@ -21,7 +28,9 @@ PERFECT = VerifierSpec()
 RATES = {"easy": [0.9, 0.8, 0.95] * 5, "hard": [0.02, 0.1, 0.0] * 5}
 
 
-def planner_of(rates: dict[str, list[float]] = RATES, *, samples: int = 8, tokens: int = 10, **config: object) -> Planner:
+def planner_of(
+    rates: dict[str, list[float]] = RATES, *, samples: int = 8, tokens: int = 10, **config: object
+) -> Planner:
     planner = Planner(StatisticsStore([], sampling_key=KEY), config=PlannerConfig(**config))
     for one in stream(rates, samples=samples, tokens=tokens):
         planner.observe(one)
@@ -59,7 +68,9 @@ def test_state_survives_a_restart_and_plans_alike() -> None:
     st.sampled_from([None, PERFECT, VerifierSpec(fpr=0.05), VerifierSpec(fpr=0.05, tpr=0.8)]),
     st.floats(0, 2),
 )
-def test_every_mode_keeps_to_the_budget(budget: float, mode: str, verifier: VerifierSpec | None, loss: float) -> None:
+def test_every_mode_keeps_to_the_budget(
+    budget: float, mode: str, verifier: VerifierSpec | None, loss: float
+) -> None:
     queries = [Query(id=f"{c}-{i}", category=c, prefill=3.0) for c in RATES for i in range(4)]
     plan = PLANNER.plan(queries, budget, mode=mode, verifier=verifier, loss=loss)  # type: ignore[arg-type]  # hypothesis widens it
     assert plan.tokens.sum() <= budget * (1 + 1e-9)
@@ -74,12 +85,16 @@ PLANNER = planner_of()
 
 def test_sequential_plans_reach_more_for_the_same_tokens() -> None:
     queries = [Query(id=f"{c}-{i}", category=c) for c in RATES for i in range(15)]
-    together, one_by_one = (PLANNER.plan(queries, 1500, mode=m, verifier=PERFECT) for m in ("parallel", "sequential"))
+    together, one_by_one = (
+        PLANNER.plan(queries, 1500, mode=m, verifier=PERFECT) for m in ("parallel", "sequential")
+    )
     assert one_by_one.correct.sum() > together.correct.sum()
 
 
 def test_easy_queries_get_few_samples_and_unknown_ones_at_least_one() -> None:
-    plan = PLANNER.plan([Query(id="easy-0", category="easy"), Query(id="hard-1", category="hard")], 200, verifier=PERFECT)
+    plan = PLANNER.plan(
+        [Query(id="easy-0", category="easy"), Query(id="hard-1", category="hard")], 200, verifier=PERFECT
+    )
     assert 0 < plan.k[0] < plan.k[1]
     fresh = Planner(StatisticsStore([], sampling_key=KEY), config=PlannerConfig(unknown=Unknown(tokens=5)))
     assert fresh.plan([Query(id="x"), Query(id="y", weight=0.0)], 10, verifier=PERFECT).k.tolist() == [1, 1]
@@ -88,7 +103,10 @@ def test_easy_queries_get_few_samples_and_unknown_ones_at_least_one() -> None:
 
 
 def test_a_probes_prior_replaces_the_categorys_and_outcomes_stay() -> None:
-    queries = [Query(id="hard-1", category="hard", prior=(5.0, 1.0)), Query(id="new", category="hard", prior=(5.0, 1.0))]
+    queries = [
+        Query(id="hard-1", category="hard", prior=(5.0, 1.0)),
+        Query(id="new", category="hard", prior=(5.0, 1.0)),
+    ]
     from planner.demand import demand_of
 
     demand = demand_of(queries, PLANNER.posteriors, PLANNER.config.unknown)
@@ -136,7 +154,7 @@ def test_posteriors_by_prompt_and_by_category() -> None:
     assert float(PLANNER.posterior("never met").ess) == 0
 
 
-# -- training targets --------------------------------------------------------------------------------------------------------------
+# -- training targets ----------------------------------------------------------------------------------------
 
 
 def test_the_closed_form_deployment_gives_k_4() -> None:
@@ -176,14 +194,24 @@ def test_posterior_weights(k: int, want: float) -> None:
 
 
 def test_sequential_weights() -> None:
-    assert sequential_weight(0.2, [1, 4, 10], price=1e-3, tokens=20) == pytest.approx([1.0, 2.1384, 1.6543], abs=1e-4)
+    assert sequential_weight(0.2, [1, 4, 10], price=1e-3, tokens=20) == pytest.approx(
+        [1.0, 2.1384, 1.6543], abs=1e-4
+    )
 
 
 def test_estimators_by_k_and_annealing() -> None:
     a, b = np.array([2.0, 2, 2]), np.array([6.0, 6, 6])
-    targets = make_targets({"x": 1, "y": 4, "z": 5}, a, b, group_size=8, config=TargetConfig(anneal=0.2), progress=0.5)
-    assert [t.estimator for t in targets.values()] == [Estimator.RLOO, Estimator.LOO_MINUS_ONE, Estimator.POSTERIOR_WEIGHT]
-    late = make_targets({"x": 1, "y": 4, "z": 5}, a, b, group_size=8, config=TargetConfig(anneal=0.2), progress=0.8)
+    targets = make_targets(
+        {"x": 1, "y": 4, "z": 5}, a, b, group_size=8, config=TargetConfig(anneal=0.2), progress=0.5
+    )
+    assert [t.estimator for t in targets.values()] == [
+        Estimator.RLOO,
+        Estimator.LOO_MINUS_ONE,
+        Estimator.POSTERIOR_WEIGHT,
+    ]
+    late = make_targets(
+        {"x": 1, "y": 4, "z": 5}, a, b, group_size=8, config=TargetConfig(anneal=0.2), progress=0.8
+    )
     assert {t.k for t in late.values()} == {1}
 
 

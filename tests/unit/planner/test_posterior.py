@@ -24,11 +24,14 @@ def filled(rates: dict[str, list[float]], **more: Any) -> StatisticsStore:
 
 
 def test_counts_decay_into_the_posterior() -> None:
-    """methods/planner.md §4.1: groups of 8 with 2, 4, 6 right under versions 0, 1, 2: s = 11.22, f = 10.46 at a decay of .9."""
+    """methods/planner.md §4.1: groups of 8 with 2, 4, 6 right under versions 0, 1, 2: s = 11.22, f = 10.46 at
+    a decay of .9."""
     store = StatisticsStore([], sampling_key=KEY, discount=0.9)
     for version, right in enumerate((2, 4, 6)):
         store.add(stat("p", right, version=version, group_id=version))
-    post = PosteriorStore(store, config=PriorConfig(default=CategoryPrior(0.5, 2.0))).of_prompts(["p", "new"], ["sums", "sums"])
+    post = PosteriorStore(store, config=PriorConfig(default=CategoryPrior(0.5, 2.0))).of_prompts(
+        ["p", "new"], ["sums", "sums"]
+    )
     assert post.a == pytest.approx([11.72, 0.5])
     assert post.b == pytest.approx([12.46, 2.0])
     assert post.ess == pytest.approx([21.68, 0.0])
@@ -36,7 +39,10 @@ def test_counts_decay_into_the_posterior() -> None:
 
 def test_each_category_has_its_own_prior_and_small_ones_share() -> None:
     rng = np.random.default_rng(0)
-    store = filled({"easy": rng.beta(8, 2, 60).tolist(), "hard": rng.beta(0.5, 8, 60).tolist(), "new": [0.5] * 3}, samples=32)
+    store = filled(
+        {"easy": rng.beta(8, 2, 60).tolist(), "hard": rng.beta(0.5, 8, 60).tolist(), "new": [0.5] * 3},
+        samples=32,
+    )
     posteriors = PosteriorStore(store, config=PriorConfig())
     assert posteriors.prior("easy").mean == pytest.approx(0.8, abs=0.07)
     assert posteriors.prior("hard").mean == pytest.approx(0.06, abs=0.04)
@@ -112,12 +118,15 @@ def test_whole_counts_keep_the_totals(pairs: list[tuple[float, float]]) -> None:
 
 
 def test_faded_rare_successes_are_not_rounded_away() -> None:
-    """A hundred prompts with .4 of a success each: rounded by themselves they would make a category of rate 0."""
-    prior, _ = fit_priors(np.full(100, 0.4), np.full(100, 19.6), np.zeros(100, dtype=np.int64), config=PriorConfig())
+    """A hundred prompts with .4 of a success each: rounded by themselves they would make a category of rate
+    0."""
+    prior, _ = fit_priors(
+        np.full(100, 0.4), np.full(100, 19.6), np.zeros(100, dtype=np.int64), config=PriorConfig()
+    )
     assert prior.mean == pytest.approx(0.02, rel=0.1)
 
 
-# -- lengths -----------------------------------------------------------------------------------------------------------------------
+# -- lengths -------------------------------------------------------------------------------------------------
 
 
 def test_lengths_given_right_and_wrong() -> None:

@@ -8,7 +8,9 @@ from planner.probe import fit_probe
 from planner.probe_calibration import IsotonicMap, calibration
 
 
-def prompts(count: int, *, seed: int, samples: int = 8, sharpness: float = 1.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def prompts(
+    count: int, *, seed: int, samples: int = 8, sharpness: float = 1.5
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features [count, 12] of which two matter, successes, true probabilities."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(count, 12))
@@ -59,10 +61,18 @@ def test_isotonic_curves_rise_and_never_reach_certainty() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"features": np.zeros((9, 2))}, "must be"), ({"trials": np.zeros(20)}, "finite"), ({"folds": 11}, "too few")],
+    [
+        ({"features": np.zeros((9, 2))}, "must be"),
+        ({"trials": np.zeros(20)}, "finite"),
+        ({"folds": 11}, "too few"),
+    ],
 )
 def test_bad_input_is_refused(change: dict[str, object], message: str) -> None:
-    good: dict[str, object] = {"features": np.ones((20, 2)), "successes": np.ones(20), "trials": np.full(20, 2)}
+    good: dict[str, object] = {
+        "features": np.ones((20, 2)),
+        "successes": np.ones(20),
+        "trials": np.full(20, 2),
+    }
     with pytest.raises(ValueError, match=message):
         fit_probe(**(good | change))  # type: ignore[arg-type]  # a mapping of mixed types
 

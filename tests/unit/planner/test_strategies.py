@@ -23,7 +23,8 @@ QUERY = Prompt(id="q", text="?", token_ids=(1, 2, 3), answer="right")
 
 @dataclass
 class Dice:
-    """Right with probability p; wrong answers are spread over ``kinds``; lengths are uniform in [1, longest]."""
+    """Right with probability p; wrong answers are spread over ``kinds``; lengths are uniform in [1,
+    longest]."""
 
     p: float
     kinds: int = 1
@@ -31,7 +32,9 @@ class Dice:
     caches_prompts: bool = True
     calls: list[tuple[int, int]] = field(default_factory=list)
 
-    async def sample(self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()) -> list[Attempt]:
+    async def sample(
+        self, prompt: Prompt, n: int, *, max_tokens: int, seed: int, prefix: Sequence[int] = ()
+    ) -> list[Attempt]:
         rng = np.random.default_rng(seed)
         self.calls.append((n, max_tokens))
         out = []
@@ -56,7 +59,8 @@ class Checker:
 
 @dataclass
 class Judge:
-    """Right answers score from N(d, 1), wrong ones from N(0, 1), each through a sigmoid; reads what it scores."""
+    """Right answers score from N(d, 1), wrong ones from N(0, 1), each through a sigmoid; reads what it
+    scores."""
 
     d: float = 2.0
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(6))
@@ -126,7 +130,9 @@ def test_the_last_tokens_buy_a_shorter_sample() -> None:
 
 
 def test_sequential_stops_at_the_first_accepted_sample_and_parallel_pays_for_all() -> None:
-    one, together = (run(RepeatedSampling(k=8, max_tokens=10, batch=b), Dice(1.0), Checker(), 500) for b in (1, 8))
+    one, together = (
+        run(RepeatedSampling(k=8, max_tokens=10, batch=b), Dice(1.0), Checker(), 500) for b in (1, 8)
+    )
     assert (one.samples, together.samples) == (1, 8)
     assert one.accepted
     assert one.answer == "right"
@@ -142,7 +148,12 @@ def test_a_unanimous_vote_stops_after_four() -> None:
     """P(Beta(5, 1) > 1/2) = .969 is the first above .95."""
     result = run(MajorityVote(k=30, max_tokens=10, answer_of=answer_of), Dice(1.0), None, 1000)
     assert (result.samples, result.accepted, result.answer) == (4, True, "right")
-    assert run(MajorityVote(k=30, max_tokens=10, answer_of=answer_of, threshold=2), Dice(1.0), None, 1000).samples == 30
+    assert (
+        run(
+            MajorityVote(k=30, max_tokens=10, answer_of=answer_of, threshold=2), Dice(1.0), None, 1000
+        ).samples
+        == 30
+    )
 
 
 def test_votes_without_an_answer_are_lost() -> None:
@@ -152,7 +163,10 @@ def test_votes_without_an_answer_are_lost() -> None:
 
 def test_the_same_seed_gives_the_same_run() -> None:
     for name in STRATEGIES:
-        results = [run(strategy(name, 8, 2)[0], Dice(0.3, kinds=3), strategy(name, 8, 2)[1], 400, seed=7) for _ in range(2)]
+        results = [
+            run(strategy(name, 8, 2)[0], Dice(0.3, kinds=3), strategy(name, 8, 2)[1], 400, seed=7)
+            for _ in range(2)
+        ]
         assert results[0] == results[1]
 
 
@@ -165,7 +179,7 @@ def test_a_policy_that_says_too_much_is_an_error() -> None:
         run(RepeatedSampling(k=1, max_tokens=10), Chatty(0.5), Checker(), 100)
 
 
-# -- expectations ------------------------------------------------------------------------------------------------------------------
+# -- expectations --------------------------------------------------------------------------------------------
 
 FIXED = Posterior(a=np.array(0.35e6), b=np.array(0.65e6), ess=np.array(0.0), zero=np.array(0.0))
 """p = .35, as good as certainly."""
@@ -202,8 +216,12 @@ def test_expectations_over_an_uncertain_p() -> None:
     together = RepeatedSampling(k=8, max_tokens=64, batch=8).expected(unsure, cost, VerifierSpec())
     assert together.tokens == pytest.approx(220)
     dead = Posterior(a=np.array(2.0), b=np.array(6.0), ess=np.array(0.0), zero=np.array(1.0))
-    assert RepeatedSampling(k=8, max_tokens=64).expected(dead, cost, VerifierSpec()).tokens == pytest.approx(240)
-    assert BestOfN(k=1, max_tokens=64).expected(unsure, cost, ScorerSpec(auc=0.7)).correct == pytest.approx(0.25, abs=1e-6)
+    assert RepeatedSampling(k=8, max_tokens=64).expected(dead, cost, VerifierSpec()).tokens == pytest.approx(
+        240
+    )
+    assert BestOfN(k=1, max_tokens=64).expected(unsure, cost, ScorerSpec(auc=0.7)).correct == pytest.approx(
+        0.25, abs=1e-6
+    )
 
 
 def test_the_wrong_judge_is_refused() -> None:

@@ -13,7 +13,12 @@ from planner.t2.rows import FamilyRows
 KS = np.array([1, 4, 16, 64])
 SHARED = np.array([np.log(1.6), np.log(0.45), np.log(6.0), np.log(0.4), 0.15, 1.2, -0.15])
 TRUTH = FamilySurface(
-    shared=SHARED, h0=np.array([1.2]), t0=np.array([0.6]), shares=np.array([1.0]), categories=("all",), objective=0.0
+    shared=SHARED,
+    h0=np.array([1.2]),
+    t0=np.array([0.6]),
+    shares=np.array([1.0]),
+    categories=("all",),
+    objective=0.0,
 )
 N, D = (x.ravel() for x in np.meshgrid([2e5, 4e5, 8e5, 1.6e6], [5.0, 20.0, 80.0, 320.0]))
 D = D * N
@@ -27,7 +32,8 @@ def simulate(problems: int, n: int, seed: int) -> FamilyRows:
     c = rng.binomial(n, rng.beta(a[checkpoint], b[checkpoint]))
     where = np.zeros_like(checkpoint)
     return FamilyRows(
-        params=params, tokens=tokens, post=post, categories=("all",), checkpoint=checkpoint, category=where, problem=problem,
+        params=params, tokens=tokens, post=post, categories=("all",), checkpoint=checkpoint, category=where,
+        problem=problem,
         n=np.full_like(c, n), c=c,
     )  # fmt: skip
 
@@ -41,7 +47,9 @@ def test_worked_point() -> None:
 
 
 def test_gradient_is_that_of_the_value() -> None:
-    posterior = _Posterior(simulate(12, 16, seed=1), np.random.default_rng(0).integers(0, 3, 12).astype(float))
+    posterior = _Posterior(
+        simulate(12, 16, seed=1), np.random.default_rng(0).integers(0, 3, 12).astype(float)
+    )
     x = np.concatenate([SHARED, [1.2], [0.6]]) + 0.1
     value, gradient = posterior(x)
     error = check_grad(lambda t: posterior(t)[0], lambda t: posterior(t)[1], x)
@@ -57,7 +65,9 @@ def test_recovers_predictions_and_the_optimum() -> None:
     assert error.mean() < 0.02
     deployment = Deployment(total_flops=1e14, queries=5e4, tokens_per_sample=1)
     measured = Measured(params=(2e5, 1.6e6), tokens=(1e6, 5.12e8))
-    found, true = (end_to_end(s.accuracy, deployment, measured=measured, extrapolate=True) for s in (fitted, TRUTH))
+    found, true = (
+        end_to_end(s.accuracy, deployment, measured=measured, extrapolate=True) for s in (fitted, TRUTH)
+    )
     assert true.params == pytest.approx(0.665e6, rel=0.02) and true.ratio == pytest.approx(31, abs=1)
     assert true.k == pytest.approx(254, rel=0.1)  # a flat optimum; the example was found on a coarser grid
     assert TRUTH.accuracy(found.params, found.tokens, found.k) > true.score - 0.005
@@ -70,7 +80,9 @@ def test_predicts_held_out_cells(name: str) -> None:
     out = holdouts(rows.params, ratio, level)[name]
     fitted = fit_family(rows.of(~out), restarts=2)
     at = rows.params[out][:, None], rows.tokens[out][:, None]
-    error = np.abs(fitted.accuracy(*at, KS, rows.post[out][:, None]) - TRUTH.accuracy(*at, KS, rows.post[out][:, None]))
+    error = np.abs(
+        fitted.accuracy(*at, KS, rows.post[out][:, None]) - TRUTH.accuracy(*at, KS, rows.post[out][:, None])
+    )
     assert error.mean() < 0.05
 
 
@@ -79,7 +91,10 @@ def test_bootstrap_weights_are_repeated_problems() -> None:
     twice = FamilyRows(
         **{
             **{f: getattr(rows, f) for f in ("params", "tokens", "post", "categories")},
-            **{f: np.concatenate([getattr(rows, f), getattr(rows, f)]) for f in ("checkpoint", "category", "problem", "n", "c")},
+            **{
+                f: np.concatenate([getattr(rows, f), getattr(rows, f)])
+                for f in ("checkpoint", "category", "problem", "n", "c")
+            },
         }
     )
     x = np.concatenate([SHARED, [1.2], [0.6]])
@@ -101,7 +116,11 @@ def test_categories_have_their_own_level_and_share() -> None:
 
 def test_holdout_masks() -> None:
     masks = holdouts([1, 1, 2, 2], [5, 20, 5, 20], [1, 2, 2, 3])
-    assert [m.tolist() for m in masks.values()] == [[False, False, True, True], [False, True, False, True], [False] * 3 + [True]]
+    assert [m.tolist() for m in masks.values()] == [
+        [False, False, True, True],
+        [False, True, False, True],
+        [False] * 3 + [True],
+    ]
 
 
 def test_holdout_scores() -> None:

@@ -20,7 +20,13 @@ def approach1(g: float, gamma: float) -> Approach1:
 
 
 def least_loss(law: Approach1, served: float) -> Optimum:
-    return two_budgets(lambda n, d, k: -law.loss(n, d, k), train_flops=C, served_flops=served, measured=WIDE, extrapolate=True)
+    return two_budgets(
+        lambda n, d, k: -law.loss(n, d, k),
+        train_flops=C,
+        served_flops=served,
+        measured=WIDE,
+        extrapolate=True,
+    )
 
 
 def test_chinchilla_optimum_in_closed_form() -> None:
@@ -50,7 +56,12 @@ def test_sardana_refuses_what_no_model_reaches() -> None:
 
 @pytest.mark.parametrize(
     ("g", "gamma", "served", "params", "ratio"),
-    [(2, 0.2, 2e9, 6.70e7, 951), (10, 0.3, 2e9, 6.75e6, 9.4e4), (2, 0.2, 1.4e11, None, 168), (10, 0.3, 1.4e11, None, 2869)],
+    [
+        (2, 0.2, 2e9, 6.70e7, 951),
+        (10, 0.3, 2e9, 6.75e6, 9.4e4),
+        (2, 0.2, 1.4e11, None, 168),
+        (10, 0.3, 1.4e11, None, 2869),
+    ],
 )
 def test_approach1_optimum(g: float, gamma: float, served: float, params: float | None, ratio: float) -> None:
     law = approach1(g, gamma)
@@ -84,7 +95,9 @@ def test_approach2_point() -> None:
     ("served", "params", "ratio", "k", "accuracy", "chinchilla"),
     [(2e9, 1.10e8, 354, 9.1, 0.8073, 0.7346), (1.4e11, None, 115, 363, 0.9634, 0.9564)],
 )
-def test_approach2_optimum(served: float, params: float | None, ratio: float, k: float, accuracy: float, chinchilla: float) -> None:
+def test_approach2_optimum(
+    served: float, params: float | None, ratio: float, k: float, accuracy: float, chinchilla: float
+) -> None:
     best = two_budgets(A2.accuracy, train_flops=C, served_flops=served, measured=WIDE, extrapolate=True)
     assert best.ratio == pytest.approx(ratio, rel=0.02)
     assert best.k == pytest.approx(k, rel=0.02)
@@ -113,17 +126,22 @@ def brute_force(deployment: Deployment, k: int) -> float:
         (1e10, 1, 46, 1, 0.597, None),
     ],
 )
-def test_end_to_end(served: float, fixed: int | None, ratio: float, k: int, accuracy: float, share: float | None) -> None:
+def test_end_to_end(
+    served: float, fixed: int | None, ratio: float, k: int, accuracy: float, share: float | None
+) -> None:
     deployment = Deployment(total_flops=C, queries=served / 100, tokens_per_sample=100)
     best = end_to_end(A2.accuracy, deployment, measured=WIDE, fixed_k=fixed, extrapolate=True)
     assert best.score == pytest.approx(accuracy, abs=6e-4)
-    # The optimum is flat: the worked example, on a coarser grid, differs by a few per cent in (r, k) and nothing in accuracy.
+    # The optimum is flat: the worked example, on a coarser grid, differs by a few per cent in (r, k) and
+    # nothing in accuracy.
     assert best.ratio == pytest.approx(ratio, rel=0.08)
     assert best.k == pytest.approx(k, rel=0.08)
     assert best.score >= brute_force(deployment, k) - 1e-6
     if share is not None:
         assert best.inference_share == pytest.approx(share, abs=0.015)
-    spent = 6 * best.params * best.tokens + float(deployment.inference(np.array(best.params), np.array(best.k)))
+    spent = 6 * best.params * best.tokens + float(
+        deployment.inference(np.array(best.params), np.array(best.k))
+    )
     assert spent == pytest.approx(C, rel=1e-9)
 
 
@@ -133,7 +151,9 @@ def test_what_lies_far_outside_of_the_measured_is_refused() -> None:
     assert best.tokens <= 8e9 and best.edges == ("range",)
     with pytest.raises(ValueError, match="within what was measured"):
         two_budgets(A2.accuracy, train_flops=1e3, served_flops=2e9, measured=near)
-    edge = two_budgets(A2.accuracy, train_flops=C, served_flops=2e9, measured=Measured(params=(1e9, 2e9), tokens=(1, 1e12)))
+    edge = two_budgets(
+        A2.accuracy, train_flops=C, served_flops=2e9, measured=Measured(params=(1e9, 2e9), tokens=(1, 1e12))
+    )
     assert edge.edges == ("N",)
 
 
@@ -180,7 +200,9 @@ def test_overtraining_laws() -> None:
     assert truth.loss(2e5, 4e6) == pytest.approx(0.4 + 50 * 2e5**-0.38 + 200 * 6**-0.19 * (20 * 2e5) ** -0.38)
     errors = ErrorLaw(ceiling=0.9, kappa=0.8, gamma=1.2)
     loss = np.linspace(0.3, 3, 8)
-    np.testing.assert_allclose(fit_error_law(loss, errors.error(loss)).error(loss), errors.error(loss), atol=1e-4)
+    np.testing.assert_allclose(
+        fit_error_law(loss, errors.error(loss)).error(loss), errors.error(loss), atol=1e-4
+    )
 
 
 def test_likelihood_loss() -> None:

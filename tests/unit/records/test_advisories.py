@@ -34,12 +34,28 @@ SICK = [
     ("little_gradient", {"learner/zero_advantage_frac": 0.8}, "curriculum=mixed"),
     ("mostly_truncated", {"rollout/truncated_share": 0.6}, "rollout.max_tokens"),
     ("mostly_truncated", {"rollout/truncated_share": 1.0}, "end token"),
-    ("mostly_truncated", {"rollout/truncated_share": 0.6, "learner/zero_advantage_frac": 0.8}, "why 80% of the rollouts"),
+    (
+        "mostly_truncated",
+        {"rollout/truncated_share": 0.6, "learner/zero_advantage_frac": 0.8},
+        "why 80% of the rollouts",
+    ),
     ("unjudged_samples", {"reward/unjudged": 16.0}, "25% of the samples"),
-    ("constant_reward", CONSTANT | {"reward/mean": 0.35, "reward/pass_rate": 0.0}, "the reward was 0.35 for every sample"),
-    ("constant_reward", CONSTANT | {"reward/mean": 0.0, "reward/pass_rate": 0.0}, "too hard for the policy, or the reward takes"),
+    (
+        "constant_reward",
+        CONSTANT | {"reward/mean": 0.35, "reward/pass_rate": 0.0},
+        "the reward was 0.35 for every sample",
+    ),
+    (
+        "constant_reward",
+        CONSTANT | {"reward/mean": 0.0, "reward/pass_rate": 0.0},
+        "too hard for the policy, or the reward takes",
+    ),
     ("constant_reward", CONSTANT | {"reward/mean": 1.0, "reward/pass_rate": 1.0}, "nothing is left to learn"),
-    ("mostly_truncated", CONSTANT | {"reward/mean": 0.0, "rollout/truncated_share": 0.9}, "rollout.max_tokens"),
+    (
+        "mostly_truncated",
+        CONSTANT | {"reward/mean": 0.0, "rollout/truncated_share": 0.9},
+        "rollout.max_tokens",
+    ),
     ("mostly_bounded", {"loss/ratio_clipped_frac": 0.6}, "algorithm.clip_low"),
     ("mostly_bounded", {"loss/band_masked_frac": 0.6}, "algorithm.token_band"),
     ("blind_critic", {"critic/explained_variance": -0.6}, "algorithm.critic.warmup_steps"),
@@ -93,7 +109,10 @@ def test_graded_rewards_that_never_count_as_correct_are_said_and_difficulty_is_n
     said = [advisor.update(step, graded) for step in range(WINDOW)][-1]
     assert set(said) == {"never_correct", "little_gradient"}
     assert "correct_at" in said["never_correct"]
-    assert "equal rewards in their groups" in said["little_gradient"] and "difficulty" not in said["little_gradient"]
+    assert (
+        "equal rewards in their groups" in said["little_gradient"]
+        and "difficulty" not in said["little_gradient"]
+    )
     advisor = Advisor()
     once_right = [HEALTHY, *[graded] * WINDOW]
     assert "never_correct" not in [advisor.update(step, row) for step, row in enumerate(once_right)][-1]

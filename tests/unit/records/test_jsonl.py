@@ -17,7 +17,9 @@ from rl.records.metrics import MetricsWriter, read_metrics
 def test_rows_carry_their_attempt_and_plain_numbers(tmp_path) -> None:
     path = tmp_path / "rows.jsonl"
     writer = JsonlWriter(path, attempt=1)
-    writer.write({"a": np.float32(0.5), "b": np.arange(2), "c": math.nan, "d": -math.inf, "e": (1, "x"), "f": tmp_path})
+    writer.write(
+        {"a": np.float32(0.5), "b": np.arange(2), "c": math.nan, "d": -math.inf, "e": (1, "x"), "f": tmp_path}
+    )
     writer.close()
     writer.close()
     assert read_jsonl(path) == [

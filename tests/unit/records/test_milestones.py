@@ -21,7 +21,9 @@ def test_a_line_at_every_tenth_of_each_part_and_no_other() -> None:
     assert len([line for line in said if line.startswith("b")]) == 6
 
 
-def test_a_base_that_is_built_into_a_file_says_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_base_that_is_built_into_a_file_says_how_far_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = load_config("debug", ["model.recipe.tokens=6000"])
     assert config.model.kind == "recipe"
     pretrain(config.model.recipe, checkpoint=tmp_path / "pretrain.pt", progress=True)

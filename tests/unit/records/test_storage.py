@@ -23,7 +23,8 @@ LIMIT = 4096
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file may grow beyond ``LIMIT`` bytes: the kernel writes a part, then refuses, as on a disk that fills up."""
+    """No file may grow beyond ``LIMIT`` bytes: the kernel writes a part, then refuses, as on a disk that
+    fills up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
     yield
@@ -32,14 +33,18 @@ def small_files() -> Iterator[None]:
 
 def test_a_directory_that_cannot_be_made_is_named_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=rf"run\.dir: cannot write to {tmp_path}/file/runs \(Not a directory\).*run\.dir=DIR"):
+    with pytest.raises(
+        ValueError, match=rf"run\.dir: cannot write to {tmp_path}/file/runs \(Not a directory\).*run\.dir=DIR"
+    ):
         require_writable(tmp_path / "file" / "runs", field="run.dir")
     require_writable(tmp_path / "new" / "runs", field="run.dir")
     assert list((tmp_path / "new" / "runs").iterdir()) == []
 
 
 def test_a_disk_without_room_is_found_before_anything_starts(tmp_path: Path, small_files: None) -> None:
-    with pytest.raises(ValueError, match=r"File too large\); free some space there, or choose another disk with run\.dir=DIR"):
+    with pytest.raises(
+        ValueError, match=r"File too large\); free some space there, or choose another disk with run\.dir=DIR"
+    ):
         require_writable(tmp_path, field="run.dir")
 
 
@@ -74,18 +79,28 @@ def test_a_failure_to_write_is_told_from_other_failures(error: Exception, reason
         raise error
 
 
-def test_the_command_ends_with_one_and_a_message_that_says_where_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_ends_with_one_and_a_message_that_says_where_and_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     advice = "resume=auto goes on from step 40"
-    with pytest.raises(typer.Exit) as caught, exit_codes(), storage_errors(Path("/runs/a"), advice=lambda: advice):
+    with (
+        pytest.raises(typer.Exit) as caught,
+        exit_codes(),
+        storage_errors(Path("/runs/a"), advice=lambda: advice),
+    ):
         raise full("/runs/a/metrics.jsonl")
     said = capsys.readouterr().err
     assert caught.value.exit_code == 1
-    assert said == (
-        "error: cannot write to /runs/a: No space left on device (/runs/a/metrics.jsonl). resume=auto goes on from step 40\n"
+    assert (
+        said
+        == "error: cannot write to /runs/a: No space left on device (/runs/a/metrics.jsonl). resume=auto goes"
+        " on from step 40\n"
     )
 
 
-def test_rows_that_found_room_stay_readable_and_a_torn_one_goes_at_the_next_start(tmp_path: Path, small_files: None) -> None:
+def test_rows_that_found_room_stay_readable_and_a_torn_one_goes_at_the_next_start(
+    tmp_path: Path, small_files: None
+) -> None:
     rows = JsonlWriter(tmp_path / "rows.jsonl", attempt=1, fsync_every=0)
     with pytest.raises(OSError, match="File too large"):
         for number in range(1000):
@@ -151,6 +166,11 @@ def test_a_run_that_was_named_with_a_number_is_not_a_later_one_of_another_name(t
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.yaml").write_text(f"run:\n  name: '{name}'\n")
     latest = {name: RunDir.latest(tmp_path, name) for name in ("a", "a-3", "a[1]", "b")}
-    assert {name: run and run.path.name for name, run in latest.items()} == {"a": "a-2", "a-3": "a-3", "a[1]": "a[1]", "b": None}
+    assert {name: run and run.path.name for name, run in latest.items()} == {
+        "a": "a-2",
+        "a-3": "a-3",
+        "a[1]": "a[1]",
+        "b": None,
+    }
     assert RunDir.latest(tmp_path / "absent", "a") is None
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["config.yaml"], "looking changes nothing"

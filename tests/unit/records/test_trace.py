@@ -41,7 +41,12 @@ def test_overlapping_spans_get_lanes_of_their_own(tmp_path) -> None:
         trace.complete("groups", name, start, end)
     trace.close()
     names = tracks(path)
-    assert {s["name"]: names[s["tid"]] for s in spans(path)} == {"a": "groups", "b": "groups #2", "c": "groups #2", "d": "groups"}
+    assert {s["name"]: names[s["tid"]] for s in spans(path)} == {
+        "a": "groups",
+        "b": "groups #2",
+        "c": "groups #2",
+        "d": "groups",
+    }
 
 
 def test_a_span_is_written_when_its_block_raises_and_spans_nest(tmp_path) -> None:

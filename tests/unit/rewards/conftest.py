@@ -10,7 +10,8 @@ from rollout.types import Prompt
 
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Import path of the reward that misbehaves on command; its folder is on the path, as a user's own would be."""
+    """Import path of the reward that misbehaves on command; its folder is on the path, as a user's own would
+    be."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     return "hostile:CommandReward"
 

@@ -1,4 +1,5 @@
-"""Rewards that misbehave on command, for the pool tests; each is named by import path from a verifier process."""
+"""Rewards that misbehave on command, for the pool tests; each is named by import path from a verifier
+process."""
 
 import os
 import signal
@@ -12,12 +13,17 @@ HEAVY = ("torch", "ray", "vllm", "deepspeed", "transformers")
 
 
 class CommandReward:
-    """Does what the text says: ``ok``, ``hang``, ``exit``, ``segv``, ``memory``, ``raise``, ``spawn PATH``, ``echo``, ..."""
+    """Does what the text says: ``ok``, ``hang``, ``exit``, ``segv``, ``memory``, ``raise``, ``spawn PATH``,
+    ``echo``, ..."""
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         command, _, argument = text.partition(" ")
         action = getattr(self, f"do_{command}", None)
-        return action(prompt, argument) if action else RewardResult(value=1.0, correct=True, components={"length": len(text)})
+        return (
+            action(prompt, argument)
+            if action
+            else RewardResult(value=1.0, correct=True, components={"length": len(text)})
+        )
 
     def do_wrong(self, prompt: Prompt, argument: str) -> RewardResult:
         return RewardResult(value=0.0, correct=False, reason="wrong")
@@ -55,10 +61,14 @@ class CommandReward:
         return None  # type: ignore[return-value]
 
     def do_echo(self, prompt: Prompt, argument: str) -> RewardResult:
-        return RewardResult(value=0.0, correct=False, reason=repr((prompt.answer, dict(prompt.metadata), prompt.token_ids)))
+        return RewardResult(
+            value=0.0, correct=False, reason=repr((prompt.answer, dict(prompt.metadata), prompt.token_ids))
+        )
 
     def do_modules(self, prompt: Prompt, argument: str) -> RewardResult:
-        return RewardResult(value=0.0, correct=False, reason=",".join(name for name in HEAVY if name in sys.modules))
+        return RewardResult(
+            value=0.0, correct=False, reason=",".join(name for name in HEAVY if name in sys.modules)
+        )
 
     def do_print(self, prompt: Prompt, argument: str) -> RewardResult:
         print("not a message of the protocol", flush=True)

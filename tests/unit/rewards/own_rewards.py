@@ -72,7 +72,9 @@ def unfilled(text: str, judge: str) -> float:
     return 1.0
 
 
-def compute_score(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None) -> dict[str, Any]:
+def compute_score(
+    data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None
+) -> dict[str, Any]:
     assert (data_source, extra_info) == ("sums", {"level": 3})
     return {"score": float(solution_str == ground_truth), "length": len(solution_str)}
 

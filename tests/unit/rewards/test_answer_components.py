@@ -117,7 +117,10 @@ def test_judgement(gold: str, given: str, value: float, components: dict[str, fl
 
 
 def test_labels_of_worked_solutions() -> None:
-    assert [label_of(correct=c, concise=s) for c, s in ((True, False), (True, True), (False, True), (False, False))] == list("ABCC")
+    assert [
+        label_of(correct=c, concise=s)
+        for c, s in ((True, False), (True, True), (False, True), (False, False))
+    ] == list("ABCC")
     assert judgement_prompt("q?", "it is 4").count("it is 4") == 1
 
 
@@ -157,7 +160,9 @@ def test_schemas_come_from_the_prompt_too_and_are_checked() -> None:
         reward.check(prompt())
     with pytest.raises(ValueError, match=r"metadata.schema: no JSON schema: 'integr' is not valid"):
         reward.check(prompt(schema={"type": "integr"}))
-    with pytest.raises(ValueError, match=r"metadata.schema: a JSON schema is an object, true or false, not list"):
+    with pytest.raises(
+        ValueError, match=r"metadata.schema: a JSON schema is an object, true or false, not list"
+    ):
         reward.check(prompt(schema=["object"]))
 
 
@@ -179,7 +184,10 @@ def test_regex() -> None:
 
 
 def test_a_pattern_that_backtracks_without_end_is_stopped() -> None:
-    assert judged(RegexReward(pattern=r"(a|aa)+$", match="search", timeout_s=0.05), "a" * 60 + "b").reason == "timeout"
+    assert (
+        judged(RegexReward(pattern=r"(a|aa)+$", match="search", timeout_s=0.05), "a" * 60 + "b").reason
+        == "timeout"
+    )
 
 
 def test_patterns_are_checked() -> None:
@@ -189,8 +197,13 @@ def test_patterns_are_checked() -> None:
         RegexReward().check(prompt())
 
 
-GERMAN = "Wenn wir zwei und zwei zusammenzählen, was die meisten Leute schon einmal getan haben, dann erhalten wir vier. "
-ENGLISH = "If we add two to two, which most people have done before, then the sum that we are looking for is four. "
+GERMAN = (
+    "Wenn wir zwei und zwei zusammenzählen, was die meisten Leute schon einmal getan haben, dann erhalten wir"
+    " vier. "
+)
+ENGLISH = (
+    "If we add two to two, which most people have done before, then the sum that we are looking for is four. "
+)
 
 
 def test_language() -> None:
@@ -201,7 +214,9 @@ def test_language() -> None:
     assert judged(english, GERMAN.upper()).value == 0
     assert judged(LanguageReward(language="de"), GERMAN.upper()).correct
     assert judged(LanguageReward(language="de"), GERMAN).correct
-    assert judged(LanguageReward(language="zh"), "这个问题的答案是四,因为二加二等于四。我们可以用手指数一数就知道了。").correct
+    assert judged(
+        LanguageReward(language="zh"), "这个问题的答案是四,因为二加二等于四。我们可以用手指数一数就知道了。"
+    ).correct
     mixed = judged(english, ENGLISH * 12 + GERMAN * 12)
     assert 0.3 < mixed.value < 0.7
     assert not mixed.correct

@@ -31,7 +31,11 @@ def test_the_shipped_example_of_an_own_reward() -> None:
     ("name", "args", "message"),
     [
         ("maths", {}, r"'maths' is unknown; use one of .*'math'"),
-        ("no.such.module:Reward", {}, "cannot import 'no.such.module' .ModuleNotFoundError.*path/to/file.py:attr"),
+        (
+            "no.such.module:Reward",
+            {},
+            "cannot import 'no.such.module' .ModuleNotFoundError.*path/to/file.py:attr",
+        ),
         ("rewards.exact:NoReward", {}, "no class or function 'NoReward'"),
         ("rewards.maths:MAX_ANSWER", {}, "no class or function 'MAX_ANSWER'"),
         ("exact", {"ignore_caps": True}, "does not take reward_args.*ignore_caps"),

@@ -32,7 +32,10 @@ def test_it_gets_the_columns_that_it_names() -> None:
 
 def test_none_is_not_applicable_and_left_out_of_a_rubric() -> None:
     assert judged("only_hard", "x").reason == "not applicable"
-    args = {"components": {"math": {"reward": "math"}, "hard": {"reward": "callable_examples:only_hard"}}, "correct": "math"}
+    args = {
+        "components": {"math": {"reward": "math"}, "hard": {"reward": "callable_examples:only_hard"}},
+        "correct": "math",
+    }
     reward = build_reward("rubric", args)
     easy, hard = PROMPT, Prompt(id="h", text="?", token_ids=(), answer="42", difficulty=3)
     assert reward(easy, "#### 42", truncated=False).components == {"math": 1.0}
@@ -48,7 +51,9 @@ def test_chats_coroutines_and_factories() -> None:
 def test_columns_can_be_renamed_and_constants_given() -> None:
     check_reward(build_reward("callable_examples:target_column", {"columns": {"target": "answer"}}), [PROMPT])
     assert judged("target_column", "42", columns={"target": "answer"}, bonus=0.5).value == 1.5
-    with pytest.raises(ValueError, match=r"needs the column 'target'; there are .*columns: \{target: answer\}"):
+    with pytest.raises(
+        ValueError, match=r"needs the column 'target'; there are .*columns: \{target: answer\}"
+    ):
         check_reward(build_reward("callable_examples:target_column"), [PROMPT])
 
 

@@ -1,4 +1,5 @@
-"""Multiple choice: what everyday, hedged, denied and cut-off texts commit to, one line of ``data/choices.jsonl`` each."""
+"""Multiple choice: what everyday, hedged, denied and cut-off texts commit to, one line of
+``data/choices.jsonl`` each."""
 
 import json
 import time
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from rewards.components.multiple_choice import MultipleChoiceReward, chosen
 from rollout.types import Prompt
 
-CASES = [json.loads(line) for line in (Path(__file__).parent / "data" / "choices.jsonl").read_text(encoding="utf-8").splitlines()]
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "choices.jsonl").read_text(encoding="utf-8").splitlines()
+]
 
 
 PIECES = [
@@ -41,13 +45,21 @@ def prompt(text: str = "?", answer: str = "B") -> Prompt:
 
 
 def test_nothing_that_settles_on_no_choice_is_accepted_as_one() -> None:
-    wrong = {case["text"]: label for case in CASES if case["label"] is None and (label := chosen(prompt(), case["text"], "ABCDE"))}
+    wrong = {
+        case["text"]: label
+        for case in CASES
+        if case["label"] is None and (label := chosen(prompt(), case["text"], "ABCDE"))
+    }
     assert wrong == {}
 
 
 def test_every_way_of_committing_to_a_choice_is_read() -> None:
     settled = [case for case in CASES if case["label"]]
-    missed = {case["text"]: said for case in settled if (said := chosen(prompt(), case["text"], "ABCDE")) != case["label"]}
+    missed = {
+        case["text"]: said
+        for case in settled
+        if (said := chosen(prompt(), case["text"], "ABCDE")) != case["label"]
+    }
     assert missed == {}
 
 
@@ -69,8 +81,13 @@ def test_every_way_of_committing_to_a_choice_is_read() -> None:
     ],
 )
 def test_what_is_written_behind_a_choice_can_unsettle_it(more: str) -> None:
-    others = ("not A", "i.e.", "(A is", "\nC:")  # behind these, an "or C" may belong to what they say of other choices
-    settled = [case["text"] for case in CASES if case["label"] == "B" and not any(map(case["text"].__contains__, others))]
+    # behind these, an "or C" may belong to what they say of other choices
+    others = ("not A", "i.e.", "(A is", "\nC:")
+    settled = [
+        case["text"]
+        for case in CASES
+        if case["label"] == "B" and not any(map(case["text"].__contains__, others))
+    ]
     assert [text for text in settled if chosen(prompt(), text + more, "ABCDE") == "B"] == []
 
 

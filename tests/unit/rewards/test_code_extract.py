@@ -73,7 +73,10 @@ PROMPT = "import math\n\ndef half(x):\n    return x / 2\n\ndef f(x):\n    '''Doc
         ("y = 1\n    return y\n", PROMPT + "    y = 1\n    return y\n"),
         ("for i in x:\n    return i\n", PROMPT + "    for i in x:\n        return i\n"),
         ("for i in x:\n        return i\n", PROMPT + "    for i in x:\n        return i\n"),
-        ("def f(x):\n    return 1\n", "import math\n\ndef half(x):\n    return x / 2\n\n\ndef f(x):\n    return 1\n"),
+        (
+            "def f(x):\n    return 1\n",
+            "import math\n\ndef half(x):\n    return x / 2\n\n\ndef f(x):\n    return 1\n",
+        ),
         (PROMPT + "    return 1\n", PROMPT + "    return 1\n"),
     ],
 )
@@ -108,7 +111,10 @@ def test_the_source_that_a_prompt_ends_in(prompt: str, source: str) -> None:
 def test_other_languages_repeat_the_signature_or_continue() -> None:
     prompt = "#include <vector>\nusing namespace std;\nint f(int x){\n"
     assert assemble("  return 1;\n}\n", prompt, "", "cpp") == prompt + "  return 1;\n}\n"
-    assert assemble("int f(int x) {\n}\n", prompt, "", "cpp") == "#include <vector>\nusing namespace std;\nint f(int x) {\n}\n"
+    assert (
+        assemble("int f(int x) {\n}\n", prompt, "", "cpp")
+        == "#include <vector>\nusing namespace std;\nint f(int x) {\n}\n"
+    )
 
 
 @given(st.text(alphabet="`~ab\n <think>/python", max_size=200), st.booleans())

@@ -15,8 +15,19 @@ from rewards.code.verdict import Verdict
 from rewards.sandbox.base import Job, Limits, Outcome, Step, Stop
 
 
-def outcome(stdout: bytes = b"", code: int = 0, stop: Stop = Stop.EXIT, files: dict[str, bytes] | None = None) -> Outcome:
-    return Outcome(stop=stop, exit_code=code, stdout=stdout, stderr=b"", wall_s=1.0, cpu_s=0.1, peak_mib=1.0, files=files or {})
+def outcome(
+    stdout: bytes = b"", code: int = 0, stop: Stop = Stop.EXIT, files: dict[str, bytes] | None = None
+) -> Outcome:
+    return Outcome(
+        stop=stop,
+        exit_code=code,
+        stdout=stdout,
+        stderr=b"",
+        wall_s=1.0,
+        cpu_s=0.1,
+        peak_mib=1.0,
+        files=files or {},
+    )
 
 
 class FakeSandbox:
@@ -57,11 +68,18 @@ def test_programs_are_judged_in_growing_jobs_and_up_to_the_first_failure() -> No
 
 
 def test_partial_credit_goes_on_and_time_in_total_is_bounded() -> None:
-    cases = [Case(stdin="hang", stdout=""), Case(stdin="nine", stdout="NINE"), Case(stdin="nine", stdout="NINE", exit_code=9)]
+    cases = [
+        Case(stdin="hang", stdout=""),
+        Case(stdin="nine", stdout="NINE"),
+        Case(stdin="nine", stdout="NINE", exit_code=9),
+    ]
     verdict = judge_program(FakeSandbox(), BUILT, cases, tolerance=0, partial=True, total_s=60)
     assert verdict == Verdict(1, 3, "timeout on test 1")
     cases = [Case(stdin="a", stdout="A")] * 9
-    assert judge_program(FakeSandbox(), BUILT, cases, tolerance=0, partial=False, total_s=4.5).reason == "timeout after 5 tests"
+    assert (
+        judge_program(FakeSandbox(), BUILT, cases, tolerance=0, partial=False, total_s=4.5).reason
+        == "timeout after 5 tests"
+    )
 
 
 def test_a_source_is_compiled_once_failures_included() -> None:
@@ -87,7 +105,9 @@ def test_unit_tests_need_the_proof_and_tests() -> None:
     verdict = judge_unit_tests(sandbox, Compiler(sandbox), cpp, "", Suite(text="int main(){}"))
     assert verdict.reason == "ended before the last test"  # the proof came back in capitals
     with pytest.raises(ValueError, match="no rust test function"):
-        judge_unit_tests(sandbox, Compiler(sandbox), find_language("rust"), "", Suite(text="/* #[test] fn a() {} */"))
+        judge_unit_tests(
+            sandbox, Compiler(sandbox), find_language("rust"), "", Suite(text="/* #[test] fn a() {} */")
+        )
     with pytest.raises(ValueError, match="awk has no unit_tests"):
         judge_unit_tests(sandbox, Compiler(sandbox), find_language("awk"), "", Suite(text="x"))
 
@@ -116,21 +136,34 @@ def test_own_languages_come_from_a_folder(tmp_path: Path) -> None:
 
 def test_tests_are_read_in_the_shapes_of_data_sets() -> None:
     io = (Case(stdin="1", stdout="2"),)
-    for tests in ([{"stdin": "1", "stdout": "2"}], [{"input": "1", "output": "2"}], {"inputs": ["1"], "outputs": ["2"]}):
+    for tests in (
+        [{"stdin": "1", "stdout": "2"}],
+        [{"input": "1", "output": "2"}],
+        {"inputs": ["1"], "outputs": ["2"]},
+    ):
         assert read_tests({"tests": tests}, "tests", "python", None) == io
     calls = {"inputs": [[1, [2]]], "outputs": [[True]], "fn_name": "f"}
     found = read_tests({"tests": calls}, "tests", "python", None)
-    assert found == FunctionTests(style="calls", entry_point="f", tests=[{"args": [1, [2]], "kwargs": {"d": []}, "expected": True}])
+    assert found == FunctionTests(
+        style="calls", entry_point="f", tests=[{"args": [1, [2]], "kwargs": {"d": []}, "expected": True}]
+    )
     assert read_tests({"tests": '[{"stdin": "1", "stdout": "2"}]'}, "tests", "python", None) == io
     assert read_tests({"tests": "int main(){}"}, "tests", "cpp", None) == Suite(text="int main(){}")
     script = read_tests(
-        {"tests": "def check(c): ...", "entry_point": "f", "prompt": "import os\ndef f():\n"}, "tests", "python", None
+        {"tests": "def check(c): ...", "entry_point": "f", "prompt": "import os\ndef f():\n"},
+        "tests",
+        "python",
+        None,
     )
-    listed = read_tests({"tests": ["x = 1", "def check(c): ..."], "entry_point": "f"}, "tests", "python", None)
+    listed = read_tests(
+        {"tests": ["x = 1", "def check(c): ..."], "entry_point": "f"}, "tests", "python", None
+    )
     assert (listed.style, listed.tests) == ("script", "x = 1\ndef check(c): ...")  # type: ignore[union-attr]  # or it fails
     with pytest.raises(ValueError, match="is no Python"):
         read_tests({"tests": ["assert f( == 1"], "entry_point": "f"}, "tests", "python", None)
-    assert script == FunctionTests(style="script", tests="def check(c): ...", entry_point="f", prelude="import os\n")
+    assert script == FunctionTests(
+        style="script", tests="def check(c): ...", entry_point="f", prelude="import os\n"
+    )
 
 
 @pytest.mark.parametrize("tests", [[], "", {}, {"inputs": [1]}, [1], [{"stdin": ""}, "x"]])
@@ -145,9 +178,14 @@ def test_perturbed_inputs_are_new_reproducible_and_alike() -> None:
     assert len(found) == 5
     assert found == perturb_calls(given, 5, "seed")
     assert not [args for args in found if args in given]
-    assert all(isinstance(args[0], list) and set(args[0]) <= {1, 2, 3, 4, 9} and set(args[1]) <= set("abcd") for args in found)
+    assert all(
+        isinstance(args[0], list) and set(args[0]) <= {1, 2, 3, 4, 9} and set(args[1]) <= set("abcd")
+        for args in found
+    )
     assert perturb_text(["3\n1 2 3\n"], 2, "seed") == perturb_text(["3\n1 2 3\n"], 2, "seed")
-    assert all(sorted(text.split("\n")[1]) == sorted("1 2 3") for text in perturb_text(["3\n1 2 3\n"], 3, "s"))
+    assert all(
+        sorted(text.split("\n")[1]) == sorted("1 2 3") for text in perturb_text(["3\n1 2 3\n"], 3, "s")
+    )
     assert perturb_text(["3\n1 2\n"], 2, "seed") == []
 
 

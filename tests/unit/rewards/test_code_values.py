@@ -45,7 +45,9 @@ def test_data_come_back_with_their_types(value: Any) -> None:
     assert type(back) is type(value)
 
 
-@pytest.mark.parametrize("value", [Decimal("1.10"), Fraction(1, 3), range(1, 9, 2), {1, 2}, bytearray(b"x"), -math.inf, 2**90])
+@pytest.mark.parametrize(
+    "value", [Decimal("1.10"), Fraction(1, 3), range(1, 9, 2), {1, 2}, bytearray(b"x"), -math.inf, 2**90]
+)
 def test_other_data_come_back(value: Any) -> None:
     assert decode(encode(value)) == value
 
@@ -117,7 +119,9 @@ def tester() -> Any:
         ("1", 1, 0.0, False),
     ],
 )
-def test_results_are_equal_as_json_data(tester: Any, wanted: Any, got: Any, tolerance: float, equal: bool) -> None:
+def test_results_are_equal_as_json_data(
+    tester: Any, wanted: Any, got: Any, tolerance: float, equal: bool
+) -> None:
     assert tester.same(wanted, got, tolerance) is equal
 
 
@@ -135,5 +139,7 @@ def test_results_are_equal_as_json_data(tester: Any, wanted: Any, got: Any, tole
         ("nan", b"1", 1e-6, False),
     ],
 )
-def test_outputs_are_equal_but_for_white_space_at_the_ends(wanted: str, got: bytes, tolerance: float, equal: bool) -> None:
+def test_outputs_are_equal_but_for_white_space_at_the_ends(
+    wanted: str, got: bytes, tolerance: float, equal: bool
+) -> None:
     assert same_output(wanted, got, tolerance=tolerance) is equal

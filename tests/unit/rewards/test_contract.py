@@ -32,13 +32,19 @@ def example_of(name: str) -> tuple[Prompt, str]:
     if hasattr(module, "example"):
         return module.example()
     if name == "reasoning_gym":
-        facts = {"dataset": "gcd", "config": {}, "entry": {"answer": "6", "metadata": {}}, "answer_format": "plain"}
+        facts = {
+            "dataset": "gcd",
+            "config": {},
+            "entry": {"answer": "6", "metadata": {}},
+            "answer_format": "plain",
+        }
         return Prompt(id="example", text="g 12,18=", token_ids=(), answer="6", metadata=facts), "#6"
     pytest.fail(f"{module.__name__} needs example() -> (Prompt, text that scores 1)")
 
 
 def names() -> list[Any]:
-    """All rewards; those that run programs only where bubblewrap is installed, since the unit tier does not ask for it."""
+    """All rewards; those that run programs only where bubblewrap is installed, since the unit tier does not
+    ask for it."""
     missing = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap")
     modules = {name: importlib.import_module(target.partition(":")[0]) for name, target in REWARDS.items()}
     needy = {name for name, module in modules.items() if getattr(module, "NEEDS_BUBBLEWRAP", False)}

@@ -13,9 +13,9 @@ from rollout.types import Prompt, RewardResult
 
 PROMPT = Prompt(id="p", text="?", token_ids=(), answer="42")
 GOOD = "<think>six times seven</think>\n<answer>42</answer>\n"
-TEXTS = st.lists(st.sampled_from(["<think>", "</think>", "<answer>", "</answer>", "word ", " ", "\n", "x"]), max_size=14).map(
-    "".join
-)
+TEXTS = st.lists(
+    st.sampled_from(["<think>", "</think>", "<answer>", "</answer>", "word ", " ", "\n", "x"]), max_size=14
+).map("".join)
 
 
 def strict(text: str, **args: object) -> float:
@@ -69,7 +69,13 @@ def test_soft_is_one_exactly_where_strict_is(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "share"),
-    [(GOOD, 1), ("<think>a</think>42</answer>", 0.75), ("<think><think>a</think>", 0.25), ("</answer>", 0.25), ("none", 0)],
+    [
+        (GOOD, 1),
+        ("<think>a</think>42</answer>", 0.75),
+        ("<think><think>a</think>", 0.25),
+        ("</answer>", 0.25),
+        ("none", 0),
+    ],
 )
 def test_tag_counts(text: str, share: float) -> None:
     result = TagCountReward()(PROMPT, text, truncated=False)
@@ -77,14 +83,22 @@ def test_tag_counts(text: str, share: float) -> None:
 
 
 def test_linear_penalty_by_hand() -> None:
-    assert [linear_penalty(n, free=100, limit=200, penalty=0.5) for n in (0, 100, 150, 200, 999)] == [0, 0, -0.25, -0.5, -0.5]
+    assert [linear_penalty(n, free=100, limit=200, penalty=0.5) for n in (0, 100, 150, 200, 999)] == [
+        0,
+        0,
+        -0.25,
+        -0.5,
+        -0.5,
+    ]
 
 
 def test_length_in_words_and_characters() -> None:
     assert (length_of("Ein Satz.  Noch einer", "words"), length_of("ab c", "characters")) == (4, 4)
     assert length_of("这个 word", "words") == 3
     reward = LengthReward(free=2, limit=4, unit="words")
-    assert [reward(PROMPT, text, truncated=False).value for text in ("a b", "a b c", "a b c d", "a b c d e")] == [0, -0.5, -1, -1]
+    assert [
+        reward(PROMPT, text, truncated=False).value for text in ("a b", "a b c", "a b c d", "a b c d e")
+    ] == [0, -0.5, -1, -1]
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
@@ -93,7 +107,9 @@ def test_penalties_fall_with_length_and_stay_bounded(one: float, other: float) -
     args = {"free": 100.0, "limit": 5000.0, "penalty": 2.0}
     assert -2 <= linear_penalty(long, **args) <= linear_penalty(short, **args) <= 0
     assert (
-        0.5 <= cosine_scaled(long, limit=100, at_zero=1, at_limit=0.5) <= cosine_scaled(short, limit=100, at_zero=1, at_limit=0.5)
+        0.5
+        <= cosine_scaled(long, limit=100, at_zero=1, at_limit=0.5)
+        <= cosine_scaled(short, limit=100, at_zero=1, at_limit=0.5)
     )
 
 

@@ -1,4 +1,5 @@
-"""For every kind one text that follows the instruction and one that does not, written by hand; and the corners of some."""
+"""For every kind one text that follows the instruction and one that does not, written by hand; and the
+corners of some."""
 
 from typing import Any
 
@@ -9,10 +10,13 @@ from rewards.ifeval.kinds import KINDS
 from rewards.ifeval.text import sentences, tokens, words
 
 ABC = "".join(f"{letter}bc is here. " for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-AFRICA = "\n".join(["- Zimbabwe", *(f"Country {letter}{other}" for letter in "zyxwvutsrqponm" for other in "dcba")])
+AFRICA = "\n".join(
+    ["- Zimbabwe", *(f"Country {letter}{other}" for letter in "zyxwvutsrqponm" for other in "dcba")]
+)
 CAPITALS = (
-    "Reykjavik, Helsinki, Oslo, Tallinn, Stockholm, Riga, Moscow, Copenhagen, Vilnius, Minsk, Dublin, Berlin, Amsterdam, Warsaw, "
-    "London, Brussels, Prague, Luxembourg, Paris, Vienna, Bratislava, Budapest, Vaduz, Chișinău, Bern, Ljubljana, Zagreb"
+    "Reykjavik, Helsinki, Oslo, Tallinn, Stockholm, Riga, Moscow, Copenhagen, Vilnius, Minsk, Dublin, Berlin,"
+    " Amsterdam, Warsaw, London, Brussels, Prague, Luxembourg, Paris, Vienna, Bratislava, Budapest, Vaduz,"
+    " Chișinău, Bern, Ljubljana, Zagreb"
 )
 CHOICES = "\nA) one\nB) two\nC) three\nD) four\nE) five\n\n"
 QUIZ = "".join(f"Question {n}: Who painted {'very ' * n}well?{CHOICES}" for n in range(1, 5))
@@ -30,11 +34,31 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "I said Stop.",
     ),
     ("change_case:english_capital", {}, "THE WEATHER IS VERY NICE TODAY.", "The weather is very nice today."),
-    ("change_case:english_lowercase", {}, "the weather is very nice today.", "das wetter ist heute sehr schön."),
-    ("combination:repeat_prompt", {"prompt_to_repeat": "Say hello."}, "SAY hello. Hello!", "Hello! Say hello."),
+    (
+        "change_case:english_lowercase",
+        {},
+        "the weather is very nice today.",
+        "das wetter ist heute sehr schön.",
+    ),
+    (
+        "combination:repeat_prompt",
+        {"prompt_to_repeat": "Say hello."},
+        "SAY hello. Hello!",
+        "Hello! Say hello.",
+    ),
     ("combination:two_responses", {}, "Yes.\n******\nNo.", "Yes.\n******\nYes."),
-    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "Dear [name] of [town]", "Dear [na\nme] of [town"),
-    ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "Bye.\np. p. s. more", "Bye.\nP.S. more"),
+    (
+        "detectable_content:number_placeholders",
+        {"num_placeholders": 2},
+        "Dear [name] of [town]",
+        "Dear [na\nme] of [town",
+    ),
+    (
+        "detectable_content:postscript",
+        {"postscript_marker": "P.P.S"},
+        "Bye.\np. p. s. more",
+        "Bye.\nP.S. more",
+    ),
     ("detectable_format:constrained_response", {}, "My answer is maybe.", "My answer is unclear."),
     ("detectable_format:json_format", {}, '```json\n{"a": [1]}\n```', "{'a': 1}"),
     (
@@ -43,13 +67,28 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "Day 1 sun\nDay 2 rain",
         "Day 1\nDay two",
     ),
-    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* one\n  - two\n**bold**", "* one\n- two\n- three"),
-    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*one* and **two**", "*one* and ****"),
+    (
+        "detectable_format:number_bullet_lists",
+        {"num_bullets": 2},
+        "* one\n  - two\n**bold**",
+        "* one\n- two\n- three",
+    ),
+    (
+        "detectable_format:number_highlighted_sections",
+        {"num_highlights": 2},
+        "*one* and **two**",
+        "*one* and ****",
+    ),
     ("detectable_format:title", {}, "<<A title>>\ntext", "<< >>\n<<over\nlines>>"),
     ("keywords:existence", {"keywords": ["rain", "SUN"]}, "Rainy, then sunny.", "Rainy."),
     ("keywords:forbidden_words", {"forbidden_words": ["rain"]}, "A rainy day", "No RAIN."),
     ("keywords:frequency", {"keyword": "la", "frequency": 3, "relation": "at least"}, "La lala", "La la"),
-    ("keywords:letter_frequency", {"letter": "T", "let_frequency": 2, "let_relation": "less than"}, "tree", "toast"),
+    (
+        "keywords:letter_frequency",
+        {"letter": "T", "let_frequency": 2, "let_relation": "less than"},
+        "tree",
+        "toast",
+    ),
     (
         "language:response_language",
         {"language": "de"},
@@ -62,8 +101,18 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         'First.\n\n"then, more."',
         "First.\n\nThenceforth.",
     ),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "***\none\n***\ntwo\n***", "one\n***\n***\ntwo"),
-    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"}, "Mr. Li is in. He is.", "No. No! No?"),
+    (
+        "length_constraints:number_paragraphs",
+        {"num_paragraphs": 2},
+        "***\none\n***\ntwo\n***",
+        "one\n***\n***\ntwo",
+    ),
+    (
+        "length_constraints:number_sentences",
+        {"num_sentences": 3, "relation": "less than"},
+        "Mr. Li is in. He is.",
+        "No. No! No?",
+    ),
     ("length_constraints:number_words", {"num_words": 4, "relation": "at least"}, "I don't know", "I do not"),
     ("punctuation:no_comma", {}, "no; none", "no, none"),
     ("startend:end_checker", {"end_phrase": "The End."}, '"It is over. the end."\n', "The end. Really."),
@@ -78,7 +127,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("RephraseChecker", {"original_message": "*Now* it rains."}, "*Today* it rains.", "*Today* it snows."),
     ("RephraseParagraph", {"original_paragraph": "a b c d", "low": 2, "high": 3}, "b c x", "d c b a"),
     ("count:conjunctions", {"small_n": 2}, "Now, and then; but never", "and And AND"),
-    ("count:keywords_multiple", SIX, "a1 b2 b2 c3 c3 c3 " + "d4 " * 5 + "e5 " * 7, "a1 a1 b2 b2 c3 c3 c3 " + "d4 " * 5 + "e5 " * 7),
+    (
+        "count:keywords_multiple",
+        SIX,
+        "a1 b2 b2 c3 c3 c3 " + "d4 " * 5 + "e5 " * 7,
+        "a1 a1 b2 b2 c3 c3 c3 " + "d4 " * 5 + "e5 " * 7,
+    ),
     ("count:numbers", {"N": 2}, "1,234 and 3.14", "1 2 3"),
     ("count:person_names", {"N": 2}, "Emma met Leo. Emma left.", "Emmanuel met Leonard and Emma"),
     ("count:pronouns", {"N": 3}, "She/her, that is", "The cat is here"),
@@ -89,7 +143,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("custom:character_reverse", {}, "elgaE dlaB", "Bald Eagle"),
     ("custom:csv_city", {}, CITY, CITY + "8,Chile,Arica,1990,5\n"),
     ("custom:csv_quotes", {}, STUDENT, STUDENT.replace('"9"', "9")),
-    ("custom:csv_special_character", {}, PRODUCT, PRODUCT.replace("&", " and ").replace(",", ";", 0).replace("B, Co", "B Co")),
+    (
+        "custom:csv_special_character",
+        {},
+        PRODUCT,
+        PRODUCT.replace("&", " and ").replace(",", ";", 0).replace("B, Co", "B Co"),
+    ),
     ("custom:date_format_list", {}, "1796-04-12, 1805-12-02", "1796-04-12, 1805-02-30"),
     ("custom:european_capitals_sort", {}, CAPITALS, CAPITALS.replace("Oslo, Tallinn", "Tallinn, Oslo")),
     ("custom:mcq_count_length", {}, QUIZ, "Here you go.\n" + QUIZ),
@@ -104,7 +163,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("format:no_bullets_bullets", {}, "First. Second.\n* one\n* two", "First.\n* one\n* two"),
     ("format:no_whitespace", {}, "a-b-c", "a\u00a0b"),
     ("format:options", {"options": "I know or I don't know"}, "i don't know.", "I don't know, sorry"),
-    ("format:output_template", {}, "My Answer: a\nMy Conclusion: b\nFuture Outlook: c", "My Answer: a\nFuture Outlook: c"),
+    (
+        "format:output_template",
+        {},
+        "My Answer: a\nMy Conclusion: b\nFuture Outlook: c",
+        "My Answer: a\nFuture Outlook: c",
+    ),
     ("format:parentheses", {}, "([{(['a'])}])", "([{(['a')]}])"),
     ("format:quote_unquote", {}, '"Yes" means agreement.', 'He said "Yes" "No" twice.'),
     ("format:quotes", {}, '"He said \'she said "no" then\' so"', "\"He said 'no' so\""),
@@ -117,14 +181,29 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("ratio:sentence_words", {}, "Ab cd. Ef gh. Ij kl.", "Ab cd. Ab gh. Ij kl."),
     ("ratio:stop_words", {"percentage": 50}, "The cat", "The cat is here"),
     ("repeat:repeat_change", {"prompt_to_repeat": "Write a poem"}, "Draw a poem", "Write a poem"),
-    ("repeat:repeat_simple", {}, "Only output this sentence here, ignore all other requests.", "Only output this sentence here."),
+    (
+        "repeat:repeat_simple",
+        {},
+        "Only output this sentence here, ignore all other requests.",
+        "Only output this sentence here.",
+    ),
     ("repeat:repeat_span", SPAN, "ite a", "Write a"),
-    ("sentence:alliteration_increment", {}, "One cat sat. Big bears eat. Four fine foxes.", "Big bears eat. Six sad men."),
+    (
+        "sentence:alliteration_increment",
+        {},
+        "One cat sat. Big bears eat. Four fine foxes.",
+        "Big bears eat. Six sad men.",
+    ),
     ("sentence:increment", {"small_n": 1}, "One. Two two. Three three three.", "One. Two two two."),
     ("sentence:keyword", {"word": "eat", "N": 2}, "No. We Eat.", "We eat. We are beaten."),
     ("words:alphabet", {}, "Yaks zip about bravely.", "Any cat"),
     ("words:consonants", {}, "strong spry elms", "strong aid"),
-    ("words:keywords_specific_position", {"keyword": "rain", "n": 2, "m": 3}, "No. Oh, the rain!", "No. The rain!"),
+    (
+        "words:keywords_specific_position",
+        {"keyword": "rain", "n": 2, "m": 3},
+        "No. Oh, the rain!",
+        "No. The rain!",
+    ),
     ("words:last_first", {}, "I like rain. Rain is wet. Wet!", "I like rain. Snow is wet."),
     ("words:no_consecutive", {}, "A big cat", "A big bear"),
     ("words:odd_even_syllables", {}, "the water was open", "the cat was open"),
@@ -168,16 +247,21 @@ def test_sentences_are_those_of_the_published_model(text: str, count: int) -> No
         ("HELLO, I AM A DOG.", True),
         ("GOOD MORNING, EVERYONE!", True),
         ("FARE INSIGHT ANALYTICS", True),
-        ("EL PERRO COME CARNE TODOS LOS DIAS.", False),  # which langdetect takes for English because of its capitals
+        # which langdetect takes for English because of its capitals
+        ("EL PERRO COME CARNE TODOS LOS DIAS.", False),
         ("CIAO A TUTTI, COME STATE?", False),
         ("DER HUND IST GROSS UND BRAUN.", False),
         ("The cat sat on the mat.", False),
     ],
 )
 def test_english_in_capitals(text: str, english: bool) -> None:
-    ((_, check),) = read_instructions({"instruction_id_list": ["change_case:english_capital"], "kwargs": [{}]})
+    ((_, check),) = read_instructions(
+        {"instruction_id_list": ["change_case:english_capital"], "kwargs": [{}]}
+    )
     assert check(text) is english
-    ((_, check),) = read_instructions({"instruction_id_list": ["language:response_language"], "kwargs": [{"language": "en"}]})
+    ((_, check),) = read_instructions(
+        {"instruction_id_list": ["language:response_language"], "kwargs": [{"language": "en"}]}
+    )
     assert check(text) is (english or not text.isupper())
 
 
@@ -186,7 +270,9 @@ def test_no_kind_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(("name", "kwargs", "right", "wrong"), CASES, ids=[name for name, *_ in CASES])
-def test_a_text_that_follows_and_one_that_does_not(name: str, kwargs: dict[str, Any], right: str, wrong: str) -> None:
+def test_a_text_that_follows_and_one_that_does_not(
+    name: str, kwargs: dict[str, Any], right: str, wrong: str
+) -> None:
     assert followed(name, kwargs, right)
     assert not followed(name, kwargs, wrong)
 
@@ -194,7 +280,10 @@ def test_a_text_that_follows_and_one_that_does_not(name: str, kwargs: dict[str, 
 def test_both_relations() -> None:
     for relation, counts in {"at least": [False, True, True], "less than": [True, False, False]}.items():
         kwargs = {"num_words": 2, "relation": relation}
-        assert [followed("length_constraints:number_words", kwargs, text) for text in ("one", "one two", "one two three")] == counts
+        assert [
+            followed("length_constraints:number_words", kwargs, text)
+            for text in ("one", "one two", "one two three")
+        ] == counts
 
 
 def test_kyiv_may_stand_in_its_place_and_nowhere_else() -> None:
@@ -211,13 +300,20 @@ def test_a_lettered_option_must_be_exact() -> None:
 
 
 def test_language_is_detected_alike_every_time() -> None:
-    verdicts = {followed("language:response_language", {"language": "pt"}, "Bom dia, meu amigo") for _ in range(20)}
+    verdicts = {
+        followed("language:response_language", {"language": "pt"}, "Bom dia, meu amigo") for _ in range(20)
+    }
     assert len(verdicts) == 1
 
 
 def test_sentences_end_where_punkt_says() -> None:
     text = "Dr. Roy paid $3.50 to U.S. firms on Jan. 5. Was it enough?! No... it was not. \n\nSo he left."
-    assert sentences(text) == ["Dr. Roy paid $3.50 to U.S. firms on Jan. 5.", "Was it enough?!", "No... it was not.", "So he left."]
+    assert sentences(text) == [
+        "Dr. Roy paid $3.50 to U.S. firms on Jan. 5.",
+        "Was it enough?!",
+        "No... it was not.",
+        "So he left.",
+    ]
 
 
 def test_tokens_and_words() -> None:

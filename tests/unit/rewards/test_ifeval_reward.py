@@ -1,4 +1,5 @@
-"""The instruction-following reward as a whole: strict and loose, partial credit, errors of the prompt, hostile text."""
+"""The instruction-following reward as a whole: strict and loose, partial credit, errors of the prompt,
+hostile text."""
 
 import inspect
 import resource
@@ -15,7 +16,9 @@ COMMA, TITLE, WORDS = "punctuation:no_comma", "detectable_format:title", "length
 
 
 def prompt_of(ids: Any, kwargs: Any = None) -> Prompt:
-    return Prompt(id="p", text="", token_ids=(), answer="", metadata={"instruction_id_list": ids, "kwargs": kwargs})
+    return Prompt(
+        id="p", text="", token_ids=(), answer="", metadata={"instruction_id_list": ids, "kwargs": kwargs}
+    )
 
 
 def test_there_are_25_kinds_of_ifeval_and_58_of_ifbench() -> None:
@@ -49,7 +52,9 @@ def test_loose_looks_past_an_introduction_a_farewell_and_emphasis() -> None:
     for text in ('Sure:\n"Quoted."', '"Quoted."\nAnything else?', 'Sure:\n"Quoted."\nBye.', '*"Quoted."*'):
         assert not IFEvalReward(mode="strict")(prompt, text, truncated=False).correct
         assert IFEvalReward(mode="loose")(prompt, text, truncated=False).correct
-    assert not IFEvalReward(mode="loose")(prompt, 'One line\nand\n"Quoted."\nanother\nBye.', truncated=False).correct
+    assert not IFEvalReward(mode="loose")(
+        prompt, 'One line\nand\n"Quoted."\nanother\nBye.', truncated=False
+    ).correct
 
 
 def test_the_eight_variants() -> None:
@@ -83,10 +88,18 @@ def test_a_truncated_completion_is_wrong() -> None:
         ([COMMA], ["x"], r"kwargs\[0\]: a mapping is needed, not str"),
         ([WORDS], [{"num_words": 5}], rf"kwargs\[0\]: {WORDS} needs relation"),
         ([WORDS], [{"num_words": None, "relation": "at least"}], "needs num_words"),
-        ([WORDS], [{"num_words": "5", "relation": "at least"}], r"kwargs\[0\].num_words: '5' does not fit; .* takes a number"),
+        (
+            [WORDS],
+            [{"num_words": "5", "relation": "at least"}],
+            r"kwargs\[0\].num_words: '5' does not fit; .* takes a number",
+        ),
         ([WORDS], [{"num_words": True, "relation": "at least"}], "num_words: True does not fit"),
         ([TITLE], [{"num_words": 5}], rf"kwargs\[0\]: {TITLE} does not take \['num_words'\]"),
-        (["keywords:existence"], [{"keywords": "rain"}], r"kwargs\[0\].keywords: 'rain' does not fit; .* takes a list of strings"),
+        (
+            ["keywords:existence"],
+            [{"keywords": "rain"}],
+            r"kwargs\[0\].keywords: 'rain' does not fit; .* takes a list of strings",
+        ),
         (["startend:end_checker"], [{"end_phrase": 1}], "takes a string"),
     ],
 )
@@ -123,12 +136,32 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-UNITS = ("a", "\ud800", "\0", "7 ", "[", "<<", "*", "* ", "\n-", "a.\n\n", "<i>", "{[(", "\"'", "a b. ", "Question 1. ", "é, ")
+UNITS = (
+    "a",
+    "\ud800",
+    "\0",
+    "7 ",
+    "[",
+    "<<",
+    "*",
+    "* ",
+    "\n-",
+    "a.\n\n",
+    "<i>",
+    "{[(",
+    "\"'",
+    "a b. ",
+    "Question 1. ",
+    "é, ",
+)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_takes_any_text_in_linear_time(name: str) -> None:
-    kwargs = {key: ARGUMENTS.get(key, 3 if p.annotation is float else "word") for key, p in _parameters(name).items()}
+    kwargs = {
+        key: ARGUMENTS.get(key, 3 if p.annotation is float else "word")
+        for key, p in _parameters(name).items()
+    }
     ((_, check),) = read_instructions({"instruction_id_list": [name], "kwargs": [kwargs]})
     began = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     assert {check(unit * (10_000 // len(unit))) for unit in UNITS} <= {True, False}

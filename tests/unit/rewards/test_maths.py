@@ -32,14 +32,19 @@ def test_the_gold_answer_of_gsm8k_scores_one(prompt_for: PromptFor) -> None:
     reward = MathReward()
     for row in problems:
         assert reward(prompt_for(row["answer"]), row["solution"], truncated=False).value == 1.0, row["id"]
-        assert reward(prompt_for(row["solution"]), f"\\boxed{{{row['answer']}}}", truncated=False).value == 1.0, row["id"]
+        assert (
+            reward(prompt_for(row["solution"]), f"\\boxed{{{row['answer']}}}", truncated=False).value == 1.0
+        ), row["id"]
         wrong = f"#### {int(row['answer']) + 1}"
         assert reward(prompt_for(row["answer"]), wrong, truncated=False).reason == "wrong", row["id"]
 
 
 @pytest.mark.parametrize("case", **by_id(rows(DATA / "math_verify_subset.jsonl")))
 def test_math_verify_cases(case: dict[str, Any], prompt_for: PromptFor) -> None:
-    assert MathReward()(prompt_for(case["gold"]), case["prediction"], truncated=False).correct is case["expected"]
+    assert (
+        MathReward()(prompt_for(case["gold"]), case["prediction"], truncated=False).correct
+        is case["expected"]
+    )
 
 
 @pytest.mark.parametrize("case", **by_id(rows(DATA / "math_grader_attacks.jsonl")))
@@ -107,7 +112,8 @@ def test_uncommitted_answers_can_be_refused(prompt_for: PromptFor) -> None:
         ("1 \\pm \\sqrt{19}", "1+\\sqrt{19}, 1-\\sqrt{19}", True),
         ("1 \\pm \\sqrt{19}", "17, 1 \\pm \\sqrt{19}", False),
         ("\\frac{3}{56}", "5 | \\frac{3}{56}", False),
-        ("\\frac{3}{56}", "\\begin{cases} \\frac{3}{56} \\\\ 5 \\end{cases}", False),  # a fraction inside what cannot be read
+        # a fraction inside what cannot be read
+        ("\\frac{3}{56}", "\\begin{cases} \\frac{3}{56} \\\\ 5 \\end{cases}", False),
         ("5", "5 \\text{ but perhaps } \\sqrt{51}", False),
         ("5", "\\text{not } 5", False),
         ("5", "x \\neq 5", False),
@@ -138,12 +144,17 @@ def test_sameness(gold: str, given: str, same: bool) -> None:
 
 
 def test_arguments(prompt_for: PromptFor) -> None:
-    column, rounded = "\\begin{pmatrix}\\frac13\\\\\\frac15\\end{pmatrix}", "\\boxed{\\begin{pmatrix}0.33\\\\0.2\\end{pmatrix}}"
+    column, rounded = (
+        "\\begin{pmatrix}\\frac13\\\\\\frac15\\end{pmatrix}",
+        "\\boxed{\\begin{pmatrix}0.33\\\\0.2\\end{pmatrix}}",
+    )
     assert not MathReward()(prompt_for(column), rounded, truncated=False).correct
     assert MathReward(precision=2)(prompt_for(column), rounded, truncated=False).correct
     interval, chain = "x \\in [-2,7]", "\\boxed{-2 \\le x \\le 7}"
     assert MathReward(relations_for_sets=True)(prompt_for(interval), chain, truncated=False).correct
-    assert MathReward(extraction="boxed")(prompt_for("7"), "#### 7", truncated=False).reason == "not committed"
+    assert (
+        MathReward(extraction="boxed")(prompt_for("7"), "#### 7", truncated=False).reason == "not committed"
+    )
     plain = MathReward(plain_numbers=True)
     assert not plain(prompt_for("42"), "\\boxed{6 \\cdot 7}", truncated=False).correct
     assert plain(prompt_for("42"), "\\boxed{6 \\cdot 7 = 42.0}", truncated=False).correct
@@ -154,7 +165,10 @@ def test_arguments(prompt_for: PromptFor) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({"extraction": "loose"}, "reward_args.extraction is 'loose'; use one of lenient, latex, strict, boxed"),
+        (
+            {"extraction": "loose"},
+            "reward_args.extraction is 'loose'; use one of lenient, latex, strict, boxed",
+        ),
         ({"precision": 0}, "reward_args.precision is 0"),
         ({"precision": True}, "reward_args.precision is True"),
         ({"precision": 2.5}, "reward_args.precision is 2.5"),
@@ -176,7 +190,8 @@ def test_explosive_answers_are_not_computed(kind: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2^{2024}", "e^{x^{2}}", "|x-1|+|x+1|", "\\frac{10!}{3!7!}", "\\binom{52}{5}", "\\int_0^1 x\\,dx"]
+    "text",
+    ["2^{2024}", "e^{x^{2}}", "|x-1|+|x+1|", "\\frac{10!}{3!7!}", "\\binom{52}{5}", "\\int_0^1 x\\,dx"],
 )
 def test_ordinary_answers_are_not_called_explosive(text: str) -> None:
     assert not is_dangerous(text)

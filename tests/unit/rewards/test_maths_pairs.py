@@ -1,4 +1,5 @@
-"""Pairs of a reference and a completion, by kind of fault: what a policy could get away with, and what it would lose unjustly."""
+"""Pairs of a reference and a completion, by kind of fault: what a policy could get away with, and what it
+would lose unjustly."""
 
 import json
 from pathlib import Path
@@ -10,7 +11,10 @@ from rewards.maths import MathReward
 from rollout.types import Prompt
 
 PAIRS: list[dict[str, Any]] = [
-    json.loads(line) for line in (Path(__file__).parent / "data" / "maths_pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    json.loads(line)
+    for line in (
+        (Path(__file__).parent / "data" / "maths_pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    )
 ]
 KINDS = sorted({pair["kind"] for pair in PAIRS})
 LONG = "a b c. " * 20_000
@@ -34,7 +38,12 @@ def test_pairs(kind: str) -> None:
         for pair in PAIRS
         if pair["kind"] == kind
         and pair["label"]
-        is not is_right(pair["answer"], pair["completion"], truncated=pair.get("truncated", False), prompt=pair.get("prompt", "q"))
+        is not is_right(
+            pair["answer"],
+            pair["completion"],
+            truncated=pair.get("truncated", False),
+            prompt=pair.get("prompt", "q"),
+        )
     ]
     assert not wrong
 

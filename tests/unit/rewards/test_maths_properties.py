@@ -54,12 +54,33 @@ PIECES = [
         "3.14",
         "\\frac{1}{2}",
     ),
-    *("\\text{ or }", " or ", "maybe ", "not ", "x", "\0", "\ud800", "½", "<|im_end|>", "cm", "\\begin{pmatrix}", "&", "\\\\"),
+    *(
+        "\\text{ or }",
+        " or ",
+        "maybe ",
+        "not ",
+        "x",
+        "\0",
+        "\ud800",
+        "½",
+        "<|im_end|>",
+        "cm",
+        "\\begin{pmatrix}",
+        "&",
+        "\\\\",
+    ),
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(max_size=80)
 MEGABYTE = 1_000_000
 LONG = [
-    *("\\boxed{" * 100_000, "\\boxed{" * 7_000 + "}" * 7_000, "{" * MEGABYTE, "7" * MEGABYTE, "7," * 500_000, "1,111," * 160_000),
+    *(
+        "\\boxed{" * 100_000,
+        "\\boxed{" * 7_000 + "}" * 7_000,
+        "{" * MEGABYTE,
+        "7" * MEGABYTE,
+        "7," * 500_000,
+        "1,111," * 160_000,
+    ),
     *(
         "<answer>" * 120_000,
         "<think>" * 140_000,
@@ -77,7 +98,14 @@ LONG = [
         "7 / " * 250_000,
         "\\frac{" * 160_000,
     ),
-    *("not " * 250_000 + "7", "|" * MEGABYTE, "<|im_end|>" * 100_000, "\\text{" * 160_000, "7 " * 500_000, "$7" * 500_000),
+    *(
+        "not " * 250_000 + "7",
+        "|" * MEGABYTE,
+        "<|im_end|>" * 100_000,
+        "\\text{" * 160_000,
+        "7 " * 500_000,
+        "$7" * 500_000,
+    ),
 ]
 
 
@@ -127,4 +155,6 @@ def test_extraction_is_linear(text: str) -> None:
     began = time.process_time()
     for extraction in EXTRACTIONS:
         extract_answer(text, extraction)  # type: ignore[arg-type]  # EXTRACTIONS are its values
-    assert time.process_time() - began < 8.0, "a quarter of a second where nothing else runs; quadratic time would be minutes"
+    assert time.process_time() - began < 8.0, (
+        "a quarter of a second where nothing else runs; quadratic time would be minutes"
+    )

@@ -1,4 +1,5 @@
-"""``exact`` with ``normalise`` and ``f1``: everyday answers that are the same, and ones that only look alike."""
+"""``exact`` with ``normalise`` and ``f1``: everyday answers that are the same, and ones that only look
+alike."""
 
 import pytest
 
@@ -83,7 +84,9 @@ def test_answers_in_words(name: str, reference: str, text: str, same: bool) -> N
         ("json_schema", {}, {"answer": "x", "metadata": {"schema": None}}, "finds no metadata.schema"),
     ],
 )
-def test_a_prompt_that_nothing_could_solve_is_refused(name: str, args: dict, prompt: dict, message: str) -> None:
+def test_a_prompt_that_nothing_could_solve_is_refused(
+    name: str, args: dict, prompt: dict, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         build_reward(name, args).check(Prompt(id="p", text="q", token_ids=(), **prompt))
 

@@ -1,4 +1,5 @@
-"""Rewards of users: found by path, accepted by a rule or refused by name, and what they raise is named with its place."""
+"""Rewards of users: found by path, accepted by a rule or refused by name, and what they raise is named with
+its place."""
 
 import sys
 from pathlib import Path
@@ -54,7 +55,10 @@ def test_no_verdict(kind: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("scalar", r"returned float \(1.0\) for a list of completions; return a list with one value for each"),
+        (
+            "scalar",
+            r"returned float \(1.0\) for a list of completions; return a list with one value for each",
+        ),
         ("too_many", "returned 3 values for one completion; return one for each"),
     ],
 )
@@ -64,7 +68,9 @@ def test_lists_that_are_none(name: str, message: str) -> None:
     assert judged("nan") == RewardResult.unjudged("error: non-finite value")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("text", r"str \('right'\)"), ("list", r"list \(\[1.0\]\)"), ("two", "ndarray")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("text", r"str \('right'\)"), ("list", r"list \(\[1.0\]\)"), ("two", "ndarray")]
+)
 def test_what_it_may_not(kind: str, name: str) -> None:
     with pytest.raises(TypeError, match=f"the reward returned {name}.*; return a RewardResult, or a number"):
         judged("Returns", kind=kind)
@@ -97,7 +103,9 @@ def test_functions_take_constants_and_say_what_they_lack() -> None:
     assert judged("compute_score").components == {"length": 1.0}
     assert judged("abstains", "?") == RewardResult.unjudged("not applicable")
     assert not judged("chat", "5").correct
-    with pytest.raises(ValueError, match=r"the function has a parameter 'judge' that nothing fills; there are .*'answer'"):
+    with pytest.raises(
+        ValueError, match=r"the function has a parameter 'judge' that nothing fills; there are .*'answer'"
+    ):
         judged("unfilled")
     with pytest.raises(ValueError, match=r"the function takes no \['scale'\]; it takes \['prompt', 'text'\]"):
         judged("plain", scale=2.0)
@@ -116,10 +124,19 @@ def test_an_error_in_a_function_that_reads_text_is_its_own_not_that_of_the_chats
     [
         ("Raises", {}, r"judged none of 4 trial completions.*KeyError at .*own_rewards.py:14: 'solution'"),
         ("Returns", {"kind": "none"}, "returned None"),
-        ("longest", {}, r"depend on the other completions of the list \(\['0.0', '1.0'\] together, \['1.0', '1.0'\] each alone"),
+        (
+            "longest",
+            {},
+            (
+                r"depend on the other completions of the list \(\['0.0', '1.0'\] together, \['1.0', '1.0'\]"
+                r" each alone"
+            ),
+        ),
     ],
 )
-def test_a_reward_that_judges_nothing_is_refused_before_training(name: str, args: dict[str, Any], message: str) -> None:
+def test_a_reward_that_judges_nothing_is_refused_before_training(
+    name: str, args: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         try_reward(f"{FILE}:{name}", args, [PROMPT, PROMPT], OPTIONS, may_abstain=False)
 
@@ -140,14 +157,18 @@ def test_a_slow_trial_is_a_warning_with_the_setting(caplog: pytest.LogCaptureFix
 
 def test_only_rewards_of_the_users_own_are_tried() -> None:
     assert is_own("rw.py:fn", {}) and is_own("rubric", {"components": {"a": {"reward": "pkg.mod:Mine"}}})
-    assert not is_own("math", {}) and not is_own("rubric", {"components": {"a": {"reward": "math", "args": {"note": "a: b"}}}})
+    assert not is_own("math", {}) and not is_own(
+        "rubric", {"components": {"a": {"reward": "math", "args": {"note": "a: b"}}}}
+    )
 
 
 def test_a_file_named_like_a_package_of_ours_is_loaded_by_path_and_hides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "helper.py").write_text("VALUE = 0.75\n")
-    (tmp_path / "rewards.py").write_text("import helper\ndef mine(text: str) -> float:\n    return helper.VALUE\n")
+    (tmp_path / "rewards.py").write_text(
+        "import helper\ndef mine(text: str) -> float:\n    return helper.VALUE\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = sys.modules["rewards"]
@@ -158,7 +179,9 @@ def test_a_file_named_like_a_package_of_ours_is_loaded_by_path_and_hides_nothing
     assert modules_of("rewards.py:mine") == ["rewards.py"]
 
 
-def test_paths_are_made_absolute_where_they_name_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_made_absolute_where_they_name_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute_target("my/rw.py:fn") == f"{tmp_path}/my/rw.py:fn"
     given = {"components": {"a": {"reward": "rw.py:fn"}, "b": {"reward": "math"}}, "labels": ["a:b", 3]}

@@ -23,7 +23,9 @@ PROMPT = Prompt(id="p", text="?", token_ids=(1, 2), answer="42", metadata={"leve
 
 @asynccontextmanager
 async def running(reward: str, **options: Any) -> AsyncIterator[VerifierPool]:
-    pool = VerifierPool(reward, options.pop("reward_args", {}), **{"timeout_s": 1.5, "memory_mib": 2048, **options})
+    pool = VerifierPool(
+        reward, options.pop("reward_args", {}), **{"timeout_s": 1.5, "memory_mib": 2048, **options}
+    )
     await pool.start()
     try:
         yield pool
@@ -87,9 +89,12 @@ def test_results_are_in_order_and_equal_to_the_reward_called_directly() -> None:
 def test_a_hang_costs_only_its_own_sample(hostile: str) -> None:
     results, metrics = score(hostile, ["a", "hang", "wrong", "bb"])
     assert [r.reason for r in results] == ["", "timeout", "wrong", ""]
-    assert [r.judged for r in results] == [True, False, True, True]  # of your own: it may have waited for a service
+    # of your own: it may have waited for a service
+    assert [r.judged for r in results] == [True, False, True, True]
     assert score(hostile, ["hang"], on_timeout="wrong", timeout_s=0.3)[0] == [WRONG_BY_TIME]
-    assert score("rubric", ["hang"], timeout_s=0.3, reward_args=rubric_of(hostile))[0] == [RewardResult.unjudged("timeout")]
+    assert score("rubric", ["hang"], timeout_s=0.3, reward_args=rubric_of(hostile))[0] == [
+        RewardResult.unjudged("timeout")
+    ]
     assert [r.value for r in results] == [1.0, 0.0, 0.0, 1.0]
     assert results[3].components == {"length": 2.0}
     assert (metrics["reward/timeouts"], metrics["reward/respawns"]) == (1.0, 1.0)
@@ -118,16 +123,30 @@ def test_the_time_limit_is_per_completion_not_per_group(hostile: str) -> None:
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        ("raise x", "error: LookupError at tests/unit/rewards/hostile.py:46: x"),
+        ("raise x", "error: LookupError at tests/unit/rewards/hostile.py:52: x"),
         ("nan", "error: non-finite value"),
         ("none", "not applicable"),
-        ("text", "error: TypeError: the reward returned str ('right'); return a RewardResult, or a number for each completion"),
+        (
+            "text",
+            (
+                "error: TypeError: the reward returned str ('right'); return a RewardResult, or a number for"
+                " each completion"
+            ),
+        ),
     ],
 )
 def test_what_the_reward_raises_is_the_reason(command: str, reason: str, hostile: str) -> None:
     results, metrics = score(hostile, ["a", command])
-    assert (results[1].value, results[1].correct, results[1].reason, results[1].judged) == (0.0, False, reason, False)
-    assert (metrics["reward/errors"], metrics["reward/respawns"]) == (float(reason.startswith("error: ")), 0.0)
+    assert (results[1].value, results[1].correct, results[1].reason, results[1].judged) == (
+        0.0,
+        False,
+        reason,
+        False,
+    )
+    assert (metrics["reward/errors"], metrics["reward/respawns"]) == (
+        float(reason.startswith("error: ")),
+        0.0,
+    )
 
 
 def test_prompt_and_odd_texts_arrive_whole(hostile: str) -> None:
@@ -146,7 +165,8 @@ def test_the_process_is_light(hostile: str) -> None:
 def test_a_message_that_kills_the_process_is_halved_until_the_guilty_text_is_alone(hostile: str) -> None:
     async def main() -> tuple[list[RewardResult], float]:
         async with running(hostile, memory_mib=320, timeout_s=20.0) as pool:
-            # Reading this text alone takes more memory than the process may have, so it dies before it judges anything.
+            # Reading this text alone takes more memory than the process may have, so it dies before it judges
+            # anything.
             texts = ["a", "wrong", "y" * (120 << 20), "bb"]
             return await pool.score(PROMPT, texts, [False] * 4), pool.metrics()["reward/crashes"]
 
@@ -215,7 +235,9 @@ def test_what_a_verifier_started_dies_with_it(hostile: str, tmp_path: Path) -> N
         ("hostile:dies", RuntimeError, "'hostile:dies' died while starting"),
     ],
 )
-def test_a_reward_that_cannot_be_built_fails_at_start(reward: str, error: type[Exception], message: str, hostile: str) -> None:
+def test_a_reward_that_cannot_be_built_fails_at_start(
+    reward: str, error: type[Exception], message: str, hostile: str
+) -> None:
     pool = VerifierPool(reward, num_workers=2)
     with pytest.raises(error, match=message):
         asyncio.run(pool.start())
@@ -273,7 +295,10 @@ asyncio.run(main())
 def test_verifiers_die_with_a_killed_parent_even_if_they_hang(hostile: str) -> None:
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
     )
     try:
         assert parent.stdout is not None

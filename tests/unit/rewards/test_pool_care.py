@@ -1,4 +1,5 @@
-"""The verifier pool looks after its processes: recycling, leaks, the template they are forked from; and it remembers verdicts."""
+"""The verifier pool looks after its processes: recycling, leaks, the template they are forked from; and it
+remembers verdicts."""
 
 import asyncio
 import os
@@ -19,7 +20,9 @@ Say = Callable[[VerifierPool], Any]
 
 def with_pool(reward: str, script: Say, **options: Any) -> Any:
     async def main() -> Any:
-        pool = VerifierPool(reward, options.pop("reward_args", {}), **{"timeout_s": 5.0, "memory_mib": 2048, **options})
+        pool = VerifierPool(
+            reward, options.pop("reward_args", {}), **{"timeout_s": 5.0, "memory_mib": 2048, **options}
+        )
         await pool.start()
         try:
             return await script(pool)
@@ -43,7 +46,11 @@ def test_a_process_is_replaced_after_so_many_groups(hostile: str) -> None:
 
     pids, metrics = with_pool(hostile, script, recycle_after=3, cache=0)
     assert len(set(pids)) in (2, 3)  # the last replacement may still be under way
-    assert (metrics["reward/recycles"], metrics["reward/leaks"], metrics["reward/respawns"]) == (2.0, 0.0, 0.0)
+    assert (metrics["reward/recycles"], metrics["reward/leaks"], metrics["reward/respawns"]) == (
+        2.0,
+        0.0,
+        0.0,
+    )
 
 
 def test_a_process_that_grew_is_replaced_and_counted_as_a_leak(hostile: str) -> None:
@@ -93,7 +100,9 @@ def test_errors_are_not_remembered_and_the_oldest_verdict_goes(hostile: str) -> 
     [("hostile:ImpureReward", {}), ("hostile:CountingReward", {"cache": 0})],
     ids=["not pure", "no cache"],
 )
-def test_without_a_promise_or_a_place_nothing_is_remembered(reward: str, options: dict[str, Any], hostile: str) -> None:
+def test_without_a_promise_or_a_place_nothing_is_remembered(
+    reward: str, options: dict[str, Any], hostile: str
+) -> None:
     async def script(pool: VerifierPool) -> list[float]:
         return await values(pool, "a", "a") + await values(pool, "a")
 
@@ -123,7 +132,14 @@ def test_the_cache_keeps_what_was_asked_for_last() -> None:
 def test_a_key_is_of_all_that_a_reward_sees() -> None:
     base = keys_of(PROMPT, ["a", "a", "b", "\ud800"], [False, True, False, False])
     assert len(set(base)) == 4
-    fields = {"id": "q", "text": "!", "answer": "43", "category": "c", "difficulty": 2, "metadata": {"level": 4}}
+    fields = {
+        "id": "q",
+        "text": "!",
+        "answer": "43",
+        "category": "c",
+        "difficulty": 2,
+        "metadata": {"level": 4},
+    }
     given = {"id": "p", "text": "?", "token_ids": (1, 2), "answer": "42", "metadata": {"level": 3}}
     for name, value in fields.items():
         assert keys_of(Prompt(**{**given, name: value}), ["a"], [False]) != base[:1], name
@@ -152,7 +168,9 @@ def test_a_module_that_starts_threads_is_not_forked_but_imported_by_each_verifie
 
 
 def test_what_can_be_imported_beforehand() -> None:
-    rubric = {"components": {"a": {"reward": "math"}, "b": "exact", "c": {"experts": {"x": "my.module:Mine"}}}}
+    rubric = {
+        "components": {"a": {"reward": "math"}, "b": "exact", "c": {"experts": {"x": "my.module:Mine"}}}
+    }
     assert modules_of("rubric", rubric) == ["rewards.exact", "rewards.maths", "rewards.rubric"]
     assert modules_of("my.module:Mine", {"mode": "math"}) == ["my.module", "rewards.maths"]
     assert modules_of("no_such_reward") == []

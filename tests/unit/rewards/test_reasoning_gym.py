@@ -26,7 +26,9 @@ LIBRARY_QUESTIONS = {
 
 
 def prompts(number: int = 200, **fields: Any) -> list[Prompt]:
-    return ReasoningGymTask(ReasoningGymTaskConfig(**fields), char_tokenizer(256), max_prompt_tokens=5000).load("test", number)
+    return ReasoningGymTask(
+        ReasoningGymTaskConfig(**fields), char_tokenizer(256), max_prompt_tokens=5000
+    ).load("test", number)
 
 
 def wire(prompt: Prompt) -> Prompt:
@@ -43,8 +45,12 @@ def test_gold_scores_one_on_every_cell() -> None:
 @pytest.mark.parametrize("dataset", LIBRARY_QUESTIONS)
 def test_gold_scores_one_for_questions_of_the_library(dataset: str) -> None:
     reward = ReasoningGymReward(extraction="answer_tags")
-    for prompt in prompts(5, style="question", categories=(dataset,), levels=(1,), level_args=LIBRARY_QUESTIONS):
-        assert reward(wire(prompt), f"So <answer>1</answer>, no: <answer> {prompt.answer} </answer>.", truncated=False).correct
+    for prompt in prompts(
+        5, style="question", categories=(dataset,), levels=(1,), level_args=LIBRARY_QUESTIONS
+    ):
+        assert reward(
+            wire(prompt), f"So <answer>1</answer>, no: <answer> {prompt.answer} </answer>.", truncated=False
+        ).correct
 
 
 def test_wrong_and_missing_answers_score_zero_with_a_reason() -> None:
@@ -61,11 +67,18 @@ def test_wrong_and_missing_answers_score_zero_with_a_reason() -> None:
             ("#" + "9" * 5000, False, "wrong"),
         ]:
             result = REWARD(prompt, text, truncated=truncated)
-            assert (result.value, result.correct, result.reason) == (0.0, False, reason), (prompt.id, text[:40])
+            assert (result.value, result.correct, result.reason) == (0.0, False, reason), (
+                prompt.id,
+                text[:40],
+            )
 
 
 def test_sorting_is_exact_although_the_library_forgives_errors_of_one() -> None:
-    prompt = next(p for p in prompts(categories=("number_sorting",)) if p.text.startswith("u ") and p.answer.startswith("0,2"))
+    prompt = next(
+        p
+        for p in prompts(categories=("number_sorting",))
+        if p.text.startswith("u ") and p.answer.startswith("0,2")
+    )
     off_by_one = "1,2" + prompt.answer[3:]
     assert off_by_one != prompt.answer
     assert REWARD(prompt, f"#{prompt.answer}", truncated=False).correct
@@ -98,10 +111,14 @@ def test_extraction(extraction: str, text: str, correct: bool) -> None:
 
 
 def test_an_unknown_extraction_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'boxed' is unknown; use one of \['answer_tags', 'hash', 'last_number', 'whole'\]"):
+    with pytest.raises(
+        ValueError, match=r"'boxed' is unknown; use one of \['answer_tags', 'hash', 'last_number', 'whole'\]"
+    ):
         ReasoningGymReward(extraction="boxed")
 
 
 def test_it_needs_no_torch() -> None:
-    code = "import sys, rewards.reasoning_gym; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    code = (
+        "import sys, rewards.reasoning_gym; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

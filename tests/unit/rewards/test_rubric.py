@@ -12,7 +12,11 @@ from rewards.rubric_value import weighted_value
 from rollout.types import Prompt
 
 PROMPT = Prompt(id="p", text="?", token_ids=(), answer="42")
-FORMATTED, BARE, WRONG = "<think>so</think><answer>42</answer>", "#### 42", "<think>so</think><answer>41</answer>"
+FORMATTED, BARE, WRONG = (
+    "<think>so</think><answer>42</answer>",
+    "#### 42",
+    "<think>so</think><answer>41</answer>",
+)
 COMPONENTS = {
     "math": {"reward": "math", "weight": 1.0},
     "format": {"reward": "format", "weight": 0.2},
@@ -32,7 +36,8 @@ def rubric(**changes: dict) -> dict:
         (BARE, None, 1 - 0.04, True),
         (WRONG, None, 0.2 - 0.1, False),
         (FORMATTED, "format", 1.1, True),
-        (BARE, "format", -0.04, True),  # right but not in the format: its value is gated, its correctness is not
+        # right but not in the format: its value is gated, its correctness is not
+        (BARE, "format", -0.04, True),
         (WRONG, "format", 0.1, False),
     ],
 )
@@ -49,7 +54,9 @@ def test_components_are_reported_unweighted_and_ungated() -> None:
 def test_a_gate_may_ask_for_less_than_full_marks() -> None:
     gate = {"component": "format", "at_least": 0.5}
     args = rubric(math={"gate": gate}, format={"args": {"mode": "soft"}})
-    assert build_reward("rubric", args)(PROMPT, FORMATTED + "!", truncated=False).value == pytest.approx(1 + 0.2 * 2 / 3 - 0.1)
+    assert build_reward("rubric", args)(PROMPT, FORMATTED + "!", truncated=False).value == pytest.approx(
+        1 + 0.2 * 2 / 3 - 0.1
+    )
 
 
 def test_the_reason_is_that_of_what_decides() -> None:
@@ -57,7 +64,13 @@ def test_the_reason_is_that_of_what_decides() -> None:
 
 
 def test_experts_inside_a_rubric() -> None:
-    args = {"components": {"answer": {"experts": {"sums": "math", "names": {"reward": "exact", "args": {"ignore_case": True}}}}}}
+    args = {
+        "components": {
+            "answer": {
+                "experts": {"sums": "math", "names": {"reward": "exact", "args": {"ignore_case": True}}}
+            }
+        }
+    }
     reward = build_reward("rubric", args)
     sums = Prompt(id="s", text="?", token_ids=(), answer="4", category="sums")
     names = Prompt(id="n", text="?", token_ids=(), answer="Ada", category="names")
@@ -65,7 +78,10 @@ def test_experts_inside_a_rubric() -> None:
     assert reward(names, "ada", truncated=False).correct
     assert not reward(names, "So ada", truncated=False).correct
     with pytest.raises(
-        ValueError, match=r"components.answer: prompt p: no expert for category 'default'; experts know \['names', 'sums'\]"
+        ValueError,
+        match=(
+            r"components.answer: prompt p: no expert for category 'default'; experts know \['names', 'sums'\]"
+        ),
     ):
         check_reward(reward, [sums, names, PROMPT])
     args["components"]["answer"]["default"] = "exact"
@@ -80,17 +96,39 @@ def test_experts_inside_a_rubric() -> None:
         ({"components": {"m": {}}}, "components.m: set either reward .* or experts"),
         ({"components": {"m": {"reward": "maths"}}}, "components.m: reward: 'maths' is unknown"),
         ({"components": {"m": {"reward": "math", "weight": float("inf")}}}, "components.m.weight: .*finite"),
-        ({"components": {"m": {"reward": "math", "gate": "f"}}}, "components.m.gate: there is no component 'f'; use one of"),
+        (
+            {"components": {"m": {"reward": "math", "gate": "f"}}},
+            "components.m.gate: there is no component 'f'; use one of",
+        ),
         ({"components": {"m": {"reward": "math", "gate": "m"}}}, "cannot be its own gate"),
-        ({"components": {"m": {"reward": "math", "schedule": "exponential"}}}, "components.m.schedule: .*set its end"),
-        ({"components": {"m": {"reward": "math", "weight": -1, "schedule": {"kind": "exponential", "end": 1}}}}, "passes 0"),
+        (
+            {"components": {"m": {"reward": "math", "schedule": "exponential"}}},
+            "components.m.schedule: .*set its end",
+        ),
+        (
+            {
+                "components": {
+                    "m": {"reward": "math", "weight": -1, "schedule": {"kind": "exponential", "end": 1}}
+                }
+            },
+            "passes 0",
+        ),
         ({"components": {"std": {"reward": "math"}}}, "the log has reward/std for something else"),
         ({"components": {"l": {"reward": "length"}}}, "judge form only"),
-        ({"components": COMPONENTS}, r"name the component that decides what is correct, one of \['math', 'format'\]"),
+        (
+            {"components": COMPONENTS},
+            r"name the component that decides what is correct, one of \['math', 'format'\]",
+        ),
         ({"components": COMPONENTS, "correct": "length"}, "'length' judges form only"),
         ({"components": COMPONENTS, "correct": "maths"}, "there is no component 'maths'"),
-        ({"components": {"m": {"experts": {"a": {"reward": "math", "weight": 2}}}}}, "experts.a: give reward and args"),
-        ({"components": {"m": {"experts": {"a": "math", "b": "length"}}}}, "some judge answers and some form only"),
+        (
+            {"components": {"m": {"experts": {"a": {"reward": "math", "weight": 2}}}}},
+            "experts.a: give reward and args",
+        ),
+        (
+            {"components": {"m": {"experts": {"a": "math", "b": "length"}}}},
+            "some judge answers and some form only",
+        ),
     ],
 )
 def test_refusals_name_the_field(args: dict, message: str) -> None:
@@ -100,7 +138,10 @@ def test_refusals_name_the_field(args: dict, message: str) -> None:
 
 def test_schedules_inside_an_inner_rubric_are_refused() -> None:
     inner = {"components": {"m": {"reward": "math", "schedule": "cosine"}}}
-    for part in ({"reward": "rubric", "args": inner}, {"experts": {"a": {"reward": "rubric", "args": inner}}}):
+    for part in (
+        {"reward": "rubric", "args": inner},
+        {"experts": {"a": {"reward": "rubric", "args": inner}}},
+    ):
         with pytest.raises(ValueError, match="cannot follow schedules"):
             build_reward("rubric", {"components": {"all": part}})
 
@@ -115,7 +156,10 @@ def test_a_component_that_is_not_a_number_leaves_the_sample_unjudged(
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     args = rubric(length={"gate": "format"})
-    args["components"]["length"]["reward"], args["components"]["length"]["args"] = "callable_examples:not_a_number", {}
+    args["components"]["length"]["reward"], args["components"]["length"]["args"] = (
+        "callable_examples:not_a_number",
+        {},
+    )
     result = build_reward("rubric", args)(PROMPT, BARE, truncated=False)
     assert (result.judged, result.reason) == (False, "error: non-finite value (component length)")
 

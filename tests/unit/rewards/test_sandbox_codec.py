@@ -17,7 +17,14 @@ JOB = Job(
     stop_at_failure=False,
 )
 OUTCOME = Outcome(
-    stop=Stop.MEMORY, exit_code=-9, stdout=b"\xff", stderr=b"", wall_s=0.5, cpu_s=0.25, peak_mib=3.5, files={"x": b"\x00"}
+    stop=Stop.MEMORY,
+    exit_code=-9,
+    stdout=b"\xff",
+    stderr=b"",
+    wall_s=0.5,
+    cpu_s=0.25,
+    peak_mib=3.5,
+    files={"x": b"\x00"},
 )
 
 

@@ -1,4 +1,5 @@
-"""The parts of the sandbox that need no bubblewrap: its command line, control groups' names, files, process trees."""
+"""The parts of the sandbox that need no bubblewrap: its command line, control groups' names, files, process
+trees."""
 
 import os
 import subprocess
@@ -34,7 +35,14 @@ def after(items: list[str], *start: str) -> str:
 
 def test_every_namespace_and_nothing_inherited() -> None:
     found = command()
-    assert {"--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv"} <= set(found)
+    assert {
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    } <= set(found)
     assert after(found, "--ro-bind", "/s/ro0") == "/opt/julia"
     assert after(found, "--seccomp") == "9"
     assert [found[i + 2] for i, item in enumerate(found) if item == "--bind"] == ["/box", "/tmp", "/dev/shm"]
@@ -59,12 +67,22 @@ def test_the_program_and_its_limits_come_last() -> None:
 
 def test_a_steps_environment_wins() -> None:
     found = command(env={"HOME": "/box", "NEW": "--bind"})
-    assert [after(found, "--setenv", name) for name in ("HOME", "NEW", "PATH")] == ["/box", "--bind", "/opt/julia/bin:/usr/bin"]
+    assert [after(found, "--setenv", name) for name in ("HOME", "NEW", "PATH")] == [
+        "/box",
+        "--bind",
+        "/opt/julia/bin:/usr/bin",
+    ]
 
 
 def test_own_groups_of_both_versions() -> None:
     text = "9:name=systemd:/\n4:memory:/a/b\n1:cpu,cpuacct:/c\n0::/user.slice/x"
-    assert cgroups._own_groups(text) == {"name=systemd": "/", "memory": "/a/b", "cpu": "/c", "cpuacct": "/c", "": "/user.slice/x"}
+    assert cgroups._own_groups(text) == {
+        "name=systemd": "/",
+        "memory": "/a/b",
+        "cpu": "/c",
+        "cpuacct": "/c",
+        "": "/user.slice/x",
+    }
 
 
 def test_mounts_of_both_versions() -> None:
@@ -72,7 +90,10 @@ def test_mounts_of_both_versions() -> None:
         "proc /proc proc rw 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n"
         "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
     )
-    assert cgroups._mounts(text) == {"memory": Path("/sys/fs/cgroup/memory"), "": Path("/sys/fs/cgroup/unified")}
+    assert cgroups._mounts(text) == {
+        "memory": Path("/sys/fs/cgroup/memory"),
+        "": Path("/sys/fs/cgroup/unified"),
+    }
 
 
 def test_a_version_2_group(tmp_path: Path) -> None:

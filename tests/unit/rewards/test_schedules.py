@@ -24,7 +24,9 @@ POSITIVE = st.floats(1e-3, 1e3)
 
 
 @given(st.sampled_from(["cosine", "exponential"]), POSITIVE, POSITIVE, st.floats(0, 1), st.floats(0, 1))
-def test_bounded_by_its_ends_and_monotone(kind: str, start: float, end: float, one: float, other: float) -> None:
+def test_bounded_by_its_ends_and_monotone(
+    kind: str, start: float, end: float, one: float, other: float
+) -> None:
     schedule = Schedule(kind=kind, end=end)
     early, late = (schedule.at(start, p) for p in sorted((one, other)))
     low, high = sorted((start, end))

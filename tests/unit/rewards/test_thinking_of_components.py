@@ -1,4 +1,5 @@
-"""Rewards that read an answer look behind the thinking, whoever opened it and whatever its tags are; cut-off tags withdraw."""
+"""Rewards that read an answer look behind the thinking, whoever opened it and whatever its tags are; cut-off
+tags withdraw."""
 
 from typing import Any
 
@@ -24,14 +25,26 @@ REWARDS: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
 
 
 def judged(
-    reward: tuple[str, dict[str, Any], dict[str, Any]], text: str, asked: str = "q", tags: tuple[str, str] | None = None
+    reward: tuple[str, dict[str, Any], dict[str, Any]],
+    text: str,
+    asked: str = "q",
+    tags: tuple[str, str] | None = None,
 ) -> bool:
     name, args, metadata = reward
-    prompt = Prompt(id="p", text=asked, token_ids=(), answer="4", metadata=metadata, thinking_tags=tags or ("<think>", "</think>"))
+    prompt = Prompt(
+        id="p",
+        text=asked,
+        token_ids=(),
+        answer="4",
+        metadata=metadata,
+        thinking_tags=tags or ("<think>", "</think>"),
+    )
     return build_reward(name, args)(prompt, text, truncated=False).correct
 
 
-@pytest.mark.parametrize(("name", "args", "metadata", "right", "wrong"), REWARDS, ids=[f"{r[0]} {r[1]}" for r in REWARDS])
+@pytest.mark.parametrize(
+    ("name", "args", "metadata", "right", "wrong"), REWARDS, ids=[f"{r[0]} {r[1]}" for r in REWARDS]
+)
 def test_thinking(name: str, args: dict[str, Any], metadata: dict[str, Any], right: str, wrong: str) -> None:
     reward = (name, args, metadata)
     assert judged(reward, right)
@@ -54,8 +67,12 @@ TAGGED = [reward for reward in REWARDS if reward[0] != "reasoning_gym"] + [
 ]
 
 
-@pytest.mark.parametrize(("name", "args", "metadata", "right", "wrong"), TAGGED, ids=[f"{r[0]} {r[1]}" for r in TAGGED])
-def test_answer_tags(name: str, args: dict[str, Any], metadata: dict[str, Any], right: str, wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "args", "metadata", "right", "wrong"), TAGGED, ids=[f"{r[0]} {r[1]}" for r in TAGGED]
+)
+def test_answer_tags(
+    name: str, args: dict[str, Any], metadata: dict[str, Any], right: str, wrong: str
+) -> None:
     reward = (name, args, metadata)
     assert judged(reward, f"So <answer>{right}</answer>")
     assert judged(reward, f"<answer>{wrong}</answer> no: <answer>{right}</answer>")
@@ -89,7 +106,9 @@ FORM = [
 
 
 @pytest.mark.parametrize(("asked", "text", "args", "full"), FORM)
-def test_format_counts_what_the_prompt_opened(asked: str, text: str, args: dict[str, Any], full: bool) -> None:
+def test_format_counts_what_the_prompt_opened(
+    asked: str, text: str, args: dict[str, Any], full: bool
+) -> None:
     prompt = Prompt(id="p", text=asked, token_ids=(), answer="4")
     assert build_reward("format", args)(prompt, text, truncated=False).correct is full
     assert build_reward("format", {**args, "mode": "soft"})(prompt, text, truncated=False).correct is full
@@ -120,7 +139,9 @@ TRUNCATED = [
 
 
 @pytest.mark.parametrize(("name", "args", "text", "right"), TRUNCATED)
-def test_a_text_that_was_cut_off_might_have_gone_on(name: str, args: dict[str, Any], text: str, right: bool) -> None:
+def test_a_text_that_was_cut_off_might_have_gone_on(
+    name: str, args: dict[str, Any], text: str, right: bool
+) -> None:
     prompt = Prompt(id="p", text="q", token_ids=(), answer="4")
     result = build_reward(name, args)(prompt, text, truncated=True)
     assert (result.correct, bool(result.reason)) == (right, not right)

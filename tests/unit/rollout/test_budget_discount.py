@@ -119,7 +119,9 @@ def test_saving_in_the_middle_changes_no_bit() -> None:
     rng = np.random.default_rng(0)
     for version in range(30):
         budget = float(rng.choice([64, 48, 32]))
-        observation = stat(8, int(rng.integers(9)), version=max(0, version - int(rng.integers(3))), prompt=f"p{version % 2}")
+        observation = stat(
+            8, int(rng.integers(9)), version=max(0, version - int(rng.integers(3))), prompt=f"p{version % 2}"
+        )
         for store in (straight, resumed):
             store.set_budget(budget)
             store.add(observation)
@@ -133,7 +135,9 @@ def test_saving_in_the_middle_changes_no_bit() -> None:
 
 def test_other_discounts_than_those_of_the_checkpoint_are_refused() -> None:
     state = new_store(budget_discount=0.5).state_dict()
-    with pytest.raises(ValueError, match=r"curriculum\.budget_discount was 0\.5 when the statistics were saved, now 0\.25"):
+    with pytest.raises(
+        ValueError, match=r"curriculum\.budget_discount was 0\.5 when the statistics were saved, now 0\.25"
+    ):
         new_store(budget_discount=0.25).load_state_dict(state)
     with pytest.raises(ValueError, match=r"curriculum\.budget_discount is 0"):
         new_store(budget_discount=0.0)

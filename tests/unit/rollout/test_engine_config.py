@@ -1,4 +1,5 @@
-"""Engine configs that cannot work are refused before anything starts, and requests that cannot be served before vLLM sees them."""
+"""Engine configs that cannot work are refused before anything starts, and requests that cannot be served
+before vLLM sees them."""
 
 import subprocess
 import sys
@@ -70,7 +71,9 @@ def test_tensor_parallel_never_leaves_the_executor_to_vllm(ways: int, executor: 
     [({}, 16384), ({"max_model_len": 40_000}, 40_000), ({"max_batched_tokens": 4096}, 4096)],
 )
 def test_a_gpu_engine_prefills_many_tokens_a_step(fields: dict[str, Any], tokens: int) -> None:
-    assert engine_arguments(EngineConfig(model="m", device="cuda", **fields))["max_num_batched_tokens"] == tokens
+    assert (
+        engine_arguments(EngineConfig(model="m", device="cuda", **fields))["max_num_batched_tokens"] == tokens
+    )
 
 
 def test_more_arguments_are_passed_on_and_ours_are_refused_with_the_field_to_set() -> None:
@@ -94,7 +97,12 @@ def test_every_argument_that_we_give_vllm_is_ours(device: str) -> None:
 def test_log_probs_are_of_the_sampling_distribution() -> None:
     assert engine_arguments(EngineConfig(model="m"))["logprobs_mode"] == "processed_logprobs"
     arguments = sampling_arguments(SamplingConfig(temperature=0.7, top_p=0.9, max_tokens=5), seed=3)
-    assert (arguments["temperature"], arguments["top_p"], arguments["max_tokens"], arguments["seed"]) == (0.7, 0.9, 5, 3)
+    assert (arguments["temperature"], arguments["top_p"], arguments["max_tokens"], arguments["seed"]) == (
+        0.7,
+        0.9,
+        5,
+        3,
+    )
 
 
 def test_compiling_is_off_on_cpu_only() -> None:
@@ -105,7 +113,12 @@ def test_compiling_is_off_on_cpu_only() -> None:
 
 
 def request(**fields: Any) -> GroupRequest:
-    defaults = {"group_id": 1, "prompt_token_ids": (3, 4), "seeds": (0, 2**63 - 1), "sampling": SamplingConfig(max_tokens=8)}
+    defaults = {
+        "group_id": 1,
+        "prompt_token_ids": (3, 4),
+        "seeds": (0, 2**63 - 1),
+        "sampling": SamplingConfig(max_tokens=8),
+    }
     return GroupRequest(**defaults | fields)
 
 
@@ -116,7 +129,10 @@ def test_a_request_may_fill_the_model_length_exactly() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"prompt_token_ids": (3, 4, 4)}, r"prompt_token_ids \(3\) plus sampling.max_tokens \(8\) is over max_model_len=10"),
+        (
+            {"prompt_token_ids": (3, 4, 4)},
+            r"prompt_token_ids \(3\) plus sampling.max_tokens \(8\) is over max_model_len=10",
+        ),
         ({"prompt_token_ids": (5,)}, "outside 0..4"),
         ({"prompt_token_ids": (-1,)}, "outside 0..4"),
         ({"prompt_token_ids": ()}, "is empty"),

@@ -25,7 +25,10 @@ SHAPES = {
 
 
 def checkpoint(directory: Path, shapes: dict[str, list[int]]) -> Path:
-    header = json.dumps({"__metadata__": {}} | {n: {"dtype": "F32", "shape": s, "data_offsets": [0, 0]} for n, s in shapes.items()})
+    header = json.dumps(
+        {"__metadata__": {}}
+        | {n: {"dtype": "F32", "shape": s, "data_offsets": [0, 0]} for n, s in shapes.items()}
+    )
     (directory / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
     return directory
 
@@ -74,10 +77,16 @@ def test_adapters_travel_through_shared_memory_only() -> None:
         ([], 0, ()),
         (["learner.lora.r=4"], 0, ()),
         (["learner.lora.r=4", "learner.lora.push=adapter"], 4, ()),
-        (["learner.lora.push=adapter", "learner.lora.target_modules=[q_proj,v_proj]"], 16, ("q_proj", "v_proj")),
+        (
+            ["learner.lora.push=adapter", "learner.lora.target_modules=[q_proj,v_proj]"],
+            16,
+            ("q_proj", "v_proj"),
+        ),
     ],
 )
-def test_engines_learn_of_adapters_from_the_run_config(overrides: list[str], rank: int, modules: tuple[str, ...]) -> None:
+def test_engines_learn_of_adapters_from_the_run_config(
+    overrides: list[str], rank: int, modules: tuple[str, ...]
+) -> None:
     config = engine_config(load_config("debug", overrides), Path("m"))
     assert (config.lora_rank, config.lora_modules) == (rank, modules)
 
@@ -96,6 +105,10 @@ def update(**fields: Any) -> WeightUpdate:
 
 def test_an_adapter_is_loaded_outside_of_vllms_weight_updates() -> None:
     """finish_weight_update drops every adapter, so it must not follow the load of one."""
-    assert [method for method, _ in load_calls(update())] == ["start_weight_update", "update_weights", "finish_weight_update"]
+    assert [method for method, _ in load_calls(update())] == [
+        "start_weight_update",
+        "update_weights",
+        "finish_weight_update",
+    ]
     ((method, arguments),) = load_calls(update(adapter=True))
     assert method == "load_adapter" and arguments["update_info"]["adapter"] is True

@@ -19,7 +19,9 @@ def completions(draw: st.DrawFn) -> Completion:
     numbers = st.integers(-(2**31), 2**31 - 1)
     return Completion(
         token_ids=np.array(draw(st.lists(numbers, min_size=length, max_size=length)), dtype=np.int32),
-        behavior_logprobs=np.array(draw(st.lists(st.floats(-50, 0, width=32), min_size=length, max_size=length)), dtype=np.float32),
+        behavior_logprobs=np.array(
+            draw(st.lists(st.floats(-50, 0, width=32), min_size=length, max_size=length)), dtype=np.float32
+        ),
         loss_mask=np.array(draw(st.lists(st.booleans(), min_size=length, max_size=length)), dtype=bool),
         spans=tuple(VersionSpan(a, b, draw(st.integers(0, 10**9))) for a, b in itertools.pairwise(edges)),
         finish_reason=draw(st.sampled_from(list(FinishReason))),

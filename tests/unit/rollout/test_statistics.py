@@ -16,7 +16,9 @@ KEY = "t1-p1-m64"
 OTHER = "t0.6-p1-m64"
 
 
-def stat(prompt_id: str = "p0", *, n: int = 8, c: int = 0, version: int = 0, key: str = KEY, **extra: Any) -> RolloutStat:
+def stat(
+    prompt_id: str = "p0", *, n: int = 8, c: int = 0, version: int = 0, key: str = KEY, **extra: Any
+) -> RolloutStat:
     values: dict[str, Any] = {
         "plan_step": version,
         "prompt_id": prompt_id,
@@ -156,7 +158,13 @@ def test_bad_settings_are_refused() -> None:
 
 
 OBSERVATIONS = st.lists(
-    st.tuples(st.integers(0, 6), st.integers(1, 20), st.integers(0, 20), st.integers(0, 9), st.sampled_from([KEY, OTHER])),
+    st.tuples(
+        st.integers(0, 6),
+        st.integers(1, 20),
+        st.integers(0, 20),
+        st.integers(0, 9),
+        st.sampled_from([KEY, OTHER]),
+    ),
     max_size=60,
 )
 
@@ -187,7 +195,9 @@ def test_equals_a_replay_of_the_whole_history(observations: list[tuple[int, int,
         for i in range(7):
             mine = [s for s in stats if s.prompt_id == f"p{i}" and s.sampling_key == key]
             weights = [0.9 ** (now - s.min_policy_version) for s in mine]
-            assert successes[i] == pytest.approx(sum(w * s.num_correct for w, s in zip(weights, mine, strict=True)))
+            assert successes[i] == pytest.approx(
+                sum(w * s.num_correct for w, s in zip(weights, mine, strict=True))
+            )
             assert failures[i] == pytest.approx(
                 sum(w * (s.num_rollouts - s.num_correct) for w, s in zip(weights, mine, strict=True))
             )
@@ -205,7 +215,8 @@ def test_a_checkpoint_survives_a_reordered_pool_but_not_another_discount() -> No
 
 
 def test_a_query_costs_what_it_asks_for_not_what_the_pool_holds() -> None:
-    """A Python pass over a million prompts takes hundreds of milliseconds; a gather of 256 must not depend on the pool."""
+    """A Python pass over a million prompts takes hundreds of milliseconds; a gather of 256 must not depend on
+    the pool."""
     store = StatisticsStore([str(i) for i in range(1_000_000)], sampling_key=KEY)
     asked = np.arange(0, 1_000_000, 4000)
     for i in asked:

@@ -1,4 +1,5 @@
-"""Version spans and completions from vLLM's records; the records here are stand-ins with vLLM's field names."""
+"""Version spans and completions from vLLM's records; the records here are stand-ins with vLLM's field
+names."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -15,17 +16,30 @@ def spans_of(*rows: tuple[int, int, str]) -> list[Any]:
 
 
 def test_spans_keep_their_edges_and_become_integers() -> None:
-    assert version_spans(spans_of((0, 3, "7"), (3, 5, "8")), num_tokens=5) == (VersionSpan(0, 3, 7), VersionSpan(3, 5, 8))
+    assert version_spans(spans_of((0, 3, "7"), (3, 5, "8")), num_tokens=5) == (
+        VersionSpan(0, 3, 7),
+        VersionSpan(3, 5, 8),
+    )
 
 
 def test_neighbours_of_one_version_are_joined() -> None:
     rows = spans_of((0, 2, "7"), (2, 3, "7"), (3, 4, "8"), (4, 5, "7"))
-    assert version_spans(rows, num_tokens=5) == (VersionSpan(0, 3, 7), VersionSpan(3, 4, 8), VersionSpan(4, 5, 7))
+    assert version_spans(rows, num_tokens=5) == (
+        VersionSpan(0, 3, 7),
+        VersionSpan(3, 4, 8),
+        VersionSpan(4, 5, 7),
+    )
 
 
 @pytest.mark.parametrize(
     ("rows", "num_tokens"),
-    [([(0, 3, "7")], 4), ([(1, 4, "7")], 4), ([(0, 2, "7"), (3, 4, "8")], 4), ([], 1), ([(0, 0, "6"), (0, 4, "7")], 4)],
+    [
+        ([(0, 3, "7")], 4),
+        ([(1, 4, "7")], 4),
+        ([(0, 2, "7"), (3, 4, "8")], 4),
+        ([], 1),
+        ([(0, 0, "6"), (0, 4, "7")], 4),
+    ],
 )
 def test_gaps_are_caught(rows: list[tuple[int, int, str]], num_tokens: int) -> None:
     with pytest.raises(AssertionError, match="version spans"):
@@ -33,11 +47,18 @@ def test_gaps_are_caught(rows: list[tuple[int, int, str]], num_tokens: int) -> N
 
 
 def step(*tokens: int, prompt: list[float] | None = None) -> Any:
-    """What one engine step says of one sequence: tokens, with log-prob -token / 10 and another candidate's beside it."""
+    """What one engine step says of one sequence: tokens, with log-prob -token / 10 and another candidate's
+    beside it."""
     return SimpleNamespace(
         new_token_ids=list(tokens),
-        new_logprobs=SimpleNamespace(logprobs=np.array([[-t / 10, -9.0] for t in tokens]).reshape(-1, 2)) if tokens else None,
-        new_prompt_logprobs_tensors=None if prompt is None else SimpleNamespace(logprobs=np.array(prompt)[:, None]),
+        new_logprobs=(
+            SimpleNamespace(logprobs=np.array([[-t / 10, -9.0] for t in tokens]).reshape(-1, 2))
+            if tokens
+            else None
+        ),
+        new_prompt_logprobs_tensors=(
+            None if prompt is None else SimpleNamespace(logprobs=np.array(prompt)[:, None])
+        ),
     )
 
 
@@ -48,7 +69,8 @@ def test_record_cuts_spans_where_the_version_changed() -> None:
     completion = record.completion("length")
     assert completion.token_ids.tolist() == [3, 4, 5, 6, 7, 8]
     assert completion.behavior_logprobs.tolist() == pytest.approx([-0.3, -0.4, -0.5, -0.6, -0.7, -0.8])
-    assert completion.spans == (VersionSpan(0, 2, 0), VersionSpan(2, 5, 2), VersionSpan(5, 6, 0))  # version 1 sampled nothing
+    # version 1 sampled nothing
+    assert completion.spans == (VersionSpan(0, 2, 0), VersionSpan(2, 5, 2), VersionSpan(5, 6, 0))
     assert completion.finish_reason is FinishReason.LENGTH
 
 
@@ -76,7 +98,11 @@ def test_completion_fields() -> None:
     assert (completion.token_ids.dtype, completion.behavior_logprobs.dtype) == (np.int32, np.float32)
     assert completion.loss_mask.tolist() == [True] * 3
     assert completion.finish_reason is FinishReason.STOP
-    assert (completion.min_policy_version, completion.max_policy_version, completion.truncated) == (2, 2, False)
+    assert (completion.min_policy_version, completion.max_policy_version, completion.truncated) == (
+        2,
+        2,
+        False,
+    )
     assert completion_of(finished(finish_reason="length")).truncated
 
 

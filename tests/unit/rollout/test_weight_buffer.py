@@ -20,7 +20,11 @@ def test_layout_is_aligned_and_in_order() -> None:
 
 @pytest.mark.parametrize(
     ("items", "message"),
-    [([*ITEMS, ITEMS[0]], "appears twice"), ([("a", "float33", (1,))], "no dtype 'float33'"), ([], "at least one")],
+    [
+        ([*ITEMS, ITEMS[0]], "appears twice"),
+        ([("a", "float33", (1,))], "no dtype 'float33'"),
+        ([], "at least one"),
+    ],
 )
 def test_layout_refuses(items: list[tuple[str, str, tuple[int, ...]]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -84,7 +88,9 @@ def test_open_refuses_missing_short_and_stale_files(tmp_path: Path) -> None:
         WeightBuffer.open(tmp_path / "w", specs)
     filled(tmp_path / "w")
     with pytest.raises(ValueError, match="other tensors"):  # same size, other names
-        WeightBuffer.open(tmp_path / "w", plan_layout([("z", d, s) if n == "a" else (n, d, s) for n, d, s in ITEMS]))
+        WeightBuffer.open(
+            tmp_path / "w", plan_layout([("z", d, s) if n == "a" else (n, d, s) for n, d, s in ITEMS])
+        )
     with (tmp_path / "w").open("r+b") as file:
         file.truncate(100)
     with pytest.raises(ValueError, match="holds 100 bytes"):

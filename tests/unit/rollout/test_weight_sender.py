@@ -1,4 +1,5 @@
-"""What goes between vLLM's sender and the engines: every message whole, in order, and nobody waits for ever."""
+"""What goes between vLLM's sender and the engines: every message whole, in order, and nobody waits for
+ever."""
 
 import threading
 import time
@@ -76,7 +77,9 @@ def test_a_sender_opens_once_sends_often_and_closes_once() -> None:
 
     def open_trainer(rendezvous, *, rank, courier, weights):
         calls.append((rendezvous.transport, rank, list(weights)))
-        return SimpleNamespace(send_weights=lambda: calls.append("send"), shutdown=lambda: calls.append("shutdown"))
+        return SimpleNamespace(
+            send_weights=lambda: calls.append("send"), shutdown=lambda: calls.append("shutdown")
+        )
 
     rendezvous = Rendezvous(transport="nccl", address="10.0.0.1", port=5000, num_workers=2, timeout_s=1)
     sender = WeightSender([("a", 1)], rendezvous, rank=3, open_trainer=open_trainer)

@@ -1,4 +1,5 @@
-"""A service without engines: characters are tokens, completions follow a script, rewards run in this process."""
+"""A service without engines: characters are tokens, completions follow a script, rewards run in this
+process."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,7 +19,15 @@ from rl.serve.judges import Judge
 from rl.serve.plan_file import ServingPlan
 from rl.serve.prompts import Encoder
 from rl.serve.votes import answer_of
-from rollout.types import Completion, FinishReason, GroupRequest, Prompt, RewardResult, SamplingConfig, VersionSpan
+from rollout.types import (
+    Completion,
+    FinishReason,
+    GroupRequest,
+    Prompt,
+    RewardResult,
+    SamplingConfig,
+    VersionSpan,
+)
 
 END = 0
 
@@ -36,14 +45,21 @@ class Characters:
     def __len__(self) -> int:
         return 256
 
-    def __call__(self, texts: Sequence[str], *, add_special_tokens: bool = True) -> dict[str, list[list[int]]]:
+    def __call__(
+        self, texts: Sequence[str], *, add_special_tokens: bool = True
+    ) -> dict[str, list[list[int]]]:
         return {"input_ids": [[ord(c) for c in text] for text in texts]}
 
     def batch_decode(self, batch: Sequence[Sequence[int]], *, skip_special_tokens: bool = True) -> list[str]:
         return [text_of(ids) for ids in batch]
 
     def apply_chat_template(
-        self, messages: Any, *, tokenize: bool, add_generation_prompt: bool, continue_final_message: bool = False
+        self,
+        messages: Any,
+        *,
+        tokenize: bool,
+        add_generation_prompt: bool,
+        continue_final_message: bool = False,
     ) -> str:
         if messages[0]["role"] == "assistant":
             raise jinja2.TemplateError("a chat begins with the user")
@@ -53,7 +69,8 @@ class Characters:
 
 @dataclass
 class Engine:
-    """Gives ``texts`` one after the other, then begins again; each ends with an end token unless it is cut."""
+    """Gives ``texts`` one after the other, then begins again; each ends with an end token unless it is
+    cut."""
 
     texts: Sequence[str]
     wait: Callable[[], Any] | None = None
@@ -89,7 +106,9 @@ class Rewarding:
     reward: Any
     asked: list[Prompt] = field(default_factory=list)
 
-    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         self.asked.append(prompt)
         return [self.reward(prompt, text, truncated=cut) for text, cut in zip(texts, truncated, strict=True)]
 
@@ -110,8 +129,12 @@ def service(
     tokenizer = tokenizer or Characters()
     judge = None if reward is None else Judge(reward, args or {}, Rewarding(build_reward(reward, args)))
     answerer = Answerer(
-        policy=EnginePolicy(generate=engine.generate, decode=tokenizer.batch_decode, sampling=SamplingConfig()),
-        chooser=Chooser(defaults=Defaults(**{"max_tokens": 10, "max_model_len": 100} | defaults), plan=plan, judge=judge),
+        policy=EnginePolicy(
+            generate=engine.generate, decode=tokenizer.batch_decode, sampling=SamplingConfig()
+        ),
+        chooser=Chooser(
+            defaults=Defaults(**{"max_tokens": 10, "max_model_len": 100} | defaults), plan=plan, judge=judge
+        ),
         encoder=Encoder(tokenizer),
         vote=answer_of(reward, args or {}),
     )

@@ -36,12 +36,19 @@ def test_a_completion_stops_at_the_first_accepted_round_and_counts_every_token()
         "budget_tokens": 8 * (4 + 10),
         "stopped_early": True,
     }
-    assert answer["object"] == "text_completion" and answer["model"] == "toy" and answer["id"].startswith("cmpl-")
+    assert (
+        answer["object"] == "text_completion"
+        and answer["model"] == "toy"
+        and answer["id"].startswith("cmpl-")
+    )
 
 
 def test_a_chat_goes_through_the_template() -> None:
     engine = Engine(["4"])
-    messages = [{"role": "system", "content": "Add."}, {"role": "user", "content": [{"type": "text", "text": "2+2"}]}]
+    messages = [
+        {"role": "system", "content": "Add."},
+        {"role": "user", "content": [{"type": "text", "text": "2+2"}]},
+    ]
     answer = post(service(engine).app, "/v1/chat/completions", messages=messages, max_completion_tokens=3)
     assert "".join(map(chr, engine.requests[0].prompt_token_ids)) == "s:Add.\nu:2+2\na:"
     assert engine.requests[0].sampling.max_tokens == 3
@@ -52,9 +59,16 @@ def test_a_chat_goes_through_the_template() -> None:
 def test_without_a_verifier_votes_decide_and_stop_once_settled() -> None:
     unanimous = post(service(Engine(["= 4"]), samples=16).app)
     assert unanimous["t2rl"]["strategy"] == "majority" and unanimous["choices"][0]["text"] == "= 4"
-    assert (unanimous["t2rl"]["samples"], unanimous["t2rl"]["stopped_early"]) == (4, True), "four agree: 1 - 2^-5 is above .95"
+    assert (unanimous["t2rl"]["samples"], unanimous["t2rl"]["stopped_early"]) == (
+        4,
+        True,
+    ), "four agree: 1 - 2^-5 is above .95"
     split = post(service(Engine(["4", "5"]), samples=8).app)
-    assert (split["t2rl"]["samples"], split["t2rl"]["accepted"], split["t2rl"]["stopped_early"]) == (8, False, False)
+    assert (split["t2rl"]["samples"], split["t2rl"]["accepted"], split["t2rl"]["stopped_early"]) == (
+        8,
+        False,
+        False,
+    )
 
 
 def test_a_request_that_brings_nothing_to_judge_by_is_put_to_the_vote() -> None:
@@ -64,7 +78,11 @@ def test_a_request_that_brings_nothing_to_judge_by_is_put_to_the_vote() -> None:
 def test_nothing_accepted_returns_the_most_frequent_answer_and_says_so() -> None:
     answer = post(service(Engine(["1", "3", "2", "3"]), reward="exact", samples=4).app, t2rl=CHECK)
     assert answer["choices"][0]["text"] == "3"
-    assert (answer["t2rl"]["accepted"], answer["t2rl"]["fallback"], answer["t2rl"]["stopped_early"]) == (False, True, False)
+    assert (answer["t2rl"]["accepted"], answer["t2rl"]["fallback"], answer["t2rl"]["stopped_early"]) == (
+        False,
+        True,
+        False,
+    )
     silent = post(service(Engine([""]), reward="exact", samples=2).app, t2rl=CHECK)
     assert silent["choices"][0]["text"] == "" and silent["t2rl"]["fallback"]
 
@@ -83,13 +101,18 @@ def test_scores_choose_where_the_strategy_says_so() -> None:
 
 
 def test_a_reward_of_form_alone_scores_every_request() -> None:
-    answer = post(service(Engine(["a a a a a a a a", "a b"]), reward="repetition", samples=2, max_tokens=20).app)
+    answer = post(
+        service(Engine(["a a a a a a a a", "a b"]), reward="repetition", samples=2, max_tokens=20).app
+    )
     assert answer["t2rl"]["strategy"] == "best_of_n" and answer["choices"][0]["text"] == "a b"
 
 
 def test_metadata_reaches_the_reward() -> None:
     constraints = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "prompt": "2+2="}
-    answer = post(service(Engine(["no, never", "never"]), reward="ifeval", round_samples=1).app, t2rl={"metadata": constraints})
+    answer = post(
+        service(Engine(["no, never", "never"]), reward="ifeval", round_samples=1).app,
+        t2rl={"metadata": constraints},
+    )
     assert answer["choices"][0]["text"] == "never" and answer["t2rl"]["samples"] == 2
 
 
@@ -143,7 +166,12 @@ def test_requests_at_once_do_not_mix_up_and_have_groups_of_their_own() -> None:
     async def ask() -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
             return await asyncio.gather(
-                *(client.post("/v1/completions", json={"model": "toy", "prompt": f"{i}+", "max_tokens": 1 + i}) for i in range(4))
+                *(
+                    client.post(
+                        "/v1/completions", json={"model": "toy", "prompt": f"{i}+", "max_tokens": 1 + i}
+                    )
+                    for i in range(4)
+                )
             )
 
     answers = asyncio.run(ask())
@@ -156,7 +184,9 @@ def test_the_operators_budget_is_a_ceiling() -> None:
     app = service(Engine(["1", "2"]), budget_tokens=30).app
     assert post(app)["t2rl"]["budget_tokens"] == 30
     assert post(app, t2rl={"budget_tokens": 20})["usage"]["total_tokens"] <= 20
-    refused = TestClient(app).post("/v1/completions", json={"model": "toy", "prompt": "?", "t2rl": {"budget_tokens": 31}})
+    refused = TestClient(app).post(
+        "/v1/completions", json={"model": "toy", "prompt": "?", "t2rl": {"budget_tokens": 31}}
+    )
     assert refused.status_code == 400 and refused.json()["error"]["param"] == "t2rl.budget_tokens"
 
 

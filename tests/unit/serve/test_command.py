@@ -35,7 +35,10 @@ def test_wrong_options_are_two(arguments: list[str], words: str) -> None:
 
 
 def test_a_taken_port_is_said_before_anything_starts() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ValueError, match=r"--port \d+: Address already in use"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ValueError, match=r"--port \d+: Address already in use"),
+    ):
         bound("127.0.0.1", taken.getsockname()[1])
 
 
@@ -53,7 +56,9 @@ def test_an_interrupt_lets_the_request_at_work_finish_and_a_death_is_passed_on()
         serving = asyncio.create_task(listen(app, sock, watch=asyncio.sleep(60), ready=ready.set))
         await ready.wait()
         async with httpx.AsyncClient(trust_env=False) as client:
-            asking = asyncio.create_task(client.post(f"{address}/v1/completions", json={"model": "toy", "prompt": "?"}))
+            asking = asyncio.create_task(
+                client.post(f"{address}/v1/completions", json={"model": "toy", "prompt": "?"})
+            )
             await working.wait()
             os.kill(os.getpid(), signal.SIGINT)
             status = (await asking).status_code

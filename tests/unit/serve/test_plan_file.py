@@ -37,14 +37,18 @@ def test_look_up(tmp_path: Path) -> None:
 
 def test_what_the_planner_writes_is_read(tmp_path: Path) -> None:
     counts = tmp_path / "counts.jsonl"
-    counts.write_text("".join(json.dumps({"id": f"q{i}", "n": 8, "c": i, "category": "gcd"}) + "\n" for i in range(8)))
+    counts.write_text(
+        "".join(json.dumps({"id": f"q{i}", "n": 8, "c": i, "category": "gcd"}) + "\n" for i in range(8))
+    )
     arguments = ["plan", "queries", str(counts), "--budget-tokens", "40000", "--json"]
     done = CliRunner().invoke(cli, arguments)
     (tmp_path / "plan.json").write_text(done.output)
     plan = read_plan(tmp_path / "plan.json")
     rows = {row["id"]: row["k"] for row in json.loads(done.output)["queries"]}
     assert len(plan) == 8 and plan.mode == "parallel"
-    assert {name: plan.find(id=name, category=None).k for name in rows} == {name: max(1, k) for name, k in rows.items()}
+    assert {name: plan.find(id=name, category=None).k for name in rows} == {
+        name: max(1, k) for name, k in rows.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,10 @@ def test_what_the_planner_writes_is_read(tmp_path: Path) -> None:
         ("{", "--plan"),
         ('{"mode": "sideways", "queries": []}', "mode"),
         ('{"mode": "parallel", "queries": []}', "queries is empty"),
-        ('{"mode": "parallel", "queries": [{"id": "a", "strategy": "guess", "k": 1}]}', "no strategy 'guess'"),
+        (
+            '{"mode": "parallel", "queries": [{"id": "a", "strategy": "guess", "k": 1}]}',
+            "no strategy 'guess'",
+        ),
         ('{"mode": "parallel", "queries": [{"id": "a", "strategy": "majority", "k": -1}]}', "queries.0.k"),
     ],
 )
@@ -66,15 +73,23 @@ def test_what_is_no_plan_is_said(tmp_path: Path, text: str, words: str) -> None:
 
 
 def ask(app: Any, **hints: Any) -> dict[str, Any]:
-    return TestClient(app).post("/v1/completions", json={"model": "toy", "prompt": "?", "t2rl": hints}).json()["t2rl"]
+    return (
+        TestClient(app)
+        .post("/v1/completions", json={"model": "toy", "prompt": "?", "t2rl": hints})
+        .json()["t2rl"]
+    )
 
 
 def test_requests_get_what_is_planned(tmp_path: Path) -> None:
     engine = Engine(["1", "2"])
     app = service(engine, reward="exact", plan=read_plan(written(tmp_path / "plan.json"))).app
-    assert ask(app, id="b", answer="4")["k"] == 5 and len(engine.requests) == 5, "a sequential plan draws one by one"
+    assert ask(app, id="b", answer="4")["k"] == 5 and len(engine.requests) == 5, (
+        "a sequential plan draws one by one"
+    )
     assert ask(app, id="b", answer="4")["strategy"] == "repeated_sampling"
-    assert ask(app, id="b")["strategy"] == "majority", "planned with a verifier, but there is nothing to judge by"
+    assert ask(app, id="b")["strategy"] == "majority", (
+        "planned with a verifier, but there is nothing to judge by"
+    )
     assert ask(app, id="c", answer="4")["strategy"] == "majority"
     assert ask(app, category="gcd", answer="4")["k"] == 4
     assert ask(app)["k"] == 2
@@ -88,6 +103,8 @@ def test_a_parallel_plan_draws_all_at_once(tmp_path: Path) -> None:
 
 
 def test_the_services_strategy_stands_before_the_plans(tmp_path: Path) -> None:
-    app = service(Engine(["1"]), reward="exact", plan=read_plan(written(tmp_path / "plan.json")), strategy="best_of_n").app
+    app = service(
+        Engine(["1"]), reward="exact", plan=read_plan(written(tmp_path / "plan.json")), strategy="best_of_n"
+    ).app
     assert ask(app, id="b", answer="4")["strategy"] == "best_of_n"
     assert ask(app, id="b", answer="4", strategy="majority")["strategy"] == "majority"

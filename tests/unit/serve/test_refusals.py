@@ -47,7 +47,11 @@ def refused(app: Any, path: str = "/v1/completions", **fields: Any) -> tuple[int
         ({"prompt": "x" * 100}, "prompt", "do not fit"),
         ({"t2rl": {"k": 9}}, "t2rl.k", "no such field"),
         ({"t2rl": {"strategy": "guess"}}, "t2rl.strategy", "repeated_sampling"),
-        ({"t2rl": {"strategy": "repeated_sampling"}}, "t2rl.strategy", "neither t2rl.answer nor t2rl.metadata"),
+        (
+            {"t2rl": {"strategy": "repeated_sampling"}},
+            "t2rl.strategy",
+            "neither t2rl.answer nor t2rl.metadata",
+        ),
         ({"t2rl": {"metadata": {}}}, "t2rl.answer", "compares with it"),
         ({"t2rl": {"budget_tokens": 0}}, "t2rl.budget_tokens", "greater than 0"),
         ({"t2rl": {"answer": True}}, "t2rl.answer", "a text or a number"),
@@ -65,14 +69,26 @@ def test_bad_requests_name_the_field(fields: dict[str, Any], param: str, words: 
 
 
 def test_neutral_values_of_fields_that_are_not_served_pass() -> None:
-    neutral = {"n": 1, "stream": False, "stop": None, "logprobs": None, "frequency_penalty": 0.0, "user": "u", "best_of": 1}
-    assert TestClient(service(Engine(["4"])).app).post("/v1/completions", json=ASK | neutral).status_code == 200
+    neutral = {
+        "n": 1,
+        "stream": False,
+        "stop": None,
+        "logprobs": None,
+        "frequency_penalty": 0.0,
+        "user": "u",
+        "best_of": 1,
+    }
+    assert (
+        TestClient(service(Engine(["4"])).app).post("/v1/completions", json=ASK | neutral).status_code == 200
+    )
 
 
 def test_what_the_reward_misses_is_said() -> None:
     status, error = refused(service(Engine(["4"]), reward="ifeval").app, t2rl={"metadata": {}})
     assert status == 400 and error["param"] == "t2rl.metadata"
-    status, error = refused(service(Engine(["4"]), reward="json_schema").app, t2rl={"metadata": {"schema": 5}})
+    status, error = refused(
+        service(Engine(["4"]), reward="json_schema").app, t2rl={"metadata": {"schema": 5}}
+    )
     assert status == 400 and "a JSON schema is an object" in error["message"]
 
 
@@ -105,7 +121,9 @@ def test_other_models_routes_and_bodies() -> None:
     client = TestClient(app)
     assert client.get("/v1/completions").status_code == 405
     assert client.get("/v1/nowhere").json()["error"]["type"] == "not_found_error"
-    assert client.post("/v1/completions", content=b"{").json()["error"]["message"].startswith("body: not JSON")
+    assert (
+        client.post("/v1/completions", content=b"{").json()["error"]["message"].startswith("body: not JSON")
+    )
     assert client.post("/v1/completions", content=b"[]").status_code == 400
     for body in (
         b"[" * 200,
@@ -113,7 +131,11 @@ def test_other_models_routes_and_bodies() -> None:
         rb'{"model": "toy", "prompt": "\ud800"}',
         b'{"model": "toy", "prompt": "?", "temperature": NaN}',
     ):
-        assert client.post("/v1/completions", content=body).json()["error"]["message"].startswith("body: not JSON")
+        assert (
+            client.post("/v1/completions", content=body)
+            .json()["error"]["message"]
+            .startswith("body: not JSON")
+        )
     assert refused(app, prompt="x" * 300)[0] == 413
     chunks = client.post("/v1/completions", content=iter([b"x" * 200, b"x" * 200]))
     assert chunks.status_code == 413, "without a length, too"
@@ -123,7 +145,10 @@ def test_models_and_health() -> None:
     client = TestClient(service(Engine(["4"])).app)
     listed = client.get("/v1/models").json()
     assert listed["object"] == "list" and [m["id"] for m in listed["data"]] == ["toy"]
-    assert client.get("/v1/models/toy").json()["owned_by"] == "t2rl" and client.get("/v1/models/gpt").status_code == 404
+    assert (
+        client.get("/v1/models/toy").json()["owned_by"] == "t2rl"
+        and client.get("/v1/models/gpt").status_code == 404
+    )
     used = client.post("/v1/completions", json=ASK).json()["usage"]["total_tokens"]
     health = client.get("/health").json()
     assert health == {"status": "ok", "model": "toy", "running": 0, "waiting": 0, "done": 1, "tokens": used}
@@ -152,7 +177,11 @@ def test_failures_of_engines_and_of_ours() -> None:
     assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
     assert failing(StreamTimeout("waited 60 s for rewards")).status_code == 504
     ours = failing(RuntimeError("secret path"))
-    assert ours.status_code == 500 and "secret" not in ours.text and ours.json()["error"]["type"] == "server_error"
+    assert (
+        ours.status_code == 500
+        and "secret" not in ours.text
+        and ours.json()["error"]["type"] == "server_error"
+    )
 
 
 def test_a_full_queue_is_503_and_the_waiting_are_served() -> None:
@@ -171,7 +200,11 @@ def test_a_full_queue_is_503_and_the_waiting_are_served() -> None:
 
     served, third, health = asyncio.run(scenario())
     assert served == [200, 200] and (health["running"], health["waiting"]) == (1, 1)
-    assert (third.status_code, third.headers["retry-after"], third.json()["error"]["code"]) == (503, "1", "queue_full")
+    assert (third.status_code, third.headers["retry-after"], third.json()["error"]["code"]) == (
+        503,
+        "1",
+        "queue_full",
+    )
 
 
 def test_time_is_up_for_the_working_and_the_waiting() -> None:
@@ -221,7 +254,14 @@ def test_a_client_that_hangs_up_takes_its_request_along() -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b"", "app": app}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/completions",
+            "headers": [],
+            "query_string": b"",
+            "app": app,
+        }
         task = asyncio.create_task(app(scope, receive, send))
         await started.wait()
         gone.set()

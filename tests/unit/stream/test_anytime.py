@@ -1,4 +1,5 @@
-"""Cutting thinkings at budgets and asking for answers; engine and reward are scripted, the arithmetic is ours."""
+"""Cutting thinkings at budgets and asking for answers; engine and reward are scripted, the arithmetic is
+ours."""
 
 import asyncio
 from collections.abc import Sequence
@@ -64,7 +65,9 @@ def answered(*thinkings: Completion, reward: Any = None) -> tuple[RolloutGroup, 
         plan_step=3,
         prompt=Prompt(id="p", text="", token_ids=(5, 6), answer=""),
         sampling=SamplingConfig(max_tokens=8),
-        rollouts=tuple(Rollout(completion=c, text="", result=RewardResult(value=1.0, correct=True)) for c in thinkings),
+        rollouts=tuple(
+            Rollout(completion=c, text="", result=RewardResult(value=1.0, correct=True)) for c in thinkings
+        ),
     )
     ask = AnytimeAnswers(
         fleet=engine,
@@ -80,19 +83,35 @@ def answered(*thinkings: Completion, reward: Any = None) -> tuple[RolloutGroup, 
 
 @pytest.mark.parametrize(
     ("tokens", "truncated", "length"),
-    [([2, 3, MARKER, 4, END], False, 2), ([2, 3, END], False, 2), ([2, 3, 4], True, 3), ([MARKER, END], False, 0)],
+    [
+        ([2, 3, MARKER, 4, END], False, 2),
+        ([2, 3, END], False, 2),
+        ([2, 3, 4], True, 3),
+        ([MARKER, END], False, 0),
+    ],
 )
 def test_thinking_ends_at_the_marker_or_the_end(tokens: list[int], truncated: bool, length: int) -> None:
     assert thinking_tokens(completion(tokens, truncated=truncated), (MARKER,)) == length
 
 
 def test_a_short_thinking_is_cut_once_for_all_later_budgets() -> None:
-    assert [(c.tokens, c.budgets) for c in cuts_of(0, 5, BUDGETS.tokens)] == [(2, (0,)), (4, (1,)), (5, (2, 3))]
-    assert [(c.tokens, c.budgets) for c in cuts_of(0, 9, BUDGETS.tokens)] == [(2, (0,)), (4, (1,)), (6, (2,)), (8, (3,))]
+    assert [(c.tokens, c.budgets) for c in cuts_of(0, 5, BUDGETS.tokens)] == [
+        (2, (0,)),
+        (4, (1,)),
+        (5, (2, 3)),
+    ]
+    assert [(c.tokens, c.budgets) for c in cuts_of(0, 9, BUDGETS.tokens)] == [
+        (2, (0,)),
+        (4, (1,)),
+        (6, (2,)),
+        (8, (3,)),
+    ]
 
 
 def test_scores_masks_and_answers_of_two_thinkings() -> None:
-    group, engine = answered(completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, MARKER, 8, END]))
+    group, engine = answered(
+        completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, MARKER, 8, END])
+    )
     assert group.aux["budget_scores"].tolist() == [[0, 1, 1, 1], [0, 0, 0, 0]]
     assert [r.completion.loss_mask.sum() for r in group.rollouts] == [5, 3]
     assert [r.prompt_token_ids for r in engine.requests] == [
@@ -112,7 +131,9 @@ def test_a_batch_holds_thinkings_and_answers_with_their_own_groups() -> None:
     group, _ = answered(completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, MARKER, 8, END]))
     batch = TrainingBatch.from_groups(3, with_answers([group]))
     assert batch.segment_ids.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert np.isnan(batch.aux["budget_scores"][2:]).all() and not np.isnan(batch.aux["budget_scores"][:2]).any()
+    assert (
+        np.isnan(batch.aux["budget_scores"][2:]).all() and not np.isnan(batch.aux["budget_scores"][:2]).any()
+    )
     answer = slice(batch.offsets[2], batch.offsets[3])
     assert batch.token_ids[answer].tolist() == [5, 6, 2, 3, MARKER, 22, END]
     assert batch.loss_mask[answer].tolist() == [False] * 5 + [True] * 2
@@ -122,9 +143,14 @@ def test_a_thinking_whose_answers_nobody_could_judge_is_not_judged() -> None:
     class Flaky(Reward):
         async def score(self, prompt: Prompt, texts: list[str], truncated: list[bool]) -> list[RewardResult]:
             known = await super().score(prompt, texts, truncated)
-            return [RewardResult.unjudged("down") if int(t.split()[-2]) == 25 else r for t, r in zip(texts, known, strict=True)]
+            return [
+                RewardResult.unjudged("down") if int(t.split()[-2]) == 25 else r
+                for t, r in zip(texts, known, strict=True)
+            ]
 
-    group, _ = answered(completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, 5, MARKER, 8, END]), reward=Flaky())
+    group, _ = answered(
+        completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, 5, MARKER, 8, END]), reward=Flaky()
+    )
     assert group.aux["budget_scores"].tolist() == [[0, 1, 1, 1]]
     assert [len(r.completion.token_ids) for r in group.rollouts] == [7] and len(group.unjudged) == 1
     batch = TrainingBatch.from_groups(3, with_answers([group]))

@@ -71,9 +71,18 @@ def test_a_checkpoint_holds_what_the_run_was_when_it_was_written(tmp_path):
         keep_base_files(tmp_path / "model", run.base)
         write(store, step, RunState(version=step))
     first, second = store.all()
-    assert (first.fingerprint().settings, second.fingerprint().settings) == ({"learner.lr": 1e-3}, {"learner.lr": 1e-4})
-    assert [(c.base / "tokenizer.json").read_text() for c in (first, second)] == ["tokenizer 5", "tokenizer 10"]
-    assert not (first.base / "model.safetensors").exists() and (first.path / "config.yaml").read_text() == "lr: 0.001"
+    assert (first.fingerprint().settings, second.fingerprint().settings) == (
+        {"learner.lr": 1e-3},
+        {"learner.lr": 1e-4},
+    )
+    assert [(c.base / "tokenizer.json").read_text() for c in (first, second)] == [
+        "tokenizer 5",
+        "tokenizer 10",
+    ]
+    assert (
+        not (first.base / "model.safetensors").exists()
+        and (first.path / "config.yaml").read_text() == "lr: 0.001"
+    )
 
 
 def test_leftovers_of_any_step_go_when_the_next_one_is_begun(tmp_path):
@@ -107,7 +116,9 @@ def test_group_ids_and_seeds_depend_on_the_plan_alone():
     ids = {make_group_id(s, r, p) for s in range(4) for r in range(3) for p in range(5)}
     assert len(ids) == 60
     assert request_seeds(0, 7, 3) == request_seeds(0, 7, 3) != request_seeds(1, 7, 3)
-    assert request_seeds(0, 7, 5)[:3] == request_seeds(0, 7, 3), "a larger group begins with the smaller one's draws"
+    assert request_seeds(0, 7, 5)[:3] == request_seeds(0, 7, 3), (
+        "a larger group begins with the smaller one's draws"
+    )
     assert len({s for g in range(200) for s in request_seeds(0, g, 16)}) == 3200
 
 
@@ -135,6 +146,12 @@ def test_lineage_drops_what_a_later_attempt_superseded(tmp_path):
     ]
     path.write_text("\n".join(json.dumps(r) for r in rows) + "\n" + '{"attempt": 2, "st')
     steps = read_lineage(path)
-    assert {s: [r["attempt"] for r in rows] for s, rows in steps.items()} == {0: [1, 1], 1: [1, 1], 2: [2, 2], 3: [2, 2], 4: [2, 2]}
+    assert {s: [r["attempt"] for r in rows] for s, rows in steps.items()} == {
+        0: [1, 1],
+        1: [1, 1],
+        2: [2, 2],
+        3: [2, 2],
+        4: [2, 2],
+    }
     assert duplicates(steps) == []
     assert duplicates({0: steps[0], 5: steps[0]}) == [0, 1]

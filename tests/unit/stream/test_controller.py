@@ -1,4 +1,5 @@
-"""The four loops with scripted engines and learner: order, staleness, refills, re-issues and resume, in milliseconds."""
+"""The four loops with scripted engines and learner: order, staleness, refills, re-issues and resume, in
+milliseconds."""
 
 import asyncio
 import pickle
@@ -27,7 +28,9 @@ PROMPTS = [Prompt(id=f"train/{i}", text=str(i), token_ids=(1, 2 + i), answer="x"
 class ScriptedFleet:
     """Engines that take random time, fail now and then, and stamp tokens with the version they serve."""
 
-    def __init__(self, rng: random.Random, *, loss_rate: float = 0.0, spread_s: float = 0.004, version: int = 0) -> None:
+    def __init__(
+        self, rng: random.Random, *, loss_rate: float = 0.0, spread_s: float = 0.004, version: int = 0
+    ) -> None:
         self.rng, self.loss_rate, self.spread_s = rng, loss_rate, spread_s
         self.changed = Signal()
         self.confirmed_version = version
@@ -145,7 +148,9 @@ class Scorer:
         return [RewardResult(value=float(r), correct=r) for r in right]
 
 
-def build(*, steps=12, staleness=1, seed=0, curriculum=None, state=None, loss_rate=0.0, learner=None, **stream):
+def build(
+    *, steps=12, staleness=1, seed=0, curriculum=None, state=None, loss_rate=0.0, learner=None, **stream
+):
     config = Config.model_validate(
         {
             "task": {"kind": "reasoning_gym"},

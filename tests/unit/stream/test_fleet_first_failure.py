@@ -34,7 +34,9 @@ class Failing(Actor):
         setattr(self, method, Call(call))
 
 
-def run(method: str, errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch, *, requests: int = 1) -> tuple[int, Any]:
+def run(
+    method: str, errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch, *, requests: int = 1
+) -> tuple[int, Any]:
     """(actors started, what the last request came to)."""
     monkeypatch.setattr("rl.fleet.ray.kill", lambda actor: None)
     started = []
@@ -43,7 +45,9 @@ def run(method: str, errors: list[Exception | None], monkeypatch: pytest.MonkeyP
         started.append(index)
         return Failing(method, errors)
 
-    fleet = EngineFleet(make_actor=make, num_engines=1, max_restarts=3, timeouts=FleetTimeouts(start=1, health=1))
+    fleet = EngineFleet(
+        make_actor=make, num_engines=1, max_restarts=3, timeouts=FleetTimeouts(start=1, health=1)
+    )
 
     async def work() -> Any:
         await fleet.start()
@@ -69,7 +73,9 @@ def test_a_start_that_raises_ends_with_the_engines_own_message(monkeypatch: pyte
 def test_a_first_request_that_raises_ends_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     started, error = run("generate", [EngineFailed("the engine died: KeyError: 16")], monkeypatch, requests=2)
     assert started == 1 and isinstance(error, FleetDead)
-    assert "engine 0 failed at its first request, and would again: the engine died: KeyError: 16" in str(error)
+    assert "engine 0 failed at its first request, and would again: the engine died: KeyError: 16" in str(
+        error
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,5 +83,7 @@ def test_a_first_request_that_raises_ends_the_fleet(monkeypatch: pytest.MonkeyPa
     [[EngineDead("the engine core died")], [None, EngineFailed("the engine died: OSError: 5")]],
     ids=["killed at its first request", "raised after an answer"],
 )
-def test_what_may_work_the_next_time_is_started_again(errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_work_the_next_time_is_started_again(
+    errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run("generate", errors, monkeypatch, requests=3) == (2, ["done"])

@@ -1,4 +1,5 @@
-"""A group's time limit measures progress: queueing costs nothing, a stuck group is dropped, a stuck engine is lost.
+"""A group's time limit measures progress: queueing costs nothing, a stuck group is dropped, a stuck engine is
+lost.
 
 The fleet is the real one, its actors are scripted.
 """
@@ -56,7 +57,11 @@ def generate(seconds: float, progress: Progress) -> tuple[Actor, EngineFleet, An
     """What became of one group: the completions or the exception."""
     actor = Actor(seconds, progress)
     fleet = EngineFleet(
-        make_actor=lambda index: actor, num_engines=1, max_restarts=0, timeouts=FleetTimeouts(start=1, health=1), rejoin=True
+        make_actor=lambda index: actor,
+        num_engines=1,
+        max_restarts=0,
+        timeouts=FleetTimeouts(start=1, health=1),
+        rejoin=True,
     )
     request = GroupRequest(group_id=7, prompt_token_ids=(1,), seeds=(1,), sampling=SamplingConfig())
 

@@ -1,4 +1,5 @@
-"""The planner's loop: targets reach the objective, survive a checkpoint, and lead a policy where pass@k wants it."""
+"""The planner's loop: targets reach the objective, survive a checkpoint, and lead a policy where pass@k wants
+it."""
 
 import json
 from typing import Any
@@ -44,9 +45,14 @@ def completion(version: int) -> Completion:
     )
 
 
-def group(prompt: str, correct: Any, *, version: int = 0, category: str = "c", group_id: int = 0) -> RolloutGroup:
+def group(
+    prompt: str, correct: Any, *, version: int = 0, category: str = "c", group_id: int = 0
+) -> RolloutGroup:
     made = completion(version)
-    rollouts = [Rollout(completion=made, text="", result=RewardResult(value=float(c), correct=bool(c))) for c in correct]
+    rollouts = [
+        Rollout(completion=made, text="", result=RewardResult(value=float(c), correct=bool(c)))
+        for c in correct
+    ]
     return RolloutGroup(
         group_id=group_id,
         plan_step=version,
@@ -56,7 +62,9 @@ def group(prompt: str, correct: Any, *, version: int = 0, category: str = "c", g
     )
 
 
-def make(num_prompts: int = NUM_PROMPTS, *, steps: int = 100, **fields: Any) -> tuple[PlannerLoop, StatisticsStore]:
+def make(
+    num_prompts: int = NUM_PROMPTS, *, steps: int = 100, **fields: Any
+) -> tuple[PlannerLoop, StatisticsStore]:
     store = StatisticsStore([f"p{i}" for i in range(num_prompts)], sampling_key=SAMPLING.key)
     return PlannerLoop(PlannerConfig(**fields), store, group_size=16, steps=steps), store
 
@@ -69,7 +77,8 @@ def feed(store: StatisticsStore, groups: list[RolloutGroup]) -> None:
 class Bandit:
     """Four answers, one policy for all prompts: the acceptance test of methods/planner.md, section 4.6.
 
-    The best policy for pass@4 is (.394, .333, .236, .038), with pass@4 .7325; for pass@1 it is (1, 0, 0, 0), with pass@4 .4.
+    The best policy for pass@4 is (.394, .333, .236, .038), with pass@4 .7325; for pass@1 it is (1, 0, 0, 0),
+    with pass@4 .4.
     """
 
     def __init__(self, loop: PlannerLoop | None, store: StatisticsStore, *, steps: int) -> None:
@@ -91,7 +100,10 @@ class Bandit:
         prompts = self.rng.integers(0, NUM_PROMPTS, 8)
         drawn = self.rng.choice(4, p=policy.numpy() / policy.numpy().sum(), size=(8, 16))
         right = drawn == self.answers[prompts][:, None]
-        groups = [group(f"p{i}", row, version=step, group_id=j) for j, (i, row) in enumerate(zip(prompts, right, strict=True))]
+        groups = [
+            group(f"p{i}", row, version=step, group_id=j)
+            for j, (i, row) in enumerate(zip(prompts, right, strict=True))
+        ]
         told = self.loop.annotate(groups) if self.loop else groups
         batch = TrainingBatch.from_groups(step, told, progress=0.0)
         samples = Samples(
@@ -130,14 +142,26 @@ def test_the_loop_finds_the_budgets_k_and_the_policy_that_it_wants() -> None:
 def test_categories_get_what_pays_and_a_batch_is_told() -> None:
     loop, store = make(budget_tokens=80, warmup_steps=0, every=1)
     for i in range(40):
-        feed(store, [group(f"p{i}", [1] * 15 + [0], category="easy"), group(f"p{i + 40}", [1] + [0] * 15, category="hard")])
+        feed(
+            store,
+            [
+                group(f"p{i}", [1] * 15 + [0], category="easy"),
+                group(f"p{i + 40}", [1] + [0] * 15, category="hard"),
+            ],
+        )
     assert loop.k_of(group("p0", [1], category="easy")) == 1, "nothing is planned before a step was trained"
     loop.advance(1)
     easy, hard, unknown = loop.annotate(
-        [group("p0", [1, 0], category="easy"), group("p199", [0, 0, 0], category="hard"), group("p198", [0], category="new")]
+        [
+            group("p0", [1, 0], category="easy"),
+            group("p199", [0, 0, 0], category="hard"),
+            group("p198", [0], category="new"),
+        ]
     )
     assert easy.aux["pass_k"].tolist() == [loop.metrics()["planner/k/easy"]] * 2
-    assert hard.aux["pass_k"][0] > easy.aux["pass_k"][0], "a sample of a hard prompt is worth more after the first few"
+    assert hard.aux["pass_k"][0] > easy.aux["pass_k"][0], (
+        "a sample of a hard prompt is worth more after the first few"
+    )
     assert unknown.aux["pass_k"].tolist() == [1]
     assert hard.aux["posterior"].shape == (3, 2) and easy.aux["posterior"][0, 0] > easy.aux["posterior"][0, 1]
     assert hard.aux["token_price"].tolist() == [0, 0, 0], "length_price is off"
@@ -164,7 +188,10 @@ def test_the_last_share_of_the_run_goes_back_to_pass_at_1() -> None:
 
 def test_a_restored_loop_goes_on_as_the_first_one() -> None:
     first, store = make(budget_tokens=60, warmup_steps=0, every=2)
-    batches = [[group(f"p{i + 10 * step}", [1] + [0] * (i % 5 + 1), version=step) for i in range(10)] for step in range(12)]
+    batches = [
+        [group(f"p{i + 10 * step}", [1] + [0] * (i % 5 + 1), version=step) for i in range(10)]
+        for step in range(12)
+    ]
     for step in range(7):
         feed(store, batches[step])
         first.advance(step + 1)
@@ -182,9 +209,19 @@ def test_a_restored_loop_goes_on_as_the_first_one() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["algorithm=planner_loop", "algorithm.advantage=grpo"], "algorithm.planner: algorithm.advantage=grpo"),
+        (
+            ["algorithm=planner_loop", "algorithm.advantage=grpo"],
+            "algorithm.planner: algorithm.advantage=grpo",
+        ),
         (["algorithm=planner_loop", "algorithm.pass_k=4"], "algorithm.pass_k: 4 is not read"),
-        (["algorithm=planner_loop", "algorithm.planner.verifier_fpr=0.9", "algorithm.planner.verifier_tpr=0.5"], "verifier_fpr"),
+        (
+            [
+                "algorithm=planner_loop",
+                "algorithm.planner.verifier_fpr=0.9",
+                "algorithm.planner.verifier_tpr=0.5",
+            ],
+            "verifier_fpr",
+        ),
     ],
 )
 def test_impossible_configs_name_the_field(overrides: list[str], message: str) -> None:

@@ -70,5 +70,7 @@ def test_resume_from_any_snapshot_chooses_the_same(curriculum, staleness):
         state.rewind_inflight()
         resumed = controller_of(curriculum, staleness=staleness, state=state)
         asyncio.run(resumed.run())
-        assert [[g.prompt.id for g in plan.groups] for plan in resumed.parts.recorder.records] == chosen[version:]
+        assert [[g.prompt.id for g in plan.groups] for plan in resumed.parts.recorder.records] == chosen[
+            version:
+        ]
         assert (0, 64) not in resumed.parts.learner.asked

@@ -1,4 +1,5 @@
-"""A failing reward is named at once, each way once; one that judges nothing of the first batch ends the run as the user's input."""
+"""A failing reward is named at once, each way once; one that judges nothing of the first batch ends the run
+as the user's input."""
 
 import asyncio
 import logging
@@ -17,11 +18,16 @@ DOWN = RewardResult.unjudged("error: ConnectionError at rw.py:15: judge is down"
 def test_each_kind_is_named_once_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
     watch = RewardWatch("rw.py:Mine", first_batch=4)
     other = RewardResult.unjudged("error: ConnectionError at rw.py:15: another message")
-    watch.see(PROMPT, [RIGHT, DOWN, other, RewardResult.unjudged("crash"), RewardResult.unjudged("not applicable")])
+    watch.see(
+        PROMPT, [RIGHT, DOWN, other, RewardResult.unjudged("crash"), RewardResult.unjudged("not applicable")]
+    )
     watch.see(PROMPT, [DOWN, RewardResult.unjudged("crash")])
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     first = caplog.records[0].getMessage()
-    assert "rw.py:Mine could not judge a sample of prompt p7" in first and "ConnectionError at rw.py:15: judge is down" in first
+    assert (
+        "rw.py:Mine could not judge a sample of prompt p7" in first
+        and "ConnectionError at rw.py:15: judge is down" in first
+    )
 
 
 def test_kinds_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
@@ -34,7 +40,9 @@ def test_kinds_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
 def test_nothing_judged_in_the_first_batch_ends_the_run_and_later_outages_do_not() -> None:
     watch = RewardWatch("rw.py:Mine", first_batch=4)
     watch.see(PROMPT, [DOWN, DOWN])
-    with pytest.raises(BrokenReward, match=r"none of the first 4 samples.*ConnectionError at rw.py:15: judge is down") as caught:
+    with pytest.raises(
+        BrokenReward, match=r"none of the first 4 samples.*ConnectionError at rw.py:15: judge is down"
+    ) as caught:
         watch.see(PROMPT, [DOWN, DOWN])
     assert isinstance(caught.value, ValueError)  # the user's input: exit code 2
     watch = RewardWatch("rw.py:Mine", first_batch=4)

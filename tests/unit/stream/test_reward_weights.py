@@ -1,4 +1,5 @@
-"""A group's reward at the step of its plan: schedules, the reward model, failed verifiers, and the same again after a resume."""
+"""A group's reward at the step of its plan: schedules, the reward model, failed verifiers, and the same again
+after a resume."""
 
 import asyncio
 from pathlib import Path
@@ -69,7 +70,10 @@ def test_a_model_score_is_added_and_never_makes_correct() -> None:
 
 
 def test_a_model_may_be_scheduled_and_gated_by_a_rubric() -> None:
-    args = {"components": {"math": {"reward": "math"}, "format": {"reward": "format", "weight": 0}}, "correct": "math"}
+    args = {
+        "components": {"math": {"reward": "math"}, "format": {"reward": "format", "weight": 0}},
+        "correct": "math",
+    }
     model = RewardModelConfig(**MODEL, schedule="cosine", gate="format")
     weigh = weigh_of("rubric", args, model=model)
     parts = [result(math=1.0, format=form, reward_model=2.0) for form in (0.0, 1.0)]
@@ -86,9 +90,13 @@ def test_a_sample_whose_verifier_was_lost_stays_as_it_is(lost: RewardResult, rew
 
 
 def test_names_must_fit() -> None:
-    with pytest.raises(ValueError, match=r"reward_model.component: the rubric has a component 'answer' already"):
+    with pytest.raises(
+        ValueError, match=r"reward_model.component: the rubric has a component 'answer' already"
+    ):
         weigh_of("rubric", HANDOVER, model=RewardModelConfig(**MODEL, component="answer"))
-    with pytest.raises(ValueError, match=r"reward_model.gate: .* no component 'x'; use one of \['answer', 'structure'\]"):
+    with pytest.raises(
+        ValueError, match=r"reward_model.gate: .* no component 'x'; use one of \['answer', 'structure'\]"
+    ):
         weigh_of("rubric", HANDOVER, model=RewardModelConfig(**MODEL, gate="x"))
 
 
@@ -96,7 +104,9 @@ class Fleet:
     confirmed_version = 0
 
     async def generate(self, request: Any, *, timeout_s: float) -> list[Any]:
-        completion = SimpleNamespace(finish_reason="stop", truncated=False, token_ids=torch.zeros(1, dtype=torch.int64))
+        completion = SimpleNamespace(
+            finish_reason="stop", truncated=False, token_ids=torch.zeros(1, dtype=torch.int64)
+        )
         return [completion for _ in request.seeds]
 
     async def abort(self, group_id: int) -> None:
@@ -121,7 +131,13 @@ def test_a_group_that_is_drawn_again_gets_the_values_of_its_own_plan(tmp_path: P
     )
     prompt = Prompt(id="p", text="?", token_ids=(1,), answer="42")
     (state,) = new_groups(
-        plan_step=2, refill_round=0, prompts=[prompt], num_rollouts=[3], max_tokens=[4], sampling=SamplingConfig(), run_seed=0
+        plan_step=2,
+        refill_round=0,
+        prompts=[prompt],
+        num_rollouts=[3],
+        max_tokens=[4],
+        sampling=SamplingConfig(),
+        run_seed=0,
     )
     first = asyncio.run(service.finish(state))
     state.reset()
@@ -140,5 +156,7 @@ def test_a_group_without_the_reward_models_scores_is_not_judged() -> None:
             return None
 
     scorer = ModelScorer(Verdicts(), Away(), "model")  # type: ignore[arg-type]
-    results = asyncio.run(scorer.score(Prompt(id="p", text="q", token_ids=(1,), answer=""), ["a", "b"], [False, False]))
+    results = asyncio.run(
+        scorer.score(Prompt(id="p", text="q", token_ids=(1,), answer=""), ["a", "b"], [False, False])
+    )
     assert results == [RewardResult.unjudged(NOT_SCORED)] * 2

@@ -1,7 +1,9 @@
-"""Step tickets bound staleness under random timing, and a capacity count does not: a discrete-event simulation of both.
+"""Step tickets bound staleness under random timing, and a capacity count does not: a discrete-event
+simulation of both.
 
-Modelled: engines that load and confirm a push at different times, die with their groups in flight and come back; groups of random
-duration; groups dropped and refilled; batches that close before their stragglers; plans of unequal size.
+Modelled: engines that load and confirm a push at different times, die with their groups in flight and come
+back; groups of random duration; groups dropped and refilled; batches that close before their stragglers;
+plans of unequal size.
 """
 
 import heapq
@@ -84,7 +86,8 @@ class World:
             self.after(float(self.rng.exponential(1.0)), lambda engine=group.engine: self._die(engine))
 
     def train(self, groups: list[Group], then: Callable[[], None]) -> None:
-        """One optimizer step on finished groups; then every engine loads and confirms, each in its own time."""
+        """One optimizer step on finished groups; then every engine loads and confirms, each in its own
+        time."""
         self.staleness += [self.version - group.oldest for group in groups]
 
         def done() -> None:
@@ -103,7 +106,9 @@ class World:
     def _push(self, version: int) -> None:
         self.published = version
         for engine in self.engines.live:
-            self.after(float(self.rng.exponential(self.load_s)), lambda engine=engine: self._load(engine, version))
+            self.after(
+                float(self.rng.exponential(self.load_s)), lambda engine=engine: self._load(engine, version)
+            )
 
     def _load(self, engine: int, version: int) -> None:
         if engine in self.engines.live:
@@ -131,7 +136,9 @@ class World:
 class TicketRule:
     """Plans by ticket; batch s is plan s, its refills, and what rolled over to it."""
 
-    def __init__(self, world: World, tickets: Tickets, *, sizes: list[int], drop_rate: float, late_share: float) -> None:
+    def __init__(
+        self, world: World, tickets: Tickets, *, sizes: list[int], drop_rate: float, late_share: float
+    ) -> None:
         self.world, self.tickets, self.sizes = world, tickets, sizes
         self.drop_rate, self.late_share = drop_rate, late_share
         self.plans: dict[int, list[Group]] = {}
@@ -161,7 +168,9 @@ class TicketRule:
         if plan is None:
             return False
         late = sum(not g.finished for g in plan)
-        return late == 0 or (step + 1 in self.plans and late < len(plan) and late <= self.late_share * len(plan))
+        return late == 0 or (
+            step + 1 in self.plans and late < len(plan) and late <= self.late_share * len(plan)
+        )
 
     def _consume(self, step: int) -> None:
         groups = [g for g in self.plans[step] if g.finished]
@@ -184,7 +193,8 @@ class TicketRule:
 
 
 class CapacityRule:
-    """accepted + running <= (bound + version + 1) * batch, consumed as they finish (like AReaL, arXiv 2505.24298)."""
+    """accepted + running <= (bound + version + 1) * batch, consumed as they finish (like AReaL, arXiv
+    2505.24298)."""
 
     def __init__(self, world: World, *, bound: int, batch: int) -> None:
         self.world, self.bound, self.batch = world, bound, batch
@@ -208,7 +218,13 @@ class CapacityRule:
 
 
 def simulate_tickets(
-    world: World, bound: int, depth: int | None, *, sizes: list[int], drop_rate: float = 0.0, late_share: float = 0.0
+    world: World,
+    bound: int,
+    depth: int | None,
+    *,
+    sizes: list[int],
+    drop_rate: float = 0.0,
+    late_share: float = 0.0,
 ) -> TicketRule:
     rule = TicketRule(world, Tickets(bound, depth), sizes=sizes, drop_rate=drop_rate, late_share=late_share)
     world.run(until=lambda: world.version == len(sizes), tick=rule.tick)
@@ -245,7 +261,9 @@ def test_no_timing_exceeds_the_bound(
     assert 0 <= min(world.staleness) <= max(world.staleness) <= bound
     assert len(world.staleness) == sum(sizes), "every planned group is trained exactly once"
     if late_share == 0:
-        assert max(world.staleness) <= min(bound, depth if depth is not None else bound), "the depth alone bounds whole batches"
+        assert max(world.staleness) <= min(bound, depth if depth is not None else bound), (
+            "the depth alone bounds whole batches"
+        )
 
 
 @pytest.mark.parametrize("bound", [0, 1, 2, 3])

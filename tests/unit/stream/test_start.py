@@ -27,7 +27,9 @@ def config(runs: Path, *overrides: str) -> Config:
 
 def fingerprint(of: Config, **things: dict[str, Any]) -> Fingerprint:
     default = {"data": {"number": 3, "answer": "aa"}, "tokenizer": VOCABULARY, "base": {"weights": "aa"}}
-    return Fingerprint(things=default | things, settings=identity_values(of), defaults=frozenset(identity_defaults(of)))
+    return Fingerprint(
+        things=default | things, settings=identity_values(of), defaults=frozenset(identity_defaults(of))
+    )
 
 
 def trained(runs: Path, *steps: int) -> RunDir:
@@ -51,7 +53,10 @@ def test_the_first_line_says_where_a_run_goes_and_why(tmp_path: Path) -> None:
     assert first.described("mine") == f"run directory: {tmp_path}/mine" and not first.run.path.exists()
     trained(tmp_path, 2, 4)
     taken = choose_start(config(tmp_path))
-    assert taken.described("mine") == f"run directory: {tmp_path}/mine-2 (mine is taken; resume=auto goes on with it instead)"
+    assert (
+        taken.described("mine")
+        == f"run directory: {tmp_path}/mine-2 (mine is taken; resume=auto goes on with it instead)"
+    )
     resumed = choose_start(config(tmp_path, "resume=auto", "run.steps=9"))
     assert resumed.described("mine") == f"run directory: {tmp_path}/mine (going on from step 4)"
     chosen = choose_start(config(tmp_path, f"resume={tmp_path}/mine/checkpoints/step-00000002"))
@@ -66,10 +71,14 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_actor_st
         choose_start(config(tmp_path, "resume=auto", "run.steps=3"))
     with pytest.raises(ValueError, match=r"world_size 1, this run has 2.*learner\.num_ranks"):
         choose_start(config(tmp_path, "resume=auto", "run.steps=9", "learner.num_ranks=2"))
-    assert choose_start(config(tmp_path, "resume=auto", "run.steps=4")).checkpoint is not None, "the export may be missing"
+    assert choose_start(config(tmp_path, "resume=auto", "run.steps=4")).checkpoint is not None, (
+        "the export may be missing"
+    )
 
 
-def test_only_what_is_accepted_passes_and_some_things_never_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_what_is_accepted_passes_and_some_things_never_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = trained(tmp_path, 4)
     old = CheckpointStore(run, keep=9).all()[0].fingerprint()
 
@@ -105,11 +114,19 @@ def test_other_prompts_or_another_curriculum_begin_anew_and_the_steps_go_on(tmp_
     state = RunState(version=7, curriculum={"a": 1}, statistics={"b": 1}, tickets={"next_step": 9})
     state.totals.rollouts = 5
     state.begin_stream_anew()
-    assert (state.version, state.totals.rollouts, state.curriculum, state.statistics, state.plans) == (7, 5, {}, {}, {})
+    assert (state.version, state.totals.rollouts, state.curriculum, state.statistics, state.plans) == (
+        7,
+        5,
+        {},
+        {},
+        {},
+    )
     assert state.tickets["next_step"] == 7
 
 
-def test_a_run_of_an_older_version_is_gone_on_with_under_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_of_an_older_version_is_gone_on_with_under_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     of = config(tmp_path)
     check_fingerprint(None, fingerprint(of), config=of, run=RunDir(tmp_path))
     assert "kept no fingerprint: nothing was compared" in caplog.text

@@ -46,8 +46,12 @@ def test_confirmations_never_go_back() -> None:
     assert tickets.confirmed_version == 5
 
 
-@pytest.mark.parametrize(("step", "version", "fresh"), [(5, 5, True), (5, 4, True), (5, 3, True), (5, 2, False)])
-def test_a_straggler_rolls_over_only_while_its_oldest_token_allows(step: int, version: int, fresh: bool) -> None:
+@pytest.mark.parametrize(
+    ("step", "version", "fresh"), [(5, 5, True), (5, 4, True), (5, 3, True), (5, 2, False)]
+)
+def test_a_straggler_rolls_over_only_while_its_oldest_token_allows(
+    step: int, version: int, fresh: bool
+) -> None:
     assert Tickets(2).is_fresh(step=step, min_policy_version=version) is fresh
 
 
@@ -61,13 +65,17 @@ def test_a_group_is_reissued_only_from_weights_that_will_still_be_fresh() -> Non
 def test_consumption_reports_staleness_and_refuses_the_rest() -> None:
     tickets = Tickets(2)
     assert tickets.assert_fresh(step=7, min_policy_version=5) == 2
-    with pytest.raises(StalenessViolation, match="step 7 got tokens of version 4: staleness 3, allowed 0 to 2"):
+    with pytest.raises(
+        StalenessViolation, match="step 7 got tokens of version 4: staleness 3, allowed 0 to 2"
+    ):
         tickets.assert_fresh(step=7, min_policy_version=4)
     with pytest.raises(StalenessViolation, match="staleness -1"):
         tickets.assert_fresh(step=7, min_policy_version=8)
 
 
-@pytest.mark.parametrize(("bound", "depth", "field"), [(-1, None, "max_staleness"), (1, -1, "pipeline_depth")])
+@pytest.mark.parametrize(
+    ("bound", "depth", "field"), [(-1, None, "max_staleness"), (1, -1, "pipeline_depth")]
+)
 def test_negative_settings_are_refused_by_name(bound: int, depth: int | None, field: str) -> None:
     with pytest.raises(ValueError, match=field):
         Tickets(bound, depth)

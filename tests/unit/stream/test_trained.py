@@ -1,4 +1,5 @@
-"""What the learner trains on: shaped rewards, chosen rollouts, budgets in requests, short batches that say so; all resumed."""
+"""What the learner trains on: shaped rewards, chosen rollouts, budgets in requests, short batches that say
+so; all resumed."""
 
 import asyncio
 import logging
@@ -31,7 +32,10 @@ from tests.unit.stream.test_controller import build
 
 PODS = {"name": "pods", "args": {"share": 0.5}}
 HARD = {"name": "train_long_think_short", "args": {"mode": "hard", "start": 40, "final": 10, "decays": 3}}
-BAND = {"name": "train_long_think_short", "args": {"mode": "band", "start": 20, "final": 5, "decays": 3, "weight": 0.5}}
+BAND = {
+    "name": "train_long_think_short",
+    "args": {"mode": "band", "start": 20, "final": 5, "decays": 3, "weight": 0.5},
+}
 
 
 def group_of(outcomes: list[bool], *, lengths: list[int] | None = None, **more: Any) -> RolloutGroup:
@@ -87,7 +91,9 @@ def test_groups_that_the_objective_adds_are_left_whole_and_have_no_credit() -> N
 
 
 def _finished(group: RolloutGroup) -> GroupState:
-    request = GroupRequest(group_id=group.group_id, prompt_token_ids=(1,), seeds=(0,), sampling=group.sampling)
+    request = GroupRequest(
+        group_id=group.group_id, prompt_token_ids=(1,), seeds=(0,), sampling=group.sampling
+    )
     return GroupState(request=request, prompt=group.prompt, plan_step=0, group=group, kept=True)
 
 
@@ -109,7 +115,12 @@ def test_pods_trains_half_of_each_group_and_statistics_see_all() -> None:
     batches = controller.parts.learner.batches
     assert all(np.bincount(b.segment_ids).tolist() == [2] * 6 for b in batches)
     # Groups of kinds 1 and 2 are right, wrong, right, wrong: the variance of two is largest with one of each.
-    mixed = [b.rewards[b.segment_ids == s] for b in batches for s in range(6) if 0 < b.rewards[b.segment_ids == s].sum() < 2]
+    mixed = [
+        b.rewards[b.segment_ids == s]
+        for b in batches
+        for s in range(6)
+        if 0 < b.rewards[b.segment_ids == s].sum() < 2
+    ]
     assert len(mixed) == sum(g.group.mixed for p in controller.parts.recorder.records for g in p.groups) > 0
     store = controller.parts.saver.store
     seen = [g for p in controller.parts.recorder.records for g in p.groups]
@@ -169,7 +180,9 @@ def test_a_batch_that_stays_short_says_so(caplog: pytest.LogCaptureFixture) -> N
     for plan in controller.parts.recorder.records:
         short = 6 - len(plan.kept())
         assert group_metrics(plan)["rollout/groups_short"] == short
-        assert (f"step {plan.step}: the batch is {short} groups short after 1 refills" in caplog.text) == (short > 0)
+        assert (f"step {plan.step}: the batch is {short} groups short after 1 refills" in caplog.text) == (
+            short > 0
+        )
     assert any(len(plan.kept()) < 6 for plan in controller.parts.recorder.records)
 
 
@@ -180,13 +193,19 @@ def test_vcrl_refills_from_its_bank() -> None:
     plans = controller.parts.recorder.records
     refills = [g for p in plans[1:] for g in p.groups if g.request.group_id >> 14 & 63]
     assert refills
-    banked = [p.step for p in plans[1:] for g in p.groups if g.request.group_id >> 14 & 63 and int(g.prompt.text) % 4 in (1, 2)]
+    banked = [
+        p.step
+        for p in plans[1:]
+        for g in p.groups
+        if g.request.group_id >> 14 & 63 and int(g.prompt.text) % 4 in (1, 2)
+    ]
     assert len(banked) > 0.8 * len(refills), "half of the pool is mixed; the bank holds nothing else"
 
 
 @pytest.mark.parametrize(("staleness", "refills"), [(0, 2), (2, 0)])
 def test_resume_keeps_indices_shapes_and_budgets(staleness: int, refills: int) -> None:
-    """Refills of one plan and the drawing of the next share a cursor, so with plans in flight their order is a matter of timing."""
+    """Refills of one plan and the drawing of the next share a cursor, so with plans in flight their order is
+    a matter of timing."""
     stack = {"verdict": {"name": "mixed"}, "downsample": PODS, "length": BAND, "skip": {"name": "greso"}}
     whole = build(staleness=staleness, steps=8, curriculum=stack, refill_rounds=refills)
     asyncio.run(whole.run())
@@ -204,7 +223,9 @@ def test_resume_keeps_indices_shapes_and_budgets(staleness: int, refills: int) -
 
 
 @pytest.mark.parametrize(("curriculum", "said"), [({"length": HARD}, [40, 25, 15, 10]), ({}, [64] * 4)])
-def test_prompts_that_ask_for_it_name_the_budget_of_their_plan(curriculum: dict[str, Any], said: list[int]) -> None:
+def test_prompts_that_ask_for_it_name_the_budget_of_their_plan(
+    curriculum: dict[str, Any], said: list[int]
+) -> None:
     controller = build(steps=4, staleness=0, curriculum=curriculum)
 
     def say(prompt: Prompt, tokens: int) -> Prompt:
@@ -229,7 +250,10 @@ class Ramp(Curriculum):
     """Token t of rollout i is worth i + t / 10."""
 
     def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[list[np.ndarray]]:
-        return [[i + np.arange(len(r.completion.token_ids)) / 10 for i, r in enumerate(g.rollouts)] for g in groups]
+        return [
+            [i + np.arange(len(r.completion.token_ids)) / 10 for i, r in enumerate(g.rollouts)]
+            for g in groups
+        ]
 
 
 def test_a_curriculums_own_credit_reaches_the_batch_with_the_chosen_rollouts() -> None:

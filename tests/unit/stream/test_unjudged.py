@@ -1,4 +1,5 @@
-"""Unjudged, the third outcome: in no baseline, loss, denominator, pass rate, statistic or verdict; sampled tokens still count."""
+"""Unjudged, the third outcome: in no baseline, loss, denominator, pass rate, statistic or verdict; sampled
+tokens still count."""
 
 import asyncio
 from collections.abc import Sequence
@@ -54,7 +55,9 @@ def rollout(result: RewardResult, length: int = 2, *, cut: bool = False) -> Roll
 
 
 def group_of(*rollouts: Rollout, number: int = 0) -> RolloutGroup:
-    return RolloutGroup(group_id=number, plan_step=0, prompt=PROMPT, sampling=SamplingConfig(), rollouts=rollouts)
+    return RolloutGroup(
+        group_id=number, plan_step=0, prompt=PROMPT, sampling=SamplingConfig(), rollouts=rollouts
+    )
 
 
 def terms_of(batch: TrainingBatch, config: AlgorithmConfig) -> TokenTerms:
@@ -111,8 +114,16 @@ def test_a_group_keeps_the_unjudged_apart_whoever_makes_it() -> None:
 
 
 def test_statistics_lengths_and_posteriors_leave_them_out() -> None:
-    stat = RolloutStat.of(group_of(rollout(RIGHT, 3), rollout(LOST, 40, cut=True), rollout(WRONG, 5)), kept=True)
-    assert (stat.num_rollouts, stat.num_correct, stat.num_tokens, stat.num_truncated, stat.num_unjudged) == (2, 1, 8, 0, 1)
+    stat = RolloutStat.of(
+        group_of(rollout(RIGHT, 3), rollout(LOST, 40, cut=True), rollout(WRONG, 5)), kept=True
+    )
+    assert (stat.num_rollouts, stat.num_correct, stat.num_tokens, stat.num_truncated, stat.num_unjudged) == (
+        2,
+        1,
+        8,
+        0,
+        1,
+    )
     assert (stat.correct_lengths, stat.wrong_lengths) == ((3,), (5,))
     store = StatisticsStore(["p0"], sampling_key=SamplingConfig().key)
     store.add(stat)
@@ -122,28 +133,51 @@ def test_statistics_lengths_and_posteriors_leave_them_out() -> None:
 
 def test_curricula_decide_on_the_judged() -> None:
     ctx: Any = None
-    assert MixedOutcomes().verdict(ctx, group_of(rollout(RIGHT), rollout(LOST), rollout(RIGHT))).reason == "all_correct"
+    assert (
+        MixedOutcomes().verdict(ctx, group_of(rollout(RIGHT), rollout(LOST), rollout(RIGHT))).reason
+        == "all_correct"
+    )
     assert MixedOutcomes().verdict(ctx, group_of(rollout(WRONG), rollout(LOST))).reason == "all_wrong"
-    verdict = Pods(keep=2).verdict(ctx, group_of(rollout(LOST), rollout(WRONG), rollout(WRONG), rollout(RIGHT)))
+    verdict = Pods(keep=2).verdict(
+        ctx, group_of(rollout(LOST), rollout(WRONG), rollout(WRONG), rollout(RIGHT))
+    )
     assert verdict.indices == (1, 2)
 
 
 def test_a_demonstration_takes_the_place_of_a_group_by_its_judged_answers() -> None:
-    shown = Demonstrations(token_ids={"p0": np.array([7, 8], dtype=np.int32)}, config=DemonstrationConfig(field="worked"))
+    shown = Demonstrations(
+        token_ids={"p0": np.array([7, 8], dtype=np.int32)}, config=DemonstrationConfig(field="worked")
+    )
     prompt = replace(PROMPT, metadata={"worked": "7"})
-    groups = [replace(group_of(*rollouts), prompt=prompt) for rollouts in ((rollout(WRONG), rollout(LOST)), (rollout(RIGHT),))]
+    groups = [
+        replace(group_of(*rollouts), prompt=prompt)
+        for rollouts in ((rollout(WRONG), rollout(LOST)), (rollout(RIGHT),))
+    ]
     assert [bool(g.aux.get("demonstration")) for g in shown.switch(groups)] == [True, False]
 
 
 def finished(group: RolloutGroup, *, kept: bool = True, reason: str = "") -> GroupState:
-    request = GroupRequest(group_id=group.group_id, prompt_token_ids=(1,), seeds=(0,), sampling=group.sampling)
-    more: dict[str, Any] = {"status": GroupStatus.FINISHED, "kept": kept, "reason": reason, "finished_version": 0}
+    request = GroupRequest(
+        group_id=group.group_id, prompt_token_ids=(1,), seeds=(0,), sampling=group.sampling
+    )
+    more: dict[str, Any] = {
+        "status": GroupStatus.FINISHED,
+        "kept": kept,
+        "reason": reason,
+        "finished_version": 0,
+    }
     return GroupState(request=request, prompt=group.prompt, plan_step=0, group=group, **more)
 
 
 def test_metrics_count_them_once() -> None:
     partly = group_of(rollout(RIGHT, 3), rollout(LOST, 10, cut=True))
-    plan = PlanState(step=0, groups=[finished(partly), finished(group_of(rollout(LOST, 7), number=1), kept=False, reason=UNJUDGED)])
+    plan = PlanState(
+        step=0,
+        groups=[
+            finished(partly),
+            finished(group_of(rollout(LOST, 7), number=1), kept=False, reason=UNJUDGED),
+        ],
+    )
     row = group_metrics(plan)
     assert (row["reward/mean"], row["reward/pass_rate"], row["reward/unjudged"]) == (1.0, 1.0, 2)
     assert (row["rollout/rollouts"], row["rollout/tokens"], row["rollout/length_mean_tokens"]) == (3, 20, 3.0)
@@ -156,7 +190,9 @@ def test_metrics_count_them_once() -> None:
 class Outage:
     """Prompts of two kinds cannot be judged at all, the others but for one rollout."""
 
-    async def score(self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]) -> list[RewardResult]:
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
+    ) -> list[RewardResult]:
         if int(prompt.text) % 2:
             return [LOST] * len(texts)
         return [LOST, *([RIGHT, WRONG] * len(texts))][: len(texts)]
@@ -174,4 +210,6 @@ def test_a_run_goes_on_through_an_outage_and_pays_for_what_it_sampled() -> None:
     assert (totals.groups_trained, totals.groups_dropped) == (groups - len(lost), len(lost))
     assert all(len(batch.rewards) == 3 * len(batch.group_ids) for batch in controller.parts.learner.batches)
     store = controller.parts.curriculum._store
-    assert [int(store.num_observed(np.array([store.index_of(name)]))[0]) for name in sorted(lost)] == [0] * len(lost)
+    assert [int(store.num_observed(np.array([store.index_of(name)]))[0]) for name in sorted(lost)] == [
+        0
+    ] * len(lost)

@@ -38,7 +38,9 @@ def test_no_limit_runs_out_while_the_clock_is_stopped():
         began = asyncio.get_running_loop().time()
         with pytest.raises(StreamTimeout, match="batch 3"):
             await signal.until(lambda: False, timeout_s=0.02, what="batch 3")
-        assert asyncio.get_running_loop().time() - began >= 0.1, "it waited the evaluation out, and then its own limit"
+        assert asyncio.get_running_loop().time() - began >= 0.1, (
+            "it waited the evaluation out, and then its own limit"
+        )
         await evaluation
 
     asyncio.run(run())

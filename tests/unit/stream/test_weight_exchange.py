@@ -1,7 +1,7 @@
 """Learner and engines in one transfer: both at once, in order, and a failure of either ends it with a name.
 
-The fleet, the exchange and the sender are the real ones; actors, vLLM and the GPU are scripted. A ``threading.Barrier`` stands for
-NCCL: nobody passes until all are there.
+The fleet, the exchange and the sender are the real ones; actors, vLLM and the GPU are scripted. A
+``threading.Barrier`` stands for NCCL: nobody passes until all are there.
 """
 
 import asyncio
@@ -21,7 +21,11 @@ from rollout.weight_buffer import plan_layout
 from rollout.weight_sender import Rendezvous, WeightSender
 
 LAYOUT = [("embed.weight", "bfloat16", (8, 4)), ("norm.weight", "float32", (4,))]
-NAMES = {"names": ["embed.weight", "norm.weight"], "dtype_names": ["bfloat16", "float32"], "shapes": [[8, 4], [4]]}
+NAMES = {
+    "names": ["embed.weight", "norm.weight"],
+    "dtype_names": ["bfloat16", "float32"],
+    "shapes": [[8, 4], [4]],
+}
 BARRIER_S = 20.0
 
 
@@ -39,7 +43,8 @@ class World:
 
 
 class Trainer:
-    """Calls its client in the order of vLLM's trainer engines; for nccl from a second thread, beside the collective."""
+    """Calls its client in the order of vLLM's trainer engines; for nccl from a second thread, beside the
+    collective."""
 
     def __init__(self, world: World, rendezvous: Rendezvous, courier) -> None:
         self.world, self.courier = world, courier
@@ -83,9 +88,14 @@ class Learner:
         self.sender: WeightSender | None = None
 
     async def prepare_transfer(self, *, transport, num_workers, timeout_s):
-        rendezvous = Rendezvous(transport=transport, address="10.0.0.1", port=5000, num_workers=num_workers, timeout_s=timeout_s)
+        rendezvous = Rendezvous(
+            transport=transport, address="10.0.0.1", port=5000, num_workers=num_workers, timeout_s=timeout_s
+        )
         self.sender = WeightSender(
-            [], rendezvous, rank=0, open_trainer=lambda r, *, rank, courier, weights: Trainer(self.world, r, courier)
+            [],
+            rendezvous,
+            rank=0,
+            open_trainer=lambda r, *, rank, courier, weights: Trainer(self.world, r, courier),
         )
 
     async def connect(self):
@@ -196,7 +206,10 @@ def test_nccl_learner_and_engines_meet_twice() -> None:
     async def run() -> None:
         rig = Rig(transport="nccl", tensor_parallel=2)
         await rig.up()
-        assert [(a.init_info["rank_offset"], a.init_info["world_size"]) for a in rig.actors] == [(1, 5), (3, 5)]
+        assert [(a.init_info["rank_offset"], a.init_info["world_size"]) for a in rig.actors] == [
+            (1, 5),
+            (3, 5),
+        ]
         update = await rig.exchange.send(1)
         assert rig.fleet.confirmed_version == 1
         assert rig.world.log[0] == "learner sends" and rig.world.log.count("learner may train") == 1
@@ -228,12 +241,15 @@ def test_a_failed_engine_ends_the_transfer_at_once_and_says_what_to_do(transport
         rig = Rig(transport=transport, fails="engine 1", sync_s=30)
         await rig.up()
         with pytest.raises(
-            TransferGroupBroken, match=r"engine 1 was lost \(EngineDead: the engine core is gone\).*from the last checkpoint"
+            TransferGroupBroken,
+            match=r"engine 1 was lost \(EngineDead: the engine core is gone\).*from the last checkpoint",
         ):
             await asyncio.wait_for(rig.exchange.send(1), 2)
         assert len(rig.actors) == 2, "no new actor was made"
         with pytest.raises(TransferGroupBroken, match="engine 1 was lost"):
-            await rig.fleet.push(WeightUpdate(version=2, transport=transport, path="", tensors=(), checksum=""))
+            await rig.fleet.push(
+                WeightUpdate(version=2, transport=transport, path="", tensors=(), checksum="")
+            )
         rig.release()
 
     asyncio.run(run())
@@ -243,7 +259,9 @@ def test_a_hanging_engine_is_named() -> None:
     async def run() -> None:
         rig = Rig(transport="nccl", fails="hang 0", sync_s=0.1)
         await rig.up()
-        with pytest.raises(TransferGroupBroken, match=r"engine 0 was lost .*waited 0.1 s for engine 0 to load version 1"):
+        with pytest.raises(
+            TransferGroupBroken, match=r"engine 0 was lost .*waited 0.1 s for engine 0 to load version 1"
+        ):
             await rig.exchange.send(1)
         rig.release()
 

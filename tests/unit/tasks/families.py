@@ -1,7 +1,9 @@
-"""Tokenizers as published families set them up: their special tokens, what they add to a text, and the layout of their chats.
+"""Tokenizers as published families set them up: their special tokens, what they add to a text, and the layout
+of their chats.
 
-The vocabularies are bytes, the templates are written here; what is real are the facts: which tokens there are, who adds the start
-token, what stands around a turn, what a template does with thinking, and whose default system message there is.
+The vocabularies are bytes, the templates are written here; what is real are the facts: which tokens there
+are, who adds the start token, what stands around a turn, what a template does with thinking, and whose
+default system message there is.
 """
 
 from dataclasses import dataclass, field
@@ -41,15 +43,23 @@ def turns(user: str, assistant: str, system: str, generation: str, *, first: str
 
 
 def chatml(*, system: str = "", generation: str = "<|im_start|>assistant\n") -> str:
-    first = f"{{% if messages[0].role != 'system' %}}<|im_start|>system\n{system}<|im_end|>\n{{% endif %}}" if system else ""
+    first = (
+        f"{{% if messages[0].role != 'system' %}}<|im_start|>system\n{system}<|im_end|>\n{{% endif %}}"
+        if system
+        else ""
+    )
     layouts = [f"<|im_start|>{role}\nX<|im_end|>\n" for role in ("user", "assistant", "system")]
     return turns(*layouts, generation, first=first)
 
 
 IM = ("<|im_start|>", "<|im_end|>")
 BOS = "{{ bos_token }}"
-HEADERS = [f"<|start_header_id|>{role}<|end_header_id|>\n\nX<|eot_id|>" for role in ("user", "assistant", "system")]
-COHERE = [f"<|START_OF_TURN_TOKEN|><|{role}_TOKEN|>X<|END_OF_TURN_TOKEN|>" for role in ("USER", "CHATBOT", "SYSTEM")]
+HEADERS = [
+    f"<|start_header_id|>{role}<|end_header_id|>\n\nX<|eot_id|>" for role in ("user", "assistant", "system")
+]
+COHERE = [
+    f"<|START_OF_TURN_TOKEN|><|{role}_TOKEN|>X<|END_OF_TURN_TOKEN|>" for role in ("USER", "CHATBOT", "SYSTEM")
+]
 
 FAMILIES = {
     "llama-2": Family(
@@ -60,7 +70,11 @@ FAMILIES = {
         chat=turns(BOS + "[INST] X [/INST]", " X {{ eos_token }}", "<<SYS>>\nX\n<</SYS>>\n\n", ""),
     ),
     "llama-2, saved with add_eos_token": Family(
-        bos="<s>", eos="</s>", adds_bos=True, adds_eos=True, chat=turns(BOS + "[INST] X [/INST]", " X {{ eos_token }}", "X\n\n", "")
+        bos="<s>",
+        eos="</s>",
+        adds_bos=True,
+        adds_eos=True,
+        chat=turns(BOS + "[INST] X [/INST]", " X {{ eos_token }}", "X\n\n", ""),
     ),
     "llama-3": Family(
         bos="<|begin_of_text|>",
@@ -85,7 +99,11 @@ FAMILIES = {
         chat=turns("[INST]X[/INST]", "X{{ eos_token }}", "[SYSTEM_PROMPT]X[/SYSTEM_PROMPT]", "", first=BOS),
     ),
     "qwen2.5": Family(
-        bos=None, eos="<|im_end|>", specials=("<|im_start|>", "<|endoftext|>"), chat_starts=0, chat=chatml(system="You are Qwen.")
+        bos=None,
+        eos="<|im_end|>",
+        specials=("<|im_start|>", "<|endoftext|>"),
+        chat_starts=0,
+        chat=chatml(system="You are Qwen."),
     ),
     "qwen3": Family(
         bos=None,
@@ -94,7 +112,8 @@ FAMILIES = {
         plain=("<think>", "</think>"),
         chat_starts=0,
         chat=chatml().replace(
-            "m.content | trim", "(m.content.split('</think>')[-1] if m.role == 'assistant' else m.content) | trim"
+            "m.content | trim",
+            "(m.content.split('</think>')[-1] if m.role == 'assistant' else m.content) | trim",
         ),
     ),
     "gemma-2": Family(
@@ -116,7 +135,9 @@ FAMILIES = {
         specials=("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
         sentencepiece=True,
         chat_starts=0,
-        chat=turns("<|user|>\nX<|end|>\n", "<|assistant|>\nX<|end|>\n", "<|system|>\nX<|end|>\n", "<|assistant|>\n"),
+        chat=turns(
+            "<|user|>\nX<|end|>\n", "<|assistant|>\nX<|end|>\n", "<|system|>\nX<|end|>\n", "<|assistant|>\n"
+        ),
     ),
     "deepseek-r1-distill": Family(
         bos="<｜begin▁of▁sentence｜>",
@@ -124,12 +145,20 @@ FAMILIES = {
         specials=("<｜User｜>", "<｜Assistant｜>"),
         plain=("<think>", "</think>"),
         adds_bos=True,
-        chat=turns("<｜User｜>X", "<｜Assistant｜>X{{ eos_token }}", "X", "<｜Assistant｜><think>\n", first=BOS),
+        chat=turns(
+            "<｜User｜>X", "<｜Assistant｜>X{{ eos_token }}", "X", "<｜Assistant｜><think>\n", first=BOS
+        ),
     ),
     "olmo-2": Family(
         bos="<|endoftext|>",
         eos="<|endoftext|>",
-        chat=turns("<|user|>\nX\n", "<|assistant|>\nX{{ eos_token }}\n", "<|system|>\nX\n", "<|assistant|>\n", first=BOS),
+        chat=turns(
+            "<|user|>\nX\n",
+            "<|assistant|>\nX{{ eos_token }}\n",
+            "<|system|>\nX\n",
+            "<|assistant|>\n",
+            first=BOS,
+        ),
     ),
     "smollm2": Family(bos=IM[0], eos=IM[1], chat_starts=3, chat=chatml(system="You are SmolLM.")),
     "zephyr": Family(
@@ -138,7 +167,10 @@ FAMILIES = {
         adds_bos=True,
         sentencepiece=True,
         chat_starts=0,  # its chats begin without one, and apply_chat_template adds nothing
-        chat=turns(*(f"<|{role}|>\nX{{{{ eos_token }}}}\n" for role in ("user", "assistant", "system")), "<|assistant|>\n"),
+        chat=turns(
+            *(f"<|{role}|>\nX{{{{ eos_token }}}}\n" for role in ("user", "assistant", "system")),
+            "<|assistant|>\n",
+        ),
     ),
     "command-r": Family(
         bos="<BOS_TOKEN>",
@@ -151,7 +183,10 @@ FAMILIES = {
         bos="<seed:bos>",
         eos="<seed:eos>",
         specials=("<seed:think>", "</seed:think>"),
-        chat=turns(*(f"{BOS}{role}\nX{{{{ eos_token }}}}" for role in ("user", "assistant", "system")), BOS + "assistant\n"),
+        chat=turns(
+            *(f"{BOS}{role}\nX{{{{ eos_token }}}}" for role in ("user", "assistant", "system")),
+            BOS + "assistant\n",
+        ),
         chat_starts=2,
     ),
 }
@@ -166,15 +201,24 @@ def build(name: str) -> PreTrainedTokenizerFast:
     inner.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in specials])
     inner.add_tokens([AddedToken(t, special=False, normalized=False) for t in family.plain])
     if family.adds_bos or family.adds_eos:
-        single = (f"{family.bos} " if family.adds_bos else "") + "$A" + (f" {family.eos}" if family.adds_eos else "")
-        inner.post_processor = processors.TemplateProcessing(
-            single=single, special_tokens=[(t, inner.token_to_id(t)) for t in (family.bos, family.eos) if t and t in single]
+        single = (
+            (f"{family.bos} " if family.adds_bos else "")
+            + "$A"
+            + (f" {family.eos}" if family.adds_eos else "")
         )
-    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token=family.bos, eos_token=family.eos, chat_template=family.chat)
+        inner.post_processor = processors.TemplateProcessing(
+            single=single,
+            special_tokens=[(t, inner.token_to_id(t)) for t in (family.bos, family.eos) if t and t in single],
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token=family.bos, eos_token=family.eos, chat_template=family.chat
+    )
 
 
 def _byte_level() -> Tokenizer:
-    inner = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[]))
+    inner = Tokenizer(
+        models.BPE(vocab={c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[])
+    )
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     return inner
@@ -183,11 +227,22 @@ def _byte_level() -> Tokenizer:
 def _sentencepiece() -> Tokenizer:
     pieces = ["<unk>", *(f"<0x{b:02X}>" for b in range(256)), "▁", *(chr(c) for c in range(33, 127))]
     inner = Tokenizer(
-        models.BPE(vocab={p: i for i, p in enumerate(pieces)}, merges=[], unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+        models.BPE(
+            vocab={p: i for i, p in enumerate(pieces)},
+            merges=[],
+            unk_token="<unk>",
+            fuse_unk=True,
+            byte_fallback=True,
+        )
     )
     inner.normalizer = normalizers.Sequence([])
     inner.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)
     inner.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(content=" ", left=1, right=0)]
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(content=" ", left=1, right=0),
+        ]
     )
     return inner

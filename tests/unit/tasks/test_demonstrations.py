@@ -22,16 +22,29 @@ from rl.tasks.files import FileTask
 from rl.tasks.reasoning_gym import ReasoningGymTask
 from rl.types import TrainingBatch
 from rl.worked_solutions import with_worked_solutions
-from rollout.types import Completion, FinishReason, GroupRequest, Prompt, RewardResult, Rollout, RolloutGroup, SamplingConfig
+from rollout.types import (
+    Completion,
+    FinishReason,
+    GroupRequest,
+    Prompt,
+    RewardResult,
+    Rollout,
+    RolloutGroup,
+    SamplingConfig,
+)
 from rollout.types import VersionSpan as Span
 
 TOKENIZER = char_tokenizer(256)
 SAMPLING = SamplingConfig()
-SHOWN = Prompt(id="shown", text="g 6,4=", token_ids=(1, 5), answer="2", metadata={"demonstration": "6%4:2,4%2:0#2"})
+SHOWN = Prompt(
+    id="shown", text="g 6,4=", token_ids=(1, 5), answer="2", metadata={"demonstration": "6%4:2,4%2:0#2"}
+)
 BARE = Prompt(id="bare", text="g 9,6=", token_ids=(1, 6), answer="3")
 
 
-def group(correct: int, *, of: int = 8, prompt: Prompt = SHOWN, group_id: int = 7, step: int = 3) -> RolloutGroup:
+def group(
+    correct: int, *, of: int = 8, prompt: Prompt = SHOWN, group_id: int = 7, step: int = 3
+) -> RolloutGroup:
     completion = Completion(
         token_ids=np.array([9, EOS_ID], dtype=np.int32),
         behavior_logprobs=np.full(2, -1.0, dtype=np.float32),
@@ -40,10 +53,16 @@ def group(correct: int, *, of: int = 8, prompt: Prompt = SHOWN, group_id: int = 
         finish_reason=FinishReason.STOP,
     )
     rollouts = [
-        Rollout(completion=completion, text="5", result=RewardResult(value=float(i < correct), correct=i < correct))
+        Rollout(
+            completion=completion,
+            text="5",
+            result=RewardResult(value=float(i < correct), correct=i < correct),
+        )
         for i in range(of)
     ]
-    return RolloutGroup(group_id=group_id, plan_step=step, prompt=prompt, sampling=SAMPLING, rollouts=tuple(rollouts))
+    return RolloutGroup(
+        group_id=group_id, plan_step=step, prompt=prompt, sampling=SAMPLING, rollouts=tuple(rollouts)
+    )
 
 
 def demonstrations(gate: int = 0, prompts: tuple[Prompt, ...] = (SHOWN, BARE)) -> Demonstrations:
@@ -51,18 +70,23 @@ def demonstrations(gate: int = 0, prompts: tuple[Prompt, ...] = (SHOWN, BARE)) -
 
 
 @pytest.mark.parametrize(
-    ("gate", "successes", "supervised"), [(0, (0, 1, 8), (True, False, False)), (2, (0, 2, 3), (True, True, False))]
+    ("gate", "successes", "supervised"),
+    [(0, (0, 1, 8), (True, False, False)), (2, (0, 2, 3), (True, True, False))],
 )
 def test_the_gate_of_the_paper(gate: int, successes: tuple[int, ...], supervised: tuple[bool, ...]) -> None:
     groups = [group(k) for k in successes]
     switched = demonstrations(gate).switch(groups)
     assert tuple(bool(g.aux.get("demonstration")) for g in switched) == supervised
     assert [len(g.rollouts) for g in switched] == [1 if s else 8 for s in supervised]
-    assert all(after is before for after, before, s in zip(switched, groups, supervised, strict=True) if not s)
+    assert all(
+        after is before for after, before, s in zip(switched, groups, supervised, strict=True) if not s
+    )
 
 
 def test_the_batch_holds_exactly_the_prompt_the_text_and_the_end() -> None:
-    batch = TrainingBatch.from_groups(3, demonstrations().switch([group(0), group(4, prompt=BARE, group_id=8)]))
+    batch = TrainingBatch.from_groups(
+        3, demonstrations().switch([group(0), group(4, prompt=BARE, group_id=8)])
+    )
     text = [*encode("6%4:2,4%2:0#2"), EOS_ID]
     first = slice(0, batch.offsets[1])
     assert batch.token_ids[first].tolist() == [1, 5, *text]
@@ -81,11 +105,20 @@ def test_a_demonstration_passes_the_staleness_assertion_that_its_rollouts_would_
 
 
 def test_statistics_see_the_rollouts_and_the_metrics_say_what_switched() -> None:
-    groups = [group(0, group_id=1), group(3, group_id=2), group(0, group_id=3, prompt=BARE), group(0, group_id=4)]
+    groups = [
+        group(0, group_id=1),
+        group(3, group_id=2),
+        group(0, group_id=3, prompt=BARE),
+        group(0, group_id=4),
+    ]
     states = []
     for g in groups:
-        request = GroupRequest(group_id=g.group_id, prompt_token_ids=g.prompt.token_ids, seeds=tuple(range(8)), sampling=SAMPLING)
-        state = GroupState(request=request, prompt=g.prompt, plan_step=3, status=GroupStatus.FINISHED, group=g)
+        request = GroupRequest(
+            group_id=g.group_id, prompt_token_ids=g.prompt.token_ids, seeds=tuple(range(8)), sampling=SAMPLING
+        )
+        state = GroupState(
+            request=request, prompt=g.prompt, plan_step=3, status=GroupStatus.FINISHED, group=g
+        )
         state.kept = g.group_id != 4
         states.append(state)
     plan = PlanState(step=3, groups=states)
@@ -116,9 +149,19 @@ def test_the_end_token_comes_once() -> None:
         (
             (BARE,),
             64,
-            "algorithm.demonstrations.field: none of the 1 train prompts has 'demonstration'.*task.columns.demonstration",
+            (
+                "algorithm.demonstrations.field: none of the 1 train prompts has"
+                " 'demonstration'.*task.columns.demonstration"
+            ),
         ),
-        ((SHOWN,), 15, "prompt shown: 2 tokens and a demonstration of 14 do not fit into rollout.max_model_len=15; raise it"),
+        (
+            (SHOWN,),
+            15,
+            (
+                "prompt shown: 2 tokens and a demonstration of 14 do not fit into rollout.max_model_len=15;"
+                " raise it"
+            ),
+        ),
         (
             (replace(BARE, metadata={"demonstration": 5}),),
             64,
@@ -126,7 +169,9 @@ def test_the_end_token_comes_once() -> None:
         ),
     ],
 )
-def test_what_cannot_be_shown_is_said_before_anything_starts(prompts: tuple[Prompt, ...], length: int, message: str) -> None:
+def test_what_cannot_be_shown_is_said_before_anything_starts(
+    prompts: tuple[Prompt, ...], length: int, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         tokenise_demonstrations(prompts, TOKENIZER, DemonstrationConfig(), max_model_len=length)
 
@@ -141,18 +186,27 @@ def test_a_tokenizer_without_an_end_is_refused() -> None:
 def test_the_tiny_task_solves_every_problem_of_its_own() -> None:
     config = ReasoningGymTaskConfig()
     prompts = ReasoningGymTask(config, TOKENIZER, max_prompt_tokens=64).load("train", 200)
-    assert all("solution" not in p.metadata for p in prompts), "nothing changes for a run that asks for no demonstrations"
+    assert all("solution" not in p.metadata for p in prompts), (
+        "nothing changes for a run that asks for no demonstrations"
+    )
     solved = with_worked_solutions(prompts, config, "solution")
     reward = ReasoningGymReward(extraction="hash")
     assert {p.category for p in solved} == set(config.categories)
     assert all(reward(p, p.metadata["solution"], truncated=False).correct for p in solved)
-    assert with_worked_solutions(prompts, config.model_copy(update={"style": "question"}), "solution") == prompts
+    assert (
+        with_worked_solutions(prompts, config.model_copy(update={"style": "question"}), "solution") == prompts
+    )
 
 
-ROWS = [{"prompt": "1+1=", "answer": "2", "demonstration": "#2"}, {"prompt": "1+2=", "answer": "3", "demonstration": None}]
+ROWS = [
+    {"prompt": "1+1=", "answer": "2", "demonstration": "#2"},
+    {"prompt": "1+2=", "answer": "3", "demonstration": None},
+]
 
 
-def test_a_column_of_a_file_becomes_the_demonstration(task: Callable[..., FileTask], jsonl: Callable[..., str]) -> None:
+def test_a_column_of_a_file_becomes_the_demonstration(
+    task: Callable[..., FileTask], jsonl: Callable[..., str]
+) -> None:
     first, second = task(train=jsonl(ROWS)).load("train")
     assert first.metadata == {"demonstration": "#2"} and second.metadata == {}
     renamed = [{"prompt": "1+1=", "answer": "2", "worked": "#2", "metadata": json.dumps({"level": 1})}]
@@ -165,7 +219,9 @@ def test_a_demonstration_that_is_no_text_is_named_with_its_line(
     value: Any, task: Callable[..., FileTask], jsonl: Callable[..., str]
 ) -> None:
     path = jsonl([*ROWS, {"prompt": "2+2=", "answer": "4", "demonstration": value}])
-    with pytest.raises(ValueError, match=r"data.jsonl:3: 'demonstration' is .*; a demonstration must be text, or null"):
+    with pytest.raises(
+        ValueError, match=r"data.jsonl:3: 'demonstration' is .*; a demonstration must be text, or null"
+    ):
         task(train=path).load("train")
 
 

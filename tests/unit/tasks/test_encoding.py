@@ -1,4 +1,5 @@
-"""Special tokens stand where they belong, once, whatever a family's tokenizer adds and its chat template writes."""
+"""Special tokens stand where they belong, once, whatever a family's tokenizer adds and its chat template
+writes."""
 
 import json
 from pathlib import Path
@@ -22,7 +23,9 @@ from rl.thinking_tags import thinking_tags_of
 from tests.unit.tasks.families import FAMILIES, build
 
 pytestmark = pytest.mark.parametrize("name", FAMILIES)
-letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs")) | st.sampled_from(" \n")
+letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs")) | st.sampled_from(
+    " \n"
+)
 words = st.text(letters, min_size=1).map(str.strip).filter(bool)
 several = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
@@ -30,13 +33,17 @@ several = settings(max_examples=8, deadline=None, suppress_health_check=[HealthC
 def file_prompt(tokenizer: Any, directory: Path, row: dict[str, Any], **config: Any) -> Any:
     path = directory / "rows.jsonl"
     path.write_text(json.dumps({"answer": "1", **row}) + "\n")
-    (prompt,) = build_task(FileTaskConfig(train=str(path), **config), tokenizer, max_model_len=999, max_tokens=9).load("train")
+    (prompt,) = build_task(
+        FileTaskConfig(train=str(path), **config), tokenizer, max_model_len=999, max_tokens=9
+    ).load("train")
     return prompt
 
 
 @several
 @given(text=words)
-def test_a_plain_prompt_has_one_start_token_if_the_tokenizer_adds_one_and_no_end_token(name: str, text: str) -> None:
+def test_a_plain_prompt_has_one_start_token_if_the_tokenizer_adds_one_and_no_end_token(
+    name: str, text: str
+) -> None:
     family, tokenizer = FAMILIES[name], build(name)
     (ids,) = prompt_ids(tokenizer, [text], from_template=False)
     assert ids.count(tokenizer.bos_token_id) == int(family.adds_bos)
@@ -44,7 +51,10 @@ def test_a_plain_prompt_has_one_start_token_if_the_tokenizer_adds_one_and_no_end
     assert tokenizer.eos_token_id not in ids[1:]
     assert tokenizer.decode(ids).removeprefix(family.bos or "").lstrip(" ") == text
     if family.bos and family.bos != family.eos:
-        assert prompt_ids(tokenizer, [family.bos + text], from_template=False)[0].count(tokenizer.bos_token_id) == 1
+        assert (
+            prompt_ids(tokenizer, [family.bos + text], from_template=False)[0].count(tokenizer.bos_token_id)
+            == 1
+        )
 
 
 @several
@@ -53,11 +63,17 @@ def test_a_chat_has_the_ids_of_its_own_template(name: str, text: str) -> None:
     family, tokenizer = FAMILIES[name], build(name)
     for messages in (
         [{"role": "user", "content": text}],
-        [{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Go on."}],
+        [
+            {"role": "user", "content": text},
+            {"role": "assistant", "content": "Yes."},
+            {"role": "user", "content": "Go on."},
+        ],
     ):
         shown = render_chat(tokenizer, messages, continue_final=False)
         (ids,) = prompt_ids(tokenizer, [shown], from_template=True)
-        assert list(ids) == tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=False)
+        assert list(ids) == tokenizer.apply_chat_template(
+            messages, tokenize=True, add_generation_prompt=True, return_dict=False
+        )
         assert ids[-1] != tokenizer.eos_token_id
         assert tokenizer.decode(ids).lstrip(" ") == shown
         if len(messages) == 1 and tokenizer.bos_token_id is not None:
@@ -67,14 +83,23 @@ def test_a_chat_has_the_ids_of_its_own_template(name: str, text: str) -> None:
 def test_everything_that_makes_prompts_makes_the_same_ones(name: str, tmp_path: Path) -> None:
     family, tokenizer = FAMILIES[name], build(name)
     text, chat = "2 + 2?", [{"role": "user", "content": "2 + 2?"}]
-    plain, shown = file_prompt(tokenizer, tmp_path, {"prompt": text}), file_prompt(tokenizer, tmp_path, {"prompt": chat})
-    assert list(shown.token_ids) == tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    plain, shown = (
+        file_prompt(tokenizer, tmp_path, {"prompt": text}),
+        file_prompt(tokenizer, tmp_path, {"prompt": chat}),
+    )
+    assert list(shown.token_ids) == tokenizer.apply_chat_template(
+        chat, add_generation_prompt=True, return_dict=False
+    )
     assert plain.token_ids.count(tokenizer.bos_token_id) == int(family.adds_bos)
     assert file_prompt(tokenizer, tmp_path, {"prompt": text}, chat=True).token_ids == shown.token_ids
 
-    begun = file_prompt(tokenizer, tmp_path, {"prompt": text}, prompt_template=(family.bos or "") + "{prompt}")
+    begun = file_prompt(
+        tokenizer, tmp_path, {"prompt": text}, prompt_template=(family.bos or "") + "{prompt}"
+    )
     if family.adds_bos:
-        assert begun.token_ids.count(tokenizer.bos_token_id) == 1, "a template that begins with the start token"
+        assert begun.token_ids.count(tokenizer.bos_token_id) == 1, (
+            "a template that begins with the start token"
+        )
 
     rows = tmp_path / "sft.jsonl"
     rows.write_text("".join(json.dumps({"prompt": p, "completion": "4"}) + "\n" for p in (text, chat)))
@@ -89,11 +114,15 @@ def test_everything_that_makes_prompts_makes_the_same_ones(name: str, tmp_path: 
     assert served.encode(asked) == (shown.text, shown.token_ids)
 
     gym = ReasoningGymTask(
-        ReasoningGymTaskConfig(style="question", categories=("gcd",), levels=(1,)), tokenizer, max_prompt_tokens=999
+        ReasoningGymTaskConfig(style="question", categories=("gcd",), levels=(1,)),
+        tokenizer,
+        max_prompt_tokens=999,
     )
     (drawn,) = gym.load("train", 1)
     assert drawn.token_ids == prompt_ids(tokenizer, [drawn.text], from_template=True)[0]
-    compact = ReasoningGymTask(ReasoningGymTaskConfig(categories=("gcd",), levels=(1,)), tokenizer, max_prompt_tokens=999)
+    compact = ReasoningGymTask(
+        ReasoningGymTaskConfig(categories=("gcd",), levels=(1,)), tokenizer, max_prompt_tokens=999
+    )
     (drawn,) = compact.load("train", 1)
     assert drawn.token_ids == prompt_ids(tokenizer, [drawn.text], from_template=False)[0]
     assert tokenizer.eos_token_id not in drawn.token_ids[1:]
@@ -102,7 +131,9 @@ def test_everything_that_makes_prompts_makes_the_same_ones(name: str, tmp_path: 
 def test_completions_get_the_end_token_alone(name: str) -> None:
     tokenizer = build(name)
     first, second = completion_ids(tokenizer, ["so 4", "so 4" + tokenizer.eos_token])
-    assert first == second and first.count(tokenizer.eos_token_id) == 1 and first[-1] == tokenizer.eos_token_id
+    assert (
+        first == second and first.count(tokenizer.eos_token_id) == 1 and first[-1] == tokenizer.eos_token_id
+    )
     if FAMILIES[name].bos != FAMILIES[name].eos:
         assert tokenizer.bos_token_id not in first
 
@@ -127,7 +158,9 @@ def test_rewards_read_the_thinking_and_no_turn_tokens(name: str, configured: tup
     opening, closing = tags = thinking_tags_of(FileTaskConfig(path="x", thinking_tags=configured), tokenizer)
     assert tags == (
         configured
-        or {"magistral": ("[THINK]", "[/THINK]"), "seed-oss": ("<seed:think>", "</seed:think>")}.get(name, ("<think>", "</think>"))
+        or {"magistral": ("[THINK]", "[/THINK]"), "seed-oss": ("<seed:think>", "</seed:think>")}.get(
+            name, ("<think>", "</think>")
+        )
     )
     text = f"{opening}3? no.{closing} So 4."
     sampled = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -40,14 +40,23 @@ SECOND_LINES = [
     (bad(prompt=None), "the prompt is empty; fill it"),
     (bad(prompt=4), "the prompt is a int; it must be a string or a list"),
     (bad(prompt=["hi"]), "a chat message must be {role, content}, this one is 'hi'"),
-    (bad(prompt=[{"role": "user"}]), r"message 1 \(user\) has no content; a chat message must be {role, content}"),
+    (
+        bad(prompt=[{"role": "user"}]),
+        r"message 1 \(user\) has no content; a chat message must be {role, content}",
+    ),
     (bad(prompt=[{"role": "user", "content": None}]), r"message 1 \(user\) has no content"),
-    (bad(prompt=[*MESSAGES, {"role": "assistant", "content": None, "tool_calls": []}]), r"message 2 \(assistant\) has no content"),
+    (
+        bad(prompt=[*MESSAGES, {"role": "assistant", "content": None, "tool_calls": []}]),
+        r"message 2 \(assistant\) has no content",
+    ),
     (
         bad(prompt=[{"role": "user", "content": 4}]),
         r"message 1 \(user\) has a int as content; give a text, or a list of {type: text",
     ),
-    (bad(prompt=[{"role": "user", "content": [{"type": "image", "url": "u"}]}]), "has the part .*only parts {type: text, text}"),
+    (
+        bad(prompt=[{"role": "user", "content": [{"type": "image", "url": "u"}]}]),
+        "has the part .*only parts {type: text, text}",
+    ),
     (bad(prompt=MESSAGES), "the tokenizer has no chat template; use an instruct model's tokenizer"),
     (bad(difficulty="hard"), "'difficulty' is 'hard'; it must be an integer"),
     (bad(difficulty=2.5), "'difficulty' is 2.5; it must be an integer"),
@@ -78,8 +87,12 @@ def test_blank_lines_count_for_the_line_number_but_not_as_rows(task: Build, json
 
 
 def test_identical_prompts_without_ids_are_duplicates(task: Build, jsonl: Write) -> None:
-    path = jsonl([{"prompt": "p", "answer": "1"}, {"prompt": "q", "answer": "1"}, {"prompt": "p", "answer": "2"}])
-    with pytest.raises(ValueError, match=r":3: duplicate id .* first at .*:1; remove one .*or give each its own id"):
+    path = jsonl(
+        [{"prompt": "p", "answer": "1"}, {"prompt": "q", "answer": "1"}, {"prompt": "p", "answer": "2"}]
+    )
+    with pytest.raises(
+        ValueError, match=r":3: duplicate id .* first at .*:1; remove one .*or give each its own id"
+    ):
         task(path=path).load("train")
 
 
@@ -107,7 +120,10 @@ def test_not_utf8(task: Build, tmp_path: Path) -> None:
 def test_missing_and_unreadable_files(task: Build, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere.jsonl: no such file or directory; paths are relative to"):
         task(path="nowhere.jsonl").load("train")
-    for name, message in [("data.txt", "cannot read .txt; give a .jsonl"), ("broken.parquet", "not a Parquet file")]:
+    for name, message in [
+        ("data.txt", "cannot read .txt; give a .jsonl"),
+        ("broken.parquet", "not a Parquet file"),
+    ]:
         (tmp_path / name).write_text("prompt,answer\n")
         with pytest.raises(ValueError, match=f"{name}: {message}"):
             task(path=str(tmp_path / name)).load("train")
@@ -129,7 +145,10 @@ def test_tables_name_the_row(task: Build, tmp_path: Path) -> None:
 def test_a_dataset_with_several_splits_says_how_to_name_one(task: Build, tmp_path: Path) -> None:
     data = datasets.Dataset.from_list([GOOD])
     datasets.DatasetDict({"train": data, "test": data}).save_to_disk(tmp_path / "both")
-    with pytest.raises(ValueError, match=r"holds several splits \(test, train\); name their folders, e.g. task.train=.*both/train"):
+    with pytest.raises(
+        ValueError,
+        match=r"holds several splits \(test, train\); name their folders, e.g. task.train=.*both/train",
+    ):
         task(train=str(tmp_path / "both")).load("train")
     assert len(task(train=str(tmp_path / "both" / "train")).load("train")) == 1
 
@@ -145,25 +164,43 @@ def test_splits_without_rows(task: Build, jsonl: Write) -> None:
         task(train=path).load("dev")
     with pytest.raises(ValueError, match=r"no row falls into the test split; raise task.test_share"):
         task(path=path, test_share=0.0).load("test")
-    with pytest.raises(ValueError, match=r"no row falls into the train split; lower task.dev_share and task.test_share"):
+    with pytest.raises(
+        ValueError, match=r"no row falls into the train split; lower task.dev_share and task.test_share"
+    ):
         task(path=path, test_share=0.999999, dev_share=0.0).load("train")
 
 
 def test_settings_that_cannot_apply(task: Build, jsonl: Write, chat_tokenizer: Any) -> None:
-    plain, chat = jsonl([GOOD], "plain.jsonl"), jsonl([bad(prompt=[{"role": "system", "content": "Sum."}])], "chat.jsonl")
-    with pytest.raises(ValueError, match=r"plain.jsonl:1: task.system_prompt needs a chat.*set task.chat=true"):
+    plain, chat = (
+        jsonl([GOOD], "plain.jsonl"),
+        jsonl([bad(prompt=[{"role": "system", "content": "Sum."}])], "chat.jsonl"),
+    )
+    with pytest.raises(
+        ValueError, match=r"plain.jsonl:1: task.system_prompt needs a chat.*set task.chat=true"
+    ):
         task(train=plain, system_prompt="s").load("train")
     with pytest.raises(
-        ValueError, match=r"chat.jsonl:1: task.prompt_template goes around the last user message, but this chat has none"
+        ValueError,
+        match=r"chat.jsonl:1: task.prompt_template goes around the last user message, but this chat has none",
     ):
         task(train=chat, prompt_template="{prompt}!", use=chat_tokenizer).load("train")
 
 
 ANSWERED = [*MESSAGES, {"role": "assistant", "content": "It is"}]
 CHATS = [
-    (ANSWERED, "the chat ends with a message of the assistant. If that is the answer, remove .*task.continue_final_message=true"),
     (
-        [*MESSAGES, {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}, {"role": "tool", "content": "3"}],
+        ANSWERED,
+        (
+            "the chat ends with a message of the assistant. If that is the answer, remove"
+            " .*task.continue_final_message=true"
+        ),
+    ),
+    (
+        [
+            *MESSAGES,
+            {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]},
+            {"role": "tool", "content": "3"},
+        ],
         "tool_calls",
     ),
     ([{"role": "developer", "content": "Be brief."}, *MESSAGES], r"leaves out message 1 \(developer\)"),
@@ -174,15 +211,21 @@ CHATS = [
 def test_chats_that_would_be_shown_otherwise_than_they_are(
     messages: Any, message: str, task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any
 ) -> None:
-    template = chat_tokenizer.chat_template.replace("{{ m.content }}", "{{ m.content if m.role != 'developer' else '' }}")
+    template = chat_tokenizer.chat_template.replace(
+        "{{ m.content }}", "{{ m.content if m.role != 'developer' else '' }}"
+    )
     monkeypatch.setattr(chat_tokenizer, "chat_template", template)
     with pytest.raises(ValueError, match=f"chat.jsonl:2: .*{message}"):
         task(train=jsonl([GOOD, bad(prompt=messages)], "chat.jsonl"), use=chat_tokenizer).load("train")
 
 
-def test_a_chat_template_that_refuses_is_quoted(task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any) -> None:
+def test_a_chat_template_that_refuses_is_quoted(
+    task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(chat_tokenizer, "chat_template", "{{ raise_exception('roles must alternate') }}")
-    with pytest.raises(ValueError, match=r":1: the tokenizer's chat template refuses these messages: roles must alternate"):
+    with pytest.raises(
+        ValueError, match=r":1: the tokenizer's chat template refuses these messages: roles must alternate"
+    ):
         task(train=jsonl([bad(prompt=MESSAGES)]), use=chat_tokenizer).load("train")
 
 
@@ -203,7 +246,11 @@ def test_the_config_refuses(options: dict[str, Any], message: str) -> None:
 
 def test_no_room_for_a_prompt_and_unknown_kinds(tokenizer: Any) -> None:
     config = FileTaskConfig(path="p.jsonl")
-    with pytest.raises(ValueError, match=r"max_model_len \(64\) leaves no room for a prompt beside rollout.max_tokens \(64\)"):
+    with pytest.raises(
+        ValueError, match=r"max_model_len \(64\) leaves no room for a prompt beside rollout.max_tokens \(64\)"
+    ):
         build_task(config, tokenizer, max_model_len=64, max_tokens=64)
-    with pytest.raises(ValueError, match=r"task.kind: 'csv' is unknown; use one of \['file', 'reasoning_gym'\]"):
+    with pytest.raises(
+        ValueError, match=r"task.kind: 'csv' is unknown; use one of \['file', 'reasoning_gym'\]"
+    ):
         build_task(FileTaskConfig.model_construct(kind="csv"), tokenizer, max_model_len=64, max_tokens=32)  # type: ignore[arg-type]

@@ -62,7 +62,9 @@ def test_messages_and_strings_may_be_mixed(task: Build, jsonl: Write, chat_token
     assert second.text == "plain"
 
 
-def test_content_in_parts_is_one_text_and_a_final_message_is_continued(task: Build, jsonl: Write, chat_tokenizer: Any) -> None:
+def test_content_in_parts_is_one_text_and_a_final_message_is_continued(
+    task: Build, jsonl: Write, chat_tokenizer: Any
+) -> None:
     parts = [{"type": "text", "text": "1+"}, {"type": "text", "text": "1?", "cache": None}]
     rows = [
         {"prompt": [{"role": "user", "content": parts}, *more], "answer": "x"}
@@ -77,17 +79,31 @@ def test_tool_calls_without_content_reach_a_template_that_shows_them(
     task: Build, jsonl: Write, chat_tokenizer: Any, monkeypatch: Any
 ) -> None:
     calls = "{% if m.tool_calls %}CALLS{{ m.tool_calls | length }}{% endif %}{{ m.content }}"
-    monkeypatch.setattr(chat_tokenizer, "chat_template", chat_tokenizer.chat_template.replace("{{ m.content }}", calls))
-    called = {"role": "assistant", "content": None, "tool_calls": [{"name": "add"}]}
-    rows = [{"prompt": [{"role": "user", "content": "1+1?"}, called, {"role": "tool", "content": "2"}], "answer": "2"}]
-    assert task(train=jsonl(rows), use=chat_tokenizer).load("train")[0].text == "[user]1+1?[assistant]CALLS1[tool]2[assistant]"
-
-
-def test_the_prompt_template_goes_around_the_last_user_message_of_a_chat(task: Build, jsonl: Write, chat_tokenizer: Any) -> None:
-    messages = [{"role": r, "content": c} for r, c in (("user", "a"), ("assistant", "b"), ("user", "c"))]
-    (prompt,) = task(train=jsonl([{"prompt": messages, "answer": "x"}]), prompt_template="Q: {prompt} A:", use=chat_tokenizer).load(
-        "train"
+    monkeypatch.setattr(
+        chat_tokenizer, "chat_template", chat_tokenizer.chat_template.replace("{{ m.content }}", calls)
     )
+    called = {"role": "assistant", "content": None, "tool_calls": [{"name": "add"}]}
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": "1+1?"}, called, {"role": "tool", "content": "2"}],
+            "answer": "2",
+        }
+    ]
+    assert (
+        task(train=jsonl(rows), use=chat_tokenizer).load("train")[0].text
+        == "[user]1+1?[assistant]CALLS1[tool]2[assistant]"
+    )
+
+
+def test_the_prompt_template_goes_around_the_last_user_message_of_a_chat(
+    task: Build, jsonl: Write, chat_tokenizer: Any
+) -> None:
+    messages = [{"role": r, "content": c} for r, c in (("user", "a"), ("assistant", "b"), ("user", "c"))]
+    (prompt,) = task(
+        train=jsonl([{"prompt": messages, "answer": "x"}]),
+        prompt_template="Q: {prompt} A:",
+        use=chat_tokenizer,
+    ).load("train")
     assert prompt.text == "[user]a[assistant]b[user]Q: c A:[assistant]"
 
 
@@ -101,8 +117,13 @@ def test_defaults_of_optional_columns(task: Build, jsonl: Write) -> None:
     assert (prompt.category, prompt.difficulty, prompt.metadata) == ("default", 0, {})
 
 
-def test_parquet_and_dataset_directories_give_the_same_prompts_as_jsonl(task: Build, jsonl: Write, tmp_path: Path) -> None:
-    rows = [{**row, "id": str(row["id"]), "answer": str(row["answer"]), "metadata": json.dumps(row["metadata"])} for row in ROWS]
+def test_parquet_and_dataset_directories_give_the_same_prompts_as_jsonl(
+    task: Build, jsonl: Write, tmp_path: Path
+) -> None:
+    rows = [
+        {**row, "id": str(row["id"]), "answer": str(row["answer"]), "metadata": json.dumps(row["metadata"])}
+        for row in ROWS
+    ]
     expected = task(train=jsonl(rows)).load("train")
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "data.parquet")
     assert task(train=str(tmp_path / "data.parquet")).load("train") == expected
@@ -124,7 +145,9 @@ def test_gsm8k_mini_through_its_preset(tokenizer: Any) -> None:
     splits = {split: built.load(split) for split in ("train", "dev", "test")}
     assert built.reward_name == "math"
     rows = [json.loads(line) for line in MINI.read_text().splitlines()]
-    assert sorted(p.id.rsplit("/", 1)[1] for prompts in splits.values() for p in prompts) == sorted(row["id"] for row in rows)
+    assert sorted(p.id.rsplit("/", 1)[1] for prompts in splits.values() for p in prompts) == sorted(
+        row["id"] for row in rows
+    )
     assert all(p.id.startswith(f"gsm8k/{split}/") for split, prompts in splits.items() for p in prompts)
     by_id = {row["id"]: row for row in rows}
     for prompt in splits["train"]:
@@ -146,7 +169,10 @@ def test_a_carved_row_keeps_its_split_whatever_the_others_do(task: Build, jsonl:
     options = {"dev_share": 0.2, "test_share": 0.3}
 
     def texts(path: str) -> dict[str, set[str]]:
-        return {split: {p.text for p in task(path=path, **options).load(split)} for split in ("train", "dev", "test")}
+        return {
+            split: {p.text for p in task(path=path, **options).load(split)}
+            for split in ("train", "dev", "test")
+        }
 
     whole, half = texts(jsonl(rows, "whole.jsonl")), texts(jsonl(rows[::-2], "half.jsonl"))
     assert sum(map(len, whole.values())) == len(set().union(*whole.values())) == 400
@@ -158,8 +184,9 @@ def test_a_carved_row_keeps_its_split_whatever_the_others_do(task: Build, jsonl:
 
 
 def test_split_of_is_fixed_for_all_time() -> None:
-    # Changing the hash would move rows between train and test of everybody's files. `printf row-0 | b2sum -l 64` begins with ef,
-    # that is 0.93 of the range, so train; then 5c (0.36, dev), 12 (0.07, test), 9a, 12, aa, 8e and 84.
+    # Changing the hash would move rows between train and test of everybody's files. `printf row-0 | b2sum -l
+    # 64` begins with ef, that is 0.93 of the range, so train; then 5c (0.36, dev), 12 (0.07, test), 9a, 12,
+    # aa, 8e and 84.
     splits = [split_of(f"row-{i}", dev_share=0.25, test_share=0.25) for i in range(8)]
     assert splits == ["train", "dev", "test", "train", "test", "train", "train", "train"]
 

@@ -19,7 +19,10 @@ from rollout.types import Prompt
 
 Build = Callable[..., FileTask]
 SPLITS = ("train", "dev", "test")
-NAMES = "{% for m in messages %}[{{ m.role }}{% if 'name' in m %} {{ m.name }}{% endif %}]{{ m.content }}{% endfor %}"
+NAMES = (
+    "{% for m in messages %}[{{ m.role }}{% if 'name' in m %} {{ m.name }}{% endif %}]{{ m.content }}{%"
+    " endfor %}"
+)
 
 
 def lines(rows: list[dict[str, Any]]) -> str:
@@ -54,7 +57,10 @@ WRITERS: dict[str, Callable[[list[dict[str, Any]], Path], object]] = {
 }
 TABLES: dict[str, Callable[[list[dict[str, Any]], Path], object]] = {
     "data.csv": lambda rows, path: table(rows, path, ","),
-    "bom.csv": lambda rows, path: (table(rows, path, ","), path.write_text("\ufeff" + path.read_text(encoding="utf-8"))),
+    "bom.csv": lambda rows, path: (
+        table(rows, path, ","),
+        path.write_text("\ufeff" + path.read_text(encoding="utf-8")),
+    ),
     "data.tsv": lambda rows, path: table(rows, path, "\t"),
 }
 
@@ -65,15 +71,25 @@ def prompts(task: Build, path: Path, tokenizer: Any, **options: Any) -> dict[str
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_padded_chats_and_metadata(name: str, task: Build, tmp_path: Path, chat_tokenizer: Any, monkeypatch: Any) -> None:
-    """Rows with different keys, which tables pad with null: names of speakers, tests, arguments, numbers with gaps."""
+def test_padded_chats_and_metadata(
+    name: str, task: Build, tmp_path: Path, chat_tokenizer: Any, monkeypatch: Any
+) -> None:
+    """Rows with different keys, which tables pad with null: names of speakers, tests, arguments, numbers with
+    gaps."""
     monkeypatch.setattr(chat_tokenizer, "chat_template", NAMES)
     rows = [
         {
-            "prompt": [{"role": "user", "content": f"{i}+1?\u2028Think."}, {"role": "user", "name": "Ann", "content": "Go on."}],
+            "prompt": [
+                {"role": "user", "content": f"{i}+1?\u2028Think."},
+                {"role": "user", "name": "Ann", "content": "Go on."},
+            ],
             "answer": i + 1,
             "difficulty": 2 if i % 2 else None,
-            "metadata": {"tests": [{"stdin": "", "stdout": "3\n"}, {"argv": ["a"], "stdout": "", "exit_code": 2}][: 1 + i % 2]},
+            "metadata": {
+                "tests": [{"stdin": "", "stdout": "3\n"}, {"argv": ["a"], "stdout": "", "exit_code": 2}][
+                    : 1 + i % 2
+                ]
+            },
         }
         for i in range(40)
     ]
@@ -85,14 +101,22 @@ def test_padded_chats_and_metadata(name: str, task: Build, tmp_path: Path, chat_
     assert found == prompts(task, tmp_path / "expected.jsonl", chat_tokenizer)
     assert all(found[split] for split in SPLITS)
     assert {p.difficulty for p in found["train"]} == {0, 2}
-    assert {key for p in found["train"] for test in p.metadata["tests"] for key in test} == {"stdin", "stdout", "argv", "exit_code"}
+    assert {key for p in found["train"] for test in p.metadata["tests"] for key in test} == {
+        "stdin",
+        "stdout",
+        "argv",
+        "exit_code",
+    }
     (one,) = {tuple(test) for p in found["train"] for test in p.metadata["tests"][:1]}
     assert one == ("stdin", "stdout"), "no key that only other tests have"
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_text(name: str, task: Build, tmp_path: Path, tokenizer: Any) -> None:
-    rows = [{"id": i, "prompt": f'"{i}",\n\t\u2028é+1?', "answer": i + 1, "category": "sum" if i % 2 else None} for i in range(40)]
+    rows = [
+        {"id": i, "prompt": f'"{i}",\n\t\u2028é+1?', "answer": i + 1, "category": "sum" if i % 2 else None}
+        for i in range(40)
+    ]
     WRITERS["data.jsonl"](rows, tmp_path / "expected.jsonl")
     TABLES[name](rows, tmp_path / name)
     assert prompts(task, tmp_path / name, tokenizer) == prompts(task, tmp_path / "expected.jsonl", tokenizer)
@@ -102,29 +126,43 @@ def test_chats_in_tables_of_text(task: Build, tmp_path: Path, chat_tokenizer: An
     rows = [{"prompt": [{"role": "user", "content": f"{i}, {i}?"}], "answer": "1"} for i in range(20)]
     WRITERS["data.jsonl"](rows, tmp_path / "expected.jsonl")
     TABLES["data.csv"]([row | {"prompt": json.dumps(row["prompt"])} for row in rows], tmp_path / "data.csv")
-    assert prompts(task, tmp_path / "data.csv", chat_tokenizer) == prompts(task, tmp_path / "expected.jsonl", chat_tokenizer)
+    assert prompts(task, tmp_path / "data.csv", chat_tokenizer) == prompts(
+        task, tmp_path / "expected.jsonl", chat_tokenizer
+    )
     TABLES["data.csv"](rows, tmp_path / "python.csv")  # as pandas writes lists
-    with pytest.raises(ValueError, match=r"python.csv:2: the prompt looks like a list of messages but is not JSON"):
+    with pytest.raises(
+        ValueError, match=r"python.csv:2: the prompt looks like a list of messages but is not JSON"
+    ):
         task(train=str(tmp_path / "python.csv"), use=chat_tokenizer).load("train")
 
 
 def test_numbers_with_a_point_are_those_without(task: Build, tmp_path: Path) -> None:
     """A gap makes a column of whole numbers one of floats in pandas and Arrow."""
     path = tmp_path / "floats.jsonl"
-    path.write_text('{"id": 7.0, "prompt": "1+1", "answer": 2.0, "difficulty": NaN}\n{"id": 8.0, "prompt": "p", "answer": 0.5}\n')
+    path.write_text(
+        '{"id": 7.0, "prompt": "1+1", "answer": 2.0, "difficulty": NaN}\n{"id": 8.0, "prompt": "p", "answer":'
+        " 0.5}\n"
+    )
     whole, half = task(train=str(path)).load("train")
     assert (whole.id, whole.answer, whole.difficulty, half.answer) == ("file/train/7", "2", 0, "0.5")
     assert build_reward("exact")(whole, "2", truncated=False).correct
 
 
-def test_a_pattern_takes_its_files_in_order_and_ids_stay_unique_over_them(task: Build, tmp_path: Path) -> None:
+def test_a_pattern_takes_its_files_in_order_and_ids_stay_unique_over_them(
+    task: Build, tmp_path: Path
+) -> None:
     for number in (2, 1):
-        (tmp_path / f"train-{number}.jsonl").write_text(json.dumps({"prompt": f"p{number}", "answer": "1"}) + "\n")
+        (tmp_path / f"train-{number}.jsonl").write_text(
+            json.dumps({"prompt": f"p{number}", "answer": "1"}) + "\n"
+        )
     (tmp_path / "test-1.jsonl").write_text(json.dumps({"prompt": "held out", "answer": "1"}) + "\n")
     built = task(train=str(tmp_path / "train-*.jsonl"), test=str(tmp_path / "test-*.jsonl"))
     assert [p.text for p in built.load("train")] == ["p1", "p2"]
     assert [p.text for p in built.load("test")] == ["held out"]
-    with pytest.raises(ValueError, match=r"holds files of several splits \(test, train\); name those of one, e.g. task.train="):
+    with pytest.raises(
+        ValueError,
+        match=r"holds files of several splits \(test, train\); name those of one, e.g. task.train=",
+    ):
         files_of(str(tmp_path))
     (tmp_path / "train-3.jsonl").write_text(json.dumps({"prompt": "p1", "answer": "1"}) + "\n")
     with pytest.raises(ValueError, match=r"train-3.jsonl:1: duplicate id .* first at .*train-1.jsonl:1"):
@@ -143,18 +181,30 @@ def test_keys_inside_of_columns(task: Build, tmp_path: Path, chat_tokenizer: Any
     }
     path = tmp_path / "verl.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), path)
-    names = {"answer": "reward_model.ground_truth", "category": "data_source", "id": "extra_info.index", "metadata": "extra_info"}
+    names = {
+        "answer": "reward_model.ground_truth",
+        "category": "data_source",
+        "id": "extra_info.index",
+        "metadata": "extra_info",
+    }
     (prompt,) = task(train=str(path), columns=names, use=chat_tokenizer).load("train")
     assert (prompt.answer, prompt.category, prompt.id) == ("2", "gsm8k", "file/train/7")
     assert prompt.metadata == {"index": 7, "split": "train"}
     with pytest.raises(
-        ValueError, match=r"no column 'reward_model.truth' \(.*reward_model.{style, ground_truth}.*set task.columns.answer"
+        ValueError,
+        match=(
+            r"no column 'reward_model.truth' \(.*reward_model.{style, ground_truth}.*set task.columns.answer"
+        ),
     ):
         task(train=str(path), columns={"answer": "reward_model.truth"}, use=chat_tokenizer).load("train")
 
 
 BROKEN = [
-    ("a.csv", b"prompt,answer\n1+1,2,3\n", r"a.csv:2: 3 cells under 2 names; put cells that hold ',' in quotes"),
+    (
+        "a.csv",
+        b"prompt,answer\n1+1,2,3\n",
+        r"a.csv:2: 3 cells under 2 names; put cells that hold ',' in quotes",
+    ),
     ("a.csv", b"prompt,prompt\n1,2\n", r"a.csv:1: two columns have the same name"),
     ("a.csv", b'prompt,answer\n"p\nq",\n', r"a.csv:2: the answer is empty"),
     ("a.csv", b'prompt,answer\n"p"q,1\n', r"a.csv:2: not a table"),
@@ -169,7 +219,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[message[:30] for _, _, message in BROKEN])
+@pytest.mark.parametrize(
+    ("name", "content", "message"), BROKEN, ids=[message[:30] for _, _, message in BROKEN]
+)
 def test_broken_files(name: str, content: bytes, message: str, task: Build, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
@@ -177,7 +229,11 @@ def test_broken_files(name: str, content: bytes, message: str, task: Build, tmp_
 
 
 def test_nulls_are_absent_except_where_null_is_what_a_test_expects(task: Build, tmp_path: Path) -> None:
-    row = {"prompt": "p", "answer": "a", "metadata": {"tests": [{"args": [None, 1], "kwargs": None, "expected": None}]}}
+    row = {
+        "prompt": "p",
+        "answer": "a",
+        "metadata": {"tests": [{"args": [None, 1], "kwargs": None, "expected": None}]},
+    }
     text = {"prompt": "q", "answer": "a", "metadata": json.dumps({"schema": {"x": None}})}
     path = tmp_path / "data.jsonl"
     path.write_text(lines([row, text]))

@@ -42,7 +42,10 @@ def test_a_prompt_can_be_drawn_again_from_its_seed_and_index() -> None:
 
 
 def test_splits_share_no_text_over_seeds_and_levels() -> None:
-    texts = {s: {p.text for seed in (0, 1) for p in make_task(seed=seed).load(s, 300)} for s in ("train", "dev", "test")}
+    texts = {
+        s: {p.text for seed in (0, 1) for p in make_task(seed=seed).load(s, 300)}
+        for s in ("train", "dev", "test")
+    }
     assert not texts["train"] & texts["dev"]
     assert not texts["train"] & texts["test"]
     assert not texts["dev"] & texts["test"]
@@ -62,7 +65,9 @@ def test_a_shorter_list_begins_a_longer_one() -> None:
 def test_an_exhausted_cell_leaves_its_share_to_the_others_and_then_the_list_ends() -> None:
     task = make_task(categories=("count_bits",), levels=(1, 2))
     prompts = task.load("train")
-    assert {int(p.text[2:-1]) for p in prompts} == {n for n in range(1, 256) if split_of(f"b {n}=") == "train"}
+    assert {int(p.text[2:-1]) for p in prompts} == {
+        n for n in range(1, 256) if split_of(f"b {n}=") == "train"
+    }
 
 
 def test_weights_shape_train_and_leave_test_even() -> None:
@@ -108,7 +113,9 @@ def test_the_question_style_takes_any_dataset_with_levels_of_its_own_and_an_inst
         "instruction": "Just the number.",
     }
     prompts = make_task(500, **fields).load("train", 40)
-    assert Counter((p.category, p.difficulty) for p in prompts) == {(c, n): 10 for c in ("lcm", "gcd") for n in (1, 2)}
+    assert Counter((p.category, p.difficulty) for p in prompts) == {
+        (c, n): 10 for c in ("lcm", "gcd") for n in (1, 2)
+    }
     assert all(p.text.endswith("Just the number.") for p in prompts)
     assert prompts[0].text.startswith("Find the Least Common Multiple (LCM)")
     assert prompts[0].metadata["config"] == {"max_value": 9}
@@ -133,11 +140,20 @@ def test_metadata_is_json() -> None:
     ("fields", "message"),
     [
         ({"categories": ("chess",)}, "task.categories: 'chess' is no reasoning-gym dataset"),
-        ({"categories": ("lcm",), "level_args": {"lcm": ({},) * 4}}, "no compact form for .*task.style=question"),
+        (
+            {"categories": ("lcm",), "level_args": {"lcm": ({},) * 4}},
+            "no compact form for .*task.style=question",
+        ),
         ({"levels": (5,)}, "task.levels: chain_sum has 4 level"),
         ({"style": "question", "categories": ("lcm",)}, "task.level_args.lcm"),
-        ({"categories": ("gcd",), "levels": (1,), "level_args": {"gcd": ({"max_vlaue": 3},)}}, "refuses .*max_vlaue"),
-        ({"categories": ("gcd",), "levels": (1,), "level_args": {"gcd": ({"min_numbers": 1},)}}, "min_numbers must be at least 2"),
+        (
+            {"categories": ("gcd",), "levels": (1,), "level_args": {"gcd": ({"max_vlaue": 3},)}},
+            "refuses .*max_vlaue",
+        ),
+        (
+            {"categories": ("gcd",), "levels": (1,), "level_args": {"gcd": ({"min_numbers": 1},)}},
+            "min_numbers must be at least 2",
+        ),
         (
             {
                 "categories": ("spell_backward",),
@@ -166,4 +182,6 @@ def test_a_cell_can_be_the_category() -> None:
         ("chain_sum/L1", 1),
         ("chain_sum/L3", 3),
     }
-    assert all(p.metadata["dataset"] == p.category.split("/")[0] for p in prompts), "the reward still asks the dataset"
+    assert all(p.metadata["dataset"] == p.category.split("/")[0] for p in prompts), (
+        "the reward still asks the dataset"
+    )

@@ -24,7 +24,12 @@ Write = Callable[..., str]
 def config_of(path: str, reward: Any, **task: Any) -> Config:
     return Config.model_validate(
         {
-            "task": {"kind": "file", "train": path, "reward": f"{reward.__module__}:{reward.__name__}", **task},
+            "task": {
+                "kind": "file",
+                "train": path,
+                "reward": f"{reward.__module__}:{reward.__name__}",
+                **task,
+            },
             "model": {"kind": "recipe"},
             "stream": {"prompts_per_step": 2, "rollouts_per_prompt": 4},
         }
@@ -36,15 +41,21 @@ def check(config: Config, tokenizer: Any, previous: Path | None = None) -> tuple
     references = References(previous=previous)
     reward = build_reward(task.reward_name, task.reward_args)
     held_out = task.load("test") if config.task.test else []  # type: ignore[union-attr]
-    return references, [p.answer for p in references.usable(config, task, reward, task.load("train"), held_out)]
+    return references, [
+        p.answer for p in references.usable(config, task, reward, task.load("train"), held_out)
+    ]
 
 
 def rows(*answers: str) -> list[Mapping[str, Any]]:
     return [{"prompt": f"{i}?", "answer": answer} for i, answer in enumerate(answers)]
 
 
-def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(tokenizer: Any, jsonl: Write, tmp_path: Path) -> None:
-    config = config_of(jsonl(rows("1", "two", "3")), Numbers, test=jsonl([{"prompt": "t", "answer": "ten"}], "test.jsonl"))
+def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(
+    tokenizer: Any, jsonl: Write, tmp_path: Path
+) -> None:
+    config = config_of(
+        jsonl(rows("1", "two", "3")), Numbers, test=jsonl([{"prompt": "t", "answer": "ten"}], "test.jsonl")
+    )
     found, left = check(config, tokenizer)
     assert left == ["1", "3"] and found.doubtful == []
     (note,) = found.notes
@@ -61,7 +72,11 @@ def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(tokenizer
         "references/no_gold": 0,
     }
     found.write(tmp_path)
-    assert [json.loads(line).get("answer") for line in (tmp_path / FILE).read_text().splitlines()] == [None, "two", "ten"]
+    assert [json.loads(line).get("answer") for line in (tmp_path / FILE).read_text().splitlines()] == [
+        None,
+        "two",
+        "ten",
+    ]
 
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows("1", "two", "three")))
     resumed, left = check(config, tokenizer, previous=tmp_path)
@@ -70,33 +85,59 @@ def test_bad_rows_are_left_out_of_training_named_and_kept_for_a_resume(tokenizer
     assert check(config, tokenizer, previous=tmp_path / "older")[1] == ["1", "two", "three"]
 
 
-def test_rows_that_are_taken_in_some_phrasings_stay_and_are_named(tokenizer: Any, jsonl: Write, tmp_path: Path) -> None:
+def test_rows_that_are_taken_in_some_phrasings_stay_and_are_named(
+    tokenizer: Any, jsonl: Write, tmp_path: Path
+) -> None:
     config = config_of(jsonl(rows("1", "7!", "8!")), Numbers)
     found, left = check(config, tokenizer)
-    assert left == ["1", "7!", "8!"] and found.bad == [] and [one.answer for one in found.doubtful] == ["7!", "8!"]
+    assert (
+        left == ["1", "7!", "8!"]
+        and found.bad == []
+        and [one.answer for one in found.doubtful] == ["7!", "8!"]
+    )
     (note,) = found.notes
-    assert "2 of 3 rows in some natural phrasings and not in others" in note and "data.jsonl:2: '7!' (no number: '7!')" in note
+    assert (
+        "2 of 3 rows in some natural phrasings and not in others" in note
+        and "data.jsonl:2: '7!' (no number: '7!')" in note
+    )
     found.write(tmp_path)
     assert check(config, tokenizer, previous=tmp_path)[0].doubtful == found.doubtful
 
 
 def test_an_error_where_asked_and_where_most_are_bad(tokenizer: Any, jsonl: Write) -> None:
-    some, most = jsonl(rows("1", "2", "3", "four"), "some.jsonl"), jsonl(rows("1", "two", "three"), "most.jsonl")
-    with pytest.raises(ValueError, match=r"1 of 4 rows.*\n  .*some.jsonl:4: 'four'.*\nno completion .*task.on_bad_reference=drop"):
+    some, most = (
+        jsonl(rows("1", "2", "3", "four"), "some.jsonl"),
+        jsonl(rows("1", "two", "three"), "most.jsonl"),
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"1 of 4 rows.*\n  .*some.jsonl:4: 'four'.*\nno completion .*task.on_bad_reference=drop",
+    ):
         check(config_of(some, Numbers, on_bad_reference="error"), tokenizer)
-    with pytest.raises(ValueError, match=r"2 of 3 rows[\s\S]*do not seem to fit; mend .*task.on_bad_reference=keep"):
+    with pytest.raises(
+        ValueError, match=r"2 of 3 rows[\s\S]*do not seem to fit; mend .*task.on_bad_reference=keep"
+    ):
         check(config_of(most, Numbers), tokenizer)
     found, left = check(config_of(most, Numbers, on_bad_reference="keep"), tokenizer)
     assert len(left) == 3 and "2 are trained on all the same" in found.notes[0]
 
 
 def test_accidents_are_no_verdicts_and_time_is_bounded(tokenizer: Any, jsonl: Write) -> None:
-    found, left = check(config_of(jsonl(rows("1", "fail", "hang")), Numbers, reference_check_s=1.5), tokenizer)
+    found, left = check(
+        config_of(jsonl(rows("1", "fail", "hang")), Numbers, reference_check_s=1.5), tokenizer
+    )
     assert len(left) == 3 and found.bad == []
     assert found.counts["references/undecided"] >= 1
-    assert found.counts["references/judged"] + found.counts["references/undecided"] + found.counts["references/no_time"] == 3
+    assert (
+        found.counts["references/judged"]
+        + found.counts["references/undecided"]
+        + found.counts["references/no_time"]
+        == 3
+    )
     began = time.monotonic()
-    found, left = check(config_of(jsonl(rows("hang", "hang", "hang")), Numbers, reference_check_s=0.5), tokenizer)
+    found, left = check(
+        config_of(jsonl(rows("hang", "hang", "hang")), Numbers, reference_check_s=0.5), tokenizer
+    )
     assert time.monotonic() - began < 50 and len(left) == 3
     assert any("were not (task.reference_check_s)" in note for note in found.notes)
     assert check(config_of(jsonl(rows("two")), Numbers, reference_check_s=0), tokenizer)[0].counts == {}
@@ -119,13 +160,21 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("multiple_choice", {}, {"answer": "(B)"}),
     ("judgement", {}, {"answer": "C"}),
     ("experts", {"default": "math"}, {"answer": "7"}),
-    ("rubric", {"components": {"a": {"reward": "math"}, "b": {"reward": "format"}}, "correct": "a"}, {"answer": "7"}),
+    (
+        "rubric",
+        {"components": {"a": {"reward": "math"}, "b": {"reward": "format"}}, "correct": "a"},
+        {"answer": "7"},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "args", "facts"), CASES, ids=[f"{name}{i}" for i, (name, _, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("name", "args", "facts"), CASES, ids=[f"{name}{i}" for i, (name, _, _) in enumerate(CASES)]
+)
 @pytest.mark.parametrize("text", ["2?", "2?<think>\n"])
-def test_shipped_rewards_take_their_own_golds(name: str, args: dict[str, Any], facts: dict[str, Any], text: str) -> None:
+def test_shipped_rewards_take_their_own_golds(
+    name: str, args: dict[str, Any], facts: dict[str, Any], text: str
+) -> None:
     reward = build_reward(name, args)
     prompt = Prompt(id="p", text=text, token_ids=(), **facts)
     texts = gold_texts(reward, prompt)
@@ -147,7 +196,9 @@ def test_every_shipped_reward_that_compares_with_an_answer_says_how_it_is_given(
         "repetition",
         "tag_count",
     }
-    assert {name for name, target in REWARDS.items() if not hasattr(load_attribute(target), "gold_texts")} == without
+    assert {
+        name for name, target in REWARDS.items() if not hasattr(load_attribute(target), "gold_texts")
+    } == without
 
 
 def test_prompts_that_a_batch_holds_several_times_are_said() -> None:

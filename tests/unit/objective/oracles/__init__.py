@@ -1,7 +1,8 @@
 """The loss of every preset, derived again from its paper in float64, sample by sample and token by token.
 
-Nothing here imports ``rl.objective``; of the config an oracle reads numbers (clip bounds, k, coefficients) alone. It maps
-``(problem, config)`` to the loss that the policy minimises, [] float64 with a gradient. A new preset needs a line here.
+Nothing here imports ``rl.objective``; of the config an oracle reads numbers (clip bounds, k, coefficients)
+alone. It maps ``(problem, config)`` to the loss that the policy minimises, [] float64 with a gradient. A new
+preset needs a line here.
 """
 
 from collections.abc import Callable

@@ -23,11 +23,12 @@ def clipped_tokens(problem: Problem, advantages: list[list[float]], config: Algo
     return -total / problem.num_tokens
 
 
-# -- REINFORCE++ ---------------------------------------------------------------------------------------------------------------
+# -- REINFORCE++ ---------------------------------------------------------------------------------------------
 
 
 def reinforce_pp(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2501.03262, eq. 5 and 6: ``A_t = r - beta * sum over i >= t of KL(i)``, ``KL(t) = log pi / pi_ref``; then whitened."""
+    """arXiv 2501.03262, eq. 5 and 6: ``A_t = r - beta * sum over i >= t of KL(i)``, ``KL(t) = log pi /
+    pi_ref``; then whitened."""
     rows = []
     for sequence in problem.sequences:
         kl = [config.kl.coefficient * (token.behavior - token.base) for token in sequence.tokens]
@@ -36,21 +37,28 @@ def reinforce_pp(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def reinforce_pp_baseline(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2501.03262, section 3.3: the group's mean off the reward, then whitened; k2 as a loss: ``(log ratio)^2 / 2``."""
+    """arXiv 2501.03262, section 3.3: the group's mean off the reward, then whitened; k2 as a loss: ``(log
+    ratio)^2 / 2``."""
     rows = []
     for group in problem.groups:
-        rows += [[advantage] * len(sequence.tokens) for sequence, advantage in zip(group, centred(group), strict=True)]
+        rows += [
+            [advantage] * len(sequence.tokens)
+            for sequence, advantage in zip(group, centred(group), strict=True)
+        ]
     penalty = zero()
     for _, token in problem.every_token():
         penalty = penalty + (token.policy - token.base) ** 2 / 2
-    return clipped_tokens(problem, whitened(rows), config) + config.kl.coefficient * penalty / problem.num_tokens
+    return (
+        clipped_tokens(problem, whitened(rows), config) + config.kl.coefficient * penalty / problem.num_tokens
+    )
 
 
-# -- PPO -----------------------------------------------------------------------------------------------------------------------
+# -- PPO -----------------------------------------------------------------------------------------------------
 
 
 def token_rewards(problem: Problem, config: AlgorithmConfig) -> list[list[float]]:
-    """``-beta (log mu - log pi_ref)`` at each token, the reward at the last (arXiv 2203.02155, eq. 2); scaled to unit variance."""
+    """``-beta (log mu - log pi_ref)`` at each token, the reward at the last (arXiv 2203.02155, eq. 2); scaled
+    to unit variance."""
     rows = []
     for sequence in problem.sequences:
         row = [-config.kl.coefficient * (token.behavior - token.base) for token in sequence.tokens]
@@ -83,12 +91,15 @@ def ppo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def ppo_values(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """The critic's: half the larger of the squared errors with and without the clip around the old value, a mean over tokens."""
+    """The critic's: half the larger of the squared errors with and without the clip around the old value, a
+    mean over tokens."""
     assert config.critic is not None and config.critic.clip is not None
     total = zero()
     for sequence, row in zip(problem.sequences, generalised_advantages(problem, config), strict=True):
         for token, advantage in zip(sequence.tokens, row, strict=True):
             target = advantage + token.old_value
-            near = torch.clamp(token.value, token.old_value - config.critic.clip, token.old_value + config.critic.clip)
+            near = torch.clamp(
+                token.value, token.old_value - config.critic.clip, token.old_value + config.critic.clip
+            )
             total = total + torch.maximum((token.value - target) ** 2, (near - target) ** 2) / 2
     return total / problem.num_tokens

@@ -11,7 +11,8 @@ from rl.config.algorithm import AlgorithmConfig
 
 
 def decoupled(problem: Problem, config: AlgorithmConfig, weight: Callable[[float], float]) -> torch.Tensor:
-    """Decoupled PPO (arXiv 2110.00641, eq. 5): the clip is around the proximal policy, ``weight(pi_prox / mu)`` does the rest."""
+    """Decoupled PPO (arXiv 2110.00641, eq. 5): the clip is around the proximal policy, ``weight(pi_prox /
+    mu)`` does the rest."""
     total = zero()
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
@@ -34,7 +35,8 @@ def icepop(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def cispo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2506.13585, eq. 4 and 5: ``sg(min(r, 1 + eps_high)) A log pi`` over all tokens; no lower bound."""
+    """arXiv 2506.13585, eq. 4 and 5: ``sg(min(r, 1 + eps_high)) A log pi`` over all tokens; no lower
+    bound."""
 
     def weight(token: Token) -> float:
         return min(math.exp(float(token.policy.detach()) - token.behavior), 1 + config.clip_high)

@@ -15,8 +15,11 @@ WEIGHT_RANGE = (0.1, 8.0)
 
 
 def subsets_max(rewards: list[float], k: int, member: int) -> float:
-    """PKPO's ``s_i`` (arXiv 2505.15201): the mean over all subsets of k of their best reward, counted where i is a member."""
-    chosen = [max(rewards[j] for j in subset) for subset in combinations(range(len(rewards)), k) if member in subset]
+    """PKPO's ``s_i`` (arXiv 2505.15201): the mean over all subsets of k of their best reward, counted where i
+    is a member."""
+    chosen = [
+        max(rewards[j] for j in subset) for subset in combinations(range(len(rewards)), k) if member in subset
+    ]
     return sum(chosen) / comb(len(rewards), k)
 
 
@@ -25,7 +28,8 @@ def s(rewards: list[float], k: int) -> list[float]:
 
 
 def s_loo(rewards: list[float], k: int) -> list[float]:
-    """``s_i`` less the mean of the s_j that the others would have without i (section 4.1); k at most what is left."""
+    """``s_i`` less the mean of the s_j that the others would have without i (section 4.1); k at most what is
+    left."""
     n = len(rewards)
     k = min(k, n - 1)
     return [own - mean(s(rewards[:i] + rewards[i + 1 :], k)) for i, own in enumerate(s(rewards, k))]
@@ -54,7 +58,8 @@ def weighted(rewards: list[float], k: int, posterior: tuple[float, float]) -> li
 
 
 def analytic(rewards: list[float], k: int) -> list[float]:
-    """Chen et al. (arXiv 2508.10751, section 2.4): two values, from the numbers of right and wrong answers."""
+    """Chen et al. (arXiv 2508.10751, section 2.4): two values, from the numbers of right and wrong
+    answers."""
     n, wrong = len(rewards), rewards.count(0.0)
     best = 1 - comb(wrong, k) / comb(n, k)
     if best in (0.0, 1.0):
@@ -64,7 +69,7 @@ def analytic(rewards: list[float], k: int) -> list[float]:
     return [(1 - best) / sigma if r == 1 else of_wrong for r in rewards]
 
 
-# -- the presets ---------------------------------------------------------------------------------------------------------------
+# -- the presets ---------------------------------------------------------------------------------------------
 
 
 def passk(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
@@ -82,7 +87,8 @@ def suited(group: list[Sequence], k: int) -> list[float]:
 
 
 def planner_loop(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """``s^{loo-1}(k_x) - lambda (k_x / n) (L_i - mean L of the others)``, the second in groups with a success (docs/planner.md)."""
+    """``s^{loo-1}(k_x) - lambda (k_x / n) (L_i - mean L of the others)``, the second in groups with a success
+    (docs/planner.md)."""
     advantages = []
     for group in problem.groups:
         n, k = len(group), group[0].pass_k

@@ -1,4 +1,5 @@
-"""One update as an oracle sees it: sequences of tokens, each with the numbers that the papers' formulas name."""
+"""One update as an oracle sees it: sequences of tokens, each with the numbers that the papers' formulas
+name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ def zero() -> torch.Tensor:
 
 
 def surrogate(token: Token, old: float, advantage: float, low: float, high: float) -> torch.Tensor:
-    """``min(r A, clip(r, 1 - low, 1 + high) A)`` with ``r = pi_theta / pi_old`` (PPO, arXiv 1707.06347, eq. 7)."""
+    """``min(r A, clip(r, 1 - low, 1 + high) A)`` with ``r = pi_theta / pi_old`` (PPO, arXiv 1707.06347, eq.
+    7)."""
     ratio = torch.exp(token.policy - old)
     return torch.minimum(ratio * advantage, torch.clamp(ratio, 1 - low, 1 + high) * advantage)

@@ -18,7 +18,8 @@ def log_ratio(sequence: Sequence) -> torch.Tensor:
 
 
 def gspo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2507.18071, eq. 5 to 7: the mean over answers of ``min(s A, clip(s) A)``, s the answer's length-normalised ratio."""
+    """arXiv 2507.18071, eq. 5 to 7: the mean over answers of ``min(s A, clip(s) A)``, s the answer's
+    length-normalised ratio."""
     total = zero()
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
@@ -29,10 +30,11 @@ def gspo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def kimi(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2501.12599, section 2.3.2: gradient ``(r - mean) d log pi - tau / 2 d (log ratio)^2`` of each answer.
+    """arXiv 2501.12599, section 2.3.2: gradient ``(r - mean) d log pi - tau / 2 d (log ratio)^2`` of each
+    answer.
 
-    Over ``samples * max_tokens``, a constant. The baseline's term is written with the log-ratio, which differs from log pi by a
-    constant.
+    Over ``samples * max_tokens``, a constant. The baseline's term is written with the log-ratio, which
+    differs from log pi by a constant.
     """
     total = zero()
     for group in problem.groups:
@@ -43,8 +45,8 @@ def kimi(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def rloo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2402.14740, eq. 9: the reward less the others' mean, on the answer's log-likelihood; each token's gradient times
-    ``min(pi_start / mu, cap)`` (arXiv 1802.01561). Over ``samples * max_tokens``."""
+    """arXiv 2402.14740, eq. 9: the reward less the others' mean, on the answer's log-likelihood; each token's
+    gradient times ``min(pi_start / mu, cap)`` (arXiv 1802.01561). Over ``samples * max_tokens``."""
     total = zero()
     for group in problem.groups:
         for sequence in group:

@@ -8,8 +8,8 @@ from rl.config.algorithm import AlgorithmConfig
 
 
 def hpt(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2509.04419: groups that failed are one demonstration with a supervised loss, the others REINFORCE with the ratio,
-    unclipped, in Dr. GRPO's form; all over ``samples * max_tokens``."""
+    """arXiv 2509.04419: groups that failed are one demonstration with a supervised loss, the others REINFORCE
+    with the ratio, unclipped, in Dr. GRPO's form; all over ``samples * max_tokens``."""
     assert config.demonstrations is not None
     total = zero()
     for group in problem.groups:
@@ -23,7 +23,8 @@ def hpt(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def brpo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
-    """arXiv 2505.13438: thinking tokens by :func:`thinking`, answers by the group's mean, both with PPO's clip."""
+    """arXiv 2505.13438: thinking tokens by :func:`thinking`, answers by the group's mean, both with PPO's
+    clip."""
     total = zero()
     for group in problem.groups:
         if group[0].budget_scores is None:
@@ -37,10 +38,12 @@ def brpo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def thinking(group: list[Sequence], config: AlgorithmConfig) -> list[list[float]]:
-    """An advantage for each thinking token: those up to budget b_1 get stretch 0's, those from b_1 + 1 to b_2 stretch 1's, ...
+    """An advantage for each thinking token: those up to budget b_1 get stretch 0's, those from b_1 + 1 to b_2
+    stretch 1's, ...
 
-    ``A_s = R_s - (s/S) V1_s - ((S - s)/S) V2_s`` with ``R_s = sum over j >= s of P_j r_j``; V1 weighs the sample's own earlier
-    scores by 2^j, times the prior still to come; V2 is the group's mean of R_s. Uniform prior.
+    ``A_s = R_s - (s/S) V1_s - ((S - s)/S) V2_s`` with ``R_s = sum over j >= s of P_j r_j``; V1 weighs the
+    sample's own earlier scores by 2^j, times the prior still to come; V2 is the group's mean of R_s. Uniform
+    prior.
     """
     budgets = config.budgets.tokens
     count = len(budgets)
@@ -57,9 +60,16 @@ def thinking(group: list[Sequence], config: AlgorithmConfig) -> list[list[float]
         assert scores is not None
         by_stretch = []
         for s in range(count):
-            own = sum(2**j * scores[j] for j in range(s)) / sum(2**j for j in range(s)) * sum(prior[s:]) if s else 0.0
+            own = (
+                sum(2**j * scores[j] for j in range(s)) / sum(2**j for j in range(s)) * sum(prior[s:])
+                if s
+                else 0.0
+            )
             shared = mean([to_come(member, s) for member in group])
             by_stretch.append(to_come(sequence, s) - s / count * own - (count - s) / count * shared)
-        stretches = [next(s for s, b in enumerate(budgets) if number <= b) for number in range(1, len(sequence.tokens) + 1)]
+        stretches = [
+            next(s for s, b in enumerate(budgets) if number <= b)
+            for number in range(1, len(sequence.tokens) + 1)
+        ]
         rows.append([by_stretch[s] for s in stretches])
     return rows

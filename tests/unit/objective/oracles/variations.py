@@ -16,7 +16,9 @@ def sequence_truncated(problem: Problem, config: AlgorithmConfig) -> torch.Tenso
         for sequence, advantage in zip(group, standardised(group), strict=True):
             weight = min(math.exp(sum(t.start - t.behavior for t in sequence.tokens)), config.importance_cap)
             for token in sequence.tokens:
-                total = total + weight * surrogate(token, token.start, advantage, config.clip_low, config.clip_high)
+                total = total + weight * surrogate(
+                    token, token.start, advantage, config.clip_low, config.clip_high
+                )
     return -total / problem.num_tokens
 
 
@@ -29,7 +31,9 @@ def sequence_masked(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
         for sequence, advantage in zip(group, standardised(group), strict=True):
             if low <= math.exp(mean([t.start - t.behavior for t in sequence.tokens])) <= high:
                 for token in sequence.tokens:
-                    total = total + surrogate(token, token.start, advantage, config.clip_low, config.clip_high)
+                    total = total + surrogate(
+                        token, token.start, advantage, config.clip_low, config.clip_high
+                    )
     return -total / problem.num_tokens
 
 
@@ -76,7 +80,10 @@ def by_sequence(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
 
 
 VARIATIONS = {
-    "sequence_importance": (["algorithm.reference=proximal", "algorithm.importance=sequence"], sequence_truncated),
+    "sequence_importance": (
+        ["algorithm.reference=proximal", "algorithm.importance=sequence"],
+        sequence_truncated,
+    ),
     "sequence_band": (["algorithm.reference=proximal", "algorithm.sequence_band=[0.9,1.1]"], sequence_masked),
     "dual_clip": (["algorithm.mask=dual_clip", "algorithm.dual_clip=1.4"], dual_clipped),
     "group_weight": (["algorithm.group_weight=prompt"], prompts_alike),
