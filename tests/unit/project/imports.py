@@ -1,4 +1,5 @@
-"""Third-party modules that the repository imports, read from its syntax trees, so also those inside functions."""
+"""Third-party modules that the repository imports, read from its syntax trees, so also those inside
+functions."""
 
 import ast
 import re
