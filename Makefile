@@ -1,6 +1,7 @@
 # make run                the main job: set up, then `t2rl train quickstart`
 # make setup              CPU environment in .venv (EXTRA=gpu: CUDA environment in .venv-gpu)
 # make test               lint, types and every test tier that needs no GPU
+# make lint               the part of it without tests: style, types, imports (each also by itself)
 EXTRA       ?= cpu
 PYTHON      ?= python3
 VENV        ?= $(if $(filter gpu,$(EXTRA)),.venv-gpu,.venv)
@@ -10,7 +11,7 @@ LOCK  := constraints-$(EXTRA).txt
 STUBS := $(if $(filter cpu,$(EXTRA)),$(wildcard deploy/cpu-stubs/no-*))
 STAMP := $(VENV)/.installed-$(EXTRA)
 
-.PHONY: run setup test lint lock
+.PHONY: run setup test lint style types imports lock
 
 run: setup
 	$(VENV)/bin/t2rl train quickstart
@@ -25,10 +26,16 @@ $(STAMP): pyproject.toml $(LOCK) $(STUBS:=/pyproject.toml)
 	$(VENV)/bin/python -c 'import deepspeed, ray, torch, trl, vllm; print("ready: torch", torch.__version__, "vllm", vllm.__version__)'
 	touch $@
 
-lint: setup
+lint: style types imports
+
+style: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+types: setup
 	$(VENV)/bin/mypy
+
+imports: setup
 	$(VENV)/bin/lint-imports
 
 # Unit tests on every core; the others share one machine's Ray, memory and cores, so they come one after the other.

@@ -1,5 +1,4 @@
-"""Third-party modules that the repository imports, read from its syntax trees, so also those inside
-functions."""
+"""Third-party modules that the repository imports, read from its syntax trees, inside functions too."""
 
 import ast
 import re
