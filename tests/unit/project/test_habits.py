@@ -1,4 +1,4 @@
-"""CI and pre-commit call the same targets of the Makefile; what the pages for contributors point to exists."""
+"""CI and pre-commit call the same targets of the Makefile; what contributors are pointed to exists."""
 
 import re
 from typing import Any
