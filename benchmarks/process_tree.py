@@ -102,8 +102,10 @@ def _peak_memory_mib(pid: int) -> float | None:
     return None
 
 
-def run_logged(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> CpuClock:
-    """Run a command to its end with its output in ``log``; returns the clock of its process tree.
+def run_logged(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, *, directory: Path | None = None
+) -> CpuClock:
+    """Run a command to its end, in ``directory``, with its output in ``log``; returns the clock of its process tree.
 
     If this process is interrupted or dies, the child gets a SIGTERM, so that it can stop its own children.
 
@@ -118,6 +120,7 @@ def run_logged(command: Sequence[str], log: Path, environment: Mapping[str, str]
             stdout=out,
             stderr=subprocess.STDOUT,
             env=os.environ | dict(environment or {}),
+            cwd=directory,
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
         )
         with CpuClock(child.pid) as clock:
