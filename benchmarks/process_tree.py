@@ -103,9 +103,13 @@ def _peak_memory_mib(pid: int) -> float | None:
 
 
 def run_logged(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, *, directory: Path | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    directory: Path | None = None,
 ) -> CpuClock:
-    """Run a command to its end, in ``directory``, with its output in ``log``; returns the clock of its process tree.
+    """Run a command to its end in ``directory``, its output in ``log``; returns its process tree's clock.
 
     If this process is interrupted or dies, the child gets a SIGTERM, so that it can stop its own children.
 

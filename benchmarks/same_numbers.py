@@ -1,24 +1,25 @@
-"""Do two versions of this repository compute the same numbers? Short seeded runs in both, compared value by value.
+"""Do two versions of this repository compute the same numbers? Short seeded runs in both, value by value.
 
     python benchmarks/same_numbers.py --before OLD --after NEW                    # all runs
     python benchmarks/same_numbers.py --before OLD --after NEW --only grpo ppo    # some
     python benchmarks/same_numbers.py --before OLD --after OLD    # a witness only if it agrees with itself
 
-OLD and NEW are checkouts, each with a ``.venv`` in which that checkout is installed (``git worktree add``, ``make setup``). Every
-run of ``same_numbers.yaml`` is one ``t2rl train`` (or sft, dpo, base build) in each of them: a few steps on a tiny base,
-``max_staleness=0``, one seed. The base is built once, by OLD, and given to both. A field that has another name in one version is
-given to that side alone (``before``, ``after`` in the YAML).
+OLD and NEW are checkouts, each with a ``.venv`` in which that checkout is installed (``git worktree add``,
+``make setup``). Every run of ``same_numbers.yaml`` is one ``t2rl train`` (or sft, dpo, base build) in each of
+them: a few steps on a tiny base, ``max_staleness=0``, one seed. The base is built once, by OLD, and given to
+both. A field that has another name in one version is given to that side alone (``before``, ``after``).
 
-Compared: metrics row by row, the log of trained groups, what the curriculum noted, held-out counts, sampled pairs, and the SHA-256
-of every tensor that was exported. Not compared: times and rates (``LEFT_OUT``). Numbers must be equal, not close. The exit code is
-1 on any difference and on a run that fails.
+Compared: metrics row by row, the log of trained groups, what the curriculum noted, held-out counts, sampled
+pairs, and the SHA-256 of every tensor that was exported. Not compared: times and rates (``LEFT_OUT``).
+Numbers must be equal, not close. The exit code is 1 on any difference and on a run that fails.
 
-The engine takes one sequence at a time here (``rollout.max_num_seqs=1``). With more, which sequences share a step hangs on when
-requests arrive, and the last bits of a log-prob hang on that: then two runs of one version are equal in what they sample and
-train, and differ by rounding in loss and weights.
+The engine takes one sequence at a time here (``rollout.max_num_seqs=1``). With more, the arrival of requests
+decides which sequences share a step, and the last bits of a log-prob depend on that: two runs of one version
+then sample and train the same tokens, and differ by rounding in loss and weights.
 
-A finished run is remembered under ``--work`` by its checkout's commit (and uncommitted changes), so an interrupted call goes on
-where it was, and a baseline serves many comparisons. Both sides at one commit are run separately.
+A finished run is remembered under ``--work`` by its checkout's commit (and uncommitted changes), so an
+interrupted call goes on where it was, and a baseline serves many comparisons. Two sides at one commit are two
+runs all the same.
 """
 
 import argparse
@@ -110,14 +111,18 @@ def read_specs(path: Path) -> list[Spec]:
     for name, run in content["runs"].items():
         common = content["common"].get(run["command"]) or []
         sides = {side: tuple(run.get(side) or ()) for side in ("before", "after")}
-        specs.append(Spec(name, run["command"], run["config"], (*common, *(run.get("overrides") or ())), **sides))
+        specs.append(
+            Spec(name, run["command"], run["config"], (*common, *(run.get("overrides") or ())), **sides)
+        )
     return specs
 
 
 class Ledger:
     """Runs specs in one checkout and remembers their records in ``directory``, the versions' own."""
 
-    def __init__(self, directory: Path, checkout: Checkout, *, side: str, through: Sequence[str], keep: bool) -> None:
+    def __init__(
+        self, directory: Path, checkout: Checkout, *, side: str, through: Sequence[str], keep: bool
+    ) -> None:
         self._directory = directory
         self._checkout = checkout
         self._side = side
@@ -131,7 +136,9 @@ class Ledger:
             RuntimeError: the run failed; with the end of its log.
         """
         arguments = spec.arguments(self._side, base)
-        key = hashlib.sha256(json.dumps([arguments, tensors_of(base) if base else None]).encode()).hexdigest()[:10]
+        key = hashlib.sha256(
+            json.dumps([arguments, tensors_of(base) if base else None]).encode()
+        ).hexdigest()[:10]
         path = self._directory / f"{spec.name}-{key}.json"
         if not path.exists():
             record = self._run(spec, arguments)
@@ -161,8 +168,20 @@ class Ledger:
 
 
 def read_tables(run: Path) -> dict[str, list[dict[str, Any]]]:
-    """Every table of a run directory, or of a cache with one base in it: file name -> rows; ``weights``: one row a tensor."""
-    tables = {str(path.relative_to(run)): _rows(path) for pattern in TABLES for path in sorted(run.glob(pattern)) if path.is_file()}
+    """Every table of a run directory, or of a cache with one base in it.
+
+    Returns:
+        File name -> rows, and ``weights``: one row a tensor.
+
+    Raises:
+        ValueError: there are no weights.
+    """
+    tables = {
+        str(path.relative_to(run)): _rows(path)
+        for pattern in TABLES
+        for path in sorted(run.glob(pattern))
+        if path.is_file()
+    }
     weights = run / "model" if (run / "model").is_dir() else next(iter(sorted(run.glob("bases/*/"))), None)
     if weights is None:
         raise ValueError(f"{run}: no weights were exported, nothing shows that the run came to its end")
@@ -176,7 +195,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def tensors_of(directory: Path) -> list[dict[str, Any]]:
-    """One row for each tensor of every safetensors file below: file, name, dtype, shape, SHA-256 of the bytes."""
+    """One row a tensor of every safetensors file below: file, name, dtype, shape, SHA-256 of the bytes."""
     rows = []
     for path in sorted(directory.rglob("*.safetensors")):
         for name, tensor in sorted(deserialize(path.read_bytes())):
@@ -201,11 +220,19 @@ def main() -> None:
     sides = {"before": Checkout.at(args.before), "after": Checkout.at(args.after)}
     ledgers = {
         "before": Ledger(
-            args.work / sides["before"].identity, sides["before"], side="before", through=args.through, keep=args.keep
+            args.work / sides["before"].identity,
+            sides["before"],
+            side="before",
+            through=args.through,
+            keep=args.keep,
         ),
         "after": _second(args, sides),
     }
-    base = None if all(spec.command == "base" for spec in args.specs) else args.base or build_base(sides["before"], args.through)
+    base = (
+        None
+        if all(spec.command == "base" for spec in args.specs)
+        else args.base or build_base(sides["before"], args.through)
+    )
     results = {spec.name: _one(spec, ledgers, base) for spec in args.specs}
     show(results)
     if args.json:
@@ -216,7 +243,7 @@ def main() -> None:
 
 
 def _second(args: argparse.Namespace, sides: Mapping[str, Checkout]) -> Ledger:
-    """The ledger of the second side; at the same version a ledger of its own, told what the first side is told."""
+    """The ledger of the second side; at the same version one of its own, told what the first side is told."""
     identity = sides["after"].identity
     same = identity == sides["before"].identity
     side, directory = ("before", f"{identity}-again") if same else ("after", identity)
@@ -231,7 +258,12 @@ def _one(spec: Spec, ledgers: Mapping[str, Ledger], base: Path | None) -> dict[s
             records[side] = ledger.record(spec, base)
         except RuntimeError as error:
             CONSOLE.print(str(error), style="red", markup=False, highlight=False)
-            return {"equal": False, "rows": 0, "keys": 0, "first": f"the run failed {side}: {_last_line(error)}"}
+            return {
+                "equal": False,
+                "rows": 0,
+                "keys": 0,
+                "first": f"the run failed {side}: {_last_line(error)}",
+            }
     found = compare(records["before"]["tables"], records["after"]["tables"])
     return summary(found) | {f"seconds_{side}": record["seconds"] for side, record in records.items()}
 
@@ -256,22 +288,48 @@ def show(results: Mapping[str, Mapping[str, Any]]) -> None:
     """The table: run, rows, values compared, equal or the first difference."""
     table = Table("run", "rows", "values compared", "result", title="the same numbers?")
     for name, result in results.items():
-        table.add_row(name, str(result["rows"]), str(result["keys"]), "equal" if result["equal"] else result["first"])
+        table.add_row(
+            name, str(result["rows"]), str(result["keys"]), "equal" if result["equal"] else result["first"]
+        )
     CONSOLE.print(table)
-    left_out = sorted({f"{key} ({why})" for result in results.values() for key, why in result.get("left_out", {}).items()})
+    left_out = sorted(
+        {f"{key} ({why})" for result in results.values() for key, why in result.get("left_out", {}).items()}
+    )
     CONSOLE.print(f"not compared: {'; '.join(left_out)}", highlight=False, markup=False)
 
 
 def _arguments() -> argparse.Namespace:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--before", type=Path, required=True, help="checkout of the version to hold on to, with its .venv")
-    made.add_argument("--after", type=Path, required=True, help="checkout of the version that should compute the same")
-    made.add_argument("--runs", type=Path, default=SPECS, help="file with the runs; default: same_numbers.yaml beside this script")
+    made.add_argument(
+        "--before", type=Path, required=True, help="checkout of the version to hold on to, with its .venv"
+    )
+    made.add_argument(
+        "--after", type=Path, required=True, help="checkout of the version that should compute the same"
+    )
+    made.add_argument(
+        "--runs",
+        type=Path,
+        default=SPECS,
+        help="file with the runs; default: same_numbers.yaml beside this script",
+    )
     made.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
-    made.add_argument("--base", type=Path, default=None, help="directory of the common base; default: quickstart's, built by OLD")
+    made.add_argument(
+        "--base",
+        type=Path,
+        default=None,
+        help="directory of the common base; default: quickstart's, built by OLD",
+    )
     work = Path("runs/benchmarks/same_numbers")
-    made.add_argument("--work", type=Path, default=work, help=f"records, logs and run directories; default {work}")
-    made.add_argument("--through", type=shlex.split, default=[], metavar="CMD", help="put before each run: 'nice -n 10', a lock")
+    made.add_argument(
+        "--work", type=Path, default=work, help=f"records, logs and run directories; default {work}"
+    )
+    made.add_argument(
+        "--through",
+        type=shlex.split,
+        default=[],
+        metavar="CMD",
+        help="put before each run: 'nice -n 10', a lock",
+    )
     made.add_argument("--keep", action="store_true", help="keep the run directories, checkpoints included")
     made.add_argument("--json", type=Path, default=None, help="also write the result here")
     args = made.parse_args()
@@ -279,7 +337,9 @@ def _arguments() -> argparse.Namespace:
     args.specs = read_specs(args.runs)
     unknown = set(args.only or ()) - {spec.name for spec in args.specs}
     if unknown:
-        made.error(f"--only: {min(unknown)!r} is unknown; choose from {', '.join(spec.name for spec in args.specs)}")
+        made.error(
+            f"--only: {min(unknown)!r} is unknown; choose from {', '.join(spec.name for spec in args.specs)}"
+        )
     args.specs = [spec for spec in args.specs if not args.only or spec.name in args.only]
     return args
 

@@ -13,7 +13,7 @@ LEFT_OUT: dict[str, str] = {
     "time/*": "wall-clock",
     "*_s": "seconds or a rate per second",
 }
-"""Pattern of a key that is not compared -> what it is: no two runs of one version agree on it. Everything else is compared."""
+"""Pattern of a key that is not compared -> what it is. No two runs of one version agree on these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Difference:
     def __str__(self) -> str:
         if self.key is None:
             return f"{self.table}: row {self.row} is only {'after' if self.before is None else 'before'}"
-        return f"{self.table}: row {self.row}, {self.key}: {_shown(self.before)} before, {_shown(self.after)} after"
+        values = f"{_shown(self.before)} before, {_shown(self.after)} after"
+        return f"{self.table}: row {self.row}, {self.key}: {values}"
 
 
 @dataclass(slots=True)
@@ -53,7 +54,9 @@ class Comparison:
         """The first difference in words; empty where there is none."""
         if self.equal:
             return ""
-        return str(self.differences[0]) if self.differences else "nothing was compared: both records are empty"
+        return (
+            str(self.differences[0]) if self.differences else "nothing was compared: both records are empty"
+        )
 
     @property
     def keys_that_differ(self) -> list[str]:
@@ -64,8 +67,8 @@ class Comparison:
 def compare(before: Record, after: Record, *, left_out: Mapping[str, str] = LEFT_OUT) -> Comparison:
     """Compare every table of two records; numbers must be equal, not close.
 
-    Rows are compared by their place. A table, row or key that one record lacks is a difference. 1 and 1.0 are equal, and so are
-    two missing numbers (NaN is written as null).
+    Rows are compared by their place. A table, row or key that one record lacks is a difference. 1 and 1.0 are
+    equal, and so are two missing numbers (NaN is written as null).
     """
     found = Comparison()
     for table in dict.fromkeys([*before, *after]):
@@ -80,7 +83,9 @@ def compare(before: Record, after: Record, *, left_out: Mapping[str, str] = LEFT
     return found
 
 
-def _compare_row(found: Comparison, table: str, number: int, before: Row, after: Row, left_out: Mapping[str, str]) -> None:
+def _compare_row(
+    found: Comparison, table: str, number: int, before: Row, after: Row, left_out: Mapping[str, str]
+) -> None:
     for key in dict.fromkeys([*before, *after]):
         pattern = next((pattern for pattern in left_out if fnmatchcase(key, pattern)), None)
         if pattern is not None:

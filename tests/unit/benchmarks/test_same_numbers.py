@@ -1,4 +1,4 @@
-"""The comparison of two versions: a number, a key, a row or a tensor that is not the same is found, and nothing else is."""
+"""Two versions compared: a number, key, row or tensor that is not the same is found, and nothing else."""
 
 import json
 import sys
@@ -17,7 +17,10 @@ from same_numbers_compare import compare
 from rl.config.load import load_as, load_config
 from rl.config.stages import DpoConfig, SftConfig
 
-ROWS = [{"step": 0, "loss/total": 0.5, "time/step_s": 1.0}, {"step": 1, "loss/total": None, "time/step_s": 2.0}]
+ROWS = [
+    {"step": 0, "loss/total": 0.5, "time/step_s": 1.0},
+    {"step": 1, "loss/total": None, "time/step_s": 2.0},
+]
 
 
 def changed(row: int, **values: Any) -> dict[str, list[dict[str, Any]]]:
@@ -36,7 +39,10 @@ def test_equal_records_are_equal_and_say_what_they_left_out() -> None:
 @pytest.mark.parametrize(
     ("after", "first"),
     [
-        (changed(0, **{"loss/total": 0.5 + 2**-53}), "metrics.jsonl: row 0, loss/total: 0.5 before, 0.5000000000000001 after"),
+        (
+            changed(0, **{"loss/total": 0.5 + 2**-53}),
+            "metrics.jsonl: row 0, loss/total: 0.5 before, 0.5000000000000001 after",
+        ),
         (changed(1, **{"loss/total": 0.25}), "metrics.jsonl: row 1, loss/total: None before, 0.25 after"),
         (changed(1, more=None), "metrics.jsonl: row 1, more: 'no such key' before, None after"),
         ({"metrics.jsonl": ROWS[:1]}, "metrics.jsonl: row 1 is only before"),
@@ -67,7 +73,10 @@ def test_nothing_compared_is_not_equal() -> None:
 def run_directory(path: Path, *, weight: float, tail: str = "") -> Path:
     (path / "model").mkdir(parents=True)
     save_file({"w": np.array([1.0, weight], np.float32)}, path / "model" / "model.safetensors")
-    rows = [{"attempt": 1, "restored_step": 0}, *({"attempt": 1, "step": step, "loss/total": 0.5} for step in range(2))]
+    rows = [
+        {"attempt": 1, "restored_step": 0},
+        *({"attempt": 1, "step": step, "loss/total": 0.5} for step in range(2)),
+    ]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
     (path / "eval").mkdir()
     (path / "eval" / "version-00000000.jsonl").write_text('{"id": "p", "c": 1}\n')
@@ -82,8 +91,12 @@ def test_a_run_directory_is_read_whole_and_its_lost_steps_are_not(tmp_path: Path
         "weights": 1,
     }
     again = '{"attempt": 2, "restored_step": 1}\n{"attempt": 1, "step": 1, "loss/total": 0.5}\n'
-    assert compare(plain, same_numbers.read_tables(run_directory(tmp_path / "b", weight=2.0, tail=again))).equal
-    other = same_numbers.read_tables(run_directory(tmp_path / "c", weight=np.nextafter(np.float32(2), np.float32(3))))
+    assert compare(
+        plain, same_numbers.read_tables(run_directory(tmp_path / "b", weight=2.0, tail=again))
+    ).equal
+    other = same_numbers.read_tables(
+        run_directory(tmp_path / "c", weight=np.nextafter(np.float32(2), np.float32(3)))
+    )
     assert compare(plain, other).keys_that_differ == ["weights sha256"]
 
 
@@ -95,11 +108,11 @@ def test_a_run_without_weights_is_no_evidence(tmp_path: Path) -> None:
 def test_each_side_is_told_its_own(tmp_path: Path) -> None:
     (tmp_path / "runs.yaml").write_text(
         "common: {train: ['model.path={base}']}\n"
-        "runs: {a: {command: train, config: debug, overrides: [x=1], before: [old=2], after: [new.place=2]}}\n"
+        "runs: {a: {command: train, config: debug, overrides: [x=1], before: [old=2], after: [new.at=2]}}\n"
     )
     (spec,) = same_numbers.read_specs(tmp_path / "runs.yaml")
     assert spec.arguments("before", Path("b")) == ["train", "debug", "model.path=b", "x=1", "old=2"]
-    assert spec.arguments("after", Path("b")) == ["train", "debug", "model.path=b", "x=1", "new.place=2"]
+    assert spec.arguments("after", Path("b")) == ["train", "debug", "model.path=b", "x=1", "new.at=2"]
 
 
 def test_every_run_that_ships_is_a_config_of_this_version() -> None:
