@@ -2,7 +2,8 @@
 
     python benchmarks/same_numbers.py --before OLD --after NEW                    # all runs
     python benchmarks/same_numbers.py --before OLD --after NEW --only grpo ppo    # some
-    python benchmarks/same_numbers.py --before OLD --after OLD    # a witness only if it agrees with itself
+    python benchmarks/same_numbers.py --before OLD                                # the baseline alone
+    python benchmarks/same_numbers.py --before OLD --after OLD                    # OLD against itself
 
 OLD and NEW are checkouts, each with a ``.venv`` in which that checkout is installed (``git worktree add``,
 ``make setup``). Every run of ``same_numbers.yaml`` is one ``t2rl train`` (or sft, dpo, base build) in each of
@@ -18,8 +19,8 @@ decides which sequences share a step, and the last bits of a log-prob depend on 
 then sample and train the same tokens, and differ by rounding in loss and weights.
 
 A finished run is remembered under ``--work`` by its checkout's commit (and uncommitted changes), so an
-interrupted call goes on where it was, and a baseline serves many comparisons. Two sides at one commit are two
-runs all the same.
+interrupted call goes on where it was, and a baseline serves many comparisons. Where the sides differ, OLD is
+run a second time: a run that does not agree with itself is no witness, and that is said.
 """
 
 import argparse
@@ -31,8 +32,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from common import CONSOLE
@@ -117,13 +119,29 @@ def read_specs(path: Path) -> list[Spec]:
     return specs
 
 
+class Records(Protocol):
+    """Where the record of a run comes from."""
+
+    def record(self, spec: Spec, base: Path | None) -> dict[str, Any]:
+        """``{tables, ...}`` of the finished run; RuntimeError if it failed."""
+        ...
+
+
 class Ledger:
-    """Runs specs in one checkout and remembers their records in ``directory``, the versions' own."""
+    """Runs specs in one checkout and remembers their records in ``WORK/VERSION``."""
 
     def __init__(
-        self, directory: Path, checkout: Checkout, *, side: str, through: Sequence[str], keep: bool
+        self,
+        work: Path,
+        checkout: Checkout,
+        *,
+        side: str,
+        again: bool = False,
+        through: Sequence[str] = (),
+        keep: bool = False,
     ) -> None:
-        self._directory = directory
+        """Runs of ``checkout``, told what ``side`` is told; ``again`` keeps a second run of each apart."""
+        self._directory = work / (checkout.identity + ("-again" if again else ""))
         self._checkout = checkout
         self._side = side
         self._through = list(through)
@@ -142,9 +160,9 @@ class Ledger:
         path = self._directory / f"{spec.name}-{key}.json"
         if not path.exists():
             record = self._run(spec, arguments)
-            partial = path.with_suffix(".tmp")
-            partial.write_text(json.dumps(record), encoding="utf-8")
-            partial.replace(path)
+            staging = path.with_suffix(".tmp")
+            staging.write_text(json.dumps(record), encoding="utf-8")
+            staging.replace(path)
         return json.loads(path.read_text(encoding="utf-8"))
 
     def _run(self, spec: Spec, arguments: list[str]) -> dict[str, Any]:
@@ -217,55 +235,42 @@ def build_base(checkout: Checkout, through: Sequence[str]) -> Path:
 
 def main() -> None:
     args = _arguments()
-    sides = {"before": Checkout.at(args.before), "after": Checkout.at(args.after)}
-    ledgers = {
-        "before": Ledger(
-            args.work / sides["before"].identity,
-            sides["before"],
-            side="before",
-            through=args.through,
-            keep=args.keep,
-        ),
-        "after": _second(args, sides),
-    }
-    base = (
-        None
-        if all(spec.command == "base" for spec in args.specs)
-        else args.base or build_base(sides["before"], args.through)
-    )
-    results = {spec.name: _one(spec, ledgers, base) for spec in args.specs}
+    before, after = Checkout.at(args.before), Checkout.at(args.after) if args.after else None
+    made = partial(Ledger, args.work, through=args.through, keep=args.keep)
+    ledgers = {"before": made(before, side="before"), "again": made(before, side="before", again=True)}
+    if after is not None:
+        same = after.identity == before.identity
+        ledgers["after"] = ledgers["again"] if same else made(after, side="after")
+    only_base = all(spec.command == "base" for spec in args.specs)
+    base = None if only_base else args.base or build_base(before, args.through)
+    results = {spec.name: compared(spec, ledgers, base) for spec in args.specs}
     show(results)
     if args.json:
-        facts = {side: {"path": str(c.path), "version": c.identity} for side, c in sides.items()}
-        args.json.write_text(json.dumps(facts | {"runs": results}, indent=1) + "\n", encoding="utf-8")
+        versions = {"before": before.identity, "after": after.identity if after else None}
+        args.json.write_text(json.dumps(versions | {"runs": results}, indent=1) + "\n", encoding="utf-8")
     if not all(result["equal"] for result in results.values()):
         raise SystemExit(1)
 
 
-def _second(args: argparse.Namespace, sides: Mapping[str, Checkout]) -> Ledger:
-    """The ledger of the second side; at the same version one of its own, told what the first side is told."""
-    identity = sides["after"].identity
-    same = identity == sides["before"].identity
-    side, directory = ("before", f"{identity}-again") if same else ("after", identity)
-    return Ledger(args.work / directory, sides["after"], side=side, through=args.through, keep=args.keep)
-
-
-def _one(spec: Spec, ledgers: Mapping[str, Ledger], base: Path | None) -> dict[str, Any]:
+def compared(spec: Spec, ledgers: Mapping[str, Records], base: Path | None) -> dict[str, Any]:
     """A run of either side, compared; a failed run is a result too, so that the others go on."""
-    records = {}
-    for side, ledger in ledgers.items():
-        try:
-            records[side] = ledger.record(spec, base)
-        except RuntimeError as error:
-            CONSOLE.print(str(error), style="red", markup=False, highlight=False)
-            return {
-                "equal": False,
-                "rows": 0,
-                "keys": 0,
-                "first": f"the run failed {side}: {_last_line(error)}",
-            }
-    found = compare(records["before"]["tables"], records["after"]["tables"])
-    return summary(found) | {f"seconds_{side}": record["seconds"] for side, record in records.items()}
+    side = "before"
+    try:
+        before = ledgers[side].record(spec, base)["tables"]
+        if "after" not in ledgers:
+            return {"equal": True, "rows": sum(map(len, before.values())), "keys": 0, "first": "recorded"}
+        side = "after"
+        found = compare(before, ledgers[side].record(spec, base)["tables"])
+        if found.equal or ledgers["after"] is ledgers["again"]:
+            return summary(found)
+        side = "again"
+        witness = compare(before, ledgers[side].record(spec, base)["tables"])
+    except RuntimeError as error:
+        CONSOLE.print(str(error), style="red", markup=False, highlight=False)
+        return {"equal": False, "rows": 0, "keys": 0, "first": f"the run failed {side}: {_last_line(error)}"}
+    if witness.equal:
+        return summary(found)
+    return summary(found) | {"first": f"no witness, OLD does not agree with itself: {witness.first}"}
 
 
 def summary(found: Comparison) -> dict[str, Any]:
@@ -288,9 +293,7 @@ def show(results: Mapping[str, Mapping[str, Any]]) -> None:
     """The table: run, rows, values compared, equal or the first difference."""
     table = Table("run", "rows", "values compared", "result", title="the same numbers?")
     for name, result in results.items():
-        table.add_row(
-            name, str(result["rows"]), str(result["keys"]), "equal" if result["equal"] else result["first"]
-        )
+        table.add_row(name, str(result["rows"]), str(result["keys"]), result["first"] or "equal")
     CONSOLE.print(table)
     left_out = sorted(
         {f"{key} ({why})" for result in results.values() for key, why in result.get("left_out", {}).items()}
@@ -304,7 +307,9 @@ def _arguments() -> argparse.Namespace:
         "--before", type=Path, required=True, help="checkout of the version to hold on to, with its .venv"
     )
     made.add_argument(
-        "--after", type=Path, required=True, help="checkout of the version that should compute the same"
+        "--after",
+        type=Path,
+        help="checkout of the version that should compute the same; without: only run OLD",
     )
     made.add_argument(
         "--runs",

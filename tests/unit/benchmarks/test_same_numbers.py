@@ -17,7 +17,7 @@ from same_numbers_compare import compare
 from rl.config.load import load_as, load_config
 from rl.config.stages import DpoConfig, SftConfig
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"step": 0, "loss/total": 0.5, "time/step_s": 1.0},
     {"step": 1, "loss/total": None, "time/step_s": 2.0},
 ]
@@ -115,8 +115,38 @@ def test_each_side_is_told_its_own(tmp_path: Path) -> None:
     assert spec.arguments("after", Path("b")) == ["train", "debug", "model.path=b", "x=1", "new.at=2"]
 
 
+class Recorded:
+    """Records that exist already, or a run that failed."""
+
+    def __init__(self, *losses: float) -> None:
+        self._tables = {"metrics.jsonl": [{"loss/total": loss} for loss in losses]}
+
+    def record(self, spec: same_numbers.Spec, base: Path | None) -> dict[str, Any]:
+        if not self._tables["metrics.jsonl"]:
+            raise RuntimeError("t2rl train failed (1):\nout of luck")
+        return {"tables": self._tables}
+
+
+@pytest.mark.parametrize(
+    ("after", "again", "first"),
+    [
+        (Recorded(1.0), Recorded(2.0), ""),
+        (Recorded(2.0), Recorded(1.0), "metrics.jsonl: row 0, loss/total: 1.0 before, 2.0 after"),
+        (Recorded(2.0), Recorded(3.0), "no witness, OLD does not agree with itself: metrics.jsonl: row 0"),
+        (Recorded(), Recorded(1.0), "the run failed after: out of luck"),
+    ],
+)
+def test_a_difference_counts_only_where_the_old_version_agrees_with_itself(
+    after: Recorded, again: Recorded, first: str
+) -> None:
+    spec = same_numbers.Spec("a", "train", "debug", ())
+    result = same_numbers.compared(spec, {"before": Recorded(1.0), "after": after, "again": again}, None)
+    assert result["equal"] == (not first)
+    assert result["first"].startswith(first)
+
+
 def test_every_run_that_ships_is_a_config_of_this_version() -> None:
-    stages = {"sft": SftConfig, "dpo": DpoConfig}
+    stages: dict[str, Any] = {"sft": SftConfig, "dpo": DpoConfig}
     for spec in same_numbers.read_specs(same_numbers.SPECS):
         overrides = [text.replace("{base}", "base") for text in (*spec.overrides, *spec.after)]
         if spec.command == "train":
