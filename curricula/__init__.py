@@ -6,38 +6,38 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from curricula.balanced import Balanced
+from curricula.allocators.cures import CuresAllocator, CuresSampler
+from curricula.allocators.knapsack import Knapsack
+from curricula.allocators.speed import SpeedAllocator, SpeedSampler
 from curricula.base import Curriculum, overrides
-from curricula.cooldown import Cooldown
-from curricula.cures import CuresAllocator, CuresSampler
-from curricula.cyclical import Cyclical
-from curricula.dots import DifficultyTargeted
-from curricula.dump import UpperConfidence
-from curricula.dynamic_budget import DynamicBudget
-from curricula.dynamic_sampling import DynamicSampling
-from curricula.easy_to_hard import EasyToHard
-from curricula.gain import GainOrder
-from curricula.greso import Greso
-from curricula.kimi_length import KimiLength
-from curricula.knapsack import Knapsack
-from curricula.mixed import MixedOutcomes
-from curricula.mixture import Mixture
-from curricula.overlong import Overlong
-from curricula.pcl import IntermediatePrompts
-from curricula.pods import Pods
+from curricula.categories.cooldown import Cooldown
+from curricula.categories.dump import UpperConfidence
+from curricula.categories.mixture import Mixture
+from curricula.categories.sec import SelfEvolving
+from curricula.categories.skill_it import SkillIt
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
+from curricula.filters.balanced import Balanced
+from curricula.filters.dynamic_sampling import DynamicSampling
+from curricula.filters.greso import Greso
+from curricula.filters.mixed import MixedOutcomes
+from curricula.filters.pods import Pods
+from curricula.filters.retire import Retire
+from curricula.filters.stage_drop import StageDrop
+from curricula.filters.vcrl import VCRL
+from curricula.lengths.dynamic_budget import DynamicBudget
+from curricula.lengths.kimi_length import KimiLength
+from curricula.lengths.overlong import Overlong
+from curricula.lengths.staged_length import StagedLength
+from curricula.lengths.train_long_think_short import TrainLongThinkShort
 from curricula.pool import PromptPool
-from curricula.prioritized import Prioritized
-from curricula.retire import Retire
-from curricula.sec import SelfEvolving
-from curricula.skill_it import SkillIt
-from curricula.speed import SpeedAllocator, SpeedSampler
+from curricula.prompts.cyclical import Cyclical
+from curricula.prompts.dots import DifficultyTargeted
+from curricula.prompts.easy_to_hard import EasyToHard
+from curricula.prompts.gain import GainOrder
+from curricula.prompts.pcl import IntermediatePrompts
+from curricula.prompts.prioritized import Prioritized
+from curricula.prompts.stat import SkillTargeted
 from curricula.stack import CurriculumStack, refuse_pool
-from curricula.stage_drop import StageDrop
-from curricula.staged_length import StagedLength
-from curricula.stat import SkillTargeted
-from curricula.train_long_think_short import TrainLongThinkShort
-from curricula.uniform import EqualAllocator, UniformSampler
-from curricula.vcrl import VCRL
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 from rollout.user_code import load_attribute

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from curricula.measures.prompt_signals import PromptSignals
 from curricula.pool import PromptPool
-from curricula.prompt_signals import PromptSignals
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -138,8 +138,8 @@ class Curriculum:
 
     @property
     def signal_columns(self) -> tuple[str, ...]:
-        """Which of ``curricula.prompt_signals.COLUMNS`` it reads; a run without such a part never asks the
-        learner."""
+        """Which of ``curricula.measures.prompt_signals.COLUMNS`` it reads; a run without such a part never
+        asks the learner."""
         return ()
 
     @property

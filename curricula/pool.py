@@ -23,7 +23,8 @@ class PromptPool:
     by_category: tuple[np.ndarray, ...]
     """Per category code, the [P_c] int64 indices of its prompts, ascending."""
     metadata: tuple[Mapping[str, Any], ...] = ()
-    """[P] what the task knows of each prompt, or nothing; read as columns by ``curricula.columns``."""
+    """[P] what the task knows of each prompt, or nothing; read as columns by
+    ``curricula.prompts.columns``."""
 
     def __len__(self) -> int:
         """Number of prompts."""

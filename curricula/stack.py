@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from curricula.base import TRAIN, Allocation, Ctx, Curriculum, Plan, Verdict, overrides
-from curricula.conflicts import check
-from curricula.effective import difficulty_buckets, effective_ratios
+from curricula.conflicts.rules import check
+from curricula.drawing.walks import Walks
+from curricula.drawing.weighted import WeightedOrder
+from curricula.measures.effective import difficulty_buckets, effective_ratios
+from curricula.measures.prompt_signals import PromptSignals
 from curricula.pool import PromptPool
-from curricula.prompt_signals import PromptSignals
-from curricula.walks import Walks
-from curricula.weighted import WeightedOrder
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -147,7 +147,7 @@ class CurriculumStack:
 
     @property
     def signal_columns(self) -> tuple[str, ...]:
-        """What the parts read of the learner's model (``curricula.prompt_signals.COLUMNS``); mostly
+        """What the parts read of the learner's model (``curricula.measures.prompt_signals.COLUMNS``); mostly
         nothing."""
         return tuple(sorted({column for part in self._parts.values() for column in part.signal_columns}))
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from planner import plan_modes
 from planner.allocation import allocate_parallel
-from planner.demand import Unknown, demand_of
-from planner.gains import coverage
-from planner.plan_types import Mode, Plan, Query
-from planner.posterior import Posterior, PosteriorStore
-from planner.posterior_prior import PriorConfig
-from planner.seen import SeenGroups
-from planner.targets import TargetConfig, TargetTracker, TrainTargets, make_targets
-from planner.units import Level, units_of
-from planner.verifier import VerifierSpec
+from planner.allocation import modes as plan_modes
+from planner.allocation.demand import Unknown, demand_of
+from planner.allocation.gains import coverage
+from planner.belief.posterior import Posterior, PosteriorStore
+from planner.belief.prior import PriorConfig
+from planner.belief.seen import SeenGroups
+from planner.training.targets import TargetConfig, TargetTracker, TrainTargets, make_targets
+from planner.training.units import Level, units_of
+from planner.types import Mode, Plan, Query
+from planner.verifiers.verifier import VerifierSpec
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
 

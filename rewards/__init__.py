@@ -5,14 +5,14 @@ A new reward is one module with a factory (a class or a function that takes keyw
 form-only component's: cost nothing), and one line in :data:`REWARDS`; the contract tests find it there.
 Rewards outside this package are named by import path, ``pkg.module:attr``, or by file,
 ``path/to/file.py:attr``; functions of TRL's, verl's and other forms are known by their parameters
-(``rewards.functions``).
+(``rewards.user_functions.plain``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from rewards.foreign import attempt, describe
-from rewards.functions import Form, as_reward, form_of
+from rewards.user_functions.foreign import attempt, describe
+from rewards.user_functions.plain import Form, as_reward, form_of
 from rollout.types import Prompt, Reward
 from rollout.user_code import NoSuchName, load_attribute
 
@@ -33,7 +33,7 @@ REWARDS: dict[str, str] = {
     "reasoning_gym": "rewards.reasoning_gym:ReasoningGymReward",
     "regex": "rewards.components.pattern:RegexReward",
     "repetition": "rewards.components.repetition:RepetitionReward",
-    "rubric": "rewards.rubric:RubricReward",
+    "rubric": "rewards.rubric.rubric:RubricReward",
     "tag_count": "rewards.components.tag_count:TagCountReward",
 }
 """Name -> ``module:factory``. Strings, so that a process imports only what it uses."""
@@ -44,8 +44,8 @@ def build_reward(name: str, args: Mapping[str, Any] | None = None) -> Reward:
 
     Args:
         name: A key of :data:`REWARDS`, or ``pkg.module:attr`` or ``path/to/file.py:attr``: a class or factory
-            of your own that makes the reward, or a function that judges (``rewards.functions.form_of`` tells
-            which).
+            of your own that makes the reward, or a function that judges
+            (``rewards.user_functions.plain.form_of`` tells which).
         args: Keyword arguments of the factory, or constants of the function.
 
     Raises:

@@ -1,8 +1,8 @@
 """The simplest reward: the text is the answer, letter by letter."""
 
 from rewards.components.final_text import final_text, is_tagged
-from rewards.components.verdicts import right, wrong
 from rewards.components.words import normalise as normalised
+from rewards.verdicts import right, wrong
 from rollout.types import Prompt, RewardResult
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rewards import build_reward, timeout_of_parts
 from rewards.golds import gold_texts
-from rewards.returned import ask
+from rewards.user_functions.returned import ask
 from rollout.types import Prompt, Reward, RewardResult
 
 

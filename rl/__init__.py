@@ -1,7 +1,7 @@
 """T2RL's engine room: prompts stream to rollout workers, finished groups stream to learners, weights stream
 back.
 
-See ``rl/controller.py`` for the data flow and its four loops.
+See ``rl/run/controller.py`` for the data flow and its four loops.
 """
 
 from t2rl import own_code_first

@@ -292,7 +292,8 @@ class Reward(Protocol):
 
 
 class GroupScorer(Protocol):
-    """Scores whole groups, with a hard timeout for each completion (``rewards.pool.VerifierPool``)."""
+    """Scores whole groups, with a hard timeout for each completion
+    (``rewards.processes.pool.VerifierPool``)."""
 
     async def score(
         self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]

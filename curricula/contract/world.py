@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curricula.base import Curriculum, Plan, Verdict, overrides
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
 from curricula.pool import PromptPool
 from curricula.simulation.learners import CurveLearner
 from curricula.simulation.outcomes import Outcomes
 from curricula.simulation.rows import SimulatedPool, pool_of
 from curricula.simulation.simulate import Schedule, Simulation
 from curricula.stack import CurriculumStack
-from curricula.uniform import EqualAllocator, UniformSampler
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, SamplingConfig
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curricula.prompt_signals import PromptSignals
+from curricula.measures.prompt_signals import PromptSignals
 from rollout.types import Prompt
 
 CODE = 8

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from curricula.base import Plan
-from curricula.effective import effective_ratios
-from curricula.prompt_signals import PromptSignals
+from curricula.measures.effective import effective_ratios
+from curricula.measures.prompt_signals import PromptSignals
+from curricula.measures.tally import tally
 from curricula.simulation.learners import SimulatedLearner
 from curricula.simulation.outcomes import Outcomes
 from curricula.simulation.signals import simulated_signals
 from curricula.stack import CurriculumStack
-from curricula.tally import tally
 from rollout.types import RolloutGroup, RolloutStat
 
 
@@ -85,8 +85,8 @@ class Simulation:
 
         Returns:
             Counts and ratios over all its groups, refills, kept and dropped ones included, and
-            ``curricula.tally``; ``trained_effective_ratio`` is the share of mixed groups' rollouts among
-            those trained on; ``pool_pass_rate`` is the learner's over the whole pool, before the step;
+            ``curricula.measures.tally``; ``trained_effective_ratio`` is the share of mixed groups' rollouts
+            among those trained on; ``pool_pass_rate`` is the learner's over the whole pool, before the step;
             ``metrics`` is what the stack logs.
         """
         step = self._version

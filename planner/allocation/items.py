@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from planner.gains import coverage, gain_constant, log_gain, samples_worth
+from planner.allocation.gains import coverage, gain_constant, log_gain, samples_worth
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,8 +4,8 @@
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from planner.stopping import Outcome
-from planner.verifier import VerifierSpec
+from planner.allocation.stopping import Outcome
+from planner.verifiers.verifier import VerifierSpec
 
 NODES = 64
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from planner.allocation.items import Items
 from planner.allocation.parallel import K_MAX
 from planner.allocation.quadrature import QuadratureCaps
-from planner.stopping import Outcome, attempt_cap, outcome
-from planner.verifier import VerifierSpec
+from planner.allocation.stopping import Outcome, attempt_cap, outcome
+from planner.verifiers.verifier import VerifierSpec
 
 _SAMPLE = 20_000
 _RESOLUTION = 1e-9

@@ -15,8 +15,8 @@ from planner.cost.lengths import expected_longest, sequential_tokens
 from planner.cost.pareto import pareto
 from planner.cost.roofline import Server
 from planner.estimators.beta_binomial import fit_gated
-from planner.intervals import Interval, bootstrap_mean
-from planner.pass_at_k import pass_at_k
+from planner.estimators.bootstrap import Interval, bootstrap_mean
+from planner.estimators.pass_at_k import pass_at_k
 
 COLUMNS = (
     "ckpt", "N", "D", "tok_per_param", "post", "bits", "train_flops", "strategy", "k", "temp",

@@ -1,13 +1,13 @@
 """Jeffreys limits for one problem, carried through pass@k, and the interval of a benchmark. Wilson is in
-``planner.intervals``."""
+``planner.estimators.bootstrap``."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
+from planner.estimators.bootstrap import RESAMPLES, Interval, bootstrap_mean, wilson
 from planner.estimators.counts import checked
-from planner.intervals import RESAMPLES, Interval, bootstrap_mean, wilson
-from planner.pass_at_k import pass_at_k
+from planner.estimators.pass_at_k import pass_at_k
 
 
 def jeffreys(c: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from scipy.optimize import least_squares
 from scipy.special import gammaln
 
 from planner.estimators.counts import checked
-from planner.pass_at_k import pass_at_k
+from planner.estimators.pass_at_k import pass_at_k
 
 POINTS = 12
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from planner.pass_at_k import pass_at_k
+from planner.estimators.pass_at_k import pass_at_k
 
 
 def order_weights(n: int, k: int) -> np.ndarray:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from planner.estimators.pass_at_k import pass_at_k
 from planner.forecast.grid import LOG_Q, reach
-from planner.pass_at_k import pass_at_k
 
 FARTHEST = 1e12
 """Samples at which a model that is still below the last measured point is taken to stay there."""

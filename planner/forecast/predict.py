@@ -62,7 +62,7 @@ def forecast(
     Args:
         counts: [M, 2] rows (n, c); n may differ, be 0, and be the result of adaptive sampling (``spending``).
         k: samples that count, real, at least 1; up to the smallest n the value is that of
-            ``planner.pass_at_k``.
+            ``planner.estimators.pass_at_k``.
         prior: ``"shipped"`` for the packaged reference, a ``Reference`` of your own, or None for the family
             alone.
         confidence: of (low, high).

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from planner.estimators.counts import checked
+from planner.estimators.pass_at_k import pass_at_k
 from planner.forecast.grid import reach
-from planner.pass_at_k import pass_at_k
 
 KS = (1, 4, 16, 64, 256, 1024)
 """Where curves are compared, as far as the samples of every population reach."""

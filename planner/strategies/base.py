@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from planner.posterior import Posterior
-from planner.verifier import VerifierSpec
+from planner.belief.posterior import Posterior
+from planner.verifiers.verifier import VerifierSpec
 from rollout.types import Prompt
 
 
@@ -30,7 +30,7 @@ class Attempt:
 
 
 class Policy(Protocol):
-    """Something that samples completions: in this repository the rollout workers (``rl.decode``)."""
+    """Something that samples completions: in this repository the rollout workers (``rl.engines.decode``)."""
 
     @property
     def caches_prompts(self) -> bool:

@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import norm
 
-from planner.posterior import Posterior
+from planner.belief.posterior import Posterior
 from planner.strategies.base import Expected, Policy, Result, Scorer, ScorerSpec, TokenCost
 from planner.strategies.nodes import posterior_nodes, sample_tokens
 from planner.strategies.scored import draw_scored, separation
-from planner.verifier import VerifierSpec
+from planner.verifiers.verifier import VerifierSpec
 from rollout.types import Prompt
 
 

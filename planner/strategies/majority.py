@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from planner.posterior import Posterior
-from planner.stopping import SETTLED, settled
+from planner.allocation.stopping import SETTLED, settled
+from planner.allocation.voting import vote_table
+from planner.belief.posterior import Posterior
 from planner.strategies.base import Expected, Policy, Result, ScorerSpec, TokenCost
 from planner.strategies.drawing import Drawer, Ledger
 from planner.strategies.nodes import posterior_nodes, sample_tokens
-from planner.verifier import VerifierSpec
-from planner.voting import vote_table
+from planner.verifiers.verifier import VerifierSpec
 from rollout.types import Prompt
 
 

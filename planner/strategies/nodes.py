@@ -3,7 +3,7 @@
 import numpy as np
 
 from planner.allocation.quadrature import beta_nodes
-from planner.posterior import Posterior
+from planner.belief.posterior import Posterior
 from planner.strategies.base import TokenCost
 
 

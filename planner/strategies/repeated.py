@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from planner.posterior import Posterior
+from planner.belief.posterior import Posterior
 from planner.strategies.base import Expected, Policy, Result, ScorerSpec, TokenCost, Verifier
 from planner.strategies.drawing import Drawer, Ledger
 from planner.strategies.nodes import posterior_nodes, sample_tokens
-from planner.verifier import VerifierSpec
+from planner.verifiers.verifier import VerifierSpec
 from rollout.types import Prompt
 
 

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from planner.strategies.base import Attempt, Policy, Score, Scorer, ScorerSpec
 from planner.strategies.drawing import BudgetError, Drawer, Ledger
-from planner.verifier import VerifierSpec
+from planner.verifiers.verifier import VerifierSpec
 from rollout.types import Prompt
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rewards import build_reward, timeout_means
 from rewards.components.length import Unit, check_unit, cosine_scaled, length_of
-from rewards.returned import ask
+from rewards.user_functions.returned import ask
 from rollout.types import Prompt, RewardResult
 
 

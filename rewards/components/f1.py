@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rewards.components.final_text import final_text, is_tagged
-from rewards.components.verdicts import graded, wrong
 from rewards.components.words import normalise
+from rewards.verdicts import graded, wrong
 from rollout.types import Prompt, RewardResult
 
 KEY = "answers"

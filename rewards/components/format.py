@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from rewards.components.verdicts import graded, right, wrong
 from rewards.thinking import opened_by
+from rewards.verdicts import graded, right, wrong
 from rollout.types import Prompt, RewardResult
 
 THINK = "think"

@@ -10,7 +10,7 @@ from referencing import Registry
 
 from rewards.code.fences import blocks_of
 from rewards.components.final_text import final_text
-from rewards.components.verdicts import right, wrong
+from rewards.verdicts import right, wrong
 from rollout.types import Prompt, RewardResult
 
 KEY = "schema"

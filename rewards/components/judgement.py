@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from rewards.components.multiple_choice import chosen
-from rewards.components.verdicts import wrong
 from rewards.golds import in_words
+from rewards.verdicts import wrong
 from rollout.types import Prompt, RewardResult
 
 LABELS = ("A", "B", "C")

@@ -8,7 +8,7 @@ from langdetect import DetectorFactory, detect
 from langdetect.detector_factory import PROFILES_DIRECTORY
 from langdetect.lang_detect_exception import LangDetectException
 
-from rewards.components.verdicts import graded, wrong
+from rewards.verdicts import graded, wrong
 from rollout.types import Prompt, RewardResult
 
 CHUNK = 400

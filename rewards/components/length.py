@@ -1,14 +1,14 @@
 """What a text's length costs, and the cosine length reward.
 
 Lengths in characters or words: a reward sees text. Rewards on tokens, and relative to the group or to a
-budget, are curriculum parts (``curricula.length_rewards``).
+budget, are curriculum parts (``curricula.lengths.length_rewards``).
 """
 
 import math
 from typing import Literal
 
-from rewards.components.verdicts import form
 from rewards.components.words import words
+from rewards.verdicts import form
 from rollout.types import Prompt, RewardResult
 
 Unit = Literal["characters", "words"]

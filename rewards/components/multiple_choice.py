@@ -3,9 +3,9 @@ r"""Multiple choice: the letter that a completion commits to."""
 from collections.abc import Sequence
 
 from rewards.components.choices import commitment_of
-from rewards.components.verdicts import right, wrong
 from rewards.golds import in_words
 from rewards.thinking import after_thinking
+from rewards.verdicts import right, wrong
 from rollout.types import Prompt, RewardResult
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 import regex
 
 from rewards.components.final_text import final_text, is_tagged
-from rewards.components.verdicts import right, wrong
+from rewards.verdicts import right, wrong
 from rollout.types import Prompt, RewardResult
 
 KEY = "pattern"

@@ -2,8 +2,8 @@
 
 from collections.abc import Hashable, Sequence
 
-from rewards.components.verdicts import form
 from rewards.components.words import words
+from rewards.verdicts import form
 from rollout.types import Prompt, RewardResult
 
 

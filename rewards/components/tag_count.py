@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rewards.components.format import marks, with_opening
-from rewards.components.verdicts import graded, wrong
+from rewards.verdicts import graded, wrong
 from rollout.types import Prompt, RewardResult
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rewards.forker import child_environment
+from rewards.processes.forker import child_environment
+from rewards.processes.wire import frame, read_frame
 from rewards.sandbox import codec
 from rewards.sandbox.base import Job, Outcome, SandboxError, Step
 from rewards.sandbox.bubblewrap import bwrap_version, find_bwrap
 from rewards.sandbox.seccomp import filter_program
 from rewards.sandbox.view import toolchains
-from rewards.wire import frame, read_frame
 
 LEAST_BWRAP = (0, 8, 0)
 """The first with ``--disable-userns``."""

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rewards.processes.wire import frame, read_frame
 from rewards.sandbox import codec, kernel
 from rewards.sandbox.base import SandboxError
 from rewards.sandbox.runner import LINK, Runner
-from rewards.wire import frame, read_frame
 
 ROOT = Path("/dev/shm")
 """Mounted over; exists on every Linux, and nothing that a sandbox shows lives there."""

@@ -22,9 +22,10 @@ from rl.cli import (
     sft,
     train,
 )
-from rl.cli.exits import INTERRUPTED, leave_now
+from rl.cli.exits import leave_now
 from rl.cli.logs import log_to_stderr
 from rl.cli.prose import join_help
+from rl.config.exit_codes import INTERRUPTED
 
 app = typer.Typer(
     name="t2rl",
@@ -43,7 +44,7 @@ app = typer.Typer(
 def _print_versions(asked: bool) -> None:
     """What a bug report needs: our version and those of the parts that decide what it does."""
     if asked:
-        from rl.doctor.packages import installed
+        from rl.commands.doctor.packages import installed
 
         found = [
             (part, installed(part))

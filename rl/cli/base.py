@@ -47,7 +47,7 @@ def build(
             raise ConfigError(
                 f"model.kind: {config.model.kind!r} is built already; choose a recipe, for example model=tiny"
             )
-        from rl.base.cache import build_base
+        from rl.pretrain.cache import build_base
 
         directory = build_base(config.model.recipe, progress=True)
     typer.echo(directory)

@@ -64,9 +64,9 @@ def build(
     """Pretrain every base of a ladder: one trunk for each size, one decayed branch for each number of
     tokens."""
     with exit_codes():
-        from rl.bases.build import build as run
-        from rl.bases.ladder import load_ladder
-        from rl.bases.tables import print_cells
+        from rl.ladder.build import build as run
+        from rl.ladder.ladder import load_ladder
+        from rl.ladder.tables import print_cells
 
         config = load_ladder(ladder, max_level=level)
         path = directory or Path("runs/bases") / config.name
@@ -90,8 +90,8 @@ def post_train(
 ) -> None:
     """Post-train bases by RLVR, one run after the other; those that are done are left alone."""
     with exit_codes():
-        from rl.bases.post_train import post_train as run
-        from rl.bases.tables import print_post
+        from rl.ladder.post_train import post_train as run
+        from rl.ladder.tables import print_post
 
         done = run(directory, config=config, overrides=list(overrides or []), only=_names(cells))
         if as_json:
@@ -111,8 +111,8 @@ def evaluate(
     """Score every checkpoint on the same held-out problems: likelihood of the answer, and samples judged by
     the verifier."""
     with exit_codes():
-        from rl.bases.evaluate import evaluate_ladder, parse_bits
-        from rl.bases.tables import print_scores
+        from rl.ladder.evaluate import evaluate_ladder, parse_bits
+        from rl.ladder.tables import print_scores
 
         scores = evaluate_ladder(directory, bits=parse_bits(bits), only=_names(cells))
         if as_json:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from rl.cli.arguments import AsJson, Overrides
-from rl.cli.exits import FAILED, exit_codes
+from rl.cli.exits import exit_codes
+from rl.config.exit_codes import FAILED
 
 SIMULATE = """
 Examples:
@@ -75,7 +76,7 @@ def simulate(
     """What a curriculum would choose, on rollouts drawn at pass rates that you give. A simulation, never a
     result of a model."""
     with exit_codes():
-        from rl.curriculum.simulate import simulate as run
+        from rl.commands.curriculum.simulate import simulate as run
 
         if learner not in ("curves", "logistic"):
             raise ValueError(f"--learner {learner}: choose curves or logistic")
@@ -100,7 +101,7 @@ def inspect(
 ) -> None:
     """What a run's curriculum chose, and why: prompts, group sizes, drops, categories over the steps."""
     with exit_codes():
-        from rl.curriculum.inspect import inspect as show
+        from rl.commands.curriculum.inspect import inspect as show
 
         show(run, as_json=as_json, heatmap=heatmap)
 
@@ -117,7 +118,7 @@ def check(
     """Run the contract that every part must keep: pure hooks, exact resume, budgets, shapes. Exit code 1 if
     one is broken."""
     with exit_codes():
-        from rl.curriculum.check import check_part
+        from rl.commands.curriculum.check import check_part
 
         passed = check_part(name, args, pool=pool, as_json=as_json)
     if not passed:

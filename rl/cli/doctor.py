@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from rl.cli.arguments import AsJson
-from rl.cli.exits import FAILED, exit_codes
+from rl.cli.exits import exit_codes
+from rl.config.exit_codes import FAILED
 
 if TYPE_CHECKING:
-    from rl.doctor import Check
+    from rl.commands.doctor import Check
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/]"}
 
@@ -27,7 +28,7 @@ def doctor(
 ) -> None:
     """Check this machine and environment, and say what to do about what is wrong."""
     with exit_codes():
-        from rl.doctor import run_checks
+        from rl.commands.doctor import run_checks
 
         checks = run_checks(quick=quick)
         if as_json:

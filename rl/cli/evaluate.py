@@ -42,6 +42,6 @@ def evaluate(
 ) -> None:
     """Evaluate a model on held-out prompts: unbiased pass@k with intervals, by category."""
     with exit_codes():
-        from rl.eval_command import evaluate_cli
+        from rl.commands.evaluate import evaluate_cli
 
         evaluate_cli(target, list(overrides or []), as_json=as_json, step=step, to=to)

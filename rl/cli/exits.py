@@ -10,10 +10,9 @@ from typing import NoReturn
 
 import typer
 
-from rl.errors import FleetDead
+from rl.config.exit_codes import FAILED, INTERRUPTED, USER_INPUT
+from rl.engines.errors import FleetDead
 from rl.records.storage import StorageError, storage_reason
-
-FAILED, USER_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def leave_now(code: int) -> NoReturn:

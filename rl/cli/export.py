@@ -36,7 +36,7 @@ def export(
     """Write a checkpoint as a Hugging Face directory: weights with adapters merged in and beside them,
     config, tokenizer."""
     with exit_codes():
-        from rl.export_command import export_checkpoint
+        from rl.commands.export import export_checkpoint
 
         number, directory = export_checkpoint(run, step=step, to=to)
         typer.echo(f"{directory}: the model of step {number} of {run}; next: t2rl eval {directory}")

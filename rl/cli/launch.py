@@ -36,7 +36,7 @@ def launch(
 ) -> None:
     """Run a config as a Ray job on a cluster that is up, and follow its log. The exit code is the job's."""
     with exit_codes():
-        from rl.launch import Submission, submit
+        from rl.cluster.launch import Submission, submit
 
         job = Submission.plan(
             name, list(overrides or []), address=address, working_dir=working_dir, python=python

@@ -56,7 +56,7 @@ def passk(
     """pass@k with intervals, over all problems and by category; unbiased up to n, a forecast with a model
     interval beyond."""
     with exit_codes():
-        from rl.passk_command import passk_cli
+        from rl.commands.passk import passk_cli
 
         passk_cli(
             counts,

@@ -49,8 +49,8 @@ def bases(
     """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a
     query costs."""
     with exit_codes():
-        from rl.bases.plan import plan_bases, plan_folder
-        from rl.bases.plan_tables import print_plan
+        from rl.ladder.analysis.report import plan_bases, plan_folder
+        from rl.ladder.analysis.tables import print_plan
 
         chosen = [name.strip() for name in categories.split(",") if name.strip()]
         report = plan_bases(
@@ -70,7 +70,7 @@ def bases(
 
 def _device(name: str) -> "Device":
     if name == "here":
-        from rl.bases.calibrate import this_machine
+        from rl.ladder.calibrate import this_machine
 
         return this_machine()
     from planner.cost.devices import device

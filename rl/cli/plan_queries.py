@@ -65,7 +65,7 @@ def queries(
 ) -> None:
     """How many samples each query gets under a token budget, and what is to be expected of it."""
     with exit_codes():
-        from rl.plan_queries import plan_queries_cli
+        from rl.commands.plan_queries import plan_queries_cli
 
         plan_queries_cli(
             counts,

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from rl.cli.arguments import AsJson, Overrides
-from rl.cli.exits import FAILED, exit_codes
+from rl.cli.exits import exit_codes
+from rl.config.exit_codes import FAILED
 
 SCORE = """
 A row is a JSON object with a completion and, where there are any, answer, prompt, id, truncated; all other
@@ -63,7 +64,7 @@ def register(app: typer.Typer) -> None:
 def list_(as_json: AsJson = False) -> None:
     """Every reward by name, with a line on each."""
     with exit_codes():
-        from rl.reward_commands.names import list_rewards
+        from rl.commands.rewards.names import list_rewards
 
         list_rewards(as_json=as_json)
 
@@ -90,7 +91,7 @@ def score(
     """Judge every completion of a file, in killable processes. One that hangs or crashes costs its own
     row."""
     with exit_codes():
-        from rl.reward_commands.score import score_file
+        from rl.commands.rewards.score import score_file
 
         score_file(
             reward,
@@ -148,7 +149,7 @@ def check(
     """Whether right completions score 1, and empty, cut, hedged, copied, injected and huge ones 0. Exit code
     1 if not."""
     with exit_codes():
-        from rl.reward_commands.check_command import check_command
+        from rl.commands.rewards.check_command import check_command
 
         passed = check_command(
             task,

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rl.cli.exits import FAILED, exit_codes
+from rl.cli.exits import exit_codes
 from rl.cli.listen import token_for
+from rl.config.exit_codes import FAILED
 
 SERVE = """
 Examples:

@@ -33,10 +33,10 @@ def train(name: Name, overrides: Overrides = None) -> None:
 
         phases = Phases()
         config = load_config(name, overrides)
-        from rl.start import choose_start
+        from rl.run.start import choose_start
 
         start = choose_start(config)
         phases(start.described(config.run.name))
-        from rl.train import train as run
+        from rl.run.train import train as run
 
         run(config, start, phases)

@@ -4,7 +4,7 @@ refusals and doubts."""
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rl.config.checks_algorithm import compares_within_groups
+from rl.config.checks.algorithm import compares_within_groups
 
 if TYPE_CHECKING:
     from curricula.base import Curriculum
@@ -47,7 +47,7 @@ def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
 def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
     """What may mislead."""
     from curricula.base import overrides
-    from curricula.conflicts_sampling import at_budgets
+    from curricula.conflicts.sampling import at_budgets
 
     floor = getattr(parts["allocator"], "floor", None)
     if floor == 1 and config.stream.rollouts_per_prompt > 1 and compares_within_groups(config.algorithm):

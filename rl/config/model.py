@@ -117,7 +117,7 @@ class RecipeConfig(Section):
 
 
 class RecipeModelConfig(Section):
-    """A base built by ``rl.base`` on first use, then cached."""
+    """A base built by ``rl.pretrain`` on first use, then cached."""
 
     kind: Literal["recipe"] = "recipe"
     """A tiny base of our own."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from rewards.rubric_spec import RESERVED, Weight
+from rewards.rubric.spec import RESERVED, Weight
 from rl.config.base import Section
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from rl.config.base import Section
 from rl.config.missing import MissingError
-from rl.thinking_tags import check_tags
+from rl.config.thinking_tags import check_tags
 
 
 class Columns(Section):

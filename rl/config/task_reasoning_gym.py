@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from rl.config.base import Section
-from rl.thinking_tags import check_tags
+from rl.config.thinking_tags import check_tags
 
 
 class ReasoningGymTaskConfig(Section):

@@ -11,10 +11,10 @@ import numpy as np
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
+from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
-from rl.types import StepResult, TrainingBatch
 from rollout.engine import WeightUpdate
 from rollout.weight_sender import Rendezvous
 
@@ -142,7 +142,7 @@ class LearnerGroup:
     async def prompt_signals(
         self, prompts: list[list[int]], *, columns: Sequence[str], template: tuple[int, int]
     ) -> dict[str, np.ndarray]:
-        """What the policy says of prompts (``curricula.prompt_signals.COLUMNS``), [n, ...] each."""
+        """What the policy says of prompts (``curricula.measures.prompt_signals.COLUMNS``), [n, ...] each."""
         reference = ray.put(prompts)
         return (await self._call("prompt_signals", reference, list(columns), template))[0]
 

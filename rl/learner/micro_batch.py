@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rl.batch.types import TrainingBatch
 from rl.learner.batching import MicroBatchPlan
-from rl.types import TrainingBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

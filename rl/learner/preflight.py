@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rl.cluster.gpus import smallest_device
 from rl.config.model import trusts_code
-from rl.gpus import smallest_device
 from rl.learner.memory import learner_bytes, shortage, sizes
 from rollout.checkpoint_shapes import checkpoint_shapes
 

@@ -1,5 +1,5 @@
 """What a curriculum may ask of the policy about prompts, from one prefill without gradient
-(``curricula.prompt_signals``)."""
+(``curricula.measures.prompt_signals``)."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,8 +67,8 @@ def prompt_signals(
 
 
 def angles(hidden: torch.Tensor, template: Template) -> dict[str, float]:
-    """``intra`` and ``inter`` of one prompt's token states [T, H]; the arithmetic of ``curricula.angle``, on
-    the device."""
+    """``intra`` and ``inter`` of one prompt's token states [T, H]; the arithmetic of
+    ``curricula.prompts.angle``, on the device."""
     units = torch.nn.functional.normalize(hidden.double(), dim=1)
     first, end = template.head, len(units) - template.tail
     if end - first < 2:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
-from rl.types import StepResult, TrainingBatch
 from rollout.engine import WeightUpdate
 from rollout.weight_sender import Rendezvous, WeightSender
 
@@ -201,8 +201,8 @@ class LearnerRank:
     def prompt_signals(
         self, prompts: list[list[int]], columns: list[str], template: tuple[int, int]
     ) -> dict[str, np.ndarray]:
-        """``curricula.prompt_signals.COLUMNS`` of prompts that share ``template`` tokens (at head, at tail).
-        Collective."""
+        """``curricula.measures.prompt_signals.COLUMNS`` of prompts that share ``template`` tokens (at head,
+        at tail). Collective."""
         from rl.learner.prompt_signals import Template, prompt_signals
 
         shared = Template(head=template[0], tail=template[1])

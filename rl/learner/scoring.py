@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from rl.batch.types import TrainingBatch
 from rl.learner.batching import MicroBatchPlan, plan_micro_batches
 from rl.learner.micro_batch import MicroBatch, build_micro_batch
-from rl.types import TrainingBatch
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rl.batch.types import StepResult, TrainingBatch
 from rl.learner.batching import shares_of_groups
 from rl.learner.critic import SeparateCritic, critic_loss
 from rl.learner.metrics import SIZE, critic_metrics, loss_metrics
@@ -26,7 +27,6 @@ from rl.learner.update_plan import (
 )
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.kl import adapted
-from rl.types import StepResult, TrainingBatch
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rl.batch.types import TrainingBatch
 from rl.learner.micro_batch import MicroBatch
 from rl.objective.inputs import TokenInputs
-from rl.types import TrainingBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.batching import MicroBatchPlan, plan_micro_batches
@@ -15,7 +16,6 @@ from rl.objective.kl import KL_ESTIMATORS
 from rl.objective.likelihood import LIKELIHOODS
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import token_terms
-from rl.types import TrainingBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 Layout::
 
     runs/NAME/config.yaml           the resolved config of the newest attempt
-              fingerprint.json      what the run is made of (rl.fingerprint)
+              fingerprint.json      what the run is made of (rl.run.fingerprint)
               base/                 the base's tokenizer and config, without its weights
               attempts.jsonl        one row per start: attempt, restored_step, pid, time
               metrics.jsonl         one row per step

@@ -6,5 +6,5 @@ request ──► gate (bounded, timed) ──► prompt and hints ──► pla
 response ◄── strategy under a hard token budget ◄─────────────────┘
                        └─ engines (shared), verifier pool
 ```
-Engines, sampling and rewards are those of training and evaluation (``rl.decode``).
+Engines, sampling and rewards are those of training and evaluation (``rl.engines.decode``).
 """

@@ -7,7 +7,8 @@ import numpy as np
 
 from planner.strategies.base import Attempt, Result, Tokens
 from rewards.thinking import after_thinking
-from rl.decode import EnginePolicy
+from rl.config.thinking_tags import DEFAULT
+from rl.engines.decode import EnginePolicy
 from rl.serve.choice import Choice, Chooser
 from rl.serve.errors import RequestError
 from rl.serve.prompts import Encoder
@@ -15,7 +16,6 @@ from rl.serve.recording import RecordingPolicy
 from rl.serve.requests import Ask
 from rl.serve.votes import AnswerOf, fallback
 from rl.tasks.values import without_nulls
-from rl.thinking_tags import DEFAULT
 from rollout.requests import MIN_TEMPERATURE
 from rollout.types import Prompt, SamplingConfig
 

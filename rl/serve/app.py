@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from rl.decode import DecodeInterrupted
-from rl.errors import EngineLost
+from rl.engines.decode import DecodeInterrupted
+from rl.engines.errors import EngineLost
 from rl.serve import shapes
 from rl.serve.answering import Answerer, Served
 from rl.serve.body import read_body, unless_gone

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rl.actors import create_fleet
-from rl.cluster import create_placement, plan_placement
+from rl.cluster.gpus import require_gpus
+from rl.cluster.placement import create_placement, plan_placement
+from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.commands.evaluate import resolve
 from rl.config.model import trusts_code
 from rl.config.schema import Config
-from rl.encoding import make_decode
-from rl.eval_command import resolve
-from rl.gpus import require_gpus
-from rl.preflight import load_tokenizer
-from rl.ray_runtime import start_ray, stop_ray
-from rl.reward_model.scorer import Verifiers
+from rl.config.thinking_tags import thinking_tags_of
+from rl.engines.actors import create_fleet
+from rl.run.prepare.preflight import load_tokenizer
+from rl.scorers.reward_model.scorer import Verifiers
+from rl.scorers.verifiers import make_verifiers
 from rl.serve.answering import Answerer
 from rl.serve.app import ServeService
 from rl.serve.choice import Chooser, Defaults
@@ -29,8 +30,7 @@ from rl.serve.plan_file import read_plan
 from rl.serve.prompts import Encoder
 from rl.serve.votes import answer_of
 from rl.tasks import build_task
-from rl.thinking_tags import thinking_tags_of
-from rl.verifiers import make_verifiers
+from rl.tasks.encoding import make_decode
 
 NO_REWARD = "none"
 

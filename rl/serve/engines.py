@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from rl.decode import EnginePolicy
-from rl.fleet import EngineFleet
+from rl.engines.decode import EnginePolicy
+from rl.engines.fleet import EngineFleet
 from rollout.types import Completion, GroupRequest, SamplingConfig
 
 Decode = Callable[[Sequence[Sequence[int]]], list[str]]

@@ -6,8 +6,8 @@ from typing import Any
 
 from planner.strategies.base import Attempt, Score, Verifier
 from rewards import build_reward
-from rl.decode import RewardVerifier
-from rl.reward_commands.rules import rules_of
+from rl.engines.decode import RewardVerifier
+from rl.scorers.rules import rules_of
 from rl.serve.errors import RequestError
 from rl.serve.requests import Hints
 from rl.stream.waiting import wait_for

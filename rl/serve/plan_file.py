@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
-from planner.plan_types import Mode
 from planner.strategies import STRATEGIES
+from planner.types import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

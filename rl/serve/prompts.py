@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rl.encoding import prompt_ids
 from rl.serve.errors import RequestError
 from rl.serve.requests import ChatRequest, CompletionRequest
 from rl.tasks.chats import render_chat
+from rl.tasks.encoding import prompt_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rl.encoding import completion_ids, prompt_ids
 from rl.tasks.chats import Messages, read_messages
+from rl.tasks.encoding import completion_ids, prompt_ids
 from rl.tasks.records import Record, parse_prompt
 from rl.tasks.rows import MISSING, Row
 from rl.tasks.templates import PromptTemplate

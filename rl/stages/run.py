@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.base_files import replaced
 from rl.config.model import trusts_code
 from rl.config.stages import DpoConfig, SftConfig, StageConfig
-from rl.fingerprint.fingerprint import FILE, Fingerprint
-from rl.fingerprint.of_run import stage_fingerprint
-from rl.preflight import check_base, load_tokenizer
-from rl.prepare import locate_model
 from rl.records.metrics import MetricsWriter
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.storage import storage_errors
+from rl.run.base_files import replaced
+from rl.run.fingerprint.fingerprint import FILE, Fingerprint
+from rl.run.fingerprint.of_run import stage_fingerprint
+from rl.run.prepare.inputs import locate_model
+from rl.run.prepare.preflight import check_base, load_tokenizer
+from rl.run.start import check_fingerprint, choose_run, describe, open_run
 from rl.stages.encode import Example
 from rl.stages.preference import dpo_columns, examples_of_file, read_pairs, write_pairs
 from rl.stages.supervised import sft_columns, sft_examples
-from rl.start import check_fingerprint, choose_run, describe, open_run
 
 SHOWN = {
     "sft": (("loss", "sft/loss", ".4f"), ("token accuracy", "sft/token_accuracy", ".3f")),
@@ -111,7 +111,7 @@ def choose_stage(config: StageConfig) -> StageStart:
         ValueError: ``run.dir`` cannot be written, the checkpoint named is none, or another process holds the
             run.
     """
-    from rl.stages.checkpoints import checkpoints_of
+    from rl.records.trainer_checkpoints import checkpoints_of
 
     run = choose_run(config.run.dir, config.run.name, config.resume)
     if config.resume.never or not run.path.is_dir():

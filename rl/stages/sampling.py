@@ -4,20 +4,20 @@ task's reward."""
 import asyncio
 from typing import Any
 
-from rl.actors import create_fleet
-from rl.cluster import create_placement, plan_placement
+from rl.cluster.placement import create_placement, plan_placement
+from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.config.load import validate
 from rl.config.schema import Config
 from rl.config.stages import DpoConfig
-from rl.prepare import Prepared, prepare
-from rl.ray_runtime import start_ray, stop_ray
+from rl.engines.actors import create_fleet
+from rl.engines.rollout_service import RolloutService
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
-from rl.reward_watch import RewardWatch
-from rl.rollout_service import RolloutService
+from rl.run.prepare.inputs import Prepared, prepare
+from rl.scorers.reward_watch import RewardWatch
+from rl.scorers.verifiers import make_verifiers
 from rl.stages.preference import pairs_of
 from rl.stream.plans import new_groups
-from rl.verifiers import make_verifiers
 from rollout.types import RolloutGroup, SamplingConfig
 
 
@@ -64,7 +64,7 @@ def prepare_sampling(config: DpoConfig) -> tuple[Config, Prepared]:
     """The checked run and its prompts, before any actor starts.
 
     Raises:
-        ValueError: As ``rl.prepare.prepare``.
+        ValueError: As ``rl.run.prepare.inputs.prepare``.
     """
     sampling = sampling_config(config)
     return sampling, prepare(sampling)

@@ -3,12 +3,12 @@
 from typing import Any
 
 from rl.config.stages import SftColumns, SftConfig, SftDataConfig
-from rl.encoding import completion_ids
+from rl.pretrain.worked_solutions import with_worked_solutions
 from rl.stages.encode import IGNORED, Example, column, completion_text, encode_examples, require_room
 from rl.tasks import build_task
+from rl.tasks.encoding import completion_ids
 from rl.tasks.rows import MISSING, Row, read_rows
 from rl.tasks.templates import PromptTemplate
-from rl.worked_solutions import with_worked_solutions
 
 FIELD = "demonstration"
 """Key of a prompt's metadata, as in ``algorithm.demonstrations.field``."""

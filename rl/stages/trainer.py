@@ -17,7 +17,6 @@ from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig as TrlDpoConfig
 from trl import DPOTrainer, SFTConfig, SFTTrainer
 
-from rl.base_files import keep_identity
 from rl.config.learner import LearnerConfig
 from rl.config.model import trusts_code
 from rl.config.stages import DpoConfig, StageConfig, TrainerConfig
@@ -27,6 +26,7 @@ from rl.learner.names import adopt_names
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
+from rl.run.base_files import keep_identity
 
 logger = logging.getLogger(__name__)
 

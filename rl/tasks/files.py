@@ -7,12 +7,12 @@ from itertools import chain
 from typing import Any
 
 from rl.config.task import FileTaskConfig
-from rl.encoding import prompt_ids
+from rl.config.thinking_tags import thinking_tags_of
 from rl.tasks.base import Split, Tokenizer
+from rl.tasks.encoding import prompt_ids
 from rl.tasks.records import Record, parse_row
 from rl.tasks.rows import read_rows
 from rl.tasks.templates import PromptTemplate
-from rl.thinking_tags import thinking_tags_of
 from rollout.types import Prompt
 from rollout.user_code import absolute_target, absolute_targets
 

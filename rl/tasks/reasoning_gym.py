@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
-from rl.encoding import prompt_ids
+from rl.config.thinking_tags import thinking_tags_of
 from rl.tasks.chats import render_chat
+from rl.tasks.encoding import prompt_ids
 from rl.tasks.rg_cells import CATEGORIES, Split, generator_args, iter_entries, iter_unique
-from rl.thinking_tags import thinking_tags_of
 from rollout.types import Prompt
 
 Cell = tuple[str, int]

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from rl.lineage import duplicates, read_lineage
 from rl.records.jsonl import read_jsonl
 from rl.records.metrics import read_metrics
+from rl.run.lineage import duplicates, read_lineage
 
 TIMEOUT_S = 240
 DRILL = ["run.steps=40", "checkpoint.every=4", "stream.group_timeout_s=20", "evaluation.num_prompts=4"]

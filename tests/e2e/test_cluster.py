@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rl.ray_runtime import RAY_ENV
+from rl.cluster.ray_runtime import RAY_ENV
 from tests.e2e.conftest import Job, attempts
 
 

@@ -6,14 +6,14 @@ import shutil
 
 import pytest
 
-from rl.checkpoint import CheckpointStore
 from rl.config.load import load_config
-from rl.curriculum.assemble import assemble
-from rl.lineage import duplicates, read_lineage
-from rl.prepare import prepare
 from rl.records.jsonl import read_jsonl
 from rl.records.metrics import live_rows, read_metrics
 from rl.records.rundir import RunDir
+from rl.run.checkpoint import CheckpointStore
+from rl.run.curriculum import assemble
+from rl.run.lineage import duplicates, read_lineage
+from rl.run.prepare.inputs import prepare
 from tests.e2e.conftest import DRILL, attempts
 
 STACK = [*DRILL, "curriculum=sec+knapsack+mixed+length", "run.seed=5"]

@@ -11,15 +11,15 @@ import time
 
 import pytest
 
-from rl.checkpoint import CheckpointStore
+from rl.commands.export import export_checkpoint
 from rl.config.load import load_config
-from rl.export_command import export_checkpoint
-from rl.fingerprint.of_run import run_fingerprint
-from rl.lineage import duplicates, read_lineage
-from rl.prepare import prepare
 from rl.records.metrics import read_metrics
 from rl.records.rundir import RunDir
-from rl.start import check_fingerprint, choose_start
+from rl.run.checkpoint import CheckpointStore
+from rl.run.fingerprint.of_run import run_fingerprint
+from rl.run.lineage import duplicates, read_lineage
+from rl.run.prepare.inputs import prepare
+from rl.run.start import check_fingerprint, choose_start
 from tests.e2e.conftest import DRILL, assert_exactly_once, attempts
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rl.lineage import read_lineage
 from rl.records.metrics import read_metrics
+from rl.run.lineage import read_lineage
 from tests.e2e.conftest import attempts
 
 SHORT = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.counts_file import read_counts_file
+from planner.estimators.counts_file import read_counts_file
 from rl.records.metrics import read_metrics
 from tests.e2e.conftest import assert_exactly_once
 

@@ -58,10 +58,10 @@ def test_weights_reach_the_engine_by_nccl(tmp_path: Path, arm: str) -> None:
 TENSOR_PARALLEL = """
 import json, sys
 import ray
-from rl.actors import create_engine_actor
-from rl.cluster import Bundle, BundleGroup, Placement, Seat, create_placement
+from rl.engines.actors import create_engine_actor
+from rl.cluster.placement import Bundle, BundleGroup, Placement, Seat, create_placement
 from rl.config.load import load_config
-from rl.ray_runtime import start_ray, stop_ray
+from rl.cluster.ray_runtime import start_ray, stop_ray
 from rollout.engine import EngineConfig
 
 start_ray(load_config("debug", ["cluster=gpu1"]))

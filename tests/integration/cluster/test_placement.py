@@ -6,7 +6,7 @@ import os
 import pytest
 import ray
 
-from rl.cluster import Placed, PlacementError, create_placement, plan_placement
+from rl.cluster.placement import Placed, PlacementError, create_placement, plan_placement
 from rl.config.load import load_config
 
 GPU = ["rollout=gpu", "learner=gpu"]

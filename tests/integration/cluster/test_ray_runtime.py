@@ -17,7 +17,7 @@ import json, os, sys, time
 from pathlib import Path
 import psutil, ray
 from rl.config.load import load_config
-from rl.ray_runtime import start_ray, stop_ray
+from rl.cluster.ray_runtime import start_ray, stop_ray
 
 @ray.remote
 class Speaker:

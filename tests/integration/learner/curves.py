@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from learner_host import Hosts, make_batch
 
-from rl.types import StepResult, TrainingBatch
+from rl.batch.types import StepResult, TrainingBatch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 Curve = tuple[list[StepResult], dict[str, np.ndarray]]

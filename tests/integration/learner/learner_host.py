@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
-from rl.types import TrainingBatch
 
 VOCAB = 64
 TIMEOUT_S = 90

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from learner_host import VOCAB
 
-from rl.types import TrainingBatch
+from rl.batch.types import TrainingBatch
 
 LENGTH = 8
 GROUP = 6

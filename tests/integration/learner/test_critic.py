@@ -9,7 +9,7 @@ import pytest
 from learner_host import Hosts
 from recorded import record
 
-from rl.types import TrainingBatch
+from rl.batch.types import TrainingBatch
 
 GAE = {"gamma": 1.0, "lam": 1.0, "whiten": True}
 

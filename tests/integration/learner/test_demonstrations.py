@@ -9,8 +9,8 @@ import pytest
 import torch
 from learner_host import Hosts, make_batch
 
+from rl.batch.types import TrainingBatch
 from rl.config.load import load_config
-from rl.types import TrainingBatch
 
 HPT = load_config(
     "quickstart", ["algorithm=hpt", "algorithm.demonstrations.coefficient=0.3"]

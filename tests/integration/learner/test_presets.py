@@ -10,7 +10,7 @@ import yaml
 from learner_host import Hosts
 from recorded import GROUP, record, sequence_logprob
 
-from rl.types import TrainingBatch
+from rl.batch.types import TrainingBatch
 
 FOLDER = Path(__file__).parents[3] / "configs" / "algorithm"
 PRESETS = sorted(p.stem for p in FOLDER.glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""What curricula ask of the learner, against plain transformers and ``curricula.angle``, in real
+"""What curricula ask of the learner, against plain transformers and ``curricula.prompts.angle``, in real
 DeepSpeed."""
 
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import torch
 from learner_host import VOCAB, Hosts
 
-from curricula.angle import angle_signal, concentration
+from curricula.prompts.angle import angle_signal, concentration
 
 HEAD, TAIL = 2, 1
 COLUMNS = ["hidden", "intra", "inter"]

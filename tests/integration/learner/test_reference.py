@@ -7,7 +7,7 @@ import pytest
 from learner_host import Hosts
 from recorded import record, sequence_logprob
 
-from rl.types import TrainingBatch
+from rl.batch.types import TrainingBatch
 
 LORA = {"r": 4, "alpha": 8}
 

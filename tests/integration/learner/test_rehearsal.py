@@ -34,7 +34,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.mark.parametrize("bare", [True, False])
 def test_it_measures_what_the_machine_can_run(tmp_path: Path, bare: bool) -> None:
-    script = ROOT / "benchmarks" / "gpu_rehearsal.py"
+    script = ROOT / "benchmarks" / "gpu" / "rehearsal.py"
     arms = ["packed, layers recomputed", "DeepSpeed, stage 3"]
     command = [
         sys.executable,

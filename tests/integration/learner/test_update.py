@@ -9,13 +9,13 @@ import pytest
 import torch
 from learner_host import VOCAB, Hosts, make_batch
 
+from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.learner.batching import plan_micro_batches
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import token_terms
-from rl.types import TrainingBatch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from planner.strategies import BestOfN, MajorityVote, RepeatedSampling, WeightedVote
 from planner.strategies.base import Attempt, Result, Score
-from rewards.pool import VerifierPool
-from rl.actors import engine_config
+from rewards.processes.pool import VerifierPool
 from rl.config.load import load_config
-from rl.decode import EnginePolicy, RewardVerifier
-from rl.prepare import prepare
+from rl.engines.actors import engine_config
+from rl.engines.decode import EnginePolicy, RewardVerifier
+from rl.run.prepare.inputs import prepare
 from rollout.engine import build_engine
 from rollout.types import Prompt, SamplingConfig
 from rollout.vllm_env import prepare_process

@@ -6,7 +6,7 @@ import pytest
 
 from rewards import build_reward
 from rewards.components.format import FormatReward
-from rewards.pool import VerifierPool
+from rewards.processes.pool import VerifierPool
 from rollout.types import Prompt
 
 PROMPT = Prompt(id="p", text="?", token_ids=(), answer="4")

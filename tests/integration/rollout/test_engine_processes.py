@@ -14,10 +14,10 @@ import pytest
 import ray
 import torch
 
-from rl.actors import create_engine_actor
-from rl.cluster import Bundle, BundleGroup, Placement, Seat, create_placement
+from rl.cluster.placement import Bundle, BundleGroup, Placement, Seat, create_placement
+from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.config.load import load_config
-from rl.ray_runtime import start_ray, stop_ray
+from rl.engines.actors import create_engine_actor
 from rollout.engine import EngineConfig, WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
 from tests.integration.rollout.helpers import MAX_MODEL_LEN, VOCAB, group, prompt_of
@@ -144,9 +144,9 @@ def test_a_tensor_parallel_engine_serves_takes_weights_and_leaves_no_process_beh
 
 DRIVER = """
 import sys, time, ray, psutil
-from rl.actors import create_engine_actor
+from rl.engines.actors import create_engine_actor
 from rl.config.load import load_config
-from rl.ray_runtime import start_ray
+from rl.cluster.ray_runtime import start_ray
 from rollout.engine import EngineConfig
 start_ray(load_config("debug", []))
 config = EngineConfig(model=sys.argv[1], backend="async", max_model_len=256, kv_cache_mib=64)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl.doctor.sandbox import sandbox as check
+from rl.commands.doctor.sandbox import sandbox as check
 
 
 def test_it_names_the_layers(sandbox):

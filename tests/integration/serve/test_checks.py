@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from rl.cli import app as cli
 from rl.config.load import load_config
-from rl.prepare import locate_model
+from rl.run.prepare.inputs import locate_model
 
 runner = CliRunner()
 

@@ -18,7 +18,7 @@ import openai
 import pytest
 
 from rl.config.load import load_config
-from rl.prepare import locate_model, prepare
+from rl.run.prepare.inputs import locate_model, prepare
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "correct-horse"

@@ -14,16 +14,16 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rl.base.export import export
-from rl.base.lean import LeanLlama
-from rl.base.tokenizer import EOS_ID, VOCAB_SIZE
+from rl.commands.export import export_checkpoint
 from rl.config.load import load_as
 from rl.config.model import RecipeConfig
 from rl.config.stages import DpoConfig, SftConfig
-from rl.export_command import export_checkpoint
+from rl.pretrain.export import export
+from rl.pretrain.lean import LeanLlama
+from rl.pretrain.tokenizer import EOS_ID, VOCAB_SIZE
 from rl.records.metrics import read_metrics
+from rl.records.trainer_checkpoints import checkpoints_of
 from rl.stages import trainer as trl_side
-from rl.stages.checkpoints import checkpoints_of
 from rl.stages.preference import dpo_columns, examples_of_file
 from rl.stages.run import Interrupted, run_dpo, run_sft
 from rl.stages.supervised import sft_columns, sft_examples

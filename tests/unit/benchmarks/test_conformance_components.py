@@ -1,17 +1,14 @@
 """The conformance scripts judge whatever a recorded call holds, lists of nothing too."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
-import conformance_components
-import conformance_ifeval
-from conformance_components_cases import judge
+from benchmarks.conformance import components as conformance_components
+from benchmarks.conformance import ifeval as conformance_ifeval
+from benchmarks.conformance.components_cases import judge
 
 
 @pytest.mark.parametrize(

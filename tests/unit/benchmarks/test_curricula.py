@@ -1,35 +1,16 @@
 """The benchmark of curricula: its name, its pools, and what it makes of simulated rows."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
-import curricula_cost
-import curricula_layers
-import curricula_pools
-import curricula_simulation as layer
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-def test_scripts_beside_it_still_import_the_package() -> None:
-    """The benchmark is named like the package, and its folder stands first on the path of every script in
-    it."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import curricula, curricula.stack;"
-        " print(curricula.__file__)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert Path(done.stdout.strip()).parts[-2:] == ("curricula", "__init__.py")
+from benchmarks.curricula import cost as curricula_cost
+from benchmarks.curricula import layers as curricula_layers
+from benchmarks.curricula import pools as curricula_pools
+from benchmarks.curricula import simulation as layer
 
 
 def test_the_mixed_pool_has_the_shares_it_says() -> None:
@@ -46,7 +27,7 @@ def test_the_mixed_pool_has_the_shares_it_says() -> None:
 
 
 def test_the_counted_pool_needs_nothing_from_outside_the_repository() -> None:
-    assert curricula_pools.COUNTS.is_relative_to(BENCHMARKS)
+    assert curricula_pools.COUNTS.is_relative_to(Path(__file__).parents[3] / "benchmarks")
     rows = curricula_pools.counted(0, size=5000)
     assert {row["category"] for row in rows} == {f"Level {k}" for k in range(1, 6)}
     # 722 of 800 right, shrunk to the prior

@@ -1,15 +1,10 @@
 """How real runs are compared: values at equal tokens, areas, tokens to a target, on curves made by hand."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
-
-from curricula_real import at, compare, tokens_ratio
-from curricula_runs import Finished
+from benchmarks.curricula.real import at, compare, tokens_ratio
+from benchmarks.curricula.runs import Finished
 
 PROBLEMS = 40
 

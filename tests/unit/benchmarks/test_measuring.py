@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rl.evaluate import Counts
+from benchmarks.learning import learning
+from benchmarks.lib import process_tree
+from benchmarks.speed import vs_trl
+from rl.evaluation.held_out import Counts
 from rollout.types import SamplingConfig
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
-import learning
-import process_tree
-import vs_trl
 
 BURN = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"
 PARENT = f"""
@@ -41,10 +38,7 @@ def test_run_logged_ends_its_child_when_interrupted(tmp_path):
     log = tmp_path / "log.txt"
     with pytest.raises(RuntimeError, match=r"failed \(3\)[\s\S]*out of luck"):
         process_tree.run_logged([sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"], log)
-    helper = (
-        f"import sys; sys.path.insert(0, {str(Path(process_tree.__file__).parent)!r})\nimport process_tree,"
-        " pathlib\n"
-    )
+    helper = "import pathlib\nfrom benchmarks.lib import process_tree\n"
     sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     call = f"process_tree.run_logged([sys.executable, '-c', {sleeper!r}], pathlib.Path({str(log)!r}))"
     outer = subprocess.Popen([sys.executable, "-c", helper + call])

@@ -2,16 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
-import learner
-import objectives
-import process_tree
+from benchmarks.learning import objectives
+from benchmarks.lib import process_tree
+from benchmarks.speed import learner
 
 
 def arm(*by_seed: list[float], first: int = 0) -> objectives.Arm:

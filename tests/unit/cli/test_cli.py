@@ -128,8 +128,8 @@ def test_exit_codes_of_failures() -> None:
 
 def test_engines_that_cannot_be_kept_alive_end_a_command_with_their_own_words() -> None:
     code = (
-        "from rl.cli.exits import exit_codes\nfrom rl.errors import FleetDead\nimport typer\ndef run():\n   "
-        " with exit_codes():\n        raise FleetDead('engine 0: no AutoModel')\ntyper.run(run)"
+        "from rl.cli.exits import exit_codes\nfrom rl.engines.errors import FleetDead\nimport typer\ndef"
+        " run():\n    with exit_codes():\n        raise FleetDead('engine 0: no AutoModel')\ntyper.run(run)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from rl.cli import app
 from rl.config.load import dump_config, load_config
-from rl.recorder import Recorder
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.rundir import RunDir
 from rl.records.tracker import NoTracker
+from rl.run.recorder import Recorder
 from rl.stream.plans import GroupStatus, PlanState, new_groups
 from rollout.types import (
     Completion,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.ray_runtime import _own_code_first
+from rl.cluster.ray_runtime import _own_code_first
 from t2rl import PACKAGES, ROOT, hides_our_code
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from rewards import REWARDS
 from rl.cli import app
-from rl.reward_commands.names import first_line
-from rl.reward_commands.rows import MAX_GROUP, Row, groups_of, read_rows
+from rl.commands.rewards.names import first_line
+from rl.commands.rewards.rows import MAX_GROUP, Row, groups_of, read_rows
 from rollout.types import Prompt
 
 runner = CliRunner()

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from planner.verifier import VerifierSpec
-from planner.verifier_file import read_verifier
+from planner.verifiers.file import read_verifier
+from planner.verifiers.verifier import VerifierSpec
 from rl.cli import app
-from rl.reward_commands.check_battery import CASES, attempts
-from rl.reward_commands.check_golds import FORMS, best_form, gold_of, items_of
-from rl.reward_commands.check_rates import rates_of
+from rl.commands.rewards.check_battery import CASES, attempts
+from rl.commands.rewards.check_golds import FORMS, best_form, gold_of, items_of
+from rl.commands.rewards.check_rates import rates_of
 from rollout.types import Prompt
 
 runner = CliRunner()

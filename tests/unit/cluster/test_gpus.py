@@ -2,10 +2,10 @@
 
 import pytest
 
+from rl.cluster.gpus import learner_environment, parse_memory, require_gpus
 from rl.config.load import load_config
-from rl.gpus import learner_environment, parse_memory, require_gpus
 from rl.learner.preflight import memory_note
-from rl.prepare import prepare
+from rl.run.prepare.inputs import prepare
 
 GSM8K = ["model.path=/nowhere", "task.path=rows.jsonl"]
 

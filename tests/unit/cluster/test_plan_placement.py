@@ -2,9 +2,9 @@
 
 import pytest
 
-from rl.cluster import Bundle, BundleGroup, Placement, Seat, plan_placement
+from rl.cluster.placement import Bundle, BundleGroup, Placement, Seat, plan_placement
+from rl.cluster.ray_runtime import needed_cpus
 from rl.config.load import load_config
-from rl.ray_runtime import needed_cpus
 
 GPU = ["rollout=gpu", "learner=gpu"]
 MULTI = [

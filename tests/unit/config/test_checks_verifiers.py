@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from planner.verifier import VerifierSpec
+from planner.verifiers.verifier import VerifierSpec
+from rl.batch.planner_targets import PlannerLoop
+from rl.cluster.ray_runtime import needed_cpus
 from rl.config.load import ConfigError, load_config
-from rl.planner_loop import PlannerLoop
-from rl.ray_runtime import needed_cpus
-from rl.verifiers import make_verifiers, pool_options
+from rl.scorers.verifiers import make_verifiers, pool_options
 from rollout.statistics import StatisticsStore
 
 

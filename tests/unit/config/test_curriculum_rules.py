@@ -5,14 +5,14 @@ import logging
 
 import pytest
 
-from curricula.conflicts import check
-from curricula.dynamic_sampling import DynamicSampling
-from curricula.kimi_length import KimiLength
-from curricula.knapsack import Knapsack
-from curricula.pods import Pods
-from curricula.train_long_think_short import TrainLongThinkShort
-from curricula.uniform import EqualAllocator, UniformSampler
-from curricula.vcrl import VCRL
+from curricula.allocators.knapsack import Knapsack
+from curricula.conflicts.rules import check
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
+from curricula.filters.dynamic_sampling import DynamicSampling
+from curricula.filters.pods import Pods
+from curricula.filters.vcrl import VCRL
+from curricula.lengths.kimi_length import KimiLength
+from curricula.lengths.train_long_think_short import TrainLongThinkShort
 from rl.config.load import ConfigError, load_config
 
 HPT, BRPO = "algorithm=hpt", ["algorithm=brpo", "rollout.max_tokens=64"]

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curricula.base import Curriculum
-from curricula.cooldown import Cooldown
-from curricula.dump import UpperConfidence, upper_bounds
-from curricula.mixture import Mixture
+from curricula.categories.cooldown import Cooldown
+from curricula.categories.dump import UpperConfidence, upper_bounds
+from curricula.categories.mixture import Mixture
+from curricula.categories.sec import SelfEvolving
+from curricula.categories.signals import category_signals, group_signal
+from curricula.categories.skill_it import SkillIt, skill_logits
+from curricula.drawing.weighted import softmax
 from curricula.pool import PromptPool
-from curricula.sec import SelfEvolving
-from curricula.signals import category_signals, group_signal
-from curricula.skill_it import SkillIt, skill_logits
-from curricula.weighted import softmax
 from rollout.types import Prompt
 from tests.unit.curricula.worlds import World
 
@@ -77,14 +77,16 @@ def sec_after_two_steps(
     .2}."""
     world, part = World(), SelfEvolving(rate=0.5, temperature=temperature, decay_unseen=decay_unseen)
     for rewards in ({"a": 0.8, "b": 0.4}, {"b": 0.6, "c": 0.2}):
-        monkeypatch.setattr("curricula.sec.category_signals", lambda stats, kind, rewards=rewards: rewards)
+        monkeypatch.setattr(
+            "curricula.categories.sec.category_signals", lambda stats, kind, rewards=rewards: rewards
+        )
         part.observe(world.ctx(), [world.stat(0, n=2, correct=1)])
     return part, world
 
 
 def test_sec_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
     world, part = World(), SelfEvolving(rate=0.5, temperature=1.0)
-    monkeypatch.setattr("curricula.sec.category_signals", lambda stats, kind: {"a": 0.8, "b": 0.4})
+    monkeypatch.setattr("curricula.categories.sec.category_signals", lambda stats, kind: {"a": 0.8, "b": 0.4})
     part.observe(world.ctx(), [world.stat(0, n=2, correct=1)])
     assert q_after(part) == pytest.approx([0.4, 0.2, 0.0])
     assert shares(part, world) == pytest.approx([0.40176, 0.328933, 0.269307], abs=5e-7)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from curricula.base import Curriculum
-from curricula.dump import UpperConfidence
-from curricula.sec import SelfEvolving
+from curricula.categories.dump import UpperConfidence
+from curricula.categories.sec import SelfEvolving
 from tests.unit.curricula.worlds import World
 
 STEPS = 40

@@ -48,7 +48,7 @@ def test_a_plan_of_which_nothing_could_be_judged_is_observed_as_nothing(
 
 def test_a_part_of_a_users_file_is_found_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "curricula.py").write_text(
-        "from curricula.mixed import MixedOutcomes\n\n\nclass Mine(MixedOutcomes):\n    pass\n"
+        "from curricula.filters.mixed import MixedOutcomes\n\n\nclass Mine(MixedOutcomes):\n    pass\n"
     )
     monkeypatch.chdir(tmp_path)
     assert type(build_part("verdict", "curricula.py:Mine", {})).__name__ == "Mine"

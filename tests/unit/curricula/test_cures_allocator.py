@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curricula.cures import CuresAllocator, gradient_std
-from curricula.proportional import proportional_split
+from curricula.allocators.cures import CuresAllocator, gradient_std
+from curricula.allocators.proportional import proportional_split
 from tests.unit.curricula.worlds import World
 
 RATES = [0.5, 0.25, 0.0625, 0.9]

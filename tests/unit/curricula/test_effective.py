@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from curricula.effective import difficulty_buckets, effective_ratios
+from curricula.measures.effective import difficulty_buckets, effective_ratios
 from rollout.types import RolloutStat
 
 

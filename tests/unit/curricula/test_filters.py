@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curricula.balanced import Balanced
 from curricula.base import TRAIN, Ctx
-from curricula.dynamic_sampling import DynamicSampling
-from curricula.mixed import MixedOutcomes
-from curricula.pods import Pods, max_variance_subset
-from curricula.vcrl import VCRL, normalised_variance
+from curricula.filters.balanced import Balanced
+from curricula.filters.dynamic_sampling import DynamicSampling
+from curricula.filters.mixed import MixedOutcomes
+from curricula.filters.pods import Pods, max_variance_subset
+from curricula.filters.vcrl import VCRL, normalised_variance
 from rollout.types import RolloutGroup
 from tests.unit.curricula.test_stack import POOL, group_of, new_store, stat
 

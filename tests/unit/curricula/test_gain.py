@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curricula.angle import angle_signal, concentration
-from curricula.gain import GainOrder
-from curricula.weighted import softmax
+from curricula.drawing.weighted import softmax
+from curricula.prompts.angle import angle_signal, concentration
+from curricula.prompts.gain import GainOrder
 from tests.unit.curricula.worlds import World
 
 TOKENS = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])

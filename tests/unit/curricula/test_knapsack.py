@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curricula.knapsack import Knapsack
-from curricula.knapsack_solver import (
+from curricula.allocators.knapsack import Knapsack
+from curricula.allocators.knapsack_solver import (
     information_gain,
     informative,
     marginal,

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from curricula.gain import GainOrder
-from curricula.pcl import IntermediatePrompts
-from curricula.prompt_signals import PromptSignals
+from curricula.measures.prompt_signals import PromptSignals
+from curricula.prompts.gain import GainOrder
+from curricula.prompts.pcl import IntermediatePrompts
 from curricula.stack import CurriculumStack
-from rl.prompt_signals import shared_tokens
+from rl.run.prompt_signals import shared_tokens
 from tests.unit.curricula.worlds import World
 
 SIZE, PER_PLAN = 48, 4

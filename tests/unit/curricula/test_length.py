@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curricula.base import Ctx
-from curricula.dynamic_budget import DynamicBudget
-from curricula.kimi_length import KimiLength
-from curricula.length_rewards import falling, overlong, relative_to_group, triangular, well_formed
-from curricula.length_schedules import continuous, exponential, interpolated
-from curricula.overlong import Overlong
+from curricula.lengths.dynamic_budget import DynamicBudget
+from curricula.lengths.kimi_length import KimiLength
+from curricula.lengths.length_rewards import falling, overlong, relative_to_group, triangular, well_formed
+from curricula.lengths.length_schedules import continuous, exponential, interpolated
+from curricula.lengths.overlong import Overlong
+from curricula.lengths.staged_length import StagedLength
+from curricula.lengths.train_long_think_short import TrainLongThinkShort
 from curricula.stack import CurriculumStack
-from curricula.staged_length import StagedLength
-from curricula.train_long_think_short import TrainLongThinkShort
 from rollout.types import (
     Completion,
     FinishReason,

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curricula.allocators.cures import CuresSampler
 from curricula.base import Curriculum
-from curricula.cures import CuresSampler
-from curricula.cyclical import Cyclical, cycle
-from curricula.dots import DifficultyTargeted
-from curricula.easiest import admitted
-from curricula.easy_to_hard import EasyToHard
-from curricula.estimates import RateWeighted
-from curricula.pcl import IntermediatePrompts
-from curricula.prioritized import Prioritized
-from curricula.weighted import softmax, weighted_draw
+from curricula.drawing.weighted import softmax, weighted_draw
+from curricula.prompts.cyclical import Cyclical, cycle
+from curricula.prompts.dots import DifficultyTargeted
+from curricula.prompts.easiest import admitted
+from curricula.prompts.easy_to_hard import EasyToHard
+from curricula.prompts.estimates import RateWeighted
+from curricula.prompts.pcl import IntermediatePrompts
+from curricula.prompts.prioritized import Prioritized
 from rollout.statistics import PassRateMode
 from tests.unit.curricula.worlds import World
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from curricula.prompt_signals import PromptSignals
-from curricula.rate_head import WIDTH, RateHead, reduced
+from curricula.measures.prompt_signals import PromptSignals
+from curricula.prompts.rate_head import WIDTH, RateHead, reduced
 
 
 def world(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

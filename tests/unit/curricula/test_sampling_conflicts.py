@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from curricula.allocators.cures import CuresAllocator, CuresSampler
+from curricula.allocators.knapsack import Knapsack
 from curricula.base import Ctx, Curriculum
-from curricula.conflicts import check
-from curricula.cures import CuresAllocator, CuresSampler
-from curricula.dots import DifficultyTargeted
-from curricula.dump import UpperConfidence
-from curricula.greso import Greso
-from curricula.knapsack import Knapsack
-from curricula.mixed import MixedOutcomes
-from curricula.pods import Pods
-from curricula.prioritized import Prioritized
-from curricula.sec import SelfEvolving
-from curricula.uniform import EqualAllocator, UniformSampler
+from curricula.categories.dump import UpperConfidence
+from curricula.categories.sec import SelfEvolving
+from curricula.conflicts.rules import check
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
+from curricula.filters.greso import Greso
+from curricula.filters.mixed import MixedOutcomes
+from curricula.filters.pods import Pods
+from curricula.prompts.dots import DifficultyTargeted
+from curricula.prompts.prioritized import Prioritized
 from rl.config.load import ConfigError, load_config
 from rollout.types import RolloutGroup
 from tests.unit.curricula.worlds import World

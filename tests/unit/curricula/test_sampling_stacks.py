@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curricula import check_prompts
+from curricula.allocators.cures import CuresAllocator, CuresSampler
+from curricula.allocators.knapsack import Knapsack
+from curricula.allocators.speed import SpeedAllocator, SpeedSampler
 from curricula.base import Curriculum
-from curricula.cooldown import Cooldown
-from curricula.cures import CuresAllocator, CuresSampler
-from curricula.cyclical import Cyclical
-from curricula.dots import DifficultyTargeted
-from curricula.dump import UpperConfidence
-from curricula.easy_to_hard import EasyToHard
-from curricula.gain import GainOrder
-from curricula.knapsack import Knapsack
-from curricula.mixture import Mixture
-from curricula.pcl import IntermediatePrompts
-from curricula.prioritized import Prioritized
-from curricula.sec import SelfEvolving
-from curricula.skill_it import SkillIt
-from curricula.speed import SpeedAllocator, SpeedSampler
-from curricula.stat import SkillTargeted
+from curricula.categories.cooldown import Cooldown
+from curricula.categories.dump import UpperConfidence
+from curricula.categories.mixture import Mixture
+from curricula.categories.sec import SelfEvolving
+from curricula.categories.skill_it import SkillIt
+from curricula.prompts.cyclical import Cyclical
+from curricula.prompts.dots import DifficultyTargeted
+from curricula.prompts.easy_to_hard import EasyToHard
+from curricula.prompts.gain import GainOrder
+from curricula.prompts.pcl import IntermediatePrompts
+from curricula.prompts.prioritized import Prioritized
+from curricula.prompts.stat import SkillTargeted
 from rl.config.errors import ConfigError
 from rl.config.load import load_config
 from rollout.types import Prompt

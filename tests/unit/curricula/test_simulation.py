@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from curricula.base import Plan
+from curricula.measures.tally import tally
 from curricula.pool import PromptPool
 from curricula.simulation.build import build_simulation
 from curricula.simulation.curves import Curves
@@ -15,7 +16,6 @@ from curricula.simulation.learners import LogisticLearner
 from curricula.simulation.outcomes import Outcomes
 from curricula.simulation.rows import pool_of, read_rows
 from curricula.simulation.simulate import Schedule, Simulation
-from curricula.tally import tally
 from rollout.types import FinishReason, RolloutGroup, RolloutStat, SamplingConfig
 
 SAMPLING = SamplingConfig(max_tokens=32)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from curricula.base import Ctx
-from curricula.coin import coin
-from curricula.greso import Greso
+from curricula.drawing.coin import coin
+from curricula.filters.greso import Greso
+from curricula.filters.retire import Retire
+from curricula.filters.stage_drop import StageDrop
 from curricula.pool import PromptPool
-from curricula.retire import Retire
-from curricula.stage_drop import StageDrop
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 from tests.unit.curricula.test_stack import KEY, POOL, built, new_store, plan_next, stat, stats_of

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curricula.knapsack_solver import informative
-from curricula.speed import SpeedAllocator, SpeedSampler
+from curricula.allocators.knapsack_solver import informative
+from curricula.allocators.speed import SpeedAllocator, SpeedSampler
 from curricula.stack import CurriculumStack
 from tests.unit.curricula.worlds import World
 

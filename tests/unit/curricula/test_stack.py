@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curricula import CURRICULA, build_curriculum
+from curricula.allocators.knapsack import Knapsack
 from curricula.base import Allocation, Ctx, Curriculum, Plan, Verdict
-from curricula.knapsack import Knapsack
-from curricula.mixed import MixedOutcomes
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
+from curricula.filters.mixed import MixedOutcomes
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
-from curricula.uniform import EqualAllocator, UniformSampler
 from rl.config.curriculum import CurriculumConfig
 from rollout.statistics import StatisticsStore
 from rollout.types import (
@@ -380,7 +380,7 @@ def test_a_band_filter_with_knapsack_warns(caplog: pytest.LogCaptureFixture) -> 
             r"curriculum\.sampler\.name is 'unifrom': choose one of \[.*'equal'.*'uniform'",
         ),
         ({"sampler": {"name": "curricula.nowhere:Part"}}, "curricula.nowhere"),
-        ({"sampler": {"name": "curricula.knapsack:Nothing"}}, "Nothing"),
+        ({"sampler": {"name": "curricula.allocators.knapsack:Nothing"}}, "Nothing"),
         ({"verdict": {"name": "curricula.pool:PromptPool"}}, "must be a subclass"),
         (
             {"allocator": {"name": "knapsack", "args": {"flor": 2}}},
@@ -399,7 +399,7 @@ def test_wrong_configs_name_the_slot(slots: dict[str, Any], message: str) -> Non
 
 
 def test_parts_from_outside_are_named_by_module() -> None:
-    stack = built(allocator={"name": "curricula.knapsack:Knapsack", "args": {"cap": 16}})
+    stack = built(allocator={"name": "curricula.allocators.knapsack:Knapsack", "args": {"cap": 16}})
     assert plan_next(stack, 0).num_rollouts.sum() == 32
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curricula.stat import SkillTargeted
+from curricula.prompts.stat import SkillTargeted
 from tests.unit.curricula.worlds import World
 
 SKILLS = (["add"], ["carry"], ["add", "carry"], [])

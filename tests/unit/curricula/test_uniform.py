@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curricula.base import Ctx
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
 from curricula.pool import PromptPool
-from curricula.uniform import EqualAllocator, UniformSampler
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 

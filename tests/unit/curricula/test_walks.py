@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from curricula.conflicts import check
+from curricula.categories.sec import SelfEvolving
+from curricula.conflicts.rules import check
 from curricula.contract import run_contract
-from curricula.dots import DifficultyTargeted
-from curricula.sec import SelfEvolving
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
+from curricula.drawing.walks import Walks
+from curricula.prompts.dots import DifficultyTargeted
 from curricula.stack import CurriculumStack
-from curricula.uniform import EqualAllocator, UniformSampler
-from curricula.walks import Walks
 from tests.unit.curricula.worlds import World
 
 

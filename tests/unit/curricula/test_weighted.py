@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from curricula.base import Ctx, Curriculum
+from curricula.drawing.queues import Ranked, Shuffled
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
+from curricula.drawing.weighted import WeightedOrder, softmax, weighted_draw
 from curricula.pool import PromptPool
-from curricula.queues import Ranked, Shuffled
 from curricula.stack import CurriculumStack
-from curricula.uniform import EqualAllocator, UniformSampler
-from curricula.weighted import WeightedOrder, softmax, weighted_draw
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 

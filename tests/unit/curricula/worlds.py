@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from curricula.base import Ctx, Curriculum, overrides
+from curricula.drawing.uniform import EqualAllocator, UniformSampler
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
-from curricula.uniform import EqualAllocator, UniformSampler
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt, RolloutStat, SamplingConfig
 

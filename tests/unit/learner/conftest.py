@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rl.types import TrainingBatch
+from rl.batch.types import TrainingBatch
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from rl.batch.types import TrainingBatch
 from rl.learner.batching import MicroBatchPlan, plan_micro_batches
 from rl.learner.logprob_model import LogprobModel
 from rl.learner.micro_batch import build_micro_batch
-from rl.types import TrainingBatch
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from oracles.problem import Problem, Sequence, Token
 
+from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
-from rl.types import TrainingBatch
 
 VOCAB = 7
 MAX_TOKENS = 10

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from one_update import config, one_token_each, samples
 
-from rl.config.checks_algorithm import compares_within_groups
+from rl.config.checks.algorithm import compares_within_groups
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.grpo import grpo

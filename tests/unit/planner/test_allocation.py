@@ -15,11 +15,11 @@ from planner.allocation import (
     allocate_sequential,
     allocate_table,
 )
+from planner.allocation.gains import coverage, gain_constant, log_gain, samples_worth
 from planner.allocation.quadrature import QuadratureCaps, beta_nodes
-from planner.gains import coverage, gain_constant, log_gain, samples_worth
-from planner.stopping import attempt_cap, leader_probability, outcome, settled
-from planner.verifier import VerifierSpec
-from planner.voting import vote_table
+from planner.allocation.stopping import attempt_cap, leader_probability, outcome, settled
+from planner.allocation.voting import vote_table
+from planner.verifiers.verifier import VerifierSpec
 
 positive = st.floats(0.05, 30, allow_nan=False)
 

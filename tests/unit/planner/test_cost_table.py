@@ -9,7 +9,7 @@ import pytest
 from planner.cost.devices import device
 from planner.cost.flops import ModelShape
 from planner.cost.tradeoff import COLUMNS, Scored, cheapest, choices, to_csv, to_markdown, tradeoff
-from planner.pass_at_k import pass_at_k
+from planner.estimators.pass_at_k import pass_at_k
 
 
 def scored(name: str, params: float, c: list[int], *, length: int, bits: int = 0) -> Scored:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from planner.estimators.bootstrap import bootstrap_mean, wilson
 from planner.estimators.clusters import difficulty_clusters, subset_to_full
 from planner.estimators.counts import checked
 from planner.estimators.intervals import benchmark_pass_at_k, jeffreys, through_pass_at_k
+from planner.estimators.pass_at_k import pass_at_k, pass_hat_k
 from planner.estimators.power_law import (
     ExponentiatedPowerLaw,
     fit_exponentiated,
@@ -18,8 +20,6 @@ from planner.estimators.power_law import (
     tail_failure,
 )
 from planner.estimators.rare import pass_until
-from planner.intervals import bootstrap_mean, wilson
-from planner.pass_at_k import pass_at_k, pass_hat_k
 
 
 @pytest.mark.parametrize(("n", "c", "k"), [(7, 0, 3), (7, 2, 3), (7, 6, 2), (6, 3, 6), (5, 5, 2)])

@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from planner.estimators.beta_binomial import BetaBinomial, fit, fit_gated, fit_zero_inflated, log_likelihood
-from planner.pass_at_k import pass_at_k
+from planner.estimators.pass_at_k import pass_at_k
 
 COUNTS = [0, 0, 0, 1, 1, 2, 3, 5, 8, 8]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from planner.estimators.majority import maj_at_k, plurality_limit, vote_error_bound, vote_probability
+from planner.estimators.pass_at_k import pass_at_k
 from planner.estimators.selection import best_of_k, longest_of_k, order_weights, selection_gap
-from planner.pass_at_k import pass_at_k
 
 SIX = (0.3, 0.2, 0.2, 0.1, 0.1, 0.1)
 

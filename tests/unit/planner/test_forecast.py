@@ -8,13 +8,13 @@ import pytest
 from scipy.stats import beta as beta_law
 
 from planner.estimators.beta_binomial import BetaBinomial, fit
+from planner.estimators.pass_at_k import pass_at_k
 from planner.forecast import Forecast, Reference, forecast, from_counts, shipped
 from planner.forecast.family import densities
 from planner.forecast.grid import LOG_P, likelihood, reach
 from planner.forecast.posterior import Draws, coverage, draw, outcomes
 from planner.forecast.reference import KS, growths
 from planner.forecast.spending import next_problems
-from planner.pass_at_k import pass_at_k
 
 COUNTS = Path(__file__).parents[3] / "benchmarks" / "data" / "monkeys_counts.jsonl"
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.counts_file import CountRow
+from planner.estimators.counts_file import CountRow
+from planner.estimators.pass_at_k import pass_at_k
 from planner.forecast import Forecast, forecast, shipped
 from planner.forecast.grid import X, reach
 from planner.forecast.join import FARTHEST, joined, measured
 from planner.forecast.posterior import coverage, difficulty, draw, outcomes
-from planner.pass_at_k import pass_at_k
-from rl.passk_command import _cells
+from rl.commands.passk import _cells
 
 EXACT = 1e-9
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from planner.intervals import bootstrap_mean, paired_difference, seeds_difference, wilson
+from planner.estimators.bootstrap import bootstrap_mean, paired_difference, seeds_difference, wilson
 
 
 def test_wilson_worked_examples() -> None:
@@ -122,5 +122,5 @@ def test_memory_stays_bounded_for_large_sets_and_the_result_is_that_of_one_piece
 ) -> None:
     values = np.random.default_rng(5).random(30)
     whole = bootstrap_mean(values, resamples=1000)
-    monkeypatch.setattr("planner.intervals._CHUNK", 30 * 7)
+    monkeypatch.setattr("planner.estimators.bootstrap._CHUNK", 30 * 7)
     assert bootstrap_mean(values, resamples=1000) == whole

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from planner.pass_at_k import pass_at_k, pass_hat_k
+from planner.estimators.pass_at_k import pass_at_k, pass_hat_k
 
 
 @pytest.mark.parametrize(

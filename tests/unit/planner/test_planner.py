@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.demand import Unknown
-from planner.intervals import bootstrap_mean
-from planner.pass_at_k import pass_at_k
-from planner.plan_types import Query
+from planner.allocation.demand import Unknown
+from planner.estimators.bootstrap import bootstrap_mean
+from planner.estimators.pass_at_k import pass_at_k
 from planner.planner import Planner, PlannerConfig
-from planner.targets import (
+from planner.training.targets import (
     Estimator,
     TargetConfig,
     TargetTracker,
@@ -20,7 +19,8 @@ from planner.targets import (
     passk_weight,
     sequential_weight,
 )
-from planner.verifier import VerifierSpec
+from planner.types import Query
+from planner.verifiers.verifier import VerifierSpec
 from rollout.statistics import StatisticsStore
 from tests.unit.planner.streams import KEY, stat, stream
 
@@ -107,7 +107,7 @@ def test_a_probes_prior_replaces_the_categorys_and_outcomes_stay() -> None:
         Query(id="hard-1", category="hard", prior=(5.0, 1.0)),
         Query(id="new", category="hard", prior=(5.0, 1.0)),
     ]
-    from planner.demand import demand_of
+    from planner.allocation.demand import demand_of
 
     demand = demand_of(queries, PLANNER.posteriors, PLANNER.config.unknown)
     successes, failures = PLANNER.store.counts(np.array([PLANNER.store.index_of("hard-1")]))

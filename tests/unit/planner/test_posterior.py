@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.posterior import PosteriorStore, updated
-from planner.posterior_prior import CategoryPrior, PriorConfig, fit_priors, whole_counts
-from planner.verifier import VerifierSpec
+from planner.belief.posterior import PosteriorStore, updated
+from planner.belief.prior import CategoryPrior, PriorConfig, fit_priors, whole_counts
+from planner.verifiers.verifier import VerifierSpec
 from rollout.lengths import BINS_PER_DOUBLING, NUM_BINS
 from rollout.statistics import StatisticsStore
 from tests.unit.planner.streams import KEY, stat, stream

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from planner.probe import fit_probe
-from planner.probe_calibration import IsotonicMap, calibration
+from planner.belief.calibration import IsotonicMap, calibration
+from planner.belief.probe import fit_probe
 
 
 def prompts(

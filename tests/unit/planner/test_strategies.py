@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.posterior import Posterior
+from planner.belief.posterior import Posterior
 from planner.strategies import STRATEGIES, BestOfN, MajorityVote, RepeatedSampling, WeightedVote
 from planner.strategies.base import Attempt, Expected, Result, Score, ScorerSpec, TokenCost
 from planner.strategies.drawing import BudgetError
-from planner.verifier import VerifierSpec
+from planner.verifiers.verifier import VerifierSpec
 from rollout.types import Prompt
 
 QUERY = Prompt(id="q", text="?", token_ids=(1, 2, 3), answer="right")

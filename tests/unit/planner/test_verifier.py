@@ -2,7 +2,7 @@
 
 import pytest
 
-from planner.verifier import VerifierSpec
+from planner.verifiers.verifier import VerifierSpec
 
 
 def test_rogan_gladen() -> None:

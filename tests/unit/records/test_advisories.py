@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl.advisories import EARLY, QUIET_STEPS, RULES, WINDOW, Advisor
+from rl.records.advisories import EARLY, QUIET_STEPS, RULES, WINDOW, Advisor
 
 HEALTHY = {
     "loss/entropy": 1.0,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rl.base.pretrain import pretrain
 from rl.config.load import load_config
+from rl.pretrain.pretrain import pretrain
 from rl.records.milestones import Milestones
 
 

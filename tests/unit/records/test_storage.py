@@ -15,8 +15,8 @@ from rl.records.jsonl import JsonlWriter, read_jsonl
 from rl.records.rundir import RunDir
 from rl.records.storage import StorageError, require_writable, storage_errors, storage_reason
 from rl.records.trace import TraceWriter
-from rl.saver import Saver
-from rl.state import RunState
+from rl.run.saver import Saver
+from rl.run.state import RunState
 
 LIMIT = 4096
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rewards import build_reward, modules_of
-from rewards.callables import CallableReward
-from rewards.foreign import attempt, describe
-from rewards.returned import ask
-from rl.reward_trial import is_own, try_reward
+from rewards.user_functions.callables import CallableReward
+from rewards.user_functions.foreign import attempt, describe
+from rewards.user_functions.returned import ask
+from rl.run.prepare.reward_trial import is_own, try_reward
 from rollout.types import Prompt, RewardResult
 from rollout.user_code import absolute_target, absolute_targets, load_module
 

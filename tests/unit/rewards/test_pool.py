@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rewards import build_reward, timeout_means
-from rewards.pool import VerifierPool
+from rewards.processes.pool import VerifierPool
 from rollout.types import Prompt, RewardResult
 
 PROMPT = Prompt(id="p", text="?", token_ids=(1, 2), answer="42", metadata={"level": 3, "names": ["a"]})
@@ -279,7 +279,7 @@ def test_a_cheap_reward_gets_twenty_thousand_verdicts_a_second(hostile: str) -> 
 
 PARENT = """
 import asyncio, sys
-from rewards.pool import VerifierPool
+from rewards.processes.pool import VerifierPool
 from rollout.types import Prompt
 
 async def main():

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rewards import modules_of
-from rewards.pool import VerifierPool
-from rewards.verdict_cache import VerdictCache, keys_of
+from rewards.processes.pool import VerifierPool
+from rewards.processes.verdict_cache import VerdictCache, keys_of
 from rollout.types import Prompt, RewardResult
 
 PROMPT = Prompt(id="p", text="?", token_ids=(1, 2), answer="42", metadata={"level": 3})
@@ -171,7 +171,7 @@ def test_what_can_be_imported_beforehand() -> None:
     rubric = {
         "components": {"a": {"reward": "math"}, "b": "exact", "c": {"experts": {"x": "my.module:Mine"}}}
     }
-    assert modules_of("rubric", rubric) == ["rewards.exact", "rewards.maths", "rewards.rubric"]
+    assert modules_of("rubric", rubric) == ["rewards.exact", "rewards.maths", "rewards.rubric.rubric"]
     assert modules_of("my.module:Mine", {"mode": "math"}) == ["my.module", "rewards.maths"]
     assert modules_of("no_such_reward") == []
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rewards.reasoning_gym import ReasoningGymReward, example
-from rl.base.tokenizer import char_tokenizer
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.pretrain.tokenizer import char_tokenizer
 from rl.tasks.reasoning_gym import ReasoningGymTask
 from rollout.types import Prompt
 

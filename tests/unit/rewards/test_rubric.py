@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards import build_reward, check_reward
-from rewards.rubric_spec import Weight
-from rewards.rubric_value import weighted_value
+from rewards.rubric.spec import Weight
+from rewards.rubric.value import weighted_value
 from rollout.types import Prompt
 
 PROMPT = Prompt(id="p", text="?", token_ids=(), answer="42")

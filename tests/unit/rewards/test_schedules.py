@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rewards.schedules import Schedule
+from rewards.rubric.schedules import Schedule
 
 
 def test_by_hand() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rl.actors import engine_config
+from rl.commands.evaluate import resolve
 from rl.config.load import load_config
-from rl.eval_command import resolve
+from rl.engines.actors import engine_config
 from rollout.engine import EngineConfig, TensorSpec, WeightUpdate
 from rollout.lora import LORA_RANKS, buffer_rank, linear_modules
 from rollout.vllm_args import engine_arguments, load_calls

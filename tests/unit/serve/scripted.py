@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 
 from rewards import build_reward
-from rl.decode import EnginePolicy
+from rl.engines.decode import EnginePolicy
 from rl.serve.answering import Answerer
 from rl.serve.app import ServeService
 from rl.serve.choice import Chooser, Defaults

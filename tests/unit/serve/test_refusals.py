@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from rl.errors import EngineLost
+from rl.engines.errors import EngineLost
 from rl.serve.gate import Gate
 from rl.stream.waiting import StreamTimeout
 from tests.unit.serve.scripted import Characters, Engine, service

@@ -12,11 +12,11 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from rl.base.corpus import Document
-from rl.base.tokenizer import char_tokenizer
 from rl.config.load import load_as
 from rl.config.stages import DpoConfig, PairsConfig, SftConfig, SftDataConfig
 from rl.config.task import FileTaskConfig
+from rl.pretrain.corpus import Document
+from rl.pretrain.tokenizer import char_tokenizer
 from rl.stages.preference import dpo_columns, examples_of_file, pairs_of, read_pairs, write_pairs
 from rl.stages.supervised import sft_columns, sft_examples
 from rl.tasks import build_task

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from rewards.reasoning_gym import ReasoningGymReward
-from rl.base.tokenizer import EOS_ID, char_tokenizer, encode
+from rl.batch.demonstrations import Demonstrations, tokenise_demonstrations, with_demonstrations
+from rl.batch.types import TrainingBatch
 from rl.config.algorithm import DemonstrationConfig
 from rl.config.errors import ConfigError
 from rl.config.load import load_config
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
-from rl.demonstrations import Demonstrations, tokenise_demonstrations, with_demonstrations
-from rl.encoding import completion_ids
+from rl.pretrain.tokenizer import EOS_ID, char_tokenizer, encode
+from rl.pretrain.worked_solutions import with_worked_solutions
 from rl.stream.plans import GroupState, GroupStatus, PlanState
 from rl.stream.tickets import StalenessViolation, Tickets
+from rl.tasks.encoding import completion_ids
 from rl.tasks.files import FileTask
 from rl.tasks.reasoning_gym import ReasoningGymTask
-from rl.types import TrainingBatch
-from rl.worked_solutions import with_worked_solutions
 from rollout.types import (
     Completion,
     FinishReason,

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from rl.config.stages import SftConfig
 from rl.config.task import FileTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
-from rl.encoding import added_tokens, completion_ids, make_decode, prompt_ids, sequence_ids
+from rl.config.thinking_tags import thinking_tags_of
 from rl.serve.prompts import Encoder
 from rl.serve.requests import ChatRequest, CompletionRequest
 from rl.stages.supervised import sft_examples
 from rl.tasks import build_task
 from rl.tasks.chats import render_chat
+from rl.tasks.encoding import added_tokens, completion_ids, make_decode, prompt_ids, sequence_ids
 from rl.tasks.reasoning_gym import ReasoningGymTask
-from rl.thinking_tags import thinking_tags_of
 from tests.unit.tasks.families import FAMILIES, build
 
 pytestmark = pytest.mark.parametrize("name", FAMILIES)

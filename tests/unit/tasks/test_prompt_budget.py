@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rl.config.schema import Config
-from rl.prompt_budget import final_budget, prompt_budget
 from rl.tasks import build_task
+from rl.tasks.prompt_budget import final_budget, prompt_budget
 
 TEMPLATE = "{prompt} Use exactly {budget} tokens."
 

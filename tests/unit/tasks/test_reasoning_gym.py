@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rl.base.tokenizer import char_tokenizer
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.pretrain.tokenizer import char_tokenizer
 from rl.tasks.reasoning_gym import ReasoningGymTask
 from rl.tasks.rg_cells import CATEGORIES, generator_args, iter_entries, signed_terms, split_of
 

@@ -11,8 +11,8 @@ import pytest
 from rewards import REWARDS, build_reward
 from rewards.golds import GOLD, gold_texts
 from rl.config.schema import Config
-from rl.prepare import batch_repeats
-from rl.references import FILE, References
+from rl.run.prepare.inputs import batch_repeats
+from rl.run.prepare.references import FILE, References
 from rl.tasks import build_task
 from rollout.types import Prompt
 from rollout.user_code import load_attribute

@@ -1,0 +1,346 @@
+"""T2RL's quickstart against TRL's GRPOTrainer, on the same base, prompts, verifier, objective, optimizer and
+number of steps.
+
+Both train the whole run, one after the other, in alternating order. Compared are
+
+* rollouts generated, scored and consumed per second and per CPU-second (of the whole process tree, Ray
+  included; groups without a gradient count on both sides), between two optimizer steps far from the start;
+* seconds of training until a target held-out pass@1. Both sides leave snapshots every few steps, off the
+  clock, and one evaluator (``held_out.py``) judges all of them afterwards on the same prompts with the same
+  seeds; between snapshots pass@1 is interpolated.
+
+TRL gets every core. Before the repeats its settings are tried for a few steps each, and the fastest is used
+throughout.
+
+    python -m benchmarks.speed.vs_trl                                   # everything
+    # overrides of the quickstart, for both sides
+    python -m benchmarks.speed.vs_trl stream.rollouts_per_prompt=8
+"""
+
+import argparse
+import itertools
+import json
+import os
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.process_tree import CpuClock, run_logged
+from rl.config.load import dump_config, load_config
+from rl.evaluation.held_out import read_counts
+from rl.records.metrics import read_metrics
+from rl.run.prepare.inputs import locate_model
+
+CORES = os.cpu_count() or 1
+CANDIDATES: tuple[tuple[str, int, str], ...] = tuple(
+    (generator, threads, attention)
+    for generator, attentions in {"transformers": ("sdpa", "eager"), "vllm": ("sdpa",)}.items()
+    for attention in attentions
+    for threads in sorted({1, CORES})
+)
+"""(generator, threads, attention) that TRL may run with."""
+Snapshots = dict[int, Path]
+"""Batches trained -> weights."""
+NO_EVALUATION = (
+    "num_prompts=1",
+    "samples_per_prompt=1",
+    "ks=[1]",
+    "greedy=false",
+    "extra_temperatures=[]",
+    "every=0",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One training batch consumed: everything since the start of training."""
+
+    seconds: float
+    """Training time; start-up and snapshots left out."""
+    ended: float
+    """Seconds since the epoch."""
+    rollouts: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What one run of one system did."""
+
+    rollouts_per_s: float
+    rollouts_per_cpu_s: float
+    tokens_per_rollout: float
+    cores_used: float
+    step_seconds: list[float]
+    """Training time at the end of each step."""
+
+
+def main() -> None:
+    args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stop the child and clean up, as after Ctrl-C
+    overrides = [*args.overrides, *(f"evaluation.{o}" for o in NO_EVALUATION), "tracker=none"]
+    config = load_config(args.config, overrides)
+    every = max(1, args.steps // args.snapshots)
+    work = Path(tempfile.mkdtemp(prefix="t2rl-vs-trl-"))
+    locate_model(config)  # builds the base outside of everything that is timed
+    try:
+        result = compare(args, overrides, work, every=every)
+    finally:
+        if args.keep is None:
+            shutil.rmtree(work, ignore_errors=True)
+        else:
+            shutil.move(work, args.keep)
+    save("vs_trl", result, args=args)
+
+
+def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every: int) -> dict[str, Any]:
+    """The whole comparison, as the result to be written."""
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "command": " ".join(["python", "benchmarks/speed/vs_trl.py", *sys.argv[1:]]),
+    }
+    trial = _write(work / "trial.yaml", args.config, [*overrides, f"run.steps={args.trial_steps}"])
+    candidates = CANDIDATES if not args.quick else CANDIDATES[:2]
+    tried = {setting: _try_trl(trial, work / "-".join(map(str, setting)), *setting) for setting in candidates}
+    setting = max(tried, key=tried.__getitem__)
+    by_name = {f"{g}, {t} threads, {a}": rate for (g, t, a), rate in tried.items()}
+    CONSOLE.print("TRL, rollouts/s:", {k: round(v, 1) for k, v in by_name.items()}, "->", setting)
+    chosen = dict(zip(("generator", "threads", "attention"), setting, strict=True))
+    result |= {"trl_rollouts_per_s_by_setting": by_name, "trl_setting": chosen}
+    sides: dict[str, list[Side]] = {"t2rl": [], "trl": []}
+    curves: dict[str, list[list[tuple[float, float]]]] = {"t2rl": [], "trl": []}
+    for repeat in range(args.repeats):
+        seeded = [*overrides, f"run.seed={args.seed + repeat}", f"run.steps={args.steps}"]
+        for name in ("t2rl", "trl") if repeat % 2 == 0 else ("trl", "t2rl"):
+            out = work / f"{name}-{repeat}"
+            if name == "t2rl":
+                steps, clock, snapshots = run_ours(args.config, seeded, out, every=every)
+            else:
+                path = _write(work / f"{repeat}.yaml", args.config, seeded)
+                steps, clock, snapshots = run_trl(path, out, *setting, every=every)
+            sides[name].append(summarise(steps, clock, first=args.first))
+            curves[name].append(_curve(args, overrides, out, snapshots, sides[name][-1]))
+            CONSOLE.print(
+                f"repeat {repeat}, {name}: {sides[name][-1].rollouts_per_s:.0f} rollouts/s,"
+                f" {curves[name][-1][-1]}"
+            )
+    return result | _ratios(sides, curves, target=args.target, every=every)
+
+
+# -- the two sides -------------------------------------------------------------------------------------------
+
+
+def run_ours(
+    config: str, overrides: Sequence[str], out: Path, *, every: int
+) -> tuple[list[Step], CpuClock, Snapshots]:
+    """``t2rl train``, with a checkpoint as the snapshot. Writing it is off the clock, as far as training
+    waits for it."""
+    settings = [
+        *overrides,
+        f"run.dir={out}",
+        "run.name=run",
+        f"checkpoint.every={every}",
+        "checkpoint.keep=1000000",
+    ]
+    clock = run_logged([sys.executable, "-m", "rl.cli", "train", config, *settings], out / "log.txt")
+    ends = _train_ends(out / "run" / "trace.json")
+    steps, seconds, rollouts, tokens = [], 0.0, 0, 0
+    for row in read_metrics(out / "run" / "metrics.jsonl"):
+        seconds += row["time/step_s"] - row["time/save_s"]
+        rollouts += row["rollout/rollouts"]
+        tokens += row["rollout/tokens"]
+        steps.append(Step(seconds=seconds, ended=ends[row["step"]], rollouts=rollouts, tokens=tokens))
+    return steps, clock, {int(p.name.split("-")[1]): p for p in (out / "run" / "checkpoints").glob("step-*")}
+
+
+def run_trl(
+    config: Path, out: Path, generator: str, threads: int, attention: str, *, every: int
+) -> tuple[list[Step], CpuClock, Snapshots]:
+    """``trl_side.py`` with every core at its disposal."""
+    # TRL counts optimizer steps; here a step is a batch
+    updates = load_config(str(config)).learner.updates_per_batch
+    options = ["--generator", generator, "--attention", attention, "--snapshot-every", str(every * updates)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.speed.trl_side",
+        "--config",
+        str(config),
+        "--out",
+        str(out),
+        *options,
+    ]
+    clock = run_logged(command, out / "log.txt", {"OMP_NUM_THREADS": str(threads)})
+    rows = [json.loads(line) for line in (out / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
+    batches = rows[updates - 1 :: updates]
+    steps = [
+        Step(seconds=r["seconds"], ended=r["ended"], rollouts=r["rollouts"], tokens=r["tokens"])
+        for r in batches
+    ]
+    return steps, clock, {int(p.name) // updates: p for p in (out / "snapshots").glob("*")}
+
+
+def _try_trl(config: Path, out: Path, generator: str, threads: int, attention: str) -> float:
+    """Rollouts per second over a few steps; 0 if this setting does not run here."""
+    try:
+        steps, clock, _ = run_trl(config, out, generator, threads, attention, every=0)
+    except RuntimeError as error:
+        CONSOLE.print(f"TRL does not run with {generator}, {threads} threads, {attention}: {error}")
+        return 0.0
+    return summarise(steps, clock, first=len(steps) // 3).rollouts_per_s
+
+
+def _train_ends(trace: Path) -> dict[int, float]:
+    """Step -> when the learner finished it, seconds since the epoch."""
+    events = [e for e in json.loads(trace.read_text()) if e["ph"] == "X" and e["name"].startswith("train ")]
+    return {int(e["name"].split()[1]): (e["ts"] + e["dur"]) / 1e6 for e in events}
+
+
+def _write(path: Path, config: str, overrides: Sequence[str]) -> Path:
+    path.write_text(dump_config(load_config(config, list(overrides))), encoding="utf-8")
+    return path
+
+
+# -- figures -------------------------------------------------------------------------------------------------
+
+
+def summarise(steps: Sequence[Step], clock: CpuClock, *, first: int) -> Side:
+    """Rates between the end of batch ``first`` and the last one."""
+    start, end = steps[first], steps[-1]
+    rollouts, seconds = end.rollouts - start.rollouts, end.seconds - start.seconds
+    cpu = clock.between(start.ended, end.ended)
+    return Side(
+        rollouts_per_s=rollouts / seconds,
+        rollouts_per_cpu_s=rollouts / cpu,
+        tokens_per_rollout=(end.tokens - start.tokens) / rollouts,
+        cores_used=cpu / (end.ended - start.ended),
+        step_seconds=[round(s.seconds, 3) for s in steps],
+    )
+
+
+def _curve(
+    args: argparse.Namespace, overrides: Sequence[str], out: Path, snapshots: Snapshots, side: Side
+) -> list[tuple[float, float]]:
+    """(training seconds, held-out pass@1) of the base and of each snapshot."""
+    evaluation = [
+        f"evaluation.num_prompts={args.eval_prompts}",
+        f"evaluation.samples_per_prompt={args.eval_samples}",
+    ]
+    paths = [snapshots[step] for step in sorted(snapshots)]
+    config = _write(out / "held-out.yaml", args.config, [*overrides, *evaluation])
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.lib.held_out",
+        "--config",
+        str(config),
+        "--out",
+        str(out / "eval"),
+    ]
+    run_logged([*command, *map(str, paths)], out / "held-out.txt")
+    files = sorted((out / "eval").glob("version-*.jsonl"))
+    rates = [read_counts(f, max_tokens=1, top_p=1)[0].pass_rate for f in files]
+    times = [0.0] + [side.step_seconds[step - 1] for step in sorted(snapshots)]
+    return [(round(t, 2), round(r, 4)) for t, r in zip(times, rates, strict=True)]
+
+
+def time_to(curve: Sequence[tuple[float, float]], target: float) -> float | None:
+    """Training seconds at which the curve first reaches the target; None if it does not."""
+    for (t0, r0), (t1, r1) in itertools.pairwise(curve):
+        if r0 >= target:
+            return t0
+        if r1 >= target:
+            return t0 + (t1 - t0) * (target - r0) / (r1 - r0)
+    return None
+
+
+def _ratios(
+    sides: dict[str, list[Side]],
+    curves: dict[str, list[list[tuple[float, float]]]],
+    *,
+    target: float | None,
+    every: int,
+) -> dict[str, Any]:
+    """Ratios per repeat, T2RL over TRL; above 1 is better for T2RL."""
+    # three quarters of what the slower learner of the two gains: both get there, neither at once
+    if target is None:
+        base = statistics.mean(c[0][1] for cs in curves.values() for c in cs)
+        gains = [
+            statistics.mean(statistics.mean(r for _, r in c[-3:]) for c in cs) - base
+            for cs in curves.values()
+        ]
+        target = base + 0.75 * min(gains)
+    pairs = list(zip(sides["t2rl"], sides["trl"], strict=True))
+    reached = {name: [time_to(c, target) for c in cs] for name, cs in curves.items()}
+    faster = [b / a for a, b in zip(reached["t2rl"], reached["trl"], strict=True) if a and b]
+    ratios = {
+        "rollouts_per_s_ratio": spread([a.rollouts_per_s / b.rollouts_per_s for a, b in pairs]),
+        "rollouts_per_cpu_s_ratio": spread([a.rollouts_per_cpu_s / b.rollouts_per_cpu_s for a, b in pairs]),
+        **({"target_time_ratio": spread(faster)} if faster else {}),
+    }
+    show("T2RL over TRL", ratios)
+    raw = {
+        name: [asdict(s) | {"curve": c} for s, c in zip(sides[name], curves[name], strict=True)]
+        for name in sides
+    }
+    targets = {"target_pass_at_1": target, "target_reached_s": reached, "snapshot_every": every}
+    return ratios | targets | {"raw": raw}
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__ or "")
+    made.add_argument("--config", default="quickstart")
+    made.add_argument("--steps", type=int, default=None, help="of both; default: the config's")
+    made.add_argument("--repeats", type=int, default=None, help="default 3")
+    made.add_argument(
+        "--first", type=int, default=None, help="batches left out of the rates, default a tenth"
+    )
+    made.add_argument(
+        "--trial-steps", type=int, default=None, help="steps of each trial of a TRL setting, default 9"
+    )
+    made.add_argument("--snapshots", type=int, default=None, help="per run, default 20")
+    made.add_argument(
+        "--target",
+        type=float,
+        default=None,
+        help="held-out pass@1; default three quarters of the smaller gain",
+    )
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument(
+        "--keep", type=Path, default=None, help="move the run directories there instead of removing them"
+    )
+    made.add_argument("overrides", nargs="*", help="of the config, for both sides")
+    args = made.parse_args()
+    quick = {
+        "steps": 8,
+        "repeats": 1,
+        "trial_steps": 3,
+        "snapshots": 2,
+        "eval_prompts": 40,
+        "eval_samples": 4,
+    }
+    full = {
+        "steps": load_config(args.config, args.overrides).run.steps,
+        "repeats": 3,
+        "trial_steps": 9,
+        "snapshots": 20,
+    }
+    for name, value in (quick if args.quick else full | {"eval_prompts": 240, "eval_samples": 8}).items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, value)
+    args.first = args.first if args.first is not None else max(1, args.steps // 10)
+    return args
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    CONSOLE.print(f"{time.monotonic() - started:.0f} s in all")

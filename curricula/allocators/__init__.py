@@ -1,0 +1,1 @@
+"""Curriculum parts that say how many rollouts each prompt gets."""

@@ -1,0 +1,1 @@
+"""Curriculum parts that choose categories."""

@@ -1,0 +1,1 @@
+"""Which curriculum parts cannot, or should not, go together."""

@@ -1,0 +1,1 @@
+"""How prompts are drawn once parts have weighed them; the uniform baseline."""

@@ -1,0 +1,1 @@
+"""Curriculum parts that skip prompts, judge groups or drop rollouts."""

@@ -1,0 +1,42 @@
+"""DAPO's dynamic sampling: only groups that differ within themselves train."""
+
+from typing import ClassVar, Literal
+
+from pydantic.dataclasses import dataclass
+
+from curricula.base import TRAIN, Ctx, Curriculum, Verdict
+from curricula.filters.mixed import ALL_CORRECT, ALL_WRONG, MixedOutcomes
+from rollout.types import RolloutGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicSampling(Curriculum):
+    """Drops groups without spread; ``stream.refill_rounds`` replaces them, and says so when a batch stays
+    short (arXiv 2503.14476).
+
+    Unlike the released code it never throws surplus groups away (refills ask for exactly what is missing),
+    never cuts a batch by rows, and ends a step with a short batch, not the run, where the rounds are used up.
+    A group of one has no spread and is dropped: its group-relative advantage is zero.
+    """
+
+    drops_all_wrong: ClassVar[bool] = True
+
+    metric: Literal["correct", "reward"] = "correct"
+    """Spread of what: raw correctness, or the task's reward value (a shaped reward gives groups a spread that
+    says nothing about being right)."""
+
+    @property
+    def judges_reward(self) -> bool:
+        """True if the verdict reads reward values."""
+        return self.metric == "reward"
+
+    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+        """Train if the metric is not the same for all rollouts."""
+        if self.metric == "correct":
+            return MixedOutcomes(partial_credit=False).verdict(ctx, group)
+        rewards = group.rewards
+        if rewards.min() < rewards.max():
+            return TRAIN
+        if group.mixed:
+            return Verdict(action="drop", reason="equal_rewards")
+        return ALL_CORRECT if group.num_correct else ALL_WRONG

@@ -1,0 +1,1 @@
+"""Curriculum parts that limit lengths or reward them."""

@@ -1,0 +1,1 @@
+"""Figures on plans, groups and prompts that parts and runs read."""

@@ -1,0 +1,1 @@
+"""Curriculum parts that choose prompts, and the estimates that they choose by."""

@@ -1,0 +1,1 @@
+"""From the planner's answer to targets of training."""

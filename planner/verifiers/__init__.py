@@ -1,0 +1,1 @@
+"""Error rates of verifiers, and what their verdicts say."""

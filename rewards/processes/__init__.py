@@ -1,0 +1,1 @@
+"""Verifiers in killable processes: the pool, the processes and what they say to each other."""

@@ -1,0 +1,1 @@
+"""Several rewards, weighted, scheduled over the run and gated by one another."""

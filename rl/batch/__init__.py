@@ -1,0 +1,1 @@
+"""Finished groups become the training batch of a step."""

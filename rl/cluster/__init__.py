@@ -1,0 +1,1 @@
+"""Where processes sit: Ray, placement groups, GPUs, and jobs on a cluster."""

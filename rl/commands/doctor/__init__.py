@@ -1,0 +1,33 @@
+"""Is this machine fit to train? Every check says what it found and, if something is wrong, what to do."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Status = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What one check found."""
+
+    name: str
+    status: Status
+    """``warn``: works, or works in part. ``fail``: runs will not work."""
+    found: str
+    remedy: str = ""
+    """What to do; '' if nothing."""
+
+    def as_dict(self) -> dict[str, str]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+def run_checks(*, quick: bool = False) -> list[Check]:
+    """Every check, in the order of a fresh set-up; ``quick`` leaves out those that start Ray, vLLM and
+    DeepSpeed."""
+    from rl.commands.doctor.live import live_checks
+    from rl.commands.doctor.machine import machine_checks
+    from rl.commands.doctor.packages import package_checks
+    from rl.commands.doctor.sandbox import sandbox
+
+    return [*machine_checks(), *package_checks(), sandbox(), *([] if quick else live_checks())]

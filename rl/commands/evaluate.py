@@ -1,0 +1,133 @@
+"""``t2rl eval``: held-out evaluation of a model directory, or of what a run ended with."""
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from rl.cluster.placement import create_placement, plan_placement
+from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.commands.export import export_checkpoint
+from rl.config.load import load_config
+from rl.config.schema import Config
+from rl.engines.actors import create_fleet
+from rl.engines.rollout_service import RolloutService
+from rl.evaluation.held_out import Counts, Evaluator, evaluation_file, temperatures_of
+from rl.evaluation.summary import render, summarise, to_json
+from rl.records.phases import Phases
+from rl.records.storage import require_writable
+from rl.records.trace import TraceWriter
+from rl.run.prepare.inputs import Prepared, prepare
+from rl.scorers.reward_watch import RewardWatch
+from rl.scorers.verifiers import make_verifiers
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_cli(
+    target: str, overrides: list[str], *, as_json: bool, step: str | None = None, to: Path | None = None
+) -> None:
+    """Print the table, or its JSON; the counts go to ``to``, else into the run, or beside a model directory.
+
+    Raises:
+        ValueError: ``target`` is neither a run nor a model directory, or its counts cannot be written.
+    """
+    phases = Phases()
+    config, model = resolve(Path(target), overrides, step=step)
+    directory = to or _counts_directory(Path(target), model)
+    require_writable(directory, field="--to")
+    phases("preparing the model and the prompts")
+    prepared = prepare(config)
+    phases("starting Ray")
+    start_ray(config)
+    try:
+        counts = asyncio.run(_evaluate(config, prepared, directory, phases))
+    finally:
+        stop_ray()
+    summary = summarise(
+        counts, ks=config.evaluation.ks, resamples=config.evaluation.bootstrap, seed=config.run.seed
+    )
+    if as_json:
+        print(json.dumps(to_json(summary), indent=2))
+    else:
+        Console().print(render(summary, title=f"{model}: held-out {config.evaluation.split} set"))
+    file, temperature = evaluation_file(directory, 0), config.evaluation.temperature
+    print(f"counts: {file}; t2rl passk {file} --temperature {temperature:g}", file=sys.stderr)
+
+
+def _counts_directory(target: Path, model: Path) -> Path:
+    is_run = (target / "attempts.jsonl").is_file()
+    return (target if is_run else model.parent) / f"eval-{model.resolve().name}"
+
+
+def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> tuple[Config, Path]:
+    """Config and model directory of a target.
+
+    A run brings its own config and, without ``step``, the model that it ended with; one that did not get to
+    its end, or ``step``, asks for a checkpoint, which is exported first. For a model directory the first
+    override without ``=`` names a config (``quickstart`` if none does).
+    """
+    if (target / "attempts.jsonl").is_file():
+        model, name = target / "model", str(target / "config.yaml")
+        if step is not None or not (model / "config.json").is_file():
+            number, model = export_checkpoint(target, step=step)
+            logger.warning("%s: the model of step %d, exported to %s", target, number, model)
+    elif step is not None:
+        raise ValueError(
+            f"--step {step}: {target} is no run directory (attempts.jsonl), so it has no checkpoints"
+        )
+    elif (target / "config.json").is_file():
+        model, name = target, "quickstart"
+    else:
+        raise ValueError(
+            f"{target} is neither a run directory (attempts.jsonl) nor a Hugging Face model directory"
+            " (config.json)"
+        )
+    names = [o for o in overrides if "=" not in o]
+    settings = [o for o in overrides if "=" in o]
+    config = load_config(names[0] if names else name, settings)
+    # An exported model is merged, so engines have no adapter to wait for.
+    learner = config.learner.model_copy(update={"lora": None})
+    return config.model_copy(update={"model": _path_model(model), "learner": learner}), model
+
+
+def _path_model(model: Path) -> object:
+    from rl.config.model import PathModelConfig
+
+    return PathModelConfig(path=str(model))
+
+
+async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases: Phases) -> list[Counts]:
+    placed = create_placement(plan_placement(config))
+    fleet = create_fleet(config, prepared.model_path, placed)
+    scorer = make_verifiers(config, prepared.task.reward_name, prepared.task.reward_args)
+    phases("starting the engines and the verifiers")
+    trace = TraceWriter(directory / "trace.json")
+    try:
+        await asyncio.gather(fleet.start(), scorer.start())
+        service = RolloutService(
+            fleet=fleet,
+            scorer=scorer,
+            decode=prepared.decode(),
+            group_timeout_s=config.stream.group_timeout_s,
+            max_issues=config.stream.max_issues,
+            trace=trace,
+            watch=RewardWatch(prepared.task.reward_name, first_batch=len(prepared.eval_prompts)),
+        )
+        evaluator = Evaluator(
+            service=service,
+            prompts=prepared.eval_prompts,
+            config=config.evaluation,
+            max_tokens=config.rollout.max_tokens,
+            top_p=config.rollout.top_p,
+            seed=config.run.seed,
+            directory=directory,
+        )
+        phases("evaluating")
+        return await evaluator.run(version=0, temperatures=temperatures_of(config.evaluation))
+    finally:
+        await asyncio.gather(fleet.stop(), scorer.close(), return_exceptions=True)
+        trace.close()

@@ -1,0 +1,1 @@
+"""The fleet of rollout engines, and one group of rollouts on its way through it."""

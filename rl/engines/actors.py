@@ -1,0 +1,79 @@
+"""Ray wrappings of the plain worker classes; the rest of the package never decorates anything."""
+
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from rl.cluster.gpus import learner_environment
+from rl.cluster.placement import Placed
+from rl.config.model import trusts_code
+from rl.config.schema import Config
+from rl.engines.fleet import EngineFleet, FleetTimeouts
+from rollout.engine import EngineConfig
+from rollout.worker import RolloutWorker
+
+MAX_CALLS = 100_000
+"""A Ray async actor admits 1,000 calls at once by default: with more groups pending, nothing else would get
+in."""
+
+
+def engine_config(config: Config, model_path: Path) -> EngineConfig:
+    """What an engine needs to know, without the rest of the run."""
+    rollout, lora = config.rollout, config.learner.lora
+    served = lora if lora is not None and lora.pushes_adapter else None
+    return EngineConfig(
+        model=str(model_path),
+        backend=rollout.backend,
+        tensor_parallel=rollout.tensor_parallel,
+        dtype=rollout.dtype,
+        device=rollout.device,
+        max_model_len=rollout.max_model_len,
+        max_num_seqs=rollout.max_num_seqs,
+        max_batched_tokens=rollout.max_batched_tokens,
+        kv_cache_mib=rollout.kv_cache_mib,
+        gpu_memory_utilization=rollout.gpu_memory_utilization,
+        block_size=rollout.block_size,
+        prefix_cache=rollout.prefix_cache,
+        kv_after_update=rollout.kv_after_update,
+        weight_transfer=rollout.weight_transfer,
+        lora_rank=0 if served is None else served.r,
+        lora_modules=(
+            () if served is None or isinstance(served.target_modules, str) else served.target_modules
+        ),
+        num_threads=rollout.num_threads,
+        cores=rollout.cores,
+        engine_args=rollout.engine_args,
+        trust_remote_code=trusts_code(config.model),
+        seed=config.run.seed,
+    )
+
+
+def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFleet:
+    """The engines of a run, in their seats, not yet started."""
+    engine = engine_config(config, model_path)
+    return EngineFleet(
+        make_actor=lambda index: create_engine_actor(engine, placed.engine_options(index)),
+        num_engines=config.rollout.num_engines,
+        max_restarts=config.rollout.max_restarts,
+        timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
+        rejoin=config.rollout.weight_transfer == "shm",
+    )
+
+
+def create_engine_actor(config: EngineConfig, options: dict[str, Any]) -> Any:
+    """An async actor around ``RolloutWorker``.
+
+    Pause, load and health have a concurrency group of their own ("control"), so that no
+    number of pending generates can hold them up.
+    """
+    actor = ray.remote(concurrency_groups={"control": 16})(RolloutWorker)
+    return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config)
+
+
+def learner_options(config: Config, placed: Placed) -> list[dict[str, Any]]:
+    """Ray's options of every learner rank: its seat, and the environment that torch reads when it is
+    loaded."""
+    environment = learner_environment(config)
+    more = {"runtime_env": {"env_vars": environment}} if environment else {}
+    return [options | more for options in placed.learner_options]

@@ -1,0 +1,433 @@
+"""The engines of a run: routing, weight pushes, deaths and restarts.
+
+An engine is in one of three states. *live*: it gets groups and confirms pushes. *lost*: it died, hung or
+refused a push; it gets nothing. *returning*: a new actor is loading; it gets the current weights and version
+before it serves.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from rl.engines.errors import EngineLost, FleetDead, TransferGroupBroken
+from rl.stream.tickets import EngineVersions
+from rl.stream.waiting import Signal, StreamTimeout, wait_for
+from rollout.engine import EngineDead, EngineFailed, WeightUpdate
+from rollout.types import Completion, GroupRequest
+
+logger = logging.getLogger(__name__)
+
+LOST = (RayActorError, EngineDead, StreamTimeout)
+"""What tells that an engine, not a request, is at fault."""
+LOOKS = 4
+"""How often, within a group's time limit, its engine is asked for the group's progress."""
+
+
+@dataclass(slots=True)
+class EngineSlot:
+    """One place in the fleet; actors come and go in it."""
+
+    index: int
+    actor: Any = None
+    live: bool = False
+    version: int = -1
+    outstanding: int = 0
+    """Rollouts it is working on."""
+    restarts: int = 0
+    lost_at: float = 0.0
+    recovery_s: list[float] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetTimeouts:
+    """Seconds."""
+
+    start: float = 1800.0
+    sync: float = 60.0
+    health: float = 10.0
+
+
+class EngineFleet:
+    """Every engine of a run behind one object."""
+
+    def __init__(
+        self,
+        *,
+        make_actor: Callable[[int], Any],
+        num_engines: int,
+        max_restarts: int,
+        timeouts: FleetTimeouts,
+        rejoin: bool = True,
+    ) -> None:
+        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends
+        this fleet."""
+        self._make_actor = make_actor
+        self._max_restarts = max_restarts
+        self._timeouts = timeouts
+        self._rejoin = rejoin
+        self._slots = [EngineSlot(index=i) for i in range(num_engines)]
+        self._push_lock = asyncio.Lock()
+        self._update: WeightUpdate | None = None
+        self._target_version = 0
+        self._versions = EngineVersions()
+        self._returning: set[asyncio.Task[None]] = set()
+        self._fatal: FleetDead | None = None
+        self._proven = False
+        """Some engine has answered: what fails from now on may work the next time."""
+        self.changed = Signal()
+        """Notified when an engine joins or leaves, or confirms a version."""
+
+    # -- state -----------------------------------------------------------------------------------------------
+
+    @property
+    def slots(self) -> list[EngineSlot]:
+        """All slots, in order."""
+        return self._slots
+
+    @property
+    def confirmed_version(self) -> int:
+        """The version that every live engine serves; a lost one returns with the current weights, so it never
+        falls."""
+        return self._versions.confirmed
+
+    @property
+    def outstanding(self) -> int:
+        """Rollouts that engines are working on."""
+        return sum(s.outstanding for s in self._slots)
+
+    def metrics(self) -> dict[str, float]:
+        """Deaths and recoveries so far."""
+        recoveries = [seconds for s in self._slots for seconds in s.recovery_s]
+        return {
+            "rollout/engines_live": sum(s.live for s in self._slots),
+            "rollout/engine_restarts": sum(s.restarts for s in self._slots),
+            **({"rollout/engine_recovery_max_s": max(recoveries)} if recoveries else {}),
+        }
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start every engine at version 0 (the weights it loads from disk).
+
+        Raises:
+            StreamTimeout: an engine did not come up in time.
+            FleetDead: an engine raised, as any that is started the same way would.
+        """
+        try:
+            await asyncio.gather(*(self._start_slot(slot) for slot in self._slots))
+        except EngineFailed as error:
+            # not the traceback of another process; that one is in the actor's log
+            raise FleetDead(_cause(error)) from None
+
+    async def _start_slot(self, slot: EngineSlot) -> None:
+        slot.actor = self._make_actor(slot.index)
+        start = slot.actor.start.options(concurrency_group="control").remote()
+        slot.info = await wait_for(start, self._timeouts.start, f"engine {slot.index} to start")
+        async with self._push_lock:
+            if self._update is not None:
+                await self._push_slot(slot, self._update)
+            slot.version, slot.live = self._target_version, True
+            self._versions.join(slot.index, version=slot.version)
+        self.changed.notify()
+
+    async def stop(self) -> None:
+        """Stop every engine and its actor; never raises for one that is already gone."""
+        for task in self._returning:
+            task.cancel()
+        await asyncio.gather(*(self._stop_slot(slot) for slot in self._slots))
+
+    def kill(self) -> None:
+        """End every engine at once, whatever it is at; ``stop`` afterwards has nothing left to wait for."""
+        for task in self._returning:
+            task.cancel()
+        for slot in self._slots:
+            if slot.actor is not None:
+                ray.kill(slot.actor)
+            slot.live, slot.actor = False, None
+
+    async def _stop_slot(self, slot: EngineSlot) -> None:
+        slot.live = False
+        if slot.actor is None:
+            return
+        try:
+            await wait_for(
+                slot.actor.stop.options(concurrency_group="control").remote(),
+                self._timeouts.health,
+                "an engine to stop",
+            )
+        except LOST as error:
+            logger.info("engine %d was gone before it could stop: %s", slot.index, error)
+        ray.kill(slot.actor)
+
+    async def watch(self) -> None:
+        """Run beside the loops: raises FleetDead as soon as no restart is left, also while nobody asks for an
+        engine."""
+        await self.changed.until(
+            lambda: self._fatal is not None, timeout_s=math.inf, what="an engine lost for good"
+        )
+        assert self._fatal is not None
+        raise self._fatal
+
+    # -- requests --------------------------------------------------------------------------------------------
+
+    async def generate(self, request: GroupRequest, *, timeout_s: float) -> list[Completion]:
+        """[G] completions from the least loaded live engine.
+
+        Args:
+            request: The group.
+            timeout_s: Longest time without a new token of it; time in the engine's queue does not count while
+                the engine works.
+
+        Raises:
+            EngineLost: the engine died, hung or was replaced; issue the group again.
+            FleetDead: no restart is left.
+        """
+        slot = await self._pick(timeout_s)
+        actor, count = slot.actor, len(request.seeds)
+        slot.outstanding += count
+        try:
+            completions = await self._generated(slot, actor, request, timeout_s)
+            self._proven = True
+            return completions
+        except StreamTimeout as error:
+            await self._abort_or_lose(slot, actor, request)
+            raise EngineLost(str(error)) from error
+        except LOST as error:
+            self._lose(slot, actor, error)
+            raise EngineLost(
+                f"engine {slot.index} died with group {request.group_id}: {_brief(error)}"
+            ) from error
+        finally:
+            slot.outstanding -= count
+
+    async def _generated(
+        self, slot: EngineSlot, actor: Any, request: GroupRequest, timeout_s: float
+    ) -> list[Completion]:
+        """The group's completions, however long they take, while the engine gets on with them or with what is
+        before them."""
+        answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
+        own, total = 0, None
+        moved_at = engine_moved_at = time.monotonic()
+        try:
+            while not (await asyncio.wait({answer}, timeout=timeout_s / LOOKS))[0]:
+                call = actor.progress.options(concurrency_group="control").remote(request.group_id)
+                what = f"engine {slot.index} to say how far group {request.group_id} is"
+                own_now, total_now = await wait_for(call, self._timeouts.health, what)
+                now = time.monotonic()
+                if total not in (None, total_now):
+                    engine_moved_at = now
+                    moved_at = now if own_now == 0 else moved_at  # it waits its turn
+                if own_now != own:
+                    moved_at = now
+                own, total = own_now, total_now
+                if now - engine_moved_at >= timeout_s:
+                    raise EngineDead(
+                        f"engine {slot.index} has sampled nothing for {timeout_s:g} s, with work to do"
+                    )
+                if now - moved_at >= timeout_s:
+                    what = f"a token of group {request.group_id} on engine {slot.index} ({own} so far)"
+                    raise StreamTimeout(f"waited {timeout_s:g} s for {what}")
+            return answer.result()
+        finally:
+            answer.cancel()
+
+    async def _pick(self, timeout_s: float) -> EngineSlot:
+        await self.changed.until(
+            lambda: self._fatal is not None or any(s.live for s in self._slots),
+            timeout_s=timeout_s + self._timeouts.start,
+            what="a live engine",
+        )
+        if self._fatal is not None:
+            raise self._fatal
+        return min((s for s in self._slots if s.live), key=lambda s: (s.outstanding, s.index))
+
+    async def _abort_or_lose(self, slot: EngineSlot, actor: Any, request: GroupRequest) -> None:
+        """A late group is dropped from its engine; an engine that cannot even do that has hung."""
+        try:
+            call = actor.abort.options(concurrency_group="control").remote([request.group_id])
+            await wait_for(call, self._timeouts.health, f"engine {slot.index} to abort a late group")
+        except LOST as error:
+            self._lose(slot, actor, error)
+
+    async def abort(self, group_id: int) -> None:
+        """Make every live engine drop a group, if it has it."""
+        for slot in [s for s in self._slots if s.live]:
+            try:
+                call = slot.actor.abort.options(concurrency_group="control").remote([group_id])
+                await wait_for(call, self._timeouts.health, f"engine {slot.index} to abort group {group_id}")
+            except LOST as error:
+                self._lose(slot, slot.actor, error)
+
+    async def score(self, sequences: list[list[int]]) -> list[list[list[float]]]:
+        """Probe log-probs of every live engine, [engines][sequences][T-1]."""
+        live = [s for s in self._slots if s.live]
+        calls = [s.actor.score.options(concurrency_group="control").remote(sequences) for s in live]
+        results = await asyncio.gather(
+            *(
+                wait_for(c, self._timeouts.sync, f"probe of engine {s.index}")
+                for s, c in zip(live, calls, strict=True)
+            ),
+            return_exceptions=True,
+        )
+        scores = []
+        for slot, result in zip(live, results, strict=True):
+            if isinstance(result, LOST):
+                self._lose(slot, slot.actor, result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                scores.append(result)
+        return scores
+
+    async def stats(self) -> list[dict[str, float]]:
+        """Counters of every live engine."""
+        live = [s for s in self._slots if s.live]
+        calls = [s.actor.stats.options(concurrency_group="control").remote() for s in live]
+        results = await asyncio.gather(
+            *(wait_for(c, self._timeouts.health, "engine stats") for c in calls), return_exceptions=True
+        )
+        return [r for r in results if isinstance(r, dict)]
+
+    # -- weights ---------------------------------------------------------------------------------------------
+
+    async def init_weight_transfer(
+        self, info_of: Callable[[int], Mapping[str, Any]], *, timeout_s: float
+    ) -> None:
+        """Make every engine join the transfer group with its own init info, all at once; for nccl and ipc.
+
+        Raises:
+            StreamTimeout: they did not join in time; where one is missing, the others hang too.
+        """
+        calls = [
+            s.actor.init_weight_transfer.options(concurrency_group="control").remote(info_of(s.index))
+            for s in self._slots
+        ]
+        await wait_for(
+            asyncio.gather(*calls), timeout_s, f"all of {len(calls)} engines to join the weight transfer"
+        )
+
+    async def push(self, update: WeightUpdate) -> None:
+        """Give every live engine these weights; one that fails leaves routing and restarts. Versions only
+        rise.
+
+        When it returns, ``confirmed_version == update.version``.
+
+        Raises:
+            FleetDead: an engine failed that cannot rejoin; at once, since the others wait for it inside the
+                transfer.
+        """
+        if self._fatal is not None and not self._rejoin:
+            raise self._fatal
+        assert update.version >= self._target_version, "policy versions never go back"
+        async with self._push_lock:
+            self._update, self._target_version = update, update.version
+            await asyncio.gather(*(self._push_or_lose(s, update) for s in self._slots if s.live))
+        self.changed.notify()
+
+    async def _push_or_lose(self, slot: EngineSlot, update: WeightUpdate) -> None:
+        actor = slot.actor
+        try:
+            await self._push_slot(slot, update)
+        except (*LOST, RuntimeError, ValueError) as error:
+            self._lose(slot, actor, error)
+            if self._fatal is not None and not self._rejoin:
+                raise self._fatal from error
+
+    async def _push_slot(self, slot: EngineSlot, update: WeightUpdate) -> None:
+        call = slot.actor.update_weights.options(concurrency_group="control").remote(update)
+        served = await wait_for(
+            call, self._timeouts.sync, f"engine {slot.index} to load version {update.version}"
+        )
+        if served != update.version:
+            raise RuntimeError(
+                f"engine {slot.index} serves version {served} after a push of {update.version}"
+            )
+        slot.version = served
+        if slot.live:
+            self._versions.confirm(slot.index, version=served)
+
+    # -- loss and return -------------------------------------------------------------------------------------
+
+    def _lose(self, slot: EngineSlot, actor: Any, error: BaseException) -> None:
+        """Take an engine out of routing and bring a new one up; idempotent for one actor."""
+        if slot.actor is not actor or not slot.live:
+            return
+        slot.live, slot.lost_at = False, time.monotonic()
+        self._versions.leave(slot.index)
+        if not self._rejoin:
+            self._fatal = self._fatal or TransferGroupBroken(
+                f"engine {slot.index} was lost ({_brief(error)}), and a restarted one cannot rejoin by "
+                "rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
+            )
+            logger.error("%s", self._fatal)
+            self.changed.notify()
+            return
+        if isinstance(error, EngineFailed) and not self._proven:
+            self._fatal = FleetDead(
+                f"engine {slot.index} failed at its first request, and would again: {_cause(error)}"
+            )
+            self.changed.notify()
+            return
+        slot.restarts += 1
+        logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
+        if slot.restarts > self._max_restarts:
+            self._fatal = FleetDead(
+                f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}):"
+                f" {_brief(error)}"
+            )
+            self.changed.notify()
+            return
+        ray.kill(actor)
+        task = asyncio.create_task(self._return(slot))
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+        self.changed.notify()
+
+    async def _return(self, slot: EngineSlot) -> None:
+        while True:
+            try:
+                await self._start_slot(slot)
+            except (*LOST, RuntimeError) as error:
+                slot.restarts += 1
+                logger.warning(
+                    "engine %d did not come back (%s); restart %d", slot.index, _brief(error), slot.restarts
+                )
+                if slot.restarts > self._max_restarts:
+                    self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {_brief(error)}")
+                    self.changed.notify()
+                    return
+                ray.kill(slot.actor)
+            else:
+                slot.recovery_s.append(time.monotonic() - slot.lost_at)
+                logger.warning(
+                    "engine %d is back after %.1f s at version %d",
+                    slot.index,
+                    slot.recovery_s[-1],
+                    slot.version,
+                )
+                return
+
+
+async def _completions(reference: Any) -> list[Completion]:
+    completions: list[Completion] = await reference
+    return completions
+
+
+def _cause(error: BaseException) -> str:
+    """The engine's own message."""
+    return str(getattr(error, "cause", None) or error).strip()
+
+
+def _brief(error: BaseException) -> str:
+    """Ray's errors carry whole remote tracebacks; the last line is the cause, and the actor's log has the
+    rest."""
+    cause = getattr(error, "cause", None) or error
+    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1] if str(cause).strip() else ''}"

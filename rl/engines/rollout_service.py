@@ -1,0 +1,149 @@
+"""One planned group at a time: issue it, decode, score, and issue it again when its engine is lost."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rl.engines.errors import EngineLost
+from rl.records.trace import TraceWriter
+from rl.scorers.reward_watch import RewardWatch
+from rl.scorers.reward_weights import Weigh
+from rl.stream.plans import GroupState, GroupStatus
+from rl.stream.waiting import wait_for
+from rollout.types import Completion, FinishReason, GroupScorer, Rollout, RolloutGroup
+
+if TYPE_CHECKING:
+    from rl.engines.fleet import EngineFleet
+
+logger = logging.getLogger(__name__)
+
+DECODED_INLINE = 4096
+"""Tokens of a group that take a millisecond or so to decode; a thread would cost as much."""
+
+
+class GroupFailed(RuntimeError):
+    """A group was issued ``stream.max_issues`` times and never came back whole."""
+
+
+class RolloutService:
+    """Turns WAITING groups into FINISHED ones. Consumes group states; produces their ``group`` field."""
+
+    def __init__(
+        self,
+        *,
+        fleet: "EngineFleet",
+        scorer: GroupScorer,
+        decode: Callable[[Sequence[Sequence[int]]], list[str]],
+        group_timeout_s: float,
+        max_issues: int,
+        trace: TraceWriter,
+        expand: Callable[[RolloutGroup], Awaitable[RolloutGroup]] | None = None,
+        weigh: Weigh | None = None,
+        watch: RewardWatch | None = None,
+    ) -> None:
+        """``expand`` may sample more from a scored group before it counts as finished (answers at thinking
+        budgets); ``weigh`` gives its rewards the weights of its plan's step; ``watch`` sees every verdict,
+        and may end the run over them."""
+        self._expand, self._weigh, self._watch = expand, weigh, watch
+        self._fleet = fleet
+        self._scorer = scorer
+        self._decode = decode
+        self._group_timeout_s = group_timeout_s
+        self._max_issues = max_issues
+        self._trace = trace
+        self.reissues: Counter[str] = Counter()
+        """Why groups were issued again."""
+
+    def metrics(self) -> dict[str, float]:
+        """Re-issues so far, by reason."""
+        return {
+            f"rollout/reissued_{reason.replace(' ', '_')}": count for reason, count in self.reissues.items()
+        }
+
+    async def finish(self, state: GroupState) -> RolloutGroup:
+        """Issue ``state`` until its group is whole and scored; returns that group.
+
+        Raises:
+            GroupFailed: after ``max_issues`` issues.
+            FleetDead: no engine is left.
+            BrokenReward: none of the run's first samples could be judged.
+        """
+        if state.issues:  # an earlier issue may still be running somewhere
+            await self._fleet.abort(state.request.group_id)
+        problem = ""
+        while True:
+            if state.issues >= self._max_issues:
+                raise GroupFailed(
+                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times"
+                    f" (stream.max_issues), lastly: {problem}. Raise stream.group_timeout_s if generation is"
+                    " slow, else look at logs/ray of the run"
+                )
+            state.status = GroupStatus.INFLIGHT
+            state.issues += 1
+            state.issued_version = self._fleet.confirmed_version
+            state.issued_at = time.time()
+            try:
+                completions = await self._fleet.generate(state.request, timeout_s=self._group_timeout_s)
+                if any(c.finish_reason is FinishReason.ABORTED for c in completions):
+                    problem = "interrupted from outside"
+                    self.again(state, "aborted", problem)
+                    continue
+                group = await self._scored(state, completions)
+                state.group = group if self._expand is None else await self._expand(group)
+            except EngineLost as error:
+                problem = str(error)
+                self.again(state, "engine lost", problem)
+                continue
+            state.status = GroupStatus.FINISHED
+            state.finished_version = self._fleet.confirmed_version
+            return state.group
+
+    def again(self, state: GroupState, reason: str, detail: str) -> None:
+        """Back to WAITING, with the reason counted and logged."""
+        logger.warning("group %d is issued again (%s): %s", state.request.group_id, reason, detail)
+        self.reissues[reason] += 1
+        state.reset()
+
+    async def _texts(self, completions: list[Completion]) -> list[str]:
+        """[G] decoded; long ones in a thread, since the loops would stand still meanwhile."""
+        tokens = [c.token_ids.tolist() for c in completions]
+        if sum(map(len, tokens)) <= DECODED_INLINE:
+            return self._decode(tokens)
+        return await asyncio.to_thread(self._decode, tokens)
+
+    async def _scored(self, state: GroupState, completions: list[Completion]) -> RolloutGroup:
+        finished_at = time.time()
+        texts = await self._texts(completions)
+        results = await wait_for(
+            self._scorer.score(state.prompt, texts, [c.truncated for c in completions]),
+            self._group_timeout_s,
+            f"rewards of group {state.request.group_id}",
+        )
+        if self._watch is not None:
+            self._watch.see(state.prompt, results)
+        if self._weigh is not None:
+            results = self._weigh(results, state.plan_step)
+        self._trace.complete(
+            "groups",
+            f"plan {state.plan_step}",
+            state.issued_at,
+            finished_at,
+            group=state.request.group_id,
+            rollouts=len(completions),
+        )
+        return RolloutGroup(
+            group_id=state.request.group_id,
+            plan_step=state.plan_step,
+            prompt=state.prompt,
+            sampling=state.request.sampling,
+            rollouts=tuple(
+                Rollout(completion=c, text=t, result=r)
+                for c, t, r in zip(completions, texts, results, strict=True)
+            ),
+            issues=state.issues,
+            issued_at=state.issued_at,
+            finished_at=finished_at,
+        )

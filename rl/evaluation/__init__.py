@@ -1,0 +1,1 @@
+"""Held-out counts, and the table that is made of them."""

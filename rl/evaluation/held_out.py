@@ -1,0 +1,164 @@
+"""Held-out evaluation: fixed prompts, fixed seeds, one policy version, per-problem counts on disk."""
+
+import asyncio
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.config.sections import EvaluationConfig
+from rl.engines.rollout_service import RolloutService
+from rl.stream.plans import GroupState, request_seeds
+from rollout.json_lines import text_lines
+from rollout.types import GroupRequest, Prompt, SamplingConfig
+
+EVAL_GROUP_IDS = 1 << 60
+"""Evaluation groups are numbered from here, so that they never meet a plan's."""
+
+
+class EvaluationError(RuntimeError):
+    """The evaluation is not of one policy version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens,
+    unjudged, reward}``.
+
+    ``n`` completions were judged, ``c`` of them right; ``unjudged`` could not be, and count nowhere.
+    ``reward`` is the sum of the judged ones' values.
+    """
+
+    version: int
+    sampling: SamplingConfig
+    rows: list[dict[str, Any]]
+
+    @property
+    def greedy(self) -> bool:
+        """True for temperature 0, one sample."""
+        return self.sampling.temperature == 0
+
+    @property
+    def pass_rate(self) -> float:
+        """Mean of c/n over problems with a judged completion; NaN if there is none."""
+        rates = [r["c"] / r["n"] for r in self.rows if r["n"]]
+        return sum(rates) / len(rates) if rates else math.nan
+
+    @property
+    def unjudged(self) -> int:
+        """Completions that could not be judged."""
+        return sum(r.get("unjudged", 0) for r in self.rows)
+
+
+class Evaluator:
+    """Evaluates what the engines serve; the caller holds back weight pushes meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        service: RolloutService,
+        prompts: Sequence[Prompt],
+        config: EvaluationConfig,
+        max_tokens: int,
+        top_p: float,
+        seed: int,
+        directory: Path,
+    ) -> None:
+        self._service = service
+        self._prompts = prompts
+        self._config = config
+        self._max_tokens = max_tokens
+        self._top_p = top_p
+        self._seed = seed
+        self._directory = directory
+
+    async def run(self, *, version: int, temperatures: Sequence[float]) -> list[Counts]:
+        """Counts for each temperature (0 = greedy, one sample), written to ``evaluation_file``.
+
+        Raises:
+            EvaluationError: the weights changed meanwhile.
+        """
+        results = [await self._at(version, t) for t in temperatures]
+        self._write(version, results)
+        return results
+
+    async def _at(self, version: int, temperature: float) -> Counts:
+        samples = 1 if temperature == 0 else self._config.samples_per_prompt
+        top_p = 1.0 if temperature == 0 else self._top_p
+        sampling = SamplingConfig(temperature=temperature, top_p=top_p, max_tokens=self._max_tokens)
+        states = [self._state(i, prompt, sampling, samples) for i, prompt in enumerate(self._prompts)]
+        groups = await asyncio.gather(*(self._service.finish(s) for s in states))
+        rows = []
+        for group in groups:
+            versions = {s.policy_version for r in group.sampled for s in r.completion.spans}
+            if versions != {version}:
+                raise EvaluationError(
+                    f"evaluation of version {version} met tokens of versions {sorted(versions)}"
+                )
+            rows.append(
+                {
+                    "id": group.prompt.id,
+                    "category": group.prompt.category,
+                    "difficulty": group.prompt.difficulty,
+                    "n": len(group.rollouts),
+                    "c": group.num_correct,
+                    "tokens": group.num_tokens,
+                    "unjudged": len(group.unjudged),
+                    "reward": float(group.rewards.sum()),
+                }
+            )
+        return Counts(version=version, sampling=sampling, rows=rows)
+
+    def _state(self, index: int, prompt: Prompt, sampling: SamplingConfig, samples: int) -> GroupState:
+        """The same seeds at every version, so that before and after are paired."""
+        group_id = EVAL_GROUP_IDS + index
+        request = GroupRequest(
+            group_id=group_id,
+            prompt_token_ids=prompt.token_ids,
+            seeds=request_seeds(self._seed, group_id, samples),
+            sampling=sampling,
+        )
+        return GroupState(request=request, prompt=prompt, plan_step=-1)
+
+    def _write(self, version: int, results: list[Counts]) -> None:
+        path = evaluation_file(self._directory, version)
+        staging = path.with_suffix(".tmp")
+        with staging.open("w", encoding="utf-8") as out:
+            for counts in results:
+                for row in counts.rows:
+                    out.write(
+                        json.dumps({"version": version, "temperature": counts.sampling.temperature, **row})
+                        + "\n"
+                    )
+        staging.replace(path)
+
+
+def evaluation_file(directory: Path, version: int) -> Path:
+    """Where the counts of a version are."""
+    return directory / f"version-{version:08d}.jsonl"
+
+
+def temperatures_of(config: EvaluationConfig) -> list[float]:
+    """What the config asks to evaluate at: its own temperature, greedy (0), the extra ones."""
+    greedy = [0.0] if config.greedy else []
+    return list(dict.fromkeys([config.temperature, *greedy, *config.extra_temperatures]))
+
+
+def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:
+    """The counts of one evaluation file, one entry per temperature, in file order."""
+    by_temperature: dict[float, list[dict[str, Any]]] = {}
+    version = -1
+    for _, line in text_lines(path):
+        row = json.loads(line)
+        version = row.pop("version")
+        by_temperature.setdefault(row.pop("temperature"), []).append(row)
+    return [
+        Counts(
+            version=version,
+            sampling=SamplingConfig(temperature=t, top_p=1.0 if t == 0 else top_p, max_tokens=max_tokens),
+            rows=rows,
+        )
+        for t, rows in by_temperature.items()
+    ]

@@ -1,0 +1,1 @@
+"""One run: its driver, its attempts, its controller, and what it must not lose."""

@@ -1,0 +1,1 @@
+"""Checks of a user's input before any actor starts: model, tokenizer, prompts, reward."""

@@ -1,0 +1,156 @@
+"""Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts,
+reward."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from curricula import check_prompts
+from rewards import build_reward, check_reward
+from rewards.user_functions.callables import CallableReward
+from rl.batch.demonstrations import Demonstrations, tokenise_demonstrations
+from rl.cluster.gpus import require_gpus
+from rl.config.hub import model_directory
+from rl.config.model import PathModelConfig, RecipeModelConfig, trusts_code
+from rl.config.schema import Config
+from rl.learner.preflight import check_learner
+from rl.pretrain.worked_solutions import with_worked_solutions
+from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
+from rl.run.prepare.references import References
+from rl.run.prepare.reward_trial import is_own, try_reward
+from rl.scorers.reward_model import check_reward_model
+from rl.scorers.reward_weights import make_weigh
+from rl.scorers.verifiers import pool_options
+from rl.tasks import Task, build_task
+from rl.tasks.encoding import Decode, make_decode
+from rl.tasks.prompt_budget import PromptBudget, final_budget, prompt_budget
+from rollout.types import Prompt
+from rollout.vllm_args import check_engine_args
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A checked run: what to train, on what, judged how."""
+
+    model_path: Path
+    tokenizer: Any
+    task: Task
+    train_prompts: list[Prompt]
+    eval_prompts: list[Prompt]
+    demonstrations: Demonstrations | None = None
+    """Of the train prompts, where the objective asks for them."""
+    budget: PromptBudget | None = None
+    """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come
+    filled."""
+    references: References = field(default_factory=References)
+    notes: tuple[str, ...] = ()
+    """What the user should know before training."""
+
+    def decode(self) -> Decode:
+        """Token ids to text as rewards read it; reads only, so what is trained is never re-tokenised."""
+        return make_decode(self.tokenizer, self.task.thinking_tags)
+
+    def probe(self, *, num_sequences: int = 2, num_tokens: int = 32) -> list[list[int]]:
+        """Fixed token sequences for the engine-learner comparison: train prompts, one after the other."""
+        flat = [t for p in self.train_prompts[:64] for t in p.token_ids]
+        flat *= 1 + num_sequences * num_tokens // len(flat)
+        return [flat[i * num_tokens : (i + 1) * num_tokens] for i in range(num_sequences)]
+
+
+def prepare(config: Config, *, references: References | None = None) -> Prepared:
+    """Build or find the base, tokenise the prompts of both splits, try the reward.
+
+    Args:
+        config: Of the run.
+        references: Judges the rows' own answers, and says which train prompts are left; None takes them on
+            trust.
+
+    Raises:
+        ValueError: in the user's words: which file, line or field, and what to do.
+    """
+    require_gpus(config)
+    if config.rollout.engine_args:
+        check_engine_args(config.rollout.engine_args)
+    model_path = locate_model(config)
+    tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
+    notes = check_model(config, model_path, tokenizer)
+    check_learner(config, model_path)
+    task = build_task(
+        config.task,
+        tokenizer,
+        max_model_len=config.rollout.max_model_len,
+        max_tokens=config.rollout.max_tokens,
+    )
+    reward = build_reward(task.reward_name, task.reward_args)
+    make_weigh(config, task)
+    train_prompts = task.load("train")
+    eval_prompts = task.load(config.evaluation.split, config.evaluation.num_prompts)
+    if not train_prompts or not eval_prompts:
+        empty = "train" if not train_prompts else config.evaluation.split
+        raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
+    check_prompt_ids(model_path, [*train_prompts, *eval_prompts], trust=trusts_code(config.model))
+    check_reward(reward, [*train_prompts, *eval_prompts])
+    if is_own(task.reward_name, task.reward_args):
+        options = pool_options(config, task.reward_name, task.reward_args)
+        abstains = isinstance(reward, CallableReward)
+        try_reward(task.reward_name, task.reward_args, train_prompts, options, may_abstain=abstains)
+    if references is not None:
+        train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
+    if config.reward_model is not None:
+        check_reward_model(config.reward_model)
+    check_prompts(
+        config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step
+    )
+    budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
+    if budget is not None:
+        last = final_budget(config)
+        eval_prompts = [budget(prompt, last) for prompt in eval_prompts]
+    demonstrations, asked = None, config.algorithm.demonstrations
+    if asked is not None:
+        train_prompts = with_worked_solutions(train_prompts, config.task, asked.field)
+        demonstrations = tokenise_demonstrations(
+            train_prompts, tokenizer, asked, max_model_len=config.rollout.max_model_len
+        )
+    return Prepared(
+        model_path=model_path,
+        tokenizer=tokenizer,
+        task=task,
+        train_prompts=train_prompts,
+        eval_prompts=eval_prompts,
+        demonstrations=demonstrations,
+        budget=budget,
+        references=references or References(),
+        notes=(
+            *notes,
+            *(references.notes if references is not None else ()),
+            *batch_repeats(config.stream.prompts_per_step, len(train_prompts)),
+        ),
+    )
+
+
+def batch_repeats(prompts_per_step: int, num_prompts: int) -> list[str]:
+    """What to say where one batch needs more prompts than there are."""
+    if prompts_per_step <= num_prompts:
+        return []
+    return [
+        f"stream.prompts_per_step={prompts_per_step} is more than the {num_prompts} train prompts: a batch"
+        " holds prompts several times"
+    ]
+
+
+class HasModel(Protocol):
+    """A run's config, or a stage's."""
+
+    @property
+    def model(self) -> RecipeModelConfig | PathModelConfig:
+        """The base."""
+        ...
+
+
+def locate_model(config: HasModel) -> Path:
+    """The directory of the base: built from its recipe (or found in the cache), or what the config names."""
+    if config.model.kind == "recipe":
+        from rl.pretrain.cache import build_base
+
+        return build_base(config.model.recipe)
+    return model_directory(config.model.path, revision=config.model.revision)

@@ -1,0 +1,164 @@
+"""What a run writes about itself, one call per event: metrics, trained groups, trace, progress,
+evaluations."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from curricula.measures.tally import tally
+from rl.batch.types import StepResult, TrainingBatch
+from rl.records.advisories import Advisor
+from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
+from rl.records.progress import ProgressDisplay
+from rl.records.trace import TraceWriter
+from rl.records.tracker import Tracker
+from rl.run.state import RunState
+from rl.run.step_metrics import batch_metrics, group_metrics
+from rl.stream.plans import PlanState
+from rl.weights.sync import SyncReport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """A stopwatch for one turn of the learner loop."""
+
+    step: int
+    wait_s: float = 0.0
+    """Learner idle: waiting for the batch."""
+    train_s: float = 0.0
+    publish_s: float = 0.0
+    save_s: float = 0.0
+    evaluate_s: float = 0.0
+    """Not part of the step: whether and how often a run is evaluated must not change what its training is
+    said to cost."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What the parts of the run reported right after the step, before new weights let the next plan out."""
+    sync: SyncReport | None = None
+    """The push that settled in this turn: of the version before, unless an evaluation waited for this one."""
+    started: float = field(default_factory=time.time)
+    _last: float = field(default_factory=time.time)
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.time()
+        elapsed, self._last = now - self._last, now
+        return elapsed
+
+
+@dataclass(slots=True, kw_only=True)
+class Recorder:
+    """Fans one step's facts out to everything that keeps or shows them."""
+
+    metrics: MetricsWriter
+    groups: JsonlWriter
+    choices: JsonlWriter
+    """What the curriculum chose, one ``curricula.measures.tally`` row a step."""
+    trace: TraceWriter
+    tracker: Tracker
+    progress: ProgressDisplay
+    sources: Sequence[Callable[[], Mapping[str, float]]]
+    """Parts of the run that report figures of their own: curriculum, fleet, service, verifiers."""
+    evaluate: Callable[[int], Awaitable[None]]
+    """Evaluates the version that every engine serves."""
+    evaluate_every: int
+    of_plan: Sequence[Callable[[PlanState], Mapping[str, float]]] = ()
+    """Figures that are computed from the plan that was just trained."""
+    advisor: Advisor = field(default_factory=Advisor)
+
+    def figures(self) -> dict[str, float]:
+        """What every source reports now."""
+        return {key: value for source in self.sources for key, value in source().items()}
+
+    def evaluation_due(self, version: int) -> bool:
+        """True every ``evaluation.every`` steps."""
+        return self.evaluate_every > 0 and version % self.evaluate_every == 0
+
+    def trained(self, plan: PlanState, *, applied: bool) -> None:
+        """Log every group that went into the weights, and what was chosen, before anything else can happen to
+        them."""
+        self.choices.write({"step": plan.step, "refill_rounds": plan.refill_round, **tally(plan.stats())})
+        for group in plan.kept():
+            assert group.group is not None
+            self.groups.write(
+                {
+                    "step": plan.step,
+                    "group_id": group.request.group_id,
+                    "prompt_id": group.prompt.id,
+                    "num_rollouts": len(group.group.rollouts),
+                    "issues": group.issues,
+                    "applied": applied,
+                }
+            )
+
+    def step(
+        self,
+        record: StepRecord,
+        *,
+        plan: PlanState,
+        batch: TrainingBatch | None,
+        result: StepResult,
+        state: RunState,
+    ) -> None:
+        """One row for one optimizer step."""
+        now = time.time()
+        elapsed = now - record.started - record.evaluate_s
+        state.totals.train_s += elapsed
+        row = batch_metrics(batch) | group_metrics(plan) | result.metrics
+        row |= record.figures
+        for figures in self.of_plan:
+            row |= figures(plan)
+        row |= {
+            "time/step_s": elapsed,
+            "time/learner_wait_s": record.wait_s,
+            "time/train_s": record.train_s,
+            "time/publish_s": record.publish_s,
+            "time/save_s": record.save_s,
+            "time/evaluate_s": record.evaluate_s,
+            "time/learner_idle_share": record.wait_s / elapsed if elapsed else 0.0,
+            "rollout/tokens_per_s": row["rollout/tokens"] / elapsed if elapsed else 0.0,
+            "rollout/total_tokens": state.totals.rollout_tokens,
+            "learner/applied": float(result.applied),
+        }
+        if record.sync is not None:
+            row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
+            if record.sync.probe_gap is not None:
+                row["sync/probe_gap"] = record.sync.probe_gap
+        for name, text in self.advisor.update(record.step, row).items():
+            row[f"advisory/{name}"] = 1.0
+            self.progress.note(f"step {record.step}: {text}")
+        self.metrics.write(record.step, row)
+        self.tracker.log(record.step, row)
+        self.trace.complete("learner", f"wait {record.step}", record.started, record.started + record.wait_s)
+        train_start = record.started + record.wait_s
+        self.trace.complete("learner", f"train {record.step}", train_start, train_start + record.train_s)
+        self.progress.update(record.step + 1, row)
+
+    def __enter__(self) -> "Recorder":
+        """Everything is closed at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Close. Where an error ends the block, a failure to close is logged and does not take its place."""
+        try:
+            self.close()
+        except OSError as failure:
+            if error is None:
+                raise
+            logger.warning("closing the records: %s", failure)
+
+    def close(self) -> None:
+        """Flush everything."""
+        with ExitStack() as closing:
+            for close in (
+                self.metrics.close,
+                self.groups.close,
+                self.choices.close,
+                self.trace.close,
+                self.tracker.finish,
+            ):
+                closing.callback(close)

@@ -1,0 +1,116 @@
+"""Taking checkpoints while training goes on: snapshot now, write in the background, one at a time."""
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from curricula.stack import CurriculumStack
+from rl.batch.planner_targets import PlannerLoop
+from rl.config.schema import Config
+from rl.evaluation.held_out import evaluation_file, read_counts
+from rl.records.rundir import RunDir
+from rl.records.trace import TraceWriter
+from rl.run.checkpoint import CheckpointStore
+from rl.run.state import RunState
+from rl.stream.waiting import wait_for
+from rollout.statistics import StatisticsStore
+
+if TYPE_CHECKING:
+    from rl.learner.group import LearnerGroup
+
+
+class Saver:
+    """Knows when a checkpoint is due and takes it."""
+
+    def __init__(
+        self,
+        *,
+        store: CheckpointStore,
+        curriculum: CurriculumStack,
+        statistics: StatisticsStore,
+        planner: PlannerLoop | None = None,
+        every: int,
+        timeout_s: float,
+        trace: TraceWriter,
+    ) -> None:
+        self._store = store
+        self._curriculum = curriculum
+        self._statistics = statistics
+        self._planner = planner
+        self._every = every
+        self._timeout_s = timeout_s
+        self._trace = trace
+        self._writing: asyncio.Task[None] | None = None
+        self._failed = asyncio.Event()
+        self._saved_version = -1
+
+    def due(self, version: int) -> bool:
+        """True every ``checkpoint.every`` steps."""
+        return self._every > 0 and version % self._every == 0
+
+    async def save(self, state: RunState, learner: "LearnerGroup", *, final: bool = False) -> None:
+        """Snapshot controller and learner between two steps; the files are written while training goes on.
+
+        Args:
+            state: Not changed by others meanwhile: call it from the learner loop only, or after the loops
+                ended.
+            learner: Idle.
+            final: Also wait until everything is on disk.
+        """
+        await self._wait_written()
+        if state.version != self._saved_version:
+            # The controller's half first and without an await in between: the other loops go on while the
+            # learner is copied.
+            state.curriculum, state.statistics = self._curriculum.state_dict(), self._statistics.state_dict()
+            state.planner = self._planner.state_dict() if self._planner is not None else {}
+            frozen = state.frozen()
+            version = state.version
+            staging = self._store.begin(version)
+            with self._trace.span("checkpoint", f"snapshot {version}"):
+                await learner.save(str(staging / "learner"))
+            self._saved_version = version
+            self._writing = asyncio.create_task(self._write(version, frozen, learner))
+        if final:
+            await self._wait_written()
+
+    async def watch(self) -> None:
+        """Run beside the loops: raises what a write in the background failed of, at once and not before the
+        next checkpoint."""
+        await self._failed.wait()
+        await self._wait_written()
+
+    async def _write(self, version: int, frozen: RunState, learner: "LearnerGroup") -> None:
+        done = False
+        try:
+            with self._trace.span("checkpoint writer", f"write {version}"):
+                await learner.wait_saved()
+                await asyncio.to_thread(lambda: self._store.commit(version, pickle.dumps(frozen)))
+            done = True
+        finally:
+            if not done:
+                self._failed.set()
+
+    async def settle(self) -> None:
+        """Wait until the checkpoint that is being written is on disk."""
+        await self._wait_written()
+
+    async def _wait_written(self) -> None:
+        if self._writing is not None:
+            await wait_for(self._writing, self._timeout_s, "a checkpoint to reach the disk")
+            self._writing = None
+
+
+def held_out_score(run: RunDir, config: Config) -> Callable[[int], float | None]:
+    """Step -> held-out pass@1 at ``evaluation.temperature``; None where it was not evaluated."""
+
+    def score(step: int) -> float | None:
+        file = evaluation_file(run.eval, step)
+        if not file.is_file():
+            return None
+        counts = read_counts(file, max_tokens=config.rollout.max_tokens, top_p=config.rollout.top_p)
+        return next(
+            (c.pass_rate for c in counts if c.sampling.temperature == config.evaluation.temperature), None
+        )
+
+    return score

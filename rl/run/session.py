@@ -1,0 +1,382 @@
+"""One attempt at a run: actors up, state restored, evaluate, train, evaluate, actors down."""
+
+import asyncio
+import logging
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from curricula.stack import CurriculumStack
+from rl.batch.annotate import make_annotate
+from rl.batch.demonstrations import with_demonstrations
+from rl.batch.planner_targets import PlannerLoop
+from rl.cluster.placement import Placed
+from rl.config.model import trusts_code
+from rl.config.schema import Config
+from rl.engines.actors import create_fleet, learner_options
+from rl.engines.fleet import EngineFleet
+from rl.engines.rollout_service import RolloutService
+from rl.engines.thinking_budgets import AnytimeAnswers
+from rl.evaluation.held_out import Evaluator, temperatures_of
+from rl.learner.group import LearnerGroup
+from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
+from rl.records.phases import Phases
+from rl.records.progress import ProgressDisplay
+from rl.records.rundir import RunDir
+from rl.records.trace import TraceWriter
+from rl.records.tracker import make_tracker
+from rl.run.base_files import replaced
+from rl.run.checkpoint import Checkpoint, CheckpointStore
+from rl.run.controller import Controller, Parts
+from rl.run.curriculum import assemble
+from rl.run.fingerprint.fingerprint import Fingerprint
+from rl.run.prepare.inputs import Prepared
+from rl.run.prompt_signals import PromptSignalSource
+from rl.run.recorder import Recorder
+from rl.run.saver import Saver, held_out_score
+from rl.run.start import stream_changed
+from rl.run.state import RunState
+from rl.scorers.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
+from rl.scorers.reward_watch import RewardWatch
+from rl.scorers.reward_weights import make_weigh
+from rl.scorers.verifiers import make_verifiers
+from rl.tasks.encoding import bare_ids
+from rl.weights.directory import fresh_weight_directory
+from rl.weights.exchange import create_exchange
+from rl.weights.sync import WeightSync
+from rollout.statistics import StatisticsStore
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """Owns the actors and files of one attempt. ``run`` is called once."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        prepared: Prepared,
+        run: RunDir,
+        placed: Placed,
+        checkpoint: Checkpoint | None,
+        fingerprint: Fingerprint,
+        phases: Phases,
+    ) -> None:
+        self.config = config
+        self.phases = phases
+        self.prepared = prepared
+        self.run_dir = run
+        self.placed = placed
+        self.checkpoint = checkpoint
+        self.state = checkpoint.load_state() if checkpoint else RunState()
+        self.stream_anew = checkpoint is not None and stream_changed(checkpoint.fingerprint(), fingerprint)
+        """The checkpoint's weights go on with other prompts or another curriculum, which begin anew."""
+        if self.stream_anew:
+            self.state.begin_stream_anew()
+        self.weights = fresh_weight_directory()
+        batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
+        self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
+        self.attempt = run.begin_attempt(restored_step=self.state.version)
+
+    async def run(self) -> bool:
+        """Train to the end or to an interrupt; True if it got to the end. The final model is then in
+        ``RUN/model``."""
+        async with self._actors() as (fleet, learner, scorer):
+            trace = TraceWriter(self.run_dir.trace)
+            weigh = make_weigh(self.config, self.prepared.task)
+            service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer), weigh=weigh)
+            evaluator = self._evaluator(self._service(fleet, verifiers_of(scorer), trace))
+            with ProgressDisplay(
+                self.config.run.steps, first_step=self.state.version, limit=self._seconds_left
+            ) as progress:
+                controller, recorder = self._controller(
+                    fleet, learner, scorer, service, evaluator, trace, progress
+                )
+                with recorder:
+                    await controller.parts.sync.connect()
+                    await self._restore(controller, learner)
+                    return await self._train(controller, evaluator, learner, progress)
+
+    def _seconds_left(self) -> float | None:
+        """Until ``run.wall_clock_s`` or ``run.rollout_token_budget`` ends the training, at the pace so
+        far."""
+        run, totals = self.config.run, self.state.totals
+        left = [] if run.wall_clock_s is None else [run.wall_clock_s - totals.train_s]
+        if run.rollout_token_budget is not None and totals.rollout_tokens:
+            left.append((run.rollout_token_budget / totals.rollout_tokens - 1) * totals.train_s)
+        return max(0.0, min(left)) if left else None
+
+    async def _restore(self, controller: Controller, learner: LearnerGroup) -> None:
+        """Bring learner, engines and curriculum to the checkpoint's version."""
+        if self.checkpoint is None:
+            return
+        self.phases(f"restoring step {self.state.version}")
+        await learner.load(str(self.checkpoint.learner_dir))
+        await controller.parts.sync.push(await controller.parts.sync.publish(self.state.version))
+        logger.info("resumed at step %d from %s", self.state.version, self.checkpoint.path)
+
+    async def _train(
+        self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay
+    ) -> bool:
+        if self.state.version == 0:
+            self.phases("evaluating the base")
+            await evaluator.run(version=0, temperatures=temperatures_of(self.config.evaluation))
+        self.phases("training")
+        with _Interrupts(controller):
+            finished = await controller.run()
+        if finished:
+            # The model first: whatever happens to the evaluation, the training is not lost.
+            self.phases("exporting the trained model")
+            with replaced(self.run_dir.path / "model") as staging:
+                await learner.export(str(staging), base=str(self.run_dir.base))
+            self.phases("evaluating the trained policy")
+            await evaluator.run(
+                version=self.state.version, temperatures=temperatures_of(self.config.evaluation)
+            )
+        return finished
+
+    # -- parts -----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, Verifiers]]:
+        """Engines, learner ranks and verifiers, started side by side and stopped whatever happens."""
+        config, task = self.config, self.prepared.task
+        fleet = create_fleet(config, self.prepared.model_path, self.placed)
+        learner = LearnerGroup(
+            config=config.learner,
+            algorithm=config.algorithm,
+            model_path=str(self.prepared.model_path),
+            trust=trusts_code(config.model),
+            seed=config.run.seed,
+            total_steps=config.run.steps,
+            max_tokens=config.rollout.max_tokens,
+            actor_options=learner_options(config, self.placed),
+            timeout_s=config.stream.step_timeout_s,
+            start_timeout_s=config.stream.start_timeout_s,
+        )
+        verifiers = make_verifiers(config, task.reward_name, task.reward_args)
+        scorer = with_reward_model(verifiers, config.reward_model)
+        engines, ranks = config.rollout.num_engines, config.learner.num_ranks
+        self.phases(
+            f"starting {_count(engines, 'engine')}, {_count(ranks, 'learner rank')} and the verifiers,"
+            " loading the model"
+        )
+        try:
+            await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
+            yield fleet, learner, scorer
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # The user left at once (a second Ctrl-C): nobody waits for the step or the file that an actor is
+            # at.
+            fleet.kill()
+            learner.kill()
+            raise
+        finally:
+            await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
+            shutil.rmtree(self.weights, ignore_errors=True)
+
+    def _service(
+        self, fleet: EngineFleet, scorer: Verifiers, trace: TraceWriter, **more: Any
+    ) -> RolloutService:
+        return RolloutService(
+            fleet=fleet,
+            scorer=scorer,
+            decode=self.prepared.decode(),
+            group_timeout_s=self.config.stream.group_timeout_s,
+            max_issues=self.config.stream.max_issues,
+            trace=trace,
+            watch=self.watch,
+            **more,
+        )
+
+    def _answers(self, fleet: EngineFleet, scorer: Verifiers) -> AnytimeAnswers | None:
+        """Answers at thinking budgets, where the objective reads them."""
+        algorithm = self.config.algorithm
+        if algorithm.advantage != "brpo":
+            return None
+        return AnytimeAnswers(
+            fleet=fleet,
+            scorer=scorer,
+            decode=self.prepared.decode(),
+            marker=tuple(bare_ids(self.prepared.tokenizer, [algorithm.budgets.end_of_thinking])[0]),
+            config=algorithm.budgets,
+            run_seed=self.config.run.seed,
+            timeout_s=self.config.stream.group_timeout_s,
+        )
+
+    def _evaluator(self, service: RolloutService) -> Evaluator:
+        return Evaluator(
+            service=service,
+            prompts=self.prepared.eval_prompts,
+            config=self.config.evaluation,
+            max_tokens=self.config.rollout.max_tokens,
+            top_p=self.config.rollout.top_p,
+            seed=self.config.run.seed,
+            directory=self.run_dir.eval,
+        )
+
+    def _curriculum(self) -> tuple[CurriculumStack, StatisticsStore]:
+        stack, store = assemble(self.config, self.prepared.train_prompts)
+        if self.stream_anew:
+            stack.begin_at(self.state.version)
+        elif self.checkpoint is not None:
+            store.load_state_dict(self.state.statistics)
+            stack.load_state_dict(self.state.curriculum)
+        return stack, store
+
+    def _signals(self, curriculum: CurriculumStack, learner: LearnerGroup) -> PromptSignalSource | None:
+        columns = curriculum.signal_columns
+        return PromptSignalSource(learner, self.prepared.train_prompts, columns) if columns else None
+
+    def _planner(self, statistics: StatisticsStore) -> PlannerLoop | None:
+        """Of ``algorithm.planner``, at the checkpoint's state."""
+        config = self.config
+        if config.algorithm.planner is None:
+            return None
+        planner = PlannerLoop(
+            config.algorithm.planner,
+            statistics,
+            group_size=config.stream.rollouts_per_prompt,
+            steps=config.run.steps,
+        )
+        if self.checkpoint is not None and not self.stream_anew:
+            planner.load_state_dict(self.state.planner)
+        return planner
+
+    def _controller(
+        self,
+        fleet: EngineFleet,
+        learner: LearnerGroup,
+        scorer: Verifiers,
+        service: RolloutService,
+        evaluator: Evaluator,
+        trace: TraceWriter,
+        progress: ProgressDisplay,
+    ) -> tuple[Controller, Recorder]:
+        config, run, attempt = self.config, self.run_dir, self.attempt
+        curriculum, statistics = self._curriculum()
+        planner = self._planner(statistics)
+
+        async def evaluate(version: int) -> None:
+            counts = await evaluator.run(version=version, temperatures=temperatures_of(config.evaluation)[:2])
+            rates = ", ".join(
+                f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}"
+                for c in counts
+            )
+            progress.note(f"step {version}: held-out pass@1 {rates}")
+
+        recorder = Recorder(
+            metrics=MetricsWriter(
+                run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0
+            ),
+            groups=JsonlWriter(
+                run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0
+            ),
+            choices=JsonlWriter(
+                run.curriculum, attempt=attempt, restored_step=self.state.version, fsync_every=0
+            ),
+            trace=trace,
+            tracker=make_tracker(
+                config.tracker,
+                run.path,
+                name=run.path.name,
+                config=config.model_dump(mode="json"),
+                attempt=attempt,
+            ),
+            progress=progress,
+            sources=(
+                self.prepared.references.metrics,
+                curriculum.metrics,
+                fleet.metrics,
+                service.metrics,
+                scorer.metrics,
+                *([planner.metrics] if planner else []),
+            ),
+            of_plan=() if self.prepared.demonstrations is None else (self.prepared.demonstrations.metrics,),
+            evaluate=evaluate,
+            evaluate_every=config.evaluation.every,
+        )
+        sync = WeightSync(
+            learner=learner,
+            fleet=fleet,
+            directory=self.weights,
+            probe=self.prepared.probe(),
+            probe_every=config.rollout.probe_every,
+            tolerance=config.rollout.probe_tolerance,
+            exchange=create_exchange(config, learner=learner, fleet=fleet),
+        )
+        saver = Saver(
+            store=CheckpointStore(
+                run,
+                keep=config.checkpoint.keep,
+                score=held_out_score(run, config) if config.checkpoint.keep_best else None,
+            ),
+            curriculum=curriculum,
+            statistics=statistics,
+            planner=planner,
+            every=config.checkpoint.every,
+            timeout_s=config.stream.step_timeout_s,
+            trace=trace,
+        )
+        parts = Parts(
+            prompts=self.prepared.train_prompts,
+            curriculum=curriculum,
+            fleet=fleet,
+            service=service,
+            learner=learner,
+            sync=sync,
+            saver=saver,
+            recorder=recorder,
+            annotate=with_demonstrations(
+                make_annotate(config.algorithm, statistics, planner), self.prepared.demonstrations
+            ),
+            planner=planner,
+            signals=self._signals(curriculum, learner),
+            say_budget=self.prepared.budget,
+        )
+        return Controller(config=config, parts=parts, state=self.state), recorder
+
+
+async def start_actors(
+    fleet: EngineFleet, learner: LearnerGroup, scorer: Verifiers, *, one_gpu: bool
+) -> None:
+    """Start engines, learner ranks and verifiers side by side; on one shared GPU the learner waits for the
+    engine.
+
+    vLLM counts whatever device memory is taken while it starts as its own, and sizes its cache by the rest.
+    """
+    if one_gpu:
+        await asyncio.gather(fleet.start(), scorer.start())
+        await learner.start()
+    else:
+        await asyncio.gather(fleet.start(), learner.start(), scorer.start())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+class _Interrupts:
+    """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the
+    default handler."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._once, number)
+
+    def _once(self, number: int) -> None:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        logger.warning("interrupted: finishing the step, then writing a checkpoint (again to leave at once)")
+        self._controller.stop()
+
+    def __exit__(self, *exc: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,135 @@
+"""The driver: a config in, a trained run directory out. Starts Ray, runs attempts, survives dead learners,
+prints the table."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from rich.console import Console
+
+from rl.cluster.placement import create_placement, plan_placement
+from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.config.schema import Config
+from rl.engines.errors import TransferGroupBroken
+from rl.learner.group import LearnerDead
+from rl.records.phases import Phases
+from rl.records.rundir import RunDir
+from rl.records.storage import storage_errors
+from rl.run.checkpoint import CheckpointStore
+from rl.run.fingerprint.fingerprint import Fingerprint
+from rl.run.fingerprint.of_run import run_fingerprint
+from rl.run.prepare.inputs import Prepared, prepare
+from rl.run.prepare.references import References
+from rl.run.report_table import print_summary
+from rl.run.session import Session
+from rl.run.start import Start, check_fingerprint, choose_start, open_run, warn_about_room
+
+logger = logging.getLogger(__name__)
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run stopped on request; everything is in its last checkpoint."""
+
+
+def train(config: Config, start: Start | None = None, phases: Phases | None = None) -> Path:
+    """Run a job to its end, or resume it; returns the run directory.
+
+    Args:
+        config: what to run.
+        start: ``choose_start(config)``, if the caller has chosen already.
+        phases: says what the run is at.
+
+    Raises:
+        ValueError: the user's input is wrong; raised before any actor starts.
+        Interrupted: Ctrl-C or SIGTERM; ``resume=auto`` goes on from the checkpoint it left.
+        LearnerDead: a learner rank died more often than ``learner.max_restarts`` allows.
+        StorageError: the run directory can no longer be written; the checkpoints of before are whole.
+    """
+    phases = phases or Phases()
+    start = start or choose_start(config)
+    phases("preparing the base and the prompts")
+    # What a resumed run found stands, so that its data are the same.
+    previous = start.run.path if start.checkpoint is not None else None
+    prepared = prepare(config, references=References(previous=previous))
+    for note in prepared.notes:
+        phases(note)
+    fingerprint = run_fingerprint(config, prepared)
+    if start.checkpoint is not None:
+        check_fingerprint(start.checkpoint.fingerprint(), fingerprint, config=config, run=start.run)
+    with storage_errors(start.run.path):
+        run = open_run(start.run, config, fingerprint, base=prepared.model_path)
+    warn_about_room(run, config, prepared.model_path)
+    if run.path != start.run.path:
+        phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
+    try:
+        with storage_errors(run.path, advice=lambda: advice(run)):
+            prepared.references.write(run.path)
+            phases("starting Ray")
+            start_ray(config, run.logs)
+            try:
+                finished = _attempts(config, prepared, Start(run, start.checkpoint), fingerprint, phases)
+            finally:
+                stop_ray()
+            if finished:
+                print_summary(run, config, Console())
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
+    finally:
+        run.close()
+    if not finished:
+        raise Interrupted(f"stopped with a checkpoint in {run.path}; resume=auto goes on from there")
+    return run.path
+
+
+def advice(run: RunDir) -> str:
+    """What to do about a full disk."""
+    return f"Free some space there. {goes_on(run) or 'Then start again: it has no checkpoint yet'}"
+
+
+def goes_on(run: RunDir) -> str:
+    """Where a run that ended in the middle can be taken up; '' without a checkpoint."""
+    newest = CheckpointStore(run, keep=1).latest()
+    return (
+        "" if newest is None else f"resume=auto goes on from step {newest.step}, the newest whole checkpoint"
+    )
+
+
+def _attempts(
+    config: Config, prepared: Prepared, start: Start, fingerprint: Fingerprint, phases: Phases
+) -> bool:
+    """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and
+    so does an engine lost from a transfer group (nccl, ipc) that none can rejoin."""
+    checkpoint = start.checkpoint
+    left = {LearnerDead: config.learner.max_restarts, TransferGroupBroken: config.rollout.max_restarts}
+    placed = create_placement(plan_placement(config))
+    while True:
+        session = Session(
+            config=config,
+            prepared=prepared,
+            run=start.run,
+            placed=placed,
+            checkpoint=checkpoint,
+            fingerprint=fingerprint,
+            phases=phases,
+        )
+        try:
+            return asyncio.run(session.run())
+        except (LearnerDead, TransferGroupBroken, BaseExceptionGroup) as error:
+            died = what_died(error)
+            if died is None or not left[died]:
+                raise
+            left[died] -= 1
+            checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).latest()
+            where = f"step {checkpoint.step}" if checkpoint else "the start"
+            logger.warning("%s; going on from %s (%d restarts left)", error, where, left[died])
+
+
+def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:
+    """What a session can be built again after: a dead learner rank, a broken transfer group, or what these
+    dragged along."""
+    for kind in (LearnerDead, TransferGroupBroken):
+        if isinstance(error, kind) or (
+            isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None
+        ):
+            return kind
+    return None

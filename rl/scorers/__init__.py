@@ -1,0 +1,1 @@
+"""Rewards as actors: verifier pools, reward models, and what a verdict is worth at its step."""

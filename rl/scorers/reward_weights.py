@@ -1,0 +1,78 @@
+"""What a group's reward components are worth at the step that trains it, said once, when the group is
+finished.
+
+Verifiers are pure functions of prompt and text, so they cannot know the step. The controller does: a group
+belongs to plan s, and a group drawn again after a loss or a resume belongs to the same one, so its values are
+the same.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rewards.processes.process import TIMEOUT
+from rewards.rubric.spec import Weight, read_rubric
+from rewards.rubric.value import weighted_value
+from rollout.types import RewardResult
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+    from rl.tasks import Task
+
+Weigh = Callable[[Sequence[RewardResult], int], list[RewardResult]]
+"""(results of one group, plan step) -> the same with the values of that step."""
+
+
+def make_weigh(config: "Config", task: "Task") -> Weigh | None:
+    """The weights of the task's rubric and of the reward model; None where values never depend on the step.
+
+    Raises:
+        ValueError: The reward model's component or gate does not fit the rubric's components.
+    """
+    rubric = read_rubric(task.reward_args).components if task.reward_name == "rubric" else {}
+    model = config.reward_model
+    if model is None and all(part.schedule.kind == "constant" for part in rubric.values()):
+        return None
+    extra: dict[str, Weight] = {} if model is None else {model.component: model}
+    if rubric and extra:
+        _check(rubric, extra)
+    steps = config.run.steps
+    return lambda results, step: [weighed(result, rubric, extra, step / steps) for result in results]
+
+
+def _check(rubric: Mapping[str, Weight], extra: Mapping[str, Weight]) -> None:
+    for name, weight in extra.items():
+        if name in rubric:
+            raise ValueError(
+                f"reward_model.component: the rubric has a component {name!r} already; give the model another"
+                " name"
+            )
+        if weight.gate is not None and weight.gate.component not in rubric:
+            raise ValueError(
+                f"reward_model.gate: the rubric has no component {weight.gate.component!r}; use one of"
+                f" {sorted(rubric)}"
+            )
+
+
+def weighed(
+    result: RewardResult, rubric: Mapping[str, Weight], extra: Mapping[str, Weight], progress: float
+) -> RewardResult:
+    """One result at a share of the run.
+
+    Args:
+        result: With unweighted components.
+        rubric: Weights that make the whole value; empty if the reward is no rubric, whose value stays then.
+        extra: Weights of components that are added to it.
+        progress: Share of the run that is over, 0 to 1.
+
+    A verifier that was lost leaves no component of the rubric; such a sample stays as it is, whatever the
+    model says.
+    """
+    if (
+        not result.judged
+        or result.reason == TIMEOUT
+        or (rubric and not rubric.keys() & result.components.keys())
+    ):
+        return result
+    base = weighted_value(result.components, rubric, progress) if rubric else result.value
+    return replace(result, value=base + weighted_value(result.components, extra, progress))

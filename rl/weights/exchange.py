@@ -1,0 +1,127 @@
+"""Weights from GPU to GPU (nccl, ipc): the learner's side and the engines' side of a transfer run at the same
+time.
+
+Neither side can finish alone: NCCL is a collective of both, and IPC handles are good only while the learner
+keeps still. So the controller starts the learner's call, carries vLLM's message from the learner to the
+engines, and confirms it back.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from rl.stream.waiting import wait_for
+from rollout.engine import WeightUpdate
+from rollout.weight_sender import engine_init_info, weight_update
+
+if TYPE_CHECKING:
+    from rl.config.schema import Config
+    from rl.engines.fleet import EngineFleet
+    from rl.learner.group import LearnerGroup
+
+GRACE_S = 10.0
+"""By which an engine's own time limit comes first: its error says which engine."""
+CONNECT_TIMEOUT_S = 180.0
+"""For the first meeting: the learner imports vLLM, and NCCL looks at the network."""
+
+
+class WeightExchange:
+    """One transfer group of the learner and all engines. It is formed once; an engine that is lost ends
+    it."""
+
+    def __init__(
+        self,
+        *,
+        learner: "LearnerGroup",
+        fleet: "EngineFleet",
+        transport: str,
+        num_engines: int,
+        tensor_parallel: int,
+        timeout_s: float,
+    ) -> None:
+        self._learner = learner
+        self._fleet = fleet
+        self._transport = transport
+        self._num_engines = num_engines
+        self._tensor_parallel = tensor_parallel
+        self._timeout_s = timeout_s
+
+    async def connect(self) -> None:
+        """Bring the sending rank and every engine's workers together.
+
+        Raises:
+            StreamTimeout: they did not meet in time.
+        """
+        await self._learner.prepare_transfer(
+            transport=self._transport,
+            num_workers=self._num_engines * self._tensor_parallel,
+            timeout_s=max(CONNECT_TIMEOUT_S, self._timeout_s) + GRACE_S,
+        )
+
+        async def give(message: dict[str, Any]) -> None:
+            await self._fleet.init_weight_transfer(
+                lambda engine: engine_init_info(
+                    message, engine=engine, tensor_parallel=self._tensor_parallel
+                ),
+                timeout_s=CONNECT_TIMEOUT_S,
+            )
+
+        what = f"learner and engines to meet for rollout.weight_transfer={self._transport}"
+        await self._together(self._learner.connect(), give, timeout_s=CONNECT_TIMEOUT_S + GRACE_S, what=what)
+
+    async def send(self, version: int) -> WeightUpdate:
+        """Send the learner's weights of now to every engine as ``version``; the learner does nothing else
+        meanwhile.
+
+        Raises:
+            FleetDead: an engine failed; the others and the learner cannot finish without it.
+            StreamTimeout: the transfer took too long.
+        """
+        sent: list[WeightUpdate] = []
+
+        async def give(message: dict[str, Any]) -> None:
+            sent.append(weight_update(message, version=version, transport=self._transport))
+            await self._fleet.push(sent[0])
+
+        what = f"version {version} to travel by rollout.weight_transfer={self._transport}"
+        await self._together(self._learner.send(), give, timeout_s=self._timeout_s + GRACE_S, what=what)
+        return sent[0]
+
+    async def _together(
+        self,
+        learner_side: Coroutine[Any, Any, None],
+        give: Callable[[dict[str, Any]], Awaitable[None]],
+        *,
+        timeout_s: float,
+        what: str,
+    ) -> None:
+        """Both sides at once; the first failure of either ends the wait for both."""
+
+        async def engine_side() -> None:
+            await give(await self._learner.outgoing())
+            await self._learner.delivered()
+
+        tasks = [asyncio.create_task(learner_side), asyncio.create_task(engine_side())]
+        try:
+            await wait_for(asyncio.gather(*tasks), timeout_s, what)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def create_exchange(
+    config: "Config", *, learner: "LearnerGroup", fleet: "EngineFleet"
+) -> WeightExchange | None:
+    """The exchange that the config asks for; None for shared memory."""
+    rollout = config.rollout
+    if rollout.weight_transfer == "shm":
+        return None
+    return WeightExchange(
+        learner=learner,
+        fleet=fleet,
+        transport=rollout.weight_transfer,
+        num_engines=rollout.num_engines,
+        tensor_parallel=rollout.tensor_parallel,
+        timeout_s=config.stream.sync_timeout_s,
+    )

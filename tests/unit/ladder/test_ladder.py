@@ -1,0 +1,117 @@
+"""The lattice of a ladder, and its YAML."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rl.config.errors import ConfigError
+from rl.ladder import stream
+from rl.ladder.ladder import SHIPPED, load_ladder, non_embedding
+from rl.ladder.layout import LadderDir
+from rl.ladder.stream import batches_from, block_batches
+from rl.pretrain.corpus import documents
+from rl.pretrain.lean import LeanLlama
+from rl.pretrain.tokenizer import VOCAB_SIZE
+
+
+def test_standard_is_an_isoflop_lattice() -> None:
+    full = load_ladder("standard", max_level=7)
+    assert len(full.cells()) == 16
+    assert sum(c.train_flops for c in full.cells()) == pytest.approx(8.67e15, rel=0.02)
+    cells = load_ladder("standard").cells()
+    assert [c.level for c in cells] == [1, 2, 2, 3, 3, 3, 4, 4, 4, 4]
+    assert sum(c.train_flops for c in cells) == pytest.approx(3.76e14, rel=0.01)
+    for level, flops in ((1, 1.20e12), (2, 4.80e12), (3, 1.92e13), (4, 7.68e13)):
+        assert all(c.train_flops == pytest.approx(flops, rel=0.015) for c in cells if c.level == level)
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in SHIPPED.glob("*.yaml")))
+def test_params_are_counted_without_the_embedding(name: str) -> None:
+    ladder = load_ladder(name)
+    for size, label in ((s, float(s.removesuffix("k")) * 1e3) for s in ladder.sizes):
+        recipe = ladder.recipe(size)
+        with torch.device("meta"):
+            model = LeanLlama(recipe, VOCAB_SIZE)
+        n = non_embedding(recipe)
+        assert n == model.num_parameters() - model.embed.weight.numel()
+        assert n == pytest.approx(label, rel=0.02)
+        cell = next(c for c in ladder.cells() if c.size == size)
+        assert cell.params_total == model.num_parameters()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nsizes: {}\nratios: [5]\n", "sizes"),
+        ("name: x\nratios: [5]\n", "sizes: Field required"),
+        (
+            (
+                "name: x\nsizes: {a: {hidden_size: 8, num_layers: 1, num_heads: 1, intermediate_size:"
+                " 8}}\nratios: [20, 5]\n"
+            ),
+            "must rise",
+        ),
+        ("name: x\nsises: {}\nratios: [5]\n", "sises"),
+    ],
+)
+def test_wrong_ladders_name_the_field(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_ladder(str(file))
+
+
+def test_unknown_ladder() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'smoke'"):
+        load_ladder("smok")
+
+
+def test_a_directory_keeps_one_ladder(tmp_path: Path) -> None:
+    directory = LadderDir(tmp_path)
+    with pytest.raises(ConfigError, match="t2rl bases build"):
+        directory.ladder()
+    directory.adopt(load_ladder("standard"))
+    directory.adopt(load_ladder("standard", max_level=5))  # more levels may join
+    assert directory.ladder().max_level == 5
+    with pytest.raises(ConfigError, match="another ladder"):
+        directory.adopt(load_ladder("smoke"))
+    with (
+        directory.locked("build"),
+        pytest.raises(ConfigError, match="at work"),
+        LadderDir(tmp_path).locked("build"),
+    ):
+        pass
+
+
+def test_the_stream_can_be_entered_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "BLOCK_DOCUMENTS", 500)
+    corpus = load_ladder("smoke").corpus
+    first = block_batches(corpus, 0, batch_tokens=1024)
+    last = len(first) - 1
+    batches = batches_from(corpus, 0, last, batch_tokens=1024)
+    after, docs = next(batches)
+    assert after == (1, 0) and docs == first[last]
+    after, docs = next(batches)
+    assert after == (1, 1) and docs not in first
+    assert all(d.solution.startswith("#") for d in docs)  # answers without steps
+
+
+def test_levels_of_corpus_and_problems_are_the_same(tmp_path: Path) -> None:
+    shape = "sizes: {a: {hidden_size: 8, num_layers: 1, num_heads: 1, intermediate_size: 8}}\nratios: [5]\n"
+    levels = "level_args: {gcd: [{min_value: 20, max_value: 299}]}"
+    corpus = f"corpus: {{categories: {{gcd: 1}}, level_weights: [1], {levels}}}\n"
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1]}}\n")
+    with pytest.raises(ConfigError, match=r"level_args\.gcd: must be those of corpus\.level_args"):
+        load_ladder(str(file))
+    # problems that no corpus of ours has
+    others = "task: {style: question, categories: [lcm], level_args: {lcm: [{}]}}"
+    file.write_text(f"name: x\n{shape}{corpus}evaluation: {{levels: [1], {others}}}\n")
+    assert load_ladder(str(file)).evaluation.task["categories"] == ["lcm"]
+    file.write_text(
+        f"name: x\n{shape}{corpus}evaluation: {{levels: [1], task: {{categories: [gcd], {levels}}}}}\n"
+    )
+    corpus_of = load_ladder(str(file)).corpus
+    prompts = [next(documents(corpus_of.model_copy(update={"seed": seed}))).prompt for seed in range(20)]
+    assert all(min(map(int, p.removeprefix("g ").removesuffix("=").split(","))) >= 20 for p in prompts)
