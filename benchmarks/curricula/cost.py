@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.curricula.__main__ import build_curriculum
+from curricula import build_curriculum
 from curricula.pool import PromptPool
 from rl.commands.curriculum.simulate import simulated_config
 from rollout.statistics import StatisticsStore

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.curricula.__main__ import build_curriculum
 from benchmarks.lib.parts import SOLVED
+from curricula import build_curriculum
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
 from rewards.processes.pool import VerifierPool

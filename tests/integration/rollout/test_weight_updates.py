@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import ray
 import torch
-from tests.unit.models.model_bases import save_base
 
 from rl.config.learner import LearnerConfig
 from rl.learner.model import load_model
@@ -20,6 +19,7 @@ from rl.learner.publishing import WeightPublisher
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
 from rollout.types import Completion, FinishReason
 from tests.integration.rollout.helpers import EOS, MAX_MODEL_LEN, Handle, group, same
+from tests.unit.learner.models.model_bases import save_base
 
 REQUESTS = [group(i) for i in range(8)]
 Answers = list[list[Completion]]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.stream.test_controller import build
 
 from curricula.base import Ctx, Curriculum
 from rl.batch.assemble import credited, shaped, subset, trained_groups
@@ -29,6 +28,7 @@ from rollout.types import (
     SamplingConfig,
     VersionSpan,
 )
+from tests.unit.run.test_controller import build
 
 PODS = {"name": "pods", "args": {"share": 0.5}}
 HARD = {"name": "train_long_think_short", "args": {"mode": "hard", "start": 40, "final": 10, "decays": 3}}

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.unit.stream.test_controller import build
 
 from curricula.filters.mixed import MixedOutcomes
 from curricula.filters.pods import Pods
@@ -36,6 +35,7 @@ from rollout.types import (
     SamplingConfig,
     VersionSpan,
 )
+from tests.unit.run.test_controller import build
 
 RIGHT = RewardResult(value=1.0, correct=True)
 WRONG = RewardResult(value=0.0, correct=False, reason="wrong")

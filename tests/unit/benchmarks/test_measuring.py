@@ -38,7 +38,7 @@ def test_run_logged_ends_its_child_when_interrupted(tmp_path):
     log = tmp_path / "log.txt"
     with pytest.raises(RuntimeError, match=r"failed \(3\)[\s\S]*out of luck"):
         process_tree.run_logged([sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"], log)
-    helper = "import pathlib\nfrom benchmarks.lib import process_tree\n"
+    helper = "import pathlib, sys\nfrom benchmarks.lib import process_tree\n"
     sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     call = f"process_tree.run_logged([sys.executable, '-c', {sleeper!r}], pathlib.Path({str(log)!r}))"
     outer = subprocess.Popen([sys.executable, "-c", helper + call])

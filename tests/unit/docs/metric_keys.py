@@ -37,7 +37,7 @@ def written() -> frozenset[str]:
             for text in _strings(ast.parse(file.read_text(encoding="utf-8"))):
                 if KEY.fullmatch(text) and not NO_METRIC.search(text):
                     found.add(text)
-    for file in (ROOT / "curricula").glob("*.py"):
+    for file in (ROOT / "curricula").rglob("*.py"):
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef) and function.name in OF_PARTS:
                 found |= {

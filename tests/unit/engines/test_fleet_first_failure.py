@@ -7,12 +7,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.stream.test_fleet_progress import Actor, Call
 
 from rl.engines.errors import EngineLost, FleetDead
 from rl.engines.fleet import EngineFleet, FleetTimeouts
 from rollout.engine import EngineDead, EngineFailed
 from rollout.types import GroupRequest, SamplingConfig
+from tests.unit.engines.test_fleet_progress import Actor, Call
 
 REQUEST = GroupRequest(group_id=7, prompt_token_ids=(1,), seeds=(1,), sampling=SamplingConfig())
 WHY = "the engine did not start: ValueError: Head size 16 is not supported by CPU attention"

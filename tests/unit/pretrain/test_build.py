@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.base.recipes import nano
 
 from rl.config.model import CorpusConfig, RecipeConfig
 from rl.pretrain import cache
 from rl.pretrain.cache import base_dir, build_base, recipe_hash
 from rl.pretrain.pretrain import lr_factor, pretrain, train_step
 from rl.tasks import rg_cells
+from tests.unit.pretrain.recipes import nano
 
 
 @pytest.fixture(autouse=True)

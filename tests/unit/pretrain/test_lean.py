@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.base.recipes import nano
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rl.config.model import RecipeConfig
@@ -12,6 +11,7 @@ from rl.pretrain.export import export
 from rl.pretrain.lean import LeanLlama
 from rl.pretrain.muon import BatchedMuon, orthogonalise
 from rl.pretrain.tokenizer import CHARACTERS, UNK_ID, VOCAB_SIZE, char_tokenizer, encode
+from tests.unit.pretrain.recipes import nano
 
 
 def randomised(recipe: RecipeConfig) -> LeanLlama:

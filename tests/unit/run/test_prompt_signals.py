@@ -6,9 +6,9 @@ import pickle
 
 import numpy as np
 import pytest
-from tests.unit.stream.test_controller import PROMPTS, ScriptedLearner, build
 
 from rl.run.prompt_signals import PromptSignalSource
+from tests.unit.run.test_controller import PROMPTS, ScriptedLearner, build
 
 VALUE_HEAD = {"prompts": {"name": "pcl", "args": {"source": "value_head"}}}
 GAIN = {"prompts": {"name": "gain", "args": {"source": "learner", "width": 8, "stride": 4}}}

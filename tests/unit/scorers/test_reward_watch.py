@@ -5,10 +5,10 @@ import asyncio
 import logging
 
 import pytest
-from tests.unit.stream.test_controller import Scorer, build
 
 from rl.scorers.reward_watch import MOST_KINDS, BrokenReward, RewardWatch
 from rollout.types import Prompt, RewardResult
+from tests.unit.run.test_controller import Scorer, build
 
 PROMPT = Prompt(id="p7", text="q", token_ids=(1,), answer="1")
 RIGHT = RewardResult(value=1.0, correct=True)

@@ -198,8 +198,8 @@ class Rig:
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rl.weight_exchange, "GRACE_S", 0.3)
-    monkeypatch.setattr(rl.weight_exchange, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(rl.weights.exchange, "GRACE_S", 0.3)
+    monkeypatch.setattr(rl.weights.exchange, "CONNECT_TIMEOUT_S", 1.0)
 
 
 def test_nccl_learner_and_engines_meet_twice() -> None:
