@@ -3,6 +3,8 @@
 Hooks are pure functions of (state, context): asked twice, they answer the same, and only ``observe`` may
 change state. So a resumed run repeats the decisions of one that was never interrupted. A part overrides the
 hooks it has an opinion on and leaves the others neutral.
+
+See docs/methods/stack.md#rules-for-parts.
 """
 
 import zlib

@@ -1,4 +1,7 @@
-"""Composes curriculum parts into plans, and feeds them every observation exactly once."""
+"""Composes curriculum parts into plans, and feeds them every observation exactly once.
+
+See docs/methods/stack.md#order-of-the-hooks.
+"""
 
 import dataclasses
 import logging
@@ -73,7 +76,7 @@ class CurriculumStack:
         self.validate()
 
     def validate(self) -> None:
-        """Apply the conflict rules (methods/curricula.md §12), and show every part the pool.
+        """Apply the conflict rules (docs/methods/conflicts.md#conflict-rules), and show every part the pool.
 
         Raises:
             ValueError: naming the slots that cannot go together. Doubtful combinations are logged as

@@ -17,9 +17,9 @@ class DecayedCounts:
     groups j.
 
     x = (successes, failures, tokens, truncated) by ``add``, or any ``width`` numbers by ``add_values``; v_j
-    is the group's policy version, c_j its budget clock (see ``StatisticsStore``).
-    Decay is applied when a row is touched or read, so one group costs O(1) and the order of arrival does not
-    matter (methods/planner.md §4.1: on an update from v to v', s <- discount**(v' - v) * s, then add).
+    is the group's policy version, c_j its budget clock (see ``StatisticsStore``). Decay is applied when a row
+    is touched or read, so one group costs O(1) and the order of arrival does not matter
+    (docs/methods/stack.md#pass-rates: on an update from v to v', s <- discount**(v' - v) * s, then add).
     """
 
     def __init__(self, discount: float, budget_discount: float = 1.0, *, width: int = 4) -> None:

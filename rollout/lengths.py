@@ -1,5 +1,8 @@
 """Completion lengths, given right and given wrong: decayed histograms under the statistics store. numpy
-only."""
+only.
+
+See docs/methods/cost.md#lengths.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

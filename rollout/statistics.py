@@ -2,6 +2,8 @@
 
 Rows are keyed by (prompt, sampling config) and exist only for what was observed; prompts are addressed by
 their index in the pool, so a query is a gather over the indices asked for and never a pass over the pool.
+
+See docs/methods/stack.md#pass-rates.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""CurES (arXiv 2510.01037): prompts and rollouts from the spread of the gradient that a prompt gives."""
+"""CurES (arXiv 2510.01037): prompts and rollouts from the spread of the gradient that a prompt gives.
+
+See docs/methods/allocators.md#cures-allocation and docs/methods/prompts.md#cures-sampling.
+"""
 
 from typing import Annotated, ClassVar
 

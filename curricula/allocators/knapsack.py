@@ -1,4 +1,7 @@
-"""How many rollouts for each prompt: Knapsack RL (arXiv 2509.25849) with an exact solver."""
+"""How many rollouts for each prompt: Knapsack RL (arXiv 2509.25849) with an exact solver.
+
+See docs/methods/allocators.md#knapsack.
+"""
 
 from typing import Annotated, ClassVar, Literal
 

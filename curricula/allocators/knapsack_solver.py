@@ -1,5 +1,8 @@
 """Exact allocation of rollouts over prompts of known pass rate (Knapsack RL, arXiv 2509.25849). Pure
-functions."""
+functions.
+
+See docs/methods/allocators.md#knapsack.
+"""
 
 import heapq
 

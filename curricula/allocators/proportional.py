@@ -1,5 +1,8 @@
 """Integers in proportion to weights, within a floor and a cap, that sum to a budget exactly. Pure
-functions."""
+functions.
+
+See docs/methods/allocators.md#cures-allocation.
+"""
 
 import numpy as np
 

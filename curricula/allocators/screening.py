@@ -1,4 +1,7 @@
-"""Which prompts were screened and found mixed, and wait to be continued: what SPEED's two parts remember."""
+"""Which prompts were screened and found mixed, and wait to be continued: what SPEED's two parts remember.
+
+See docs/methods/allocators.md#speed.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

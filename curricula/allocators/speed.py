@@ -12,6 +12,8 @@ trains in the plan it was sampled for, so that no screening waits for a later st
 trains on both as one group one step later. The size of a step is fixed, so a continuation gets what the
 screenings leave: with a share r of screenings mixed, ``stream.rollouts_per_prompt`` of (screen + r *
 continue) / (1 + r) gives continuations of ``continue``.
+
+See docs/methods/allocators.md#speed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Which category: by size at one temperature first, then at another (Cooldown, arXiv 2410.04579)."""
+"""Which category: by size at one temperature first, then at another (Cooldown, arXiv 2410.04579).
+
+See docs/methods/categories.md#cooldown.
+"""
 
 from typing import Annotated
 

@@ -1,5 +1,8 @@
 """Which category: DUMP (arXiv 2504.09710), upper confidence bounds over sliding windows of advantage
-magnitudes."""
+magnitudes.
+
+See docs/methods/categories.md#dump.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

@@ -1,5 +1,8 @@
 """Which category: Self-Evolving Curriculum (arXiv 2505.14970), a bandit whose arms are the pool's
-categories."""
+categories.
+
+See docs/methods/categories.md#sec.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal

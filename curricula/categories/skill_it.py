@@ -1,4 +1,7 @@
-"""Which category: by what training on it does to the failures of all (Skill-it, arXiv 2307.14430)."""
+"""Which category: by what training on it does to the failures of all (Skill-it, arXiv 2307.14430).
+
+See docs/methods/categories.md#skill-it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

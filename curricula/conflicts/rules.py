@@ -1,4 +1,4 @@
-"""Which curriculum parts cannot, or should not, go together (methods/curricula.md §12)."""
+"""Which curriculum parts cannot, or should not, go together (docs/methods/conflicts.md#conflict-rules)."""
 
 from collections.abc import Mapping
 

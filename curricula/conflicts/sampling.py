@@ -1,4 +1,6 @@
-"""Doubtful combinations around samplers and allocators (methods/curricula.md §12, rules 6, 8, 10, 12 and 13).
+"""Doubtful combinations around samplers and allocators.
+
+These are rules 6, 8, 10, 12 and 13 of docs/methods/conflicts.md#conflict-rules.
 
 Rules 1 and 2, two samplers on a level and two allocators, are ``EXCLUSIVE`` in ``curricula.conflicts.rules``.
 Rule 5, observing only the groups that a filter kept, cannot be broken: the stack passes every part all groups

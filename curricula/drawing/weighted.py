@@ -1,5 +1,8 @@
 """Drawing prompts by weight, without replacement: what a stack does when a part has an opinion on categories
-or prompts."""
+or prompts.
+
+See docs/methods/stack.md#from-weights-to-prompts.
+"""
 
 import numpy as np
 

@@ -1,4 +1,7 @@
-"""Keep groups whose pass rate lies in a band around one half."""
+"""Keep groups whose pass rate lies in a band around one half.
+
+See docs/methods/filters.md#balanced-filtering.
+"""
 
 from typing import Annotated, ClassVar
 

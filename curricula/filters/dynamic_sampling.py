@@ -1,4 +1,7 @@
-"""DAPO's dynamic sampling: only groups that differ within themselves train."""
+"""DAPO's dynamic sampling: only groups that differ within themselves train.
+
+See docs/methods/filters.md#dynamic-sampling.
+"""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,7 @@
-"""GRESO: pass over prompts that lately gave no gradient, before any rollout is spent on them."""
+"""GRESO: pass over prompts that lately gave no gradient, before any rollout is spent on them.
+
+See docs/methods/filters.md#greso.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar

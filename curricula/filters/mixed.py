@@ -1,4 +1,7 @@
-"""Keep only groups that carry a group-relative gradient."""
+"""Keep only groups that carry a group-relative gradient.
+
+See docs/methods/filters.md#dynamic-sampling.
+"""
 
 from typing import ClassVar
 

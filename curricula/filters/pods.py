@@ -1,4 +1,7 @@
-"""PODS: of many rollouts, train on the few whose rewards differ most."""
+"""PODS: of many rollouts, train on the few whose rewards differ most.
+
+See docs/methods/filters.md#pods.
+"""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,8 @@
 """How often in a row each prompt came out the same extreme way: the memory of parts that skip prompts before
-rollout."""
+rollout.
+
+See docs/methods/filters.md#greso.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Drop easy prompts between the stages of a run (POLARIS)."""
+"""Drop easy prompts between the stages of a run (POLARIS).
+
+See docs/methods/filters.md#polaris.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

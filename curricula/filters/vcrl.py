@@ -1,4 +1,7 @@
-"""VCRL: train where outcomes vary most, and come back there from a memory bank."""
+"""VCRL: train where outcomes vary most, and come back there from a memory bank.
+
+See docs/methods/filters.md#vcrl.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar

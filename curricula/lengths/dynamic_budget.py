@@ -1,4 +1,7 @@
-"""A budget that decays smoothly to a floor (Reinforcement Mid-Training)."""
+"""A budget that decays smoothly to a floor (Reinforcement Mid-Training).
+
+See docs/methods/lengths.md#dynamic-budget.
+"""
 
 from typing import Annotated
 

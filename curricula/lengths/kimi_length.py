@@ -1,4 +1,7 @@
-"""Kimi's length reward: shorter than the rest of the group is better, if it is right."""
+"""Kimi's length reward: shorter than the rest of the group is better, if it is right.
+
+See docs/methods/lengths.md#kimis-length-reward.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated

@@ -1,5 +1,8 @@
 """What every part with a falling length budget shares: limits that save tokens, and rewards around the
-budget."""
+budget.
+
+See docs/methods/lengths.md#train-long-think-short.
+"""
 
 import math
 from collections.abc import Mapping

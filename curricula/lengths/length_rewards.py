@@ -1,4 +1,7 @@
-"""What a completion's length is worth: pure functions of lengths in tokens."""
+"""What a completion's length is worth: pure functions of lengths in tokens.
+
+See docs/methods/lengths.md#train-long-think-short.
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""How a length budget falls over a run. Pure functions of the step; budgets in tokens, as floats."""
+"""How a length budget falls over a run. Pure functions of the step; budgets in tokens, as floats.
+
+See docs/methods/lengths.md#train-long-think-short.
+"""
 
 
 def exponential(step: int, *, start: float, gamma: float, every: int, least: float = 1.0) -> float:

@@ -1,4 +1,7 @@
-"""Soft overlong punishment as a curriculum part: against the limit that a group was really sampled under."""
+"""Soft overlong punishment as a curriculum part: against the limit that a group was really sampled under.
+
+See docs/methods/lengths.md#overlong-punishment.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar

@@ -1,4 +1,7 @@
-"""How long: longer from stage to stage of a run (POLARIS)."""
+"""How long: longer from stage to stage of a run (POLARIS).
+
+See docs/methods/filters.md#polaris.
+"""
 
 from typing import Annotated, ClassVar
 

@@ -1,4 +1,7 @@
-"""Train Long, Think Short: a length budget that falls in levels."""
+"""Train Long, Think Short: a length budget that falls in levels.
+
+See docs/methods/lengths.md#train-long-think-short.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal

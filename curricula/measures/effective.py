@@ -13,7 +13,8 @@ def effective_ratios(stats: Sequence[RolloutStat]) -> dict[str, float]:
     """Ratios over all groups, kept and dropped; empty for no groups.
 
     ``effective_gradient_ratio`` counts rollouts, ``effective_prompt_ratio`` prompts: with groups of unequal
-    size the first can rise while the second falls, so both are reported (methods/curricula.md §0).
+    size the first can rise while the second falls, so both are reported
+    (docs/methods/group_signals.md#effective-ratios).
     """
     if not stats:
         return {}

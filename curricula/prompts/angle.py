@@ -3,6 +3,8 @@
 |grad_W L|_F^2 = sum_ij <x_i, x_j> <d_i, d_j> for the inputs x and output gradients d of a layer's tokens, so
 that tokens whose inputs are parallel add up to a large gradient. The inputs come from one prefill; in a run
 the learner does it (``rl.learner.prompt_signals``).
+
+See docs/methods/prompts.md#gain-rl.
 """
 
 import numpy as np

@@ -1,5 +1,8 @@
 """Which prompts: an easiest share of the pool that grows and shrinks in cycles (cyclical curriculum
-learning)."""
+learning).
+
+See docs/methods/prompts.md#cyclical-curriculum.
+"""
 
 from bisect import bisect_right
 from itertools import accumulate

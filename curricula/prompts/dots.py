@@ -1,4 +1,7 @@
-"""Which prompts: difficulty-targeted selection (DOTS, arXiv 2506.05316)."""
+"""Which prompts: difficulty-targeted selection (DOTS, arXiv 2506.05316).
+
+See docs/methods/prompts.md#dots.
+"""
 
 from typing import Annotated, ClassVar
 

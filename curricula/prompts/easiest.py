@@ -1,4 +1,7 @@
-"""The easiest share of a pool: what curricula from easy to hard admit. Pure functions."""
+"""The easiest share of a pool: what curricula from easy to hard admit. Pure functions.
+
+See docs/methods/prompts.md#from-easy-to-hard.
+"""
 
 from typing import Literal
 

@@ -1,4 +1,7 @@
-"""Which prompts: easy ones first, harder ones with time."""
+"""Which prompts: easy ones first, harder ones with time.
+
+See docs/methods/prompts.md#from-easy-to-hard.
+"""
 
 from typing import Annotated
 

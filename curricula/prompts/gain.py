@@ -1,5 +1,8 @@
 """Which prompts: along the order of a signal, under a Gaussian that moves as accuracy grows (GAIN-RL, arXiv
-2506.02281)."""
+2506.02281).
+
+See docs/methods/prompts.md#gain-rl.
+"""
 
 import functools
 import math

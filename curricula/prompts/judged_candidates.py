@@ -1,4 +1,7 @@
-"""Prompts whose pass rates a value head predicted from the learner's hidden states."""
+"""Prompts whose pass rates a value head predicted from the learner's hidden states.
+
+See docs/methods/prompts.md#pcl.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Which prompts: the ones of intermediate difficulty among random candidates (PCL, arXiv 2510.01135)."""
+"""Which prompts: the ones of intermediate difficulty among random candidates (PCL, arXiv 2510.01135).
+
+See docs/methods/prompts.md#pcl.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal

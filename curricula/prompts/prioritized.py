@@ -1,5 +1,8 @@
 """Which prompts: those that fail, within limits (prioritised sampling of Kimi k1.5, arXiv 2501.12599
-§2.3)."""
+§2.3).
+
+See docs/methods/prompts.md#prioritised-sampling.
+"""
 
 from typing import ClassVar
 

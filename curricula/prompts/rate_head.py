@@ -1,5 +1,8 @@
 """A pass rate from a prompt's hidden state: ridge regression on fading sums, fitted exactly at every update.
-Pure numpy."""
+Pure numpy.
+
+See docs/methods/prompts.md#pcl.
+"""
 
 import functools
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""Which prompts: those that need the skills that fail (STAT-Sel, arXiv 2510.10023)."""
+"""Which prompts: those that need the skills that fail (STAT-Sel, arXiv 2510.10023).
+
+See docs/methods/prompts.md#stat.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal

@@ -44,7 +44,8 @@ class LogisticLearner:
     With log-odds as the only parameter, the group-normalised policy gradient of a group of N rollouts with
     success rate m is sum_j (r_j - m) / sqrt(m (1 - m)) * (r_j - p) = N sqrt(m (1 - m)): 0 where all outcomes
     agree, largest at m = 1/2. A step adds ``rate`` times its mean over the trained rollouts, as a loss
-    normalised over the batch does (methods/curricula.md §13). Prompts of pass rate 0 or 1 stay what they are.
+    normalised over the batch does (docs/methods/stack.md#simulated-learners). Prompts of pass rate 0 or 1
+    stay what they are.
     """
 
     def __init__(self, curves: Curves, pool: PromptPool, *, rate: float = 1.0) -> None:

@@ -1,5 +1,8 @@
 """The last tokens of a budget: the first purchase that does not fit is skipped, cheaper ones further down may
-still fit."""
+still fit.
+
+See docs/methods/allocation.md#parallel-allocation.
+"""
 
 import heapq
 

@@ -1,4 +1,7 @@
-"""Group mode: one k for each category, for servers that cannot treat queries of a category differently."""
+"""Group mode: one k for each category, for servers that cannot treat queries of a category differently.
+
+See docs/methods/allocation.md#parallel-allocation.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike

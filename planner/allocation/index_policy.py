@@ -1,4 +1,7 @@
-"""The sequential rule while it runs: which live queries draw next (methods/planner.md §4.3)."""
+"""The sequential rule while it runs: which live queries draw next.
+
+See docs/methods/allocation.md#sequential-allocation.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike

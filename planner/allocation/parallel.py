@@ -1,9 +1,11 @@
-"""Parallel allocation: all samples drawn at once, best gain per token first (methods/planner.md §4.2).
+"""Parallel allocation: all samples drawn at once, best gain per token first.
 
 The gains of a query decrease, so taking them in order of gain per token is optimal wherever the order spends
 the budget exactly; else the gap to the knapsack optimum is at most the gain of the first item that did not
 fit. A heap would do it one sample at a time; here the price per token at which the budget is spent is found
 first, from a part of the queries, and only the items near it are put in order.
+
+See docs/methods/allocation.md#parallel-allocation.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
-"""A verifier that also rejects right samples: no closed form, so E over Beta(a, b) by Gauss-Jacobi
-(methods/planner.md §4.4)."""
+"""A verifier that also rejects right samples: no closed form, so E over Beta(a, b) by Gauss-Jacobi.
+
+See docs/methods/allocation.md#imperfect-verifiers.
+"""
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal

@@ -1,9 +1,11 @@
-"""Sequential allocation: draw until the verifier accepts, at most cap times (methods/planner.md §4.3, §4.4).
+"""Sequential allocation: draw until the verifier accepts, at most cap times.
 
 A success retires its query and every failure lowers its index w a / ((a+b+j) c), so drawing the live query
 with the largest index is optimal for equal costs (exchange argument) and, for unequal ones, under a budget of
 expected tokens. At a token price lambda the index rule is a cap on attempts in closed form; the price is the
 one that spends the budget in expectation.
+
+See docs/methods/allocation.md#sequential-allocation.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,10 @@
-"""When to stop: the cap on attempts under a verifier that errs, and the vote whose leader is settled
-(methods/planner.md §4.4).
+"""When to stop: the cap on attempts under a verifier that errs, and the vote whose leader is settled.
 
 A verifier with false positives does not by itself make the best number of attempts finite: at one fixed p
 every attempt has the same sign of value. It is the uncertainty about p (a Beta), or a price per attempt, that
 does.
+
+See docs/methods/allocation.md#imperfect-verifiers and docs/methods/allocation.md#votes.
 """
 
 from dataclasses import dataclass

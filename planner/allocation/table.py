@@ -4,6 +4,8 @@ that err.
 Values are tables over k. What is bought are the steps of the least concave majorant of (expected tokens,
 value), so a query whose first samples are worth little alone (a vote) is opened with as many as make it worth
 it.
+
+See docs/methods/allocation.md#imperfect-verifiers.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """What a majority vote with adaptive stopping is worth and costs, when p is known only as a Beta
-posterior."""
+posterior.
+
+See docs/methods/allocation.md#votes.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache

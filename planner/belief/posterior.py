@@ -2,7 +2,7 @@
 outcomes.
 
 A view of the statistics store: nothing is counted twice and nothing is kept here but the fitted priors
-(methods/planner.md §4.1: a = mu nu + s, b = (1 - mu) nu + f).
+(docs/methods/posteriors.md#posterior-of-a-prompt: a = mu nu + s, b = (1 - mu) nu + f).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Difficulty priors of categories, fitted to decayed counts of their prompts."""
+"""Difficulty priors of categories, fitted to decayed counts of their prompts.
+
+See docs/methods/posteriors.md#posterior-of-a-prompt.
+"""
 
 from dataclasses import dataclass
 

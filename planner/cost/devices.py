@@ -1,4 +1,7 @@
-"""Devices by name, and what a calibration puts in place of their nominal figures."""
+"""Devices by name, and what a calibration puts in place of their nominal figures.
+
+See docs/methods/cost.md#bytes-and-seconds.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

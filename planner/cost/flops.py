@@ -1,4 +1,7 @@
-"""FLOPs and key-value bytes of a query, for a decoder-only transformer."""
+"""FLOPs and key-value bytes of a query, for a decoder-only transformer.
+
+See docs/methods/cost.md#flops and docs/methods/cost.md#effective-flops.
+"""
 
 from dataclasses import dataclass
 

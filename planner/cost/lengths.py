@@ -1,5 +1,8 @@
 """Tokens that k samples take: all of them, one after the other until one is accepted, or as long as the
-longest."""
+longest.
+
+See docs/methods/cost.md#lengths.
+"""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,8 @@
 """Time of a decode step as the larger of compute and memory traffic, and what follows: latency, throughput,
-price."""
+price.
+
+See docs/methods/cost.md#bytes-and-seconds.
+"""
 
 import math
 from dataclasses import dataclass

@@ -3,6 +3,8 @@ gate.
 
 With n_i samples and c_i right of problem i, the identity E[1 - (1-p)^k] = 1 - B(a, b+k) / B(a, b) holds for
 real k (arXiv 2604.01411 §3.2); the fit by maximum likelihood on raw counts follows arXiv 2510.05197.
+
+See docs/methods/pass_at_k.md#difficulty-as-a-beta.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Confidence intervals for benchmark figures: the problem, not the sample, is the unit that is resampled."""
+"""Confidence intervals for benchmark figures: the problem, not the sample, is the unit that is resampled.
+
+See docs/methods/pass_at_k.md#intervals.
+"""
 
 from dataclasses import dataclass
 

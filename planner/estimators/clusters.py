@@ -4,6 +4,8 @@ to the whole set's.
 After clustering-on-difficulty (arXiv 2502.17262): problems whose pass rates never rise over the family, or
 rise and fall, are left out; the rest is extrapolated cluster by cluster; a monotone map takes the retained
 score to the full set's.
+
+See docs/methods/pass_at_k.md#difficulty-clusters.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """Jeffreys limits for one problem, carried through pass@k, and the interval of a benchmark. Wilson is in
-``planner.estimators.bootstrap``."""
+``planner.estimators.bootstrap``.
+
+See docs/methods/pass_at_k.md#intervals.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,7 @@
-"""Majority vote: maj@k from samples, and where it ends for large k."""
+"""Majority vote: maj@k from samples, and where it ends for large k.
+
+See docs/methods/pass_at_k.md#majority-votes.
+"""
 
 from collections.abc import Hashable, Sequence
 

@@ -1,5 +1,8 @@
 """Unbiased pass@k and pass^k from counts. All counts of one call come from one sampling config: pooled, they
-would mix two p's."""
+would mix two p's.
+
+See docs/methods/pass_at_k.md#unbiased-estimate.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,5 +1,8 @@
 """Scaling laws of pass@k: the exponentiated power law of repeated sampling, its log-log relative, and where
-exponents come from."""
+exponents come from.
+
+See docs/methods/pass_at_k.md#power-laws.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""PassUntil: the success probability of a problem that is rarely solved, by sampling until r successes."""
+"""PassUntil: the success probability of a problem that is rarely solved, by sampling until r successes.
+
+See docs/methods/pass_at_k.md#rare-successes.
+"""
 
 import math
 from dataclasses import dataclass

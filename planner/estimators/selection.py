@@ -1,5 +1,8 @@
 """What is left of coverage when one sample must be chosen: best of k by a score, the longest of k, and the
-gap to coverage."""
+gap to coverage.
+
+See docs/methods/pass_at_k.md#best-of-k.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -3,6 +3,8 @@
 One ``run`` serves one query. Whatever a strategy does (rounds, early stops, later: steps of a particle
 filter, deeper budgets, plans as prefixes) goes through ``Policy.sample``, whose ``prefix`` continues a
 completion, and is charged to one ``Ledger``.
+
+See docs/methods/strategies.md#decoding-one-query.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Best of n: the sample with the highest score (methods/planner.md §1.3, §6)."""
+"""Best of n: the sample with the highest score (docs/methods/strategies.md#best-of-n)."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Majority vote, stopped once the leader is settled (methods/planner.md §1.3, §4.4)."""
+"""Majority vote, stopped once the leader is settled (docs/methods/strategies.md#majority-vote)."""
 
 from collections import Counter
 from collections.abc import Callable

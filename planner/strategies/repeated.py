@@ -1,5 +1,7 @@
-"""Repeated sampling with a verifier: draw until one is accepted, at most k times (methods/planner.md §4.3,
-§4.4)."""
+"""Repeated sampling with a verifier: draw until one is accepted, at most k times.
+
+See docs/methods/strategies.md#repeated-sampling.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

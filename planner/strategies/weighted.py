@@ -1,4 +1,4 @@
-"""Weighted vote: scores summed by answer (methods/planner.md §6)."""
+"""Weighted vote: scores summed by answer (docs/methods/strategies.md#weighted-vote)."""
 
 from collections import defaultdict
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""T² approach 1: the mean of -log pass@k as a sum of powers of N, D and k (arXiv 2604.01411 §3.1)."""
+"""T² approach 1: the mean of -log pass@k as a sum of powers of N, D and k (arXiv 2604.01411 §3.1).
+
+See docs/methods/t2.md#approach-1.
+"""
 
 from dataclasses import dataclass
 

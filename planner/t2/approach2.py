@@ -1,5 +1,8 @@
 """T² approach 2: single-pass loss first, then the distribution of success probabilities over it (arXiv
-2604.01411 §3.2)."""
+2604.01411 §3.2).
+
+See docs/methods/t2.md#approach-2.
+"""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,8 @@
 """Optima of a surface: under T²'s two separate budgets, and under one budget from training to the q-th
-query."""
+query.
+
+See docs/methods/t2.md#two-budgets and docs/methods/t2.md#one-budget-to-the-last-query.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

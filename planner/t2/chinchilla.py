@@ -1,4 +1,7 @@
-"""The single-pass loss law L = E + A N^-alpha + B D^-beta (arXiv 2203.15556), its fit and its optima."""
+"""The single-pass loss law L = E + A N^-alpha + B D^-beta (arXiv 2203.15556), its fit and its optima.
+
+See docs/methods/t2.md#chinchilla.
+"""
 
 from dataclasses import dataclass
 

@@ -10,6 +10,8 @@ For checkpoint j and category g, with N and D in millions::
 
 The predictor is shaped like Chinchilla's law because a linear one in log N and log D is constant along an
 isoline of compute, and would send every optimum to a corner.
+
+See docs/methods/t2.md#family-surface.
 """
 
 from dataclasses import dataclass

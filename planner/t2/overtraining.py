@@ -1,5 +1,8 @@
 """Over-training laws of Gadre et al. (arXiv 2403.08540): loss with one exponent for N and D, and error that
-decays with loss."""
+decays with loss.
+
+See docs/methods/t2.md#over-training-law.
+"""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,10 @@
-"""From the planner's k* to training targets: smoothing, floors, the estimator, the prompt weight
-(methods/planner.md §4.6).
+"""From the planner's k* to training targets: smoothing, floors, the estimator, the prompt weight.
 
 Envelope theorem: with J = max_k sum_x w_x [1 - (1-p_x)^k_x] under a token budget,
 grad J = sum_x w_x k*_x (1-p_x)^(k*_x - 1) grad p_x - lambda sum_x k*_x grad c_x.
 So each prompt trains on pass@k*_x and length costs the planner's own price lambda.
+
+See docs/methods/passk_training.md#the-loop.
 """
 
 import math

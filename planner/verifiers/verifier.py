@@ -1,4 +1,7 @@
-"""How far a verifier can be believed, and what its verdicts say about the true success probability."""
+"""How far a verifier can be believed, and what its verdicts say about the true success probability.
+
+See docs/methods/posteriors.md#verifier-errors.
+"""
 
 from dataclasses import dataclass
 

@@ -11,6 +11,8 @@ its rollouts.
 Lv et al. 2025, "Towards a Unified View of Large Language Model Post-Training", arXiv 2509.04419. With gate 0,
 groups of 0, 1 and 8 successes are supervised, RL, RL; with gate 2, groups of 0, 2 and 3 are supervised,
 supervised, RL.
+
+See docs/methods/objectives.md#demonstrations.
 """
 
 from collections.abc import Callable, Mapping, Sequence

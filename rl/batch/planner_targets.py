@@ -6,6 +6,8 @@ when served.
     finished groups ──► StatisticsStore ──► Planner.train_targets ──► k and lambda ──► aux of the next batches
            ▲                                (every few steps)                                    │
            └──────────────────── rollouts of the policy that they trained ◄──────────────────────┘
+
+See docs/methods/passk_training.md#the-loop.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,7 @@
-"""Curriculum parts against the rest of a run (methods/curricula.md §12, rules 4, 8, 9, 11, 12, 14, 15, 16):
-refusals and doubts."""
+"""Curriculum parts against the rest of a run: refusals and doubts.
+
+These are rules 4, 8, 9, 11, 12, 14, 15 and 16 of docs/methods/conflicts.md#conflict-rules.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING

@@ -8,6 +8,8 @@ budget and answered there.
 
 The answers come from the same engines as everything else, and become groups of their own beside the
 thinking's (Qi et al. 2025, AnytimeReasoner, arXiv 2505.13438, section 3).
+
+See docs/methods/objectives.md#thinking-budgets.
 """
 
 import asyncio

@@ -1,5 +1,8 @@
 """What a curriculum may ask of the policy about prompts, from one prefill without gradient
-(``curricula.measures.prompt_signals``)."""
+(``curricula.measures.prompt_signals``).
+
+See docs/methods/prompts.md#gain-rl.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""Group weights: what a group of unequal size counts for."""
+"""Group weights: what a group of unequal size counts for.
+
+See docs/methods/objectives.md#unequal-groups.
+"""
 
 from collections.abc import Callable
 

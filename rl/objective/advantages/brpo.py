@@ -1,5 +1,8 @@
 """BRPO: every stretch of thinking is judged by the answers that could be given from its end on, at each token
-budget."""
+budget.
+
+See docs/methods/objectives.md#thinking-budgets.
+"""
 
 import torch
 

@@ -11,9 +11,9 @@ def length_price(samples: Samples, ks: PerSample) -> PerSample:
     """[S] ``lambda (k / n) (L_i - mean L of the others)``, to be taken off; 0 in groups without a success, of
     one, or of price 0.
 
-    The second half of the planner's gradient (envelope theorem; docs/planner.md): every one of a query's k
-    samples costs its tokens. ``aux["token_price"]`` [S] is lambda. A group that never succeeds would only
-    learn to be short.
+    The second half of the planner's gradient (envelope theorem; docs/methods/passk_training.md#the-loop):
+    every one of a query's k samples costs its tokens. ``aux["token_price"]`` [S] is lambda. A group that
+    never succeeds would only learn to be short.
 
     Args:
         samples: of the update.

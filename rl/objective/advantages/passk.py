@@ -2,6 +2,8 @@
 
 Rewards need not be 0 or 1: pass@k of graded rewards is the expected maximum of k. ``k`` is the config's, or
 each prompt's own (``aux["pass_k"]``), and never more than the group's size but in the weight form.
+
+See docs/methods/passk_training.md#advantages-for-passk.
 """
 
 from collections.abc import Callable

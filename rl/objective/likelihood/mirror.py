@@ -1,5 +1,8 @@
 """Online mirror descent: REINFORCE with a squared log-ratio of the whole answer that holds it near the
-sampler (Kimi k1.5)."""
+sampler (Kimi k1.5).
+
+See docs/methods/objectives.md#mirror-descent.
+"""
 
 import torch
 

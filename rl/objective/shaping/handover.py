@@ -1,4 +1,7 @@
-"""Cosine hand-over from one reward component to another over the run: structure first, correctness later."""
+"""Cosine hand-over from one reward component to another over the run: structure first, correctness later.
+
+See docs/methods/objectives.md#hand-over.
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""Soft overlong punishment: a slope before the length limit instead of a cliff at it."""
+"""Soft overlong punishment: a slope before the length limit instead of a cliff at it.
+
+See docs/methods/lengths.md#overlong-punishment.
+"""
 
 from rl.objective.samples import Samples
 from rl.objective.shapes import PerSample

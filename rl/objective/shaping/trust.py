@@ -1,4 +1,7 @@
-"""Trust-GRPO: an auxiliary reward that counts less where it prefers wrong answers, and fades over the run."""
+"""Trust-GRPO: an auxiliary reward that counts less where it prefers wrong answers, and fades over the run.
+
+See docs/methods/objectives.md#trust-grpo.
+"""
 
 import math
 

@@ -75,7 +75,8 @@ def feed(store: StatisticsStore, groups: list[RolloutGroup]) -> None:
 
 
 class Bandit:
-    """Four answers, one policy for all prompts: the acceptance test of methods/planner.md, section 4.6.
+    """Four answers, one policy for all prompts: the acceptance test of
+    docs/methods/passk_training.md#the-loop.
 
     The best policy for pass@4 is (.394, .333, .236, .038), with pass@4 .7325; for pass@1 it is (1, 0, 0, 0),
     with pass@4 .4.

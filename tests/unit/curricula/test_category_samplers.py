@@ -1,5 +1,5 @@
-"""SEC, DUMP, Skill-it, Cooldown and fixed shares: worked examples of methods/curricula.md §2, §3, §10.8,
-§10.11."""
+"""SEC, DUMP, Skill-it, Cooldown and fixed shares: worked examples of
+docs/methods/categories.md#which-category."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""CurES allocation and proportional splits: worked examples of methods/curricula.md §4, and invariants on any
-input."""
+"""CurES allocation and proportional splits: worked examples of docs/methods/allocators.md#cures-allocation,
+and invariants on any input."""
 
 import itertools
 

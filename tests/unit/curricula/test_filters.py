@@ -1,4 +1,5 @@
-"""Which groups, and which rollouts of them, train: worked examples of methods/curricula.md §6a, b, f, g."""
+"""Which groups, and which rollouts of them, train: worked examples of
+docs/methods/filters.md#which-groups-train."""
 
 import itertools
 import json

@@ -1,5 +1,5 @@
-"""GAIN-RL: the angle signal, the moving Gaussian, and where the signal comes from (methods/curricula.md
-§7)."""
+"""GAIN-RL: the angle signal, the moving Gaussian, and where the signal comes from
+(docs/methods/prompts.md#gain-rl)."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Knapsack allocation: worked examples A-D of methods/curricula.md §1, brute force, and its invariants on any
-input."""
+"""Knapsack allocation: worked examples A-D of docs/methods/allocators.md#knapsack, brute force, and its
+invariants on any input."""
 
 import itertools
 

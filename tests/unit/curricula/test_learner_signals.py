@@ -1,5 +1,7 @@
-"""Parts that ask the learner: what they ask, when they hear it, what a resume keeps (methods/curricula.md
-§6e, §7)."""
+"""Parts that ask the learner: what they ask, when they hear it, what a resume keeps.
+
+Worked examples: docs/methods/prompts.md#pcl and docs/methods/prompts.md#gain-rl.
+"""
 
 import json
 

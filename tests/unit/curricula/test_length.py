@@ -1,4 +1,4 @@
-"""Length budgets and rewards: worked examples of methods/curricula.md §5, §8, §10.2; limits that save
+"""Length budgets and rewards: worked examples of docs/methods/lengths.md#how-long; limits that save
 tokens."""
 
 import json

@@ -1,5 +1,5 @@
-"""CurES, Kimi, DOTS, PCL, easy to hard, cyclical: worked examples of methods/curricula.md §4, §6e, §6i, §8,
-§10.7."""
+"""CurES, Kimi, DOTS, PCL, easy to hard, cyclical: worked examples of
+docs/methods/prompts.md#which-prompts."""
 
 import numpy as np
 import pytest

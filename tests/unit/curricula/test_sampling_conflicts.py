@@ -1,5 +1,5 @@
-"""Rules 1, 2, 5, 6, 8, 10, 12 and 13 of methods/curricula.md §12: each fires, and stays silent where it
-should."""
+"""Rules 1, 2, 5, 6, 8, 10, 12 and 13 of docs/methods/conflicts.md#conflict-rules: each fires, and stays
+silent where it should."""
 
 import logging
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""Prompts passed over before any rollout: GRESO (methods/curricula.md §6d), retirement with re-checks,
-POLARIS (§6h)."""
+"""Prompts passed over before any rollout: GRESO (docs/methods/filters.md#greso), retirement with re-checks,
+POLARIS (docs/methods/filters.md#polaris)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""SPEED: a screening first, the rest where it was mixed (methods/curricula.md §6c)."""
+"""SPEED: a screening first, the rest where it was mixed (docs/methods/allocators.md#speed)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""STAT-Sel: prompts by the failures of their tags (methods/curricula.md §10.6)."""
+"""STAT-Sel: prompts by the failures of their tags (docs/methods/prompts.md#stat)."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""docs/methods: its examples hold, the modules it names exist, and every citation of it leads to a heading."""
+"""docs/methods: its examples hold, its modules exist and cite it, and every citation leads to a heading."""
 
 import doctest
 import re
@@ -30,6 +30,8 @@ TEXT = {".py", ".md", ".yaml", ".toml"}
 CITATION = re.compile(r"docs/methods/(?P<page>\w+)\.md#(?P<anchor>[\w-]+)")
 MENTION = re.compile(r"(?<![\w/])(?:docs/)?methods/\w+\.(?:md|py)")
 LINK = re.compile(r"\]\((?P<target>[^)\s]*?)(?:#(?P<anchor>[\w-]+))?\)")
+LISTED = re.compile(r"Modules?: (.+?)\.\s", re.S)
+"""The sentence that names the modules of a heading."""
 MODULE = re.compile(r"`((?:benchmarks|curricula|planner|rewards|rl|rollout|tests)/[\w/]+\.py)`")
 
 
@@ -105,6 +107,22 @@ def test_modules_that_the_pages_name_exist() -> None:
     }
     assert sorted((page, module) for page, module in named if not (ROOT / module).is_file()) == []
     assert len(named) > 60
+
+
+def test_modules_that_follow_a_heading_cite_its_page() -> None:
+    followed = {
+        (page.name, module)
+        for page in PAGES
+        for sentence in LISTED.findall(page.read_text(encoding="utf-8"))
+        for module in MODULE.findall(sentence)
+    }
+    assert len(followed) > 60
+    silent = [
+        (page, module)
+        for page, module in sorted(followed)
+        if f"docs/methods/{page}#" not in (ROOT / module).read_text(encoding="utf-8")
+    ]
+    assert silent == []
 
 
 def test_the_index_lists_every_page() -> None:

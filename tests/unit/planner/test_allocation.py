@@ -55,7 +55,7 @@ def problems(draw: st.DrawFn) -> dict[str, list[float]]:
 
 
 def test_worked_example() -> None:
-    """methods/planner.md §4.2."""
+    """docs/methods/allocation.md#parallel-allocation."""
     chosen = allocate_parallel([9, 2, 0.5], [1, 6, 11.5], [20, 30, 50], 600)
     assert chosen.k.tolist() == [3, 11, 4]
     assert chosen.tokens == 590
@@ -190,7 +190,7 @@ CAPS = [
 
 @pytest.mark.parametrize(("case", "cap"), CAPS)
 def test_caps_of_the_notes_and_of_brute_force(case: tuple[float, ...], cap: int) -> None:
-    """methods/planner.md §4.4: (a, b, fpr, V, W, c) -> K*."""
+    """docs/methods/allocation.md#imperfect-verifiers: (a, b, fpr, V, W, c) -> K*."""
     a, b, fpr, value, loss, cost = case
     assert attempt_cap(a, b, value=value, loss=loss, cost=cost, fpr=fpr) == cap
     ends = outcome(a, b, np.arange(80), fpr=fpr)
@@ -291,7 +291,8 @@ def test_sequential_is_the_best_set_of_caps() -> None:
 
 
 def test_longer_wrong_samples_lower_the_cap() -> None:
-    """Expected tokens of methods/planner.md §3: a=2, b=6, 20 tokens right, 30 wrong, cap 8: 112."""
+    """Expected tokens of docs/methods/allocation.md#sequential-allocation: a=2, b=6, 20 tokens right, 30
+    wrong, cap 8: 112."""
     chosen = allocate_sequential([2.0], 6.0, 20, 1e9, cost_wrong=30, cap_max=8)
     assert chosen.tokens[0] == pytest.approx(112)
     assert attempt_cap(2, 6, cost=0.01, cost_wrong=0.03) < attempt_cap(2, 6, cost=0.01)
@@ -312,7 +313,7 @@ def test_index_policy_follows_its_indices() -> None:
 
 
 def test_binary_votes() -> None:
-    """methods/planner.md §1.3: p = .6 rises, p = .4 falls."""
+    """docs/methods/pass_at_k.md#majority-votes: p = .6 rises, p = .4 falls."""
     table = vote_table(k_max=41, threshold=2.0)
     for p, want in ((0.6, [0.6, 0.648, 0.68256, 0.7535, 0.9035]), (0.4, [0.4, 0.352, 0.317, 0.246, 0.097])):
         got = [float(np.interp(p, table.p, table.correct[:, k - 1])) for k in (1, 3, 5, 11, 41)]

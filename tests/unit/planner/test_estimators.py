@@ -1,5 +1,5 @@
-"""Intervals of one problem, power laws, rare successes, clusters: worked examples of the method notes
-§1.2-1.4."""
+"""Intervals of one problem, power laws, rare successes, clusters: worked examples of
+docs/methods/pass_at_k.md#power-laws and its neighbours."""
 
 import itertools
 

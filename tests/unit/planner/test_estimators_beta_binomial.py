@@ -1,4 +1,5 @@
-"""Beta-binomial fits: the numeric examples of the method notes §1.4, closed forms, recovery, the gate."""
+"""Beta-binomial fits: the numeric examples of docs/methods/pass_at_k.md#difficulty-as-a-beta, closed forms,
+recovery, the gate."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Best of k, the longest of k, majority votes: worked examples of the method notes §1.3, and brute force."""
+"""Best of k, the longest of k, majority votes: worked examples of docs/methods/pass_at_k.md#best-of-k and the
+heading after it, and brute force."""
 
 import itertools
 import math

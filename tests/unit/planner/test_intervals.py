@@ -1,4 +1,5 @@
-"""Intervals: worked examples of methods/planner.md §1.2, closed forms, and coverage by simulation."""
+"""Intervals: worked examples of docs/methods/pass_at_k.md#intervals, closed forms, and coverage by
+simulation."""
 
 import numpy as np
 import pytest

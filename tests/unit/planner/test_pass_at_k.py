@@ -1,4 +1,5 @@
-"""pass@k against worked examples (methods/planner.md §1.1) and against enumeration of every subset."""
+"""pass@k against worked examples (docs/methods/pass_at_k.md#unbiased-estimate) and against enumeration of
+every subset."""
 
 import itertools
 from fractions import Fraction

@@ -1,4 +1,5 @@
-"""The planner as a whole: plans, training targets, and the invariants of methods/planner.md §4.7."""
+"""The planner as a whole: plans, training targets, and the invariants of
+docs/methods/allocation.md#invariants."""
 
 import json
 
@@ -132,7 +133,8 @@ def test_bad_calls_are_refused() -> None:
 
 
 def test_forecasts_lie_in_the_interval_of_the_unbiased_estimate() -> None:
-    """§4.7: on at least 90% of categories, here 20 of 60 prompts with 16 samples, pass@8."""
+    """docs/methods/allocation.md#invariants: on at least 90% of categories, here 20 of 60 prompts with 16
+    samples, pass@8."""
     rng = np.random.default_rng(0)
     rates = {f"c{i}": rng.beta(*rng.uniform(0.3, 3, 2), 60).tolist() for i in range(20)}
     log = stream(rates, samples=16)
@@ -158,7 +160,8 @@ def test_posteriors_by_prompt_and_by_category() -> None:
 
 
 def test_the_closed_form_deployment_gives_k_4() -> None:
-    """§4.6: one category, answers of 10 tokens, 40 tokens a query: k* = 4."""
+    """docs/methods/passk_training.md#the-loop: one category, answers of 10 tokens, 40 tokens a query: k* =
+    4."""
     planner = planner_of({"c": [0.4] * 20})
     targets = planner.train_targets(40, group_size=16)
     assert targets.targets["c"].k == 4
@@ -189,7 +192,7 @@ def test_targets_move_slowly_and_only_past_the_dead_band() -> None:
 
 @pytest.mark.parametrize(("k", "want"), [(1, 1), (2, 1.5), (4, 1.8667), (8, 1.8462), (16, 1.4545)])
 def test_posterior_weights(k: int, want: float) -> None:
-    """§4.6, Beta(2, 6)."""
+    """docs/methods/passk_training.md#the-loop, Beta(2, 6)."""
     assert passk_weight(2, 6, k) == pytest.approx(want, abs=1e-4)
 
 

@@ -24,8 +24,8 @@ def filled(rates: dict[str, list[float]], **more: Any) -> StatisticsStore:
 
 
 def test_counts_decay_into_the_posterior() -> None:
-    """methods/planner.md §4.1: groups of 8 with 2, 4, 6 right under versions 0, 1, 2: s = 11.22, f = 10.46 at
-    a decay of .9."""
+    """docs/methods/posteriors.md#posterior-of-a-prompt: groups of 8 with 2, 4, 6 right under versions 0, 1,
+    2: s = 11.22, f = 10.46 at a decay of .9."""
     store = StatisticsStore([], sampling_key=KEY, discount=0.9)
     for version, right in enumerate((2, 4, 6)):
         store.add(stat("p", right, version=version, group_id=version))

@@ -208,7 +208,8 @@ def test_what_is_promised_happens(name: str, k: int, batch: int, judge: Any, spe
 
 
 def test_expectations_over_an_uncertain_p() -> None:
-    """Beta(2, 6), cap 8: pass .8 and 4 samples in sequence, methods/planner.md §3."""
+    """Beta(2, 6), cap 8: pass .8 and 4 samples in sequence,
+    docs/methods/allocation.md#sequential-allocation."""
     unsure = Posterior(a=np.array(2.0), b=np.array(6.0), ess=np.array(0.0), zero=np.array(0.0))
     cost = TokenCost(right=20, wrong=30)
     one = RepeatedSampling(k=8, max_tokens=64).expected(unsure, cost, VerifierSpec())

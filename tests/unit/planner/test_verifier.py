@@ -6,7 +6,7 @@ from planner.verifiers.verifier import VerifierSpec
 
 
 def test_rogan_gladen() -> None:
-    """methods/planner.md §4.1: accepted .24, fpr .05, tpr 1 gives .2."""
+    """docs/methods/posteriors.md#verifier-errors: accepted .24, fpr .05, tpr 1 gives .2."""
     spec = VerifierSpec(fpr=0.05)
     assert spec.true_rate(0.24) == pytest.approx(0.2)
     assert spec.true_rate([0.01, 1.0]) == pytest.approx([0, 1])

@@ -44,7 +44,7 @@ def store_of(*stats: RolloutStat, prompts: int = 4, discount: float = 0.9) -> St
 
 
 def test_counts_fade_by_policy_version() -> None:
-    """methods/planner.md §4.1: discount .9, groups of 8 with 2, 4, 6 successes."""
+    """docs/methods/stack.md#pass-rates: discount .9, groups of 8 with 2, 4, 6 successes."""
     store = store_of(*(stat(c=c, version=v) for v, c in enumerate((2, 4, 6))))
     successes, failures = store.counts(np.array([0]))
     assert successes == pytest.approx([11.22])

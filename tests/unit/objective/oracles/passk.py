@@ -88,7 +88,7 @@ def suited(group: list[Sequence], k: int) -> list[float]:
 
 def planner_loop(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     """``s^{loo-1}(k_x) - lambda (k_x / n) (L_i - mean L of the others)``, the second in groups with a success
-    (docs/planner.md)."""
+    (docs/methods/passk_training.md#the-loop)."""
     advantages = []
     for group in problem.groups:
         n, k = len(group), group[0].pass_k
