@@ -93,7 +93,8 @@ class Plan:
 class Curriculum:
     """Base of every part: neutral hooks, no state.
 
-    Shapes: P prompts of the pool, C categories, K prompts asked about, G rollouts of a group.
+    Shapes: P prompts of the pool, C categories, K prompts asked about, G rollouts of a group. The conflict
+    rules that the traits below speak of are in docs/methods/conflicts.md#conflict-rules.
     """
 
     drops_mixed_groups: ClassVar[bool] = False
