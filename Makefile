@@ -1,6 +1,7 @@
 # make run                the main job: set up, then `t2rl train quickstart`
 # make setup              CPU environment in .venv (EXTRA=gpu: CUDA environment in .venv-gpu)
 # make test               lint, types and every test tier that needs no GPU
+# make house              the code in figures: loose modules, circles, long files and functions
 # make lint               the part of it without tests: style, types, imports (each also by itself)
 EXTRA       ?= cpu
 PYTHON      ?= python3

@@ -1,0 +1,237 @@
+"""Figures of a checkout's own packages, from its files' syntax trees."""
+
+import ast
+import io
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+PACKAGES = ("t2rl", "rl", "rollout", "rewards", "curricula", "planner", "configs")
+LIMITS = {
+    "loose modules in rl": 0,
+    "circles of modules": 0,
+    "longest file (lines)": 400,
+    "longest function (lines)": 60,
+    "undocumented config fields": 0,
+}
+SECTION_BASES = ("Section", "BaseModel")
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What was measured."""
+
+    figures: dict[str, float]
+    """Name of a figure -> its value, in the order in which they are shown."""
+    offenders: dict[str, list[str]]
+    """Name of a figure that has a limit -> the places over it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    name: str
+    path: Path
+    source: str
+    tree: ast.Module
+
+    @property
+    def lines(self) -> int:
+        return self.source.count("\n")
+
+
+def measure(root: Path) -> House:
+    """Measure the checkout at ``root``: its packages, and file lengths also of tests, benchmarks, examples."""
+    modules = [_read(root, path) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    beside = [
+        _read(root, path)
+        for folder in ("benchmarks", "tests", "examples")
+        for path in sorted((root / folder).rglob("*.py"))
+    ]
+    functions = [(m, node) for m in modules for node in ast.walk(m.tree) if isinstance(node, _Function)]
+    loose = [m.name for m in modules if m.path.parent == Path("rl") and m.path.name != "__init__.py"]
+    circles = _circles(modules)
+    fields = list(_fields(modules))
+    code_lines = sum(_code_lines(m.source) for m in modules)
+    offenders = {
+        "loose modules in rl": loose,
+        "circles of modules": [" <-> ".join(sorted(circle)) for circle in circles],
+        "longest file (lines)": [f"{m.path} ({m.lines})" for m in modules + beside if m.lines > 400],
+        "longest function (lines)": [
+            f"{m.path}:{node.lineno} {node.name} ({_length(node)})"
+            for m, node in functions
+            if _length(node) > 60
+        ],
+        "undocumented config fields": [name for name, documented in fields if not documented],
+    }
+    figures = {
+        "files": len(modules),
+        "lines": sum(m.lines for m in modules),
+        "functions": len(functions),
+        "lines of a function (mean)": round(mean(_length(node) for _, node in functions), 1),
+        "loose modules in rl": len(loose),
+        "rooms of rl": len({m.path.parts[1] for m in modules if m.path.parts[0] == "rl"} - {"__init__.py"}),
+        "arrows between rooms of rl": len(_room_arrows(modules)),
+        "circles of modules": len(circles),
+        "longest file (lines)": max(m.lines for m in modules + beside),
+        "longest function (lines)": max(_length(node) for _, node in functions),
+        "config fields": len(fields),
+        "undocumented config fields": sum(not documented for _, documented in fields),
+        "syntax nodes a line": round(sum(_nodes(m.tree) for m in modules) / code_lines, 2),
+        "lines over 100 columns (%)": round(100 * _share_over(modules, 100), 1),
+        'docstrings that begin with "Of" or "What"': sum(_riddles(m.tree) for m in modules),
+    }
+    return House(figures=figures, offenders=offenders)
+
+
+def _read(root: Path, path: Path) -> _Module:
+    relative = path.relative_to(root)
+    name = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
+    source = path.read_text(encoding="utf-8")
+    return _Module(name=name, path=relative, source=source, tree=ast.parse(source))
+
+
+def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _imports(modules: list[_Module]) -> dict[str, set[str]]:
+    """Return every import statement between the modules, those inside functions and TYPE_CHECKING included."""
+    names = {m.name for m in modules}
+    graph: dict[str, set[str]] = defaultdict(set)
+    for module in modules:
+        for node in ast.walk(module.tree):
+            targets: list[str] = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                within = [f"{node.module}.{alias.name}" for alias in node.names]
+                targets = [name if name in names else node.module for name in within]
+            elif isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            graph[module.name] |= {target for target in targets if target in names and target != module.name}
+    return graph
+
+
+def _circles(modules: list[_Module]) -> list[list[str]]:
+    """Return the strongly connected components of more than one module (Tarjan's algorithm, without recursion)."""
+    graph = _imports(modules)
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles = []
+    for start in graph:
+        work: list[tuple[str, Iterator[str]]] = []
+        if start not in index:
+            work.append((start, iter(sorted(graph[start]))))
+        while work:
+            name, following = work[-1]
+            if name not in index:
+                index[name] = low[name] = len(index)
+                stack.append(name)
+            for other in following:
+                if other not in index:
+                    work.append((other, iter(sorted(graph[other]))))
+                    break
+                if other in stack:
+                    low[name] = min(low[name], low[other])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == index[name]:
+                    at = stack.index(name)
+                    if len(stack) - at > 1:
+                        circles.append(stack[at:])
+                    del stack[at:]
+    return circles
+
+
+def _room_arrows(modules: list[_Module]) -> set[tuple[str, str]]:
+    def room(name: str) -> str:
+        return name.split(".")[1] if name.startswith("rl.") else ""
+
+    return {
+        (room(name), room(target))
+        for name, targets in _imports(modules).items()
+        for target in targets
+        if room(name) and room(target) and room(name) != room(target)
+    }
+
+
+def _fields(modules: list[_Module]) -> Iterator[tuple[str, bool]]:
+    """Yield every field of the classes in ``rl.config`` that pydantic reads, and whether it is documented."""
+    classes = {
+        node.name: (module, node)
+        for module in modules
+        if module.name.startswith("rl.config")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef)
+    }
+
+    def is_section(node: ast.ClassDef) -> bool:
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        return any(
+            base in SECTION_BASES or (base in classes and is_section(classes[base][1])) for base in bases
+        )
+
+    for name, (_, node) in classes.items():
+        if not is_section(node):
+            continue
+        for statement, after in zip(node.body, [*node.body[1:], None], strict=True):
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+                continue
+            if "ClassVar" in ast.unparse(statement.annotation) or statement.target.id.startswith("_"):
+                continue
+            by_string = (
+                isinstance(after, ast.Expr)
+                and isinstance(after.value, ast.Constant)
+                and isinstance(after.value.value, str)
+            )
+            by_field = statement.value is not None and "description=" in ast.unparse(statement.value)
+            yield f"{name}.{statement.target.id}", by_string or by_field
+
+
+def _docstrings(tree: ast.Module) -> list[ast.Expr]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+
+
+def _riddles(tree: ast.Module) -> int:
+    texts = [ast.get_docstring(n) for n in ast.walk(tree) if isinstance(n, (*_Function, ast.ClassDef))]
+    texts.append(ast.get_docstring(tree))
+    texts += [str(node.value.value) for node in _docstrings(tree) if isinstance(node.value, ast.Constant)]
+    unique = {text.strip() for text in texts if text}
+    return sum(text.startswith(("Of ", "What ")) for text in unique)
+
+
+def _nodes(tree: ast.Module) -> int:
+    """Count the nodes of the syntax tree without contexts (Load, Store, Del) and docstrings."""
+    ignored = {id(child) for doc in _docstrings(tree) for child in ast.walk(doc)}
+    return sum(id(n) not in ignored and not isinstance(n, ast.expr_context) for n in ast.walk(tree))
+
+
+def _code_lines(source: str) -> int:
+    """Count the lines that hold code: no blank line, comment or docstring."""
+    lines: set[int] = set()
+    start_of_statement = True
+    silent = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in silent or token.type == tokenize.ENDMARKER:
+            start_of_statement = start_of_statement or token.type == tokenize.NEWLINE
+            continue
+        if not (token.type == tokenize.STRING and start_of_statement):
+            lines |= set(range(token.start[0], token.end[0] + 1))
+        start_of_statement = False
+    return len(lines)
+
+
+def _share_over(modules: list[_Module], columns: int) -> float:
+    lengths = [len(line) for module in modules for line in module.source.split("\n")]
+    return sum(length > columns for length in lengths) / len(lengths)
