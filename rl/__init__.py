@@ -4,6 +4,6 @@ back.
 See ``rl/run/controller.py`` for the data flow and its four loops.
 """
 
-from t2rl import own_code_first
+from t2rl.own_code import own_code_first
 
 own_code_first()

@@ -1,4 +1,4 @@
-"""The ``t2rl`` command's way in: it sees to it that our packages are ours before any of them is imported.
+"""Our packages stay ours: they come before a user's own files of the same names.
 
 ``rl``, ``rewards`` or ``configs`` are natural names for a user's own files, and PYTHONPATH, ``python -m`` and
 Ray put the working directory in front. Folders that hold such a name go behind our own code; what else is in
@@ -31,11 +31,3 @@ def own_code_first() -> None:
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     left = [str(Path(entry).resolve()) for entry in given if entry and not hides_our_code(entry)]
     os.environ["PYTHONPATH"] = os.pathsep.join(left)
-
-
-def main() -> None:
-    """Entry point of the command."""
-    own_code_first()
-    from rl.cli import main as command
-
-    command()

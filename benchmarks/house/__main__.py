@@ -25,7 +25,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--before", type=Path, metavar="DIR", help="another checkout, measured beside this")
-    options.add_argument("--list", action="store_true", help="name every module, file or function over a limit")
+    options.add_argument(
+        "--list", action="store_true", help="name every module, file or function over a limit"
+    )
     options.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     args = options.parse_args()
     if args.before is not None and not (args.before / "rl").is_dir():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from t2rl import ROOT, hides_our_code
+from t2rl.own_code import ROOT, hides_our_code
 
 if TYPE_CHECKING:
     from rl.config.schema import Config

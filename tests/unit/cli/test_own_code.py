@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rl.cluster.ray_runtime import _own_code_first
-from t2rl import PACKAGES, ROOT, hides_our_code
+from t2rl.own_code import PACKAGES, ROOT, hides_our_code
 
 
 def test_the_list_of_our_packages_is_whole() -> None:
