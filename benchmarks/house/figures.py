@@ -44,7 +44,7 @@ class _Module:
 
 
 def measure(root: Path) -> House:
-    """Measure the checkout at ``root``: its packages, and file lengths also of tests, benchmarks, examples."""
+    """Measure a checkout: its packages, and the length of files also in tests, benchmarks and examples."""
     modules = [_read(root, path) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
     beside = [
         _read(root, path)
@@ -99,7 +99,7 @@ def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def _imports(modules: list[_Module]) -> dict[str, set[str]]:
-    """Return every import statement between the modules, those inside functions and TYPE_CHECKING included."""
+    """Return the imports between the modules, also those inside functions and under TYPE_CHECKING."""
     names = {m.name for m in modules}
     graph: dict[str, set[str]] = defaultdict(set)
     for module in modules:
@@ -115,7 +115,7 @@ def _imports(modules: list[_Module]) -> dict[str, set[str]]:
 
 
 def _circles(modules: list[_Module]) -> list[list[str]]:
-    """Return the strongly connected components of more than one module (Tarjan's algorithm, without recursion)."""
+    """Return the strongly connected components of more than one module (Tarjan, without recursion)."""
     graph = _imports(modules)
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -204,11 +204,8 @@ def _docstrings(tree: ast.Module) -> list[ast.Expr]:
 
 
 def _riddles(tree: ast.Module) -> int:
-    texts = [ast.get_docstring(n) for n in ast.walk(tree) if isinstance(n, (*_Function, ast.ClassDef))]
-    texts.append(ast.get_docstring(tree))
-    texts += [str(node.value.value) for node in _docstrings(tree) if isinstance(node.value, ast.Constant)]
-    unique = {text.strip() for text in texts if text}
-    return sum(text.startswith(("Of ", "What ")) for text in unique)
+    texts = [node.value.value for node in _docstrings(tree) if isinstance(node.value, ast.Constant)]
+    return sum(str(text).startswith(("Of ", "What ")) for text in texts)
 
 
 def _nodes(tree: ast.Module) -> int:
