@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from rollout.types import RewardResult
+from rollout.types import Failure, RewardResult
 
-NOT_APPLICABLE = "not applicable"
-"""Reason of a component that has nothing to say of a prompt; it is not judged then, and a rubric leaves the
-component out."""
+NOT_APPLICABLE = RewardResult.unjudged("not applicable", Failure.NOT_APPLICABLE)
+"""A component that has nothing to say of a prompt; a rubric leaves it out then."""
+NOT_FINITE = RewardResult.unjudged("error: non-finite value", Failure.NOT_FINITE)
+"""The value is NaN or infinity."""
 
 
 def right(components: Mapping[str, float] | None = None) -> RewardResult:

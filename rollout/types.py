@@ -23,6 +23,30 @@ class FinishReason(StrEnum):
     """Interrupted from outside: no observation, never trained on, never counted as wrong."""
 
 
+class Failure(StrEnum):
+    """Why a completion has no verdict of its reward's own; ``RewardResult.reason`` says it to people."""
+
+    TIMEOUT = "timeout"
+    """The reward took longer than ``verifiers.timeout_s``, and its process was killed."""
+    CRASH = "crash"
+    """The verifier process died."""
+    LOST = "lost"
+    """The actor that held the verifiers was lost, and so was its successor."""
+    ERROR = "error"
+    """The reward raised."""
+    SANDBOX = "sandbox"
+    """The sandbox could not run the program; this says nothing about the program."""
+    NOT_FINITE = "not_finite"
+    """The reward returned NaN or infinity."""
+    NOT_APPLICABLE = "not_applicable"
+    """The reward has nothing to say of this prompt."""
+    NO_SCORE = "no_score"
+    """A score that the value needs is missing: the reward model's, or that of an answer at a thinking
+    budget."""
+    UNDECIDED = "undecided"
+    """The reward itself said that it could not judge, and no more (``RewardResult.unjudged``)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """One problem, as the policy sees it."""
@@ -144,16 +168,26 @@ class RewardResult:
     components: Mapping[str, float] = field(default_factory=dict)
     """Unweighted parts of the value, for the log."""
     reason: str = ""
-    """Why the value is what it is: 'no answer', 'timeout', 'empty', ...; '' when it is right."""
+    """Why the value is what it is, for people: 'no answer', 'timeout', 'empty', ...; '' when it is right.
+    Code reads ``failure``."""
     judged: bool = True
     """False where nobody knows whether it is right or wrong: value and correctness then mean nothing, and
     nothing may read them."""
+    failure: Failure | None = None
+    """What kept the reward from a verdict of its own; None if it gave one. Whatever is not judged has one
+    (``UNDECIDED`` if whoever made the result named none); a judged result has one only where a timeout counts
+    as wrong."""
+
+    def __post_init__(self) -> None:
+        """Whatever is not judged has a failure."""
+        if not self.judged and self.failure is None:
+            object.__setattr__(self, "failure", Failure.UNDECIDED)
 
     @classmethod
-    def unjudged(cls, reason: str) -> "RewardResult":
+    def unjudged(cls, reason: str, failure: Failure = Failure.UNDECIDED) -> "RewardResult":
         """The third outcome beside right and wrong: the reward could not say (it raised, its service is down,
         ...)."""
-        return cls(value=0.0, correct=False, reason=reason, judged=False)
+        return cls(value=0.0, correct=False, reason=reason, judged=False, failure=failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.conformance.maths_cases import SUITES, Case, Extraction
 from benchmarks.lib.common import CONSOLE, machine
 from rewards.processes.pool import VerifierPool
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 EXPLANATIONS = Path(__file__).parents[1] / "data" / "conformance_maths.yaml"
 TIMEOUT_S = 5.0
@@ -67,8 +67,8 @@ async def run_suite(judge: Judge, cases: Sequence[Case | Extraction]) -> dict[st
         verdicts = await judge(golds, [case.text for case in members], json.loads(args))
         for case, results in zip(members, zip(*verdicts, strict=True), strict=True):
             correct = any(result.correct for result in results)
-            timeouts += any(result.reason == "timeout" for result in results)
-            errors = [result.reason for result in results if result.reason.startswith(("error", "crash"))]
+            timeouts += any(result.failure is Failure.TIMEOUT for result in results)
+            errors = [result.reason for result in results if result.failure not in (None, Failure.TIMEOUT)]
             if errors or (case.expected is not None and case.expected != correct):
                 wrong.append(
                     {"id": case.id, "expected": case.expected, "reason": (errors or [results[0].reason])[0]}

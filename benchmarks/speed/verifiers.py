@@ -27,7 +27,7 @@ from benchmarks.speed.hanging import MARK
 from rewards.processes.pool import VerifierPool
 from rewards.processes.process import resident_mib
 from rewards.sandbox import Job, Step, open_sandbox
-from rollout.types import Prompt
+from rollout.types import Prompt, RewardResult
 
 GROUP = 16
 PARTS = ("rates", "sandbox", "hangs", "memory")
@@ -90,18 +90,17 @@ def cases(make: Callable[[int, random.Random], Case], count: int, seed: int = 0)
     return [make(number, chance) for number in range(count)]
 
 
-async def judge_all(pool: VerifierPool, given: list[Case], *, group: int) -> tuple[float, list[str]]:
-    """(wall seconds, reasons) with all handed in at once; groups are of neighbours, judged under the first
+async def judge_all(pool: VerifierPool, given: list[Case], *, group: int) -> tuple[float, list[RewardResult]]:
+    """(wall seconds, results) with all handed in at once; groups are of neighbours, judged under the first
     one's prompt."""
 
-    async def one(start: int) -> list[str]:
+    async def one(start: int) -> list[RewardResult]:
         part = given[start : start + group]
-        results = await pool.score(part[0][0], [text for _, text in part], [False] * len(part))
-        return [result.reason for result in results]
+        return await pool.score(part[0][0], [text for _, text in part], [False] * len(part))
 
     began = time.perf_counter()
-    reasons = await asyncio.gather(*(one(start) for start in range(0, len(given), group)))
-    return time.perf_counter() - began, [reason for part in reasons for reason in part]
+    results = await asyncio.gather(*(one(start) for start in range(0, len(given), group)))
+    return time.perf_counter() - began, [result for part in results for result in part]
 
 
 async def latencies(pool: VerifierPool, given: list[Case], *, at_once: int = 1) -> list[float]:
@@ -134,10 +133,9 @@ async def throughput(reward: str, given: list[Case], *, workers: int, repeats: i
         await judge_all(pool, given[: 8 * workers], group=1)
         walls = []
         for _ in range(repeats):
-            wall, reasons = await judge_all(pool, given, group=1)
-            assert not any(
-                reason in ("timeout", "crash") or reason.startswith("error") for reason in reasons
-            ), set(reasons)
+            wall, results = await judge_all(pool, given, group=1)
+            failed = {result.reason for result in results if result.failure is not None}
+            assert not failed, failed
             walls.append(wall)
         alone = sorted(await latencies(pool, given[: min(1000, len(given))]))
     finally:
@@ -168,12 +166,13 @@ async def hangs(count: int, share: float, *, workers: int, timeout_s: float, rep
         )
         await pool.start()
         try:
-            free, reasons_without = await judge_all(pool, plain, group=GROUP)
-            wall, reasons = await judge_all(pool, marked, group=GROUP)
+            free, without_hung = await judge_all(pool, plain, group=GROUP)
+            wall, results = await judge_all(pool, marked, group=GROUP)
+            reasons = [result.reason for result in results]
             ended = Counter(reason for n, reason in enumerate(reasons) if n in set(hung))
             assert ended == {"timeout": len(hung)}, f"hung texts ended as {ended}"
             others = Counter(reason for n, reason in enumerate(reasons) if n not in set(hung)) - Counter(
-                reasons_without
+                result.reason for result in without_hung
             )
             innocent.append(sum(others.values()))
             late += [

@@ -8,14 +8,16 @@ from typing import Any, Literal
 
 from rewards import modules_of
 from rewards.processes.forker import Forker
-from rewards.processes.process import TIMEOUT, VerifierLost, VerifierProcess
+from rewards.processes.process import VerifierLost, VerifierProcess
 from rewards.processes.verdict_cache import Key, VerdictCache, keys_of
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 CHEAP_S = 50e-6
 """A reward that needs less for a completion is asked again: remembering would cost as much."""
 FIRST_LOOK = 64
 """Completions after which that is known."""
+RAISED = (Failure.ERROR, Failure.SANDBOX, Failure.NOT_FINITE)
+"""What ``reward/errors`` counts: the verifier lives, its reward gave nothing of use."""
 COUNTED = ("completions", "timeouts", "crashes", "errors", "respawns", "recycles", "leaks", "cache_hits")
 
 
@@ -133,7 +135,7 @@ class VerifierPool:
                 f"prompt {prompt.id}: its metadata cannot go to a verifier process: {error}; keep JSON types"
             ) from error
         self._counts["completions"] += len(results)
-        self._counts["errors"] += sum(result.reason.startswith("error: ") for result in results)
+        self._counts["errors"] += sum(result.failure in RAISED for result in results)
         return results
 
     def _remembers(self) -> bool:
@@ -158,8 +160,7 @@ class VerifierPool:
             )
             known.update(zip(first, new, strict=True))
         for key in first:
-            # else of the machine or the moment, not of the answer
-            if known[key].judged and known[key].reason != TIMEOUT:
+            if known[key].failure is None:  # else of the machine or the moment, not of the answer
                 self._cache.put(key, known[key])
         return [known[key] for key in keys]
 
@@ -193,7 +194,7 @@ class VerifierPool:
                 results.update(zip(span, verdicts, strict=True))
             except VerifierLost as lost:
                 self._check_open()
-                self._counts["timeouts" if lost.reason == TIMEOUT else "crashes"] += 1
+                self._counts["timeouts" if lost.failure is Failure.TIMEOUT else "crashes"] += 1
                 known = len(lost.verdicts)
                 results.update(zip(span, lost.verdicts, strict=False))
                 span = span[known:]
@@ -209,16 +210,16 @@ class VerifierPool:
                 if position is None:
                     todo += [span[len(span) // 2 :], span[: len(span) // 2]]
                     continue
-                results[span[position]] = self._charged(worker, lost.reason)
+                results[span[position]] = self._charged(worker, lost.failure)
                 rest = span[:position] + span[position + 1 :]
                 todo += [rest] if rest else []
         return [results[i] for i in range(len(texts))]
 
-    def _charged(self, worker: VerifierProcess, reason: str) -> RewardResult:
+    def _charged(self, worker: VerifierProcess, failure: Failure) -> RewardResult:
         """The result of the completion that a verifier was lost on."""
-        if reason == TIMEOUT and (self._on_timeout or worker.on_timeout) == "wrong":
-            return RewardResult(value=0.0, correct=False, reason=reason)
-        return RewardResult.unjudged(reason)
+        if failure is Failure.TIMEOUT and (self._on_timeout or worker.on_timeout) == "wrong":
+            return RewardResult(value=0.0, correct=False, reason=failure.value, failure=failure)
+        return RewardResult.unjudged(failure.value, failure)
 
     def _give_back(self, worker: VerifierProcess) -> None:
         """To the next group, or to be replaced: behind the group's back, since its results are there."""

@@ -13,21 +13,20 @@ from typing import Any
 
 from rewards.processes.forker import Forker
 from rewards.processes.wire import LENGTH, Progress, frame, prompt_to_wire, result_from_wire
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
-TIMEOUT = "timeout"
 PAGE = os.sysconf("SC_PAGESIZE")
 
 
 class VerifierLost(Exception):
     """The process hung or died. ``index`` is the completion it was at, None if it was between completions."""
 
-    def __init__(self, reason: str, index: int | None, verdicts: Sequence[RewardResult] = ()) -> None:
-        super().__init__(reason, index)
+    def __init__(self, failure: Failure, index: int | None, verdicts: Sequence[RewardResult] = ()) -> None:
+        super().__init__(failure, index)
         self.verdicts = verdicts
         """Of the first completions, which had come back before."""
-        self.reason = reason
-        """``timeout`` or ``crash``, the reason in the sample's result."""
+        self.failure = failure
+        """``TIMEOUT`` or ``CRASH``; its word is the reason in the sample's result."""
         self.index = index
 
 
@@ -150,14 +149,14 @@ class VerifierProcess:
             index, began = progress.read()
             left = began + self._timeout_s - time.monotonic()
             if left <= 0:
-                raise VerifierLost(TIMEOUT, index if index >= 0 else None)
+                raise VerifierLost(Failure.TIMEOUT, index if index >= 0 else None)
             done, _ = await asyncio.wait({exchange}, timeout=left)
             if done:
                 try:
                     return exchange.result()
                 except (EOFError, ConnectionError) as error:
                     index, _ = progress.read()
-                    raise VerifierLost("crash", index if index >= 0 else None) from error
+                    raise VerifierLost(Failure.CRASH, index if index >= 0 else None) from error
 
     async def _exchange(self, message: bytes) -> Any:
         assert self._writer is not None

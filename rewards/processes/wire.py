@@ -11,7 +11,7 @@ import struct
 import time
 from typing import IO, Any
 
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 LENGTH = struct.Struct(">Q")
 _MARK = struct.Struct("<q")
@@ -76,13 +76,21 @@ def result_to_wire(result: RewardResult) -> list[Any]:
         components,
         str(result.reason)[:REASON_LIMIT],
         bool(result.judged),
+        result.failure,
     ]
 
 
 def result_from_wire(fields: list[Any]) -> RewardResult:
     """Inverse of :func:`result_to_wire`."""
-    value, correct, components, reason, judged = fields
-    return RewardResult(value=value, correct=correct, components=components, reason=reason, judged=judged)
+    value, correct, components, reason, judged, failure = fields
+    return RewardResult(
+        value=value,
+        correct=correct,
+        components=components,
+        reason=reason,
+        judged=judged,
+        failure=None if failure is None else Failure(failure),
+    )
 
 
 class Progress:

@@ -18,9 +18,10 @@ from typing import IO, Any, cast
 
 from rewards import build_reward, timeout_means
 from rewards.processes.wire import Progress, frame, prompt_from_wire, read_frame, result_to_wire
+from rewards.sandbox.base import SandboxError
 from rewards.user_functions.foreign import attempt, describe
 from rewards.user_functions.returned import ask
-from rollout.types import Prompt, Reward, RewardResult
+from rollout.types import Failure, Prompt, Reward, RewardResult
 
 PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = 137
@@ -53,16 +54,12 @@ def judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list
         # charges this text alone.
         os._exit(OUT_OF_MEMORY)
     logging.getLogger(__name__).debug("the reward raised on prompt %s", prompt.id, exc_info=error)
-    return unjudged(f"error: {describe(error)}")
+    failure = Failure.SANDBOX if isinstance(error, SandboxError) else Failure.ERROR
+    return result_to_wire(RewardResult.unjudged(f"error: {describe(error)}", failure))
 
 
 def _judge(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> list[Any]:
     return result_to_wire(ask(reward, prompt, text, truncated=truncated))
-
-
-def unjudged(reason: str) -> list[Any]:
-    """No verdict, on the wire."""
-    return result_to_wire(RewardResult.unjudged(reason))
 
 
 def serve(stream: IO[bytes], progress: Progress) -> None:

@@ -9,7 +9,7 @@ from rewards.rubric.spec import RubricSpec, read_rubric
 from rewards.rubric.value import weighted_value
 from rewards.user_functions.returned import ask
 from rewards.verdicts import NOT_APPLICABLE
-from rollout.types import Prompt, Reward, RewardResult
+from rollout.types import Failure, Prompt, Reward, RewardResult
 
 
 class RubricReward:
@@ -52,11 +52,13 @@ class RubricReward:
         results = {
             name: ask(reward, prompt, text, truncated=truncated) for name, reward in self._rewards.items()
         }
-        unjudged = [name for name, one in results.items() if not one.judged and one.reason != NOT_APPLICABLE]
-        if unjudged:
-            return RewardResult.unjudged(f"{results[unjudged[0]].reason} (component {unjudged[0]})")
+        for name, one in results.items():
+            if not one.judged and one.failure is not Failure.NOT_APPLICABLE:
+                return RewardResult.unjudged(
+                    f"{one.reason} (component {name})", one.failure or Failure.UNDECIDED
+                )
         if not results[self.correct].judged:
-            return RewardResult.unjudged(NOT_APPLICABLE)
+            return NOT_APPLICABLE
         components = {name: result.value for name, result in results.items() if result.judged}
         deciding = results[self.correct]
         value = weighted_value(components, self.spec.components, 0.0)

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
-from rewards.verdicts import NOT_APPLICABLE, graded
+from rewards.verdicts import NOT_APPLICABLE, NOT_FINITE, graded
 from rollout.types import Prompt, Reward, RewardResult
 
 CORRECT_AT = 1.0
 """Value from which a reward that returns numbers counts as correct, unless it says otherwise
 (``correct_at``)."""
-NOT_FINITE = "error: non-finite value"
 
 
 def ask(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
@@ -48,16 +47,16 @@ def as_result(given: Any, *, truncated: bool, correct_at: float = CORRECT_AT) ->
         TypeError: Anything else.
     """
     if isinstance(given, RewardResult):
-        return given if not given.judged or math.isfinite(given.value) else RewardResult.unjudged(NOT_FINITE)
+        return given if not given.judged or math.isfinite(given.value) else NOT_FINITE
     if given is None:
-        return RewardResult.unjudged(NOT_APPLICABLE)
+        return NOT_APPLICABLE
     if isinstance(given, Mapping) and "score" in given:
         return _of_mapping(given, truncated=truncated, correct_at=correct_at)
     number = plain_number(given)
     if isinstance(number, bool):
         return graded(float(number), _reason(truncated))
     if not math.isfinite(number):
-        return RewardResult.unjudged(NOT_FINITE)
+        return NOT_FINITE
     return graded(number, _reason(truncated), full=correct_at)
 
 

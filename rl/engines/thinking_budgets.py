@@ -22,14 +22,14 @@ import numpy as np
 from rl.config.algorithm import BudgetConfig
 from rl.stream.plans import request_seeds
 from rl.stream.waiting import wait_for
-from rollout.types import Completion, GroupRequest, GroupScorer, RewardResult, Rollout, RolloutGroup
+from rollout.types import Completion, Failure, GroupRequest, GroupScorer, RewardResult, Rollout, RolloutGroup
 
 if TYPE_CHECKING:
     from rl.engines.fleet import EngineFleet
 
 FIRST_ID = 1 << 61
 """Answer groups are numbered from here, so that they never meet a plan's or an evaluation's."""
-NO_SCORE = RewardResult.unjudged("no answer at some thinking budget was judged")
+NO_SCORE = RewardResult.unjudged("no answer at some thinking budget was judged", Failure.NO_SCORE)
 MAX_ANSWER_GROUPS = 1 << 12
 """Of one group of thinkings."""
 

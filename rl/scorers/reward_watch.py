@@ -4,8 +4,7 @@ judges nothing."""
 import logging
 from collections.abc import Sequence
 
-from rewards.verdicts import NOT_APPLICABLE
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 logger = logging.getLogger(__name__)
 MOST_KINDS = 10
@@ -38,7 +37,7 @@ class RewardWatch:
         """
         for result in results:
             if not result.judged:
-                self._say(prompt, result.reason)
+                self._say(prompt, result)
         if self._works:
             return
         self._works = any(result.judged for result in results)
@@ -51,9 +50,10 @@ class RewardWatch:
                 " completions"
             )
 
-    def _say(self, prompt: Prompt, reason: str) -> None:
-        kind = _kind(reason)
-        if kind in self._known or reason == NOT_APPLICABLE or len(self._known) > MOST_KINDS:
+    def _say(self, prompt: Prompt, result: RewardResult) -> None:
+        kind = _kind(result)
+        applies = result.failure is not Failure.NOT_APPLICABLE
+        if kind in self._known or not applies or len(self._known) > MOST_KINDS:
             return
         self._known.add(kind)
         if len(self._known) > MOST_KINDS:
@@ -67,11 +67,11 @@ class RewardWatch:
             " kind; reward/unjudged counts them)",
             self._name,
             prompt.id,
-            reason,
+            result.reason,
         )
 
 
-def _kind(reason: str) -> str:
-    """``error: TYPE at PLACE``, whatever the message; other reasons as they are."""
-    parts = reason.split(": ", 2)
-    return ": ".join(parts[:2]) if parts[0] == "error" else reason
+def _kind(result: RewardResult) -> str:
+    """Where the reward raised, ``error: TYPE at PLACE`` whatever the message; other reasons as they are."""
+    raised = result.failure in (Failure.ERROR, Failure.SANDBOX)
+    return ": ".join(result.reason.split(": ", 2)[:2]) if raised else result.reason

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rewards.processes.process import TIMEOUT
 from rewards.rubric.spec import Weight, read_rubric
 from rewards.rubric.value import weighted_value
 from rollout.types import RewardResult
@@ -65,14 +64,10 @@ def weighed(
         extra: Weights of components that are added to it.
         progress: Share of the run that is over, 0 to 1.
 
-    A verifier that was lost leaves no component of the rubric; such a sample stays as it is, whatever the
+    A sample without a verdict of the reward's own, however that came about, stays as it is, whatever the
     model says.
     """
-    if (
-        not result.judged
-        or result.reason == TIMEOUT
-        or (rubric and not rubric.keys() & result.components.keys())
-    ):
+    if result.failure is not None:
         return result
     base = weighted_value(result.components, rubric, progress) if rubric else result.value
     return replace(result, value=base + weighted_value(result.components, extra, progress))

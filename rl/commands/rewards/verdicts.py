@@ -14,13 +14,16 @@ from rollout.types import RewardResult
 
 
 def to_row(result: RewardResult) -> dict[str, Any]:
-    """A verdict as it stands in the file; ``judged`` is there where it is false."""
+    """A verdict as it stands in the file; ``judged`` is there where it is false, and
+    ``failure`` where there is one."""
     row = {
         "value": result.value,
         "correct": result.correct,
         "components": dict(result.components),
         "reason": result.reason,
     }
+    if result.failure is not None:
+        row["failure"] = result.failure.value
     return row if result.judged else {**row, "judged": False}
 
 

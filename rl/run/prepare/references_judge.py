@@ -114,4 +114,4 @@ async def _run(pool: VerifierPool, waiting: Iterator[Asked], verdicts: Verdicts,
 
 
 def _accidental(result: RewardResult) -> bool:
-    return not result.judged or result.reason in ("timeout", "crash")
+    return result.failure is not None

@@ -9,9 +9,7 @@ from typing import Any
 from rewards import REWARDS, rewards_in
 from rewards.processes.pool import VerifierPool
 from rewards.processes.probe import OTHER
-from rewards.processes.process import TIMEOUT
-from rewards.verdicts import NOT_APPLICABLE
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 logger = logging.getLogger(__name__)
 PROMPTS = 2
@@ -47,27 +45,30 @@ def try_reward(
         ValueError: The reward judged none of them; the message says what it raised or returned, and where.
     """
     results = asyncio.run(_judged(name, args, prompts[:PROMPTS], options))
-    problems = list(dict.fromkeys(result.reason for result in results if not result.judged))
-    if TIMEOUT in problems:  # what is slow the first time may be fast later; the run finds out
+    problems = {result.reason: result.failure for result in results if not result.judged}
+    slow = [reason for reason, failure in problems.items() if failure is Failure.TIMEOUT]
+    if slow:  # what is slow the first time may be fast later; the run finds out
         logger.warning(
             "task.reward: %s took longer than %g s for a trial completion; raise verifiers.timeout_s, or do"
             " what is slow when its module is imported",
             name,
             options["timeout_s"],
         )
-        problems.remove(TIMEOUT)
+        problems = {reason: failure for reason, failure in problems.items() if reason not in slow}
     if not problems:
         return
-    late = any(result.reason == TIMEOUT for result in results)
-    if late or any(result.judged for result in results) or (may_abstain and problems == [NOT_APPLICABLE]):
+    first, failure = next(iter(problems.items()))
+    abstained = set(problems.values()) == {Failure.NOT_APPLICABLE}
+    late = any(result.failure is Failure.TIMEOUT for result in results)
+    if late or any(result.judged for result in results) or (may_abstain and abstained):
         logger.warning(
             "task.reward: %s did not judge every one of %d trial completions: %s",
             name,
             len(results),
-            problems[0],
+            first,
         )
         return
-    said = "returned None" if problems[0] == NOT_APPLICABLE else problems[0].removeprefix("error: ")
+    said = "returned None" if failure is Failure.NOT_APPLICABLE else first.removeprefix("error: ")
     raise ValueError(
         f"task.reward: {name} judged none of {len(results)} trial completions, so nothing could be trained"
         f" on: {said}. docs/rewards.md says what a reward gets and may return; t2rl rewards score tries it on"

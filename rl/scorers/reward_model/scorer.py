@@ -7,9 +7,9 @@ from typing import Protocol
 
 from rl.config.reward_model import RewardModelConfig
 from rl.scorers.reward_model.client import RewardModelClient
-from rollout.types import GroupScorer, Prompt, RewardResult
+from rollout.types import Failure, GroupScorer, Prompt, RewardResult
 
-NOT_SCORED = "no score of the reward model"
+NOT_SCORED = RewardResult.unjudged("no score of the reward model", Failure.NO_SCORE)
 
 
 class Verifiers(GroupScorer, Protocol):
@@ -63,7 +63,7 @@ class ModelScorer:
             self.verifiers.score(prompt, texts, truncated), self._model.score(prompt.text, texts)
         )
         if scores is None:
-            return [RewardResult.unjudged(NOT_SCORED) for _ in results]
+            return [NOT_SCORED for _ in results]
         return [
             replace(result, components={**result.components, self._component: score})
             for result, score in zip(results, scores, strict=True)

@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from rl.config.verifiers import VerifiersConfig
 from rl.stream.waiting import StreamTimeout, wait_for
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 logger = logging.getLogger(__name__)
 PING_EVERY_S = 5.0
@@ -102,7 +102,7 @@ class RayVerifiers:
             finally:
                 await self._leave(seat)
         self._lost += len(texts)
-        return [RewardResult.unjudged("lost") for _ in texts]
+        return [RewardResult.unjudged("lost", Failure.LOST) for _ in texts]
 
     async def _take(self) -> _Seat:
         async with self._free:

@@ -157,6 +157,7 @@ def test_a_reward_of_ones_own_that_hangs_costs_its_rows_alone(
     verdicts = [json.loads(line) for line in output.splitlines()]
     assert [v["value"] for v in verdicts] == [1.0, 0.0, 1.0, 0.0, 0.0]
     assert [v["reason"].partition(":")[0] for v in verdicts] == ["", "timeout", "", "crash", "error"]
+    assert [v.get("failure") for v in verdicts] == [None, "timeout", None, "crash", "error"]
 
 
 def test_a_file_without_rows_has_no_verdicts(tmp_path: Path) -> None:

@@ -54,6 +54,11 @@ class CommandReward:
     def do_nan(self, prompt: Prompt, argument: str) -> RewardResult:
         return RewardResult(value=float("nan"), correct=True)
 
+    def do_sandbox(self, prompt: Prompt, argument: str) -> RewardResult:
+        from rewards.sandbox import SandboxError
+
+        raise SandboxError(argument)
+
     def do_text(self, prompt: Prompt, argument: str) -> str:
         return "right"
 

@@ -11,8 +11,9 @@ from rewards import build_reward, modules_of
 from rewards.user_functions.callables import CallableReward
 from rewards.user_functions.foreign import attempt, describe
 from rewards.user_functions.returned import ask
+from rewards.verdicts import NOT_APPLICABLE, NOT_FINITE
 from rl.run.prepare.reward_trial import is_own, try_reward
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 from rollout.user_code import absolute_target, absolute_targets, load_module
 
 FILE = str(Path(__file__).with_name("own_rewards.py"))
@@ -47,9 +48,15 @@ def test_components_and_what_counts_as_correct() -> None:
     assert judged("Returns", kind="float", truncated=True).reason == "truncated"
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("none", "not applicable"), ("nan", "error: non-finite value")])
-def test_no_verdict(kind: str, reason: str) -> None:
-    assert judged("Returns", kind=kind) == RewardResult.unjudged(reason)
+@pytest.mark.parametrize(
+    ("kind", "reason", "failure"),
+    [
+        ("none", "not applicable", Failure.NOT_APPLICABLE),
+        ("nan", "error: non-finite value", Failure.NOT_FINITE),
+    ],
+)
+def test_no_verdict(kind: str, reason: str, failure: Failure) -> None:
+    assert judged("Returns", kind=kind) == RewardResult.unjudged(reason, failure)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +72,7 @@ def test_no_verdict(kind: str, reason: str) -> None:
 def test_lists_that_are_none(name: str, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         judged(name)
-    assert judged("nan") == RewardResult.unjudged("error: non-finite value")
+    assert judged("nan") == NOT_FINITE
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ def test_functions_take_constants_and_say_what_they_lack() -> None:
     assert judged("answered", scale=0.5).value == 0.5
     assert judged("asynchronous", correct_at=0.5).correct
     assert judged("compute_score").components == {"length": 1.0}
-    assert judged("abstains", "?") == RewardResult.unjudged("not applicable")
+    assert judged("abstains", "?") == NOT_APPLICABLE
     assert not judged("chat", "5").correct
     with pytest.raises(
         ValueError, match=r"the function has a parameter 'judge' that nothing fills; there are .*'answer'"

@@ -16,7 +16,7 @@ import pytest
 
 from rewards import build_reward, timeout_means
 from rewards.processes.pool import VerifierPool
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 PROMPT = Prompt(id="p", text="?", token_ids=(1, 2), answer="42", metadata={"level": 3, "names": ["a"]})
 
@@ -41,7 +41,7 @@ def score(reward: str, texts: list[str], **options: Any) -> tuple[list[RewardRes
     return asyncio.run(main())
 
 
-WRONG_BY_TIME = RewardResult(value=0.0, correct=False, reason="timeout")
+WRONG_BY_TIME = RewardResult(value=0.0, correct=False, reason="timeout", failure=Failure.TIMEOUT)
 
 
 def rubric_of(reward: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_a_hang_costs_only_its_own_sample(hostile: str) -> None:
     assert [r.judged for r in results] == [True, False, True, True]
     assert score(hostile, ["hang"], on_timeout="wrong", timeout_s=0.3)[0] == [WRONG_BY_TIME]
     assert score("rubric", ["hang"], timeout_s=0.3, reward_args=rubric_of(hostile))[0] == [
-        RewardResult.unjudged("timeout")
+        RewardResult.unjudged("timeout", Failure.TIMEOUT)
     ]
     assert [r.value for r in results] == [1.0, 0.0, 0.0, 1.0]
     assert results[3].components == {"length": 2.0}
@@ -104,6 +104,7 @@ def test_a_hang_costs_only_its_own_sample(hostile: str) -> None:
 def test_a_death_costs_only_its_own_sample(command: str, hostile: str) -> None:
     results, metrics = score(hostile, ["a", "wrong", command, "bb"])
     assert [r.reason for r in results] == ["", "wrong", "crash", ""]
+    assert [r.failure for r in results] == [None, None, Failure.CRASH, None]
     assert [r.judged for r in results] == [True, True, False, True]
     assert metrics["reward/crashes"] == 1.0
 
@@ -121,13 +122,15 @@ def test_the_time_limit_is_per_completion_not_per_group(hostile: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "reason"),
+    ("command", "failure", "reason"),
     [
-        ("raise x", "error: LookupError at tests/unit/rewards/hostile.py:52: x"),
-        ("nan", "error: non-finite value"),
-        ("none", "not applicable"),
+        ("raise x", Failure.ERROR, "error: LookupError at tests/unit/rewards/hostile.py:52: x"),
+        ("sandbox y", Failure.SANDBOX, "error: SandboxError at tests/unit/rewards/hostile.py:60: y"),
+        ("nan", Failure.NOT_FINITE, "error: non-finite value"),
+        ("none", Failure.NOT_APPLICABLE, "not applicable"),
         (
             "text",
+            Failure.ERROR,
             (
                 "error: TypeError: the reward returned str ('right'); return a RewardResult, or a number for"
                 " each completion"
@@ -135,14 +138,11 @@ def test_the_time_limit_is_per_completion_not_per_group(hostile: str) -> None:
         ),
     ],
 )
-def test_what_the_reward_raises_is_the_reason(command: str, reason: str, hostile: str) -> None:
+def test_what_the_reward_raises_is_the_reason(
+    command: str, failure: Failure, reason: str, hostile: str
+) -> None:
     results, metrics = score(hostile, ["a", command])
-    assert (results[1].value, results[1].correct, results[1].reason, results[1].judged) == (
-        0.0,
-        False,
-        reason,
-        False,
-    )
+    assert results[1] == RewardResult.unjudged(reason, failure)
     assert (metrics["reward/errors"], metrics["reward/respawns"]) == (
         float(reason.startswith("error: ")),
         0.0,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rewards import build_reward, check_reward
 from rewards.rubric.spec import Weight
 from rewards.rubric.value import weighted_value
-from rollout.types import Prompt
+from rollout.types import Failure, Prompt, RewardResult
 
 PROMPT = Prompt(id="p", text="?", token_ids=(), answer="42")
 FORMATTED, BARE, WRONG = (
@@ -161,7 +161,8 @@ def test_a_component_that_is_not_a_number_leaves_the_sample_unjudged(
         {},
     )
     result = build_reward("rubric", args)(PROMPT, BARE, truncated=False)
-    assert (result.judged, result.reason) == (False, "error: non-finite value (component length)")
+    reason = "error: non-finite value (component length)"
+    assert result == RewardResult.unjudged(reason, Failure.NOT_FINITE)
 
 
 NUMBERS = st.floats(-100, 100)

@@ -6,22 +6,22 @@ import logging
 
 import pytest
 
+from rewards.verdicts import NOT_APPLICABLE
 from rl.scorers.reward_watch import MOST_KINDS, BrokenReward, RewardWatch
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 from tests.unit.run.test_controller import Scorer, build
 
 PROMPT = Prompt(id="p7", text="q", token_ids=(1,), answer="1")
 RIGHT = RewardResult(value=1.0, correct=True)
-DOWN = RewardResult.unjudged("error: ConnectionError at rw.py:15: judge is down")
+DOWN = RewardResult.unjudged("error: ConnectionError at rw.py:15: judge is down", Failure.ERROR)
 
 
 def test_each_kind_is_named_once_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
     watch = RewardWatch("rw.py:Mine", first_batch=4)
-    other = RewardResult.unjudged("error: ConnectionError at rw.py:15: another message")
-    watch.see(
-        PROMPT, [RIGHT, DOWN, other, RewardResult.unjudged("crash"), RewardResult.unjudged("not applicable")]
-    )
-    watch.see(PROMPT, [DOWN, RewardResult.unjudged("crash")])
+    other = RewardResult.unjudged("error: ConnectionError at rw.py:15: another message", Failure.ERROR)
+    died = RewardResult.unjudged("crash", Failure.CRASH)
+    watch.see(PROMPT, [RIGHT, DOWN, other, died, NOT_APPLICABLE])
+    watch.see(PROMPT, [DOWN, died])
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     first = caplog.records[0].getMessage()
     assert (
@@ -32,7 +32,8 @@ def test_each_kind_is_named_once_with_its_place(caplog: pytest.LogCaptureFixture
 
 def test_kinds_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     watch = RewardWatch("m:f", first_batch=1)
-    watch.see(PROMPT, [RIGHT, *(RewardResult.unjudged(f"error: E at f.py:{line}: x") for line in range(50))])
+    raised = [RewardResult.unjudged(f"error: E at f.py:{line}: x", Failure.ERROR) for line in range(50)]
+    watch.see(PROMPT, [RIGHT, *raised])
     assert len(caplog.records) == MOST_KINDS + 1
     assert "more than 10 ways" in caplog.records[-1].getMessage()
 

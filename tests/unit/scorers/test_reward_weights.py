@@ -2,6 +2,7 @@
 after a resume."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewards.processes.pool import VerifierPool
 from rewards.rubric.spec import read_rubric
 from rl.config.reward_model import RewardModelConfig
 from rl.engines.rollout_service import RolloutService
@@ -19,7 +21,7 @@ from rl.records.trace import TraceWriter
 from rl.scorers.reward_model.scorer import NOT_SCORED, ModelScorer
 from rl.scorers.reward_weights import make_weigh, weighed
 from rl.stream.plans import new_groups
-from rollout.types import Prompt, RewardResult, SamplingConfig
+from rollout.types import Failure, Prompt, RewardResult, SamplingConfig
 
 HANDOVER = {
     "components": {
@@ -82,11 +84,58 @@ def test_a_model_may_be_scheduled_and_gated_by_a_rubric() -> None:
     assert [w.value for w in weigh(parts, 4)] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("lost", [result(reason="timeout", reward_model=9.0), RewardResult.unjudged("crash")])
+@pytest.mark.parametrize("judged", [True, False])
+@pytest.mark.parametrize("failure", list(Failure))
 @pytest.mark.parametrize(("reward", "args"), [("rubric", HANDOVER), ("math", {})])
-def test_a_sample_whose_verifier_was_lost_stays_as_it_is(lost: RewardResult, reward: str, args: dict) -> None:
+def test_a_sample_without_a_verdict_of_its_reward_stays_as_it_is(
+    failure: Failure, judged: bool, reward: str, args: dict
+) -> None:
     weigh = weigh_of(reward, args, model=RewardModelConfig(**MODEL))
-    assert weigh([lost], 1) == [lost]
+    failed = replace(result(reward_model=9.0), reason="in words", failure=failure, judged=judged)
+    assert weigh([failed], 1) == [failed]
+
+
+def test_a_reason_that_sounds_like_a_failure_is_none() -> None:
+    weigh = weigh_of("math", {}, model=RewardModelConfig(**MODEL))
+    assert weigh([result(reason="timeout", reward_model=3.0)], 0)[0].value == 1.5
+
+
+def test_whatever_is_not_judged_has_a_failure() -> None:
+    assert RewardResult.unjudged("the judge is down").failure is Failure.UNDECIDED
+    assert RewardResult(value=1.0, correct=True, judged=False).failure is Failure.UNDECIDED
+    assert RewardResult(value=1.0, correct=True).failure is None
+
+
+def test_a_sample_lost_with_its_process_is_worth_what_one_that_timed_out_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Through the real pool and the scorer with a model that gives everybody 1.6, half of which counts."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "rewards"))
+
+    class Model:
+        async def score(self, prompt: str, texts: list[str]) -> list[float]:
+            return [1.6 for _ in texts]
+
+    async def values() -> list[RewardResult]:
+        pool = VerifierPool("hostile:CommandReward", timeout_s=0.5, on_timeout="wrong")
+        await pool.start()
+        try:
+            scorer = ModelScorer(pool, Model(), "reward_model")  # type: ignore[arg-type]
+            prompt = Prompt(id="p", text="q", token_ids=(1,), answer="42")
+            return await scorer.score(prompt, ["wrong", "exit", "hang", "raise x", "none"], [False] * 5)
+        finally:
+            await pool.close()
+
+    weigh = weigh_of("math", {}, model=RewardModelConfig(**MODEL))
+    weighed = weigh(asyncio.run(values()), 0)
+    assert [w.failure for w in weighed] == [
+        None,
+        Failure.CRASH,
+        Failure.TIMEOUT,
+        Failure.ERROR,
+        Failure.NOT_APPLICABLE,
+    ]
+    assert [w.value for w in weighed] == [0.8, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_names_must_fit() -> None:
@@ -159,4 +208,4 @@ def test_a_group_without_the_reward_models_scores_is_not_judged() -> None:
     results = asyncio.run(
         scorer.score(Prompt(id="p", text="q", token_ids=(1,), answer=""), ["a", "b"], [False, False])
     )
-    assert results == [RewardResult.unjudged(NOT_SCORED)] * 2
+    assert results == [NOT_SCORED] * 2 and NOT_SCORED.failure is Failure.NO_SCORE

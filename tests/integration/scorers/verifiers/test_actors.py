@@ -17,7 +17,7 @@ from rl.config.load import load_config
 from rl.scorers.verifiers import client as client_module
 from rl.scorers.verifiers import make_verifiers
 from rl.scorers.verifiers.client import RayVerifiers, VerifiersDead
-from rollout.types import Prompt, RewardResult
+from rollout.types import Failure, Prompt, RewardResult
 
 pytestmark = pytest.mark.usefixtures("ray_runtime")
 HOSTILE = "hostile:CommandReward"
@@ -122,7 +122,7 @@ def test_a_group_that_loses_every_actor_gets_zeros_and_without_restarts_the_run_
                 await asyncio.sleep(2.0)
                 killed.append(actors[0])
                 ray.kill(actors[0])
-            assert await judging == [RewardResult.unjudged("lost")] * 2
+            assert await judging == [RewardResult.unjudged("lost", Failure.LOST)] * 2
             assert verifiers.metrics()["reward/lost"] == 2.0
             with pytest.raises(VerifiersDead, match=r"lost 2 times \(verifiers.max_restarts=1\)"):
                 await score(verifiers, "a")
