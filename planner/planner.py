@@ -26,7 +26,7 @@ STATE_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannerConfig:
-    """What the planner assumes where nothing was measured, and how it follows what was."""
+    """Assumptions of the planner where nothing was measured, and how it follows what was."""
 
     prior: PriorConfig = field(default_factory=PriorConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)
@@ -73,7 +73,7 @@ class Planner:
         return True
 
     def posterior(self, key: str) -> Posterior:
-        """Of a prompt that was observed, else of the category of that name."""
+        """Return the posterior of a prompt that was observed, else of the category of that name."""
         if self.store.has(key):
             category = self.store.category_of(np.array([self.store.index_of(key)]))[0]
             if category is not None:

@@ -1,4 +1,4 @@
-"""What the planner is asked and what it answers."""
+"""The planner's questions and answers."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -91,8 +91,8 @@ def _judging(function: Any, form: Form, name: str, args: Mapping[str, Any]) -> R
 
 
 def modules_of(name: str, args: Mapping[str, Any] | None = None) -> list[str]:
-    """What a process that will build this reward may import beforehand: the reward's module, and those of
-    shipped rewards that its arguments name, as a rubric's do."""
+    """Return what a process that will build this reward may import beforehand: the reward's module, and those
+    of shipped rewards that its arguments name, as a rubric's do."""
     named = {REWARDS.get(one, one) for one in rewards_in(name, args)}
     return sorted({target.rpartition(":")[0] for target in named if ":" in target})
 
@@ -103,7 +103,7 @@ def rewards_in(name: str, args: Mapping[str, Any] | None = None) -> set[str]:
 
 
 def timeout_means(name: str, reward: Reward) -> str:
-    """What a completion is that the reward takes too long for: ``wrong`` or ``unjudged``; the reward's
+    """Say what a completion is that the reward takes too long for: ``wrong`` or ``unjudged``; the reward's
     attribute ``on_timeout``.
 
     Without one it is wrong for shipped rewards, which compute alone, in a fraction of their time, so that the
@@ -153,7 +153,7 @@ def check_reward(reward: Reward, prompts: Iterable[Prompt]) -> None:
 
 
 def _load(target: str, name: str) -> Any:
-    """What the name stands for; whatever the user's own module raises is said with its place."""
+    """Load what the name stands for; whatever the user's own module raises is said with its place."""
     place, _, attr = target.rpartition(":")
     found, error = attempt(load_attribute, target)
     if isinstance(error, NoSuchName) or (error is None and not callable(found)):

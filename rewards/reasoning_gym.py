@@ -63,11 +63,11 @@ STRICTER: dict[str, Callable[[str, str], bool]] = {
 """Dataset -> what must hold beside the library's full marks. Its verifier takes any text for a "True" in the
 first, and "0" for any number that begins with it in the second."""
 NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
-"""What some of the library's verifiers raise on an answer that is not of the expected form."""
+"""Exceptions that some of the library's verifiers raise on an answer that is not of the expected form."""
 
 
 def library_score(facts: Mapping[str, Any], answer: str | None) -> float:
-    """What the library's ``score_answer`` gives an answer, 0 to 1.
+    """Return what the library's ``score_answer`` gives an answer, 0 to 1.
 
     Args:
         facts: ``dataset``, ``config`` and ``entry`` {answer, metadata} of the item, as they were or back from

@@ -22,8 +22,8 @@ def opened_by(prompt: Prompt) -> bool:
 
 
 def after_thinking(prompt: Prompt, text: str) -> str:
-    """What follows the last thinking of a completion; nothing if that thinking never ends, the whole text if
-    there is none.
+    """Return what follows the last thinking of a completion; nothing if that thinking never ends, the whole
+    text if there is none.
 
     Example: after a prompt that ends in ``<think>``, ``"3? No."`` gives ``""`` and ``"3? No.</think> 4"``
     gives ``" 4"``.

@@ -26,5 +26,5 @@ def graded(value: float, reason: str, *, full: float = 1.0) -> RewardResult:
 
 
 def form(penalty: float, reason: str) -> RewardResult:
-    """What a form costs, at most 0; never a verdict on the answer."""
+    """Return the price of a form, at most 0; never a verdict on the answer."""
     return RewardResult(value=penalty, correct=False, reason=reason if penalty < 0 else "")

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, without reading it."""
+"""Read what a checkpoint holds, without its weights."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What of a checkpoint its model reads."""
+"""Find which weights of a checkpoint its model reads."""
 
 import re
 from pathlib import Path

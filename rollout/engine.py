@@ -32,7 +32,7 @@ class WeightUpdateRefused(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """What one engine needs. Temperature, top-p and lengths of a request are in its ``SamplingConfig``."""
+    """Settings of one engine. Temperature, top-p and lengths of a request are in its ``SamplingConfig``."""
 
     model: str
     """Directory of a Hugging Face checkpoint (config, safetensors, tokenizer)."""
@@ -75,7 +75,7 @@ class EngineConfig:
     trust_remote_code: bool = False
     """The code that comes with the model may run."""
     seed: int = 0
-    """Of the engine itself; every rollout has a seed of its own."""
+    """Seed of the engine itself; every rollout has a seed of its own."""
     initial_version: int = 0
     """Policy version of the checkpoint under ``model``."""
     hang_timeout_s: float = 120.0
@@ -124,7 +124,7 @@ class WeightUpdate:
     transport: str
     """``shm`` | ``nccl`` | ``ipc``."""
     path: str
-    """Of the shared-memory file (``shm`` only)."""
+    """Path of the shared-memory file (``shm`` only)."""
     tensors: tuple[TensorSpec, ...]
     checksum: str
     """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. ``shm`` only:

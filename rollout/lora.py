@@ -1,4 +1,4 @@
-"""What a vLLM engine must be told at its start to serve base + adapter. Imports no vLLM."""
+"""Settings that a vLLM engine needs at its start to serve base + adapter. Imports no vLLM."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""What an engine refuses, said before vLLM sees it: a bad request must cost its own call, never the
-engine."""
+"""Refuse bad requests before vLLM sees them: such a one must cost its own call, never the engine."""
 
 from collections.abc import Sequence
 

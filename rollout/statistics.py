@@ -1,4 +1,4 @@
-"""What is known of every prompt: the one columnar store that curricula and planner read. numpy only.
+"""All that is known of every prompt: the one columnar store that curricula and planner read. numpy only.
 
 Rows are keyed by (prompt, sampling config) and exist only for what was observed; prompts are addressed by
 their index in the pool, so a query is a gather over the indices asked for and never a pass over the pool.

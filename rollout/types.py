@@ -54,7 +54,7 @@ class Prompt:
     id: str
     """Unique within a run; the split is part of it, so train, dev and test ids never meet."""
     text: str
-    """What was tokenised: after the chat template, if the task has one."""
+    """The text that was tokenised: after the chat template, if the task has one."""
     token_ids: tuple[int, ...]
     answer: str
     """Reference answer, in the form that the task's reward expects."""
@@ -64,7 +64,7 @@ class Prompt:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able facts for the reward (generator name, its config, the item's metadata)."""
     thinking_tags: tuple[str, str] = ("<think>", "</think>")
-    """What opens and closes a thinking in this policy's words: what stands between them is no answer
+    """Tags that open and close a thinking in this policy's words: what stands between them is no answer
     (``rewards.thinking``)."""
 
 
@@ -159,7 +159,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardResult:
-    """What a reward says about one completion."""
+    """A reward's verdict on one completion."""
 
     value: float
     """Goes to the advantage estimator."""
@@ -265,7 +265,7 @@ class RolloutGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutStat:
-    """What one finished group says, kept or not: the only thing that curricula and planner learn from."""
+    """The statistic of one finished group, kept or not: all that curricula and planner learn from."""
 
     plan_step: int
     prompt_id: str
@@ -283,7 +283,8 @@ class RolloutStat:
     reason: str = ""
     """Why it was dropped; '' if kept."""
     group_id: int = -1
-    """Of the group, so that a log read twice counts once; -1 if whoever made the statistic does not say."""
+    """Id of the group, so that a log read twice counts once; -1 if whoever made the statistic does not say.
+    """
     correct_lengths: Sequence[int] = ()
     """Tokens of each right completion; empty if whoever made the statistic does not say."""
     wrong_lengths: Sequence[int] = ()

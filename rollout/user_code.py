@@ -23,7 +23,7 @@ class NoSuchName(AttributeError):
 
 
 def load_attribute(target: str) -> Any:
-    """What ``target`` names; whatever the user's code raises when it is imported, it raises here.
+    """Load what ``target`` names; whatever the user's code raises when it is imported, it raises here.
 
     Raises:
         ImportError: There is no such module or file.

@@ -120,7 +120,7 @@ def scoring_arguments() -> dict[str, Any]:
 
 
 def update_payload(update: WeightUpdate) -> dict[str, Any]:
-    """What goes to every vLLM worker, as plain types that its message format can carry."""
+    """Return what goes to every vLLM worker, as plain types that its message format can carry."""
     if update.transport == "shm":
         tensors = [[t.name, t.dtype, list(t.shape), t.offset, t.num_bytes] for t in update.tensors]
         return {

@@ -22,7 +22,7 @@ PARTS = (".lora_A.weight", ".lora_B.weight")
 
 
 def adapter_request() -> LoRARequest:
-    """What makes a request run on base + adapter."""
+    """Return the request that runs on base + adapter."""
     return LoRARequest(lora_name="policy", lora_int_id=ADAPTER_ID, lora_path=NOWHERE)
 
 

@@ -1,4 +1,4 @@
-"""What vLLM makes of the weights when it loads a model, made again when weights are pushed into it.
+"""Make again what vLLM derives from the weights when it loads a model, whenever weights are pushed into it.
 
 On a CPU the experts of a mixture are packed for a grouped product: a push would write plain values into the
 packed tensor, often of the same shape. Latent attention (MLA) absorbs ``kv_b_proj`` into two other matrices.

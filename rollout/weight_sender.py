@@ -24,8 +24,8 @@ class Rendezvous:
     transport: str
     """``nccl`` | ``ipc``."""
     address: str
-    """Of rank 0's node; with ``port`` the store through which NCCL's members find each other. Unused by
-    ipc."""
+    """Address of rank 0's node; with ``port`` the store through which NCCL's members find each other. Unused
+    by ipc."""
     port: int
     num_workers: int
     """vLLM workers of all engines: engines times tensor-parallel size."""
@@ -34,7 +34,7 @@ class Rendezvous:
 
 
 class Weights(Protocol):
-    """What is sent. Every pass over it is the same collective on every rank."""
+    """The weights to send. Every pass over them is the same collective on every rank."""
 
     def layout(self) -> list[tuple[str, str, tuple[int, ...]]]:
         """(Hugging Face name, torch dtype name, shape) in the order of iteration."""
@@ -46,7 +46,7 @@ class Weights(Protocol):
 
 
 class Trainer(Protocol):
-    """What is used of vLLM's ``TrainerWeightTransferEngine``."""
+    """The methods that are used of vLLM's ``TrainerWeightTransferEngine``."""
 
     def send_weights(self) -> None:
         """Send all weights; returns when every worker has them."""

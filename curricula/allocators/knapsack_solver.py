@@ -22,7 +22,7 @@ def information_gain(p: float | np.ndarray) -> np.ndarray:
 
 
 def value(n: int | np.ndarray, p: float | np.ndarray) -> np.ndarray:
-    """What n rollouts of a prompt of pass rate p are worth."""
+    """Return the value of n rollouts of a prompt of pass rate p."""
     return informative(n, p) * information_gain(p)
 
 

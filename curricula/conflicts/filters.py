@@ -48,4 +48,4 @@ def length_paid_twice(parts: Parts) -> Iterator[str]:
 
 
 WARNINGS = (band_after_buyer, filter_on_rewards, length_paid_twice)
-"""What ``curricula.conflicts.rules`` asks."""
+"""The rules that ``curricula.conflicts.rules`` asks."""

@@ -68,7 +68,7 @@ def credit_at_budgets(parts: Parts) -> Iterator[str]:
 
 
 def at_budgets(credit: str, buyer: str) -> str:
-    """What rule 12 says, for credit by a part or by the objective."""
+    """Return what rule 12 says, for credit by a part or by the objective."""
     return (
         f"{credit} gives credit at several thinking budgets, where a group that is all correct at the full"
         f" one can still teach at the smaller ones, and {buyer} counts that group as worth nothing: use equal"
@@ -104,4 +104,4 @@ WARNINGS = (
     credit_at_budgets,
     subset_of_whole,
 )
-"""What ``curricula.conflicts.rules`` asks."""
+"""The rules that ``curricula.conflicts.rules`` asks."""

@@ -1,5 +1,5 @@
-"""What every curriculum part must keep, ours or a user's, as checks that anybody can run: ``t2rl curriculum
-check``."""
+"""The contract that every curriculum part must keep, ours or a user's, as checks that anybody can run: ``t2rl
+curriculum check``."""
 
 from curricula.contract.run import Finding, run_contract
 

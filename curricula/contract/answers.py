@@ -1,4 +1,4 @@
-"""What each hook may answer: shapes, types and ranges."""
+"""Check each hook's answers: shapes, types and ranges."""
 
 from collections.abc import Callable, Mapping
 from numbers import Real

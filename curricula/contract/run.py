@@ -17,18 +17,17 @@ FAULTS = (
     TypeError,
     ValueError,
 )
-"""What a faulty part raises, and what is reported as a broken contract; anything else is not the part's and
-goes on."""
+"""Exceptions of a faulty part, reported as a broken contract; anything else is not the part's and goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found."""
+    """The finding of one check."""
 
     check: str
     passed: bool
     problem: str = ""
-    """What is wrong and what to do about it; '' if it passed."""
+    """The problem and its remedy; '' if the check passed."""
 
 
 def run_contract(make: Callable[[], Curriculum], *, pool: SimulatedPool | None = None) -> list[Finding]:

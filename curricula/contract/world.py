@@ -56,7 +56,7 @@ def flat_pool(rate: float) -> SimulatedPool:
 
 @dataclass(slots=True)
 class Choices:
-    """What a run of the world decided."""
+    """The decisions of one run of the world."""
 
     plans: list[tuple[list[int], list[int], list[int] | None]] = field(default_factory=list)
     """Prompts, rollouts, token limits of every plan and refill."""

@@ -45,7 +45,7 @@ class Greso(Curriculum):
     target: Rate = 0.25
     """Share of a plan's groups that may be extreme."""
     easy_share: Rate = 1 / 3
-    """Of the target, the part that may be easy; the rest may be hard."""
+    """Share of the target that may be easy; the rest may be hard."""
     rate: Annotated[float, Field(ge=0, le=0.5)] = 0.01
     floor: Annotated[float, Field(gt=0, le=1)] = 0.01
 

@@ -27,7 +27,7 @@ class KimiLength(Curriculum):
 
     weight: Annotated[float, Field(gt=0)] = 0.2
     warmup_share: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Of the run."""
+    """Share of the run before the penalty begins."""
     in_all_wrong: bool = False
 
     @property

@@ -1,5 +1,4 @@
-"""What every part with a falling length budget shares: limits that save tokens, and rewards around the
-budget.
+"""The common part of every falling length budget: limits that save tokens, and rewards around the budget.
 
 See docs/methods/lengths.md#train-long-think-short.
 """
@@ -33,7 +32,7 @@ class LengthBudget(Curriculum):
 
     mode: Literal["triangular", "band", "hard"] = "triangular"
     weight: Annotated[float, Field(ge=0)] = 0.5
-    """Of the length reward, beside a correctness of weight 1."""
+    """Weight of the length reward, beside a correctness of weight 1."""
     only_if_correct: bool = False
     """No length reward for wrong answers. Published: False, so a wrong answer of the right length earns as
     much as a right one's length does, and in a group without success length is all there is to learn."""

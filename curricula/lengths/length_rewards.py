@@ -1,4 +1,4 @@
-"""What a completion's length is worth: pure functions of lengths in tokens.
+"""The worth of a completion's length: pure functions of lengths in tokens.
 
 See docs/methods/lengths.md#train-long-think-short.
 """

@@ -27,7 +27,7 @@ class StagedLength(Curriculum):
     sets_length_target: ClassVar[bool] = True
 
     shares: Annotated[tuple[Share, ...], Field(min_length=2)] = (0.5, 0.75, 1.0)
-    """Of rollout.max_tokens, one for each stage, in rising order."""
+    """Shares of rollout.max_tokens, one for each stage, in rising order."""
 
     def __post_init__(self) -> None:
         if list(self.shares) != sorted(set(self.shares)):

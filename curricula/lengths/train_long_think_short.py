@@ -43,9 +43,9 @@ class TrainLongThinkShort(LengthBudget):
     every: Annotated[int, Field(ge=1)] | None = None
     """Steps between decays, with ``gamma`` only."""
     correctness_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Of the task's reward."""
+    """Weight of the task's reward."""
     format_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Of well-formed think and answer tags, half of it each."""
+    """Weight of well-formed think and answer tags, half of it each."""
 
     def __post_init__(self) -> None:
         if (self.gamma is None) != (self.every is None):

@@ -1,4 +1,4 @@
-"""What the learner's own model says of prompts, from one prefill: columns that a part may ask for."""
+"""Columns that the learner's own model gives of prompts, from one prefill, for parts that ask for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What one plan chose, by category: the row that runs keep for every step, and that simulations print."""
+"""The choices of one plan, by category: the row that runs keep for every step, and that simulations print."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import Any
 from rollout.types import RolloutStat
 
 COLUMNS = ("groups", "rollouts", "correct", "mixed", "kept", "tokens")
-"""Of a category: groups (= prompts) chosen, their rollouts, how many of them were right, groups with both
-outcomes, groups that train, completion tokens."""
+"""Columns of a category: groups (= prompts) chosen, their rollouts, how many of them were right, groups with
+both outcomes, groups that train, completion tokens."""
 
 
 def tally(stats: Sequence[RolloutStat]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Cyclical(Curriculum):
             raise ValueError(f"cyclical: high={self.high} is below low={self.low}")
 
     def share(self, ctx: Ctx) -> float:
-        """Of the pool that is open at plan ``ctx.step``."""
+        """Return the share of the pool that is open at plan ``ctx.step``."""
         shares = cycle(self.low, self.high, self.factor, self.epochs)
         ends = list(accumulate(shares))
         return shares[min(len(shares) - 1, bisect_right(ends, ctx.step / ctx.total_steps * ends[-1]))]

@@ -29,7 +29,7 @@ class EasyToHard(Curriculum):
     """1 is linear; below 1 harder prompts come sooner."""
 
     def share(self, ctx: Ctx) -> float:
-        """Of the pool that is open at plan ``ctx.step``."""
+        """Return the share of the pool that is open at plan ``ctx.step``."""
         progress = min(1.0, ctx.step / ctx.total_steps / self.full_at)
         return self.start + (1 - self.start) * progress**self.power
 

@@ -61,8 +61,8 @@ class RateWeighted(Curriculum, ABC):
 
 
 def category_rates(ctx: Ctx, indices: np.ndarray, *, min_count: float) -> tuple[np.ndarray, np.ndarray]:
-    """What the categories of prompts [K] say of them: [K] decayed pass rates, NaN where nothing was observed,
-    and [K] bool whether the decayed counts amount to ``min_count`` rollouts."""
+    """Return what the categories of prompts [K] say of them: [K] decayed pass rates, NaN where nothing was
+    observed, and [K] bool whether the decayed counts amount to ``min_count`` rollouts."""
     rates = np.full(len(ctx.pool.category_names), np.nan)
     known = np.zeros(len(rates), dtype=bool)
     observed = ctx.store.categories()

@@ -41,11 +41,12 @@ class GainOrder(Curriculum):
 
     source: Literal["given", "learner"] = "given"
     w_inter: Annotated[float, Field(ge=0)] = 1.0
-    """Of the learner's signal: C_intra + w_inter * C_inter; 1 in the paper's description, 8 in its code."""
+    """Weight within the learner's signal: C_intra + w_inter * C_inter; 1 in the paper's description, 8 in its
+    code."""
     key: str = "angle"
-    """Of a given signal, in the prompts' metadata or in the rows of ``path``."""
+    """Key of a given signal, in the prompts' metadata or in the rows of ``path``."""
     path: str | None = None
-    """Of a given signal: JSONL with rows ``{"id": ..., key: number}``; None = the metadata."""
+    """File of a given signal: JSONL with rows ``{"id": ..., key: number}``; None = the metadata."""
     width: Positive = 1000.0
     stride: Positive = 500.0
     slope: Positive = 2.0

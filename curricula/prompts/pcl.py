@@ -23,8 +23,8 @@ draw's noise."""
 
 @dataclass(frozen=True, kw_only=True)
 class IntermediatePrompts(RateWeighted):
-    """Of ``candidates`` times as many random prompts as a plan needs, those with a pass rate nearest to the
-    target.
+    """Take those with a pass rate nearest to the target, of ``candidates`` times as many random prompts as a
+    plan needs.
 
     Two sources of the pass rate. ``posterior``: the posterior mean of the prompt's own observations, which
     costs nothing, but a prompt never seen counts as ``unseen`` and so as near the target. ``value_head``, as
@@ -42,9 +42,9 @@ class IntermediatePrompts(RateWeighted):
     candidates: Annotated[float, Field(ge=1)] = 4.0
     source: Literal["posterior", "value_head"] = "posterior"
     ridge: Annotated[float, Field(gt=0)] = 1.0
-    """Of the value head: prompts of prior for each feature."""
+    """Ridge of the value head: prompts of prior for each feature."""
     head_discount: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Of the value head: weight of what it learnt one step ago."""
+    """Discount of the value head: weight of what it learnt one step ago."""
 
     def __post_init__(self) -> None:
         head = RateHead(ridge=self.ridge, discount=self.head_discount)

@@ -16,7 +16,7 @@ WIDTH = 128
 """Wider features are projected to as many numbers by a fixed Gaussian matrix, which keeps distances to about
 a tenth."""
 SPREAD_FLOOR = 1e-3
-"""Of the root mean square spread: a feature that hardly ever varied says nothing when it first does."""
+"""Share of the root mean square spread: a feature that hardly ever varied says nothing when it first does."""
 
 
 class RateHead:

@@ -26,7 +26,7 @@ class SkillTargeted(Curriculum):
     """
 
     key: str = "skills"
-    """Of the tags in the prompts' metadata: a string or a list. A prompt without any counts under its
+    """Key of the tags in the prompts' metadata: a string or a list. A prompt without any counts under its
     category."""
     weigh: Literal["count", "rate"] = "count"
     """``count`` failures, as published: a skill drawn more often also fails more often and is drawn still

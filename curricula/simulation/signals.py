@@ -1,4 +1,4 @@
-"""What stands in for a model's hidden states in a simulation, where there is none."""
+"""A stand-in for a model's hidden states in a simulation, where there is none."""
 
 import functools
 import zlib

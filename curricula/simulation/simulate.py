@@ -176,6 +176,6 @@ class Simulation:
 
 
 def _subset(stat: RolloutStat, group: RolloutGroup, indices: Sequence[int]) -> RolloutStat:
-    """What the learner sees of a group of which some rollouts train."""
+    """Return what the learner sees of a group of which some rollouts train."""
     correct = sum(group.rollouts[i].result.correct for i in indices)
     return replace(stat, num_rollouts=len(indices), num_correct=correct)

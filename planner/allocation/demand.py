@@ -12,10 +12,10 @@ from planner.types import Query
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """What is assumed where nothing was observed."""
+    """Assumptions where nothing was observed."""
 
     tokens: float = 256.0
-    """Of a sample of a category that was never seen."""
+    """Tokens of a sample of a category that was never seen."""
     cold_start: bool = True
     """A query of which nothing is known, neither itself nor its category, gets at least one sample."""
 

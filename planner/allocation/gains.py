@@ -1,4 +1,4 @@
-"""What samples are worth when p ~ Beta(a, b): survival, coverage, gain of the m-th sample, and its inverse.
+"""The value of samples when p ~ Beta(a, b): survival, coverage, gain of the m-th sample, and its inverse.
 Vectorised, exact.
 
 E(1-p)^j = B(a, b+j) / B(a, b) and E[p (1-p)^(m-1)] = B(a+1, b+m-1) / B(a, b), both as differences of

@@ -57,7 +57,7 @@ class QuadratureCaps:
         return np.where(stops.any(axis=1), np.argmax(stops, axis=1), worth.shape[1]).astype(np.float64)
 
     def outcome(self, cap: np.ndarray) -> tuple[Outcome, np.ndarray]:
-        """What at most cap [n] attempts lead to, and the expected number of right samples drawn [n]."""
+        """Return what at most cap [n] attempts lead to, and the mean number of right samples drawn [n]."""
         correct, wrong, attempts, right = (
             np.concatenate([np.zeros((len(table), 1)), np.cumsum(table, axis=1)], axis=1)[
                 self._row, cap.astype(np.int64)

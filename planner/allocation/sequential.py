@@ -67,7 +67,7 @@ class _Queries:
         return np.where(self._opens(caps, price), caps, self.floor) if items.prefill.any() else caps
 
     def ends(self, caps: np.ndarray) -> tuple[Outcome, np.ndarray]:
-        """What the caps lead to, and expected tokens [n]."""
+        """Return what the caps lead to, and expected tokens [n]."""
         items = self.items
         if self.table is None:
             result = outcome(items.a, items.b, caps, fpr=self.verifier.fpr, zero=self.zero)

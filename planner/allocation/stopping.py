@@ -22,7 +22,7 @@ _NEAR_ONE, _STEP = 1e-4, 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What sampling until the verifier accepts, at most ``cap`` times, leads to; each [...]."""
+    """The outcome of sampling until the verifier accepts, at most ``cap`` times; each [...]."""
 
     correct: np.ndarray
     """Probability that a right answer is returned."""
@@ -89,8 +89,8 @@ def _cap_with_zeros(
 def outcome(
     a: ArrayLike, b: ArrayLike, cap: ArrayLike, *, fpr: float = 0.0, zero: ArrayLike = 0.0
 ) -> Outcome:
-    """What at most ``cap`` (finite) attempts lead to, p ~ Beta(a, b), or 0 with probability ``zero``; tpr =
-    1."""
+    """Return what at most ``cap`` (finite) attempts lead to, p ~ Beta(a, b), or 0 with probability ``zero``;
+    tpr = 1."""
     solvable = _outcome(a, b, cap, fpr=fpr)
     share = np.asarray(zero, dtype=np.float64)
     if not share.any():

@@ -1,5 +1,4 @@
-"""What a majority vote with adaptive stopping is worth and costs, when p is known only as a Beta
-posterior.
+"""The value and cost of a majority vote with adaptive stopping, when p is known only as a Beta posterior.
 
 See docs/methods/allocation.md#votes.
 """

@@ -1,1 +1,1 @@
-"""What is believed of success probabilities: posteriors, priors, and a probe for unseen prompts."""
+"""Beliefs about success probabilities: posteriors, priors, and a probe for unseen prompts."""

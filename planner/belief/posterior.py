@@ -1,4 +1,4 @@
-"""What is believed of a prompt's success probability: a Beta from its category's prior and its own decayed
+"""The belief about a prompt's success probability: a Beta from its category's prior and its own decayed
 outcomes.
 
 A view of the statistics store: nothing is counted twice and nothing is kept here but the fitted priors
@@ -73,7 +73,7 @@ class PosteriorStore:
         return True
 
     def prior(self, category: str) -> CategoryPrior:
-        """Of an unseen prompt of the category; of any prompt where the category has too few."""
+        """Return the prior of an unseen prompt of the category; of any where the category has too few."""
         self.refresh()
         return self._priors.get(category, self._everything)
 

@@ -1,2 +1,2 @@
-"""What inference costs: FLOPs, bytes, milliseconds and dollars of a query, and the table that trades them
+"""The cost of inference: FLOPs, bytes, milliseconds and dollars of a query, and the table that trades them
 against pass@k."""

@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("devices.yaml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What the roofline needs."""
+    """The figures of a device that the roofline needs."""
 
     name: str
     peak: float
@@ -26,9 +26,9 @@ class Device:
     usd_per_hour: float
     source: str
     compute_share: float = 0.5
-    """Of the peak that is reached (MFU)."""
+    """Share of the peak that is reached (MFU)."""
     bandwidth_share: float = 0.7
-    """Of the bandwidth that is reached."""
+    """Share of the bandwidth that is reached."""
     launch_s: float = 0.0
     """Fixed time of one decode step."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """What the arithmetic depends on."""
+    """The shape of a model, as far as the arithmetic depends on it."""
 
     params: float
     """N, without embeddings."""
@@ -24,7 +24,7 @@ class ModelShape:
 
     @property
     def head_flops(self) -> float:
-        """Of the output head for one token: 2 d V."""
+        """Count the FLOPs of the output head for one token: 2 d V."""
         return 2.0 * self.width * self.vocabulary
 
     def prefill(self, prompt: float) -> float:
@@ -52,14 +52,14 @@ class ModelShape:
         return self.kv_bytes_per_token(bytes_per_value) * (prompt + k * generated)
 
     def weight_bytes(self, bytes_per_weight: float, *, bits: int = 0) -> float:
-        """Of all weights; with ``bits`` those outside the embedding have so many, the embedding keeps
-        ``bytes_per_weight``."""
+        """Count the bytes of all weights; with ``bits`` those outside the embedding have so many, the
+        embedding keeps ``bytes_per_weight``."""
         inner = bits / 8 if bits else bytes_per_weight
         return self.params * inner + self.embedding_params * bytes_per_weight
 
 
 def t2_flops(params: float, generated: float, k: float) -> float:
-    """What T² counts: 2NLk, without prefill and attention."""
+    """Count FLOPs as T² does: 2NLk, without prefill and attention."""
     return 2.0 * params * generated * k
 
 

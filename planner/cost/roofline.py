@@ -18,8 +18,8 @@ class Server:
     shape: ModelShape
     device: Device
     bits: int = 0
-    """Of the weights when quantised weight-only: fewer bytes are read, arithmetic stays as it is. 0 = the
-    device's format."""
+    """Bits of the weights when quantised weight-only: fewer bytes are read, arithmetic stays as it is. 0 =
+    the device's format."""
     kv_bytes: float = 2.0
 
     @property
@@ -37,7 +37,7 @@ class Server:
         return max(compute, memory) + self.device.launch_s
 
     def tokens_per_s(self, batch: float, context: float) -> float:
-        """Of all sequences together."""
+        """Return the tokens per second of all sequences together."""
         return batch / self.step_s(batch, context)
 
     def usd_per_million(self, batch: float, context: float) -> float:

@@ -57,7 +57,7 @@ class Scored:
 
     @property
     def lengths(self) -> dict[int, int]:
-        """Of all samples."""
+        """Return the lengths of all samples."""
         keys = sorted({*self.right_lengths, *self.wrong_lengths})
         return {k: self.right_lengths.get(k, 0) + self.wrong_lengths.get(k, 0) for k in keys}
 

@@ -1,2 +1,2 @@
-"""What counts say: selection metrics, intervals, difficulty models fitted to counts, scaling laws, rare
+"""Statistics of counts: selection metrics, intervals, difficulty models fitted to counts, scaling laws, rare
 successes, clusters."""

@@ -17,7 +17,7 @@ from scipy.special import betaln, expit, gammaln, logit
 from planner.estimators.counts import checked
 
 GATE = 2.71
-"""Of 2 (l_ZI - l_BB): the one-sided 5% point where the extra parameter lies on its bound."""
+"""Threshold of 2 (l_ZI - l_BB): the one-sided 5% point where the extra parameter lies on its bound."""
 _SD_LOG_NU = 3.0
 _STARTS = (-2.0, 0.0, 2.0)
 
@@ -30,7 +30,7 @@ class BetaBinomial:
     b: float
     zero: float = 0.0
     log_likelihood: float = np.nan
-    """Of the counts it was fitted to, without the prior."""
+    """Log-likelihood of the counts it was fitted to, without the prior."""
 
     def pass_at_k(self, k: float) -> float:
         """Expected pass@k of a problem of the population."""

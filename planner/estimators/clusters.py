@@ -18,7 +18,7 @@ from scipy.interpolate import PchipInterpolator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clusters:
-    """Of problems by their pass-rate vector over checkpoints, weakest checkpoint first."""
+    """Clusters of problems by their pass-rate vector over checkpoints, weakest checkpoint first."""
 
     label: np.ndarray
     """[M] cluster of each problem, 0..K-1, ordered by mean pass rate at the strongest checkpoint."""

@@ -67,8 +67,8 @@ def _credit(votes: np.ndarray) -> np.ndarray:
 
 
 def plurality_limit(shares: ArrayLike) -> float:
-    """What maj@k tends to for one problem: 1 if the right answer is the only most likely one, 0 if another is
-    likelier.
+    """Return the limit of maj@k for one problem: 1 if the right answer is the only most likely one, 0 if
+    another is likelier.
 
     Args:
         shares: [A] probability of each answer, the right one first; a tie for the first place counts 1 /

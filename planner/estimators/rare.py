@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RareEstimate:
-    """Of one problem."""
+    """The estimate for one problem."""
 
     value: float
     """(r - 1) / (K - 1), unbiased; if censored c / K, for orientation only."""

@@ -1,4 +1,4 @@
-"""What is left of coverage when one sample must be chosen: best of k by a score, the longest of k, and the
+"""The coverage that is left when one sample must be chosen: best of k by a score, the longest of k, and the
 gap to coverage.
 
 See docs/methods/pass_at_k.md#best-of-k.

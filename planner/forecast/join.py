@@ -35,7 +35,7 @@ class Measured:
     value: float
     """pass@last."""
     slope: float
-    """What the last sample added."""
+    """Gain by the last sample."""
 
     def at(self, k: float) -> float:
         """Unbiased pass@k for 1 <= k <= last, on a straight line between whole k."""
@@ -45,7 +45,7 @@ class Measured:
 
 
 def measured(n: np.ndarray, c: np.ndarray) -> Measured | None:
-    """Of counts n, c [M]; None where a problem was never sampled."""
+    """Return what counts n, c [M] measure; None where a problem was never sampled."""
     last = int(n.min())
     if last < 1:
         return None

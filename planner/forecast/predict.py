@@ -24,7 +24,7 @@ _NEGLIGIBLE = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Of pass@k."""
+    """A forecast of pass@k."""
 
     k: float
     value: float
@@ -35,9 +35,9 @@ class Forecast:
     """Credible limits; they contain the value. They hold if difficulty is distributed as the family and the
     reference allow; see ``models`` if in doubt."""
     models: Mapping[str, float]
-    """What other models fitted to the same counts say: ``beta_binomial``, ``zero_inflated`` and, where some k
-    <= n has a slope, ``power_law``; beyond n at least the last measured figure. How far they lie apart is how
-    much hangs on the model."""
+    """Forecasts of other models fitted to the same counts: ``beta_binomial``, ``zero_inflated`` and, where
+    some k <= n has a slope, ``power_law``; beyond n at least the last measured figure. How far they lie apart
+    is how much hangs on the model."""
 
     @property
     def model_interval(self) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What other models' pass@k curves look like: how much the log-odds of pass@k grow from one k to the next.
+"""The shape of other models' pass@k curves: how much the log-odds of pass@k grow from one k to the next.
 
 On one benchmark they grow by nearly the same amounts whatever the model (seven models on 89 MATH problems:
 1.28 to 1.37 from k = 1 to 4, .75 to .98 from 64 to 256); on another benchmark by others (GSM8K: 1.05 to 1.33

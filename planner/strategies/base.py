@@ -84,11 +84,11 @@ class TokenCost:
     """Expected tokens, for ``Strategy.expected``."""
 
     right: float
-    """Of a right sample."""
+    """Tokens of a right sample."""
     wrong: float
     prefill: float = 0.0
     score: float = 0.0
-    """Of one score."""
+    """Tokens of one score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class ScorerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a strategy promises."""
+    """The promise of a strategy."""
 
     correct: float
     wrong: float
@@ -114,7 +114,7 @@ class Expected:
 
 @dataclass(slots=True)
 class Tokens:
-    """What was spent, by what it was spent on."""
+    """Tokens spent, by what they were spent on."""
 
     prefill: int = 0
     decode: int = 0
@@ -138,7 +138,7 @@ class Result:
     accepted: bool
     """True if a verifier accepted it; without one, if the vote was settled before the samples ran out."""
     trace: list[dict[str, Any]] = field(default_factory=list)
-    """What happened, round by round, JSON-able."""
+    """The events, round by round, JSON-able."""
 
     @property
     def tokens_used(self) -> int:

@@ -1,4 +1,4 @@
-"""What strategies with a scorer share: draw, score, and stay within the budget."""
+"""The common part of strategies with a scorer: draw, score, and stay within the budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ REACH = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the surface was fitted on: optima far outside of it are refused unless asked for."""
+    """The range that the surface was fitted on: optima far outside of it are refused unless asked for."""
 
     params: tuple[float, float]
     """Smallest and largest N."""
@@ -45,7 +45,7 @@ class Optimum:
     k: float
     score: float
     inference_share: float
-    """Of the total budget; NaN under two separate ones."""
+    """Share of the total budget; NaN under two separate ones."""
     edges: tuple[str, ...]
     """Which limits of the search it lies on; an optimum with any is a bound, not an optimum."""
 

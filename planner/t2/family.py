@@ -31,7 +31,7 @@ PRIOR_SD = np.array([1.5, 0.4, 1.5, 0.4, 0.5, 2.0, 0.5])
 H0_SD, T0_SD = 3.0, 2.0
 JITTER = 0.3
 SMALLEST = 1e-10
-"""Of a and b, where mu has rounded to 0 or 1."""
+"""Smallest a and b, where mu has rounded to 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class FamilySurface:
 
     @property
     def delta1(self) -> float:
-        """What ten times the tokens per parameter add to the logit gain of post-training; below 0,
+        """Return what ten times the tokens per parameter add to the logit gain of post-training; below 0,
         overtrained bases gain less."""
         return float(self.shared[6])
 

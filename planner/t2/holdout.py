@@ -20,7 +20,7 @@ def holdouts(params: ArrayLike, ratios: ArrayLike, levels: ArrayLike) -> dict[st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldoutScore:
-    """Of predictions [H, K] against measurements."""
+    """Scores of predictions [H, K] against measurements."""
 
     mae: float
     relative: float

@@ -46,8 +46,8 @@ class TargetConfig:
     """A target changes only once the smoothed k has left it by this ratio."""
     k_max: int = 64
     quantile: float = 0.8
-    """Of the posterior that k* is planned with, for training only: a prompt given up by its mean would never
-    be seen to improve."""
+    """Quantile of the posterior that k* is planned with, for training only: a prompt given up by its mean
+    would never be seen to improve."""
     weight_low: float = 0.1
     weight_high: float = 8.0
     retry_every: int = 200
@@ -67,7 +67,7 @@ class TargetConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What one prompt or category trains on."""
+    """The target that one prompt or category trains on."""
 
     k: int
     estimator: Estimator
@@ -83,7 +83,7 @@ class TrainTargets:
     price: float
     """lambda, value per token: what the objective charges for length."""
     share_abandoned: float
-    """Of keys that the plan itself gave nothing (k* = 0); they train at k = 1."""
+    """Share of keys that the plan itself gave nothing (k* = 0); they train at k = 1."""
 
 
 class TargetTracker:

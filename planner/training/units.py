@@ -1,4 +1,4 @@
-"""What training targets are set for: categories, or single prompts."""
+"""The units that training targets are set for: categories, or single prompts."""
 
 from dataclasses import dataclass
 from typing import Literal

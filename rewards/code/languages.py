@@ -88,12 +88,12 @@ class Language(_Strict):
         return self.file.replace("{stem}", stem), stem
 
     def programs(self) -> tuple[str, ...]:
-        """What must be installed."""
+        """Return the programs that must be installed."""
         commands = [command for command in (self.compile, self.run) if command]
         return self.needs or tuple(dict.fromkeys(command[0] for command in commands if "/" not in command[0]))
 
     def how_to_install(self) -> str:
-        """What to do where the language is missing."""
+        """Return advice for where the language is missing."""
         if not self.package:
             return f"install {self.name} from its own site, or leave such rows out"
         return f"install it (Debian, Ubuntu: apt-get install {self.package})"

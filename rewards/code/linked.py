@@ -25,7 +25,7 @@ TESTER_SLACK_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionTests:
-    """What the tester does."""
+    """The tester's job: functions to call, and what they must return."""
 
     style: str
     """``asserts``: ``tests`` is a list of statements, one test each. ``script``: the text of a module
@@ -87,7 +87,7 @@ def run_tester(
     tolerance: float,
     partial: bool,
 ) -> tuple[list[dict[str, Any]], Outcome]:
-    """What the tester wrote, line by line, and how the program ended."""
+    """Return what the tester wrote, line by line, and how the program ended."""
     spec = {
         "style": tests.style,
         "tests": tests.tests,

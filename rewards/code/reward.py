@@ -19,7 +19,7 @@ from rollout.types import Prompt, RewardResult
 NEEDS_BUBBLEWRAP = True
 """For the contract tests, which skip it where bubblewrap is missing."""
 PROBE_LIMITS = {"wall_s": 60.0, "cpu_s": 60.0}
-"""Of the question whether a language is there: a busy machine must not say that it is not."""
+"""Limits of the question whether a language is there: a busy machine must not say that it is not."""
 INSTALL = (
     "install bubblewrap (Debian: apt-get install bubblewrap), set sandbox=http://HOST:PORT of a `t2rl sandbox"
     " serve`"

@@ -1,4 +1,4 @@
-"""What a row says about its tests, in the shapes that data sets use, as suites to judge."""
+"""Read what a row says about its tests, in the shapes that data sets use, as suites to judge."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ NAMES = ("entry_point", "fn_name", "func_name")
 
 
 def row_of(prompt: Prompt) -> Mapping[str, Any]:
-    """What a prompt says about its tests: its metadata without what is null, its text as ``prompt``, the
-    function's name as ``entry_point``."""
+    """Return what a prompt says about its tests: its metadata without what is null, its text as ``prompt``,
+    the function's name as ``entry_point``."""
     row = {"prompt": prompt.text, **present(prompt.metadata)}
     name = next((row[column] for column in NAMES if row.get(column)), None)
     return row if name is None else {**row, "entry_point": str(name)}

@@ -1,4 +1,4 @@
-"""What a judge says of one program."""
+"""A judge's verdict on one program."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Verdict:
     passed: int
     total: int
     reason: str = ""
-    """Of the first failure; empty if every test passed."""
+    """Reason of the first failure; empty if every test passed."""
 
     @property
     def correct(self) -> bool:

@@ -1,4 +1,5 @@
-"""What words around a choice say of it: that it is meant, denied, doubted, taken back, or one of several."""
+"""Patterns of the words around a choice: they mean it, deny it, doubt it, take it back, or name one of
+several."""
 
 import re
 
@@ -59,13 +60,13 @@ ASKED = (
     r"|(?:^|\n)\s{0,3}A:(?=\s))"
 )
 OPERATOR = re.compile(r"\s?(?:[\^+*/\\<>∨∪∩⊕…'’]|xor\b|[-−]\d)")
-"""What makes a letter part of a formula: it is no label then."""
+"""Signs that make a letter part of a formula: it is no label then."""
 UNASKED = re.compile(
     r"n['’]t$|\b(?:wrong|incorrect|least|worst|opposite|false|bad|poor|unlikely|second|third|other|alternative|backup)\b[\w\s]{0,20}$"
     r"|(?:\bnot|n['’]t|\bnever|\bhardly|\bcannot|(?<!no\s)(?<!without\s)\bdoubt\w*|\brefus\w+|\bavoid\w*|\bdeclin\w+|\bdeny|\bden\w+)\b[\w\s]{0,30}$",
     re.IGNORECASE,
 )
-"""What turns "the answer is" around: "I do not think the answer is", "the wrong answer is"."""
+"""Words that turn "the answer is" around: "I do not think the answer is", "the wrong answer is"."""
 PHRASE = re.compile(ASKED, re.IGNORECASE | re.MULTILINE)
 GOES_ON = re.compile(
     r"\s+(?!because\b|since\b|as\b|or\b|and\b|for\b|but\b|not\b|rather\b"

@@ -1,4 +1,4 @@
-"""What a completion finally says: without its thinking, and inside its answer tags if it has any."""
+"""Find a completion's final text: without its thinking, and inside its answer tags if it has any."""
 
 import re
 from itertools import pairwise

@@ -79,7 +79,7 @@ class FormatReward:
 
 
 def marks(prompt: Prompt, tag: str) -> tuple[str, str]:
-    """What opens and closes the block of this name in this policy's words."""
+    """Return the tags that open and close the block of this name in this policy's words."""
     return prompt.thinking_tags if tag == THINK else (f"<{tag}>", f"</{tag}>")
 
 

@@ -1,4 +1,4 @@
-"""What a text's length costs, and the cosine length reward.
+"""Prices of a text's length, and the cosine length reward.
 
 Lengths in characters or words: a reward sees text. Rewards on tokens, and relative to the group or to a
 budget, are curriculum parts (``curricula.lengths.length_rewards``).
@@ -69,7 +69,7 @@ class LengthReward:
         self._free, self._limit, self._penalty, self._unit = free, limit, penalty, unit
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-        """What this text's length costs."""
+        """Return the price of this text's length."""
         length = length_of(text, self._unit)
         return form(
             linear_penalty(length, free=self._free, limit=self._limit, penalty=self._penalty), "too long"

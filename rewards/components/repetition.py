@@ -38,7 +38,7 @@ class RepetitionReward:
         self._n, self._penalty = n, penalty
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
-        """What this text's repetitions cost."""
+        """Return the price of this text's repetitions."""
         return form(repetition_penalty(words(text), n=self._n, penalty=self._penalty), "repetition")
 
 

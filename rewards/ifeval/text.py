@@ -49,7 +49,7 @@ def words(text: str) -> list[str]:
 
 
 def bare_words(text: str) -> list[str]:
-    """What stands between white space once ASCII punctuation is deleted; "don't" is "dont"."""
+    """Return what stands between white space once ASCII punctuation is deleted; "don't" is "dont"."""
     return text.translate(_DELETE_PUNCTUATION).split()
 
 

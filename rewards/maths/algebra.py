@@ -21,7 +21,7 @@ EXPLOSIVE = {
     "many absolute values": r"(?:\|[^|]*){13}",
     "many integrals": r"(?:\\int.*){5}",
 }
-"""What keeps sympy or the LaTeX parser busy for minutes."""
+"""Expressions that keep sympy or the LaTeX parser busy for minutes."""
 _EXPLOSIVE = re.compile("|".join(EXPLOSIVE.values()), re.DOTALL)
 _INFINITE = (sympy.oo, sympy.zoo, sympy.nan)
 _OPEN_ENDED = re.compile(r"infty|∞|[<>≤≥]|\\[lg]eq?|\\mathbb")

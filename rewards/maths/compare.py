@@ -43,7 +43,7 @@ from rewards.maths.values import (
 Terms = tuple[Fraction, ...] | None
 
 _SEVERAL = re.compile(r"[,;]|\\pm|\\mp|\\cup|\\in(?![a-z])")
-"""What a reference has that may be answered by more than one item."""
+"""Marks of a reference that may be answered by more than one item."""
 _HEDGED = re.compile(r"(?:or|and|but|to|maybe|perhaps|possibly)\b|\(?[A-J]\)", re.IGNORECASE)
 _LETTER_BETWEEN = re.compile(r"\d\s*[A-Za-z]\s+\d|\d\s+[A-Za-z]\s*\d")
 _APART = re.compile(r"\d(?:\\[,;: ]|[\s~])+\d")

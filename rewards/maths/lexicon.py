@@ -113,12 +113,12 @@ BOUND_BY = {
 """Words that tie a number to what stands before them, unless that is one of these: "divisible by 7", "close
 to 7"."""
 REASONS = _words("because since as where thanks due given")
-"""What begins a clause that explains and answers nothing."""
+"""Words that begin a clause which explains and answers nothing."""
 CONFIRMING = _words(
     "the our my correct right final answer result required desired number value total what we want only"
     " unique solution solutions"
 )
-"""What "42 is ..." may go on with."""
+"""Words that "42 is ..." may go on with."""
 PREPOSITIONS = _words("for of in on at by from with into onto through among between during")
 """No unit begins or goes on with one: "5 for each" is prose."""
 SUPPOSITIONS = _words(

@@ -227,8 +227,8 @@ def _repeating(digits: str, match: re.Match[str]) -> Fraction | None:
 
 
 def _ellipsis_block(match: re.Match[str]) -> str | None:
-    """What "0.333..." and "0.1818..." repeat: one digit three times, or more digits twice; None if nothing
-    is."""
+    """Return what "0.333..." and "0.1818..." repeat: one digit three times, or more digits twice; None if
+    nothing is repeated."""
     if "dots" not in match["repeated"] and "..." not in match["repeated"]:
         return match["repeated"]
     places = match["decimal"].partition(".")[2]
@@ -241,7 +241,7 @@ def _ellipsis_block(match: re.Match[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """What stands behind the digits."""
+    """The characters behind the digits."""
 
     scale: int = 1
     percent: bool = False

@@ -13,7 +13,7 @@ from typing import Literal
 Kind = Literal["box", "tag", "hash"]
 
 MAX_PLACES = 64
-"""Of each kind, counted from the end, so many are looked at."""
+"""Most places of each kind that are looked at, counted from the end."""
 _TOKEN = re.compile(
     r"(\\{1,2}(?:fbox|boxed)\s{0,3}\{)|(\\{1,2}(?:fbox|boxed)(?![A-Za-z{])(?!\s{0,3}\{))|\\.|([{}])",
     re.DOTALL,

@@ -104,7 +104,7 @@ class _Token:
 
 
 def content(formula: re.Match[str]) -> str:
-    """What stands between the delimiters of a :data:`FORMULA`."""
+    """Return what stands between the delimiters of a :data:`FORMULA`."""
     return next(group for group in formula.groups() if group is not None).strip()
 
 

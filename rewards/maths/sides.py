@@ -42,7 +42,7 @@ def denies(text: str) -> bool:
 
 
 def sides(text: str) -> list[str]:
-    """What stands between the equality signs of a text, one side if there are none."""
+    """Return what stands between the equality signs of a text, one side if there are none."""
     return [side.strip() for side in EQUALS.split(text)]
 
 

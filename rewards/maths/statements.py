@@ -24,7 +24,7 @@ _PHRASE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _VALUE = re.compile(r"\d|\$|\\[()\[\]]|[√½⅓¼¾⅔π∞∅]|\\[a-z]{2,}")
-"""What a line that may hold a number or a formula has at least one of."""
+"""A line that may hold a number or a formula has at least one of these."""
 _SENTENCE_END = re.compile(r"(?<=[^A-Z\s.][.!?])\s+(?=[A-Z$\\(\"'<*-])")
 _REASON = re.compile(rf"[,;]?\s+(?:{'|'.join(sorted(REASONS))})\b", re.IGNORECASE)
 _LETTER = re.compile(
@@ -117,13 +117,13 @@ def stated(sentence: str) -> str | None:
 
 
 def stated_in(text: str) -> str | None:
-    """What a text in a committed place says by "the answer is ..."."""
+    """Return what a text in a committed place says by "the answer is ..."."""
     *_, phrase = _PHRASE.finditer(text)
     return _named(text, phrase)
 
 
 def _named(text: str, phrase: re.Match[str]) -> str | None:
-    """What the last "the answer is ..." names."""
+    """Return what the last "the answer is ..." names."""
     prefix = _PREFIX.search(text[max(0, phrase.start() - 200) : phrase.start()])
     if prefix and _DENIED_PHRASE.search(prefix[0]):
         return None

@@ -177,14 +177,14 @@ def suffix(text: str, end: int) -> str:
 
 
 def item_before(text: str, start: int) -> str | None:
-    """What an "or" puts in front of a place as an alternative."""
+    """Return what an "or" puts in front of a place as an alternative."""
     before = _OR_BEFORE.search(text[max(0, start - NEAR) : start])
     # "x = 1/5, or 20%" says it again
     return before["item"] if before and not before["item"].endswith((",", ".", ":")) else None
 
 
 def item_after(text: str, end: int) -> str | None:
-    """What an "or" puts behind a place as an alternative."""
+    """Return what an "or" puts behind a place as an alternative."""
     after = _OR_AFTER.match(text[end : end + 2 * NEAR])
     return after["item"].strip(" .$)*") if after else None
 

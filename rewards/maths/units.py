@@ -142,8 +142,7 @@ def is_unit(word: str) -> bool:
 
 
 def conversion(wanted: str, given: str) -> Fraction | None:
-    """What a number in the unit ``given`` must be multiplied with to be in the unit ``wanted``; None if it
-    never is.
+    """Return the factor from a number in the unit ``given`` to the unit ``wanted``; None if there is none.
 
     A number without a unit ('') fits any; units that the table lacks ("apples") fit only themselves.
     """

@@ -37,7 +37,7 @@ class Forker:
 
     @property
     def pid(self) -> int | None:
-        """Of the newest template."""
+        """Return the pid of the newest template."""
         return self._process.pid if self._process else None
 
     async def fork(self, fds: tuple[int, int]) -> tuple[int, int]:

@@ -94,7 +94,7 @@ class VerifierPool:
 
     @property
     def pids(self) -> list[int]:
-        """Of the verifier processes, for drills."""
+        """Return the pids of the verifier processes, for drills."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     async def start(self) -> None:

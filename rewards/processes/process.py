@@ -24,7 +24,7 @@ class VerifierLost(Exception):
     def __init__(self, failure: Failure, index: int | None, verdicts: Sequence[RewardResult] = ()) -> None:
         super().__init__(failure, index)
         self.verdicts = verdicts
-        """Of the first completions, which had come back before."""
+        """Verdicts on the first completions, which had come back before."""
         self.failure = failure
         """``TIMEOUT`` or ``CRASH``; its word is the reason in the sample's result."""
         self.index = index
@@ -59,11 +59,11 @@ class VerifierProcess:
         self._born: tuple[int, int] | None = None
         """(pid, template's pid) of a process that was not reaped yet."""
         self.pid: int | None = None
-        """Of the newest process."""
+        """Pid of the newest process."""
         self.pure = True
         """Whether its reward says that equal questions get equal answers."""
         self.on_timeout = "wrong"
-        """What a completion is, by its reward's account, that takes too long."""
+        """The reward's word for a completion that takes too long."""
         self.groups = 0
         """That the newest process has judged."""
         self._first_mib = 0.0

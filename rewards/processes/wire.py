@@ -1,5 +1,5 @@
-"""What pool and verifier process say to each other: length-prefixed JSON over a socket, and a few shared
-bytes of progress.
+"""The language of pool and verifier process: length-prefixed JSON over a socket, and a few shared bytes of
+progress.
 
 JSON, not pickle: a verifier handles model-written text, so nothing that comes back from it may run code.
 Escaped JSON carries null bytes, lone surrogates and NaN unharmed.

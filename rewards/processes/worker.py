@@ -1,4 +1,4 @@
-"""What a verifier process does, forked by :mod:`rewards.processes.template` and killed by
+"""The work of a verifier process, forked by :mod:`rewards.processes.template` and killed by
 :class:`rewards.processes.process.VerifierProcess`.
 
 It reads one group per message, judges it text by text, and answers with lists of verdicts, in order: one list

@@ -137,8 +137,8 @@ R1_ZERO: dict[str, Any] = {
     },
     "correct": "math",
 }
-"""What a rubric is without arguments: accuracy and format, after DeepSeek-R1-Zero (arXiv 2501.12948), which
-gives no weights."""
+"""The rubric without arguments: accuracy and format, after DeepSeek-R1-Zero (arXiv 2501.12948), which gives
+no weights."""
 
 
 def read_rubric(args: Mapping[str, Any]) -> RubricSpec:

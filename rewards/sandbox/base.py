@@ -30,7 +30,7 @@ class Limits:
     processes: int = 64
     """Processes and threads alive at once."""
     output_kib: int = 1024
-    """Of stdout, and of stderr."""
+    """Limit of stdout, and of stderr."""
     disk_mib: int = 64
     """Written to the directory and to /tmp together."""
 
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one step did."""
+    """The outcome of one step."""
 
     stop: Stop
     exit_code: int

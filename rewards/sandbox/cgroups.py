@@ -19,8 +19,8 @@ from rewards.sandbox.bubblewrap import PROCESS_SLACK
 
 PREFIX = "t2rl-sandbox-"
 SLACK_MIB = 32
-"""Of the memory bound: the kernel's own structures, bubblewrap, and room for the supervisor to see the limit
-passed."""
+"""Room above the memory bound: the kernel's own structures, bubblewrap, and time for the supervisor to see
+the limit passed."""
 V2_CONTROLLERS = ("memory", "pids")
 V1_CONTROLLERS = ("memory",)
 REMOVE_TIMEOUT_S = 1.0

@@ -17,7 +17,7 @@ from rewards.sandbox import codec
 from rewards.sandbox.base import Job, Outcome, SandboxError
 
 OVERHEAD_S = 30.0
-"""What a call may take beyond its steps' wall limits: the way there and back, and the queue there."""
+"""Seconds that a call may take beyond its steps' wall limits: the way there and back, and the queue there."""
 MAX_PAUSE_S = 10.0
 log = logging.getLogger(__name__)
 

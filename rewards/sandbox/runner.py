@@ -61,7 +61,7 @@ class Runner:
 
     @property
     def limits(self) -> str:
-        """What holds the limits on whole trees."""
+        """Return what holds the limits on whole trees."""
         return (
             f"cgroups version {self._groups.version} and polling" if self._groups is not None else "polling"
         )

@@ -26,7 +26,7 @@ MAX_BODY_MIB = 64
 RETRY_AFTER_S = 1
 WAITING_PER_WORKER = 4
 CEILING = Limits(wall_s=600, cpu_s=2400, memory_mib=16_384, processes=1024, output_kib=65_536, disk_mib=4096)
-"""What a request may ask for at most; one client must not take the host from the others."""
+"""Highest limits that a request may ask for; one client must not take the host from the others."""
 MAX_STEPS = 10_000
 
 
@@ -74,7 +74,7 @@ class SandboxService:
             self._done += 1
 
     def _refusal(self, headers: Mapping[str, str]) -> JSONResponse | None:
-        """What can be said before the body is read."""
+        """Return what can be refused before the body is read."""
         if self._token is not None and not hmac.compare_digest(
             headers.get("authorization", "").encode(), f"Bearer {self._token}".encode()
         ):

@@ -1,4 +1,4 @@
-"""What a process tree uses right now, read from /proc."""
+"""Read from /proc what a process tree uses right now."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ UTIME, CSTIME, THREADS, RESIDENT = 11, 14, 17, 21
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of the descendants of a process and, for CPU time, of the process itself."""
+    """Usage of the descendants of a process and, for CPU time, of the process itself."""
 
     processes: int
     """Processes and threads, without the root."""

@@ -1,5 +1,5 @@
-"""What a sandbox shows of the host, all of it read-only: system directories, a few files of /etc, and
-toolchains kept elsewhere."""
+"""The part of the host that a sandbox shows, all of it read-only: system directories, a few files of /etc,
+and toolchains kept elsewhere."""
 
 import os
 import shutil

@@ -221,7 +221,7 @@ class Watch:
             os.kill(self.process.pid, signal.SIGKILL)
 
     def _drain(self) -> None:
-        """What the pipes still hold; all writers are dead."""
+        """Return what the pipes still hold; all writers are dead."""
         for fd in self._texts:
             while self._read(fd):
                 pass

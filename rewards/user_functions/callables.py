@@ -26,7 +26,7 @@ def _parameters(candidate: Any) -> Mapping[str, inspect.Parameter]:
 
 
 NOT_ON_TEXT = (TypeError, AttributeError, KeyError, IndexError)
-"""What a function that reads chats raises when it is given text."""
+"""Exceptions that a function which reads chats raises when it is given text."""
 
 
 class BadReturn(TypeError):

@@ -18,7 +18,7 @@ _NOT_THE_USERS = (
 
 
 def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, Exception | None]:
-    """What it returns, or what it raises."""
+    """Return what the call returns, and what it raises."""
     try:
         return call(*args), None
     except Exception as error:  # noqa: BLE001  the one place in a verifier process where foreign code ends

@@ -16,7 +16,7 @@ Form = Literal["trl", "verl", "plain", "reward", "factory"]
 
 
 def form_of(candidate: Any) -> Form:
-    """What a callable is, by its parameters.
+    """Tell by its parameters what form of reward a callable is.
 
     ``trl``: it has ``completions``. ``verl``: ``solution_str`` and ``ground_truth``. ``reward``: ``prompt``,
     a text and ``truncated``, that is our protocol. ``plain``: a text by one of its names. ``factory``: a

@@ -1,4 +1,4 @@
-"""What a reward returned, as a result: the one place that says what is accepted, and what is refused by
+"""Turn what a reward returned into a result: the one place that says what is accepted, and what is refused by
 name."""
 
 import asyncio
@@ -24,7 +24,7 @@ def ask(reward: Reward, prompt: Prompt, text: str, *, truncated: bool) -> Reward
 
 
 def awaited(given: Any) -> Any:
-    """What a coroutine function comes to."""
+    """Return what a coroutine function comes to."""
     return asyncio.run(given) if inspect.iscoroutine(given) else given
 
 

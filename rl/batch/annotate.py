@@ -1,5 +1,4 @@
-"""What the objective wants to know of a batch's groups beyond their rollouts, added when the batch is put
-together."""
+"""Add to a batch's groups what the objective reads of them beyond their rollouts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

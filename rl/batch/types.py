@@ -130,7 +130,7 @@ def _arrays(groups: list[RolloutGroup]) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What one optimizer step did, identical on every rank."""
+    """The outcome of one optimizer step, identical on every rank."""
 
     applied: bool
     """False if the finite check stopped it: weights and optimizer are then untouched."""

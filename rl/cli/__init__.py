@@ -42,7 +42,7 @@ app = typer.Typer(
 
 
 def _print_versions(asked: bool) -> None:
-    """What a bug report needs: our version and those of the parts that decide what it does."""
+    """Print what a bug report needs: our version and those of the parts that decide what it does."""
     if asked:
         from rl.commands.doctor.packages import installed
 

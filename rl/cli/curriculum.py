@@ -73,8 +73,8 @@ def simulate(
     as_json: AsJson = False,
     heatmap: HeatmapFile = None,
 ) -> None:
-    """What a curriculum would choose, on rollouts drawn at pass rates that you give. A simulation, never a
-    result of a model."""
+    """Simulate what a curriculum would choose, on rollouts drawn at pass rates that you give. The figures are
+    never results of a model."""
     with exit_codes():
         from rl.commands.curriculum.simulate import simulate as run
 
@@ -99,7 +99,7 @@ def inspect(
     as_json: AsJson = False,
     heatmap: HeatmapFile = None,
 ) -> None:
-    """What a run's curriculum chose, and why: prompts, group sizes, drops, categories over the steps."""
+    """Show what a run's curriculum chose, and why: prompts, group sizes, drops, categories over the steps."""
     with exit_codes():
         from rl.commands.curriculum.inspect import inspect as show
 

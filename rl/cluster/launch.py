@@ -21,10 +21,10 @@ STOPPED = 130
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What Ray Jobs gets."""
+    """A job as Ray Jobs gets it."""
 
     address: str
-    """Of the dashboard: ``http://head:8265``."""
+    """Address of the dashboard: ``http://head:8265``."""
     entrypoint: str
     runtime_env: dict[str, Any]
     metadata: dict[str, str]

@@ -171,7 +171,7 @@ def create_placement(plan: Placement, *, timeout_s: float = TIMEOUT_S) -> Placed
 
 
 def _refuse_impossible(plan: Placement) -> None:
-    """What can never be placed is known before waiting: more in total than the cluster has, or in one place
+    """Refuse what can never be placed, before waiting: more in total than the cluster has, or in one place
     than any node has."""
     import ray
 

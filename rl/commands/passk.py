@@ -1,4 +1,4 @@
-"""What ``t2rl passk`` computes and prints."""
+"""The computation and the tables behind ``t2rl passk``."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ class Cell:
     forecast: bool
     """True beyond the smallest n."""
     models: dict[str, float]
-    """What other models say; empty for k <= n, which needs none."""
+    """Estimates by other models of pass@k; empty for k <= n, which needs none."""
 
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""

@@ -1,4 +1,4 @@
-"""What ``t2rl plan queries`` computes and prints."""
+"""The computation and the tables behind ``t2rl plan queries``."""
 
 import json
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ in."""
 
 
 def engine_config(config: Config, model_path: Path) -> EngineConfig:
-    """What an engine needs to know, without the rest of the run."""
+    """Return what an engine needs to know, without the rest of the run."""
     rollout, lora = config.rollout, config.learner.lora
     served = lora if lora is not None and lora.pushes_adapter else None
     return EngineConfig(

@@ -25,7 +25,7 @@ from rollout.types import Completion, GroupRequest
 logger = logging.getLogger(__name__)
 
 LOST = (RayActorError, EngineDead, StreamTimeout)
-"""What tells that an engine, not a request, is at fault."""
+"""Exceptions which tell that an engine, not a request, is at fault."""
 LOOKS = 4
 """How often, within a group's time limit, its engine is asked for the group's progress."""
 

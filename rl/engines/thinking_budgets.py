@@ -31,7 +31,7 @@ FIRST_ID = 1 << 61
 """Answer groups are numbered from here, so that they never meet a plan's or an evaluation's."""
 NO_SCORE = RewardResult.unjudged("no answer at some thinking budget was judged", Failure.NO_SCORE)
 MAX_ANSWER_GROUPS = 1 << 12
-"""Of one group of thinkings."""
+"""Most answer groups that one group of thinkings may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,7 +141,7 @@ def evaluation_file(directory: Path, version: int) -> Path:
 
 
 def temperatures_of(config: EvaluationConfig) -> list[float]:
-    """What the config asks to evaluate at: its own temperature, greedy (0), the extra ones."""
+    """Return the temperatures that the config asks to evaluate at: its own, greedy (0), the extra ones."""
     greedy = [0.0] if config.greedy else []
     return list(dict.fromkeys([config.temperature, *greedy, *config.extra_temperatures]))
 

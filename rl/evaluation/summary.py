@@ -196,8 +196,8 @@ def _lines(
 def _interval(
     rows: Sequence[Mapping[str, Any]], used: list[int], metric: str, k: int, options: dict[str, Any]
 ) -> Interval:
-    """Of the mean; NaN where no problem is left. A reward may be any number, so that equal ones say nothing
-    of others."""
+    """Return the interval of the mean; NaN where no problem is left. A reward may be any number, so equal
+    ones say nothing of others."""
     if not used:
         return Interval(value=math.nan, low=math.nan, high=math.nan)
     if metric == REWARD:

@@ -1,5 +1,5 @@
-"""What this machine reaches, in place of nominal figures: a matrix product of a layer's shape, and one decode
-step of a model."""
+"""Measure what this machine reaches, in place of nominal figures: a matrix product of a layer's shape, and
+one decode step of a model."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Calibration:
     matmul_flops: float
     """FLOP/s of (4096 x d) by (d x 4d)."""
     launch_s: float
-    """Of the smallest such product with one row: what a step costs before it computes anything."""
+    """Seconds of the smallest such product with one row: the price of a step before it computes anything."""
 
 
 def calibrate(width: int = 128, *, repeats: int = REPEATS) -> Calibration:

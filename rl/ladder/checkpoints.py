@@ -26,7 +26,7 @@ class Checkpoint:
     """One model that can be scored."""
 
     name: str
-    """Of the base it is or came from."""
+    """Name of the base it is or came from."""
     model: Path
     params: int
     params_total: int
@@ -62,7 +62,7 @@ class ExternalFile(Section):
 
 
 def all_checkpoints(directory: LadderDir) -> list[Checkpoint]:
-    """What is there now, bases first, in order of compute."""
+    """Return the checkpoints that are there now, bases first, in order of compute."""
     ladder = directory.ladder()
     bases, posts = [], []
     for cell in ladder.cells():

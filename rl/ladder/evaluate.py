@@ -176,7 +176,7 @@ def _end_ids(model: Any, tokenizer: Any) -> list[int]:
 
 
 def _shape(model: Any) -> dict[str, int]:
-    """What the cost model needs of the architecture."""
+    """Return what the cost model needs of the architecture."""
     config = model.config
     heads = config.num_attention_heads
     return {

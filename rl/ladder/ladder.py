@@ -32,7 +32,7 @@ class SizeConfig(Section):
 
 
 class LadderEvaluation(Section):
-    """What every checkpoint is scored on."""
+    """The problems and settings that every checkpoint is scored on."""
 
     levels: tuple[PositiveInt, ...] = (1, 2, 3)
     problems_per_cell: PositiveInt = 20

@@ -36,7 +36,7 @@ class LadderDir:
         self._ladder = path / "ladder.yaml"
 
     def cell(self, name: str) -> Path:
-        """Of one base."""
+        """Return the directory of one base."""
         return self.path / "cells" / name
 
     def has_cell(self, name: str) -> bool:
@@ -44,7 +44,7 @@ class LadderDir:
         return (self.cell(name) / "cell.json").is_file()
 
     def post(self, name: str) -> Path:
-        """Of one post-trained base."""
+        """Return the directory of one post-trained base."""
         return self.path / "post" / name
 
     def eval_file(self, key: str) -> Path:
@@ -65,7 +65,7 @@ class LadderDir:
 
     @staticmethod
     def facts(cell: Cell) -> dict[str, Any]:
-        """What is known of a cell beforehand."""
+        """Return what is known of a cell beforehand."""
         return {
             "name": cell.name,
             "size": cell.size,
@@ -105,7 +105,7 @@ class LadderDir:
         )
 
     def ladder(self) -> LadderConfig:
-        """What ``adopt`` wrote.
+        """Read the ladder that ``adopt`` wrote.
 
         Raises:
             ConfigError: the directory is no ladder's.

@@ -61,8 +61,8 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
 
 
 def run_overrides(directory: LadderDir, base: Checkpoint, overrides: list[str]) -> list[str]:
-    """What ``t2rl train`` is told beside its config: the base, where to write, the ladder's problems; then
-    the user's."""
+    """Return what ``t2rl train`` is told beside its config: the base, where to write, the ladder's problems;
+    then the user's."""
     evaluation = directory.ladder().evaluation
     levels = ",".join(map(str, evaluation.levels))
     return [

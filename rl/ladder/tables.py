@@ -1,4 +1,4 @@
-"""What the commands on ladders print."""
+"""The tables that the commands on ladders print."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

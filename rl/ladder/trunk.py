@@ -33,7 +33,7 @@ class Position:
     """How far one size has come."""
 
     tokens: int = 0
-    """Of the path that leads here: what the weights have seen."""
+    """Tokens on the path that leads here: as many as the weights have seen."""
     steps: int = 0
     block: int = 0
     batch: int = 0
@@ -74,7 +74,7 @@ class Learner:
 
     @classmethod
     def load(cls, recipe: RecipeConfig, path: Path) -> "Learner":
-        """What ``save`` wrote."""
+        """Read what ``save`` wrote."""
         learner = cls.fresh(recipe)
         content: dict[str, Any] = torch.load(path, weights_only=True)
         learner.model.load_state_dict(content["model"])

@@ -12,7 +12,7 @@ DIGEST_BYTES = 8
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Of the parts one after the other, with their lengths, so that no two lists of parts run into one
+    """Hash the parts one after the other, with their lengths, so that no two lists of parts run into one
     another."""
     state = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
@@ -22,7 +22,7 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def hash_values(values: Iterable[Any]) -> str:
-    """Of values in order, by their canonical JSON; what JSON does not know counts by its text."""
+    """Hash values in order, by their canonical JSON; what JSON does not know counts by its text."""
     return digest(_canonical(value).encode() for value in values)
 
 
@@ -45,5 +45,5 @@ _encode = json.JSONEncoder(sort_keys=True, default=_other).encode
 
 
 def hash_file(path: Path) -> str:
-    """Of a file's bytes."""
+    """Hash a file's bytes."""
     return digest([path.read_bytes()])

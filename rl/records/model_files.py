@@ -14,7 +14,8 @@ EXACT_BYTES = 2 << 30
 """Weights up to this size are hashed whole (a few seconds), larger ones by blocks."""
 BLOCK_BYTES = 4096
 BLOCKS = 16
-"""Of each tensor (of each file, in other formats), evenly spaced, the first and the last bytes among them."""
+"""Blocks read of each tensor (of each file, in other formats), evenly spaced, the first and the last bytes
+among them."""
 OTHER_WEIGHTS = (".bin", ".pt", ".pth")
 UNSTABLE = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
 """Keys of config.json that say nothing of what is computed: every learner loads float32 and casts by its own
@@ -62,7 +63,7 @@ def tokenizer_fingerprint(tokenizer: Any) -> dict[str, str]:
 
 
 def _config_hash(directory: Path) -> str:
-    """Of config.json, generation_config.json and code that comes with the model."""
+    """Hash config.json, generation_config.json and code that comes with the model."""
     values = []
     for name in ("config.json", "generation_config.json"):
         file = directory / name

@@ -1,5 +1,5 @@
-"""What a command is at before there are steps to count: one line for each phase, with the seconds since the
-command began."""
+"""Say what a command is at before there are steps to count: one line for each phase, with the seconds since
+the command began."""
 
 import sys
 import time

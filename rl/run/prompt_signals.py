@@ -24,7 +24,7 @@ class PromptSignalSource:
         self._template = shared_tokens([prompt.token_ids for prompt in prompts])
 
     async def ask(self, indices: np.ndarray, *, version: int) -> PromptSignals:
-        """Of prompts [K], ascending, under the learner's weights of now, which are ``version``."""
+        """Ask the learner about prompts [K], ascending, under its weights of now, which are ``version``."""
         parts: list[dict[str, np.ndarray]] = []
         for first in range(0, len(indices), PROMPTS_PER_CALL):
             tokens = [list(self._prompts[i].token_ids) for i in indices[first : first + PROMPTS_PER_CALL]]

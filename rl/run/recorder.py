@@ -1,5 +1,4 @@
-"""What a run writes about itself, one call per event: metrics, trained groups, trace, progress,
-evaluations."""
+"""Write down what a run does, one call per event: metrics, trained groups, trace, progress, evaluations."""
 
 import logging
 import time
@@ -37,7 +36,8 @@ class StepRecord:
     """Not part of the step: whether and how often a run is evaluated must not change what its training is
     said to cost."""
     figures: dict[str, float] = field(default_factory=dict)
-    """What the parts of the run reported right after the step, before new weights let the next plan out."""
+    """Figures that the parts of the run reported right after the step, before new weights let the next plan
+    out."""
     sync: SyncReport | None = None
     """The push that settled in this turn: of the version before, unless an evaluation waited for this one."""
     started: float = field(default_factory=time.time)
@@ -57,7 +57,7 @@ class Recorder:
     metrics: MetricsWriter
     groups: JsonlWriter
     choices: JsonlWriter
-    """What the curriculum chose, one ``curricula.measures.tally`` row a step."""
+    """The curriculum's choices, one ``curricula.measures.tally`` row a step."""
     trace: TraceWriter
     tracker: Tracker
     progress: ProgressDisplay
@@ -71,7 +71,7 @@ class Recorder:
     advisor: Advisor = field(default_factory=Advisor)
 
     def figures(self) -> dict[str, float]:
-        """What every source reports now."""
+        """Return what every source reports now."""
         return {key: value for source in self.sources for key, value in source().items()}
 
     def evaluation_due(self, version: int) -> bool:

@@ -76,8 +76,8 @@ def print_summary(run: RunDir, config: Config, console: Console) -> None:
 
 
 def _steps(run: RunDir) -> int:
-    """Of the lineage: an earlier attempt may have gone further, from a checkpoint that was then gone back
-    behind."""
+    """Return the steps of the lineage: an earlier attempt may have gone further, from a checkpoint that was
+    then gone back behind."""
     rows = read_metrics(run.metrics) if run.metrics.is_file() else []
     return int(rows[-1]["step"]) + 1 if rows else 0
 

@@ -1,4 +1,4 @@
-"""What one plan's groups say: rewards, pass rates, staleness. Pure functions."""
+"""Metrics of one plan's groups: rewards, pass rates, staleness. Pure functions."""
 
 from collections.abc import Sequence
 

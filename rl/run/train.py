@@ -82,7 +82,7 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
 
 
 def advice(run: RunDir) -> str:
-    """What to do about a full disk."""
+    """Return advice about a full disk."""
     return f"Free some space there. {goes_on(run) or 'Then start again: it has no checkpoint yet'}"
 
 
@@ -125,8 +125,8 @@ def _attempts(
 
 
 def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:
-    """What a session can be built again after: a dead learner rank, a broken transfer group, or what these
-    dragged along."""
+    """Return the causes after which a session can be built again: a dead learner rank, a broken transfer
+    group, or what these dragged along."""
     for kind in (LearnerDead, TransferGroupBroken):
         if isinstance(error, kind) or (
             isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None

@@ -1,5 +1,4 @@
-"""What a group's reward components are worth at the step that trains it, said once, when the group is
-finished.
+"""Weigh a group's reward components for the step that trains it, once, when the group is finished.
 
 Verifiers are pure functions of prompt and text, so they cannot know the step. The controller does: a group
 belongs to plan s, and a group drawn again after a loss or a resume belongs to the same one, so its values are

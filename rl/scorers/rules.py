@@ -1,5 +1,5 @@
-"""What the rows of each shipped reward must have, and the limits that suit it. One line a reward; a reward of
-your own has none."""
+"""Rules of each shipped reward: what its rows must have, and the limits that suit it. One line a reward; a
+reward of your own has none."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,7 +41,8 @@ def limits_of(reward: str, args: Mapping[str, Any]) -> tuple[float, int | None]:
 
 
 def check_of(name: str, args: Mapping[str, Any]) -> Callable[[Prompt], None]:
-    """What the reward itself says of a prompt before a run: what it misses of it, and what is not installed.
+    """Return what the reward itself says of a prompt before a run: what it misses of it, and what is not
+    installed.
 
     Raises:
         ValueError: The reward cannot be built.

@@ -51,7 +51,7 @@ class Answerer:
     chooser: Chooser
     encoder: Encoder
     vote: AnswerOf
-    """Of what follows the thinking."""
+    """The vote on what follows the thinking."""
     thinking_tags: tuple[str, str] = DEFAULT
 
     async def answer(self, ask: Ask, request_id: str) -> Served:

@@ -17,7 +17,7 @@ VERIFIED, SCORED = ("repeated_sampling",), ("weighted_vote", "best_of_n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What requests get that do not say, and what they may not exceed."""
+    """Settings of requests that do not say, and limits that none may exceed."""
 
     samples: int = 8
     """k where there is no plan."""
@@ -36,7 +36,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What one request gets."""
+    """Strategy, samples and budget of one request."""
 
     strategy: str
     k: int

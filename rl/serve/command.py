@@ -1,4 +1,4 @@
-"""What ``t2rl serve`` checks, starts and stops."""
+"""Check, start and stop what ``t2rl serve`` needs."""
 
 import asyncio
 import json

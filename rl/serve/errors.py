@@ -1,4 +1,4 @@
-"""What a client is told when it gets no answer, in OpenAI's form."""
+"""Errors in OpenAI's form, for a client that gets no answer."""
 
 from collections.abc import Mapping
 from typing import Any

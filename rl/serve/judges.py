@@ -14,8 +14,8 @@ from rl.stream.waiting import wait_for
 from rollout.types import GroupScorer, Prompt
 
 MALFORMED = (TypeError, LookupError, AttributeError)
-"""What a reward's check may raise on metadata of the wrong types: files are typed before, requests are
-not."""
+"""Exceptions that a reward's check may raise on metadata of the wrong types: files are typed before, requests
+are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from planner.types import Mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What the plan gives a request."""
+    """The plan's part for a request."""
 
     strategy: str
     k: int

@@ -63,7 +63,7 @@ class Hints(BaseModel):
     answer: str | int | float | None = None
     """Reference answer, for rewards that compare with one."""
     metadata: dict[str, JsonValue] | None = None
-    """What else the reward needs: tests, constraints, the item of a generator."""
+    """Further input of the reward: tests, constraints, the item of a generator."""
     budget_tokens: PositiveInt | None = None
     """Hard limit on this request's tokens, prompt and discarded samples included."""
     strategy: StrategyName | None = None

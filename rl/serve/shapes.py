@@ -6,13 +6,13 @@ from rl.serve.answering import Served
 
 
 def completion(served: Served, *, id: str, created: int, model: str) -> dict[str, Any]:
-    """Of ``POST /v1/completions``."""
+    """Return the response of ``POST /v1/completions``."""
     choice = {"index": 0, "text": served.text, "logprobs": None, "finish_reason": _finish(served)}
     return _response(served, choice, id=id, created=created, model=model, object="text_completion")
 
 
 def chat_completion(served: Served, *, id: str, created: int, model: str) -> dict[str, Any]:
-    """Of ``POST /v1/chat/completions``."""
+    """Return the response of ``POST /v1/chat/completions``."""
     message = {"role": "assistant", "content": served.text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(served)}
     return _response(served, choice, id=id, created=created, model=model, object="chat.completion")

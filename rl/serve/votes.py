@@ -1,4 +1,5 @@
-"""What counts as the same answer in a vote: the final answer where the reward would look for it."""
+"""Decide which answers count as the same in a vote: the final answer is taken where the reward would look for
+it."""
 
 import re
 from collections import Counter

@@ -30,7 +30,7 @@ class Example:
 
     @property
     def num_tokens(self) -> int:
-        """Of the prompt and its longest completion."""
+        """Count the tokens of the prompt and its longest completion."""
         return len(self.prompt_ids) + max(map(len, self.completions))
 
 

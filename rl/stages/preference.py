@@ -1,4 +1,4 @@
-"""What ``t2rl dpo`` trains on: rows of a file, or pairs that were sampled from the model and judged by the
+"""Examples of ``t2rl dpo``: rows of a file, or pairs that were sampled from the model and judged by the
 task's reward."""
 
 import json

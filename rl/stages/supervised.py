@@ -1,4 +1,4 @@
-"""What ``t2rl sft`` trains on: rows of a file, or a task's train prompts with their demonstrations."""
+"""Examples of ``t2rl sft``: rows of a file, or a task's train prompts with their demonstrations."""
 
 from typing import Any
 

@@ -66,7 +66,7 @@ class GroupState:
         self.group = None
 
     def stat(self) -> RolloutStat:
-        """What the statistics store learns from it."""
+        """Return what the statistics store learns from the group."""
         assert self.group is not None
         return RolloutStat.of(self.group, kept=self.kept, reason=self.reason)
 

@@ -18,7 +18,7 @@ class Task(Protocol):
     reward_args: dict[str, Any]
     """Keyword arguments of the reward."""
     thinking_tags: tuple[str, str]
-    """What opens and closes a thinking, in every prompt."""
+    """Tags that open and close a thinking, in every prompt."""
 
     def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
         """Prompts of one split: always the same ones in the same order, a shorter list being the start of a
@@ -31,7 +31,7 @@ class Task(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What a task needs of a transformers tokenizer."""
+    """The methods of a transformers tokenizer that a task needs."""
 
     chat_template: Any
 

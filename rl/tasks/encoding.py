@@ -17,7 +17,7 @@ Decode = Callable[[Sequence[Sequence[int]]], list[str]]
 
 
 class TextTokenizer(Protocol):
-    """What encoding needs of a transformers tokenizer."""
+    """The methods of a transformers tokenizer that encoding needs."""
 
     def __call__(self, text: Sequence[str], *, add_special_tokens: bool = True) -> Mapping[str, Any]:
         """``input_ids``: one list of token ids per text."""
@@ -81,7 +81,7 @@ def bare_ids(tokenizer: TextTokenizer, texts: Sequence[str]) -> list[list[int]]:
 
 
 def added_tokens(tokenizer: TextTokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What the tokenizer adds in front of a text and behind it.
+    """Return what the tokenizer adds in front of a text and behind it.
 
     Raises:
         ValueError: It changes what stands between, so that nothing can be said of its prompts.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PLACEHOLDER = "{budget}"
 FIELDS = ("prompt_template", "system_prompt", "instruction")
-"""Of the task section: where a template may stand."""
+"""Fields of the task section in which a template may stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class PromptBudget:
 
 
 def prompt_budget(config: "Config", tokenizer: Any, prompts: Sequence[Prompt]) -> PromptBudget | None:
-    """What fills ``{budget}`` in; None if the task's template does not ask for it.
+    """Return what fills ``{budget}`` in; None if the task's template does not ask for it.
 
     Raises:
         ValueError: the longest prompt does not fit with the run's limit in it, or a prompt's tokens cannot be

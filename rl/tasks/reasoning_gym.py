@@ -133,8 +133,8 @@ class ReasoningGymTask:
 def reward_metadata(
     category: str, args: Mapping[str, Any], entry: Mapping[str, Any], answer_format: str
 ) -> dict[str, Any]:
-    """What the reward needs to ask the library again, JSON-able: dataset, its config, the entry, the answer's
-    form."""
+    """Return what the reward needs to ask the library again, JSON-able: dataset, its config, the entry, the
+    answer's form."""
     facts = {
         "dataset": category,
         "config": dict(args),

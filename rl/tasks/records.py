@@ -152,7 +152,7 @@ def _demonstration(value: Any, where: str, column: str) -> dict[str, str]:
 
 
 def _metadata(value: Any, where: str, column: str) -> dict[str, Any]:
-    """Of a mapping what is not null; JSON text is what was written, nulls included."""
+    """Return what is not null in a mapping; JSON text is what was written, nulls included."""
     if value is None:
         return {}
     if isinstance(value, str):

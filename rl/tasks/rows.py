@@ -36,8 +36,8 @@ class Row:
     fields: dict[str, Any]
 
     def get(self, column: str) -> Any:
-        """What a column holds, MISSING if there is none. ``reward_model.ground_truth`` is a key inside of a
-        column, unless a column has this very name."""
+        """Return what a column holds, MISSING if there is none. ``reward_model.ground_truth`` is a key inside
+        of a column, unless a column has this very name."""
         if column in self.fields:
             return self.fields[column]
         value: Any = self.fields

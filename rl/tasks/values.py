@@ -1,4 +1,4 @@
-"""What a value of a row means: null is absent, and numbers have one spelling in every format."""
+"""Read the values of a row: null is absent, and numbers have one spelling in every format."""
 
 import math
 from collections.abc import Mapping

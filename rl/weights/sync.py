@@ -34,7 +34,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """What one sync cost and how well it arrived."""
+    """The cost of one sync, and how well the weights arrived."""
 
     version: int
     publish_s: float

@@ -73,8 +73,8 @@ class Remote:
         )
 
     def _called_back(self, number: int, args: Any, kwargs: Any) -> list[Any]:
-        """What the tests' function returns or raises goes where it was called from; an end of the whole test
-        does not."""
+        """Send what the tests' function returns or raises where it was called from; an end of the whole test
+        does not go there."""
         reply, error = attempt(self._answer, number, args, kwargs)
         if error is None:
             return list(reply)

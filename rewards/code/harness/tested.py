@@ -52,7 +52,7 @@ class Stage:
         return {"h": len(self.objects) - 1}
 
     def resolve(self, tag: str, number: int) -> Any:
-        """What the tester means by a handle: an object of ours, or a callable of its own."""
+        """Return what the tester means by a handle: an object of ours, or a callable of its own."""
         return (
             self.objects[number]
             if tag == "h"
@@ -99,9 +99,8 @@ class Stage:
         raise ValueError(operation)
 
     def named(self, name: str) -> Any:
-        """What the program calls so: of its top level, else a method (``Class.method``, or ``Solution``'s) of
-        a new instance for each call, as on LeetCode.
-        """
+        """Return what the program calls so: of its top level, else a method (``Class.method``, or
+        ``Solution``'s) of a new instance for each call, as on LeetCode."""
         scope = self.module.__dict__
         if name in scope and scope[name] is not self.site.get(name, scope):
             return scope[name]

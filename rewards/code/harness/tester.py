@@ -35,7 +35,7 @@ class Names(dict[str, Any]):
 
 
 class Solution(types.ModuleType):
-    """What ``from solution import f`` finds."""
+    """The object that ``from solution import f`` finds."""
 
     remote: Remote
 

@@ -22,8 +22,8 @@ class NotData(TypeError):
 
 
 def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
-    """What somebody else's code returns, or what it raises; ``SystemExit`` too is a failure of that code and
-    no end of ours."""
+    """Return what somebody else's code returns, or what it raises; ``SystemExit`` too is a failure of that
+    code and no end of ours."""
     try:
         return call(*args), None
     except BaseException as error:  # noqa: BLE001  # the one place in the harness where foreign code ends

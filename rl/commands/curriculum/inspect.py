@@ -29,8 +29,8 @@ OF_PLAN = ("epoch", "observed_prompts", "group_size_min", "group_size_max")
 OF_EVERY_RUN = frozenset(
     PREFIX + name for name in (*OF_PLAN, *RATIOS, *(f"{bucket}_ratio" for bucket in BUCKETS))
 )
-"""What the stack reports whatever its parts are; the other figures under ``curriculum/`` are what the parts
-say for themselves."""
+"""Figures that the stack reports whatever its parts are; the others under ``curriculum/`` come from the parts
+themselves."""
 MOST_TRAINED = 5
 SPOTS = 5
 """Stretches of steps that the parts' figures are shown for."""
@@ -163,7 +163,7 @@ def _dropped(chosen: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _said(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
-    """What the parts report, over the run; None if they report nothing."""
+    """Return what the parts report, over the run; None if they report nothing."""
     names = sorted({key for row in metrics for key in row if key.startswith(PREFIX)} - OF_EVERY_RUN)
     if not names:
         return None

@@ -8,14 +8,14 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What one check found."""
+    """The finding of one check."""
 
     name: str
     status: Status
     """``warn``: works, or works in part. ``fail``: runs will not work."""
     found: str
     remedy: str = ""
-    """What to do; '' if nothing."""
+    """Advice for the user; '' if there is nothing to do."""
 
     def as_dict(self) -> dict[str, str]:
         """For ``--json``."""

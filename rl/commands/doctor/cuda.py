@@ -1,5 +1,5 @@
-"""What the CUDA build needs of the machine beside the GPU itself: a driver that is new enough, a compiler,
-Python's headers."""
+"""Check what the CUDA build needs of the machine beside the GPU itself: a driver that is new enough, a
+compiler, Python's headers."""
 
 import re
 import shutil
@@ -44,7 +44,7 @@ def cuda_of(torch_version: str, wheels: frozenset[str] | None = None) -> int | N
 
 
 def installed_wheels() -> frozenset[str]:
-    """Of NVIDIA's cuBLAS packages, those that are here."""
+    """Return those of NVIDIA's cuBLAS packages that are installed."""
     found = set()
     for name in ("nvidia-cublas", "nvidia-cublas-cu12", "nvidia-cublas-cu13"):
         try:

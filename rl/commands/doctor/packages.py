@@ -38,8 +38,8 @@ def installed(name: str) -> str | None:
 
 
 def requirements() -> list[Requirement]:
-    """What T2RL asks for, with the extra that this environment has: ``gpu`` if CUDA vLLM is installed, else
-    ``cpu``."""
+    """Return what T2RL requires, with the extra that this environment has: ``gpu`` if CUDA vLLM is installed,
+    else ``cpu``."""
     extra = "gpu" if installed("vllm") else "cpu"
     parsed = [Requirement(text) for text in requires("t2rl") or []]
     return [r for r in parsed if r.marker is None or r.marker.evaluate({"extra": extra})]

@@ -11,7 +11,7 @@ from rollout.worker import RolloutWorker
 
 
 async def main(model: Path, device: str) -> str:
-    """What was found."""
+    """Start an engine on a tiny model and return what was found."""
     worker = RolloutWorker(
         EngineConfig(model=str(model), device=device, max_model_len=64, max_num_seqs=4, kv_cache_mib=32)
     )

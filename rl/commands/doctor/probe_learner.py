@@ -36,7 +36,7 @@ def batch() -> TrainingBatch:
 
 
 def main(model: Path) -> str:
-    """What was found."""
+    """Train a tiny model for one step and return what was found."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rank = LearnerRank(
         config=LearnerConfig.model_validate({"device": device}),

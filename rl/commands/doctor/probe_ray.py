@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def main(scratch: Path) -> str:
-    """What was found."""
+    """Start Ray and return what was found."""
     import ray
 
     from rl.cluster.ray_runtime import start_ray, stop_ray

@@ -1,1 +1,1 @@
-"""What ``t2rl rewards`` does."""
+"""The work behind ``t2rl rewards``."""

@@ -21,15 +21,15 @@ SHOWN = 120
 
 @dataclass(slots=True)
 class Line:
-    """What became of one case."""
+    """The outcome of one case."""
 
     case: str
     tried: int = 0
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
-    """Of the verdicts that were no yes."""
+    """Reasons of the verdicts that were no yes."""
     example: str = ""
-    """Of a verdict that should have been another one: prompt and text."""
+    """Prompt and text of a verdict that should have been another one."""
     passed: bool | None = None
     """None = not applicable, or allowed."""
 

@@ -102,8 +102,7 @@ def source_of(items: Sequence[Item], form: str) -> str:
 
 
 def best_form(accepted: Sequence[Mapping[str, bool]]) -> str:
-    """Of the forms of answers, the one that was right for the most prompts; the first of them if several
-    were."""
+    """Return the form of answers that was right for the most prompts; the first of them if several were."""
     counts = {name: sum(verdicts.get(name, False) for verdicts in accepted) for name in FORMS}
     return max(counts, key=counts.__getitem__)
 

@@ -1,5 +1,5 @@
-"""What is checked: a task of a config, or a reward with rows of a file, as prompts and the reward that judges
-them."""
+"""Collect what is checked: a task of a config, or a reward with rows of a file, as prompts and the reward
+that judges them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ def list_rewards(*, as_json: bool) -> None:
 
 
 def first_line(target: str) -> str:
-    """Of the documentation of ``module:attr``, or of the module if that has none."""
+    """Return the first line of the documentation of ``module:attr``, or of the module if that has none."""
     module, _, attr = target.partition(":")
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None, (

@@ -18,7 +18,7 @@ RESTARTS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fits:
-    """Of the same checkpoints. Approaches 1 and 2 are None where there are too few for them, or no
+    """Fits of the same checkpoints. Approaches 1 and 2 are None where there are too few for them, or no
     likelihoods."""
 
     family: FamilySurface

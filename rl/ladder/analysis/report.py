@@ -23,7 +23,7 @@ from rl.ladder.layout import LadderDir
 from rl.ladder.scores import headline
 
 MAX_K = 1024.0
-"""Of the end-to-end optimum; more is extrapolation beyond the samples."""
+"""Largest k of the end-to-end optimum; more is extrapolation beyond the samples."""
 SERVING_COSTS = ("flops_per_query", "latency_ms_par", "usd_per_1k_queries")
 CHOICE_KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -144,7 +144,7 @@ def _baselines(data: Family, fits: Fits, queries: Sequence[float], tokens: float
 def _end_to_end(
     data: Family, fits: Fits, heads: Sequence[dict[str, Any]], total: float, queries: float
 ) -> list[dict[str, Any]]:
-    """Of bases, and of post-trained ones with what their training cost."""
+    """Find the end-to-end optimum of bases, and of post-trained ones with what their training cost."""
     tokens, prompt = (
         float(np.mean([h[name] for h in heads if not h["bits"]]))
         for name in ("mean_tokens", "mean_prompt_tokens")

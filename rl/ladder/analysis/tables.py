@@ -1,4 +1,4 @@
-"""What ``t2rl plan bases`` prints."""
+"""The tables that ``t2rl plan bases`` prints."""
 
 from pathlib import Path
 from typing import Any

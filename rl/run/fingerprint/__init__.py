@@ -1,2 +1,2 @@
-"""What a run is made of, as hashes: data, base, tokenizer, reward and settings. A resume compares them
+"""Hashes of all that a run is made of: data, base, tokenizer, reward and settings. A resume compares them
 (docs/runs.md)."""

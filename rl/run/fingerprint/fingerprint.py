@@ -14,8 +14,8 @@ VERSION = 1
 FEW = 3
 """Parts of a thing that a message shows one by one."""
 THINGS = ("data", "held_out", "base", "tokenizer", "reward", "reward_model", "curriculum_code")
-"""What is compared beside the settings; each can be accepted by its name, the held-out prompts also as
-data."""
+"""Things that are compared beside the settings; each can be accepted by its name, the held-out prompts also
+as data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Fingerprint:
     """Hashes and values in JSON's types."""
 
     things: dict[str, dict[str, Any]]
-    """Of each of ``THINGS`` that the run has: part -> hash or number."""
+    """Each of ``THINGS`` that the run has: part -> hash or number."""
     settings: dict[str, Any]
     """``identity_values`` of the config."""
     defaults: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class Fingerprint:
 
     @classmethod
     def read(cls, path: Path) -> "Fingerprint | None":
-        """What ``write`` wrote; None where there is none, as of runs of T2RL 0.1.
+        """Read what ``write`` wrote; None where there is none, as of runs of T2RL 0.1.
 
         Raises:
             ValueError: It was written by another version.
@@ -68,7 +68,7 @@ class Difference:
     text: str
     """Old and new, in words."""
     parts: tuple[str, ...] = ()
-    """Of a thing: what of it differs."""
+    """Parts of the thing that differ."""
 
 
 def differences(old: Fingerprint, new: Fingerprint) -> list[Difference]:

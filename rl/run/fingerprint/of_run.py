@@ -19,7 +19,7 @@ from rl.scorers.reward_model import reward_model_directory
 
 
 def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
-    """Of ``t2rl train``."""
+    """Return the fingerprint of a run of ``t2rl train``."""
     reward = (prepared.task.reward_name, dict(prepared.task.reward_args))
     things = {
         "data": rows_fingerprint(prepared.train_prompts),
@@ -37,8 +37,8 @@ def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
 def stage_fingerprint(
     config: StageConfig, *, model_path: Path, tokenizer: Any, examples: Sequence[Any], source: str | None
 ) -> Fingerprint:
-    """Of ``t2rl sft`` and ``t2rl dpo``; pairs that are yet to be sampled have no examples, and are kept with
-    the run."""
+    """Return the fingerprint of ``t2rl sft`` or ``t2rl dpo``; pairs that are yet to be sampled have no
+    examples, and are kept with the run."""
     things: dict[str, dict[str, Any]] = {
         "base": base_fingerprint(model_path),
         "tokenizer": tokenizer_fingerprint(tokenizer),

@@ -38,13 +38,13 @@ class Prepared:
     train_prompts: list[Prompt]
     eval_prompts: list[Prompt]
     demonstrations: Demonstrations | None = None
-    """Of the train prompts, where the objective asks for them."""
+    """Demonstrations of the train prompts, where the objective asks for them."""
     budget: PromptBudget | None = None
     """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come
     filled."""
     references: References = field(default_factory=References)
     notes: tuple[str, ...] = ()
-    """What the user should know before training."""
+    """Notes that the user should read before training."""
 
     def decode(self) -> Decode:
         """Token ids to text as rewards read it; reads only, so what is trained is never re-tokenised."""
@@ -129,7 +129,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
 
 
 def batch_repeats(prompts_per_step: int, num_prompts: int) -> list[str]:
-    """What to say where one batch needs more prompts than there are."""
+    """Return a note where one batch needs more prompts than there are."""
     if prompts_per_step <= num_prompts:
         return []
     return [

@@ -1,5 +1,5 @@
-"""What a base must be before any actor starts: readable, whole, known to transformers and vLLM, and ended by
-some token."""
+"""Check a base before any actor starts: it must be readable, whole, known to transformers and vLLM, and ended
+by some token."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from rollout.checkpoint_weights import weight_shapes
 from rollout.types import Prompt
 
 CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
-"""Of vLLM's CPU attention (``CPUAttentionBackend.get_supported_head_sizes``)."""
+"""Head sizes of vLLM's CPU attention (``CPUAttentionBackend.get_supported_head_sizes``)."""
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -62,7 +62,7 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
 
 
 def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False) -> Any:
-    """What training by any method asks of a base; returns its config. ValueError as in ``check_model``."""
+    """Check what any training asks of a base; return its config. ValueError as in ``check_model``."""
     base = load_config(model_path, trust=trust)
     check_files(model_path)
     check_weights(model_path, base, trust=trust)

@@ -59,7 +59,7 @@ def _clipped(text: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class References:
-    """What became of the references of a run.
+    """The outcome of checking a run's references.
 
     Args:
         previous: Directory of the run that is resumed: what it found stands, and nothing is judged again.

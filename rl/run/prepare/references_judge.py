@@ -18,7 +18,7 @@ Asked = tuple[Prompt, list[str]]
 
 @dataclass(slots=True)
 class Verdicts:
-    """Of each prompt that there was time for."""
+    """Verdicts on each prompt that there was time for."""
 
     accepted: int = 0
     """Prompts all of whose phrasings were taken."""

@@ -48,7 +48,7 @@ class ModelScorer:
         await asyncio.gather(self.verifiers.close(), self._model.close())
 
     def metrics(self) -> dict[str, float]:
-        """Of both."""
+        """Return the metrics of both."""
         return {**self.verifiers.metrics(), **self._model.metrics()}
 
     async def score(

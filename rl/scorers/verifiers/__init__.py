@@ -15,8 +15,8 @@ from rl.scorers.rules import limits_of
 
 
 def make_verifiers(config: Config, reward: str, args: Mapping[str, Any]) -> Verifiers:
-    """What the section asks for, not yet started; limits that it leaves open are those that suit the
-    reward."""
+    """Return the verifiers that the section asks for, not yet started; limits that it leaves open are those
+    that suit the reward."""
     options = pool_options(config, reward, args)
     if config.verifiers.placement == "local":
         return VerifierPool(reward, args, **options)

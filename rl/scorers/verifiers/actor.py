@@ -34,7 +34,7 @@ class VerifierHost:
         """Answers if the actor's event loop runs."""
 
     async def pids(self) -> list[int]:
-        """Of the verifier processes, for drills."""
+        """Return the pids of the verifier processes, for drills."""
         return self._pool.pids
 
     async def close(self) -> None:

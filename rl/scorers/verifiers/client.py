@@ -35,7 +35,7 @@ class _Seat:
         self.groups = 0
         self.metrics: dict[str, float] = {}
         self.lost_metrics: Counter[str] = Counter()
-        """Of the actors that were here before."""
+        """Metrics of the actors that were here before."""
 
 
 class RayVerifiers:
