@@ -28,59 +28,65 @@ strategy}; docs/serve.md.
 """
 
 
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(help="JSON of t2rl plan queries --json: samples and strategy by id and category."),
+]
+RewardName = Annotated[
+    str | None,
+    typer.Option(help="Verifier (t2rl rewards list); default: a run's own; none: votes decide."),
+]
+StrategyName = Annotated[
+    str | None,
+    typer.Option(help="repeated_sampling, majority, weighted_vote or best_of_n, instead of the plan's."),
+]
+Samples = Annotated[int, typer.Option(min=1, help="Samples of a request at most, where there is no plan.")]
+RoundSamples = Annotated[
+    int | None, typer.Option("--round", min=1, help="Samples drawn together; default: as planned, else 4.")
+]
+BudgetTokens = Annotated[
+    int | None, typer.Option(min=2, help="Tokens that a request may spend, prompt included.")
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="Name of the model in requests; default: the directory's.")
+]
+ChatTemplate = Annotated[
+    Path | None, typer.Option(help="Jinja file, for tokenizers without a chat template.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and says which.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the bearer token that callers must send.")]
+Parallel = Annotated[int, typer.Option(min=1, help="Requests at work at once; they share the engines.")]
+TimeoutS = Annotated[
+    float, typer.Option(min=0.1, help="Seconds for a request, its waiting included; then 504.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("serve", epilog=EPILOG)(serve)
 
 
 def serve(
-    target: str = typer.Argument(
-        ..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."
-    ),
+    target: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."),
+    ],
     overrides: Overrides = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="JSON of t2rl plan queries --json: samples and strategy by id and category."),
-    ] = None,
-    reward: Annotated[
-        str | None,
-        typer.Option(help="Verifier (t2rl rewards list); default: a run's own; none: votes decide."),
-    ] = None,
+    plan: PlanFile = None,
+    reward: RewardName = None,
     reward_args: Annotated[str | None, typer.Option(metavar="JSON", help="Arguments of the reward.")] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(help="repeated_sampling, majority, weighted_vote or best_of_n, instead of the plan's."),
-    ] = None,
-    samples: Annotated[
-        int, typer.Option(min=1, help="Samples of a request at most, where there is no plan.")
-    ] = 8,
-    round_samples: Annotated[
-        int | None,
-        typer.Option("--round", min=1, help="Samples drawn together; default: as planned, else 4."),
-    ] = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option(min=2, help="Tokens that a request may spend, prompt included.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the model, in requests; default: the directory's.")
-    ] = None,
-    chat_template: Annotated[
-        Path | None, typer.Option(help="Jinja file, for tokenizers without a chat template.")
-    ] = None,
+    strategy: StrategyName = None,
+    samples: Samples = 8,
+    round_samples: RoundSamples = None,
+    budget_tokens: BudgetTokens = None,
+    name: ModelName = None,
+    chat_template: ChatTemplate = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and says which.")
-    ] = 8000,
-    token_file: Annotated[
-        Path | None, typer.Option(help="File with the bearer token that callers must send.")
-    ] = None,
-    parallel: Annotated[
-        int, typer.Option(min=1, help="Requests at work at once; they share the engines.")
-    ] = 32,
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    parallel: Parallel = 32,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait beyond that; then 503.")] = 128,
-    timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="Of a request, its waiting included; then 504.")
-    ] = 120.0,
+    timeout_s: TimeoutS = 120.0,
     max_body_kib: Annotated[int, typer.Option(min=1, help="Largest request.")] = 4096,
 ) -> None:
     """Serve a model over OpenAI's API, spending the planned samples on each request."""

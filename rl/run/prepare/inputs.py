@@ -24,7 +24,7 @@ from rl.scorers.verifiers import pool_options
 from rl.tasks import Task, build_task
 from rl.tasks.encoding import Decode, make_decode
 from rl.tasks.prompt_budget import PromptBudget, final_budget, prompt_budget
-from rollout.types import Prompt
+from rollout.types import Prompt, Reward
 from rollout.vllm_args import check_engine_args
 
 
@@ -83,34 +83,20 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     )
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
-    train_prompts = task.load("train")
-    eval_prompts = task.load(config.evaluation.split, config.evaluation.num_prompts)
-    if not train_prompts or not eval_prompts:
-        empty = "train" if not train_prompts else config.evaluation.split
-        raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
-    check_prompt_ids(model_path, [*train_prompts, *eval_prompts], trust=trusts_code(config.model))
-    check_reward(reward, [*train_prompts, *eval_prompts])
-    if is_own(task.reward_name, task.reward_args):
-        options = pool_options(config, task.reward_name, task.reward_args)
-        abstains = isinstance(reward, CallableReward)
-        try_reward(task.reward_name, task.reward_args, train_prompts, options, may_abstain=abstains)
+    train_prompts, eval_prompts = _load_splits(config, task)
+    prompts = [*train_prompts, *eval_prompts]
+    check_prompt_ids(model_path, prompts, trust=trusts_code(config.model))
+    _check_rewards(config, task, reward, train_prompts, eval_prompts)
     if references is not None:
         train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
-    if config.reward_model is not None:
-        check_reward_model(config.reward_model)
-    check_prompts(
-        config.curriculum.model_dump(), train_prompts, prompts_per_step=config.stream.prompts_per_step
-    )
+        notes = [*notes, *references.notes]
+    per_step = config.stream.prompts_per_step
+    check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=per_step)
     budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
     if budget is not None:
         last = final_budget(config)
         eval_prompts = [budget(prompt, last) for prompt in eval_prompts]
-    demonstrations, asked = None, config.algorithm.demonstrations
-    if asked is not None:
-        train_prompts = with_worked_solutions(train_prompts, config.task, asked.field)
-        demonstrations = tokenise_demonstrations(
-            train_prompts, tokenizer, asked, max_model_len=config.rollout.max_model_len
-        )
+    train_prompts, demonstrations = _demonstrations(config, train_prompts, tokenizer)
     return Prepared(
         model_path=model_path,
         tokenizer=tokenizer,
@@ -120,12 +106,43 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         demonstrations=demonstrations,
         budget=budget,
         references=references or References(),
-        notes=(
-            *notes,
-            *(references.notes if references is not None else ()),
-            *batch_repeats(config.stream.prompts_per_step, len(train_prompts)),
-        ),
+        notes=(*notes, *batch_repeats(per_step, len(train_prompts))),
     )
+
+
+def _load_splits(config: Config, task: Task) -> tuple[list[Prompt], list[Prompt]]:
+    """Return the prompts of training and of evaluation, both with at least one."""
+    train = task.load("train")
+    held_out = task.load(config.evaluation.split, config.evaluation.num_prompts)
+    if not train or not held_out:
+        empty = "train" if not train else config.evaluation.split
+        raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
+    return train, held_out
+
+
+def _check_rewards(
+    config: Config, task: Task, reward: Reward, train: list[Prompt], held_out: list[Prompt]
+) -> None:
+    """Check that the reward can judge the prompts; try it where it is the user's own code."""
+    check_reward(reward, [*train, *held_out])
+    if is_own(task.reward_name, task.reward_args):
+        options = pool_options(config, task.reward_name, task.reward_args)
+        abstains = isinstance(reward, CallableReward)
+        try_reward(task.reward_name, task.reward_args, train, options, may_abstain=abstains)
+    if config.reward_model is not None:
+        check_reward_model(config.reward_model)
+
+
+def _demonstrations(
+    config: Config, prompts: list[Prompt], tokenizer: Any
+) -> tuple[list[Prompt], Demonstrations | None]:
+    """Return the train prompts with their worked solutions, and these as tokens; None if none are asked."""
+    asked = config.algorithm.demonstrations
+    if asked is None:
+        return prompts, None
+    solved = with_worked_solutions(prompts, config.task, asked.field)
+    tokens = tokenise_demonstrations(solved, tokenizer, asked, max_model_len=config.rollout.max_model_len)
+    return solved, tokens
 
 
 def batch_repeats(prompts_per_step: int, num_prompts: int) -> list[str]:
