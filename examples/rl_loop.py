@@ -4,15 +4,13 @@ r"""Group-relative policy optimisation (GRPO) in one file: ``t2rl train`` withou
 
 One process does everything in turn: draw prompts, sample a group of answers to each with vLLM, judge them,
 compare each answer with the rest of its group, take optimizer steps, give vLLM the new weights. It trains the
-base of the quickstart, which is built on first use (minutes) and then cached, and evaluates it
-before and after. Task, engine, reward, advantages, loss and weight transfer are those of a real run; comments name the file where
-a real run does more than the lines below them.
+base of the quickstart, built on first use (minutes) and then cached, and evaluates it before and after. The
+parts are those of a real run; comments name the file where a real run does more than the lines below them.
 """
 
 import argparse
 import asyncio
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,21 +20,21 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM
 
 from rewards import build_reward
-from rl.actors import engine_config
+from rl.batch.types import TrainingBatch
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.encoding import Decode
-from rl.evaluate import EVAL_GROUP_IDS
+from rl.engines.actors import engine_config
+from rl.evaluation.held_out import EVAL_GROUP_IDS
 from rl.learner.head import token_logprobs
 from rl.learner.publishing import WeightPublisher
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import token_terms
-from rl.prepare import Prepared, prepare
+from rl.run.prepare.inputs import Prepared, prepare
 from rl.stream.plans import make_group_id, request_seeds
-from rl.types import TrainingBatch
-from rl.weight_directory import fresh_weight_directory
+from rl.tasks.encoding import Decode
+from rl.weights.directory import fresh_weight_directory
 from rollout.engine import InferenceEngine, build_engine
 from rollout.types import GroupRequest, Prompt, Reward, Rollout, RolloutGroup, SamplingConfig
 from rollout.vllm_env import prepare_process
@@ -44,7 +42,7 @@ from rollout.vllm_env import prepare_process
 
 async def train(config: Config, prepared: Prepared) -> None:
     """Evaluate the base, train it for ``run.steps`` steps, evaluate again."""
-    # A real run has many engines and DeepSpeed ranks, each a Ray actor (rl/fleet.py, rl/learner/group.py).
+    # A real run has engines and DeepSpeed ranks in Ray actors (rl/engines/fleet.py, rl/learner/group.py).
     engine = build_engine(engine_config(config, prepared.model_path))
     policy = AutoModelForCausalLM.from_pretrained(prepared.model_path, dtype=torch.float32)
     learner, size = config.learner, config.stream.rollouts_per_prompt
@@ -57,15 +55,12 @@ async def train(config: Config, prepared: Prepared) -> None:
     await engine.start()
     await evaluate("before", sampler, prepared.eval_prompts)
     for step in range(config.run.steps):
-        began = time.perf_counter()
         # 1. Draw prompts. A real run asks a curriculum which ones, and how many answers to each (curricula/).
         drawn = rng.choice(len(prepared.train_prompts), config.stream.prompts_per_step, replace=False)
         prompts = [prepared.train_prompts[i] for i in drawn]
         # 2. Sample a group of answers to each prompt and judge them. A real run samples the next batch
-        #    meanwhile, and bounds the age of the weights that sampled what it trains on (rl/controller.py).
-        numbered = [(make_group_id(step, 0, place), prompt) for place, prompt in enumerate(prompts)]
-        temperature = config.rollout.temperature
-        groups = await asyncio.gather(*(sampler.group(n, p, size, temperature) for n, p in numbered))
+        #    meanwhile, and bounds the age of the weights behind what it trains on (rl/run/controller.py).
+        groups = await sampler.groups(prompts, size, config.rollout.temperature, make_group_id(step, 0, 0))
         # 3. Learn from the groups, a share of them in each optimizer step.
         shares = [groups[first :: learner.updates_per_batch] for first in range(learner.updates_per_batch)]
         results = [update(policy, optimizer, share, config) for share in shares]
@@ -74,12 +69,8 @@ async def train(config: Config, prepared: Prepared) -> None:
         assert weights is not None, "only ranks that do not write return nothing"
         await engine.update_weights(weights)
 
-        tokens, losses = sum(group.num_tokens for group in groups), [loss for loss, _ in results]
-        print(
-            f"step {step}: pass rate {pass_rate(groups):.3f}, {tokens} tokens, loss {np.mean(losses):+.4f}, "
-            f"engine-learner gap {results[0][1]:.1e}, {time.perf_counter() - began:.1f} s",
-            flush=True,
-        )
+        loss, gap = np.mean([loss for loss, _ in results]), results[0][1]
+        print(f"step {step}: pass rate {pass_rate(groups):.3f}, loss {loss:+.4f}, gap {gap:.1e}", flush=True)
     await evaluate("after", sampler, prepared.eval_prompts)
 
     await engine.stop()
@@ -96,15 +87,21 @@ class Sampler:
     decode: Decode
     config: Config
 
-    async def group(self, number: int, prompt: Prompt, size: int, temperature: float) -> RolloutGroup:
-        """``size`` answers to one prompt. Callers ask for all groups at once, so that vLLM batches them."""
+    async def groups(
+        self, prompts: Sequence[Prompt], size: int, temperature: float, first: int
+    ) -> list[RolloutGroup]:
+        """``size`` answers to each prompt, asked for at once, so that vLLM batches them."""
+        asked = (self._group(first + i, prompt, size, temperature) for i, prompt in enumerate(prompts))
+        return await asyncio.gather(*asked)
+
+    async def _group(self, number: int, prompt: Prompt, size: int, temperature: float) -> RolloutGroup:
         # The engine takes and gives token ids, each with its log-prob under the weights that sampled it.
         sampling = SamplingConfig(temperature=temperature, max_tokens=self.config.rollout.max_tokens)
         seeds = request_seeds(self.config.run.seed, number, size)
         ids = prompt.token_ids
         request = GroupRequest(group_id=number, prompt_token_ids=ids, seeds=seeds, sampling=sampling)
         completions = await self.engine.generate(request)
-        # A real run judges in processes that are killed when they hang (rewards/pool.py).
+        # A real run judges in processes that are killed when they hang (rewards/processes/pool.py).
         texts = self.decode([completion.token_ids.tolist() for completion in completions])
         judged = tuple(
             Rollout(completion=c, text=text, result=self.reward(prompt, text, truncated=c.truncated))
@@ -132,7 +129,7 @@ def update(
     row, column = rows(batch.loss_mask).nonzero(as_tuple=True)  # [T] where the sampled tokens stand
 
     # b. The advantage of an answer: (reward - mean of its group) / standard deviation of its group. Its
-    #    tokens share it. The weights turn the sum of step d into a mean over tokens (rl/objective/advantages).
+    #    tokens share it. The weights make the sum of step d a mean over tokens (rl/objective/advantages/).
     samples = Samples(
         rewards=torch.from_numpy(batch.rewards),
         correct=torch.from_numpy(batch.correct),
@@ -170,10 +167,9 @@ def update(
 
 async def evaluate(when: str, sampler: Sampler, prompts: Sequence[Prompt]) -> None:
     """Print how often held-out prompts are answered right: by the likeliest answer, and by eight samples."""
-    # Numbers give seeds: the same before and after, and others than in training.
-    numbered = [(EVAL_GROUP_IDS + place, prompt) for place, prompt in enumerate(prompts)]
-    greedy = await asyncio.gather(*(sampler.group(n, p, 1, 0.0) for n, p in numbered))
-    sampled = await asyncio.gather(*(sampler.group(n, p, 8, 1.0) for n, p in numbered))
+    # Groups of the same number get the same seeds: the same before and after, and others than in training.
+    greedy = await sampler.groups(prompts, 1, 0.0, EVAL_GROUP_IDS)
+    sampled = await sampler.groups(prompts, 8, 1.0, EVAL_GROUP_IDS)
     print(f"{when}: greedy {pass_rate(greedy):.3f}, pass@1 {pass_rate(sampled):.3f} ({len(prompts)} prompts)")
 
 
