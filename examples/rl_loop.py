@@ -90,7 +90,7 @@ class Sampler:
     async def groups(
         self, prompts: Sequence[Prompt], size: int, temperature: float, first: int
     ) -> list[RolloutGroup]:
-        """``size`` answers to each prompt, in groups numbered from ``first``. vLLM batches what is asked at once."""
+        """Asks for ``size`` answers to each prompt at once: vLLM batches them. Numbers begin at ``first``."""
         asked = (self._group(first + i, prompt, size, temperature) for i, prompt in enumerate(prompts))
         return await asyncio.gather(*asked)
 
