@@ -10,16 +10,51 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 SUFFIX = ".py"
+Part = TypeVar("Part")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class NoSuchName(AttributeError):
     """The module has no such attribute."""
+
+
+def resolve_setting(field: str, name: str, builtin: Mapping[str, Part]) -> Part:
+    """The part that the setting ``field`` names: an entry of ``builtin``, or outside code.
+
+    Outside code is not checked here, since only the caller knows what kind it must be.
+
+    Raises:
+        ValueError: naming the field, and the choices or what is wrong with the outside code.
+    """
+    if name in builtin:
+        return builtin[name]
+    if ":" not in name:
+        raise ValueError(
+            f"{field} is {name!r}: choose one of {', '.join(sorted(builtin))}, or name code of your own as"
+            " pkg.module:attr or path/to/file.py:attr"
+        )
+    try:
+        return load_attribute(name)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise ValueError(f"{field} is {name!r}: {error}") from error
+
+
+def resolve_function(field: str, name: str, builtin: Mapping[str, Function]) -> Function:
+    """As ``resolve_setting``, for parts that are functions.
+
+    Raises:
+        ValueError: also where the outside code cannot be called.
+    """
+    found = resolve_setting(field, name, builtin)
+    if not callable(found):
+        raise ValueError(f"{field} is {name!r}: it must be a function, and is {type(found).__name__}")
+    return found
 
 
 def load_attribute(target: str) -> Any:

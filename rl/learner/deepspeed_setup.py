@@ -17,7 +17,7 @@ from torch import nn
 
 from rl.config.deepspeed_options import merged
 from rl.config.learner import LearnerConfig
-from rl.learner.optimizers import make_optimizer, whole_shape
+from rl.learner.optimizers import OPTIMIZERS, make_optimizer, whole_shape
 from rl.learner.schedules import lr_multiplier
 from rl.learner.sequence_parallel import SequenceParallel
 
@@ -148,6 +148,8 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
         # DeepSpeed would insist on its own CPU Adam, which it compiles on the spot; torch's fused one needs
         # no compiler.
         result["zero_force_ds_cpu_optimizer"] = False
+    if config.optimizer not in OPTIMIZERS:
+        result["zero_allow_untested_optimizer"] = True  # DeepSpeed lets none but its own near ZeRO otherwise
     if config.dtype == "bfloat16":
         result["bf16"] = {"enabled": True}
         result["data_types"] = {"grad_accum_dtype": "fp32"}

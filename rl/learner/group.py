@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import ray
@@ -16,9 +16,11 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
 from rollout.engine import WeightUpdate
+from rollout.user_code import absolute_target
 from rollout.weight_sender import Rendezvous
 
 logger = logging.getLogger(__name__)
+SectionType = TypeVar("SectionType", AlgorithmConfig, LearnerConfig)
 
 VERDICT_GRACE_S = 10.0
 """After one rank failed: how long the others get to say whether they died, since a peer's death also fails
@@ -59,8 +61,8 @@ class LearnerGroup:
         group bundles)."""
         self._config = config
         self._arguments = {
-            "config": config,
-            "algorithm": algorithm,
+            "config": _with_absolute_files(config, ("optimizer", "schedule")),
+            "algorithm": _with_absolute_files(algorithm, ("advantage", "mask", "likelihood")),
             "model_path": model_path,
             "seed": seed,
             "total_steps": total_steps,
@@ -208,6 +210,11 @@ class LearnerGroup:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _with_absolute_files(section: SectionType, fields: Sequence[str]) -> SectionType:
+    """The same settings, with outside code in files named so that a rank finds it from any directory."""
+    return section.model_copy(update={field: absolute_target(getattr(section, field)) for field in fields})
 
 
 async def _resolve(reference: Any) -> Any:

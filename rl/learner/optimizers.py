@@ -1,6 +1,7 @@
-"""The optimizers by config: AdamW, or DeepSpeed's Muon with AdamW beside it."""
+"""Optimizers: AdamW, or DeepSpeed's Muon with AdamW beside it. A new one is a function and a line in
+``OPTIMIZERS``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -8,18 +9,7 @@ from torch import nn
 
 from rl.config.learner import LearnerConfig
 from rl.learner.value_head import ValueHead
-
-
-def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
-    """Over the trainable parameters, weight decay on matrices only. torch's fused AdamW needs no compiler,
-    also when offloaded."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    if config.optimizer == "muon":
-        return _muon(model, trainable, config)
-    groups = _adamw_groups(trainable, config)
-    return torch.optim.AdamW(
-        groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=0.0, fused=True
-    )
+from rollout.user_code import resolve_function
 
 
 def muon_parameters(model: nn.Module) -> set[nn.Parameter]:
@@ -54,7 +44,19 @@ def _adamw_groups(parameters: list[nn.Parameter], config: LearnerConfig) -> list
     return [g for g in (matrices, vectors) if g["params"]]
 
 
-def _muon(model: nn.Module, trainable: list[nn.Parameter], config: LearnerConfig) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
+    """torch's fused AdamW, which needs no compiler, also when offloaded."""
+    return torch.optim.AdamW(
+        _adamw_groups(_trainable(model), config),
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        weight_decay=0.0,
+        fused=True,
+    )
+
+
+def muon(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
     """Jordan et al. 2024 (kellerjordan.github.io/posts/muon) in DeepSpeed's version, which knows ZeRO's
     partitions.
 
@@ -68,12 +70,36 @@ def _muon(model: nn.Module, trainable: list[nn.Parameter], config: LearnerConfig
         torch._dynamo.config.disable = True
     from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
 
-    hidden = muon_parameters(model)
+    hidden, trainable = muon_parameters(model), _trainable(model)
     for parameter in model.parameters():
         parameter.use_muon = parameter in hidden  # what ZeRO reads
     rest = _adamw_groups([p for p in trainable if p not in hidden], config)
-    adamw = {"lr": config.lr, "betas": config.betas, "eps": config.eps}
-    muon = {"lr": config.muon_lr, "momentum": config.muon_momentum, "weight_decay": config.weight_decay}
-    groups = [{**adamw, **group, "use_muon": False} for group in rest if group["params"]]
-    groups.append({"params": [p for p in trainable if p in hidden], "use_muon": True, **muon})
+    adam = {"lr": config.lr, "betas": config.betas, "eps": config.eps}
+    own = {"lr": config.muon_lr, "momentum": config.muon_momentum, "weight_decay": config.weight_decay}
+    groups = [{**adam, **group, "use_muon": False} for group in rest if group["params"]]
+    groups.append({"params": [p for p in trainable if p in hidden], "use_muon": True, **own})
     return MuonWithAuxAdam(groups, adam_optimizer=torch.optim.AdamW, adam_optimizer_kwargs={"fused": True})
+
+
+def _trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+OptimizerFactory = Callable[[nn.Module, LearnerConfig], torch.optim.Optimizer]
+
+OPTIMIZERS: dict[str, OptimizerFactory] = {"adamw": adamw, "muon": muon}
+
+
+def resolve_optimizer(name: str) -> OptimizerFactory:
+    """The factory that ``learner.optimizer`` names: one of ``OPTIMIZERS``, or outside code
+    (``pkg.module:attr``).
+
+    Raises:
+        ValueError: naming the field and the choices.
+    """
+    return resolve_function("learner.optimizer", name, OPTIMIZERS)
+
+
+def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
+    """The optimizer over the trainable parameters, weight decay on matrices only."""
+    return resolve_optimizer(config.optimizer)(model, config)

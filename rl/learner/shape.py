@@ -17,7 +17,8 @@ def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: 
         "world_size": world_size,
         "zero_stage": config.zero_stage,
         "dtype": config.dtype,
-        "optimizer": config.optimizer,
+        # A file of the user's by its name alone: where it lies is no part of what the shards hold.
+        "optimizer": config.optimizer.rpartition("/")[2],
         # How the adapter travels is no part of what the shards hold.
         "lora": None if config.lora is None else config.lora.model_dump(mode="json", exclude={"push"}),
         "weight_decay_groups": config.weight_decay > 0,

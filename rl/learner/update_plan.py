@@ -13,7 +13,7 @@ from rl.learner.batching import MicroBatchPlan, plan_micro_batches
 from rl.learner.micro_batch import MicroBatch, build_micro_batch
 from rl.learner.terms import UpdateTerms
 from rl.objective.kl import KL_ESTIMATORS
-from rl.objective.likelihood import LIKELIHOODS
+from rl.objective.likelihood import resolve_likelihood
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import token_terms
 
@@ -164,7 +164,7 @@ def _all_matter(context: StepContext) -> bool:
     """True if a sample without advantage still has a gradient."""
     algorithm = context.algorithm
     kl_in_loss = algorithm.kl.coefficient > 0 and algorithm.kl.place == "loss"
-    return LIKELIHOODS[algorithm.likelihood].without_advantage or kl_in_loss or context.shared_critic
+    return resolve_likelihood(algorithm.likelihood).without_advantage or kl_in_loss or context.shared_critic
 
 
 def _penalty(

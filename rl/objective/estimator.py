@@ -16,11 +16,10 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.objective.correction import Correction, correction
 from rl.objective.inputs import TokenInputs
 from rl.objective.kl import KL_ESTIMATORS
-from rl.objective.likelihood import LIKELIHOODS
-from rl.objective.likelihood.terms import Terms
-from rl.objective.masks import MASKS
+from rl.objective.likelihood import BoundedTokens, Likelihood, resolve_likelihood
+from rl.objective.masks import resolve_mask
 from rl.objective.references import REFERENCES
-from rl.objective.shapes import PerToken, Scalar
+from rl.objective.shapes import PerToken, Scalar, TokenFlags
 
 SUMS = (
     "tokens",
@@ -65,10 +64,12 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     proximal = (
         None if inputs.proximal_logprobs is None else torch.where(usable, inputs.proximal_logprobs, 0.0)
     )
-    terms = _terms(inputs, policy, REFERENCES[config.reference](policy, behavior, proximal), usable, config)
+    likelihood = resolve_likelihood(config.likelihood)
+    log_ratio = policy - REFERENCES[config.reference](policy, behavior, proximal)
+    tokens = _bounded(inputs, policy, log_ratio, usable, likelihood, config)
     start = policy.detach() if proximal is None else proximal
     corrected = correction(start - behavior, inputs.sequence, usable, config)
-    token_loss = corrected.apply(LIKELIHOODS[config.likelihood].loss(terms, config))
+    token_loss = corrected.apply(likelihood.loss(tokens, config))
     if inputs.reference_logprobs is not None:
         base = torch.where(usable, inputs.reference_logprobs, 0.0)
         kl = KL_ESTIMATORS[config.kl.estimator](policy, base, config.max_log_ratio)
@@ -79,20 +80,25 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     weights = torch.where(usable, inputs.weights, 0.0)
     # An all-zero weight still has to reach every parameter, else ZeRO waits for a gradient that never comes.
     loss = (token_loss * weights).sum()
-    return LossOutput(loss=loss, sums=_sums(inputs, terms, behavior, corrected, weights, config))
+    return LossOutput(loss=loss, sums=_sums(inputs, tokens, behavior, corrected, weights, config))
 
 
-def _terms(
-    inputs: TokenInputs, policy: PerToken, reference: PerToken, usable: torch.Tensor, config: AlgorithmConfig
-) -> Terms:
-    log_ratio = policy - reference
-    seen = LIKELIHOODS[config.likelihood].log_ratio(log_ratio, inputs.sequence, usable)
+def _bounded(
+    inputs: TokenInputs,
+    policy: PerToken,
+    log_ratio: PerToken,
+    usable: TokenFlags,
+    likelihood: Likelihood,
+    config: AlgorithmConfig,
+) -> BoundedTokens:
+    """The tokens with the ratio that the mask saw, and the one that it gave back."""
+    seen = likelihood.log_ratio(log_ratio, inputs.sequence, usable)
     ratio = seen.clamp(-config.max_log_ratio, config.max_log_ratio).exp()
-    return Terms(
+    return BoundedTokens(
         policy=policy,
         log_ratio=log_ratio.clamp(-config.max_log_ratio, config.max_log_ratio),
         ratio=ratio,
-        bounded=MASKS[config.mask](ratio, inputs.advantages, config),
+        bounded=resolve_mask(config.mask)(ratio, inputs.advantages, config),
         advantages=inputs.advantages,
         sequence=inputs.sequence,
         usable=usable,
@@ -102,7 +108,7 @@ def _terms(
 @torch.no_grad()
 def _sums(
     inputs: TokenInputs,
-    terms: Terms,
+    tokens: BoundedTokens,
     behavior: PerToken,
     corrected: Correction,
     weights: PerToken,
@@ -113,22 +119,22 @@ def _sums(
     counted, nothing = weights > 0, torch.zeros_like(weights)
     shown = nothing.bool() if inputs.demonstration is None else inputs.demonstration & counted
     counted = counted & ~shown
-    gap = terms.policy - behavior
+    gap = tokens.policy - behavior
     log_ratio = gap.clamp(-config.max_log_ratio, config.max_log_ratio)
     capped = nothing if corrected.weight is None else (corrected.weight >= config.importance_cap).float()
     rows = torch.stack(
         [
             torch.ones_like(weights),
-            terms.ratio,
-            (terms.bounded != terms.ratio).float(),
-            -terms.policy,
+            tokens.ratio,
+            (tokens.bounded != tokens.ratio).float(),
+            -tokens.policy,
             log_ratio.exp() - 1 - log_ratio,
             capped,
             nothing if corrected.kept is None else (~corrected.kept).float(),
-            (terms.log_ratio.abs() >= config.max_log_ratio).float(),
+            (tokens.log_ratio.abs() >= config.max_log_ratio).float(),
             gap.abs(),
         ]
     )
     # where() and not a product: what is not counted may be infinite.
     sums = torch.where(counted, rows, 0.0).sum(1, dtype=torch.float64)
-    return torch.cat([sums, torch.stack([shown.sum().double(), (~terms.usable).sum().double()])])
+    return torch.cat([sums, torch.stack([shown.sum().double(), (~tokens.usable).sum().double()])])

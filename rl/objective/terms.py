@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from rl.config.algorithm import AlgorithmConfig
-from rl.objective.advantages import ADVANTAGES
+from rl.objective.advantages import resolve_advantage
 from rl.objective.aggregation import AGGREGATIONS
 from rl.objective.group_weight import GROUP_WEIGHTS
 from rl.objective.samples import Samples, Tokens
@@ -34,7 +34,7 @@ def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> To
     loss tokens; it replaces the estimator's advantages, not the critic's targets.
     """
     samples = replace(samples, rewards=shaped(samples, config))
-    estimate = ADVANTAGES[config.advantage](samples, tokens, config)
+    estimate = resolve_advantage(config.advantage)(samples, tokens, config)
     advantages = estimate.advantages
     if config.advantage_scale == "batch_rms":
         advantages = _by_rms(advantages, tokens)

@@ -1,4 +1,4 @@
-"""Advantage estimators. A new one is one file and one line here.
+"""Advantage estimators. A new one is one file and one line in ``ADVANTAGES``.
 
 Most look at whole samples (``(samples, config) -> [S]``) and give every token of a sample the same; ``gae``,
 ``reinforce_pp`` and ``brpo`` look at tokens. A group that says nothing (one member, equal rewards) gets
@@ -10,15 +10,13 @@ from collections.abc import Callable
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.advantages.brpo import brpo
-from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.estimate import Estimate, every_token
 from rl.objective.advantages.gae import gae
-from rl.objective.advantages.grpo import grpo
-from rl.objective.advantages.max_rl import max_rl
+from rl.objective.advantages.group_relative import dr_grpo, grpo, max_rl, rloo
 from rl.objective.advantages.passk import chen, passk, s, s_loo, s_loo_minus_one, weight_form
 from rl.objective.advantages.reinforce_pp import reinforce_pp, reinforce_pp_baseline
-from rl.objective.advantages.rloo import rloo
 from rl.objective.samples import Samples, Tokens
+from rollout.user_code import resolve_function
 
 AdvantageFunction = Callable[[Samples, Tokens, AlgorithmConfig], Estimate]
 
@@ -38,3 +36,13 @@ ADVANTAGES: dict[str, AdvantageFunction] = {
     "passk_weight": every_token(weight_form),
     "brpo": brpo,
 }
+
+
+def resolve_advantage(name: str) -> AdvantageFunction:
+    """The estimator that ``algorithm.advantage`` names: one of ``ADVANTAGES``, or outside code
+    (``pkg.module:attr``; ``every_token`` makes one of a function of whole samples).
+
+    Raises:
+        ValueError: naming the field and the choices.
+    """
+    return resolve_function("algorithm.advantage", name, ADVANTAGES)

@@ -7,8 +7,8 @@ See docs/methods/objectives.md#thinking-budgets.
 import torch
 
 from rl.config.algorithm import AlgorithmConfig, BudgetConfig
-from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.estimate import Estimate
+from rl.objective.advantages.group_relative import dr_grpo
 from rl.objective.samples import Samples, Tokens
 from rl.objective.segments import segment_mean
 

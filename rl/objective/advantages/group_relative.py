@@ -1,4 +1,7 @@
-"""GRPO's advantage: the reward, standardised inside its group."""
+"""Advantages that compare a sample with the others of its group, in four scales.
+
+A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in float64.
+"""
 
 import torch
 
@@ -12,12 +15,48 @@ EPSILON = 1e-4
 
 def grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] ``(r_i - mean) / (std + 1e-4)`` over its group, std with n - 1 (Shao et al. 2024, arXiv 2402.03300,
-    section 4.1).
-
-    A group of one has no baseline and gets 0, as does a group whose rewards are all equal. Computed in
-    float64.
-    """
+    section 4.1)."""
     values, ids = samples.rewards.double(), samples.segment_ids
     centred = values - segment_mean(values, ids)
     std = (segment_sum(centred.square(), ids) / (segment_size(ids) - 1).clamp(min=1)).sqrt()
-    return torch.where(segment_varies(values, ids), centred / (std + EPSILON), 0.0).to(samples.rewards.dtype)
+    return _where_rewards_differ(samples, centred / (std + EPSILON))
+
+
+def dr_grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
+    """[S] ``r_i - mean(r in its group)``, without the division that favours easy and hard prompts (Liu et al.
+    2025, arXiv 2503.20783, section 3.2)."""
+    values = samples.rewards.double()
+    return _where_rewards_differ(samples, values - segment_mean(values, samples.segment_ids))
+
+
+def rloo(samples: Samples, config: AlgorithmConfig) -> PerSample:
+    """[S] ``r_i - mean(r of the other members)``, an unbiased baseline (Kool et al. 2019; Ahmadian et al.
+    2024, arXiv 2402.14740, eq. 9).
+
+    That is ``n / (n - 1)`` times Dr. GRPO's, so only groups of unequal size tell them apart.
+    """
+    values, ids = samples.rewards.double(), samples.segment_ids
+    size = segment_size(ids)
+    left_out = (values - segment_mean(values, ids)) * size / (size - 1).clamp(min=1)
+    return _where_rewards_differ(samples, left_out)
+
+
+def max_rl(samples: Samples, config: AlgorithmConfig) -> PerSample:
+    """[S] ``(r_i - mean) / mean of |r|`` over its group: hard prompts weigh ``1 / p`` more, and the
+    expectation climbs log pass@1 instead of pass@1.
+
+    Where no reward is negative that is ``(r_i - mean) / mean`` (Tajwar et al. 2026, arXiv 2602.02710).
+    Penalties (overlong, KL in the reward) and reward models may make the mean negative, where dividing by it
+    would reward the worst, or 0; the mean magnitude is neither.
+    """
+    values, ids = samples.rewards.double(), samples.segment_ids
+    magnitude = segment_mean(values.abs(), ids)
+    relative = (values - segment_mean(values, ids)) / torch.where(magnitude == 0, 1.0, magnitude)
+    return _where_rewards_differ(samples, relative)
+
+
+def _where_rewards_differ(samples: Samples, advantages: PerSample) -> PerSample:
+    """[S] the advantages in the rewards' dtype; exactly 0 in groups of equal rewards, where rounding would
+    leave a trace."""
+    varies = segment_varies(samples.rewards.double(), samples.segment_ids)
+    return torch.where(varies, advantages, 0.0).to(samples.rewards.dtype)

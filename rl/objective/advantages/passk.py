@@ -13,8 +13,8 @@ import torch
 from scipy.special import betaln, gammaln
 
 from rl.config.algorithm import AlgorithmConfig
+from rl.objective.advantages.group_relative import rloo
 from rl.objective.advantages.length_price import length_price
-from rl.objective.advantages.rloo import rloo
 from rl.objective.samples import Samples
 from rl.objective.shapes import PerSample
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from rl.config.algorithm import AlgorithmConfig
-from rl.objective.advantages.dr_grpo import dr_grpo
 from rl.objective.advantages.estimate import Estimate
+from rl.objective.advantages.group_relative import dr_grpo
 from rl.objective.advantages.whitening import whitened_where
 from rl.objective.samples import Samples, Tokens
 from rl.objective.shapes import PerUpdateToken

@@ -13,7 +13,16 @@ FILE = "fingerprint.json"
 VERSION = 1
 FEW = 3
 """Parts of a thing that a message shows one by one."""
-THINGS = ("data", "held_out", "base", "tokenizer", "reward", "reward_model", "curriculum_code")
+THINGS = (
+    "data",
+    "held_out",
+    "base",
+    "tokenizer",
+    "reward",
+    "reward_model",
+    "curriculum_code",
+    "algorithm_code",
+)
 """Things that are compared beside the settings; each can be accepted by its name, the held-out prompts also
 as data."""
 

@@ -29,9 +29,19 @@ def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
         "reward": {"name": reward[0], "args": hash_values([reward[1]]), **code_fingerprint(*reward)},
         "curriculum_code": code_fingerprint(config.curriculum.model_dump()),
     }
+    own_parts = algorithm_code(config)
+    if own_parts:  # a run of an older T2RL could have none, and has no such thing
+        things["algorithm_code"] = own_parts
     if config.reward_model is not None:
         things["reward_model"] = base_fingerprint(reward_model_directory(config.reward_model))
     return _fingerprint(config, things, base=prepared.model_path, data=_data_origin(config.task))
+
+
+def algorithm_code(config: Config) -> dict[str, str]:
+    """Target -> hash of the source of every part of the objective and the learner that is outside code."""
+    return code_fingerprint(
+        config.algorithm.model_dump(), [config.learner.optimizer, config.learner.schedule]
+    )
 
 
 def stage_fingerprint(

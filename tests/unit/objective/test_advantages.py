@@ -13,8 +13,7 @@ from one_update import config, one_token_each, samples
 
 from rl.config.checks.algorithm import compares_within_groups
 from rl.objective.advantages import ADVANTAGES
-from rl.objective.advantages.dr_grpo import dr_grpo
-from rl.objective.advantages.grpo import grpo
+from rl.objective.advantages.group_relative import dr_grpo, grpo
 from rl.objective.samples import Tokens
 from rl.objective.shaping.overlong import overlong
 

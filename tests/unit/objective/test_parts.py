@@ -12,8 +12,7 @@ from rl.objective.aggregation import AGGREGATIONS
 from rl.objective.correction import IMPORTANCE, correction
 from rl.objective.group_weight import GROUP_WEIGHTS
 from rl.objective.kl import KL_ESTIMATORS, adapted
-from rl.objective.likelihood import LIKELIHOODS
-from rl.objective.likelihood.terms import Terms
+from rl.objective.likelihood import LIKELIHOODS, BoundedTokens
 from rl.objective.masks import MASKS
 from rl.objective.references import REFERENCES
 
@@ -95,11 +94,11 @@ def test_group_weights_give_prompts_equal_weight(checked: Callable) -> None:
     )
 
 
-def terms(
+def bounded(
     log_ratio: torch.Tensor, advantages: torch.Tensor, sequence: torch.Tensor, *, mask: str = "none"
-) -> Terms:
+) -> BoundedTokens:
     likelihood_ratio = log_ratio.exp()
-    return Terms(
+    return BoundedTokens(
         policy=log_ratio - 1.0,
         log_ratio=log_ratio,
         ratio=likelihood_ratio,
@@ -116,7 +115,7 @@ THREE = torch.tensor([0, 0, 1])
 def test_token_ratio_gradient_is_minus_ratio_times_advantage(checked: Callable) -> None:
     log_ratio = torch.tensor([0.5, -0.5, 0.0], requires_grad=True)
     advantages = torch.tensor([2.0, -1.0, 1.0])
-    checked(LIKELIHOODS["token_ratio"].loss)(terms(log_ratio, advantages, THREE), CONFIG).sum().backward()
+    checked(LIKELIHOODS["token_ratio"].loss)(bounded(log_ratio, advantages, THREE), CONFIG).sum().backward()
     torch.testing.assert_close(log_ratio.grad, -log_ratio.detach().exp() * advantages)
 
 
@@ -136,7 +135,7 @@ def test_the_sequence_ratio_is_the_geometric_mean_and_skips_broken_tokens(checke
 def test_truncated_weight_caps_the_weight_and_lets_the_gradient_only_through_log_p(checked: Callable) -> None:
     policy = torch.tensor([-1.0, -1.0, -1.0], requires_grad=True)
     ratio = torch.tensor([0.5, 2.0, 2.0], requires_grad=True)
-    given = Terms(
+    given = BoundedTokens(
         policy=policy,
         log_ratio=ratio.log(),
         ratio=ratio,
@@ -156,7 +155,7 @@ def test_log_likelihood_gradient_is_the_advantage(checked: Callable) -> None:
     log_ratio = torch.tensor([0.1, -0.5, 1.0], requires_grad=True)
     advantages = torch.tensor([2.0, -1.0, 1.0])
     checked(LIKELIHOODS["log_likelihood"].loss)(
-        terms(log_ratio, advantages, THREE, mask="clip"), CONFIG
+        bounded(log_ratio, advantages, THREE, mask="clip"), CONFIG
     ).sum().backward()
     # e^-.5 and e^1 are outside the clip
     torch.testing.assert_close(log_ratio.grad, torch.tensor([-2.0, 0.0, 0.0]))
@@ -166,7 +165,9 @@ def test_mirror_coefficient_by_hand(checked: Callable) -> None:
     """A = .5, tau = .1, the answer's log-ratio .2 over two tokens: each token's coefficient is .5 - .1 * .2 =
     .48."""
     log_ratio = torch.tensor([0.15, 0.05, 0.0], requires_grad=True)
-    loss = checked(LIKELIHOODS["mirror"].loss)(terms(log_ratio, torch.tensor([0.5, 0.5, 0.0]), THREE), CONFIG)
+    loss = checked(LIKELIHOODS["mirror"].loss)(
+        bounded(log_ratio, torch.tensor([0.5, 0.5, 0.0]), THREE), CONFIG
+    )
     assert loss.sum().item() == pytest.approx(-0.5 * 0.2 + 0.05 * 0.2**2)
     loss.sum().backward()
     torch.testing.assert_close(log_ratio.grad, torch.tensor([-0.48, -0.48, 0.0]))
@@ -174,7 +175,7 @@ def test_mirror_coefficient_by_hand(checked: Callable) -> None:
 
 def test_mirror_pulls_back_samples_without_advantage() -> None:
     log_ratio = torch.tensor([0.3, 0.3, 0.0], requires_grad=True)
-    LIKELIHOODS["mirror"].loss(terms(log_ratio, torch.zeros(3), THREE), CONFIG).sum().backward()
+    LIKELIHOODS["mirror"].loss(bounded(log_ratio, torch.zeros(3), THREE), CONFIG).sum().backward()
     torch.testing.assert_close(log_ratio.grad, torch.tensor([0.06, 0.06, 0.0]))
     assert LIKELIHOODS["mirror"].without_advantage
 

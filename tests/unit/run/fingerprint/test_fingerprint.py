@@ -19,6 +19,7 @@ from rl.run.fingerprint.config_fields import FREE, IDENTITY, decision, is_identi
 from rl.run.fingerprint.config_values import identity_defaults, identity_values
 from rl.run.fingerprint.data import rows_fingerprint
 from rl.run.fingerprint.fingerprint import Fingerprint, check_accept, differences, refuse
+from rl.run.fingerprint.of_run import algorithm_code
 from rollout.types import Prompt
 
 
@@ -273,3 +274,23 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 def test_the_stages_fields_are_known_too() -> None:
     values = identity_values(load_as(SftConfig, "sft_quickstart", []))
     assert values["trainer.lr"] and "trainer.epochs" not in values and "data.path" not in values
+
+
+def test_outside_parts_of_objective_and_learner_are_known_by_their_source(tmp_path: Path) -> None:
+    config = load_config("debug", [])
+    assert algorithm_code(config) == {}
+    mine = tmp_path / "mine.py"
+    mine.write_text("def f(*arguments): return 1\n")
+    named = {"advantage": f"{mine}:f"}, {"schedule": f"{mine}:g"}
+    config = config.model_copy(
+        update={
+            "algorithm": config.algorithm.model_copy(update=named[0]),
+            "learner": config.learner.model_copy(update=named[1]),
+        }
+    )
+    before = algorithm_code(config)
+    assert set(before) == {f"{mine}:f", f"{mine}:g"}
+    mine.write_text("def f(*arguments): return 2\n")
+    after = algorithm_code(config)
+    assert names(of({"algorithm_code": before}), of({"algorithm_code": after})) == ["algorithm_code"]
+    assert names(of(), of({"algorithm_code": after})) == ["algorithm_code"]
