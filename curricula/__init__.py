@@ -38,6 +38,7 @@ from curricula.prompts.pcl import IntermediatePrompts
 from curricula.prompts.prioritized import Prioritized
 from curricula.prompts.stat import SkillTargeted
 from curricula.stack import CurriculumStack, refuse_pool
+from curricula.traits import check_traits
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
 from rollout.user_code import load_attribute
@@ -158,13 +159,18 @@ def build_part(slot: str, name: str, args: Mapping[str, Any]) -> Curriculum:
             f"curriculum.{slot}.args: {name} {error}; it takes {list(inspect.signature(cls).parameters)}"
         ) from error
     try:
-        return cls(**args)
+        part = cls(**args)
     except ValidationError as error:
         raise ValueError(
             f"curriculum.{slot}.args: {'; '.join(_reworded(e) for e in error.errors())}"
         ) from error
     except ValueError as error:
         raise ValueError(f"curriculum.{slot}.args: {error}") from error
+    try:
+        check_traits(part)
+    except ValueError as error:
+        raise ValueError(f"curriculum.{slot}.name is {name!r}: {error}") from error
+    return part
 
 
 def _reworded(error: Mapping[str, Any]) -> str:

@@ -10,12 +10,13 @@ See docs/methods/stack.md#rules-for-parts.
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from curricula.measures.prompt_signals import PromptSignals
 from curricula.pool import PromptPool
+from curricula.traits import Trait
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -52,7 +53,7 @@ class Ctx:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FilterDecision:
     """Whether a finished group reaches the optimiser, and why not."""
 
     action: Literal["train", "drop"] = "train"
@@ -62,7 +63,7 @@ class Verdict:
     """Which rollouts to train on; None = all."""
 
 
-TRAIN = Verdict()
+TRAIN = FilterDecision()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,63 +98,17 @@ class Curriculum:
     rules that the traits below speak of are in docs/methods/conflicts.md#conflict-rules.
     """
 
-    drops_mixed_groups: ClassVar[bool] = False
-    """Its verdict may drop groups with both outcomes (conflict rule 3)."""
-    buys_rare_outcomes: ClassVar[bool] = False
-    """Its allocation buys large groups where an outcome is rare (conflict rules 3 and 12)."""
-    unequal_groups: ClassVar[bool] = False
-    """Its allocation gives prompts groups of different sizes (conflict rule 6)."""
-    skips_unsolved: ClassVar[bool] = False
-    """It passes over prompts where no attempt has succeeded (conflict rule 10)."""
-    trains_subset: ClassVar[bool] = False
-    """Its verdict trains on some rollouts of a group only (conflict rule 13)."""
-    values_whole_groups: ClassVar[bool] = False
-    """It values a group as if all its rollouts were trained on (conflict rule 13)."""
-
     @property
-    def size_dependent_signal(self) -> bool:
-        """It compares groups by a figure that depends on their size (conflict rule 6)."""
-        return False
-
-    @property
-    def undiscounted_pass_rate(self) -> bool:
-        """It reads pass rates of old visits as they are, without ``num_comparable`` to say that they are old
-        (conflict rule 8)."""
-        return False
-
-    @property
-    def favours_unsolved(self) -> bool:
-        """It sends prompts or rollouts where no attempt has succeeded (conflict rule 10)."""
-        return False
-
-    drops_all_wrong: ClassVar[bool] = False
-    """Its verdict drops groups without success (conflict rules 9 and 16)."""
-    sets_length_target: ClassVar[bool] = False
-    """It sets a length that completions are to have (conflict rule 11)."""
-    punishes_overlong: ClassVar[bool] = False
-    """It punishes completions near their limit, as ``algorithm.shaping`` may."""
-
-    @property
-    def walks_categories(self) -> bool:
-        """Prompts of a category come in the order of a shuffled list, each once in an epoch, instead of drawn
-        afresh every time."""
-        return False
+    def traits(self) -> frozenset[Trait]:
+        """What the rules about parts that go together ask (``curricula.traits``); a class attribute where it
+        does not depend on the arguments."""
+        return frozenset()
 
     @property
     def signal_columns(self) -> tuple[str, ...]:
         """Which of ``curricula.measures.prompt_signals.COLUMNS`` it reads; a run without such a part never
         asks the learner."""
         return ()
-
-    @property
-    def judges_reward(self) -> bool:
-        """Its verdict reads reward values instead of raw correctness (conflict rule 7)."""
-        return False
-
-    @property
-    def shapes_length(self) -> bool:
-        """It adds a reward for length (conflict rules 7 and 11)."""
-        return False
 
     def check_pool(self, pool: PromptPool) -> None:
         """Refuse a pool that the part cannot work with, before anything is drawn.
@@ -197,8 +152,9 @@ class Curriculum:
         """Named reward components [G], added to the reward; never touches correctness."""
         return {}
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
-        """Judge a finished group on raw correctness; the first part that does not say "train" decides."""
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
+        """Whether a finished group trains, by raw correctness; the first part that does not say "train"
+        decides."""
         return TRAIN
 
     def token_advantages(self, ctx: Ctx, groups: Sequence[RolloutGroup]) -> list[list[np.ndarray]] | None:

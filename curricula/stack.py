@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from curricula.base import TRAIN, Allocation, Ctx, Curriculum, Plan, Verdict, overrides
+from curricula.base import TRAIN, Allocation, Ctx, Curriculum, FilterDecision, Plan, overrides
 from curricula.conflicts.rules import check
 from curricula.drawing.walks import Walks
 from curricula.drawing.weighted import WeightedOrder
 from curricula.measures.effective import difficulty_buckets, effective_ratios
 from curricula.measures.prompt_signals import PromptSignals
 from curricula.pool import PromptPool
+from curricula.traits import Trait
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup, RolloutStat
 
@@ -117,11 +118,12 @@ class CurriculumStack:
             self._ctx(step, round=round), num_prompts=num_prompts, rollout_budget=rollout_budget
         )
 
-    def verdict(self, group: RolloutGroup) -> Verdict:
+    def filter_group(self, group: RolloutGroup) -> FilterDecision:
         """Whether the group trains; the first part that does not say "train" decides."""
         ctx = self._ctx(group.plan_step)
-        verdicts = (part.verdict(ctx, group) for part in self._parts.values() if overrides(part, "verdict"))
-        return next((v for v in verdicts if v != TRAIN), TRAIN)
+        filters = (part for part in self._parts.values() if overrides(part, "filter_group"))
+        decisions = (part.filter_group(ctx, group) for part in filters)
+        return next((decision for decision in decisions if decision != TRAIN), TRAIN)
 
     def shape(self, group: RolloutGroup) -> dict[str, np.ndarray]:
         """Reward components [G] of all parts by name, to be added to the rewards."""
@@ -376,7 +378,9 @@ class CurriculumStack:
             category_logits=category_logits,
             prompt_logits=prompt_logits,
             exclude=np.array(self._drawn.get(ctx.step, []), dtype=np.int64),
-            walks=self._walks if any(part.walks_categories for part in self._parts.values()) else None,
+            walks=self._walks
+            if any(Trait.WALKS_CATEGORIES in part.traits for part in self._parts.values())
+            else None,
         )
 
     def _next(self, ctx: Ctx, num_prompts: int, order: WeightedOrder | None) -> np.ndarray:

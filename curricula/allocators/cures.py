@@ -14,6 +14,7 @@ from curricula.allocators.proportional import proportional_split
 from curricula.base import Allocation, Ctx, Curriculum
 from curricula.drawing.uniform import equal_split
 from curricula.prompts.estimates import RateWeighted
+from curricula.traits import Trait
 from rollout.statistics import PassRateMode
 
 Positive = Annotated[int, Field(ge=1)]
@@ -48,7 +49,7 @@ class CuresAllocator(Curriculum):
     less); a plan of nothing else is split evenly, as is what the caps of the others cannot hold.
     """
 
-    unequal_groups: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.UNEQUAL_GROUPS})
 
     floor: Positive = 2
     """Rollouts of any prompt, at least."""

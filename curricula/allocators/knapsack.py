@@ -3,7 +3,7 @@
 See docs/methods/allocators.md#knapsack.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,6 +13,7 @@ from curricula.allocators.knapsack_solver import check_budget, minority_cost, so
 from curricula.base import Allocation, Ctx, Curriculum
 from curricula.drawing.uniform import equal_split
 from curricula.prompts.estimates import category_rates
+from curricula.traits import Trait
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -26,10 +27,6 @@ class Knapsack(Curriculum):
     what they can use (``minority_cost``). What exceeds that goes to the unsolved, else to all that are not
     effective, else back to the optimiser. Unseen prompts are never taken for unsolvable.
     """
-
-    buys_rare_outcomes: ClassVar[bool] = True
-    unequal_groups: ClassVar[bool] = True
-    values_whole_groups: ClassVar[bool] = True
 
     floor: Positive = 2
     """Rollouts of any prompt, at least; below 2 a group can carry no group-relative gradient."""
@@ -60,9 +57,11 @@ class Knapsack(Curriculum):
             raise ValueError(f"knapsack: cap={self.cap} is below floor={self.floor}")
 
     @property
-    def favours_unsolved(self) -> bool:
-        """The fallback."""
-        return self.allow_fallback
+    def traits(self) -> frozenset[Trait]:
+        """The fallback is what favours the unsolved."""
+        fallback = {Trait.FAVOURS_UNSOLVED} if self.allow_fallback else set()
+        whole = {Trait.BUYS_RARE_OUTCOMES, Trait.UNEQUAL_GROUPS, Trait.VALUES_WHOLE_GROUPS}
+        return frozenset(whole | fallback)
 
     def allocate(self, ctx: Ctx, indices: np.ndarray) -> Allocation:
         """Classify by the store's pass rates, then split the budget."""

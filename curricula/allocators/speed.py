@@ -27,6 +27,7 @@ from curricula.allocators.proportional import proportional_split
 from curricula.allocators.screening import Screening
 from curricula.base import Allocation, Ctx, Curriculum
 from curricula.drawing.uniform import UniformSampler, equal_split
+from curricula.traits import Trait
 from rollout.types import RolloutStat
 
 Positive = Annotated[int, Field(ge=1)]
@@ -41,7 +42,7 @@ class SpeedAllocator(Curriculum):
     comes back to the prompt.
     """
 
-    unequal_groups: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.UNEQUAL_GROUPS})
 
     screen: Annotated[int, Field(ge=2)] = 4
     """Rollouts of a screening group; one alone is never mixed."""

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from curricula.base import Ctx, Curriculum
 from curricula.categories.signals import Signal, group_signal
 from curricula.drawing.weighted import softmax
+from curricula.traits import Trait
 from rollout.types import RolloutStat
 
 
@@ -37,9 +38,9 @@ class UpperConfidence(Curriculum):
         self._counts: dict[str, int] = {}
 
     @property
-    def size_dependent_signal(self) -> bool:
+    def traits(self) -> frozenset[Trait]:
         """GRPO's |A| of one success is .75 in a group of 4 and .36 in one of 28."""
-        return self.reward == "grpo"
+        return frozenset({Trait.SIZE_DEPENDENT_SIGNAL} if self.reward == "grpo" else ())
 
     def category_logits(self, ctx: Ctx) -> np.ndarray:
         """[C] upper confidence bounds over the temperature; a category never seen has the largest bonus."""

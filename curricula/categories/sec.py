@@ -5,7 +5,7 @@ See docs/methods/categories.md#sec.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from curricula.base import Ctx, Curriculum
 from curricula.categories.signals import Signal, category_signals
 from curricula.drawing.weighted import softmax
+from curricula.traits import Trait
 from rollout.types import RolloutStat
 
 
@@ -27,8 +28,6 @@ class SelfEvolving(Curriculum):
     through a shuffled list of each, as the released code does. For arms over several features give the task's
     rows a joint category.
     """
-
-    values_whole_groups: ClassVar[bool] = True
 
     rate: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Step of the TD(0) update, alpha in the paper."""
@@ -46,14 +45,11 @@ class SelfEvolving(Curriculum):
         self._values: dict[str, float] = {}
 
     @property
-    def walks_categories(self) -> bool:
-        """As ``within`` says."""
-        return self.within == "walk"
-
-    @property
-    def size_dependent_signal(self) -> bool:
+    def traits(self) -> frozenset[Trait]:
         """GRPO's |A| of one success is .75 in a group of 4 and .36 in one of 28."""
-        return self.reward == "grpo"
+        walks = {Trait.WALKS_CATEGORIES} if self.within == "walk" else set()
+        by_size = {Trait.SIZE_DEPENDENT_SIGNAL} if self.reward == "grpo" else set()
+        return frozenset({Trait.VALUES_WHOLE_GROUPS, *walks, *by_size})
 
     def category_logits(self, ctx: Ctx) -> np.ndarray:
         """[C] values over the temperature."""

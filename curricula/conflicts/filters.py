@@ -9,26 +9,27 @@ What filters and length have to do with the rest of a run (rules 4, 9, 11, 14, 1
 from collections.abc import Iterator, Mapping
 
 from curricula.base import Curriculum
+from curricula.traits import Trait
 
 Parts = Mapping[str, Curriculum]
 
 
 def band_after_buyer(parts: Parts) -> Iterator[str]:
     """Rule 3."""
-    band = [slot for slot, part in parts.items() if part.drops_mixed_groups]
-    buyer = [slot for slot, part in parts.items() if part.buys_rare_outcomes]
+    band = [slot for slot, part in parts.items() if Trait.DROPS_MIXED_GROUPS in part.traits]
+    buyer = [slot for slot, part in parts.items() if Trait.BUYS_RARE_OUTCOMES in part.traits]
     if band and buyer:
         yield (
             f"{band[0]} drops groups with a rare success, which {buyer[0]} buys large groups for: use the"
-            " mixed verdict instead (a prompt of pass rate 1/16 gets dozens of rollouts and a [.2, .8] band"
+            " mixed filter instead (a prompt of pass rate 1/16 gets dozens of rollouts and a [.2, .8] band"
             " then drops them)"
         )
 
 
 def filter_on_rewards(parts: Parts) -> Iterator[str]:
     """Rule 7."""
-    judge = [slot for slot, part in parts.items() if part.judges_reward]
-    length = [slot for slot, part in parts.items() if part.shapes_length]
+    judge = [slot for slot, part in parts.items() if Trait.JUDGES_REWARD in part.traits]
+    length = [slot for slot, part in parts.items() if Trait.SHAPES_LENGTH in part.traits]
     if judge and length:
         yield (
             f"{judge[0]} keeps groups by the spread of their rewards, and {length[0]} pays for length: where"
@@ -39,7 +40,7 @@ def filter_on_rewards(parts: Parts) -> Iterator[str]:
 
 def length_paid_twice(parts: Parts) -> Iterator[str]:
     """Rule 11, second half."""
-    length = [slot for slot, part in parts.items() if part.shapes_length]
+    length = [slot for slot, part in parts.items() if Trait.SHAPES_LENGTH in part.traits]
     if len(length) > 1:
         yield (
             f"{' and '.join(length)} both pay for length, which counts it twice: keep one of them, or halve"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
 from curricula.base import Curriculum, overrides
+from curricula.traits import Trait
 
 Parts = Mapping[str, Curriculum]
 
@@ -25,7 +26,9 @@ def _pairs(
 
 def signal_by_size(parts: Parts) -> Iterator[str]:
     """Rule 6."""
-    for reader, allocator in _pairs(parts, lambda p: p.size_dependent_signal, lambda p: p.unequal_groups):
+    for reader, allocator in _pairs(
+        parts, lambda p: Trait.SIZE_DEPENDENT_SIGNAL in p.traits, lambda p: Trait.UNEQUAL_GROUPS in p.traits
+    ):
         yield (
             f"{reader} compares groups by an advantage that depends on their size, and {allocator} makes them"
             " unequal (one success is .75 in a group of 4, .36 in one of 28): set"
@@ -35,7 +38,10 @@ def signal_by_size(parts: Parts) -> Iterator[str]:
 
 def stale_under_moving_length(parts: Parts) -> Iterator[str]:
     """Rule 8."""
-    stale = (lambda p: p.undiscounted_pass_rate or p.skips_unsolved, lambda p: overrides(p, "length_budget"))
+    stale = (
+        lambda p: Trait.UNDISCOUNTED_PASS_RATE in p.traits or Trait.SKIPS_UNSOLVED in p.traits,
+        lambda p: overrides(p, "length_budget"),
+    )
     for reader, length in _pairs(parts, *stale):
         part = parts[reader]
         fix = (
@@ -46,12 +52,14 @@ def stale_under_moving_length(parts: Parts) -> Iterator[str]:
 
 def opposed_on_unsolved(parts: Parts) -> Iterator[str]:
     """Rule 10."""
-    for favours, skips in _pairs(parts, lambda p: p.favours_unsolved, lambda p: p.skips_unsolved):
+    for favours, skips in _pairs(
+        parts, lambda p: Trait.FAVOURS_UNSOLVED in p.traits, lambda p: Trait.SKIPS_UNSOLVED in p.traits
+    ):
         yield (
             f"{favours} favours prompts without any success, which {skips} passes over: what one sends there"
             " the other takes back"
         )
-    both = [slot for slot, part in parts.items() if part.favours_unsolved]
+    both = [slot for slot, part in parts.items() if Trait.FAVOURS_UNSOLVED in part.traits]
     if len(both) > 1:
         yield (
             f"{' and '.join(both)} both favour prompts without any success, impossible ones included: cap"
@@ -62,7 +70,7 @@ def opposed_on_unsolved(parts: Parts) -> Iterator[str]:
 def credit_at_budgets(parts: Parts) -> Iterator[str]:
     """Rule 12."""
     for credit, buyer in _pairs(
-        parts, lambda p: overrides(p, "token_advantages"), lambda p: p.buys_rare_outcomes
+        parts, lambda p: overrides(p, "token_advantages"), lambda p: Trait.BUYS_RARE_OUTCOMES in p.traits
     ):
         yield at_budgets(credit, buyer)
 
@@ -78,7 +86,9 @@ def at_budgets(credit: str, buyer: str) -> str:
 
 def subset_of_whole(parts: Parts) -> Iterator[str]:
     """Rule 13."""
-    for subset, reader in _pairs(parts, lambda p: p.trains_subset, lambda p: p.values_whole_groups):
+    for subset, reader in _pairs(
+        parts, lambda p: Trait.TRAINS_SUBSET in p.traits, lambda p: Trait.VALUES_WHOLE_GROUPS in p.traits
+    ):
         yield (
             f"{subset} trains on some rollouts of a group, and {reader} values groups as if all were trained"
             " on: pass rates stay right (they count all rollouts), the values are too high for large groups"
@@ -88,7 +98,7 @@ def subset_of_whole(parts: Parts) -> Iterator[str]:
 def walk_unheard(parts: Parts) -> Iterator[str]:
     """A walk through a category has no say where prompts have weights of their own."""
     for walker, weigher in _pairs(
-        parts, lambda p: p.walks_categories, lambda p: overrides(p, "prompt_logits")
+        parts, lambda p: Trait.WALKS_CATEGORIES in p.traits, lambda p: overrides(p, "prompt_logits")
     ):
         yield (
             f"{walker} walks through each category's list, but {weigher} weighs prompts, which decides: set"

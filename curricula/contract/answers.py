@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from curricula.base import Allocation, Ctx, Verdict
+from curricula.base import Allocation, Ctx, FilterDecision
 from curricula.contract.broken import ContractBroken
 
 
 def check_answer(hook: str, ctx: Ctx, args: tuple[Any, ...], answer: Any) -> None:
     """Raise ContractBroken if ``hook(ctx, *args)`` must not give ``answer``."""
-    if answer is None and hook not in ("shape", "verdict", "draw", "allocate"):
+    if answer is None and hook not in ("shape", "filter_group", "draw", "allocate"):
         return
     CHECKS[hook](ctx, args, answer)
 
@@ -97,16 +97,20 @@ def _shape(ctx: Ctx, args: tuple[Any, ...], answer: Any) -> None:
         require(bool(np.isfinite(component).all()), f"shape: {name} is not finite")
 
 
-def _verdict(ctx: Ctx, args: tuple[Any, ...], answer: Any) -> None:
+def _filter_group(ctx: Ctx, args: tuple[Any, ...], answer: Any) -> None:
     require(
-        isinstance(answer, Verdict),
-        f"verdict gave {type(answer).__name__}; it must give a curricula.base.Verdict",
+        isinstance(answer, FilterDecision),
+        f"filter_group gave {type(answer).__name__}; it must give a curricula.base.FilterDecision",
     )
-    require(answer.action == "train" or bool(answer.reason), "verdict dropped a group without a reason")
+    require(answer.action == "train" or bool(answer.reason), "filter_group dropped a group without a reason")
     if answer.indices is not None:
         size, places = len(args[0].rollouts), list(answer.indices)
-        require(len(set(places)) == len(places) > 0, "verdict: indices must be different, and at least one")
-        require(all(0 <= place < size for place in places), f"verdict: indices {places} of a group of {size}")
+        require(
+            len(set(places)) == len(places) > 0, "filter_group: indices must be different, and at least one"
+        )
+        require(
+            all(0 <= place < size for place in places), f"filter_group: indices {places} of a group of {size}"
+        )
 
 
 def _token_advantages(ctx: Ctx, args: tuple[Any, ...], answer: Any) -> None:
@@ -142,7 +146,7 @@ CHECKS: dict[str, Callable[[Ctx, tuple[Any, ...], Any], None]] = {
     "allocate": _allocate,
     "length_budget": _length_budget,
     "shape": _shape,
-    "verdict": _verdict,
+    "filter_group": _filter_group,
     "token_advantages": _token_advantages,
 }
 """Hook -> its check."""

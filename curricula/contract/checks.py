@@ -133,7 +133,7 @@ def _plain_run(make: Make, pool: SimulatedPool) -> Choices:
 
 
 def _alike(a: Choices, b: Choices, text: str) -> None:
-    for name in ("plans", "verdicts", "metrics"):
+    for name in ("plans", "decisions", "metrics"):
         for place, (x, y) in enumerate(zip(getattr(a, name), getattr(b, name), strict=False)):
             if not same(x, y):
                 raise ContractBroken(f"{text} (first in {name}, entry {place})")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from curricula.base import Curriculum, Plan, Verdict, overrides
+from curricula.base import Curriculum, FilterDecision, Plan, overrides
 from curricula.drawing.uniform import EqualAllocator, UniformSampler
 from curricula.pool import PromptPool
 from curricula.simulation.learners import CurveLearner
@@ -27,7 +27,7 @@ SLOT_OF = {
     "allocate": "allocator",
     "length_budget": "length",
     "shape": "shape",
-    "verdict": "verdict",
+    "filter_group": "verdict",
 }
 RATES: tuple[Any, ...] = (0.0, 1.0, 0.5, [0.0, 0.6], [0.3, 1.0], 0.9, 0.05)
 
@@ -60,13 +60,14 @@ class Choices:
 
     plans: list[tuple[list[int], list[int], list[int] | None]] = field(default_factory=list)
     """Prompts, rollouts, token limits of every plan and refill."""
-    verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
+    decisions: list[tuple[int, FilterDecision]] = field(default_factory=list)
+    """By group id."""
     metrics: list[dict[str, float]] = field(default_factory=list)
 
 
 class RecordingStack(CurriculumStack):
     """A stack that writes down its answers, and asks for what the controller asks for besides plans and
-    verdicts."""
+    filter decisions."""
 
     choices: Choices
 
@@ -76,13 +77,13 @@ class RecordingStack(CurriculumStack):
         self.choices.plans.append((plan.prompt_indices.tolist(), plan.num_rollouts.tolist(), limits))
         return plan
 
-    def verdict(self, group: RolloutGroup) -> Verdict:
+    def filter_group(self, group: RolloutGroup) -> FilterDecision:
         """Also shapes the reward and asks for token advantages."""
         self.shape(group)
         self.token_advantages(group.plan_step, [group])
-        verdict = super().verdict(group)
-        self.choices.verdicts.append((group.group_id, verdict))
-        return verdict
+        decision = super().filter_group(group)
+        self.choices.decisions.append((group.group_id, decision))
+        return decision
 
 
 def stack_around(

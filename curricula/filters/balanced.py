@@ -8,13 +8,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from curricula.base import TRAIN, Ctx, Curriculum, Verdict
+from curricula.base import TRAIN, Ctx, Curriculum, FilterDecision
 from curricula.filters.mixed import ALL_CORRECT, ALL_WRONG
+from curricula.traits import Trait
 from rollout.types import RolloutGroup
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-TOO_HARD = Verdict(action="drop", reason="too_hard")
-TOO_EASY = Verdict(action="drop", reason="too_easy")
+TOO_HARD = FilterDecision(action="drop", reason="too_hard")
+TOO_EASY = FilterDecision(action="drop", reason="too_easy")
 ROUNDING = 1e-9
 """``low * G`` in floating point may lie a rounding error beside a whole number."""
 
@@ -29,8 +30,7 @@ class Balanced(Curriculum):
     source we have does not say whether the bounds belong to the band: ``inclusive`` does.
     """
 
-    drops_mixed_groups: ClassVar[bool] = True
-    drops_all_wrong: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.DROPS_MIXED_GROUPS, Trait.DROPS_ALL_WRONG})
 
     low: Rate = 0.2
     high: Rate = 0.8
@@ -43,7 +43,7 @@ class Balanced(Curriculum):
                 f"balanced: low={self.low:g} must be below high={self.high:g}; .2 and .8 are usual"
             )
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
         """By raw correctness; the reason says on which side the group fell out."""
         correct, size = group.num_correct, len(group.rollouts)
         margin = ROUNDING if self.inclusive else -ROUNDING

@@ -3,12 +3,13 @@
 See docs/methods/filters.md#dynamic-sampling.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from curricula.base import TRAIN, Ctx, Curriculum, Verdict
+from curricula.base import TRAIN, Ctx, Curriculum, FilterDecision
 from curricula.filters.mixed import ALL_CORRECT, ALL_WRONG, MixedOutcomes
+from curricula.traits import Trait
 from rollout.types import RolloutGroup
 
 
@@ -22,24 +23,23 @@ class DynamicSampling(Curriculum):
     A group of one has no spread and is dropped: its group-relative advantage is zero.
     """
 
-    drops_all_wrong: ClassVar[bool] = True
-
     metric: Literal["correct", "reward"] = "correct"
     """Spread of what: raw correctness, or the task's reward value (a shaped reward gives groups a spread that
     says nothing about being right)."""
 
     @property
-    def judges_reward(self) -> bool:
-        """True if the verdict reads reward values."""
-        return self.metric == "reward"
+    def traits(self) -> frozenset[Trait]:
+        """By ``metric``."""
+        reads = {Trait.JUDGES_REWARD} if self.metric == "reward" else set()
+        return frozenset({Trait.DROPS_ALL_WRONG, *reads})
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
         """Train if the metric is not the same for all rollouts."""
         if self.metric == "correct":
-            return MixedOutcomes(partial_credit=False).verdict(ctx, group)
+            return MixedOutcomes(partial_credit=False).filter_group(ctx, group)
         rewards = group.rewards
         if rewards.min() < rewards.max():
             return TRAIN
         if group.mixed:
-            return Verdict(action="drop", reason="equal_rewards")
+            return FilterDecision(action="drop", reason="equal_rewards")
         return ALL_CORRECT if group.num_correct else ALL_WRONG

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from curricula.base import Ctx, Curriculum
 from curricula.drawing.coin import coin
 from curricula.filters.runs import ExtremeRuns
+from curricula.traits import Trait
 from rollout.types import RolloutStat
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -34,7 +35,7 @@ class Greso(Curriculum):
     is lost for good, since ``floor`` of the time it is looked at again.
     """
 
-    skips_unsolved: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.SKIPS_UNSOLVED})
 
     easy_from: Rate = 0.98
     """A visit with at least this pass rate is easy."""

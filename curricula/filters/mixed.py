@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from curricula.base import TRAIN, Ctx, Curriculum, Verdict
+from curricula.base import TRAIN, Ctx, Curriculum, FilterDecision
+from curricula.traits import Trait
 from rollout.types import RolloutGroup
 
-ALL_CORRECT = Verdict(action="drop", reason="all_correct")
-ALL_WRONG = Verdict(action="drop", reason="all_wrong")
+ALL_CORRECT = FilterDecision(action="drop", reason="all_correct")
+ALL_WRONG = FilterDecision(action="drop", reason="all_wrong")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,12 @@ class MixedOutcomes(Curriculum):
     them) differ. With rewards of 0 and 1 that never happens.
     """
 
-    drops_all_wrong: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.DROPS_ALL_WRONG})
 
     partial_credit: bool = True
     """Keep a group without success whose rewards differ; False for correctness alone."""
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
         """Train if at least one rollout is right and one is wrong, or none is right and the rewards
         differ."""
         if group.mixed:

@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from curricula.base import TRAIN, Ctx, Curriculum, Verdict
+from curricula.base import TRAIN, Ctx, Curriculum, FilterDecision
+from curricula.traits import Trait
 from rollout.types import RolloutGroup, RolloutStat
 
 
@@ -40,11 +41,11 @@ class Pods(Curriculum):
     """Down-sampling of rollouts by maximum reward variance (arXiv 2504.13818).
 
     The trained group holds the kept rollouts alone, so its advantages are relative to their mean (as in the
-    paper); pass rates, statistics and the other verdicts see the whole group. Variance is of the task's
+    paper); pass rates, statistics and the other filters see the whole group. Variance is of the task's
     reward, before any curriculum shapes it.
     """
 
-    trains_subset: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.TRAINS_SUBSET})
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Rollouts of a group to train on, rounded up and at least two."""
@@ -58,13 +59,13 @@ class Pods(Curriculum):
         """Rollouts to train on of a group of ``size``."""
         return min(size, self.keep or max(2, math.ceil(self.share * size)))
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
         """Train on the subset; small groups whole."""
         size = len(group.rollouts)
         keep = self.num_kept(size)
         if keep == size:
             return TRAIN
-        return Verdict(indices=tuple(int(i) for i in max_variance_subset(group.rewards, keep)))
+        return FilterDecision(indices=tuple(int(i) for i in max_variance_subset(group.rewards, keep)))
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """How much of what was sampled trained."""

@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from curricula.base import TRAIN, Ctx, Curriculum, Verdict
+from curricula.base import TRAIN, Ctx, Curriculum, FilterDecision
 from curricula.filters.mixed import ALL_CORRECT, ALL_WRONG
+from curricula.traits import Trait
 from rollout.types import RolloutGroup, RolloutStat
 
 Share = Annotated[float, Field(ge=0, le=1)]
-LOW_VARIANCE = Verdict(action="drop", reason="low_variance")
+LOW_VARIANCE = FilterDecision(action="drop", reason="low_variance")
 NOT_BANKED = -50.0
 """Log-weight of prompts outside the bank: drawn only when the bank has nothing left, and then all alike."""
 
@@ -40,8 +41,7 @@ class VCRL(Curriculum):
     secondary notes, and so is that there are two; the switch between them at half the run is our choice.
     """
 
-    drops_mixed_groups: ClassVar[bool] = True
-    drops_all_wrong: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.DROPS_MIXED_GROUPS, Trait.DROPS_ALL_WRONG})
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.3
     late_threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
@@ -55,7 +55,7 @@ class VCRL(Curriculum):
     def __post_init__(self) -> None:
         self._bank: dict[str, float] = {}
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
         """By raw correctness."""
         if normalised_variance(group.num_correct, len(group.rollouts)) >= self._threshold(ctx):
             return TRAIN

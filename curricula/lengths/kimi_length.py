@@ -4,7 +4,7 @@ See docs/methods/lengths.md#kimis-length-reward.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
 from curricula.lengths.length_rewards import relative_to_group
+from curricula.traits import Trait
 from rollout.types import RolloutGroup
 
 
@@ -25,15 +26,12 @@ class KimiLength(Curriculum):
     weight is not printed in the paper.
     """
 
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.SHAPES_LENGTH})
+
     weight: Annotated[float, Field(gt=0)] = 0.2
     warmup_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Share of the run before the penalty begins."""
     in_all_wrong: bool = False
-
-    @property
-    def shapes_length(self) -> bool:
-        """Yes."""
-        return True
 
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
         """``kimi_length`` [G]; 0 while warming up."""

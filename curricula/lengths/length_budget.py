@@ -5,7 +5,7 @@ See docs/methods/lengths.md#train-long-think-short.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
 from curricula.lengths.length_rewards import falling, triangular
+from curricula.traits import Trait
 from rollout.types import RolloutGroup
 
 RAMP = 2
@@ -28,8 +29,6 @@ class LengthBudget(Curriculum):
     ``length``.
     """
 
-    sets_length_target: ClassVar[bool] = True
-
     mode: Literal["triangular", "band", "hard"] = "triangular"
     weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of the length reward, beside a correctness of weight 1."""
@@ -38,9 +37,10 @@ class LengthBudget(Curriculum):
     much as a right one's length does, and in a group without success length is all there is to learn."""
 
     @property
-    def shapes_length(self) -> bool:
-        """True if it adds a reward for length."""
-        return self.mode != "hard" and self.weight > 0
+    def traits(self) -> frozenset[Trait]:
+        """A reward for length only where there is one."""
+        pays = {Trait.SHAPES_LENGTH} if self.mode != "hard" and self.weight > 0 else set()
+        return frozenset({Trait.SETS_LENGTH_TARGET, *pays})
 
     def budget(self, ctx: Ctx) -> float:
         """B in tokens at ``ctx.step``."""
@@ -62,7 +62,7 @@ class LengthBudget(Curriculum):
 
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
         """``length`` [G]."""
-        if not self.shapes_length:
+        if Trait.SHAPES_LENGTH not in self.traits:
             return {}
         lengths = np.array([len(r.completion.token_ids) for r in group.rollouts], dtype=np.float64)
         reward = triangular if self.mode == "triangular" else falling

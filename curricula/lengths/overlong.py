@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
 from curricula.lengths.length_rewards import overlong
+from curricula.traits import Trait
 from rollout.types import RolloutGroup
 
 
@@ -24,17 +25,12 @@ class Overlong(Curriculum):
     refused.
     """
 
-    punishes_overlong: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.PUNISHES_OVERLONG, Trait.SHAPES_LENGTH})
 
     buffer_share: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Last share of the limit over which the punishment rises."""
     penalty: Annotated[float, Field(gt=0)] = 1.0
     """At the limit."""
-
-    @property
-    def shapes_length(self) -> bool:
-        """Yes."""
-        return True
 
     def shape(self, ctx: Ctx, group: RolloutGroup) -> Mapping[str, np.ndarray]:
         """``overlong`` [G], at most 0."""

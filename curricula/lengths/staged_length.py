@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
+from curricula.traits import Trait
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -24,7 +25,7 @@ class StagedLength(Curriculum):
     temperatures are never pooled, so every stage would begin without statistics.
     """
 
-    sets_length_target: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({Trait.SETS_LENGTH_TARGET})
 
     shares: Annotated[tuple[Share, ...], Field(min_length=2)] = (0.5, 0.75, 1.0)
     """Shares of rollout.max_tokens, one for each stage, in rising order."""

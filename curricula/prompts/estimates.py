@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
+from curricula.traits import Trait
 from rollout.statistics import PassRateMode
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -29,9 +30,10 @@ class RateWeighted(Curriculum, ABC):
     nothing."""
 
     @property
-    def undiscounted_pass_rate(self) -> bool:
+    def traits(self) -> frozenset[Trait]:
         """Visits are raw outcomes, however old."""
-        return self.pass_rate in ("last_visit", "pooled16")
+        raw = self.pass_rate in ("last_visit", "pooled16")
+        return frozenset({Trait.UNDISCOUNTED_PASS_RATE} if raw else ())
 
     def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
         """[K] log-weights from the estimates [K]."""

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from curricula.prompts.estimates import Rate, RateWeighted
+from curricula.traits import Trait
 from rollout.statistics import PassRateMode
 
 
@@ -30,9 +31,9 @@ class Prioritized(RateWeighted):
     """Most of the probability that prompts seen without any success may hold together."""
 
     @property
-    def favours_unsolved(self) -> bool:
+    def traits(self) -> frozenset[Trait]:
         """Weights are largest at s = 0."""
-        return True
+        return super().traits | {Trait.FAVOURS_UNSOLVED}
 
     def weigh(self, rates: np.ndarray) -> np.ndarray:
         """[K] log-probabilities."""

@@ -37,11 +37,11 @@ class _Open:
     stats: list[RolloutStat] = field(default_factory=list)
     drawn: dict[int, int] = field(default_factory=dict)
     trained: list[RolloutStat] = field(default_factory=list)
-    """Kept groups, with the rollouts that their verdicts chose."""
+    """Kept groups, with the rollouts that the filters chose."""
 
 
 class Simulation:
-    """One run: plans ahead of the learner by ``max_staleness``, verdicts, refills, one update and one
+    """One run: plans ahead of the learner by ``max_staleness``, filters, refills, one update and one
     observation a step."""
 
     def __init__(
@@ -148,12 +148,12 @@ class Simulation:
             drawn=state.drawn,
         )
         for group in groups:
-            verdict = self.stack.verdict(group)
-            stat = RolloutStat.of(group, kept=verdict.action == "train", reason=verdict.reason)
+            decision = self.stack.filter_group(group)
+            stat = RolloutStat.of(group, kept=decision.action == "train", reason=decision.reason)
             state.stats.append(stat)
             if stat.kept:
                 state.trained.append(
-                    stat if verdict.indices is None else _subset(stat, group, verdict.indices)
+                    stat if decision.indices is None else _subset(stat, group, decision.indices)
                 )
 
     def _rates(self, indices: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@ stay as they are.
 
 ::
 
-    finished group ──► curriculum.shape (whole group) ──► annotate ──► Verdict.indices ──► training batch
-          └──► verdict, statistics, pass rates: raw correctness of all rollouts
+    finished group ──► curriculum.shape (whole group) ──► annotate ──► decision.indices ──► training batch
+          └──► filter, statistics, pass rates: raw correctness of all rollouts
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ def trained_groups(
     budgets) are left whole.
 
     Args:
-        kept: finished groups whose verdict was to train.
+        kept: finished groups that the filters let train.
         shape: reward components of a group, [G] each.
         credit: advantages of every token that was sampled, for each rollout of each group; None leaves them
             to the estimator.
@@ -106,7 +106,7 @@ def subset(group: RolloutGroup, indices: Sequence[int] | None) -> RolloutGroup:
     if indices is None or group.aux.get("demonstration"):
         return group
     size, places = len(group.rollouts), list(indices)
-    assert places and 0 <= min(places) <= max(places) < size, f"Verdict.indices {places} of a group of {size}"
+    assert places and 0 <= min(places) <= max(places) < size, f"indices {places} of a group of {size}"
     aux = {
         name: value[places] if isinstance(value, np.ndarray) and len(value) == size else value
         for name, value in group.aux.items()

@@ -20,15 +20,17 @@ FRESH_ENOUGH = 1
 
 def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
     """What cannot work."""
+    from curricula.traits import Trait
+
     algorithm = config.algorithm
     for slot, part in parts.items():
         field = f"curriculum.{slot}"
-        if algorithm.demonstrations is not None and part.drops_all_wrong:
+        if algorithm.demonstrations is not None and Trait.DROPS_ALL_WRONG in part.traits:
             yield (
                 f"algorithm.demonstrations: {field}={_name(config, slot)} drops the groups without success"
                 f" that demonstrations are for; leave {field} out"
             )
-        if algorithm.advantage == "brpo" and part.sets_length_target:
+        if algorithm.advantage == "brpo" and Trait.SETS_LENGTH_TARGET in part.traits:
             yield (
                 f"{field}: {_name(config, slot)} moves completions to one length, algorithm.advantage=brpo"
                 " credits them at several thinking budgets; take one of the two (algorithm.budgets.prior"
@@ -40,7 +42,9 @@ def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
                 " share sequences do not; set learner.sequence_parallel to 1, or the part's args.source to"
                 " what it can do without the learner"
             )
-        if part.punishes_overlong and any(shaping.name == "overlong" for shaping in algorithm.shaping):
+        if Trait.PUNISHES_OVERLONG in part.traits and any(
+            shaping.name == "overlong" for shaping in algorithm.shaping
+        ):
             yield (
                 f"{field}: algorithm.shaping punishes overlong completions already; leave one of the two out"
             )
@@ -50,6 +54,7 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
     """What may mislead."""
     from curricula.base import overrides
     from curricula.conflicts.sampling import at_budgets
+    from curricula.traits import Trait
 
     floor = getattr(parts["allocator"], "floor", None)
     if floor == 1 and config.stream.rollouts_per_prompt > 1 and compares_within_groups(config.algorithm):
@@ -59,11 +64,15 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
             " each other; 2 is the least that can train"
         )
     stream, refills = config.stream, config.stream.refill_rounds > 0
-    judge = next(
-        (slot for slot, part in parts.items() if slot != "downsample" and overrides(part, "verdict")), None
-    )
+    filters = (slot for slot, part in parts.items() if overrides(part, "filter_group"))
+    judge = next((slot for slot in filters if slot != "downsample"), None)
     uneven = next(
-        (slot for slot, part in parts.items() if part.unequal_groups or part.buys_rare_outcomes), None
+        (
+            slot
+            for slot, part in parts.items()
+            if Trait.UNEQUAL_GROUPS in part.traits or Trait.BUYS_RARE_OUTCOMES in part.traits
+        ),
+        None,
     )
     if refills and judge and config.run.rollout_token_budget is None:
         yield (
@@ -90,10 +99,10 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
             f" {moving} moves the budget and {adaptive} goes by pass rates; lower it (0.5 halves them when"
             " the budget halves)"
         )
-    if config.algorithm.advantage == "brpo" and parts["allocator"].buys_rare_outcomes:
+    if config.algorithm.advantage == "brpo" and Trait.BUYS_RARE_OUTCOMES in parts["allocator"].traits:
         yield at_budgets("algorithm.advantage=brpo", "curriculum.allocator")
     judged = any(shaping.name == "handover" for shaping in config.algorithm.shaping)
-    if judged and not any(part.drops_all_wrong for part in parts.values()):
+    if judged and not any(Trait.DROPS_ALL_WRONG in part.traits for part in parts.values()):
         yield (
             "algorithm.shaping: handover's first component is all that differs in groups without both"
             " outcomes, and so all they teach; drop them with curriculum=mixed (trust is 0 there by itself)"
@@ -102,10 +111,11 @@ def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
 
 def _reads_outcomes(part: "Curriculum") -> bool:
     from curricula.base import overrides
+    from curricula.traits import Trait
 
     return (
-        part.unequal_groups
-        or part.buys_rare_outcomes
+        Trait.UNEQUAL_GROUPS in part.traits
+        or Trait.BUYS_RARE_OUTCOMES in part.traits
         or any(overrides(part, h) for h in ("category_logits", "prompt_logits", "skip"))
     )
 

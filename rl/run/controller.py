@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curricula.base import Plan, Verdict
+from curricula.base import FilterDecision, Plan
 from curricula.measures.prompt_signals import PromptSignals
 from curricula.stack import CurriculumStack
 from rl.batch.assemble import trained_groups
@@ -242,12 +242,13 @@ class Controller:
 
     async def _finish(self, state: GroupState) -> None:
         group = await self.parts.service.finish(state)
-        verdict = (
-            self.parts.curriculum.verdict(group)
+        decision = (
+            self.parts.curriculum.filter_group(group)
             if group.rollouts
-            else Verdict(action="drop", reason=UNJUDGED)
+            else FilterDecision(action="drop", reason=UNJUDGED)
         )
-        state.kept, state.reason, state.indices = verdict.action == "train", verdict.reason, verdict.indices
+        state.kept = decision.action == "train"
+        state.reason, state.indices = decision.reason, decision.indices
         self._tasks.pop(state.request.group_id, None)
         self._signal.notify()
 

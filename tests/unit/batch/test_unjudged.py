@@ -134,14 +134,14 @@ def test_statistics_lengths_and_posteriors_leave_them_out() -> None:
 def test_curricula_decide_on_the_judged() -> None:
     ctx: Any = None
     assert (
-        MixedOutcomes().verdict(ctx, group_of(rollout(RIGHT), rollout(LOST), rollout(RIGHT))).reason
+        MixedOutcomes().filter_group(ctx, group_of(rollout(RIGHT), rollout(LOST), rollout(RIGHT))).reason
         == "all_correct"
     )
-    assert MixedOutcomes().verdict(ctx, group_of(rollout(WRONG), rollout(LOST))).reason == "all_wrong"
-    verdict = Pods(keep=2).verdict(
+    assert MixedOutcomes().filter_group(ctx, group_of(rollout(WRONG), rollout(LOST))).reason == "all_wrong"
+    decision = Pods(keep=2).filter_group(
         ctx, group_of(rollout(LOST), rollout(WRONG), rollout(WRONG), rollout(RIGHT))
     )
-    assert verdict.indices == (1, 2)
+    assert decision.indices == (1, 2)
 
 
 def test_a_demonstration_takes_the_place_of_a_group_by_its_judged_answers() -> None:

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from curricula import CURRICULA, build_part
-from curricula.base import Allocation, Ctx, Curriculum, Verdict
+from curricula.allocators.knapsack import Knapsack
+from curricula.base import Allocation, Ctx, Curriculum, FilterDecision
+from curricula.conflicts.filters import band_after_buyer
 from curricula.contract import run_contract
 from curricula.contract.checks import ALL
 from rl.config.compose import PACKAGED
@@ -56,6 +58,41 @@ def test_a_part_of_a_users_file_is_found_by_path(tmp_path: Path, monkeypatch: py
         ValueError, match=r"curriculum.verdict.name is 'curricula.py:Other': curricula.py has no 'Other'"
     ):
         build_part("verdict", "curricula.py:Other", {})
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "traits = frozenset({'drops_everything'})",
+            "traits holds 'drops_everything'; there are",
+        ),
+        ("drops_all_wrong = True", r"Mine.drops_all_wrong is not read: name it in .*'drops_all_wrong'"),
+        (
+            "def verdict(self, ctx, group): ...",
+            r"Mine.verdict is not called: the hook's name is filter_group, and it gives a .*FilterDecision",
+        ),
+    ],
+)
+def test_a_part_of_a_users_file_with_words_that_nothing_reads_is_refused(
+    body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"from curricula.base import Curriculum\n\n\nclass Mine(Curriculum):\n    {body}\n"
+    (tmp_path / "own.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"curriculum.shape.name is .own.py:Mine.: {message}"):
+        build_part("shape", "own.py:Mine", {})
+
+
+def test_a_part_of_a_users_file_may_write_traits_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "traits = frozenset({'drops_mixed_groups'})"
+    source = f"from curricula.base import Curriculum\n\n\nclass Mine(Curriculum):\n    {body}\n"
+    (tmp_path / "own.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    parts = {"own": build_part("shape", "own.py:Mine", {}), "allocator": Knapsack()}
+    assert [text for text in band_after_buyer(parts) if text.startswith("own drops groups")]
 
 
 def test_every_part_is_among_the_cases() -> None:
@@ -149,8 +186,8 @@ class NotANumber(Curriculum):
 
 
 class Silent(Curriculum):
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
-        return Verdict(action="drop")
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
+        return FilterDecision(action="drop")
 
 
 class TextMetric(Curriculum):

@@ -30,7 +30,7 @@ def outcomes(correct: int, size: int) -> list[bool]:
 
 
 def reasons(part: Balanced | VCRL | DynamicSampling, size: int, *, step: int = 0) -> list[str]:
-    return [part.verdict(ctx(step), group_of(outcomes(k, size))).reason for k in range(size + 1)]
+    return [part.filter_group(ctx(step), group_of(outcomes(k, size))).reason for k in range(size + 1)]
 
 
 def test_the_band_keeps_two_to_six_of_eight() -> None:
@@ -60,8 +60,8 @@ def test_dynamic_sampling_judges_outcomes_or_reward_values() -> None:
     assert reasons(DynamicSampling(), 4) == ["all_wrong", "", "", "", "all_correct"]
     # The rewards of group_of are .5, 1.5, 2.5, ...: never the same, whatever is right.
     assert reasons(DynamicSampling(metric="reward"), 4) == [""] * 5
-    assert DynamicSampling().verdict(ctx(), group_of([True])).reason == "all_correct"
-    assert DynamicSampling(metric="reward").verdict(ctx(), group_of([False])).reason == "all_wrong"
+    assert DynamicSampling().filter_group(ctx(), group_of([True])).reason == "all_correct"
+    assert DynamicSampling(metric="reward").filter_group(ctx(), group_of([False])).reason == "all_wrong"
 
 
 def test_normalised_variance_of_eight() -> None:
@@ -151,8 +151,8 @@ def test_pods_sizes_and_figures() -> None:
     assert [Pods(share=0.5).num_kept(n) for n in (1, 2, 3, 4, 7, 8)] == [1, 2, 2, 2, 4, 4]
     assert [Pods(keep=4).num_kept(n) for n in (2, 4, 28)] == [2, 4, 4]
     part = Pods(keep=4)
-    assert part.verdict(ctx(), group_of(outcomes(2, 4))) == TRAIN
-    assert part.verdict(ctx(), group_of(outcomes(3, 6))).indices == (
+    assert part.filter_group(ctx(), group_of(outcomes(2, 4))) == TRAIN
+    assert part.filter_group(ctx(), group_of(outcomes(3, 6))).indices == (
         0,
         1,
         4,
@@ -170,13 +170,13 @@ def test_partial_credit_keeps_a_group_without_success_and_nothing_else_changes()
     graded, flat = with_rewards(graded, [0.0, 0.5, 0.5]), with_rewards(flat, [0.1] * 3)
     right = with_rewards(right, [1.0, 1.5, 1.0])
     mixed = MixedOutcomes()
-    assert [mixed.verdict(ctx(), group).reason for group in (graded, flat, right)] == [
+    assert [mixed.filter_group(ctx(), group).reason for group in (graded, flat, right)] == [
         "",
         "all_wrong",
         "all_correct",
     ]
     strict = MixedOutcomes(partial_credit=False), DynamicSampling()
-    assert [part.verdict(ctx(), graded).reason for part in strict] == ["all_wrong"] * 2
+    assert [part.filter_group(ctx(), graded).reason for part in strict] == ["all_wrong"] * 2
 
 
 def with_rewards(group: RolloutGroup, values: list[float]) -> RolloutGroup:

@@ -52,7 +52,7 @@ def test_rule_2_two_allocators() -> None:
         warnings(allocator=Knapsack(), skip=CuresAllocator())
 
 
-def test_rule_5_dropped_groups_are_observed_whatever_the_verdict() -> None:
+def test_rule_5_dropped_groups_are_observed_whatever_the_filter() -> None:
     """A category whose groups were all dropped loses its value, and its pass rates are of all groups."""
     world, sec = World(), SelfEvolving(rate=0.5)
     store = world.new_store()

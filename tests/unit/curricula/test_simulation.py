@@ -209,7 +209,7 @@ def test_refills_replace_what_was_dropped_and_are_observed() -> None:
     assert seen == sum(r["rollouts_generated"] for r in rows) == 8 * groups
 
 
-def test_only_the_rollouts_that_a_verdict_chose_are_trained_on() -> None:
+def test_only_the_rollouts_that_a_filter_chose_are_trained_on() -> None:
     """PODS (arXiv 2504.13818) keeps 4 of 8, as unlike as it can; the statistics hold all 8."""
     pods = simulation(
         {"verdict": {"name": "pods", "args": {"share": 0.5}}},

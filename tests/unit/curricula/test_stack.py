@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from curricula import CURRICULA, build_curriculum
 from curricula.allocators.knapsack import Knapsack
-from curricula.base import Allocation, Ctx, Curriculum, Plan, Verdict
+from curricula.base import Allocation, Ctx, Curriculum, FilterDecision, Plan
 from curricula.drawing.uniform import EqualAllocator, UniformSampler
 from curricula.filters.mixed import MixedOutcomes
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
+from curricula.traits import Trait
 from rl.config.curriculum import CurriculumConfig
 from rollout.statistics import StatisticsStore
 from rollout.types import (
@@ -113,16 +114,18 @@ def test_the_neutral_config_is_every_prompt_once_in_equal_groups() -> None:
     assert sorted(i for plan in plans for i in plan.prompt_indices.tolist()) == list(range(20))
     assert all(plan.num_rollouts.tolist() == [8] * 4 for plan in plans)
     assert plans[0].max_tokens is None
-    assert stack.verdict(group_of([True, True])).action == "train"
+    assert stack.filter_group(group_of([True, True])).action == "train"
 
 
 def test_mixed_judges_raw_correctness_not_reward_unless_it_is_partial_credit() -> None:
-    assert built(verdict={"name": "mixed"}).verdict(group_of([False, False, False])) == Verdict()
+    assert built(verdict={"name": "mixed"}).filter_group(group_of([False, False, False])) == FilterDecision()
     stack = built(verdict={"name": "mixed", "args": {"partial_credit": False}})
     plan_next(stack, 0)
-    assert stack.verdict(group_of([True, False])) == Verdict()
-    assert stack.verdict(group_of([True, True])) == Verdict(action="drop", reason="all_correct")
-    assert stack.verdict(group_of([False, False, False])) == Verdict(action="drop", reason="all_wrong")
+    assert stack.filter_group(group_of([True, False])) == FilterDecision()
+    assert stack.filter_group(group_of([True, True])) == FilterDecision(action="drop", reason="all_correct")
+    assert stack.filter_group(group_of([False, False, False])) == FilterDecision(
+        action="drop", reason="all_wrong"
+    )
 
 
 def test_knapsack_allocates_from_what_was_observed() -> None:
@@ -310,10 +313,10 @@ class Budget(Curriculum):
 
 
 class Band(Curriculum):
-    drops_mixed_groups = True
+    traits = frozenset({Trait.DROPS_MIXED_GROUPS})
 
-    def verdict(self, ctx: Ctx, group: RolloutGroup) -> Verdict:
-        return Verdict(action="drop", reason="band")
+    def filter_group(self, ctx: Ctx, group: RolloutGroup) -> FilterDecision:
+        return FilterDecision(action="drop", reason="band")
 
 
 class Bonus(Curriculum):
@@ -346,8 +349,8 @@ def test_shaping_adds_components_and_the_first_drop_decides() -> None:
     stack = stack_of({**UNIFORM, "shape": Bonus(), "verdict": MixedOutcomes(), "extra": Band()})
     plan_next(stack, 0)
     assert stack.shape(group_of([True, False]))["bonus"].tolist() == [0.25, 0.25]
-    assert stack.verdict(group_of([True, False])).reason == "band"
-    assert stack.verdict(group_of([True, True])).reason == "all_correct"
+    assert stack.filter_group(group_of([True, False])).reason == "band"
+    assert stack.filter_group(group_of([True, True])).reason == "all_correct"
     assert stack.token_advantages(0, []) is None
 
 
@@ -440,7 +443,7 @@ def test_contract_of_every_part(name: str) -> None:
         once, twice = getattr(part, hook)(*args), getattr(part, hook)(*args)
         assert repr(once) == repr(twice)
     for outcomes in ([True], [False], [True, False]):
-        assert part.verdict(ctx, group_of(outcomes)) == part.verdict(ctx, group_of(outcomes))
+        assert part.filter_group(ctx, group_of(outcomes)) == part.filter_group(ctx, group_of(outcomes))
     assert json.dumps(part.state_dict()) == frozen, "only observe may change state"
     part.observe(ctx, [stat(0, n=2, correct=0), stat(1, n=1, correct=1)])
     again = CURRICULA[name]()
