@@ -42,6 +42,7 @@ from process_tree import run_logged
 from rich.table import Table
 from safetensors import deserialize
 from same_numbers_compare import Comparison, compare
+from same_numbers_models import build_base, build_reward_model
 
 from rl.records.jsonl import read_jsonl
 from rl.records.metrics import live_rows
@@ -63,11 +64,17 @@ class Spec:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
-    def arguments(self, side: str, base: Path | None) -> list[str]:
-        """Arguments of ``t2rl`` for ``side``, without where the run goes."""
-        more = self.before if side == "before" else self.after
-        given = [text.replace("{base}", str(base)) for text in (*self.overrides, *more)]
-        return [*COMMANDS[self.command], self.config, *given]
+    def arguments(self, side: str, places: Mapping[str, Path]) -> list[str]:
+        """Arguments of ``t2rl`` for ``side``, without where the run goes.
+
+        Args:
+            side: ``before`` or ``after``.
+            places: What ``{base}`` and the like stand for.
+        """
+        arguments = [self.config, *self.overrides, *(self.before if side == "before" else self.after)]
+        for name, path in places.items():
+            arguments = [text.replace(f"{{{name}}}", str(path)) for text in arguments]
+        return [*COMMANDS[self.command], *arguments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +118,7 @@ def read_specs(path: Path) -> list[Spec]:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     specs = []
     for name, run in content["runs"].items():
-        common = content["common"].get(run["command"]) or []
+        common = content["common"].get(run.get("common", run["command"])) or []
         sides = {side: tuple(run.get(side) or ()) for side in ("before", "after")}
         specs.append(
             Spec(name, run["command"], run["config"], (*common, *(run.get("overrides") or ())), **sides)
@@ -122,7 +129,7 @@ def read_specs(path: Path) -> list[Spec]:
 class Records(Protocol):
     """Where the record of a run comes from."""
 
-    def record(self, spec: Spec, base: Path | None) -> dict[str, Any]:
+    def record(self, spec: Spec, places: Mapping[str, Path]) -> dict[str, Any]:
         """``{tables, ...}`` of the finished run; RuntimeError if it failed."""
         ...
 
@@ -147,16 +154,15 @@ class Ledger:
         self._through = list(through)
         self._keep = keep
 
-    def record(self, spec: Spec, base: Path | None) -> dict[str, Any]:
+    def record(self, spec: Spec, places: Mapping[str, Path]) -> dict[str, Any]:
         """``{seconds, tables}`` of the finished run, made now unless it was before.
 
         Raises:
             RuntimeError: the run failed; with the end of its log.
         """
-        arguments = spec.arguments(self._side, base)
-        key = hashlib.sha256(
-            json.dumps([arguments, tensors_of(base) if base else None]).encode()
-        ).hexdigest()[:10]
+        arguments = spec.arguments(self._side, places)
+        content = json.dumps([arguments, tensors_of(places["base"])])
+        key = hashlib.sha256(content.encode()).hexdigest()[:10]
         path = self._directory / f"{spec.name}-{key}.json"
         if not path.exists():
             record = self._run(spec, arguments)
@@ -223,16 +229,6 @@ def tensors_of(directory: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def build_base(checkout: Checkout, through: Sequence[str]) -> Path:
-    """The common base, in the user's cache (or ``T2RL_CACHE``): that of quickstart."""
-    command = [*through, checkout.t2rl, *COMMANDS["base"], "quickstart"]
-    CONSOLE.print("base: built once, or found in the cache", highlight=False)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=checkout.path)
-    if done.returncode:
-        raise RuntimeError(f"{shlex.join(command)} failed ({done.returncode})")
-    return Path(done.stdout.strip().splitlines()[-1])
-
-
 def main() -> None:
     args = _arguments()
     before, after = Checkout.at(args.before), Checkout.at(args.after) if args.after else None
@@ -241,9 +237,8 @@ def main() -> None:
     if after is not None:
         same = after.identity == before.identity
         ledgers["after"] = ledgers["again"] if same else made(after, side="after")
-    only_base = all(spec.command == "base" for spec in args.specs)
-    base = None if only_base else args.base or build_base(before, args.through)
-    results = {spec.name: compared(spec, ledgers, base) for spec in args.specs}
+    places = _places(args, before)
+    results = {spec.name: compared(spec, ledgers, places) for spec in args.specs}
     show(results)
     if args.json:
         versions = {"before": before.identity, "after": after.identity if after else None}
@@ -252,19 +247,27 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def compared(spec: Spec, ledgers: Mapping[str, Records], base: Path | None) -> dict[str, Any]:
+def _places(args: argparse.Namespace, before: Checkout) -> dict[str, Path]:
+    """What the runs share, made now unless it was before."""
+    args.work.mkdir(parents=True, exist_ok=True)
+    base = args.base or build_base([*args.through, before.t2rl], directory=before.path)
+    reward_model = build_reward_model(base, args.work / "reward_model")
+    return {"base": base, "reward_model": reward_model, "here": args.runs.resolve().parent}
+
+
+def compared(spec: Spec, ledgers: Mapping[str, Records], places: Mapping[str, Path]) -> dict[str, Any]:
     """A run of either side, compared; a failed run is a result too, so that the others go on."""
     side = "before"
     try:
-        before = ledgers[side].record(spec, base)["tables"]
+        before = ledgers[side].record(spec, places)["tables"]
         if "after" not in ledgers:
             return {"equal": True, "rows": sum(map(len, before.values())), "keys": 0, "first": "recorded"}
         side = "after"
-        found = compare(before, ledgers[side].record(spec, base)["tables"])
+        found = compare(before, ledgers[side].record(spec, places)["tables"])
         if found.equal or ledgers["after"] is ledgers["again"]:
             return summary(found)
         side = "again"
-        witness = compare(before, ledgers[side].record(spec, base)["tables"])
+        witness = compare(before, ledgers[side].record(spec, places)["tables"])
     except RuntimeError as error:
         CONSOLE.print(str(error), style="red", markup=False, highlight=False)
         return {"equal": False, "rows": 0, "keys": 0, "first": f"the run failed {side}: {_last_line(error)}"}

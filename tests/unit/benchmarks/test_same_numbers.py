@@ -111,8 +111,14 @@ def test_each_side_is_told_its_own(tmp_path: Path) -> None:
         "runs: {a: {command: train, config: debug, overrides: [x=1], before: [old=2], after: [new.at=2]}}\n"
     )
     (spec,) = same_numbers.read_specs(tmp_path / "runs.yaml")
-    assert spec.arguments("before", Path("b")) == ["train", "debug", "model.path=b", "x=1", "old=2"]
-    assert spec.arguments("after", Path("b")) == ["train", "debug", "model.path=b", "x=1", "new.at=2"]
+    assert spec.arguments("before", {"base": Path("b")}) == ["train", "debug", "model.path=b", "x=1", "old=2"]
+    assert spec.arguments("after", {"base": Path("b")}) == [
+        "train",
+        "debug",
+        "model.path=b",
+        "x=1",
+        "new.at=2",
+    ]
 
 
 class Recorded:
@@ -121,7 +127,7 @@ class Recorded:
     def __init__(self, *losses: float) -> None:
         self._tables = {"metrics.jsonl": [{"loss/total": loss} for loss in losses]}
 
-    def record(self, spec: same_numbers.Spec, base: Path | None) -> dict[str, Any]:
+    def record(self, spec: same_numbers.Spec, places: Any) -> dict[str, Any]:
         if not self._tables["metrics.jsonl"]:
             raise RuntimeError("t2rl train failed (1):\nout of luck")
         return {"tables": self._tables}
@@ -140,16 +146,17 @@ def test_a_difference_counts_only_where_the_old_version_agrees_with_itself(
     after: Recorded, again: Recorded, first: str
 ) -> None:
     spec = same_numbers.Spec("a", "train", "debug", ())
-    result = same_numbers.compared(spec, {"before": Recorded(1.0), "after": after, "again": again}, None)
+    result = same_numbers.compared(spec, {"before": Recorded(1.0), "after": after, "again": again}, {})
     assert result["equal"] == (not first)
     assert result["first"].startswith(first)
 
 
 def test_every_run_that_ships_is_a_config_of_this_version() -> None:
     stages: dict[str, Any] = {"sft": SftConfig, "dpo": DpoConfig}
+    places = {"base": Path("base"), "reward_model": Path("model"), "here": same_numbers.SPECS.parent}
     for spec in same_numbers.read_specs(same_numbers.SPECS):
-        overrides = [text.replace("{base}", "base") for text in (*spec.overrides, *spec.after)]
-        if spec.command == "train":
-            assert load_config(spec.config, overrides).stream.max_staleness == 0, spec.name
-        elif spec.command in stages:
-            load_as(stages[spec.command], spec.config, overrides)
+        command, config, *overrides = spec.arguments("after", places)
+        if command == "train":
+            assert load_config(config, overrides).stream.max_staleness == 0, spec.name
+        elif command in stages:
+            load_as(stages[command], config, overrides)
