@@ -1,12 +1,12 @@
 """Do two versions of this repository compute the same numbers? Short seeded runs in both, value by value.
 
-    python benchmarks/same_numbers.py --before OLD --after NEW                    # all runs
-    python benchmarks/same_numbers.py --before OLD --after NEW --only grpo ppo    # some
-    python benchmarks/same_numbers.py --before OLD                                # the baseline alone
-    python benchmarks/same_numbers.py --before OLD --after OLD                    # OLD against itself
+    python -m benchmarks.same_numbers --before OLD --after NEW                    # all runs
+    python -m benchmarks.same_numbers --before OLD --after NEW --only grpo ppo    # some
+    python -m benchmarks.same_numbers --before OLD                                # the baseline alone
+    python -m benchmarks.same_numbers --before OLD --after OLD                    # OLD against itself
 
 OLD and NEW are checkouts, each with a ``.venv`` in which that checkout is installed (``git worktree add``,
-``make setup``). Every run of ``same_numbers.yaml`` is one ``t2rl train`` (or sft, dpo, base build) in each of
+``make setup``). Every run of ``runs.yaml`` is one ``t2rl train`` (or sft, dpo, base build) in each of
 them: a few steps on a tiny base, ``max_staleness=0``, one seed. The base is built once, by OLD, and given to
 both. A field that has another name in one version is given to that side alone (``before``, ``after``).
 
@@ -37,17 +37,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from common import CONSOLE
-from process_tree import run_logged
 from rich.table import Table
 from safetensors import deserialize
-from same_numbers_compare import Comparison, compare
-from same_numbers_models import build_base, build_reward_model
 
+from benchmarks.lib.common import CONSOLE
+from benchmarks.lib.process_tree import run_logged
+from benchmarks.same_numbers.compare import Comparison, compare
+from benchmarks.same_numbers.models import build_base, build_reward_model
 from rl.records.jsonl import read_jsonl
 from rl.records.metrics import live_rows
 
-SPECS = Path(__file__).with_suffix(".yaml")
+SPECS = Path(__file__).with_name("runs.yaml")
 TABLES = ("metrics.jsonl", "trained_groups.jsonl", "curriculum.jsonl", "pairs.jsonl", "eval/*.jsonl")
 """Files of a run that are compared, in the order in which a difference is looked for."""
 COMMANDS = {"train": ["train"], "sft": ["sft"], "dpo": ["dpo"], "base": ["base", "build"]}
@@ -114,7 +114,7 @@ def _git(path: Path, *arguments: str) -> str:
 
 
 def read_specs(path: Path) -> list[Spec]:
-    """The runs of a file like ``same_numbers.yaml``, each with its command's common overrides in front."""
+    """The runs of a file like ``runs.yaml``, each with its command's common overrides in front."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     specs = []
     for name, run in content["runs"].items():
@@ -318,7 +318,7 @@ def _arguments() -> argparse.Namespace:
         "--runs",
         type=Path,
         default=SPECS,
-        help="file with the runs; default: same_numbers.yaml beside this script",
+        help="file with the runs; default: runs.yaml beside this script",
     )
     made.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
     made.add_argument(

@@ -1,4 +1,4 @@
-"""The models that runs of same_numbers.py share: quickstart's base, a reward model of random weights."""
+"""The models that the runs share: quickstart's base, a reward model of random weights."""
 
 import shlex
 import subprocess

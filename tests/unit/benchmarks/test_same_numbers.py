@@ -1,7 +1,6 @@
 """Two versions compared: a number, key, row or tensor that is not the same is found, and nothing else."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
-import same_numbers
-from same_numbers_compare import compare
-
+import benchmarks.same_numbers.__main__ as same_numbers
+from benchmarks.same_numbers.compare import compare
 from rl.config.load import load_as, load_config
 from rl.config.stages import DpoConfig, SftConfig
 
