@@ -4,12 +4,15 @@ Imports numpy and the standard library only, so that rewards, curricula and the 
 Ray, vLLM or torch. Shape letters: L = tokens of one completion, G = rollouts of one group.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+
+Array = TypeVar("Array")
+OtherArray = TypeVar("OtherArray")
 
 
 class FinishReason(StrEnum):
@@ -200,6 +203,45 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutAux(Generic[Array]):
+    """Arrays that ride along with rollouts, one row for each, because the objective reads them. A field that
+    no part of the run filled is None.
+
+    The arrays are numpy's in a group [G, ...] and in a training batch [S, ...], torch's in an objective.
+    """
+
+    pass_k: Array | None = None
+    """[G] k of the pass@k that the rollout's prompt trains on."""
+    token_price: Array | None = None
+    """[G] value that the planner takes off for each token (lambda)."""
+    posterior: Array | None = None
+    """[G, 2] Beta parameters of the prompt's pass rate, as known before this group."""
+    budget_scores: Array | None = None
+    """[G, budgets] mean score of the answers given at each thinking budget; a row of NaN marks a rollout that
+    is itself such an answer."""
+    token_advantages: Array | None = None
+    """[G, longest] a curriculum's own advantages, by place among the rollout's sampled tokens; 0 behind the
+    last."""
+
+    def to_dict(self) -> dict[str, Array]:
+        """The fields that are not None, by name."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Array]) -> "RolloutAux[Array]":
+        """The inverse of ``to_dict``.
+
+        Raises:
+            TypeError: for a name that is no field.
+        """
+        return cls(**values)
+
+    def map(self, change: Callable[[Array], OtherArray]) -> "RolloutAux[OtherArray]":
+        """Apply ``change`` to every array that is there."""
+        return RolloutAux(**{name: change(value) for name, value in self.to_dict().items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutGroup:
     """All attempts at one prompt under one plan; the baseline is computed inside it. G varies from group to
     group, and is 0 where nothing could be judged: such a group is no observation, and never trains."""
@@ -220,9 +262,12 @@ class RolloutGroup:
     issued_at: float = 0.0
     finished_at: float = 0.0
     """Seconds since the epoch, of the last issue."""
-    aux: Mapping[str, Any] = field(default_factory=dict)
-    """Signals that vLLM does not give (hidden states, values, judge scores), filled only when a config
-    asks."""
+    demonstration: bool = False
+    """True where the one rollout was shown, not sampled."""
+    answers: tuple["RolloutGroup", ...] = ()
+    """Groups of answers asked for at thinking budgets, which train beside this one."""
+    aux: "RolloutAux[np.ndarray]" = field(default_factory=lambda: RolloutAux())
+    """[G, ...] more about each rollout, which the objective reads."""
 
     def __post_init__(self) -> None:
         """Keep the unjudged apart."""

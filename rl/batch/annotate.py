@@ -28,7 +28,7 @@ def make_annotate(
 
 
 def with_posterior(groups: Sequence[RolloutGroup], store: StatisticsStore) -> list[RolloutGroup]:
-    """Each group with ``aux["posterior"]`` [G, 2]: the prompt's Beta(successes + 1, failures + 1) of before
+    """Each group with ``aux.posterior`` [G, 2]: the prompt's Beta(successes + 1, failures + 1) of before
     this batch.
 
     The store takes a plan in when it has been trained, so it cannot hold the group itself: that keeps the
@@ -39,5 +39,6 @@ def with_posterior(groups: Sequence[RolloutGroup], store: StatisticsStore) -> li
         index = np.array([store.index_of(group.prompt.id)])
         successes, failures = store.counts(index, sampling_key=group.sampling.key)
         row = np.array([successes[0] + 1, failures[0] + 1])
-        found.append(replace(group, aux={**group.aux, "posterior": np.tile(row, (len(group.rollouts), 1))}))
+        rows = np.tile(row, (len(group.rollouts), 1))
+        found.append(replace(group, aux=replace(group.aux, posterior=rows)))
     return found

@@ -19,8 +19,6 @@ Shape = Callable[[RolloutGroup], Mapping[str, np.ndarray]]
 Credit = Callable[[Sequence[RolloutGroup]], Sequence[Sequence[np.ndarray]] | None]
 Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
 
-CREDIT = "token_advantages"
-
 
 def trained_groups(
     kept: Sequence[GroupState], *, shape: Shape, credit: Credit, annotate: Annotate
@@ -41,21 +39,23 @@ def trained_groups(
     groups = [
         subset(group, indices.get(group.group_id)) for group in annotate(credited(whole, credit(whole)))
     ]
-    wide = [group.aux[CREDIT].shape[1] for group in groups if CREDIT in group.aux]
-    return [_with_credit(group, wide[0]) for group in groups] if wide else groups
+    tables = [group.aux.token_advantages for group in groups]
+    width = next((table.shape[1] for table in tables if table is not None), None)
+    return groups if width is None else [_with_credit(group, width) for group in groups]
 
 
 def _with_credit(group: RolloutGroup, width: int) -> RolloutGroup:
     """A group that took another's place, or was added, has no credit, but the batch needs its rows."""
-    if CREDIT in group.aux:
+    if group.aux.token_advantages is not None:
         return group
-    return replace(group, aux={**group.aux, CREDIT: np.zeros((len(group.rollouts), width))})
+    none = np.zeros((len(group.rollouts), width))
+    return replace(group, aux=replace(group.aux, token_advantages=none))
 
 
 def credited(
     groups: Sequence[RolloutGroup], credit: Sequence[Sequence[np.ndarray]] | None
 ) -> list[RolloutGroup]:
-    """Each group with ``aux["token_advantages"]`` [G, longest of the batch], 0 behind a rollout's last token;
+    """Each group with ``aux.token_advantages`` [G, longest of the batch], 0 behind a rollout's last token;
     as they are for None.
 
     Raises:
@@ -74,7 +74,7 @@ def credited(
                     f" {int(rollout.completion.loss_mask.sum())} tokens"
                 )
             table[place, : len(values)] = values
-        made.append(replace(group, aux={**group.aux, CREDIT: table}))
+        made.append(replace(group, aux=replace(group.aux, token_advantages=table)))
     return made
 
 
@@ -101,14 +101,12 @@ def shaped(group: RolloutGroup, components: Mapping[str, np.ndarray]) -> Rollout
 
 
 def subset(group: RolloutGroup, indices: Sequence[int] | None) -> RolloutGroup:
-    """The rollouts at ``indices``, arrays [G, ...] of ``aux`` along with them; None = all. A demonstration is
+    """The rollouts at ``indices``, the rows of ``aux`` along with them; None = all. A demonstration is
     left whole."""
-    if indices is None or group.aux.get("demonstration"):
+    if indices is None or group.demonstration:
         return group
     size, places = len(group.rollouts), list(indices)
     assert places and 0 <= min(places) <= max(places) < size, f"indices {places} of a group of {size}"
-    aux = {
-        name: value[places] if isinstance(value, np.ndarray) and len(value) == size else value
-        for name, value in group.aux.items()
-    }
-    return replace(group, rollouts=tuple(group.rollouts[i] for i in places), aux=aux)
+    return replace(
+        group, rollouts=tuple(group.rollouts[i] for i in places), aux=group.aux.map(lambda rows: rows[places])
+    )

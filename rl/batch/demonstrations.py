@@ -24,7 +24,16 @@ import numpy as np
 from rl.config.algorithm import DemonstrationConfig
 from rl.stream.plans import PlanState
 from rl.tasks.encoding import completion_ids
-from rollout.types import Completion, FinishReason, Prompt, RewardResult, Rollout, RolloutGroup, VersionSpan
+from rollout.types import (
+    Completion,
+    FinishReason,
+    Prompt,
+    RewardResult,
+    Rollout,
+    RolloutAux,
+    RolloutGroup,
+    VersionSpan,
+)
 
 Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
 
@@ -72,7 +81,7 @@ class Demonstrations:
         )
         result = RewardResult(value=1.0, correct=True, reason="demonstration")
         rollout = Rollout(completion=completion, text=group.prompt.metadata[self.config.field], result=result)
-        return replace(group, rollouts=(rollout,), aux={"demonstration": True})
+        return replace(group, rollouts=(rollout,), demonstration=True, answers=(), aux=RolloutAux())
 
 
 def with_demonstrations(annotate: Annotate, demonstrations: Demonstrations | None) -> Annotate:

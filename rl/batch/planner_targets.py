@@ -133,7 +133,7 @@ def _annotated(group: RolloutGroup, **values: float | tuple[float, float]) -> Ro
     """The values, the same for every rollout, in its ``aux``."""
     size = len(group.rollouts)
     return replace(
-        group, aux={**group.aux, **{name: np.array([value] * size) for name, value in values.items()}}
+        group, aux=replace(group.aux, **{name: np.array([value] * size) for name, value in values.items()})
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rollout.types import Rollout, RolloutGroup
+from rollout.types import Rollout, RolloutAux, RolloutGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +48,10 @@ class TrainingBatch:
     """[num_groups] int64, the run-wide ids in segment order."""
     temperature: float
     """Sampling temperature, at which the learner must score."""
-    aux: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Per-sample extras by name, [S, ...] float64: ``reward/NAME`` (components), ``pass_k``, ``posterior``,
-    ``budget_scores``."""
+    components: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Reward component -> [S] float64, 0 where a sample has no such component."""
+    aux: RolloutAux[np.ndarray] = field(default_factory=RolloutAux)
+    """[S, ...] more about each sample, where every group of the batch brought it."""
     progress: float = 0.0
     """Share of the run that is over, for what changes along it."""
 
@@ -64,8 +65,7 @@ class TrainingBatch:
     def from_groups(cls, step: int, groups: list[RolloutGroup], *, progress: float = 0.0) -> "TrainingBatch":
         """Concatenate finished groups; all must share one temperature.
 
-        A group's ``aux`` may hold ``demonstration`` (True: its rollouts were shown) and arrays [G, ...] for
-        the batch's ``aux``.
+        What a group's ``aux`` has is kept where every group has it.
         """
         if not groups:
             raise ValueError("a training batch needs at least one group")
@@ -103,29 +103,27 @@ class TrainingBatch:
             rewards=np.array([r.result.value for r in rollouts], dtype=np.float32),
             correct=np.array([r.result.correct for r in rollouts], dtype=bool),
             truncated=np.array([r.completion.truncated for r in rollouts], dtype=bool),
-            demonstration=np.concatenate(
-                [np.full(len(g.rollouts), bool(g.aux.get("demonstration"))) for g in groups]
-            ),
+            demonstration=np.concatenate([np.full(len(g.rollouts), g.demonstration) for g in groups]),
             segment_ids=np.array(segments, dtype=np.int32),
             group_ids=np.array([g.group_id for g in groups], dtype=np.int64),
             temperature=temperatures.pop(),
-            aux=_components(rollouts) | _arrays(groups),
+            components=_components(rollouts),
+            aux=_joined(groups),
             progress=progress,
         )
 
 
 def _components(rollouts: list[Rollout]) -> dict[str, np.ndarray]:
-    """``reward/NAME`` -> [S] float64, 0 where a sample has no such component."""
+    """Component -> [S] float64."""
     names = sorted({name for r in rollouts for name in r.result.components})
-    return {
-        f"reward/{name}": np.array([r.result.components.get(name, 0.0) for r in rollouts]) for name in names
-    }
+    return {name: np.array([r.result.components.get(name, 0.0) for r in rollouts]) for name in names}
 
 
-def _arrays(groups: list[RolloutGroup]) -> dict[str, np.ndarray]:
-    """The groups' arrays joined, where every group brought one."""
-    shared = set.intersection(*({k for k, v in g.aux.items() if isinstance(v, np.ndarray)} for g in groups))
-    return {name: np.concatenate([g.aux[name] for g in groups]) for name in sorted(shared)}
+def _joined(groups: list[RolloutGroup]) -> RolloutAux[np.ndarray]:
+    """The groups' rows one after the other, of the fields that every group filled."""
+    of_groups = [g.aux.to_dict() for g in groups]
+    shared = set.intersection(*(set(given) for given in of_groups))
+    return RolloutAux.from_dict({name: np.concatenate([g[name] for g in of_groups]) for name in shared})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,16 @@ import numpy as np
 from rl.config.algorithm import BudgetConfig
 from rl.stream.plans import request_seeds
 from rl.stream.waiting import wait_for
-from rollout.types import Completion, Failure, GroupRequest, GroupScorer, RewardResult, Rollout, RolloutGroup
+from rollout.types import (
+    Completion,
+    Failure,
+    GroupRequest,
+    GroupScorer,
+    RewardResult,
+    Rollout,
+    RolloutAux,
+    RolloutGroup,
+)
 
 if TYPE_CHECKING:
     from rl.engines.fleet import EngineFleet
@@ -49,7 +58,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnytimeAnswers:
-    """Adds ``budget_scores`` and ``answers`` to a finished group's ``aux``."""
+    """Adds ``answers`` and ``aux.budget_scores`` to a finished group."""
 
     fleet: "EngineFleet"
     scorer: GroupScorer
@@ -86,7 +95,10 @@ class AnytimeAnswers:
         )
         used = tuple(answer for cut, answer in zip(cuts, answers, strict=True) if scored[cut.rollout])
         return replace(
-            group, rollouts=thinkings, aux={**group.aux, "budget_scores": scores[scored], "answers": used}
+            group,
+            rollouts=thinkings,
+            answers=used,
+            aux=replace(group.aux, budget_scores=scores[scored]),
         )
 
     async def _answer(self, group: RolloutGroup, cut: Cut, number: int) -> RolloutGroup:
@@ -119,13 +131,15 @@ class AnytimeAnswers:
                 for c, t, r in zip(completions, texts, results, strict=True)
             ),
             unjudged=(),
-            aux={"budget_scores": np.full((sum(r.judged for r in results), len(self.config.tokens)), np.nan)},
+            aux=RolloutAux(
+                budget_scores=np.full((sum(r.judged for r in results), len(self.config.tokens)), np.nan)
+            ),
         )
 
 
 def with_answers(groups: Sequence[RolloutGroup]) -> list[RolloutGroup]:
     """Every group followed by the groups of its answers: what a batch is made of."""
-    return [g for group in groups for g in (group, *group.aux.get("answers", ()))]
+    return [g for group in groups for g in (group, *group.answers)]
 
 
 def thinking_tokens(completion: Completion, marker: Sequence[int]) -> int:

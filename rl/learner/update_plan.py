@@ -185,7 +185,8 @@ def _samples(batch: TrainingBatch, share: np.ndarray, valid: np.ndarray, context
         lengths=torch.from_numpy(valid[share]),
         truncated=torch.from_numpy(batch.truncated[share]),
         demonstration=torch.from_numpy(batch.demonstration[share]),
-        aux={name: torch.from_numpy(values[share]) for name, values in batch.aux.items()},
+        components={name: torch.from_numpy(rows[share]) for name, rows in batch.components.items()},
+        aux=batch.aux.map(lambda rows: torch.from_numpy(rows[share])),
         progress=batch.progress,
         max_tokens=context.max_tokens,
     )

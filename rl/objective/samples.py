@@ -1,11 +1,13 @@
 """One update's samples and their loss tokens, as the advantage estimators see them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
 from rl.objective.shapes import PerSample, PerUpdateToken, SampleFlags, SegmentIds, UpdateTokenIds
+from rollout.types import RolloutAux
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +26,10 @@ class Samples:
     """[S] reached the completion limit."""
     demonstration: SampleFlags
     """[S] True where the sample was shown, not sampled; such a sample is a group of its own."""
-    aux: dict[str, torch.Tensor] = field(default_factory=dict)
-    """Per-sample extras by name, [S, ...]: ``reward/NAME`` components, ``pass_k``, ``posterior``,
-    ``budget_scores``."""
+    components: Mapping[str, PerSample] = field(default_factory=dict)
+    """Reward component -> [S]."""
+    aux: RolloutAux[torch.Tensor] = field(default_factory=RolloutAux)
+    """[S, ...] more about each sample."""
     progress: float = 0.0
     """Share of the run that is over, 0 to 1."""
     max_tokens: int

@@ -30,7 +30,7 @@ def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> To
     """Shape the rewards, estimate the advantages, weigh the tokens; demonstrations have a loss of their own
     and advantage 0.
 
-    ``samples.aux["token_advantages"]`` [S, longest] is a curriculum's own credit, by place among a sample's
+    ``samples.aux.token_advantages`` [S, longest] is a curriculum's own credit, by place among a sample's
     loss tokens; it replaces the estimator's advantages, not the critic's targets.
     """
     samples = replace(samples, rewards=shaped(samples, config))
@@ -38,7 +38,7 @@ def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> To
     advantages = estimate.advantages
     if config.advantage_scale == "batch_rms":
         advantages = _by_rms(advantages, tokens)
-    given = samples.aux.get("token_advantages")
+    given = samples.aux.token_advantages
     if given is not None:
         advantages = given[tokens.sample, tokens.position].to(advantages.dtype)
     if config.advantage_clip:

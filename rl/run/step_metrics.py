@@ -54,7 +54,7 @@ def batch_metrics(batch: TrainingBatch | None) -> dict[str, float]:
     ``reward/NAME``."""
     if batch is None:
         return {"rollout/rollouts_trained": 0}
-    means = {name: float(values.mean()) for name, values in batch.aux.items() if name.startswith("reward/")}
+    means = {f"reward/{name}": float(values.mean()) for name, values in batch.components.items()}
     return {
         **means,
         "rollout/rollouts_trained": len(batch.rewards),

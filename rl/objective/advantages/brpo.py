@@ -17,10 +17,11 @@ def brpo(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
     """[N] ``A_s = R_s - [s/S V1_s + (S - s)/S V2_s]`` for thinking tokens between budget s - 1 and s
     (0-based; Qi et al. 2025, AnytimeReasoner, arXiv 2505.13438), and Dr. GRPO's advantage for answers.
 
-    ``aux["budget_scores"]`` [S, budgets] holds the mean score of the answers given at each budget; a row of
+    ``aux.budget_scores`` [S, budgets] holds the mean score of the answers given at each budget; a row of
     NaN marks a sample that is itself an answer, whose group are the answers from the same cut-off thinking.
     """
-    scores = samples.aux["budget_scores"].double()
+    assert samples.aux.budget_scores is not None, "the run asks for answers at every budget with brpo"
+    scores = samples.aux.budget_scores.double()
     answers = scores.isnan().all(1)
     of_sample = dr_grpo(samples, config).double()
     thinking = thinking_advantages(scores.nan_to_num(), samples.segment_ids, config.budgets)

@@ -12,14 +12,14 @@ def length_price(samples: Samples, ks: PerSample) -> PerSample:
     one, or of price 0.
 
     The second half of the planner's gradient (envelope theorem; docs/methods/passk_training.md#the-loop):
-    every one of a query's k samples costs its tokens. ``aux["token_price"]`` [S] is lambda. A group that
+    every one of a query's k samples costs its tokens. ``aux.token_price`` [S] is lambda. A group that
     never succeeds would only learn to be short.
 
     Args:
         samples: of the update.
         ks: [S] pass@k target of each sample's group.
     """
-    price = samples.aux.get("token_price")
+    price = samples.aux.token_price
     if price is None:
         return torch.zeros_like(samples.rewards, dtype=torch.float64)
     ids, lengths = samples.segment_ids, samples.lengths.double()

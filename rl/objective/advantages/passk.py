@@ -1,7 +1,7 @@
 """Advantages that climb pass@k instead of pass@1: what a sample adds to the best of k drawn from its group.
 
 Rewards need not be 0 or 1: pass@k of graded rewards is the expected maximum of k. ``k`` is the config's, or
-each prompt's own (``aux["pass_k"]``), and never more than the group's size but in the weight form.
+each prompt's own (``aux.pass_k``), and never more than the group's size but in the weight form.
 
 See docs/methods/passk_training.md#advantages-for-passk.
 """
@@ -57,7 +57,7 @@ def chen(samples: Samples, config: AlgorithmConfig) -> PerSample:
 
 def weight_form(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] RLOO's advantage times ``E[k (1-p)^(k-1)]`` under the prompt's posterior of before this group
-    (``aux["posterior"]`` [S, 2]): for k above half the group, where the combinatorial forms are mostly
+    (``aux.posterior`` [S, 2]): for k above half the group, where the combinatorial forms are mostly
     noise."""
     baseline = rloo(samples, config).double().numpy() / _sizes(samples)
     weight = np.array(
@@ -190,7 +190,7 @@ def _sizes(samples: Samples) -> np.ndarray:
 
 def _wanted(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
     """[S] k of each sample's group, which the weight form may have above the group's size."""
-    own = samples.aux.get("pass_k")
+    own = samples.aux.pass_k
     return np.full(len(samples.rewards), config.pass_k) if own is None else own.numpy().astype(np.int64)
 
 
@@ -200,5 +200,5 @@ def _ks(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
 
 
 def _posterior(samples: Samples) -> np.ndarray:
-    own = samples.aux.get("posterior")
+    own = samples.aux.posterior
     return np.tile(PRIOR, (len(samples.rewards), 1)) if own is None else own.numpy()

@@ -25,5 +25,5 @@ def handover(
     1 and with the defaults w is 1, .8536, .5, .1464, 0.
     """
     weight = end + (start - end) * (1 + math.cos(math.pi * samples.progress)) / 2
-    late = samples.aux[f"reward/{second}"] if second else rewards
-    return (weight * samples.aux[f"reward/{first}"] + (1 - weight) * late).to(rewards.dtype)
+    late = samples.components[second] if second else rewards
+    return (weight * samples.components[first] + (1 - weight) * late).to(rewards.dtype)

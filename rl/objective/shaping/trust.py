@@ -21,7 +21,7 @@ def trust(
     threshold``) have the higher mean of it, else e to the difference; 0 where a group has no right or no
     wrong answer to compare.
     """
-    extra, ids = samples.aux[f"reward/{component}"].double(), samples.segment_ids
+    extra, ids = samples.components[component].double(), samples.segment_ids
     right = (rewards >= threshold).double()
     num_right, num_wrong = segment_sum(right, ids), segment_sum(1 - right, ids)
     mean_right = segment_sum(extra * right, ids) / num_right.clamp(min=1)

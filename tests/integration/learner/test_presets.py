@@ -11,6 +11,7 @@ from learner_host import Hosts
 from recorded import GROUP, record, sequence_logprob
 
 from rl.batch.types import TrainingBatch
+from rollout.types import RolloutAux
 
 FOLDER = Path(__file__).parents[3] / "configs" / "algorithm"
 PRESETS = sorted(p.stem for p in FOLDER.glob("*.yaml"))
@@ -34,7 +35,7 @@ def fitted(name: str, batch: TrainingBatch) -> TrainingBatch:
     """What the stream would have added for this preset."""
     if name == "brpo":  # thinkings whose later budgets score as the whole answer, earlier ones 0
         scores = batch.rewards[:, None] * np.array([0.0, 1.0, 1.0, 1.0])
-        return replace(batch, aux={"budget_scores": scores})
+        return replace(batch, aux=RolloutAux(budget_scores=scores))
     if name == "hpt":  # the second group was switched to a demonstration: one of its samples, shown
         keep = (batch.segment_ids != 1) | (np.arange(len(batch.rewards)) == GROUP)
         tokens = np.repeat(keep, np.diff(batch.offsets))

@@ -24,6 +24,7 @@ from rollout.types import (
     Prompt,
     RewardResult,
     Rollout,
+    RolloutAux,
     RolloutGroup,
     SamplingConfig,
     VersionSpan,
@@ -68,12 +69,12 @@ def test_shaping_adds_named_components_and_leaves_correctness_and_the_original_a
 
 
 def test_a_subset_takes_its_arrays_along_and_leaves_demonstrations_whole() -> None:
-    group = group_of([True, False, False, True], aux={"posterior": np.arange(8.0).reshape(4, 2), "note": "x"})
+    group = group_of([True, False, False, True], aux=RolloutAux(posterior=np.arange(8.0).reshape(4, 2)))
     made = subset(group, (0, 2))
     assert [r.result.correct for r in made.rollouts] == [True, False]
-    assert made.aux["posterior"].tolist() == [[0, 1], [4, 5]] and made.aux["note"] == "x"
+    assert made.aux.posterior.tolist() == [[0, 1], [4, 5]] and made.aux.pass_k is None
     assert subset(group, None) is group
-    shown = group_of([True], aux={"demonstration": True})
+    shown = group_of([True], demonstration=True)
     assert subset(shown, (0, 3)) is shown
     with pytest.raises(AssertionError, match="of a group of 4"):
         subset(group, (0, 4))
@@ -82,12 +83,12 @@ def test_a_subset_takes_its_arrays_along_and_leaves_demonstrations_whole() -> No
 def test_groups_that_the_objective_adds_are_left_whole_and_have_no_credit() -> None:
     """BRPO's answers: groups of their own behind the one they belong to, under ids of their own."""
     answer = group_of([True, False, True], group_id=99)
-    state = _finished(group_of([True, False, False, True], group_id=7, aux={"answers": (answer,)}))
+    state = _finished(group_of([True, False, False, True], group_id=7, answers=(answer,)))
     state.indices = (0, 1)
     credit = [[np.full(2, 0.5) for _ in range(4)]]
     made = trained_groups([state], shape=lambda _: {}, credit=lambda _: credit, annotate=with_answers)
     assert [(g.group_id, len(g.rollouts)) for g in made] == [(7, 2), (99, 3)]
-    assert [g.aux["token_advantages"].tolist() for g in made] == [[[0.5, 0.5]] * 2, [[0.0, 0.0]] * 3]
+    assert [g.aux.token_advantages.tolist() for g in made] == [[[0.5, 0.5]] * 2, [[0.0, 0.0]] * 3]
 
 
 def _finished(group: RolloutGroup) -> GroupState:
@@ -142,7 +143,7 @@ def test_shaped_rewards_reach_the_batch_and_nothing_else() -> None:
     asyncio.run(controller.run())
     for batch in controller.parts.learner.batches:
         assert batch.rewards.tolist() == (batch.correct + 0.5).tolist()
-        assert batch.aux["reward/length"].tolist() == [0.5] * 24
+        assert batch.components["length"].tolist() == [0.5] * 24
     for plan in controller.parts.recorder.records:
         assert set(group_metrics(plan)) >= {"reward/mean", "rollout/groups_short"}
         assert all(set(g.group.rewards.tolist()) <= {0.0, 1.0} for g in plan.groups)
@@ -262,7 +263,7 @@ def test_a_curriculums_own_credit_reaches_the_batch_with_the_chosen_rollouts() -
     asyncio.run(controller.run())
     for batch, plan in zip(controller.parts.learner.batches, controller.parts.recorder.records, strict=True):
         chosen = [i for g in plan.kept() for i in g.indices]
-        assert batch.aux["token_advantages"].tolist() == [[i, i + 0.1] for i in chosen]
+        assert batch.aux.token_advantages.tolist() == [[i, i + 0.1] for i in chosen]
 
 
 def test_credit_is_padded_checked_and_blank_on_demonstrations() -> None:
@@ -271,11 +272,23 @@ def test_credit_is_padded_checked_and_blank_on_demonstrations() -> None:
     states = [_finished(g) for g in groups]
 
     def second_is_shown(given: list[RolloutGroup]) -> list[RolloutGroup]:
-        return [given[0], replace(given[1], rollouts=given[1].rollouts[:1], aux={"demonstration": True})]
+        return [
+            given[0],
+            replace(given[1], rollouts=given[1].rollouts[:1], demonstration=True, aux=RolloutAux()),
+        ]
 
     made = trained_groups(states, shape=lambda g: {}, credit=lambda g: credit, annotate=second_is_shown)
-    assert made[0].aux["token_advantages"].tolist() == [[5, 0, 0], [0, 1, 2]]
-    assert made[1].aux["token_advantages"].tolist() == [[0, 0, 0]] and made[1].aux["demonstration"]
+    assert made[0].aux.token_advantages.tolist() == [[5, 0, 0], [0, 1, 2]]
+    assert made[1].aux.token_advantages.tolist() == [[0, 0, 0]] and made[1].demonstration
     with pytest.raises(ValueError, match="token_advantages: 1 for a rollout with 3 tokens"):
         credited(groups[:1], [[np.ones(1), np.ones(1)]])
     assert credited(groups, None) == groups
+
+
+def test_what_rides_along_is_known_by_name_and_goes_there_and_back() -> None:
+    aux = RolloutAux(posterior=np.ones((2, 2)), pass_k=np.array([1, 4]))
+    assert set(aux.to_dict()) == {"posterior", "pass_k"}
+    assert RolloutAux.from_dict(aux.to_dict()) == aux
+    assert aux.map(lambda rows: rows.tolist()).pass_k == [1, 4]
+    with pytest.raises(TypeError, match="hidden_states"):
+        RolloutAux.from_dict({"hidden_states": np.ones(2)})

@@ -114,7 +114,7 @@ class Bandit:
             lengths=torch.full((128,), TOKENS),
             truncated=torch.zeros(128, dtype=torch.bool),
             demonstration=torch.zeros(128, dtype=torch.bool),
-            aux={name: torch.from_numpy(values) for name, values in batch.aux.items()},
+            aux=batch.aux.map(torch.from_numpy),
             max_tokens=TOKENS,
         )
         config = AlgorithmConfig(advantage="passk", pass_k=1)
@@ -159,22 +159,22 @@ def test_categories_get_what_pays_and_a_batch_is_told() -> None:
             group("p198", [0], category="new"),
         ]
     )
-    assert easy.aux["pass_k"].tolist() == [loop.metrics()["planner/k/easy"]] * 2
-    assert hard.aux["pass_k"][0] > easy.aux["pass_k"][0], (
+    assert easy.aux.pass_k.tolist() == [loop.metrics()["planner/k/easy"]] * 2
+    assert hard.aux.pass_k[0] > easy.aux.pass_k[0], (
         "a sample of a hard prompt is worth more after the first few"
     )
-    assert unknown.aux["pass_k"].tolist() == [1]
-    assert hard.aux["posterior"].shape == (3, 2) and easy.aux["posterior"][0, 0] > easy.aux["posterior"][0, 1]
-    assert hard.aux["token_price"].tolist() == [0, 0, 0], "length_price is off"
+    assert unknown.aux.pass_k.tolist() == [1]
+    assert hard.aux.posterior.shape == (3, 2) and easy.aux.posterior[0, 0] > easy.aux.posterior[0, 1]
+    assert hard.aux.token_price.tolist() == [0, 0, 0], "length_price is off"
 
 
 def test_tokens_are_charged_after_the_warm_up_at_the_plans_price() -> None:
     loop, store = make(budget_tokens=40, warmup_steps=0, every=1, length_price=True, price_warmup_steps=3)
     feed(store, [group(f"p{i}", [1, 0, 0, 0]) for i in range(20)])
     loop.advance(2)
-    assert loop.annotate([group("p0", [1])])[0].aux["token_price"][0] == 0
+    assert loop.annotate([group("p0", [1])])[0].aux.token_price[0] == 0
     loop.advance(3)
-    charged = loop.annotate([group("p0", [1])])[0].aux["token_price"][0]
+    charged = loop.annotate([group("p0", [1])])[0].aux.token_price[0]
     assert charged == loop.metrics()["planner/token_price"] > 0
 
 

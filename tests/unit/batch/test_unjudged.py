@@ -128,7 +128,7 @@ def test_statistics_lengths_and_posteriors_leave_them_out() -> None:
     store = StatisticsStore(["p0"], sampling_key=SamplingConfig().key)
     store.add(stat)
     (group,) = with_posterior([group_of(rollout(RIGHT), rollout(LOST))], store)
-    assert group.aux["posterior"].tolist() == [[2.0, 2.0]]
+    assert group.aux.posterior.tolist() == [[2.0, 2.0]]
 
 
 def test_curricula_decide_on_the_judged() -> None:
@@ -153,7 +153,7 @@ def test_a_demonstration_takes_the_place_of_a_group_by_its_judged_answers() -> N
         replace(group_of(*rollouts), prompt=prompt)
         for rollouts in ((rollout(WRONG), rollout(LOST)), (rollout(RIGHT),))
     ]
-    assert [bool(g.aux.get("demonstration")) for g in shown.switch(groups)] == [True, False]
+    assert [g.demonstration for g in shown.switch(groups)] == [True, False]
 
 
 def finished(group: RolloutGroup, *, kept: bool = True, reason: str = "") -> GroupState:

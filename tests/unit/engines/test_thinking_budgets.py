@@ -112,7 +112,7 @@ def test_scores_masks_and_answers_of_two_thinkings() -> None:
     group, engine = answered(
         completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, MARKER, 8, END])
     )
-    assert group.aux["budget_scores"].tolist() == [[0, 1, 1, 1], [0, 0, 0, 0]]
+    assert group.aux.budget_scores.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0]]
     assert [r.completion.loss_mask.sum() for r in group.rollouts] == [5, 3]
     assert [r.prompt_token_ids for r in engine.requests] == [
         (5, 6, 2, 3, MARKER),
@@ -131,9 +131,7 @@ def test_a_batch_holds_thinkings_and_answers_with_their_own_groups() -> None:
     group, _ = answered(completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, MARKER, 8, END]))
     batch = TrainingBatch.from_groups(3, with_answers([group]))
     assert batch.segment_ids.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert (
-        np.isnan(batch.aux["budget_scores"][2:]).all() and not np.isnan(batch.aux["budget_scores"][:2]).any()
-    )
+    assert np.isnan(batch.aux.budget_scores[2:]).all() and not np.isnan(batch.aux.budget_scores[:2]).any()
     answer = slice(batch.offsets[2], batch.offsets[3])
     assert batch.token_ids[answer].tolist() == [5, 6, 2, 3, MARKER, 22, END]
     assert batch.loss_mask[answer].tolist() == [False] * 5 + [True] * 2
@@ -151,7 +149,7 @@ def test_a_thinking_whose_answers_nobody_could_judge_is_not_judged() -> None:
     group, _ = answered(
         completion([2, 3, 4, 5, 6, MARKER, 7, END]), completion([2, 3, 4, 5, MARKER, 8, END]), reward=Flaky()
     )
-    assert group.aux["budget_scores"].tolist() == [[0, 1, 1, 1]]
+    assert group.aux.budget_scores.tolist() == [[0, 1, 1, 1]]
     assert [len(r.completion.token_ids) for r in group.rollouts] == [7] and len(group.unjudged) == 1
     batch = TrainingBatch.from_groups(3, with_answers([group]))
     assert batch.segment_ids.tolist() == [0, 1, 1, 2, 2]

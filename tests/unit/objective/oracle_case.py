@@ -13,6 +13,7 @@ from oracles.problem import Problem, Sequence, Token
 
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
+from rollout.types import RolloutAux
 
 VOCAB = 7
 MAX_TOKENS = 10
@@ -71,7 +72,7 @@ class Case:
                 for i in range(first, end)
                 if batch.loss_mask[i]
             ]
-            scores = batch.aux["budget_scores"][sample] if "budget_scores" in batch.aux else None
+            scores = batch.aux.budget_scores[sample] if batch.aux.budget_scores is not None else None
             sequences.append(
                 Sequence(
                     tokens=tokens,
@@ -79,9 +80,9 @@ class Case:
                     group=int(batch.segment_ids[sample]),
                     shown=bool(batch.demonstration[sample]),
                     posterior=POSTERIORS[batch.segment_ids[sample]],
-                    pass_k=int(batch.aux["pass_k"][sample]) if "pass_k" in batch.aux else None,
+                    pass_k=int(batch.aux.pass_k[sample]) if batch.aux.pass_k is not None else None,
                     token_price=(
-                        float(batch.aux["token_price"][sample]) if "token_price" in batch.aux else 0.0
+                        float(batch.aux.token_price[sample]) if batch.aux.token_price is not None else 0.0
                     ),
                     budget_scores=None if scores is None or np.isnan(scores).any() else scores.tolist(),
                 )
@@ -155,7 +156,7 @@ def _batch(draw: np.random.Generator, sizes: tuple[int, ...], *, tools: bool, gr
         segment_ids=np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
         group_ids=np.arange(len(sizes), dtype=np.int64),
         temperature=1.0,
-        aux={"posterior": np.repeat(np.array(POSTERIORS[: len(sizes)]), sizes, axis=0)},
+        aux=RolloutAux(posterior=np.repeat(np.array(POSTERIORS[: len(sizes)]), sizes, axis=0)),
     )
 
 
@@ -195,10 +196,10 @@ def _special(case: Case, config: AlgorithmConfig) -> Case:
             "pass_k": np.array(TARGETS)[batch.segment_ids],
             "token_price": np.full(len(batch.rewards), TOKEN_PRICE),
         }
-        return replace(case, batch=replace(batch, aux=batch.aux | told))
+        return replace(case, batch=replace(batch, aux=replace(batch.aux, **told)))
     if config.advantage == "brpo":
         draw = np.random.default_rng(7)
         scores = draw.integers(0, 3, (len(batch.rewards), len(BUDGETS))) / 2
         scores[np.isin(batch.segment_ids, [1, 4])] = np.nan  # answers from one cut-off thinking
-        return replace(case, batch=replace(batch, aux=batch.aux | {"budget_scores": scores}))
+        return replace(case, batch=replace(batch, aux=replace(batch.aux, budget_scores=scores)))
     return case

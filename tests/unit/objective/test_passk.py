@@ -15,12 +15,13 @@ from one_update import config, one_token_each, samples
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.passk import posterior_weight
 from rl.objective.terms import token_terms
+from rollout.types import RolloutAux
 
 UNBIASED = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one")
 
 
 def one_group(name: str, rewards: Any, k: int, **aux: torch.Tensor) -> np.ndarray:
-    group = samples(list(rewards), [0] * len(rewards), aux=aux)
+    group = samples(list(rewards), [0] * len(rewards), aux=RolloutAux(**aux))
     return ADVANTAGES[name](group, one_token_each(len(rewards)), config(pass_k=k)).advantages.numpy()
 
 
@@ -143,7 +144,7 @@ def test_above_half_the_group_the_weight_form_takes_over() -> None:
 def test_k_1_is_rloo_over_n_and_each_prompt_may_have_its_own_k() -> None:
     loo = np.array([1 - 1 / 7] * 2 + [-2 / 7] * 6)
     np.testing.assert_allclose(one_group("passk", binary(8, 2), 1), loo / 8)
-    two = samples(binary(8, 2) * 2, [0] * 8 + [1] * 8, aux={"pass_k": torch.tensor([1] * 8 + [4] * 8)})
+    two = samples(binary(8, 2) * 2, [0] * 8 + [1] * 8, aux=RolloutAux(pass_k=torch.tensor([1] * 8 + [4] * 8)))
     got = ADVANTAGES["passk"](two, one_token_each(16), config(pass_k=2)).advantages.numpy()
     np.testing.assert_allclose(got[:8], loo / 8)
     np.testing.assert_allclose(got[8:], one_group("passk", binary(8, 2), 4))
@@ -157,7 +158,7 @@ def test_length_is_charged_against_the_mean_of_the_others_where_something_succee
     price = torch.full((6,), 0.01)
     lengths = torch.tensor([10, 20, 30, 10, 20, 30])
     group = samples(
-        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths, aux={"token_price": price}
+        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths, aux=RolloutAux(token_price=price)
     )
     free = samples([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths)
     charged, plain = (

@@ -65,7 +65,7 @@ def test_overlong_by_hand() -> None:
 def test_trust_by_hand(progress: float, expected: list[float]) -> None:
     """The judge prefers the wrong answers: gamma = e^(.2 - .85) = .522046."""
     given = samples(
-        [0.0, 0.0, 1.0], [0, 0, 0], aux={"reward/judge": torch.tensor([0.9, 0.8, 0.2])}, progress=progress
+        [0.0, 0.0, 1.0], [0, 0, 0], components={"judge": torch.tensor([0.9, 0.8, 0.2])}, progress=progress
     )
     got = SHAPINGS["trust"](given.rewards, given, component="judge")
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=0)
@@ -73,7 +73,7 @@ def test_trust_by_hand(progress: float, expected: list[float]) -> None:
 
 def test_trust_is_silent_where_there_is_nothing_to_compare_and_whole_where_the_judge_agrees() -> None:
     judge = torch.tensor([0.9, 0.8, 0.9, 0.1])
-    given = samples([1.0, 1.0, 1.0, 0.0], [0, 0, 1, 1], aux={"reward/judge": judge})
+    given = samples([1.0, 1.0, 1.0, 0.0], [0, 0, 1, 1], components={"judge": judge})
     got = SHAPINGS["trust"](given.rewards, given, component="judge")
     torch.testing.assert_close(
         got, torch.tensor([1.0, 1.0, 1.27, 0.03], dtype=torch.float64), atol=1e-6, rtol=0
@@ -82,7 +82,7 @@ def test_trust_is_silent_where_there_is_nothing_to_compare_and_whole_where_the_j
 
 @pytest.mark.parametrize(("progress", "weight"), [(0, 1), (0.25, 0.8536), (0.5, 0.5), (0.75, 0.1464), (1, 0)])
 def test_handover_by_hand(progress: float, weight: float) -> None:
-    given = samples([0.0], [0], aux={"reward/structure": torch.tensor([1.0])}, progress=progress)
+    given = samples([0.0], [0], components={"structure": torch.tensor([1.0])}, progress=progress)
     got = SHAPINGS["handover"](given.rewards, given, first="structure")
     assert got.item() == pytest.approx(weight, abs=5e-5)
 

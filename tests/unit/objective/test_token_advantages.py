@@ -13,6 +13,7 @@ from rl.objective.advantages.brpo import prior, thinking_advantages
 from rl.objective.samples import Tokens
 from rl.objective.terms import token_terms
 from rl.objective.value_loss import explained_variance, value_loss
+from rollout.types import RolloutAux
 
 TWO = Tokens(
     sample=torch.tensor([0, 0, 0, 1, 1]),
@@ -116,7 +117,7 @@ def test_brpo_gives_each_stretch_its_own_and_answers_their_groups() -> None:
     """Two thinkings of 5 and 8 tokens, then two answers (one right) from one of them."""
     nan = float("nan")
     scores = torch.tensor([[0, 0.5, 1, 1], [0, 0, 0.5, 0.5], [nan] * 4, [nan] * 4], dtype=torch.float64)
-    given = samples([0.0, 0.0, 1.0, 0.0], [0, 0, 1, 1], aux={"budget_scores": scores})
+    given = samples([0.0, 0.0, 1.0, 0.0], [0, 0, 1, 1], aux=RolloutAux(budget_scores=scores))
     tokens = Tokens(sample=torch.repeat_interleave(torch.arange(4), torch.tensor([5, 8, 2, 1])))
     got = ADVANTAGES["brpo"](given, tokens, config(budgets=BUDGETS)).advantages
     a, b, c = 0.1875, 0.296875, 0.229167
@@ -155,6 +156,6 @@ def test_a_curriculums_own_credit_takes_the_estimators_place() -> None:
     given = torch.tensor([[1.0, 2.0, 30.0], [-1.0, -2.0, 99.0]], dtype=torch.float64)
     chosen = config(advantage="grpo", advantage_clip=5.0)
     tokens = Tokens(sample=torch.tensor([0, 0, 0, 1, 1]))
-    got = token_terms(replace(rows, aux={"token_advantages": given}), tokens, chosen).advantages
+    got = token_terms(replace(rows, aux=RolloutAux(token_advantages=given)), tokens, chosen).advantages
     assert got.tolist() == [1, 2, 5, -1, -2]
     assert token_terms(rows, tokens, chosen).advantages.tolist() != got.tolist()

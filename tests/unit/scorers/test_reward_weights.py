@@ -50,8 +50,8 @@ def test_values_follow_the_schedule_over_the_plan_steps() -> None:
 @given(st.floats(0, 1), st.floats(-1, 1), st.floats(-1, 1))
 def test_two_cosines_are_the_hand_over_of_the_objective(progress: float, first: float, second: float) -> None:
     ours = weighed(result(structure=first, answer=second), read_rubric(HANDOVER).components, {}, progress)
-    aux = {"reward/structure": torch.tensor([first]), "reward/answer": torch.tensor([second])}
-    samples = SimpleNamespace(progress=progress, aux=aux)
+    components = {"structure": torch.tensor([first]), "answer": torch.tensor([second])}
+    samples = SimpleNamespace(progress=progress, components=components)
     theirs = handover(torch.zeros(1, dtype=torch.float64), samples, first="structure", second="answer")
     assert ours.value == pytest.approx(float(theirs[0]), abs=1e-6)
 

@@ -76,7 +76,7 @@ def demonstrations(gate: int = 0, prompts: tuple[Prompt, ...] = (SHOWN, BARE)) -
 def test_the_gate_of_the_paper(gate: int, successes: tuple[int, ...], supervised: tuple[bool, ...]) -> None:
     groups = [group(k) for k in successes]
     switched = demonstrations(gate).switch(groups)
-    assert tuple(bool(g.aux.get("demonstration")) for g in switched) == supervised
+    assert tuple(g.demonstration for g in switched) == supervised
     assert [len(g.rollouts) for g in switched] == [1 if s else 8 for s in supervised]
     assert all(
         after is before for after, before, s in zip(switched, groups, supervised, strict=True) if not s
@@ -131,11 +131,13 @@ def test_statistics_see_the_rollouts_and_the_metrics_say_what_switched() -> None
 
 def test_other_annotations_see_the_groups_after_the_switch() -> None:
     def sizes(groups: list[RolloutGroup]) -> list[RolloutGroup]:
-        return [replace(g, aux={**g.aux, "size": np.full(len(g.rollouts), len(g.rollouts))}) for g in groups]
+        return [
+            replace(g, aux=replace(g.aux, pass_k=np.full(len(g.rollouts), len(g.rollouts)))) for g in groups
+        ]
 
     annotated = with_demonstrations(sizes, demonstrations())([group(0), group(1)])
-    assert [g.aux["size"].tolist() for g in annotated] == [[1], [8] * 8]
-    assert annotated[0].aux["demonstration"] is True
+    assert [g.aux.pass_k.tolist() for g in annotated] == [[1], [8] * 8]
+    assert annotated[0].demonstration is True
     assert with_demonstrations(sizes, None) is sizes
 
 
