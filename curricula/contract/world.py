@@ -71,8 +71,8 @@ class RecordingStack(CurriculumStack):
 
     choices: Choices
 
-    def _order(self, *args: Any, **kwargs: Any) -> Plan:
-        plan = super()._order(*args, **kwargs)
+    def _make_plan(self, *args: Any, **kwargs: Any) -> Plan:
+        plan = super()._make_plan(*args, **kwargs)
         limits = None if plan.max_tokens is None else plan.max_tokens.tolist()
         self.choices.plans.append((plan.prompt_indices.tolist(), plan.num_rollouts.tolist(), limits))
         return plan
