@@ -16,7 +16,7 @@ from curricula.contract import run_contract
 from curricula.contract.checks import ALL
 from rl.config.compose import PACKAGED
 from rollout.types import RolloutGroup, RolloutStat
-from tests.unit.curricula.test_stack import POOL, new_store
+from tests.unit.curricula.stacks import POOL, new_store
 
 Case = tuple[str, dict[str, Any]]
 

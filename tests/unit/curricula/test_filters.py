@@ -18,7 +18,7 @@ from curricula.filters.mixed import MixedOutcomes
 from curricula.filters.pods import Pods, max_variance_subset
 from curricula.filters.vcrl import VCRL, normalised_variance
 from rollout.types import RolloutGroup
-from tests.unit.curricula.test_stack import POOL, group_of, new_store, stat
+from tests.unit.curricula.stacks import POOL, group_of, new_store, stat
 
 
 def ctx(step: int = 0, *, round: int = 0) -> Ctx:

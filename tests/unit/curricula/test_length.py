@@ -29,7 +29,7 @@ from rollout.types import (
     SamplingConfig,
     VersionSpan,
 )
-from tests.unit.curricula.test_stack import POOL, built, new_store, plan_next, stat
+from tests.unit.curricula.stacks import POOL, built, new_store, plan_next, stat
 from tests.unit.curricula.worlds import World
 
 HUNDRED = np.array([0, 50, 100, 150, 200, 201])

@@ -15,7 +15,7 @@ from curricula.filters.stage_drop import StageDrop
 from curricula.pool import PromptPool
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt
-from tests.unit.curricula.test_stack import KEY, POOL, built, new_store, plan_next, stat, stats_of
+from tests.unit.curricula.stacks import KEY, POOL, built, new_store, plan_next, stat, stats_of
 
 ALL = np.arange(20)
 
