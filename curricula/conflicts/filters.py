@@ -3,7 +3,7 @@
 These are rules 3, 7 and the second half of 11 of docs/methods/conflicts.md#conflict-rules.
 
 What filters and length have to do with the rest of a run (rules 4, 9, 11, 14, 15, 16) is in
-``rl.config.curriculum_rules``.
+``rl.config.checks.curriculum_rules``.
 """
 
 from collections.abc import Iterator, Mapping

@@ -10,7 +10,7 @@ from rl.cli.exits import exit_codes
 from rl.config.exit_codes import FAILED
 
 if TYPE_CHECKING:
-    from rl.commands.doctor import Check
+    from rl.commands.doctor.check import Check
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/]"}
 

@@ -3,9 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,33 +11,9 @@ from rich.table import Table
 from planner.estimators.counts_file import CountRow, read_counts_file
 from planner.estimators.intervals import benchmark_pass_at_k
 from planner.forecast import Reference, forecast, from_counts, shipped
+from rl.commands.passk_cell import Cell
 
 ALL = "all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """pass@k of one set of problems."""
-
-    category: str
-    problems: int
-    k: int
-    value: float
-    low: float
-    high: float
-    forecast: bool
-    """True beyond the smallest n."""
-    models: dict[str, float]
-    """Estimates by other models of pass@k; empty for k <= n, which needs none."""
-
-    def plain(self) -> dict[str, Any]:
-        """For ``--json``."""
-        said = [self.value, *self.models.values()]
-        between = (
-            {"model_low": min(said), "model_high": max(said), "models": self.models} if self.forecast else {}
-        )
-        head = {name: getattr(self, name) for name in ("category", "problems", "k", "value", "low", "high")}
-        return {**head, "kind": "forecast" if self.forecast else "unbiased", **between}
 
 
 def passk_cli(

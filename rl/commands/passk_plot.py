@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rl.commands.passk import Cell
+    from rl.commands.passk_cell import Cell
 
 
 def draw(cells: "Sequence[Cell]", path: Path, *, title: str, confidence: float) -> None:

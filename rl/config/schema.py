@@ -1,59 +1,14 @@
-"""The whole configuration tree, frozen and checked before any actor starts."""
+"""The configuration of a run: every section, frozen, and checked before any actor starts."""
 
-from typing import Annotated, Literal
+from pydantic import model_validator
 
-from pydantic import Field, model_validator
-
-from rl.config.algorithm import AlgorithmConfig
-from rl.config.base import Section
 from rl.config.checks import problems
-from rl.config.curriculum import CurriculumConfig
-from rl.config.learner import LearnerConfig
-from rl.config.model import ModelConfig
-from rl.config.resume import ResumeConfig
-from rl.config.reward_model import RewardModelConfig
-from rl.config.sections import (
-    CheckpointConfig,
-    ClusterConfig,
-    EvaluationConfig,
-    RolloutConfig,
-    RunConfig,
-    StreamConfig,
-)
-from rl.config.task import FileTaskConfig
-from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
-from rl.config.verifiers import VerifiersConfig
-
-TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig, Field(discriminator="kind")]
-DEFAULT_ALGORITHM = AlgorithmConfig()
-"""Without a preset: clipped against the behaviour policy, where a truncated importance weight has no
-place."""
+from rl.config.tree import ConfigTree
 
 
-class Config(Section):
+class Config(ConfigTree):
     """One run. Sections check themselves; what spans sections is checked by
     :func:`rl.config.checks.problems`."""
-
-    run: RunConfig = RunConfig()
-    task: TaskConfig
-    model: ModelConfig
-    reward_model: RewardModelConfig | None = None
-    """A trained reward model beside the task's reward; None = no model."""
-    verifiers: VerifiersConfig = VerifiersConfig()
-    """Processes that run the task's reward."""
-    rollout: RolloutConfig = RolloutConfig()
-    learner: LearnerConfig = LearnerConfig()
-    algorithm: AlgorithmConfig = DEFAULT_ALGORITHM
-    curriculum: CurriculumConfig = CurriculumConfig()
-    stream: StreamConfig = StreamConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    cluster: ClusterConfig = ClusterConfig()
-    tracker: Literal["wandb", "none"] = "wandb"
-    """``wandb`` writes offline into the run directory (no account needed) unless WANDB_MODE says
-    otherwise."""
-    resume: ResumeConfig = ResumeConfig()
-    """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
 
     @model_validator(mode="after")
     def _sections_fit(self) -> "Config":

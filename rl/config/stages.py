@@ -9,8 +9,8 @@ from rl.config.base import Section
 from rl.config.learner import LoraConfig
 from rl.config.model import ModelConfig
 from rl.config.resume import ResumeConfig
-from rl.config.schema import TaskConfig
 from rl.config.sections import CheckpointConfig, ClusterConfig, PathName, RolloutConfig
+from rl.config.tree import TaskConfig
 
 
 class StageRunConfig(Section):

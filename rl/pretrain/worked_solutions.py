@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rl.config.schema import TaskConfig
+from rl.config.tree import TaskConfig
 from rl.pretrain.solutions import WRITERS, Mistakes
 from rollout.types import Prompt
 

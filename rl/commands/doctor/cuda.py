@@ -9,7 +9,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rl.commands.doctor import Check
+from rl.commands.doctor.check import Check
 
 OLDEST_DRIVER = {12: 525, 13: 580}
 """CUDA major version -> the first NVIDIA driver branch that runs it (CUDA's release notes, table of minimum

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rl.commands.doctor import Check
+from rl.commands.doctor.check import Check
 
 TIMEOUT_S = 180.0
 PROBES = {

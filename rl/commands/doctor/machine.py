@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from rl.commands.doctor import Check
+from rl.commands.doctor.check import Check
 from rl.commands.doctor.cuda import cuda_checks
 
 GIB = 1 << 30

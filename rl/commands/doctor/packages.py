@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from rl.commands.doctor import Check
+from rl.commands.doctor.check import Check
 
 STAND_INS = ("torchvision", "torchaudio", "torchcodec")
 

@@ -1,7 +1,7 @@
 """Whether programs that a model wrote can be run isolated."""
 
 from rewards.sandbox.base import SandboxError
-from rl.commands.doctor import Check
+from rl.commands.doctor.check import Check
 
 
 def sandbox() -> Check:

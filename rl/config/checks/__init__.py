@@ -1,7 +1,6 @@
 """Combinations of sections that cannot work, each with the field and the fix. All are found in one pass."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from rl.config.checks.algorithm import algorithm_problems
 from rl.config.checks.cluster import cluster_problems
@@ -10,22 +9,20 @@ from rl.config.checks.learner import learner_problems
 from rl.config.checks.lora import lora_problems
 from rl.config.checks.reward_model import reward_model_problems
 from rl.config.checks.verifiers import verifiers_problems
+from rl.config.tree import ConfigTree
 from rollout.engine_args import engine_args_problems
-
-if TYPE_CHECKING:
-    from rl.config.schema import Config
 
 BF16_PROBE_TOLERANCE = 0.01
 """Engine and learner differ by 0.03-0.05 nats a token in bf16 on equal weights, so a tighter probe only ever
 stops good runs."""
 
 
-def problems(config: "Config") -> list[str]:
+def problems(config: ConfigTree) -> list[str]:
     """Every problem, worded for the user; empty when the sections fit."""
     return [problem for check in CHECKS for problem in check(config)]
 
 
-def stream_problems(config: "Config") -> Iterator[str]:
+def stream_problems(config: ConfigTree) -> Iterator[str]:
     """Plans, depth, mini-batches."""
     stream, learner = config.stream, config.learner
     if stream.pipeline_depth is not None and stream.pipeline_depth > stream.max_staleness:
@@ -46,7 +43,7 @@ def stream_problems(config: "Config") -> Iterator[str]:
         )
 
 
-def rollout_problems(config: "Config") -> Iterator[str]:
+def rollout_problems(config: ConfigTree) -> Iterator[str]:
     """Lengths and sampling."""
     rollout = config.rollout
     if rollout.max_tokens >= rollout.max_model_len:
@@ -62,12 +59,12 @@ def rollout_problems(config: "Config") -> Iterator[str]:
         )
 
 
-def engine_argument_problems(config: "Config") -> Iterator[str]:
+def engine_argument_problems(config: ConfigTree) -> Iterator[str]:
     """vLLM arguments that other fields set."""
     yield from engine_args_problems(config.rollout.engine_args, device=config.rollout.device)
 
 
-def evaluation_problems(config: "Config") -> Iterator[str]:
+def evaluation_problems(config: ConfigTree) -> Iterator[str]:
     """pass@k needs k samples."""
     evaluation = config.evaluation
     too_large = [k for k in evaluation.ks if k > evaluation.samples_per_prompt]
@@ -78,7 +75,7 @@ def evaluation_problems(config: "Config") -> Iterator[str]:
         )
 
 
-def checkpoint_problems(config: "Config") -> Iterator[str]:
+def checkpoint_problems(config: ConfigTree) -> Iterator[str]:
     """The best checkpoint is the best of those that are evaluated."""
     checkpoint, every = config.checkpoint, config.evaluation.every
     if checkpoint.keep_best and (not checkpoint.every or not every or checkpoint.every % every):
@@ -89,7 +86,7 @@ def checkpoint_problems(config: "Config") -> Iterator[str]:
         )
 
 
-def precision_problems(config: "Config") -> Iterator[str]:
+def precision_problems(config: ConfigTree) -> Iterator[str]:
     """Number formats of engine and learner."""
     rollout, learner = config.rollout, config.learner
     if rollout.dtype == "float16" and (learner.dtype == "bfloat16" or rollout.device == "cpu"):
@@ -106,7 +103,7 @@ def precision_problems(config: "Config") -> Iterator[str]:
         )
 
 
-CHECKS: tuple[Callable[["Config"], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[ConfigTree], Iterator[str]], ...] = (
     stream_problems,
     rollout_problems,
     engine_argument_problems,

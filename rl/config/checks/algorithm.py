@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from planner.verifiers.file import read_verifier
 from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.errors import listed, suggest
-
-if TYPE_CHECKING:
-    from rl.config.schema import Config
+from rl.config.tree import ConfigTree
 
 BY_GROUP = ("grpo", "dr_grpo", "rloo", "max_rl", "reinforce_pp_baseline")
 """Estimators that compare the rollouts of one prompt with each other; so does the whole ``passk`` family."""
@@ -18,7 +15,7 @@ COMBINATORIAL = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one", "passk_chen"
 NO_BAND = (1e-300, 1e300)
 
 
-def algorithm_problems(config: "Config") -> Iterator[str]:
+def algorithm_problems(config: ConfigTree) -> Iterator[str]:
     """Every contradiction, with the field and the fix."""
     yield from _group_problems(config)
     yield from _ratio_problems(config.algorithm)
@@ -37,7 +34,7 @@ def compares_within_groups(algorithm: AlgorithmConfig) -> bool:
     return by_budget or algorithm.advantage in BY_GROUP or algorithm.advantage.startswith("passk")
 
 
-def _group_problems(config: "Config") -> Iterator[str]:
+def _group_problems(config: ConfigTree) -> Iterator[str]:
     if config.stream.rollouts_per_prompt == 1 and compares_within_groups(config.algorithm):
         yield (
             f"stream.rollouts_per_prompt: algorithm.advantage={config.algorithm.advantage} compares the"
@@ -90,7 +87,7 @@ def _critic_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
         )
 
 
-def _kl_problems(config: "Config") -> Iterator[str]:
+def _kl_problems(config: ConfigTree) -> Iterator[str]:
     kl, lora = config.algorithm.kl, config.learner.lora
     if kl.coefficient == 0 and (kl.target is not None or kl.policy != "auto"):
         field = "target" if kl.target is not None else "policy"
@@ -110,7 +107,7 @@ def _kl_problems(config: "Config") -> Iterator[str]:
         )
 
 
-def _pass_k_problems(config: "Config") -> Iterator[str]:
+def _pass_k_problems(config: ConfigTree) -> Iterator[str]:
     algorithm, group = config.algorithm, config.stream.rollouts_per_prompt
     if not algorithm.advantage.startswith("passk"):
         if algorithm.pass_k > 1:
@@ -204,7 +201,7 @@ def _overlong_problems(index: int, part: ShapingConfig) -> Iterator[str]:
         )
 
 
-def _stage_problems(config: "Config") -> Iterator[str]:
+def _stage_problems(config: ConfigTree) -> Iterator[str]:
     algorithm = config.algorithm
     if algorithm.demonstrations is not None and algorithm.advantage == "brpo":
         yield (

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rl.config.schema import Config
+from rl.config.tree import ConfigTree
 
 
-def cluster_problems(config: "Config") -> Iterator[str]:
+def cluster_problems(config: ConfigTree) -> Iterator[str]:
     """Every way in which rollout, learner and cluster sections contradict each other."""
     yield from _transport(config)
     yield from _devices(config)
@@ -17,7 +15,7 @@ def cluster_problems(config: "Config") -> Iterator[str]:
     yield from _run_directory(config)
 
 
-def _transport(config: "Config") -> Iterator[str]:
+def _transport(config: ConfigTree) -> Iterator[str]:
     transport, cluster = config.rollout.weight_transfer, config.cluster
     on_cpu = "cpu" in (config.rollout.device, config.learner.device)
     if transport == "shm" and cluster.nodes > 1:
@@ -45,7 +43,7 @@ def _transport(config: "Config") -> Iterator[str]:
         )
 
 
-def _devices(config: "Config") -> Iterator[str]:
+def _devices(config: ConfigTree) -> Iterator[str]:
     cluster = config.cluster
     for section, device, field, gpus in (
         ("rollout", config.rollout.device, "gpus_per_engine", cluster.gpus_per_engine),
@@ -63,7 +61,7 @@ def _devices(config: "Config") -> Iterator[str]:
             )
 
 
-def _engine_gpus(config: "Config") -> Iterator[str]:
+def _engine_gpus(config: ConfigTree) -> Iterator[str]:
     rollout, gpus = config.rollout, config.cluster.gpus_per_engine
     if rollout.device == "cpu":
         if rollout.tensor_parallel > 1:
@@ -85,7 +83,7 @@ def _engine_gpus(config: "Config") -> Iterator[str]:
         )
 
 
-def _layout(config: "Config") -> Iterator[str]:
+def _layout(config: ConfigTree) -> Iterator[str]:
     cluster, rollout, learner = config.cluster, config.rollout, config.learner
     if cluster.gpus_per_learner > 1:
         yield (
@@ -122,7 +120,7 @@ def _layout(config: "Config") -> Iterator[str]:
         )
 
 
-def _run_directory(config: "Config") -> Iterator[str]:
+def _run_directory(config: ConfigTree) -> Iterator[str]:
     if config.cluster.name == "multinode" and not Path(config.run.dir).is_absolute():
         yield (
             f"run.dir: {config.run.dir!r} is relative, and every node would write to one of its own; give the"

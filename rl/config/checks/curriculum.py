@@ -3,17 +3,14 @@ actor starts."""
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from rl.config.curriculum_rules import doubts, refusals
-
-if TYPE_CHECKING:
-    from rl.config.schema import Config
+from rl.config.checks.curriculum_rules import doubts, refusals
+from rl.config.tree import ConfigTree
 
 logger = logging.getLogger(__name__)
 
 
-def curriculum_problems(config: "Config") -> Iterator[str]:
+def curriculum_problems(config: ConfigTree) -> Iterator[str]:
     """Unknown parts, wrong arguments, conflicts, and budgets that the allocator's floor and cap cannot
     meet."""
     # Plug-ins may be anybody's code: imported when a config is checked, not when the schema is imported.
@@ -44,7 +41,7 @@ def curriculum_problems(config: "Config") -> Iterator[str]:
     )
 
 
-def _budget(config: "Config", *, floor: int, cap: int | None) -> Iterator[str]:
+def _budget(config: ConfigTree, *, floor: int, cap: int | None) -> Iterator[str]:
     """The rollouts of a step lie between prompts x floor and prompts x cap."""
     per_prompt = config.stream.rollouts_per_prompt
     budget = config.stream.prompts_per_step * per_prompt

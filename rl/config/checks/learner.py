@@ -1,13 +1,10 @@
 """What DeepSpeed cannot combine, and settings of the learner that nothing would read."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rl.config.deepspeed_options import option_problems
 from rl.config.learner import LearnerConfig
-
-if TYPE_CHECKING:
-    from rl.config.schema import Config
+from rl.config.tree import ConfigTree
 
 READ_BY = {
     "schedule_decay_share": ("schedule", ("wsd", "power")),
@@ -21,7 +18,7 @@ READ_BY = {
 """Fields that only some choice of another one reads."""
 
 
-def learner_problems(config: "Config") -> Iterator[str]:
+def learner_problems(config: ConfigTree) -> Iterator[str]:
     """Every contradiction, with the field and the fix."""
     yield from _unread(config.learner)
     yield from _schedule_problems(config)
@@ -43,7 +40,7 @@ def _unread(learner: LearnerConfig) -> Iterator[str]:
             )
 
 
-def _schedule_problems(config: "Config") -> Iterator[str]:
+def _schedule_problems(config: ConfigTree) -> Iterator[str]:
     learner = config.learner
     updates = config.run.steps * learner.updates_per_batch
     if learner.schedule != "constant" and learner.warmup_steps >= updates:

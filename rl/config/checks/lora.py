@@ -1,16 +1,13 @@
 """Adapters that PEFT, ZeRO or vLLM's LoRA runtime cannot handle."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rl.config.learner import LoraConfig
+from rl.config.tree import ConfigTree
 from rollout.lora import LORA_RANKS, NOT_SERVED
 
-if TYPE_CHECKING:
-    from rl.config.schema import Config
 
-
-def lora_problems(config: "Config") -> Iterator[str]:
+def lora_problems(config: ConfigTree) -> Iterator[str]:
     """Every problem with ``learner.lora``, with the fix."""
     lora = config.learner.lora
     if lora is not None and lora.dropout:

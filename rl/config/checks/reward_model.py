@@ -1,13 +1,11 @@
 """A reward model beside the rest of the run."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rl.config.schema import Config
+from rl.config.tree import ConfigTree
 
 
-def reward_model_problems(config: "Config") -> Iterator[str]:
+def reward_model_problems(config: ConfigTree) -> Iterator[str]:
     """Times that do not nest, a GPU model without a GPU, and objectives that read no scores."""
     model = config.reward_model
     if model is None:

@@ -1,13 +1,11 @@
 """The verifiers beside the rest of the run."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rl.config.schema import Config
+from rl.config.tree import ConfigTree
 
 
-def verifiers_problems(config: "Config") -> Iterator[str]:
+def verifiers_problems(config: ConfigTree) -> Iterator[str]:
     """A completion's time must fit into its group's, and settings of Ray actors need Ray actors."""
     verifiers, limit = config.verifiers, config.stream.group_timeout_s
     if verifiers.timeout_s is not None and verifiers.timeout_s >= limit:

@@ -10,7 +10,7 @@ from rl.config.checks.algorithm import compares_within_groups
 
 if TYPE_CHECKING:
     from curricula.base import Curriculum
-    from rl.config.schema import Config
+    from rl.config.tree import ConfigTree
 
     Parts = Mapping[str, Curriculum]
 
@@ -18,7 +18,7 @@ FRESH_ENOUGH = 1
 """Plans ahead up to which a group mixes two policy versions at most."""
 
 
-def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
+def refusals(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
     """What cannot work."""
     from curricula.traits import Trait
 
@@ -50,7 +50,7 @@ def refusals(config: "Config", parts: "Parts") -> Iterator[str]:
             )
 
 
-def doubts(config: "Config", parts: "Parts") -> Iterator[str]:
+def doubts(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
     """What may mislead."""
     from curricula.base import overrides
     from curricula.conflicts.sampling import at_budgets
@@ -120,6 +120,6 @@ def _reads_outcomes(part: "Curriculum") -> bool:
     )
 
 
-def _name(config: "Config", slot: str) -> str:
+def _name(config: "ConfigTree", slot: str) -> str:
     part = getattr(config.curriculum, slot)
     return part.name if part is not None else "default"
