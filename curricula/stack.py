@@ -4,6 +4,8 @@
 
     plan(s) ──► absorb what plan s may see ──► draw prompts ──► allocate rollouts, limit lengths ──► Plan
     observe(s) ──► backlog ──► (a later plan) ──► statistics store and parts
+
+See docs/methods/stack.md#order-of-the-hooks.
 """
 
 import dataclasses

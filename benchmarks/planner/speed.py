@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lib.common import spread
-from planner.allocation import allocate_parallel, allocate_sequential
+from planner.allocation import Queries, allocate_parallel, allocate_sequential
 from planner.planner import Planner
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
@@ -31,7 +31,9 @@ def allocation(*, queries: int, repeats: int) -> dict[str, Any]:
         budget = samples * float(cost.sum())
         out[f"parallel_{samples}"] = _timed(lambda: allocate_parallel(a, b, cost, budget), repeats)  # noqa: B023  (called at once)
     budget = 8 * float(cost.sum())
-    out["sequential_8"] = _timed(lambda: allocate_sequential(a, b, cost, budget), max(1, repeats // 3))
+    out["sequential_8"] = _timed(
+        lambda: allocate_sequential(Queries(a, b, cost), budget), max(1, repeats // 3)
+    )
     return out
 
 

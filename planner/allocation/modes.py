@@ -6,7 +6,7 @@ from planner.allocation.demand import Demand
 from planner.allocation.gains import coverage
 from planner.allocation.parallel import K_MAX, allocate_parallel
 from planner.allocation.quadrature import QuadratureCaps
-from planner.allocation.sequential import allocate_sequential
+from planner.allocation.sequential import Queries, allocate_sequential
 from planner.allocation.stopping import Outcome, outcome
 from planner.allocation.table import allocate_table
 from planner.allocation.voting import vote_table
@@ -22,20 +22,18 @@ def sequential(
 ) -> Plan:
     """Draw until the verifier accepts, at most k times."""
     post = demand.posterior
-    chosen = allocate_sequential(
+    queries = Queries(
         post.a,
         post.b,
         demand.tokens,
-        budget,
-        weight=demand.weight,
-        loss=loss * demand.weight,
         cost_wrong=demand.tokens_wrong,
         prefill=demand.prefill,
-        verifier=verifier,
+        weight=demand.weight,
+        loss=loss * demand.weight,
         zero=post.zero,
         cap_min=demand.cold,
-        cap_max=k_max,
     )
+    chosen = allocate_sequential(queries, budget, verifier=verifier, cap_max=k_max)
     result = Outcome(correct=chosen.correct, wrong=chosen.wrong, attempts=chosen.attempts)
     return _plan(demand, "sequential", "repeated_sampling", chosen.cap, chosen.price, result, chosen.tokens)
 

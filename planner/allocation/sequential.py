@@ -9,7 +9,7 @@ See docs/methods/allocation.md#sequential-allocation.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,31 @@ from planner.verifiers.verifier import VerifierSpec
 _SAMPLE = 20_000
 _RESOLUTION = 1e-9
 _CLOSE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """What is known of n queries, and what is at stake with each; a scalar holds for all of them."""
+
+    a: ArrayLike
+    """[n] posterior successes, > 0."""
+    b: ArrayLike
+    """[n] posterior failures, > 0."""
+    cost: ArrayLike
+    """[n] tokens of a right sample (of any, unless ``cost_wrong`` is given)."""
+    _: KW_ONLY
+    cost_wrong: ArrayLike | None = None
+    """[n] tokens of a wrong sample; None = ``cost``."""
+    prefill: ArrayLike = 0.0
+    """[n] tokens paid once."""
+    weight: ArrayLike = 1.0
+    """[n] value of a right answer."""
+    loss: ArrayLike = 0.0
+    """[n] of a wrong answer returned."""
+    zero: ArrayLike = 0.0
+    """[n] probability that p is 0 (posterior.zero)."""
+    cap_min: ArrayLike = 0
+    """[n] attempts that may be made whatever they are worth (cold start)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +69,9 @@ class SequentialAllocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Queries:
+class _Problem:
+    """Checked columns."""
+
     items: Items
     weight: np.ndarray
     loss: np.ndarray
@@ -81,7 +108,7 @@ class _Queries:
         """Expected tokens of all queries."""
         return float(self.ends(caps)[1].sum())
 
-    def take(self, rows: np.ndarray) -> "_Queries":
+    def take(self, rows: np.ndarray) -> "_Problem":
         """The same for some of the queries; not with a table."""
         assert self.table is None
         columns = {
@@ -95,64 +122,28 @@ class _Queries:
 
 
 def allocate_sequential(
-    a: ArrayLike,
-    b: ArrayLike,
-    cost: ArrayLike,
-    budget: float,
-    *,
-    weight: ArrayLike = 1.0,
-    loss: ArrayLike = 0.0,
-    cost_wrong: ArrayLike | None = None,
-    prefill: ArrayLike = 0.0,
-    verifier: VerifierSpec | None = None,
-    zero: ArrayLike = 0.0,
-    cap_min: ArrayLike = 0,
-    cap_max: int = K_MAX,
+    queries: Queries, budget: float, *, verifier: VerifierSpec | None = None, cap_max: int = K_MAX
 ) -> SequentialAllocation:
     """Divide ``budget`` expected tokens over n queries.
 
     Args:
-        a: [n] posterior successes, > 0.
-        b: [n] posterior failures, > 0.
-        cost: [n] or scalar, tokens of a right sample (of any, unless ``cost_wrong`` is given).
+        queries: What is known of them, and at stake.
         budget: Expected tokens.
-        weight: [n] or scalar, value of a right answer.
-        loss: [n] or scalar, of a wrong answer returned.
-        cost_wrong: [n] or scalar, tokens of a wrong sample.
-        prefill: [n] or scalar, tokens paid once.
         verifier: Its measured error rates; None = it never errs.
-        zero: [n] or scalar, probability that p is 0 (posterior.zero).
-        cap_min: [n] or scalar, attempts that may be made whatever they are worth (cold start).
         cap_max: Most attempts of a query.
 
     Raises:
         ValueError: a posterior or cost that is not positive, or a budget that does not pay ``cap_min``.
     """
-    items = Items.of(a, b, cost, weight=weight, prefill=prefill, k_max=cap_max)
-    shape = items.a.shape
-    spec = verifier or VerifierSpec()
-    queries = _Queries(
-        items=items,
-        weight=_column(weight, shape),
-        loss=_column(loss, shape),
-        cost_wrong=items.cost if cost_wrong is None else _column(cost_wrong, shape),
-        verifier=spec,
-        floor=np.minimum(_column(cap_min, shape), cap_max),
-        zero=_column(zero, shape),
-        table=(
-            None
-            if spec.tpr == 1
-            else QuadratureCaps(items.a, items.b, spec, zero=_column(zero, shape), k_max=cap_max)
-        ),
-    )
-    forced = queries.spent(queries.floor)
+    problem = _problem(queries, verifier or VerifierSpec(), cap_max=cap_max)
+    forced = problem.spent(problem.floor)
     if forced > budget:
         raise ValueError(
             f"budget: {budget:g} tokens do not pay the {forced:g} of the attempts that every query gets"
             " (cap_min)"
         )
-    price, caps = _spend(queries, budget)
-    result, tokens = queries.ends(caps)
+    price, caps = _spend(problem, budget)
+    result, tokens = problem.ends(caps)
     return SequentialAllocation(
         cap=caps.astype(np.int64),
         price=price,
@@ -163,20 +154,46 @@ def allocate_sequential(
     )
 
 
-def _spend(queries: _Queries, budget: float) -> tuple[float, np.ndarray]:
+def _problem(queries: Queries, verifier: VerifierSpec, *, cap_max: int) -> _Problem:
+    items = Items.of(
+        queries.a,
+        queries.b,
+        queries.cost,
+        weight=queries.weight,
+        prefill=queries.prefill,
+        k_max=cap_max,
+    )
+    shape = items.a.shape
+    zero = _column(queries.zero, shape)
+    table = (
+        None if verifier.tpr == 1 else QuadratureCaps(items.a, items.b, verifier, zero=zero, k_max=cap_max)
+    )
+    return _Problem(
+        items=items,
+        weight=_column(queries.weight, shape),
+        loss=_column(queries.loss, shape),
+        cost_wrong=items.cost if queries.cost_wrong is None else _column(queries.cost_wrong, shape),
+        verifier=verifier,
+        floor=np.minimum(_column(queries.cap_min, shape), cap_max),
+        zero=zero,
+        table=table,
+    )
+
+
+def _spend(problem: _Problem, budget: float) -> tuple[float, np.ndarray]:
     """The price that spends the budget, and the caps; queries that stand at the price are raised in order
     while they fit."""
-    free = queries.caps(0.0)
-    if queries.spent(free) <= budget:
+    free = problem.caps(0.0)
+    if problem.spent(free) <= budget:
         return 0.0, free
-    top = float((queries.weight / np.minimum(queries.items.cost, queries.cost_wrong)).max())
+    top = float((problem.weight / np.minimum(problem.items.cost, problem.cost_wrong)).max())
     low, high = np.log(top) - 80.0, np.log(top)
-    if len(free) > _SAMPLE and queries.table is None:
-        low, high = _sampled_bracket(queries, budget, low, high)
-    high = _crossing_of(queries, budget, low, high)
-    caps, more = queries.caps(np.exp(high)), queries.caps(np.exp(high - 2 * _RESOLUTION))
-    tokens = queries.ends(caps)[1]
-    extra = np.maximum(queries.ends(more)[1] - tokens, 0.0)
+    if len(free) > _SAMPLE and problem.table is None:
+        low, high = _sampled_bracket(problem, budget, low, high)
+    high = _crossing_of(problem, budget, low, high)
+    caps, more = problem.caps(np.exp(high)), problem.caps(np.exp(high - 2 * _RESOLUTION))
+    tokens = problem.ends(caps)[1]
+    extra = np.maximum(problem.ends(more)[1] - tokens, 0.0)
     left = budget - float(tokens.sum())
     waiting = np.flatnonzero(more > caps)
     fits = np.cumsum(extra[waiting]) <= left * (1 - 1e-12)
@@ -184,28 +201,28 @@ def _spend(queries: _Queries, budget: float) -> tuple[float, np.ndarray]:
     return float(np.exp(high)), caps
 
 
-def _crossing_of(queries: _Queries, budget: float, low: float, high: float) -> float:
+def _crossing_of(problem: _Problem, budget: float, low: float, high: float) -> float:
     """``_crossing`` of what the queries spend; only those whose cap is not the same at both ends are looked
     at again."""
     base = 0.0
-    if queries.table is None:
-        caps, at_low = queries.caps(np.exp(high)), queries.caps(np.exp(low))
+    if problem.table is None:
+        caps, at_low = problem.caps(np.exp(high)), problem.caps(np.exp(low))
         moving = caps != at_low
-        base = float(queries.ends(caps)[1][~moving].sum())
-        queries = queries.take(np.flatnonzero(moving))
-    return _crossing(lambda x: (base + queries.spent(queries.caps(np.exp(x)))) / budget - 1, low, high)
+        base = float(problem.ends(caps)[1][~moving].sum())
+        problem = problem.take(np.flatnonzero(moving))
+    return _crossing(lambda x: (base + problem.spent(problem.caps(np.exp(x)))) / budget - 1, low, high)
 
 
-def _sampled_bracket(queries: _Queries, budget: float, low: float, high: float) -> tuple[float, float]:
+def _sampled_bracket(problem: _Problem, budget: float, low: float, high: float) -> tuple[float, float]:
     """A narrow bracket of the log price, guessed from some of the queries and widened until it holds for
     all."""
-    size = len(queries.weight)
-    part = queries.take(np.sort(np.random.default_rng(0).choice(size, _SAMPLE, replace=False)))
+    size = len(problem.weight)
+    part = problem.take(np.sort(np.random.default_rng(0).choice(size, _SAMPLE, replace=False)))
     guess = _crossing_of(part, budget * _SAMPLE / size, low, high)
     above = below = 0.02
-    while queries.spent(queries.caps(np.exp(guess + above))) > budget:
+    while problem.spent(problem.caps(np.exp(guess + above))) > budget:
         above *= 4
-    while queries.spent(queries.caps(np.exp(guess - below))) <= budget:
+    while problem.spent(problem.caps(np.exp(guess - below))) <= budget:
         below *= 4
     return guess - below, guess + above
 

@@ -149,17 +149,20 @@ def check(
     """Whether right completions score 1, and empty, cut, hedged, copied, injected and huge ones 0. Exit code
     1 if not."""
     with exit_codes():
-        from rl.commands.rewards.check_command import check_command
+        from rl.commands.rewards.check_command import Choice, check_command
 
-        passed = check_command(
-            task,
-            overrides or [],
-            reward=reward,
-            rows=rows,
-            args=args,
+        choice = Choice(
+            task=task,
+            overrides=overrides or (),
             split=split,
-            limit=prompts,
+            reward=reward,
+            args=args,
+            rows=rows,
             labelled=labelled,
+            limit=prompts,
+        )
+        passed = check_command(
+            choice,
             spec=write_spec,
             allow=allow or [],
             timeout_s=timeout,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -24,16 +25,55 @@ NO_GOLD = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is checked: a task of a config, or a reward with rows, labelled completions, or both."""
+
+    task: str | None = None
+    """A shipped config or a YAML file."""
+    overrides: Sequence[str] = ()
+    """Of the config, ``a.b=c``."""
+    split: str = "dev"
+    """Of the task."""
+    reward: str | None = None
+    """Instead of a task."""
+    args: str = "{}"
+    """The reward's arguments, as JSON."""
+    rows: Path | None = None
+    """Prompts for the reward."""
+    labelled: Path | None = None
+    """Completions with a label."""
+    limit: int = 32
+    """Prompts at most."""
+
+    def subject(self) -> Subject:
+        """The reward and its prompts.
+
+        Raises:
+            ValueError: what was chosen does not go together, or a file or config is wrong.
+        """
+        if (self.task is None) == (self.reward is None):
+            raise ValueError(
+                "name either a task (t2rl rewards check quickstart) or --reward with --rows or --labelled"
+            )
+        if self.task is not None:
+            if self.rows is not None:
+                raise ValueError("--rows: goes with --reward; a task has prompts of its own")
+            for name in get_args(Split):
+                if self.split == name:
+                    return of_task(self.task, list(self.overrides), name, self.limit)
+            raise ValueError(f"--split {self.split}: choose one of {', '.join(get_args(Split))}")
+        if self.rows is None and self.labelled is None:
+            raise ValueError(
+                "--reward: give --rows FILE (prompts with their answers), --labelled FILE (judged"
+                " completions), or both"
+            )
+        return of_rows(str(self.reward), read_arguments(self.args), self.rows, self.limit)
+
+
 def check_command(
-    task: str | None,
-    overrides: Sequence[str],
+    choice: Choice,
     *,
-    reward: str | None,
-    rows: Path | None,
-    args: str,
-    split: str,
-    limit: int,
-    labelled: Path | None,
     spec: Path | None,
     allow: Sequence[str],
     timeout_s: float | None,
@@ -45,7 +85,7 @@ def check_command(
     Raises:
         ValueError: the user's input, with option, or file, line and field.
     """
-    subject = _subject(task, overrides, reward, rows, args, split, limit, labelled)
+    subject, labelled = choice.subject(), choice.labelled
     if spec is not None and labelled is None:
         raise ValueError("--write-spec: rates come from labelled completions; give --labelled FILE")
     limits = limits_of(subject.reward, subject.args)
@@ -64,35 +104,6 @@ def check_command(
     if spec is not None and report.rates is not None:
         write_spec(spec, report.rates, reward=subject.reward, args=subject.args)
     return report.passed
-
-
-def _subject(
-    task: str | None,
-    overrides: Sequence[str],
-    reward: str | None,
-    rows: Path | None,
-    args: str,
-    split: str,
-    limit: int,
-    labelled: Path | None,
-) -> Subject:
-    if (task is None) == (reward is None):
-        raise ValueError(
-            "name either a task (t2rl rewards check quickstart) or --reward with --rows or --labelled"
-        )
-    if task is not None:
-        if rows is not None:
-            raise ValueError("--rows: goes with --reward; a task has prompts of its own")
-        for name in get_args(Split):
-            if split == name:
-                return of_task(task, list(overrides), name, limit)
-        raise ValueError(f"--split {split}: choose one of {', '.join(get_args(Split))}")
-    if rows is None and labelled is None:
-        raise ValueError(
-            "--reward: give --rows FILE (prompts with their answers), --labelled FILE (judged completions),"
-            " or both"
-        )
-    return of_rows(str(reward), read_arguments(args), rows, limit)
 
 
 def _show(report: Report) -> None:

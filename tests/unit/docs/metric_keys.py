@@ -20,7 +20,7 @@ OF_PARTS = {
     "figures",
     "effective_ratios",
     "difficulty_buckets",
-    "_order",
+    "_make_plan",
     "_metrics",
 }
 """Functions of ``curricula`` whose dictionaries are metrics, without their ``curriculum/``."""

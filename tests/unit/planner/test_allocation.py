@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from planner.allocation import (
     IndexPolicy,
+    Queries,
     allocate_groups,
     allocate_parallel,
     allocate_sequential,
@@ -264,15 +265,14 @@ def test_quadrature_nodes_give_the_moments(a: float, b: float) -> None:
 def test_sequential_keeps_to_the_expected_budget(
     problem: dict[str, list[float]], budget: float, fpr: float, tpr: float
 ) -> None:
-    chosen = allocate_sequential(
-        **problem, budget=budget, loss=0.5, verifier=VerifierSpec(fpr=fpr, tpr=tpr), cap_max=64
-    )
+    queries, verifier = Queries(**problem, loss=0.5), VerifierSpec(fpr=fpr, tpr=tpr)
+    chosen = allocate_sequential(queries, budget, verifier=verifier, cap_max=64)
     assert chosen.tokens.sum() <= budget * (1 + 1e-9)
     assert ((chosen.correct + chosen.wrong) <= 1 + 1e-9).all()
 
 
 def test_sequential_spends_the_budget_also_where_all_queries_are_alike() -> None:
-    chosen = allocate_sequential(np.full(1000, 0.5), 4.5, 100, 500_000)
+    chosen = allocate_sequential(Queries(np.full(1000, 0.5), 4.5, 100), 500_000)
     assert sorted(set(chosen.cap.tolist())) == [6, 7]
     assert (np.diff(chosen.cap) <= 0).all(), "ties go to the query that stands first"
     assert 499_900 <= chosen.tokens.sum() <= 500_000
@@ -282,7 +282,7 @@ def test_sequential_is_the_best_set_of_caps() -> None:
     """Every choice of caps, three queries of equal cost: none of the same expected tokens or fewer is right
     more often."""
     a, b = np.array([2.0, 0.5, 6.0]), np.array([3.0, 4.0, 1.0])
-    chosen = allocate_sequential(a, b, 1.0, 6.0)
+    chosen = allocate_sequential(Queries(a, b, 1.0), 6.0)
     total = chosen.correct.sum()
     for caps in itertools.product(range(12), repeat=3):
         ends = outcome(a, b, np.array(caps))
@@ -293,7 +293,7 @@ def test_sequential_is_the_best_set_of_caps() -> None:
 def test_longer_wrong_samples_lower_the_cap() -> None:
     """Expected tokens of docs/methods/allocation.md#sequential-allocation: a=2, b=6, 20 tokens right, 30
     wrong, cap 8: 112."""
-    chosen = allocate_sequential([2.0], 6.0, 20, 1e9, cost_wrong=30, cap_max=8)
+    chosen = allocate_sequential(Queries([2.0], 6.0, 20, cost_wrong=30), 1e9, cap_max=8)
     assert chosen.tokens[0] == pytest.approx(112)
     assert attempt_cap(2, 6, cost=0.01, cost_wrong=0.03) < attempt_cap(2, 6, cost=0.01)
 
