@@ -35,6 +35,7 @@ from rl.run.prepare.inputs import locate_model
 from rl.run.recorder import Recorder
 from rl.run.saver import Saver
 from rl.run.state import RunState
+from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import GroupState, new_groups
 from rl.weights.sync import WeightSync
 from rollout.statistics import StatisticsStore
@@ -191,8 +192,16 @@ class Rig:
         prompts = self.prompts(mix)
         curriculum, statistics = self._curriculum(config, prompts)
         recorder = self._recorder(clock, curriculum)
+        stream = config.stream
+        buffer = StreamBuffer(
+            max_staleness=staleness,
+            pipeline_depth=stream.pipeline_depth,
+            rollover_share=stream.rollover_share,
+        )
+        buffer.begin_at(self.version)
         parts = Parts(
             prompts=prompts,
+            buffer=buffer,
             curriculum=curriculum,
             fleet=self.fleet,
             service=self.service,
@@ -200,6 +209,7 @@ class Rig:
             sync=self.sync(probe_every=config.rollout.probe_every),
             saver=Saver(
                 store=CheckpointStore(RunDir(self.dir), keep=1),
+                buffer=buffer,
                 curriculum=curriculum,
                 statistics=statistics,
                 every=0,
@@ -208,11 +218,8 @@ class Rig:
             ),
             recorder=recorder,
         )
-        tickets = {"version": 1, "next_step": self.version, "confirmed_version": self.version}
         try:
-            await Controller(
-                config=config, parts=parts, state=RunState(version=self.version, tickets=tickets)
-            ).run()
+            await Controller(config=config, parts=parts, state=RunState(version=self.version)).run()
         finally:
             recorder.close()
         self.version += total

@@ -1,11 +1,11 @@
 """Checkpoints: one atomic directory each, written in the background, newest found by itself.
 
-Layout: ``checkpoints/step-00000020/{learner/, state.pkl, config.yaml, fingerprint.json, base/}``. A directory
-appears under its final name only after everything in it is on disk, so whatever is found can be restored.
+Layout: ``checkpoints/step-00000020/{learner/, base/, state.json, arrays.npz, config.yaml, fingerprint.json}``.
+A directory appears under its final name only after everything in it is on disk, so whatever is found can be
+restored.
 """
 
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from rl.run.base_files import keep_identity
 from rl.run.fingerprint.fingerprint import FILE as FINGERPRINT
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.state import RunState
+from rl.run.state_file import STATE, damaged, read_document, write_document
 
 _NAME = re.compile(r"^step-(\d{8})$")
 
@@ -43,16 +44,16 @@ class Checkpoint:
         return Fingerprint.read(self.path / FINGERPRINT)
 
     def load_state(self) -> RunState:
-        """The controller's state, with nothing in flight. Pickled by this program: load only your own runs'
-        directories."""
-        state = pickle.loads((self.path / "state.pkl").read_bytes())
-        if not isinstance(state, RunState):
-            raise ValueError(
-                f"{self.path}/state.pkl does not hold a run's state; it was written by another program or"
-                " version"
-            )
-        state.rewind_inflight()
-        return state
+        """The controller's state.
+
+        Raises:
+            ValueError: its files are missing or damaged, of a later T2RL, or a pickle of T2RL 0.1.0.
+        """
+        document = read_document(self.path)
+        try:
+            return RunState.of_document(document)
+        except (ValueError, TypeError) as error:
+            raise damaged(self.path / STATE, error) from error
 
 
 class CheckpointStore:
@@ -79,10 +80,10 @@ class CheckpointStore:
         staging.mkdir(parents=True)
         return staging
 
-    def commit(self, step: int, state: bytes) -> Checkpoint:
+    def commit(self, step: int, state: RunState) -> Checkpoint:
         """Write the controller's state, flush everything, and give the directory its final name."""
         staging, final = self.directory / f"tmp-step-{step:08d}", self.directory / f"step-{step:08d}"
-        (staging / "state.pkl").write_bytes(state)
+        write_document(staging, state.document())
         keep_identity(self._run, staging)
         for path in sorted(staging.rglob("*")):
             if path.is_file():

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curricula.base import FilterDecision, Plan
+from curricula.base import FilterDecision
 from curricula.measures.prompt_signals import PromptSignals
 from curricula.stack import CurriculumStack
 from rl.batch.assemble import trained_groups
@@ -43,15 +43,18 @@ from rl.batch.planner_targets import PlannerLoop
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.schema import Config
 from rl.engines.rollout_service import RolloutService
+from rl.run.group_source import GroupSource
+from rl.run.loops import first_failure
 from rl.run.prompt_signals import PromptSignalSource
 from rl.run.recorder import Recorder, StepRecord
 from rl.run.saver import Saver
 from rl.run.state import RunState
-from rl.stream.plans import UNJUDGED, GroupState, GroupStatus, PlanState, new_groups
-from rl.stream.tickets import STALE, Tickets
+from rl.stream.buffer import StreamBuffer
+from rl.stream.plans import UNJUDGED, GroupState, PlanState
+from rl.stream.tickets import STALE
 from rl.stream.waiting import StreamTimeout, wait_for
 from rl.weights.sync import Published, SyncReport, WeightSync
-from rollout.types import Prompt, RolloutGroup, SamplingConfig
+from rollout.types import Prompt, RolloutGroup
 
 if TYPE_CHECKING:
     from rl.engines.fleet import EngineFleet
@@ -62,9 +65,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the loops work with; built in ``rl.run.train``."""
+    """What the loops work with; built in ``rl.run.build``."""
 
     prompts: Sequence[Prompt]
+    buffer: StreamBuffer
     curriculum: CurriculumStack
     fleet: "EngineFleet"
     service: RolloutService
@@ -72,14 +76,14 @@ class Parts:
     sync: WeightSync
     saver: Saver
     recorder: Recorder
-    annotate: Callable[[list[RolloutGroup]], list[RolloutGroup]] = list
-    """What the objective wants to know of a batch's groups beyond their rollouts."""
+    with_objective_inputs: Callable[[list[RolloutGroup]], list[RolloutGroup]] = list
+    """Adds to a batch's groups what the objective wants to know beyond their rollouts."""
     planner: PlannerLoop | None = None
     """Sets training targets between steps; None = the config's."""
     signals: PromptSignalSource | None = None
     """Asks the learner what curriculum parts want to know of prompts; None = none of them wants anything."""
-    say_budget: Callable[[Prompt, int], Prompt] | None = None
-    """Puts a length budget, in tokens, into a prompt whose template asks for it."""
+    with_length_budget: Callable[[Prompt, int], Prompt] | None = None
+    """Writes a length budget, in tokens, into a prompt; None = the prompts' template has no place for it."""
 
 
 class Controller:
@@ -89,19 +93,17 @@ class Controller:
         self.config = config
         self.parts = parts
         self.state = state
-        self.tickets = Tickets(config.stream.max_staleness, config.stream.pipeline_depth)
-        self.tickets.load_state_dict(state.tickets or self.tickets.state_dict())
+        self._buffer = parts.buffer
         self._signal = parts.fleet.changed
         self._batches: asyncio.Queue[tuple[PlanState, TrainingBatch | None]] = asyncio.Queue(maxsize=1)
-        self._waiting: asyncio.Queue[GroupState] = asyncio.Queue()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._stopped = asyncio.Event()
         self._steps = config.run.steps
-        self._sampling = SamplingConfig(
-            temperature=config.rollout.temperature,
-            top_p=config.rollout.top_p,
-            max_tokens=config.rollout.max_tokens,
-            ignore_eos=config.rollout.ignore_eos,
+        self._source = GroupSource(
+            config=config,
+            prompts=parts.prompts,
+            curriculum=parts.curriculum,
+            with_length_budget=parts.with_length_budget,
         )
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -114,11 +116,9 @@ class Controller:
             Exception: whatever ended a loop; a group of them if several died at once.
         """
         await self._first_signals()
-        for plan in self.state.plans.values():
-            self._enqueue(plan.groups)
         loops = [asyncio.create_task(loop(), name=name) for name, loop in self._loops().items()]
         try:
-            await _first_failure(loops, until=loops[-1])
+            await first_failure(loops, until=loops[-1])
         finally:
             for task in loops:
                 task.cancel()
@@ -157,75 +157,22 @@ class Controller:
         """Consumes the curriculum; waits for step tickets; unblocked by confirmed versions; produces
         plans."""
         stream = self.config.stream
-        while self.tickets.next_step < self._steps:
+        while self._buffer.next_step < self._steps:
             await self._signal.until(
                 self._ticket_free, timeout_s=stream.step_timeout_s, what=self._describe_ticket
             )
-            # From here to the end of the body nothing awaits: a checkpoint sees a plan either whole or not at
-            # all.
-            step = self.tickets.issue()
-            self.state.tickets = self.tickets.state_dict()
-            self.state.plans[step] = PlanState(step=step)
-            self._draw(self.state.plans[step], num_prompts=stream.prompts_per_step)
+            self._draw(self._buffer.open(), num_prompts=stream.prompts_per_step)
 
     def _ticket_free(self) -> bool:
-        self.tickets.confirm(self.parts.fleet.confirmed_version)
-        return self.tickets.can_issue()
+        return self._buffer.can_open(confirmed_version=self.parts.fleet.confirmed_version)
 
     def _describe_ticket(self) -> str:
-        return (
-            f"the ticket of plan {self.tickets.next_step}: engines confirmed version"
-            f" {self.tickets.confirmed_version}"
-        )
+        confirmed = self.parts.fleet.confirmed_version
+        return f"the ticket of plan {self._buffer.next_step}: engines confirmed version {confirmed}"
 
     def _draw(self, plan: PlanState, *, num_prompts: int) -> None:
-        """Ask the curriculum for groups: the plan itself in round 0, replacements for dropped groups
-        later."""
-        curriculum, per_prompt = self.parts.curriculum, self.config.stream.rollouts_per_prompt
-        budget = num_prompts * per_prompt
-        if plan.refill_round == 0:
-            drawn = curriculum.plan(
-                plan.step, total_steps=self._steps, num_prompts=num_prompts, rollout_budget=budget
-            )
-        else:
-            drawn = curriculum.refill(
-                plan.step, round=plan.refill_round, num_prompts=num_prompts, rollout_budget=budget
-            )
-        limits = (
-            drawn.max_tokens
-            if drawn.max_tokens is not None
-            else [self._sampling.max_tokens] * len(drawn.prompt_indices)
-        )
-        groups = new_groups(
-            plan_step=plan.step,
-            refill_round=plan.refill_round,
-            prompts=self._prompts_of(drawn),
-            num_rollouts=[int(n) for n in drawn.num_rollouts],
-            max_tokens=[int(limit) for limit in limits],
-            sampling=self._sampling,
-            run_seed=self.config.run.seed,
-        )
-        plan.groups += groups
-        self._enqueue(groups)
+        self._buffer.add(plan.step, self._source.draw(plan, num_prompts=num_prompts))
         self._signal.notify()
-
-    def _prompts_of(self, drawn: Plan) -> list[Prompt]:
-        prompts = [self.parts.prompts[i] for i in drawn.prompt_indices]
-        if self.parts.say_budget is None:
-            return prompts
-        shown = (
-            drawn.shown_budgets
-            if drawn.shown_budgets is not None
-            else [self._sampling.max_tokens] * len(prompts)
-        )
-        return [
-            self.parts.say_budget(prompt, int(tokens)) for prompt, tokens in zip(prompts, shown, strict=True)
-        ]
-
-    def _enqueue(self, groups: list[GroupState]) -> None:
-        for group in groups:
-            if group.status is GroupStatus.WAITING:
-                self._waiting.put_nowait(group)
 
     # -- rollouts --------------------------------------------------------------------------------------------
 
@@ -237,7 +184,7 @@ class Controller:
         """
         async with asyncio.TaskGroup() as tasks:
             while True:
-                group = await self._waiting.get()
+                group = await self._buffer.next_waiting()
                 self._tasks[group.request.group_id] = tasks.create_task(self._finish(group))
 
     async def _finish(self, state: GroupState) -> None:
@@ -247,8 +194,8 @@ class Controller:
             if group.rollouts
             else FilterDecision(action="drop", reason=UNJUDGED)
         )
-        state.kept = decision.action == "train"
-        state.reason, state.indices = decision.reason, decision.indices
+        kept = decision.action == "train"
+        self._buffer.finish(state, kept=kept, reason=decision.reason, indices=decision.indices)
         self._tasks.pop(state.request.group_id, None)
         self._signal.notify()
 
@@ -259,13 +206,13 @@ class Controller:
         batches."""
         for step in range(self.state.version, self._steps):
             await self._whole(step)
-            plan = self.state.plans[step]
+            plan = self._buffer.plans[step]
             curriculum = self.parts.curriculum
             groups = trained_groups(
                 plan.kept(),
                 shape=curriculum.shape,
                 credit=partial(curriculum.token_advantages, step),
-                annotate=self.parts.annotate,
+                annotate=self.parts.with_objective_inputs,
             )
             batch = TrainingBatch.from_groups(step, groups, progress=step / self._steps) if groups else None
             await self._signal.until(
@@ -280,58 +227,31 @@ class Controller:
         stream = self.config.stream
         while True:
             await self._signal.until(
-                lambda: step in self.state.plans and self._closable(self.state.plans[step]),
+                lambda: self._buffer.closable(step),
                 timeout_s=stream.step_timeout_s,
-                what=lambda: self._describe(step),
+                what=lambda: self._buffer.describe(step),
             )
-            plan = self.state.plans[step]
-            self._roll_over(plan)
-            missing = plan.num_dropped - plan.refilled
-            if missing <= 0 or plan.refill_round >= stream.refill_rounds:
-                if missing > 0 and stream.refill_rounds > 0:
-                    text = (
-                        "step %d: the batch is %d groups short after %d refills (stream.refill_rounds); it"
-                        " trains as it is"
-                    )
-                    logger.warning(text, step, missing, plan.refill_round)
-                return
-            plan.refill_round += 1
-            plan.refilled += missing
-            self._draw(plan, num_prompts=missing)
-
-    def _closable(self, plan: PlanState) -> bool:
-        """Whole, or late by no more than the share that may roll over to a plan that exists."""
-        if plan.finished:
-            return True
-        late = len(plan.groups) - plan.num_finished
-        return plan.step + 1 in self.state.plans and late <= self.config.stream.rollover_share * len(
-            plan.groups
-        )
-
-    def _roll_over(self, plan: PlanState) -> None:
-        """Move late groups to the next plan; one whose oldest token would be too old there is drawn again."""
-        late = [g for g in plan.groups if g.status is not GroupStatus.FINISHED]
-        for group in late:
-            plan.groups.remove(group)
-            plan.rolled_over += 1
-            group.plan_step = plan.step + 1
-            self.state.plans[plan.step + 1].groups.append(group)
-            if group.status is GroupStatus.WAITING:
-                continue  # not sent yet: it will get tokens of today's weights
-            if not self.tickets.is_fresh(step=plan.step + 1, min_policy_version=group.issued_version):
-                self._tasks.pop(group.request.group_id).cancel()
-                self.parts.service.again(
-                    group, STALE, f"its oldest token would be too old for batch {plan.step + 1}"
+            for group in self._buffer.roll_over(step):
+                self._draw_again(group)
+            missing, rounds = self._buffer.missing(step), self._buffer.plans[step].refill_round
+            if missing > 0 and rounds < stream.refill_rounds:
+                self._draw(self._buffer.open_refill(step, num_groups=missing), num_prompts=missing)
+                continue
+            if missing > 0 and stream.refill_rounds > 0:
+                text = (
+                    "step %d: the batch is %d groups short after %d refills (stream.refill_rounds); it"
+                    " trains as it is"
                 )
-                self._waiting.put_nowait(group)
+                logger.warning(text, step, missing, rounds)
+            return
 
-    def _describe(self, step: int) -> str:
-        plan = self.state.plans.get(step)
-        return (
-            f"plan {step} to be drawn"
-            if plan is None
-            else f"plan {step}: {plan.num_finished} of {len(plan.groups)} groups finished"
+    def _draw_again(self, group: GroupState) -> None:
+        """Sample a group in flight anew, with the weights of now."""
+        self._tasks.pop(group.request.group_id).cancel()
+        self.parts.service.again(
+            group, STALE, f"its oldest token would be too old for batch {group.plan_step}"
         )
+        self._buffer.put_back(group)
 
     # -- learner ---------------------------------------------------------------------------------------------
 
@@ -374,9 +294,8 @@ class Controller:
                 {get, stop}, timeout=self.config.stream.step_timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                raise StreamTimeout(
-                    f"waited {self.config.stream.step_timeout_s:g} s for {self._describe(self.state.version)}"
-                )
+                what = self._buffer.describe(self.state.version)
+                raise StreamTimeout(f"waited {self.config.stream.step_timeout_s:g} s for {what}")
             self._signal.notify()
             return get.result() if get in done else None
         finally:
@@ -386,12 +305,11 @@ class Controller:
     async def _train(self, plan: PlanState, batch: TrainingBatch | None) -> StepResult:
         """One optimizer step, after which plan ``s`` is history and the version is ``s + 1``."""
         step = self.state.version
-        assert plan.step == step, "batches are consumed in plan order"
-        for group in plan.kept():
-            assert group.group is not None
-            self.tickets.assert_fresh(step=step, min_policy_version=group.group.min_policy_version)
+        assert plan.step == step
+        self._buffer.consume(step)
         if batch is None:
-            logger.warning("step %d: no group was kept (%s); the weights stay", step, self._describe(step))
+            text = "step %d: no group was kept (%s); the weights stay"
+            logger.warning(text, step, self._buffer.describe(step))
             result = StepResult(applied=False)
         else:
             result = await self.parts.learner.train(batch)
@@ -419,7 +337,7 @@ class Controller:
         totals.rollout_tokens += sum(sampled)
         totals.groups_trained += len(plan.kept())
         totals.groups_dropped += plan.num_dropped
-        del self.state.plans[plan.step]
+        self._buffer.discard(plan.step)
         self.parts.curriculum.observe(plan.step, stats, signals=signals)
         self.state.version = plan.step + 1
         if self.parts.planner is not None:
@@ -443,7 +361,7 @@ class Controller:
         end.
         """
         stream = self.config.stream
-        if self.tickets.depth != 1 or stream.push_at_share >= 1:
+        if self._buffer.depth != 1 or stream.push_at_share >= 1:
             return
         enough = stream.push_at_share * stream.prompts_per_step * stream.rollouts_per_prompt
         await self._signal.until(
@@ -455,30 +373,3 @@ class Controller:
     async def _settled(self, push: asyncio.Task[SyncReport]) -> SyncReport:
         limit = self.config.stream.step_timeout_s + self.config.stream.sync_timeout_s
         return await wait_for(asyncio.shield(push), limit, "the weight push")
-
-
-async def _first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[None]) -> None:
-    """Return when ``until`` ends well; raise as soon as any task fails. Loops that end early on their own are
-    fine."""
-    pending = set(tasks)
-    while until in pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        failures = [e for t in done if (e := t.exception()) is not None]
-        if failures:
-            raise _root_cause(BaseExceptionGroup("the run ended because its loops died", failures))
-
-
-def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What the loops died of: one exception where all failures are of one kind, else the group."""
-    leaves: list[BaseException] = []
-    stack: list[BaseException] = [group]
-    while stack:
-        error = stack.pop()
-        if isinstance(error, BaseExceptionGroup):
-            stack += reversed(error.exceptions)
-        else:
-            leaves.append(error)
-    if len({type(leaf) for leaf in leaves}) > 1:
-        return group
-    logger.error("the run ended because a loop died (%d failures of this kind)", len(leaves))
-    return leaves[0]

@@ -1,8 +1,9 @@
 """Taking checkpoints while training goes on: snapshot now, write in the background, one at a time."""
 
 import asyncio
-import pickle
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from curricula.stack import CurriculumStack
@@ -13,6 +14,7 @@ from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.run.checkpoint import CheckpointStore
 from rl.run.state import RunState
+from rl.stream.buffer import StreamBuffer
 from rl.stream.waiting import wait_for
 from rollout.statistics import StatisticsStore
 
@@ -27,6 +29,7 @@ class Saver:
         self,
         *,
         store: CheckpointStore,
+        buffer: StreamBuffer,
         curriculum: CurriculumStack,
         statistics: StatisticsStore,
         planner: PlannerLoop | None = None,
@@ -35,6 +38,7 @@ class Saver:
         trace: TraceWriter,
     ) -> None:
         self._store = store
+        self._buffer = buffer
         self._curriculum = curriculum
         self._statistics = statistics
         self._planner = planner
@@ -62,10 +66,7 @@ class Saver:
         if state.version != self._saved_version:
             # The controller's half first and without an await in between: the other loops go on while the
             # learner is copied.
-            state.curriculum, state.statistics = self._curriculum.state_dict(), self._statistics.state_dict()
-            state.planner = self._planner.state_dict() if self._planner is not None else {}
-            frozen = state.frozen()
-            version = state.version
+            frozen, version = self._frozen(state), state.version
             staging = self._store.begin(version)
             with self._trace.span("checkpoint", f"snapshot {version}"):
                 await learner.save(str(staging / "learner"))
@@ -73,6 +74,17 @@ class Saver:
             self._writing = asyncio.create_task(self._write(version, frozen, learner))
         if final:
             await self._wait_written()
+
+    def _frozen(self, state: RunState) -> RunState:
+        """The state of now, which a thread may write while the loops go on."""
+        return replace(
+            state,
+            stream=self._buffer.state_dict(),
+            curriculum=deepcopy(self._curriculum.state_dict()),
+            statistics=self._statistics.state_dict(),
+            planner={} if self._planner is None else deepcopy(self._planner.state_dict()),
+            totals=replace(state.totals),
+        )
 
     async def watch(self) -> None:
         """Run beside the loops: raises what a write in the background failed of, at once and not before the
@@ -85,7 +97,7 @@ class Saver:
         try:
             with self._trace.span("checkpoint writer", f"write {version}"):
                 await learner.wait_saved()
-                await asyncio.to_thread(lambda: self._store.commit(version, pickle.dumps(frozen)))
+                await asyncio.to_thread(self._store.commit, version, frozen)
             done = True
         finally:
             if not done:

@@ -8,10 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from curricula.stack import CurriculumStack
-from rl.batch.annotate import make_annotate
-from rl.batch.demonstrations import with_demonstrations
-from rl.batch.planner_targets import PlannerLoop
 from rl.cluster.placement import Placed
 from rl.config.model import trusts_code
 from rl.config.schema import Config
@@ -21,22 +17,16 @@ from rl.engines.rollout_service import RolloutService
 from rl.engines.thinking_budgets import AnytimeAnswers
 from rl.evaluation.held_out import Evaluator, temperatures_of
 from rl.learner.group import LearnerGroup
-from rl.records.jsonl import JsonlWriter
-from rl.records.metrics import MetricsWriter
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
-from rl.records.tracker import make_tracker
 from rl.run.base_files import replaced
-from rl.run.checkpoint import Checkpoint, CheckpointStore
-from rl.run.controller import Controller, Parts
-from rl.run.curriculum import assemble
+from rl.run.build import Started, build_controller, build_stateful
+from rl.run.checkpoint import Checkpoint
+from rl.run.controller import Controller
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.prepare.inputs import Prepared
-from rl.run.prompt_signals import PromptSignalSource
-from rl.run.recorder import Recorder
-from rl.run.saver import Saver, held_out_score
 from rl.run.start import stream_changed
 from rl.run.state import RunState
 from rl.scorers.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
@@ -45,9 +35,6 @@ from rl.scorers.reward_weights import make_weigh
 from rl.scorers.verifiers import make_verifiers
 from rl.tasks.encoding import bare_ids
 from rl.weights.directory import fresh_weight_directory
-from rl.weights.exchange import create_exchange
-from rl.weights.sync import WeightSync
-from rollout.statistics import StatisticsStore
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +64,8 @@ class Session:
         """The checkpoint's weights go on with other prompts or another curriculum, which begin anew."""
         if self.stream_anew:
             self.state.begin_stream_anew()
+        restore = checkpoint is not None and not self.stream_anew
+        self.stateful = build_stateful(config, prepared, self.state, restore=restore)
         self.weights = fresh_weight_directory()
         batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
@@ -93,8 +82,23 @@ class Session:
             with ProgressDisplay(
                 self.config.run.steps, first_step=self.state.version, limit=self._seconds_left
             ) as progress:
-                controller, recorder = self._controller(
-                    fleet, learner, scorer, service, evaluator, trace, progress
+                controller, recorder = build_controller(
+                    self.config,
+                    self.prepared,
+                    Started(
+                        fleet=fleet,
+                        learner=learner,
+                        scorer=scorer,
+                        service=service,
+                        evaluator=evaluator,
+                        trace=trace,
+                        progress=progress,
+                    ),
+                    self.stateful,
+                    state=self.state,
+                    run=self.run_dir,
+                    attempt=self.attempt,
+                    weights=self.weights,
                 )
                 with recorder:
                     await controller.parts.sync.connect()
@@ -217,127 +221,6 @@ class Session:
             seed=self.config.run.seed,
             directory=self.run_dir.eval,
         )
-
-    def _curriculum(self) -> tuple[CurriculumStack, StatisticsStore]:
-        stack, store = assemble(self.config, self.prepared.train_prompts)
-        if self.stream_anew:
-            stack.begin_at(self.state.version)
-        elif self.checkpoint is not None:
-            store.load_state_dict(self.state.statistics)
-            stack.load_state_dict(self.state.curriculum)
-        return stack, store
-
-    def _signals(self, curriculum: CurriculumStack, learner: LearnerGroup) -> PromptSignalSource | None:
-        columns = curriculum.signal_columns
-        return PromptSignalSource(learner, self.prepared.train_prompts, columns) if columns else None
-
-    def _planner(self, statistics: StatisticsStore) -> PlannerLoop | None:
-        """Of ``algorithm.planner``, at the checkpoint's state."""
-        config = self.config
-        if config.algorithm.planner is None:
-            return None
-        planner = PlannerLoop(
-            config.algorithm.planner,
-            statistics,
-            group_size=config.stream.rollouts_per_prompt,
-            steps=config.run.steps,
-        )
-        if self.checkpoint is not None and not self.stream_anew:
-            planner.load_state_dict(self.state.planner)
-        return planner
-
-    def _controller(
-        self,
-        fleet: EngineFleet,
-        learner: LearnerGroup,
-        scorer: Verifiers,
-        service: RolloutService,
-        evaluator: Evaluator,
-        trace: TraceWriter,
-        progress: ProgressDisplay,
-    ) -> tuple[Controller, Recorder]:
-        config, run, attempt = self.config, self.run_dir, self.attempt
-        curriculum, statistics = self._curriculum()
-        planner = self._planner(statistics)
-
-        async def evaluate(version: int) -> None:
-            counts = await evaluator.run(version=version, temperatures=temperatures_of(config.evaluation)[:2])
-            rates = ", ".join(
-                f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}"
-                for c in counts
-            )
-            progress.note(f"step {version}: held-out pass@1 {rates}")
-
-        recorder = Recorder(
-            metrics=MetricsWriter(
-                run.metrics, attempt=attempt, restored_step=self.state.version, fsync_every=0
-            ),
-            groups=JsonlWriter(
-                run.trained_groups, attempt=attempt, restored_step=self.state.version, fsync_every=0
-            ),
-            choices=JsonlWriter(
-                run.curriculum, attempt=attempt, restored_step=self.state.version, fsync_every=0
-            ),
-            trace=trace,
-            tracker=make_tracker(
-                config.tracker,
-                run.path,
-                name=run.path.name,
-                config=config.model_dump(mode="json"),
-                attempt=attempt,
-            ),
-            progress=progress,
-            sources=(
-                self.prepared.references.metrics,
-                curriculum.metrics,
-                fleet.metrics,
-                service.metrics,
-                scorer.metrics,
-                *([planner.metrics] if planner else []),
-            ),
-            of_plan=() if self.prepared.demonstrations is None else (self.prepared.demonstrations.metrics,),
-            evaluate=evaluate,
-            evaluate_every=config.evaluation.every,
-        )
-        sync = WeightSync(
-            learner=learner,
-            fleet=fleet,
-            directory=self.weights,
-            probe=self.prepared.probe(),
-            probe_every=config.rollout.probe_every,
-            tolerance=config.rollout.probe_tolerance,
-            exchange=create_exchange(config, learner=learner, fleet=fleet),
-        )
-        saver = Saver(
-            store=CheckpointStore(
-                run,
-                keep=config.checkpoint.keep,
-                score=held_out_score(run, config) if config.checkpoint.keep_best else None,
-            ),
-            curriculum=curriculum,
-            statistics=statistics,
-            planner=planner,
-            every=config.checkpoint.every,
-            timeout_s=config.stream.step_timeout_s,
-            trace=trace,
-        )
-        parts = Parts(
-            prompts=self.prepared.train_prompts,
-            curriculum=curriculum,
-            fleet=fleet,
-            service=service,
-            learner=learner,
-            sync=sync,
-            saver=saver,
-            recorder=recorder,
-            annotate=with_demonstrations(
-                make_annotate(config.algorithm, statistics, planner), self.prepared.demonstrations
-            ),
-            planner=planner,
-            signals=self._signals(curriculum, learner),
-            say_budget=self.prepared.budget,
-        )
-        return Controller(config=config, parts=parts, state=self.state), recorder
 
 
 async def start_actors(

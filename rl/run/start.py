@@ -69,7 +69,7 @@ def choose_start(config: Config) -> Start:
 
     Raises:
         ValueError: ``run.dir`` cannot be written, the checkpoint named is none or of more steps than
-            ``run.steps`` or of another learner, or another process holds the run.
+            ``run.steps`` or of another learner or cannot be read, or another process holds the run.
     """
     run = choose_run(config.run.dir, config.run.name, config.resume)
     if config.resume.never or not run.path.is_dir():
@@ -96,6 +96,7 @@ def choose_start(config: Config) -> Start:
             checkpoint.learner_dir,
             run_shape(config.learner, config.algorithm, world_size=config.learner.num_ranks),
         )
+        checkpoint.load_state()
     return Start(run, checkpoint)
 
 

@@ -1,10 +1,11 @@
-"""Everything the controller must not lose, in one picklable object."""
+"""Everything the controller must not lose, as plain data."""
 
-from copy import copy, deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rl.stream.plans import GroupStatus, PlanState
+from pydantic import ValidationError
+
+from rl.stream.saved import Saved, SavedStream
 
 
 @dataclass(slots=True)
@@ -21,56 +22,70 @@ class Totals:
 
 @dataclass(slots=True)
 class RunState:
-    """The stream's state between two optimizer steps.
+    """The run's state between two optimizer steps.
 
     ``version`` is both the number of steps trained and the version of the weights; plan ``version`` is the
-    next to be trained.
+    next to be trained. The states of the parts are filled when a checkpoint is taken, and are not changed
+    afterwards: a thread may write them while the loops go on.
     """
 
     version: int = 0
-    tickets: dict[str, Any] = field(default_factory=dict)
-    """``Tickets.state_dict`` of the last plan drawn; empty before the first."""
-    plans: dict[int, PlanState] = field(default_factory=dict)
-    """Plans drawn and not yet trained."""
+    stream: dict[str, Any] = field(default_factory=dict)
+    """``StreamBuffer.state_dict``."""
     curriculum: dict[str, Any] = field(default_factory=dict)
-    """``CurriculumStack.state_dict``, filled when a checkpoint is taken."""
+    """``CurriculumStack.state_dict``."""
     statistics: dict[str, Any] = field(default_factory=dict)
-    """``StatisticsStore.state_dict``, likewise."""
+    """``StatisticsStore.state_dict``."""
     planner: dict[str, Any] = field(default_factory=dict)
-    """``PlannerLoop.state_dict``, likewise; empty without one."""
+    """``PlannerLoop.state_dict``; empty without one."""
     totals: Totals = field(default_factory=Totals)
 
-    def frozen(self) -> "RunState":
-        """The state of now, which a thread may write while the loops go on. Finished groups never change, so
-        they are shared."""
-        return replace(
-            self,
-            tickets=dict(self.tickets),
-            plans={
-                step: replace(plan, groups=[copy(g) for g in plan.groups])
-                for step, plan in self.plans.items()
-            },
-            curriculum=deepcopy(self.curriculum),
-            statistics=deepcopy(self.statistics),
-            planner=deepcopy(self.planner),
-            totals=copy(self.totals),
-        )
+    def document(self) -> dict[str, Any]:
+        """The state as ``rl.run.state_file`` writes it."""
+        return {
+            "version": self.version,
+            "stream": self.stream,
+            "curriculum": self.curriculum,
+            "statistics": self.statistics,
+            "planner": self.planner,
+            "totals": asdict(self.totals),
+        }
+
+    @classmethod
+    def of_document(cls, document: dict[str, Any]) -> "RunState":
+        """The inverse.
+
+        Raises:
+            ValueError: a field is missing, too many or of another kind.
+        """
+        try:
+            saved = _SavedState.model_validate(document)
+            if saved.stream:
+                SavedStream.model_validate(saved.stream).plans_by_step()
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        parts = {name: getattr(saved, name) for name in ("stream", "curriculum", "statistics", "planner")}
+        return cls(version=saved.version, totals=Totals(**saved.totals.model_dump()), **parts)
 
     def begin_stream_anew(self) -> None:
         """Forget plans, curriculum and statistics, which are about other prompts or another curriculum; steps
         and totals stay."""
-        self.plans.clear()
-        self.tickets = (
-            {"version": 1, "next_step": self.version, "confirmed_version": self.version}
-            if self.version
-            else {}
-        )
-        self.curriculum, self.statistics, self.planner = {}, {}, {}
+        self.stream, self.curriculum, self.statistics, self.planner = {}, {}, {}, {}
 
-    def rewind_inflight(self) -> None:
-        """After a restore nothing is in flight: groups that were are drawn again as a whole; finished ones
-        stay."""
-        for plan in self.plans.values():
-            for group in plan.groups:
-                if group.status is not GroupStatus.FINISHED:
-                    group.reset()
+
+class _SavedTotals(Saved):
+    rollouts: int
+    rollout_tokens: int
+    groups_trained: int
+    groups_dropped: int
+    train_s: float
+
+
+class _SavedState(Saved):
+    version: int
+    stream: dict[str, Any]
+    curriculum: dict[str, Any]
+    statistics: dict[str, Any]
+    planner: dict[str, Any]
+    totals: _SavedTotals

@@ -7,8 +7,9 @@ engines, and confirms it back.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rl.stream.waiting import wait_for
 from rollout.engine import WeightUpdate
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rl.config.schema import Config
     from rl.engines.fleet import EngineFleet
     from rl.learner.group import LearnerGroup
+
+T = TypeVar("T")
 
 GRACE_S = 10.0
 """By which an engine's own time limit comes first: its error says which engine."""
@@ -57,17 +60,13 @@ class WeightExchange:
             num_workers=self._num_engines * self._tensor_parallel,
             timeout_s=max(CONNECT_TIMEOUT_S, self._timeout_s) + GRACE_S,
         )
-
-        async def give(message: dict[str, Any]) -> None:
-            await self._fleet.init_weight_transfer(
-                lambda engine: engine_init_info(
-                    message, engine=engine, tensor_parallel=self._tensor_parallel
-                ),
-                timeout_s=CONNECT_TIMEOUT_S,
-            )
-
         what = f"learner and engines to meet for rollout.weight_transfer={self._transport}"
-        await self._together(self._learner.connect(), give, timeout_s=CONNECT_TIMEOUT_S + GRACE_S, what=what)
+        await self._together(
+            self._learner.connect(),
+            self._introduce_engines(),
+            timeout_s=CONNECT_TIMEOUT_S + GRACE_S,
+            what=what,
+        )
 
     async def send(self, version: int) -> WeightUpdate:
         """Send the learner's weights of now to every engine as ``version``; the learner does nothing else
@@ -77,37 +76,49 @@ class WeightExchange:
             FleetDead: an engine failed; the others and the learner cannot finish without it.
             StreamTimeout: the transfer took too long.
         """
-        sent: list[WeightUpdate] = []
-
-        async def give(message: dict[str, Any]) -> None:
-            sent.append(weight_update(message, version=version, transport=self._transport))
-            await self._fleet.push(sent[0])
-
         what = f"version {version} to travel by rollout.weight_transfer={self._transport}"
-        await self._together(self._learner.send(), give, timeout_s=self._timeout_s + GRACE_S, what=what)
-        return sent[0]
+        return await self._together(
+            self._learner.send(),
+            self._receive_on_engines(version),
+            timeout_s=self._timeout_s + GRACE_S,
+            what=what,
+        )
+
+    async def _introduce_engines(self) -> None:
+        """The engines' side of ``connect``: every worker learns where the sending rank is."""
+        message = await self._learner.outgoing()
+        await self._fleet.init_weight_transfer(partial(self._init_info, message), timeout_s=CONNECT_TIMEOUT_S)
+        await self._learner.delivered()
+
+    def _init_info(self, message: dict[str, Any], engine: int) -> dict[str, Any]:
+        return engine_init_info(message, engine=engine, tensor_parallel=self._tensor_parallel)
+
+    async def _receive_on_engines(self, version: int) -> WeightUpdate:
+        """The engines' side of ``send``: they learn what is sent, and load it."""
+        message = await self._learner.outgoing()
+        update = weight_update(message, version=version, transport=self._transport)
+        await self._fleet.push(update)
+        await self._learner.delivered()
+        return update
 
     async def _together(
         self,
         learner_side: Coroutine[Any, Any, None],
-        give: Callable[[dict[str, Any]], Awaitable[None]],
+        engine_side: Coroutine[Any, Any, T],
         *,
         timeout_s: float,
         what: str,
-    ) -> None:
-        """Both sides at once; the first failure of either ends the wait for both."""
-
-        async def engine_side() -> None:
-            await give(await self._learner.outgoing())
-            await self._learner.delivered()
-
-        tasks = [asyncio.create_task(learner_side), asyncio.create_task(engine_side())]
+    ) -> T:
+        """Both sides at once; the first failure of either ends the wait for both. Returns what the engines'
+        side did."""
+        learner, engines = asyncio.create_task(learner_side), asyncio.create_task(engine_side)
         try:
-            await wait_for(asyncio.gather(*tasks), timeout_s, what)
+            await wait_for(asyncio.gather(learner, engines), timeout_s, what)
+            return engines.result()
         finally:
-            for task in tasks:
+            for task in (learner, engines):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(learner, engines, return_exceptions=True)
 
 
 def create_exchange(

@@ -3,7 +3,6 @@ so; all resumed."""
 
 import asyncio
 import logging
-import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from curricula.base import Ctx, Curriculum
 from rl.batch.assemble import credited, shaped, subset, trained_groups
 from rl.batch.types import TrainingBatch
 from rl.engines.thinking_budgets import with_answers
+from rl.run.controller import Controller
 from rl.run.step_metrics import batch_metrics, group_metrics
 from rl.stream.plans import GroupState
 from rollout.types import (
@@ -29,7 +29,7 @@ from rollout.types import (
     SamplingConfig,
     VersionSpan,
 )
-from tests.unit.run.test_controller import build
+from tests.unit.run.test_controller import build, snapshots_of
 
 PODS = {"name": "pods", "args": {"share": 0.5}}
 HARD = {"name": "train_long_think_short", "args": {"mode": "hard", "start": 40, "final": 10, "decays": 3}}
@@ -212,9 +212,7 @@ def test_resume_keeps_indices_shapes_and_budgets(staleness: int, refills: int) -
     asyncio.run(whole.run())
     rewards = {b.step: b.rewards.tolist() for b in whole.parts.learner.batches}
     limits = {p.step: [g.request.sampling.max_tokens for g in p.groups] for p in whole.parts.recorder.records}
-    for version, snapshot in sorted(whole.parts.saver.snapshots.items()):
-        state = pickle.loads(snapshot)
-        state.rewind_inflight()
+    for version, state in snapshots_of(whole):
         resumed = build(staleness=staleness, steps=8, curriculum=stack, state=state, refill_rounds=refills)
         asyncio.run(resumed.run())
         again = {b.step: b.rewards.tolist() for b in resumed.parts.learner.batches}
@@ -232,7 +230,8 @@ def test_prompts_that_ask_for_it_name_the_budget_of_their_plan(
     def say(prompt: Prompt, tokens: int) -> Prompt:
         return replace(prompt, text=f"{prompt.text} in {tokens}", token_ids=(*prompt.token_ids, tokens))
 
-    controller.parts = replace(controller.parts, say_budget=say)
+    parts = replace(controller.parts, with_length_budget=say)
+    controller = Controller(config=controller.config, parts=parts, state=controller.state)
     controller.parts.service._scorer = _Right()
     asyncio.run(controller.run())
     for plan, tokens in zip(controller.parts.recorder.records, said, strict=True):

@@ -126,8 +126,8 @@ class BrokenStore:
     def begin(self, step: int) -> Path:
         return Path("/nowhere")
 
-    def commit(self, step: int, state: bytes) -> None:
-        raise full("state.pkl")
+    def commit(self, step: int, state: RunState) -> None:
+        raise full("state.json")
 
 
 class Learner:
@@ -144,7 +144,12 @@ class Stateful:
 def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         trace = TraceWriter(tmp_path / "trace.json")
-        parts = {"store": BrokenStore(), "curriculum": Stateful(), "statistics": Stateful()}
+        parts = {
+            "store": BrokenStore(),
+            "buffer": Stateful(),
+            "curriculum": Stateful(),
+            "statistics": Stateful(),
+        }
         saver = Saver(**parts, every=1, timeout_s=5, trace=trace)  # type: ignore[arg-type]
         watch = asyncio.create_task(saver.watch())
         await saver.save(RunState(version=4), Learner())  # type: ignore[arg-type]

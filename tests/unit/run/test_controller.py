@@ -2,8 +2,10 @@
 milliseconds."""
 
 import asyncio
-import pickle
 import random
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +19,8 @@ from rl.engines.errors import EngineLost, FleetDead
 from rl.engines.rollout_service import GroupFailed, RolloutService
 from rl.run.controller import Controller, Parts
 from rl.run.state import RunState
+from rl.run.state_file import read_document, write_document
+from rl.stream.buffer import StreamBuffer
 from rl.stream.waiting import Signal, StreamTimeout
 from rl.weights.sync import SyncReport
 from rollout.statistics import StatisticsStore
@@ -98,11 +102,12 @@ class ScriptedSync:
 
 
 class ScriptedSaver:
-    """Keeps pickled states; ``crash_at`` plays a kill right after a snapshot."""
+    """Keeps what would be in a checkpoint's files after every step."""
 
-    def __init__(self, curriculum, store) -> None:
-        self.curriculum, self.store = curriculum, store
-        self.snapshots: dict[int, bytes] = {}
+    def __init__(self, buffer, curriculum, store) -> None:
+        self.buffer, self.curriculum, self.store = buffer, curriculum, store
+        self.directory = tempfile.TemporaryDirectory()
+        self.snapshots: dict[int, Path] = {}
 
     def due(self, version):
         return True
@@ -111,8 +116,21 @@ class ScriptedSaver:
         await asyncio.Event().wait()
 
     async def save(self, state, learner, *, final=False):
-        state.curriculum, state.statistics = self.curriculum.state_dict(), self.store.state_dict()
-        self.snapshots[state.version] = pickle.dumps(state)
+        state = replace(
+            state,
+            stream=self.buffer.state_dict(),
+            curriculum=self.curriculum.state_dict(),
+            statistics=self.store.state_dict(),
+        )
+        self.snapshots[state.version] = Path(self.directory.name) / f"step-{state.version:08d}"
+        self.snapshots[state.version].mkdir(exist_ok=True)
+        write_document(self.snapshots[state.version], state.document())
+
+
+def snapshots_of(controller) -> list[tuple[int, RunState]]:
+    """Version and state, read from the files."""
+    snapshots = sorted(controller.parts.saver.snapshots.items())
+    return [(version, RunState.of_document(read_document(path))) for version, path in snapshots]
 
 
 class Trace:
@@ -172,7 +190,13 @@ def build(
     pool = PromptPool.from_prompts(PROMPTS)
     store = StatisticsStore(pool.ids, sampling_key="t1-p1-m64")
     stack = build_curriculum(config.curriculum.model_dump(), pool=pool, store=store, seed=seed, lag=staleness)
+    buffer = StreamBuffer(
+        max_staleness=staleness,
+        pipeline_depth=config.stream.pipeline_depth,
+        rollover_share=config.stream.rollover_share,
+    )
     if state is not None:
+        buffer.load_state_dict(state.stream)
         store.load_state_dict(state.statistics)
         stack.load_state_dict(state.curriculum)
     recorder = ScriptedRecorder()
@@ -186,12 +210,13 @@ def build(
     )
     parts = Parts(
         prompts=PROMPTS,
+        buffer=buffer,
         curriculum=stack,
         fleet=fleet,
         service=service,
         learner=learner or ScriptedLearner(),
         sync=ScriptedSync(fleet),
-        saver=ScriptedSaver(stack, store),
+        saver=ScriptedSaver(buffer, stack, store),
         recorder=recorder,
     )
     return Controller(config=config, parts=parts, state=state or RunState())
@@ -214,7 +239,7 @@ def test_staleness_stays_in_its_bound_and_every_plan_trains_once(staleness, seed
     trained = controller.parts.recorder.trained_groups
     assert [step for step, _ in trained] == sorted(step for step, _ in trained)
     assert len({g for _, g in trained}) == len(trained) == 12 * 6
-    assert controller.state.version == 12 and not controller.state.plans
+    assert controller.state.version == 12 and not controller.parts.buffer.plans
 
 
 def test_the_bound_is_reached_when_the_learner_is_the_slow_half():
@@ -264,9 +289,7 @@ async def _all_wrong(prompt, texts, truncated):
 def test_resume_from_any_snapshot_trains_the_same_groups_exactly_once(staleness):
     whole = build(staleness=staleness, steps=8)
     asyncio.run(whole.run())
-    for version, snapshot in sorted(whole.parts.saver.snapshots.items()):
-        state = pickle.loads(snapshot)
-        state.rewind_inflight()
+    for version, state in snapshots_of(whole):
         resumed = build(staleness=staleness, steps=8, state=state, seed=0)
         asyncio.run(resumed.run())
         before = [t for t in whole.parts.recorder.trained_groups if t[0] < version]

@@ -2,13 +2,12 @@
 
 import asyncio
 import dataclasses
-import pickle
 
 import numpy as np
 import pytest
 
 from rl.run.prompt_signals import PromptSignalSource
-from tests.unit.run.test_controller import PROMPTS, ScriptedLearner, build
+from tests.unit.run.test_controller import PROMPTS, ScriptedLearner, build, snapshots_of
 
 VALUE_HEAD = {"prompts": {"name": "pcl", "args": {"source": "value_head"}}}
 GAIN = {"prompts": {"name": "gain", "args": {"source": "learner", "width": 8, "stride": 4}}}
@@ -65,9 +64,7 @@ def test_resume_from_any_snapshot_chooses_the_same(curriculum, staleness):
     asyncio.run(whole.run())
     chosen = [[g.prompt.id for g in plan.groups] for plan in whole.parts.recorder.records]
     assert chosen[-1] != chosen[-2]
-    for version, snapshot in sorted(whole.parts.saver.snapshots.items()):
-        state = pickle.loads(snapshot)
-        state.rewind_inflight()
+    for version, state in snapshots_of(whole):
         resumed = controller_of(curriculum, staleness=staleness, state=state)
         asyncio.run(resumed.run())
         assert [[g.prompt.id for g in plan.groups] for plan in resumed.parts.recorder.records] == chosen[

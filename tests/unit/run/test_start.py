@@ -1,7 +1,6 @@
 """Where a run begins: names, checkpoints, what may differ and what of the curriculum survives."""
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def trained(runs: Path, *steps: int) -> RunDir:
         learner = store.begin(step) / "learner"
         learner.mkdir()
         (learner / SHAPE_FILE).write_text(json.dumps(run_shape(of.learner, of.algorithm, world_size=1)))
-        store.commit(step, pickle.dumps(RunState(version=step)))
+        store.commit(step, RunState(version=step))
     run.close()
     return run
 
@@ -111,17 +110,18 @@ def test_other_prompts_or_another_curriculum_begin_anew_and_the_steps_go_on(tmp_
     assert stream_changed(old, fingerprint(same, data={"number": 4, "answer": "aa"}))
     assert stream_changed(old, fingerprint(config(tmp_path, "curriculum=knapsack")))
     assert not stream_changed(old, fingerprint(config(tmp_path, "learner.lr=1")))
-    state = RunState(version=7, curriculum={"a": 1}, statistics={"b": 1}, tickets={"next_step": 9})
+    state = RunState(
+        version=7, curriculum={"a": 1}, statistics={"b": 1}, stream={"tickets": {"next_step": 9}}
+    )
     state.totals.rollouts = 5
     state.begin_stream_anew()
-    assert (state.version, state.totals.rollouts, state.curriculum, state.statistics, state.plans) == (
+    assert (state.version, state.totals.rollouts, state.curriculum, state.statistics, state.stream) == (
         7,
         5,
         {},
         {},
         {},
     )
-    assert state.tickets["next_step"] == 7
 
 
 def test_a_run_of_an_older_version_is_gone_on_with_under_a_warning(

@@ -1,0 +1,223 @@
+"""Puts the parts of one attempt together: first those that a checkpoint restores, then, around the started
+actors, the controller with all that it works with."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from curricula.stack import CurriculumStack
+from rl.batch.annotate import make_annotate
+from rl.batch.demonstrations import with_demonstrations
+from rl.batch.planner_targets import PlannerLoop
+from rl.config.schema import Config
+from rl.engines.fleet import EngineFleet
+from rl.engines.rollout_service import RolloutService
+from rl.evaluation.held_out import Evaluator, temperatures_of
+from rl.learner.group import LearnerGroup
+from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
+from rl.records.progress import ProgressDisplay
+from rl.records.rundir import RunDir
+from rl.records.trace import TraceWriter
+from rl.records.tracker import make_tracker
+from rl.run.checkpoint import CheckpointStore
+from rl.run.controller import Controller, Parts
+from rl.run.curriculum import assemble
+from rl.run.prepare.inputs import Prepared
+from rl.run.prompt_signals import PromptSignalSource
+from rl.run.recorder import Recorder
+from rl.run.saver import Saver, held_out_score
+from rl.run.state import RunState
+from rl.scorers.reward_model.scorer import Verifiers
+from rl.stream.buffer import StreamBuffer
+from rl.weights.exchange import create_exchange
+from rl.weights.sync import WeightSync
+from rollout.statistics import StatisticsStore
+
+DURING_TRAINING = 2
+"""Temperatures that are evaluated between steps: the config's own, and greedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stateful:
+    """The parts whose state is in every checkpoint."""
+
+    buffer: StreamBuffer
+    curriculum: CurriculumStack
+    statistics: StatisticsStore
+    planner: PlannerLoop | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The actors of an attempt, and what speaks to them."""
+
+    fleet: EngineFleet
+    learner: LearnerGroup
+    scorer: Verifiers
+    service: RolloutService
+    evaluator: Evaluator
+    trace: TraceWriter
+    progress: ProgressDisplay
+
+
+def build_stateful(config: Config, prepared: Prepared, state: RunState, *, restore: bool) -> Stateful:
+    """The parts at the checkpoint's state, or, without ``restore``, beginning at ``state.version`` with
+    nothing known.
+
+    Raises:
+        ValueError: the checkpoint's states are not of these parts.
+    """
+    stack, store = assemble(config, prepared.train_prompts)
+    stream = config.stream
+    buffer = StreamBuffer(
+        max_staleness=stream.max_staleness,
+        pipeline_depth=stream.pipeline_depth,
+        rollover_share=stream.rollover_share,
+    )
+    planner = None
+    if config.algorithm.planner is not None:
+        group_size, steps = stream.rollouts_per_prompt, config.run.steps
+        planner = PlannerLoop(config.algorithm.planner, store, group_size=group_size, steps=steps)
+    if restore:
+        buffer.load_state_dict(state.stream)
+        store.load_state_dict(state.statistics)
+        stack.load_state_dict(state.curriculum)
+        if planner is not None:
+            planner.load_state_dict(state.planner)
+    else:
+        buffer.begin_at(state.version)
+        stack.begin_at(state.version)
+    return Stateful(buffer=buffer, curriculum=stack, statistics=store, planner=planner)
+
+
+def build_controller(
+    config: Config,
+    prepared: Prepared,
+    started: Started,
+    stateful: Stateful,
+    *,
+    state: RunState,
+    run: RunDir,
+    attempt: int,
+    weights: Path,
+) -> tuple[Controller, Recorder]:
+    """The controller, and the recorder whose files are to be open while it runs.
+
+    Args:
+        config: the run's.
+        prepared: its prompts and references.
+        started: actors that run.
+        stateful: at ``state``.
+        state: of the checkpoint, or of a new run.
+        run: its directory.
+        attempt: number of this start.
+        weights: directory that published weights pass through.
+    """
+    recorder = build_recorder(
+        config, prepared, started, stateful, run=run, attempt=attempt, restored_step=state.version
+    )
+    curriculum, columns = stateful.curriculum, stateful.curriculum.signal_columns
+    prompts = prepared.train_prompts
+    with_objective_inputs = make_annotate(config.algorithm, stateful.statistics, stateful.planner)
+    parts = Parts(
+        prompts=prompts,
+        buffer=stateful.buffer,
+        curriculum=curriculum,
+        fleet=started.fleet,
+        service=started.service,
+        learner=started.learner,
+        sync=build_sync(config, prepared, started, weights),
+        saver=build_saver(config, started, stateful, run),
+        recorder=recorder,
+        with_objective_inputs=with_demonstrations(with_objective_inputs, prepared.demonstrations),
+        planner=stateful.planner,
+        signals=PromptSignalSource(started.learner, prompts, columns) if columns else None,
+        with_length_budget=prepared.budget,
+    )
+    return Controller(config=config, parts=parts, state=state), recorder
+
+
+def build_recorder(
+    config: Config,
+    prepared: Prepared,
+    started: Started,
+    stateful: Stateful,
+    *,
+    run: RunDir,
+    attempt: int,
+    restored_step: int,
+) -> Recorder:
+    """Everything that keeps or shows what a step did."""
+
+    def rows(path: Path) -> JsonlWriter:
+        return JsonlWriter(path, attempt=attempt, restored_step=restored_step, fsync_every=0)
+
+    demonstrations, planner = prepared.demonstrations, stateful.planner
+    return Recorder(
+        metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=restored_step, fsync_every=0),
+        groups=rows(run.trained_groups),
+        choices=rows(run.curriculum),
+        trace=started.trace,
+        tracker=make_tracker(
+            config.tracker,
+            run.path,
+            name=run.path.name,
+            config=config.model_dump(mode="json"),
+            attempt=attempt,
+        ),
+        progress=started.progress,
+        sources=(
+            prepared.references.metrics,
+            stateful.curriculum.metrics,
+            started.fleet.metrics,
+            started.service.metrics,
+            started.scorer.metrics,
+            *([planner.metrics] if planner else []),
+        ),
+        of_plan=() if demonstrations is None else (demonstrations.metrics,),
+        evaluate=partial(evaluate_between_steps, config, started),
+        evaluate_every=config.evaluation.every,
+    )
+
+
+async def evaluate_between_steps(config: Config, started: Started, version: int) -> None:
+    """Evaluate the version that every engine serves, and say the result in the progress display."""
+    temperatures = temperatures_of(config.evaluation)[:DURING_TRAINING]
+    counts = await started.evaluator.run(version=version, temperatures=temperatures)
+    rates = ", ".join(
+        f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts
+    )
+    started.progress.note(f"step {version}: held-out pass@1 {rates}")
+
+
+def build_sync(config: Config, prepared: Prepared, started: Started, weights: Path) -> WeightSync:
+    """The way of new weights from the learner to the engines."""
+    return WeightSync(
+        learner=started.learner,
+        fleet=started.fleet,
+        directory=weights,
+        probe=prepared.probe(),
+        probe_every=config.rollout.probe_every,
+        tolerance=config.rollout.probe_tolerance,
+        exchange=create_exchange(config, learner=started.learner, fleet=started.fleet),
+    )
+
+
+def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDir) -> Saver:
+    """What takes the checkpoints of the run."""
+    store = CheckpointStore(
+        run,
+        keep=config.checkpoint.keep,
+        score=held_out_score(run, config) if config.checkpoint.keep_best else None,
+    )
+    return Saver(
+        store=store,
+        buffer=stateful.buffer,
+        curriculum=stateful.curriculum,
+        statistics=stateful.statistics,
+        planner=stateful.planner,
+        every=config.checkpoint.every,
+        timeout_s=config.stream.step_timeout_s,
+        trace=started.trace,
+    )

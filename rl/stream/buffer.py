@@ -1,0 +1,188 @@
+"""The stream buffer: plans in, groups finished, batch s out.
+
+::
+
+    open ──► plan s ──► add ──► WAITING ──► next_waiting ──► finish ──► FINISHED ──► consume(s) ──► discard(s)
+              │                   ▲                            │          │
+              │                   └────── put_back ◄── stale ──┘          └── roll_over(s): the late ones
+              └── one step ticket each                                        go to plan s + 1
+
+Pure bookkeeping, in one event loop: nothing here awaits but ``next_waiting``. What a group needs of engines
+and rewards is the rollout service's business, and who wakes whom the controller's.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from rl.stream.plans import GroupState, GroupStatus, PlanState
+from rl.stream.saved import SavedPlan, SavedStream
+from rl.stream.tickets import Tickets
+
+
+class StreamBuffer:
+    """Plans drawn and not yet trained, with their groups; issues the step tickets that bound staleness."""
+
+    def __init__(
+        self, *, max_staleness: int, pipeline_depth: int | None = None, rollover_share: float = 0.0
+    ) -> None:
+        """An empty buffer whose next plan is 0.
+
+        Args:
+            max_staleness: in steps; see ``rl.stream.tickets``.
+            pipeline_depth: plans ahead of the confirmed weights; None = ``max_staleness``.
+            rollover_share: of a plan's groups that may go to the next plan for being late.
+        """
+        self._tickets = Tickets(max_staleness, pipeline_depth)
+        self._rollover_share = rollover_share
+        self._plans: dict[int, PlanState] = {}
+        self._waiting: asyncio.Queue[GroupState] = asyncio.Queue()
+
+    @property
+    def plans(self) -> Mapping[int, PlanState]:
+        """Step -> plan; to look at."""
+        return MappingProxyType(self._plans)
+
+    def describe(self, step: int) -> str:
+        """How far plan ``step`` is, for messages."""
+        plan = self._plans.get(step)
+        return (
+            f"plan {step} to be drawn"
+            if plan is None
+            else f"plan {step}: {plan.num_finished} of {len(plan.groups)} groups finished"
+        )
+
+    # -- plans in --------------------------------------------------------------------------------------------
+
+    @property
+    def next_step(self) -> int:
+        """The plan that the next ticket is for."""
+        return self._tickets.next_step
+
+    @property
+    def depth(self) -> int:
+        """Plans that may be ahead of the confirmed weights."""
+        return self._tickets.depth
+
+    def begin_at(self, step: int) -> None:
+        """Make ``step`` the first plan: the run goes on from there with nothing in flight."""
+        self._tickets.load_state_dict({"version": 1, "next_step": step, "confirmed_version": step})
+
+    def can_open(self, *, confirmed_version: int) -> bool:
+        """True if the next plan may be drawn, now that every live engine holds ``confirmed_version``."""
+        self._tickets.confirm(confirmed_version)
+        return self._tickets.can_issue()
+
+    def open(self) -> PlanState:
+        """Take the ticket of the next plan; its groups are to be added before anything awaits, so that a
+        checkpoint sees the plan either whole or not at all."""
+        step = self._tickets.issue()
+        self._plans[step] = PlanState(step=step)
+        return self._plans[step]
+
+    def open_refill(self, step: int, *, num_groups: int) -> PlanState:
+        """Begin another round of plan ``step``, of ``num_groups`` replacements for dropped groups."""
+        plan = self._plans[step]
+        plan.refill_round += 1
+        plan.refilled += num_groups
+        return plan
+
+    def add(self, step: int, groups: Iterable[GroupState]) -> None:
+        """Groups drawn for plan ``step`` wait for an engine from now on."""
+        for group in groups:
+            self._plans[step].groups.append(group)
+            self._waiting.put_nowait(group)
+
+    # -- groups finished -------------------------------------------------------------------------------------
+
+    async def next_waiting(self) -> GroupState:
+        """The next group that is to be sent to an engine, in the order in which they were added. Waits
+        without a limit: having none is normal."""
+        return await self._waiting.get()
+
+    def finish(self, group: GroupState, *, kept: bool, reason: str, indices: Sequence[int] | None) -> None:
+        """Write down what the curriculum says of a group that is whole: whether it trains, why not, and which
+        of its rollouts (None = all)."""
+        assert group.status is GroupStatus.FINISHED, "only a whole group is judged"
+        group.kept, group.reason = kept, reason
+        group.indices = None if indices is None else tuple(indices)
+
+    def put_back(self, group: GroupState) -> None:
+        """A group that was reset is to be sent again."""
+        assert group.status is GroupStatus.WAITING
+        self._waiting.put_nowait(group)
+
+    # -- batch s out -----------------------------------------------------------------------------------------
+
+    def closable(self, step: int) -> bool:
+        """True if plan ``step`` is whole, or late by no more than the share that may roll over to a plan that
+        exists."""
+        plan = self._plans.get(step)
+        if plan is None:
+            return False
+        if plan.finished:
+            return True
+        late = len(plan.groups) - plan.num_finished
+        return step + 1 in self._plans and late <= self._rollover_share * len(plan.groups)
+
+    def roll_over(self, step: int) -> list[GroupState]:
+        """Move late groups to the next plan; returns those in flight whose oldest token would be too old
+        there, which must be drawn again."""
+        plan, stale = self._plans[step], []
+        for group in [g for g in plan.groups if g.status is not GroupStatus.FINISHED]:
+            plan.groups.remove(group)
+            plan.rolled_over += 1
+            group.plan_step = step + 1
+            self._plans[step + 1].groups.append(group)
+            # One that is not sent yet will get tokens of today's weights.
+            sent = group.status is not GroupStatus.WAITING
+            if sent and not self._tickets.is_fresh(step=step + 1, min_policy_version=group.issued_version):
+                stale.append(group)
+        return stale
+
+    def missing(self, step: int) -> int:
+        """Dropped groups of plan ``step`` that no replacement was drawn for."""
+        plan = self._plans[step]
+        return plan.num_dropped - plan.refilled
+
+    def consume(self, step: int) -> PlanState:
+        """Plan ``step``, whose batch is to be trained now by version ``step``.
+
+        Raises:
+            StalenessViolation: a group that is kept is older than the bound.
+        """
+        plan = self._plans[step]
+        assert step == min(self._plans), "batches are consumed in plan order"
+        for group in plan.kept():
+            assert group.group is not None
+            self._tickets.assert_fresh(step=step, min_policy_version=group.group.min_policy_version)
+        return plan
+
+    def discard(self, step: int) -> None:
+        """Plan ``step`` was trained: it is history."""
+        del self._plans[step]
+
+    # -- checkpoints -----------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data and arrays, exact; shares the arrays of finished groups, which never change."""
+        plans = [SavedPlan.of(plan) for plan in self._plans.values()]
+        return SavedStream(tickets=self._tickets.state_dict(), plans=plans).model_dump()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore. Nothing is in flight afterwards: groups that were are drawn again as a whole; finished
+        ones stay.
+
+        Raises:
+            ValueError: it is not what ``state_dict`` gave.
+        """
+        saved = SavedStream.model_validate(state)
+        self._tickets.load_state_dict(saved.tickets)
+        self._plans = saved.plans_by_step()
+        self._waiting = asyncio.Queue()
+        for plan in self._plans.values():
+            for group in plan.groups:
+                if group.status is not GroupStatus.FINISHED:
+                    group.reset()
+                    self._waiting.put_nowait(group)
