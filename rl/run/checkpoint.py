@@ -1,8 +1,8 @@
 """Checkpoints: one atomic directory each, written in the background, newest found by itself.
 
-Layout: ``checkpoints/step-00000020/{learner/, base/, state.json, arrays.npz, config.yaml, fingerprint.json}``.
-A directory appears under its final name only after everything in it is on disk, so whatever is found can be
-restored.
+Layout: ``checkpoints/step-00000020/`` with ``learner/``, ``base/``, ``state.json``, ``arrays.npz``,
+``config.yaml`` and ``fingerprint.json``. A directory appears under its final name only after everything in it
+is on disk, so whatever is found can be restored.
 """
 
 import os

@@ -91,8 +91,8 @@ def damaged(path: Path, error: Exception) -> ValueError:
 def _missing(directory: Path) -> str:
     if (directory / PICKLE).is_file():
         return (
-            f"{directory / PICKLE} is a pickle of T2RL 0.1.0. A pickle can run code, so it is read no longer. Go"
-            " on with T2RL 0.1.0, or begin a new run with the model of this one: t2rl export"
+            f"{directory / PICKLE} is a pickle of T2RL 0.1.0. A pickle can run code, so it is read no longer."
+            " Go on with T2RL 0.1.0, or begin a new run with the model of this one: t2rl export"
             f" {directory.parent.parent}, then model.path"
         )
     return f"{directory} holds no {STATE}: it is not a checkpoint of T2RL, or a part of it was removed"

@@ -30,11 +30,13 @@ from rl.stream.tickets import Tickets
 from rollout import statistics
 from rollout.types import (
     Completion,
+    Failure,
     FinishReason,
     GroupRequest,
     Prompt,
     RewardResult,
     Rollout,
+    RolloutAux,
     RolloutGroup,
     SamplingConfig,
     VersionSpan,
@@ -145,6 +147,7 @@ RESULTS = st.builds(
     components=st.dictionaries(WORDS, FLOATS, max_size=2),
     reason=WORDS,
     judged=st.booleans(),
+    failure=st.none() | st.sampled_from(Failure),
 )
 
 
@@ -160,7 +163,11 @@ def completions(draw: st.DrawFn) -> Completion:
     )
 
 
-def groups(aux: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[RolloutGroup]:
+ROWS = st.none() | hnp.arrays(np.float64, (2, 2))
+AUX = st.builds(RolloutAux, **dict.fromkeys(RolloutAux.__dataclass_fields__, ROWS))
+
+
+def groups(answers: st.SearchStrategy[tuple[RolloutGroup, ...]]) -> st.SearchStrategy[RolloutGroup]:
     rollouts = st.lists(st.builds(Rollout, completion=completions(), text=WORDS, result=RESULTS), max_size=3)
     return st.builds(
         RolloutGroup,
@@ -173,13 +180,13 @@ def groups(aux: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[RolloutG
         issues=NUMBERS,
         issued_at=FLOATS,
         finished_at=FLOATS,
-        aux=aux,
+        demonstration=st.booleans(),
+        answers=answers,
+        aux=AUX,
     )
 
 
-SCORES = st.fixed_dictionaries({"budget_scores": hnp.arrays(np.float64, (2, 2))})
-ANSWERS = st.lists(groups(SCORES), max_size=2).map(tuple)
-FINISHED = groups(st.just({}) | st.tuples(SCORES, ANSWERS).map(lambda pair: {**pair[0], "answers": pair[1]}))
+FINISHED = groups(st.lists(groups(st.just(())), max_size=2).map(tuple))
 STATES = st.builds(
     GroupState,
     request=st.builds(
@@ -249,7 +256,7 @@ def test_a_checkpoint_of_every_schema_is_gone_on_from(schema: int, tmp_path: Pat
     right, wrong = finished.group.rollouts
     expected = make.rollout(1)
     assert same(facts(wrong), facts(expected)) and right.completion.token_ids.tolist() == [5, 6, 7]
-    assert finished.group.aux["answers"][0].group_id == 1 << 61
+    assert finished.group.answers[0].group_id == 1 << 61
     assert finished.group.prompt.metadata == {"terms": [0, 1], "carry": None, "scale": 0.1}
     assert parts.statistics.num_rows == 3 and parts.buffer.next_step == 3
     # The run goes on to its end.
@@ -433,7 +440,6 @@ def test_an_empty_group_has_a_form_too() -> None:
         prompt=make.PROMPTS[0],
         sampling=make.SAMPLING,
         rollouts=(),
-        aux={"answers": ()},
     )
     assert same(facts(SavedGroup.of(group).group()), facts(group))
 
