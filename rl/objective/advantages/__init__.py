@@ -13,7 +13,14 @@ from rl.objective.advantages.brpo import brpo
 from rl.objective.advantages.estimate import Estimate, every_token
 from rl.objective.advantages.gae import gae
 from rl.objective.advantages.group_relative import dr_grpo, grpo, max_rl, rloo
-from rl.objective.advantages.passk import chen, passk, s, s_loo, s_loo_minus_one, weight_form
+from rl.objective.advantages.passk import (
+    passk,
+    pkpo_s,
+    pkpo_s_loo,
+    pkpo_s_loo_minus_one,
+    standardised_best_of_k,
+    weight_form,
+)
 from rl.objective.advantages.reinforce_pp import reinforce_pp, reinforce_pp_baseline
 from rl.objective.samples import Samples, Tokens
 from rollout.user_code import resolve_function
@@ -29,10 +36,10 @@ ADVANTAGES: dict[str, AdvantageFunction] = {
     "reinforce_pp_baseline": reinforce_pp_baseline,
     "gae": gae,
     "passk": every_token(passk),
-    "passk_s": every_token(s),
-    "passk_s_loo": every_token(s_loo),
-    "passk_s_loo_minus_one": every_token(s_loo_minus_one),
-    "passk_chen": every_token(chen),
+    "passk_s": every_token(pkpo_s),
+    "passk_s_loo": every_token(pkpo_s_loo),
+    "passk_s_loo_minus_one": every_token(pkpo_s_loo_minus_one),
+    "passk_chen": every_token(standardised_best_of_k),
     "passk_weight": every_token(weight_form),
     "brpo": brpo,
 }

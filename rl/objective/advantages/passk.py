@@ -26,33 +26,33 @@ PRIOR = (1.0, 1.0)
 """Beta prior of a prompt whose statistics did not come with the batch."""
 
 
-def s(samples: Samples, config: AlgorithmConfig) -> PerSample:
+def pkpo_s(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] PKPO's s: for 0/1 rewards k/n if correct, else (k/n) rho(n-1, c, k-1); unbiased (arXiv 2505.15201,
     section 3)."""
-    return _by_group(samples, config, _s)
+    return _by_group(samples, config, _pkpo_s)
 
 
-def s_loo(samples: Samples, config: AlgorithmConfig) -> PerSample:
+def pkpo_s_loo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] s less the same group's value without the sample, k/(n-1) of it: unbiased, of lower variance for
     rare successes. Of what all rewards have in common k/(n (n-1)) stays, which is noise: take ``passk`` for
     rewards that are not near 0."""
-    return _by_group(samples, config, _s_loo)
+    return _by_group(samples, config, _pkpo_s_loo)
 
 
-def s_loo_minus_one(samples: Samples, config: AlgorithmConfig) -> PerSample:
+def pkpo_s_loo_minus_one(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] what the sample adds to the best of k-1 others, times k/n: for 0/1 rewards (k/n) C(n-c, k-1) /
     C(n-1, k-1) if correct, 0 if not. Unbiased, and the quietest where successes are not rare; at k = 1 it has
     no baseline, so RLOO takes its place."""
-    return _by_group(samples, config, _s_loo_minus_one)
+    return _by_group(samples, config, _pkpo_s_loo_minus_one)
 
 
-def chen(samples: Samples, config: AlgorithmConfig) -> PerSample:
+def standardised_best_of_k(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] s, centred and divided by the standard deviation of the group's best of k: mean 0, standardised.
 
     For 0/1 rewards that deviation is sqrt(rho (1 - rho)) (Chen et al. 2025, arXiv 2508.10751). Standardising
     undoes the weight k (1-p)^(k-1) that pass@k gives to hard prompts.
     """
-    return _by_group(samples, config, _chen)
+    return _by_group(samples, config, _standardised_best_of_k)
 
 
 def weight_form(samples: Samples, config: AlgorithmConfig) -> PerSample:
@@ -70,10 +70,10 @@ def weight_form(samples: Samples, config: AlgorithmConfig) -> PerSample:
 
 
 def passk(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] the estimator that suits each group: RLOO / n at k = 1, s_loo_minus_one up to k = n/2, the weight
-    form above; less what the planner charges for length (``length_price``), if it does."""
+    """[S] the estimator that suits each group: RLOO / n at k = 1, ``pkpo_s_loo_minus_one`` up to k = n/2, the
+    weight form above; less what the planner charges for length (``length_price``), if it does."""
     sizes, ks = _sizes(samples), _wanted(samples, config)
-    combinatorial, weighted = s_loo_minus_one(samples, config), weight_form(samples, config)
+    combinatorial, weighted = pkpo_s_loo_minus_one(samples, config), weight_form(samples, config)
     use = torch.from_numpy((ks > 1) & (ks <= sizes / 2))
     charged = length_price(samples, torch.from_numpy(ks).double())
     return (torch.where(use, combinatorial, weighted).double() - charged).to(samples.rewards.dtype)
@@ -88,7 +88,7 @@ def posterior_weight(a: float, b: float, k: int) -> float:
 # -- one group -----------------------------------------------------------------------------------------------
 
 
-def _s(rewards: np.ndarray, k: int) -> np.ndarray:
+def _pkpo_s(rewards: np.ndarray, k: int) -> np.ndarray:
     """[n] ``k/n`` times the mean best of the subsets of k that hold the sample (PKPO's continuous form)."""
     n = len(rewards)
     order = np.argsort(rewards, kind="stable")
@@ -122,13 +122,13 @@ def _others(rewards: np.ndarray, value: float) -> np.ndarray:
     return np.sort(np.delete(rewards, np.flatnonzero(rewards == value)[0]))
 
 
-def _s_loo(rewards: np.ndarray, k: int) -> np.ndarray:
+def _pkpo_s_loo(rewards: np.ndarray, k: int) -> np.ndarray:
     n = len(rewards)
     k = min(k, n - 1)  # without the sample there are no more
-    return _s(rewards, k) - k / (n - 1) * _without_each(rewards, k)
+    return _pkpo_s(rewards, k) - k / (n - 1) * _without_each(rewards, k)
 
 
-def _s_loo_minus_one(rewards: np.ndarray, k: int) -> np.ndarray:
+def _pkpo_s_loo_minus_one(rewards: np.ndarray, k: int) -> np.ndarray:
     n = len(rewards)
     if k == 1:
         return _centred(rewards) / (n - 1)
@@ -140,13 +140,13 @@ def _s_loo_minus_one(rewards: np.ndarray, k: int) -> np.ndarray:
     return k / n * np.array(added)[inverse]
 
 
-def _chen(rewards: np.ndarray, k: int) -> np.ndarray:
+def _standardised_best_of_k(rewards: np.ndarray, k: int) -> np.ndarray:
     n, ordered = len(rewards), np.sort(rewards)
     chance = _ratio(np.arange(n), k - 1, n, k)  # of each to be the best of k, the lowest first
     deviation = np.sqrt(chance @ (ordered - chance @ ordered) ** 2)
     if deviation <= SAME * np.ptp(ordered):  # every subset of k holds one of the best
         return np.zeros(n)
-    return n / (k * deviation) * _centred(_s(rewards, k))
+    return n / (k * deviation) * _centred(_pkpo_s(rewards, k))
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
@@ -172,7 +172,7 @@ def _by_group(
 ) -> PerSample:
     """[S] ``one`` of every group; groups of one or of equal rewards get 0, groups with a NaN get NaN."""
     rewards, ids = samples.rewards.double().numpy(), samples.segment_ids.numpy()
-    ks, out = _ks(samples, config), np.zeros(len(rewards))
+    ks, out = _pass_k(samples, config), np.zeros(len(rewards))
     for group in np.unique(ids):
         members = np.flatnonzero(ids == group)
         own = rewards[members]
@@ -194,7 +194,7 @@ def _wanted(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
     return np.full(len(samples.rewards), config.pass_k) if own is None else own.numpy().astype(np.int64)
 
 
-def _ks(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
+def _pass_k(samples: Samples, config: AlgorithmConfig) -> np.ndarray:
     """[S] k of each sample's group, at most its size."""
     return np.minimum(_wanted(samples, config), _sizes(samples))
 
