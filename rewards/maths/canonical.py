@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 
 from rewards.maths.characters import plain_characters, repaired, unmarked
-from rewards.maths.prose import FORMULA, content
+from rewards.maths.prose_tokens import FORMULA, content
 from rewards.maths.values import unwrapped
 
 _SIZES = re.compile(

@@ -14,7 +14,8 @@ from rewards.maths.algebra import same_expression
 from rewards.maths.canonical import canonical, plain_text, words_alone
 from rewards.maths.lists import as_tuple, assignments, expanded, is_braced, split_answers
 from rewards.maths.numbers import PRECISION, Quantity, parse_decimal_comma, parse_quantity, same_quantity
-from rewards.maths.prose import MAX_SENTENCE, prose_words, understood
+from rewards.maths.prose import MAX_SENTENCE, understood
+from rewards.maths.prose_tokens import prose_words
 from rewards.maths.sides import (
     ABOUT,
     as_interval,

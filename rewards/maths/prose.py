@@ -9,17 +9,14 @@ must be a verb that says so, or filler; right of it, a noun may follow.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
-from rewards.maths.characters import plain_characters
 from rewards.maths.lexicon import (
     BOUND_BY,
     CONFIRMING,
     COPULAS,
     DENIALS,
     FILLERS,
-    FUNCTIONS,
     HEDGES,
     MODIFIERS,
     MODIFIERS_BEHIND,
@@ -28,31 +25,14 @@ from rewards.maths.lexicon import (
     PARTS,
     REASONS,
     SCALES,
-    SHORT_WORDS,
     SUPPOSITIONS,
 )
 from rewards.maths.numbers import TRAILING, parse_quantity
-from rewards.maths.units import is_unit, measures
-from rewards.maths.values import CLOCK, DATE
+from rewards.maths.prose_tokens import HELD, ORDINAL, Token, split_tokens
+from rewards.maths.units import measures
 
 MAX_SENTENCE = 1_000
 """Characters; a longer sentence is not read."""
-FORMULA = re.compile(
-    r"\$\$((?:[^$\\]|\\.)++)\$\$|(?<!\\)\$((?:[^$\\\n]|\\.)++)\$(?!\d)"
-    r"|\\\(((?:[^\\\n]|\\[^()\[\]\n])++)\\\)|\\\[((?:[^\\]|\\[^()\[\]])++)\\\]",
-    re.DOTALL,
-)
-"""Display formulas may span lines, inline ones may not; ``$5 and $6`` is money."""
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s{0,3}\{[^{}\n]{0,40}\}(?:\{[clr| ]{1,20}\})?")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_WORD = re.compile(r"[A-Za-z]{2,}(?:'[a-z]{1,2})?")
-_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|emph)\s*\{([^{}]*)\}")
-_HELD = re.compile("\x00(\\d+)\x00")
-_ORDINAL = re.compile(r"\d{1,30}(?:st|nd|rd|th)")
-_MEASURED = re.compile(r"[-+]?[$€£¥]?[\d.,]{1,40}([A-Za-z]{2,10}(?:/[a-z]{1,10})?|[a-z]{1,3}\^?\{?[23]\}?)")
-_MATHS = re.compile(r"[\d=+*/^_\\<>|%$€£¥°~]|[-][\dA-Za-z(\\]|^[-]$|^[A-Za-z]$|^\(?[A-Za-z]\)$")
-_MIXED = re.compile(r"\d")
-_COLON = re.compile(r"(?<=\d)\s?:\s?(?=\d)")
 _CODE = re.compile(
     r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max|min)\()[A-Za-z_]{3,}\(|\blambda\b"
 )
@@ -92,36 +72,6 @@ _PERHAPS = _JOINTS | frozenset(
     ]
 )
 _SUBORDINATE = REASONS | {"so", "which", "that", "who"}
-_BREAKS = frozenset(",;.:!?()-")
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A word in lower case, a value as written, or a mark of punctuation."""
-
-    kind: str
-    text: str
-
-
-def content(formula: re.Match[str]) -> str:
-    """Return what stands between the delimiters of a :data:`FORMULA`."""
-    return next(group for group in formula.groups() if group is not None).strip()
-
-
-def prose_words(text: str) -> list[str]:
-    """The words of a text in lower case; names of commands, functions, points (AB) and products of variables
-    (xy) are none."""
-    plain = _COMMAND.sub(" ", _ENVIRONMENT.sub(" ", _TEXT.sub(r" \1 ", text)))
-    return [word[0].lower() for word in _WORD.finditer(plain) if _is_word(word[0])]
-
-
-def _is_word(word: str) -> bool:
-    lowered = word.lower()
-    if lowered in MODIFIERS or lowered in SHORT_WORDS or lowered in NUMBER_WORDS or lowered in COPULAS:
-        return lowered not in FUNCTIONS
-    if lowered in FUNCTIONS or (word.isupper() and len(word) <= 4):
-        return False
-    return len(word) > 3 or is_unit(word)
 
 
 def understood(text: str, *, last: bool = False, loose: bool = False) -> str | None:
@@ -135,7 +85,7 @@ def understood(text: str, *, last: bool = False, loose: bool = False) -> str | N
     if len(text) > MAX_SENTENCE or text.rstrip(" *\"'.").endswith("?") or _CODE.search(text):
         return None
     held: list[str] = []
-    tokens = _tokens(text, held)
+    tokens = split_tokens(text, held)
     if tokens is None:
         return None
     tokens = _without_contrast(tokens)
@@ -150,130 +100,29 @@ def understood(text: str, *, last: bool = False, loose: bool = False) -> str | N
         main = numbered[numbered.index(main) - 1]
     if clauses[main][0].text == "as":  # "no number such as 7"
         return None
-    values = _clause(clauses[main], loose=loose)
+    values = _values_of(clauses[main], loose=loose)
     if any(_takes_back(clause, loose=loose) for clause in clauses[:main]):
         return None
     if values is None:
         return None
     if last and clauses[main][0].text in _JOINTS and numbered.index(main) > 0:
-        before = _clause(clauses[numbered[numbered.index(main) - 1]], loose=loose)
+        before = _values_of(clauses[numbered[numbered.index(main) - 1]], loose=loose)
         if before is None:
             return None
         values = before + values
     for clause in clauses[main + 1 :]:
-        more = _later(clause)
+        more = _further_values(clause)
         if more is None:
             return None
         values = values + more
-    restored = [_HELD.sub(lambda match: held[int(match[1])], value) for value in values]
+    restored = [HELD.sub(lambda match: held[int(match[1])], value) for value in values]
     return ", ".join(dict.fromkeys(restored)) if len(set(restored)) == 1 else ", ".join(restored)
 
 
-def _tokens(text: str, held: list[str]) -> list[_Token] | None:
-    def hold(found: str) -> str:
-        held.append(found)
-        return f" \x00{len(held) - 1}\x00 "
-
-    text = plain_characters(text.replace("\x00", " "))
-    text = FORMULA.sub(lambda match: hold(content(match)), text)
-    text = " ".join(_TEXT.sub(r" \1 ", text).split())
-    text = _COLON.sub(":", text)
-    text = DATE.sub(lambda match: hold(match[0]), text)
-    text = CLOCK.sub(
-        lambda match: hold(match[0].strip()) if match["half"] or match["minute"] else match[0], text
-    )
-    tokens: list[_Token] = []
-    pieces = text.split()
-    for index, piece in enumerate(pieces):
-        found = _piece(piece, last=index == len(pieces) - 1)
-        if found is None:
-            return None
-        tokens.extend(found)
-    return _merged(tokens)
-
-
-def _piece(piece: str, *, last: bool) -> list[_Token] | None:
-    """One word between spaces, with the marks around it as tokens of their own; None if it is neither word
-    nor value."""
-    head = ""
-    inner = piece.strip("()[],.;:!?")
-    if piece[0] == "(" and piece.rstrip(",.;:!?").endswith(")") and inner.isalpha() and len(inner) > 1:
-        return [_Token("mark", "("), _Token("word", inner.lower()), _Token("mark", ")")]
-    if (
-        piece[0] in "(["
-        and "," not in piece[:-1]
-        and (piece[0] == "[" or piece.count("(") > piece.count(")"))
-    ):
-        head, piece = piece[0], piece[1:]
-    tail = ""
-    while piece and _is_edge(piece, tail, last=last):
-        tail, piece = piece[-1] + tail, piece[:-1]
-    marks = [_Token("mark", mark) for mark in tail if mark in _BREAKS]
-    before = [_Token("mark", "(")] if head == "(" else []
-    piece = piece.strip("\"'") if piece not in "\"'" else ""
-    if not piece:
-        return [*before, *marks]
-    if piece in ("-", "--", "—", "–"):
-        return [*before, _Token("dash", "-"), *marks]
-    kind = _kind(piece)
-    return (
-        None if kind is None else [*before, _Token(kind, piece.lower() if kind == "word" else piece), *marks]
-    )
-
-
-def _is_edge(piece: str, tail: str, *, last: bool) -> bool:
-    """True if the last character is punctuation, and no part of a value."""
-    mark = piece[-1]
-    if mark == "!":
-        return last and not tail  # "42!" is a cry, "5!." a factorial
-    if mark in ")]":
-        return piece.count(mark) > piece.count("(" if mark == ")" else "[") and "," not in piece[:-1]
-    if mark in "\"'":
-        return piece[0] == mark or not (len(piece) > 1 and piece[-2].isdigit())
-    return mark in ",;:?" or (mark == "." and not piece.endswith("..."))
-
-
-def _kind(piece: str) -> str | None:
-    if _HELD.fullmatch(piece):
-        return "value"
-    words = prose_words(piece)
-    if not words:
-        if piece in ("a", "A", "I", "&") or not (_MATHS.search(piece) or _HELD.search(piece)):
-            return "word"
-        return "value"
-    if not _MIXED.search(piece) and "\\" not in piece and "=" not in piece:
-        return "word"
-    if _ORDINAL.fullmatch(piece):
-        return "value"
-    if piece[0].isalpha() and measures(piece.replace("{", "").replace("}", "")):  # "cm^2"
-        return "word"
-    measured = _MEASURED.fullmatch(piece)
-    return (
-        "value"
-        if (measured and is_unit(re.split(r"[/^]", measured[1])[0])) or parse_quantity(piece)
-        else None
-    )
-
-
-def _merged(tokens: Sequence[_Token]) -> list[_Token]:
-    """Values side by side are one ("x = 5"); a dash is a sign in front of a value, operator between two, else
-    a mark."""
-    merged: list[_Token] = []
-    for index, token in enumerate(tokens):
-        after = tokens[index + 1].kind if index + 1 < len(tokens) else ""
-        if token.kind == "dash":
-            token = _Token("value" if after in ("value", "dash") else "mark", "-")
-        if token.kind == "value" and merged and merged[-1].kind == "value":
-            merged[-1] = _Token("value", f"{merged[-1].text} {token.text}")
-        else:
-            merged.append(token)
-    return merged
-
-
-def _clauses(tokens: Sequence[_Token]) -> list[list[_Token]]:
+def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
     """Split at marks, but not inside a list of values, and before words that give reasons or add to what was
     said."""
-    clauses: list[list[_Token]] = [[]]
+    clauses: list[list[Token]] = [[]]
     for index, token in enumerate(tokens):
         after = tokens[index + 1] if index + 1 < len(tokens) else None
         if token.kind == "mark":
@@ -285,7 +134,7 @@ def _clauses(tokens: Sequence[_Token]) -> list[list[_Token]]:
                 and after
                 and (after.kind == "value" or (after.text in _JOINTS and beyond == "value"))
             ):
-                clauses[-1].append(_Token("word", "and"))
+                clauses[-1].append(Token("word", "and"))
                 continue
             clauses.append([])
         elif (
@@ -302,7 +151,7 @@ def _clauses(tokens: Sequence[_Token]) -> list[list[_Token]]:
     return clauses
 
 
-def _without_contrast(tokens: list[_Token]) -> list[_Token]:
+def _without_contrast(tokens: list[Token]) -> list[Token]:
     """ "not 8 but 9" says 9."""
     for index, token in enumerate(tokens):
         if token.text == "not" and index + 2 < len(tokens) and tokens[index + 1].kind == "value":
@@ -312,7 +161,7 @@ def _without_contrast(tokens: list[_Token]) -> list[_Token]:
     return tokens
 
 
-def _takes_back(clause: Sequence[_Token], *, loose: bool) -> bool:
+def _takes_back(clause: Sequence[Token], *, loose: bool) -> bool:
     """True for a clause in front that denies or doubts what comes: "wrong: 7", "I am not sure, 7"."""
     if any(token.kind != "word" for token in clause):
         return False
@@ -324,7 +173,7 @@ def _takes_back(clause: Sequence[_Token], *, loose: bool) -> bool:
     return words[-1] in DENIALS or (len(words) <= 2 and words[0] in DENIALS) or not _DOUBTS.isdisjoint(words)
 
 
-def _later(clause: Sequence[_Token]) -> list[str] | None:
+def _further_values(clause: Sequence[Token]) -> list[str] | None:
     """Further values that a later clause adds; None if it takes back or doubts what was said, or is not
     understood."""
     words = {token.text for token in clause if token.kind == "word"}
@@ -336,10 +185,10 @@ def _later(clause: Sequence[_Token]) -> list[str] | None:
         return [] if words.isdisjoint(DENIALS | HEDGES if len(clause) > 3 else MODIFIERS_BEHIND) else None
     if first in ("which", "that", "who", "where", "for", "in", "so"):
         return [] if words.isdisjoint(DENIALS | HEDGES) and first != "so" else None
-    return _clause(clause, loose=False)
+    return _values_of(clause, loose=False)
 
 
-def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
+def _values_of(clause: Sequence[Token], *, loose: bool) -> list[str] | None:
     """The values of a clause, each with its unit; None if a word in it is not understood."""
     last_value = max(index for index, token in enumerate(clause) if token.kind == "value")
     verb = max(
@@ -374,14 +223,14 @@ def _clause(clause: Sequence[_Token], *, loose: bool) -> list[str] | None:
         if following < len(rest):
             if not _joins(left):
                 return None
-        elif not _trails(left, measured=value != rest[index].text, ordinal=bool(_ORDINAL.fullmatch(value))):
+        elif not _trails(left, measured=value != rest[index].text, ordinal=bool(ORDINAL.fullmatch(value))):
             return None
         values.append(value)
         index = following
     return values
 
 
-def _asserted(words: Sequence[_Token]) -> bool:
+def _asserted(words: Sequence[Token]) -> bool:
     """True unless the verb is denied or doubted: "cannot be", "might be"."""
     if not (SUPPOSITIONS | _MISTAKES).isdisjoint(token.text for token in words if token.kind == "word"):
         return False

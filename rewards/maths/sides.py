@@ -5,7 +5,7 @@ import re
 
 from rewards.maths.lexicon import MODIFIERS, SUPPOSITIONS
 from rewards.maths.numbers import is_noun, parse_quantity
-from rewards.maths.prose import prose_words
+from rewards.maths.prose_tokens import prose_words
 from rewards.maths.units import is_unit
 
 EQUALS = re.compile(r"(?<![<>!:\\])=")

@@ -10,7 +10,8 @@ import re
 from rewards.maths.characters import unmarked
 from rewards.maths.lexicon import NUMBER_WORDS, PARTS, REASONS
 from rewards.maths.numbers import parse_quantity
-from rewards.maths.prose import FORMULA, content, prose_words, understood
+from rewards.maths.prose import understood
+from rewards.maths.prose_tokens import FORMULA, content, prose_words
 from rewards.maths.surroundings import DENIED_BEFORE, is_withdrawn
 from rewards.maths.values import based, clock, date, division, ratio_in_words, unwrapped
 

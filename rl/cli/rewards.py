@@ -61,6 +61,23 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="rewards")
 
 
+OtherReward = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REWARD", help="Instead of a task: a reward's name, file.py:attr or pkg.module:attr."
+    ),
+]
+PromptRows = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="ROWS", help="With --reward: prompts, rows {answer | tests | ..., prompt, gold_completion}."
+    ),
+]
+Labelled = Annotated[
+    Path | None, typer.Option(help="Completions with a label, true or false: how often the reward errs.")
+]
+
+
 def list_(as_json: AsJson = False) -> None:
     """Every reward by name, with a line on each."""
     with exit_codes():
@@ -113,25 +130,12 @@ def check(
         ),
     ] = None,
     overrides: Overrides = None,
-    reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REWARD", help="Instead of a task: a reward's name, file.py:attr or pkg.module:attr."
-        ),
-    ] = None,
-    rows: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="ROWS",
-            help="With --reward: prompts, rows {answer | tests | ..., prompt, gold_completion}.",
-        ),
-    ] = None,
+    reward: OtherReward = None,
+    rows: PromptRows = None,
     args: Annotated[str, typer.Option(help="With --reward: its arguments, as JSON.")] = "{}",
     split: Annotated[str, typer.Option(help="Of the task: train, dev or test.")] = "dev",
     prompts: Annotated[int, typer.Option(min=2, help="How many are tried.")] = 32,
-    labelled: Annotated[
-        Path | None, typer.Option(help="Completions with a label, true or false: how often the reward errs.")
-    ] = None,
+    labelled: Labelled = None,
     write_spec: Annotated[
         Path | None, typer.Option(help="Where the error rates go, for the planner.")
     ] = None,
