@@ -39,16 +39,15 @@ def run_probe(name: str, scratch: Path, *, timeout_s: float = TIMEOUT_S) -> Chec
     this returns."""
     command = [sys.executable, "-m", f"rl.commands.doctor.probe_{name}", str(scratch)]
     began = time.monotonic()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        _kill_session(process)
-        return Check(name=name, status="fail", found=f"no answer in {timeout_s:g} s", remedy=PROBES[name])
-    finally:
-        _kill_session(process)
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            return Check(name=name, status="fail", found=f"no answer in {timeout_s:g} s", remedy=PROBES[name])
+        finally:
+            _kill_session(process)
     lines = [line for line in output.strip().splitlines() if line.strip()]
     if process.returncode != 0:
         return Check(

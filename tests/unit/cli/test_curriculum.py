@@ -112,7 +112,7 @@ def test_simulate_prints_tables_and_a_heat_map(pool: Path, tmp_path: Path) -> No
     code, output = call("simulate", "uniform", "--steps", "5", "--pool", str(pool), "--heatmap", str(heat))
     assert code == 0
     assert "not of a model" in output and "category x step" in output and "step 5/5" in output
-    rows = list(csv.DictReader(heat.open()))
+    rows = list(csv.DictReader(heat.read_text().splitlines()))
     assert len(rows) == 5 * 3
     for step in range(5):
         assert sum(float(row["rollout_share"]) for row in rows if row["step"] == str(step)) == pytest.approx(

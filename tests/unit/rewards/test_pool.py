@@ -300,8 +300,8 @@ def test_verifiers_die_with_a_killed_parent_even_if_they_hang(hostile: str) -> N
         text=True,
         env={**os.environ, "PYTHONPATH": paths},
     )
+    assert parent.stdout is not None
     try:
-        assert parent.stdout is not None
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(pids) == 2
         time.sleep(0.3)  # the hang has begun: it holds the interpreter lock, so only the kernel can end it
@@ -309,4 +309,5 @@ def test_verifiers_die_with_a_killed_parent_even_if_they_hang(hostile: str) -> N
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait(timeout=10)
+        parent.stdout.close()
     assert wait_until(lambda: all(gone(pid) for pid in pids))
