@@ -42,14 +42,15 @@ class Job:
             f"run.dir={runs}",
             *overrides,
         ]
-        self.process = subprocess.Popen(
-            command,
-            stdout=self.output.open("wb"),
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "T2RL_CACHE": str(cache), **(env or {})},
-            cwd=cwd,
-            start_new_session=True,
-        )
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "T2RL_CACHE": str(cache), **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
 
     def wait(self, timeout_s: float = TIMEOUT_S) -> int:
         """Exit code."""

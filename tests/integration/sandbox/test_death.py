@@ -92,6 +92,7 @@ def test_kill_9(sandbox, victim):
     finally:
         controller.kill()
         controller.wait()
+        controller.stdout.close()
 
 
 def test_memory_comes_back(sandbox):

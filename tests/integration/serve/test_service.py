@@ -79,6 +79,7 @@ def process(files: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     status = service.wait(60)
     watchdog.cancel()
     reader.join(10)
+    service.stderr.close()
     assert status == 0, said_later
     assert "Traceback" not in said + "".join(said_later)
 
