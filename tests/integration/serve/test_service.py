@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -139,27 +139,39 @@ def test_the_real_verifier_decides(process: Any, items: list[Any]) -> None:
     assert claims, "the base never commits to an answer: nothing was tested"
 
 
-def test_the_openai_client_understands_it(process: Any, items: list[Any]) -> None:
-    _, address = process
-    client = openai.OpenAI(
-        base_url=address, api_key=TOKEN, http_client=httpx.Client(trust_env=False), max_retries=0
-    )
-    assert [model.id for model in client.models.list()] == ["nano"]
+@pytest.fixture
+def client(process: Any) -> Iterator[Callable[[str], openai.OpenAI]]:
+    """Make OpenAI clients with a token; all are closed at the end."""
+    made: list[openai.OpenAI] = []
+
+    def _client(token: str) -> openai.OpenAI:
+        direct = openai.DefaultHttpxClient(trust_env=False)
+        made.append(openai.OpenAI(base_url=process[1], api_key=token, http_client=direct, max_retries=0))
+        return made[-1]
+
+    yield _client
+    for one in made:
+        one.close()
+
+
+def test_the_openai_client_understands_it(client: Callable[[str], openai.OpenAI], items: list[Any]) -> None:
+    ours = client(TOKEN)
+    assert [model.id for model in ours.models.list()] == ["nano"]
     text = items[0].text
-    completion = client.completions.create(
+    completion = ours.completions.create(
         model="nano", prompt=text, max_tokens=8, extra_body={"t2rl": {"id": "easy"}}
     )
     assert completion.usage is not None and completion.usage.total_tokens <= BUDGET
     assert completion.model_extra is not None and completion.model_extra["t2rl"]["strategy"] == "majority"
     messages: Any = [{"role": "user", "content": text}]
-    chat = client.chat.completions.create(model="nano", messages=messages, max_completion_tokens=8, seed=1)
+    chat = ours.chat.completions.create(model="nano", messages=messages, max_completion_tokens=8, seed=1)
     assert isinstance(chat.choices[0].message.content, str) and chat.choices[0].finish_reason in (
         "stop",
         "length",
     )
     with pytest.raises(openai.BadRequestError, match="t2rl decides how many samples"):
-        client.completions.create(model="nano", prompt=text, n=3)
+        ours.completions.create(model="nano", prompt=text, n=3)
     with pytest.raises(openai.NotFoundError):
-        client.completions.create(model="gpt", prompt=text)
+        ours.completions.create(model="gpt", prompt=text)
     with pytest.raises(openai.AuthenticationError):
-        openai.OpenAI(base_url=address, api_key="x", http_client=httpx.Client(trust_env=False)).models.list()
+        client("x").models.list()
