@@ -134,7 +134,7 @@ class WeightBuffer:
     def checksum(self) -> str:
         """xxh3-128 hex over the layout and every payload byte (paddings are zero and count too)."""
         digest = xxhash.xxh3_128(self._fingerprint)
-        digest.update(self._payload.numpy())
+        digest.update(self._payload.numpy().data)
         return digest.hexdigest()
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:

@@ -28,9 +28,9 @@ def loadable(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     yield
     for experts, layer in packed:
         experts.process_weights_after_loading(layer)
-    for module in model.modules():
-        if is_deferred_attention_layer(module):
-            module.process_weights_after_loading(dtype)
+    deferred: list[Any] = [module for module in model.modules() if is_deferred_attention_layer(module)]
+    for attention in deferred:
+        attention.process_weights_after_loading(dtype)
 
 
 def _packed_experts(model: nn.Module) -> Iterator[tuple[Any, nn.Module]]:

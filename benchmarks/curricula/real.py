@@ -201,11 +201,11 @@ def tokens_ratio(runs: list[Finished], base: list[Finished], budget: float) -> d
     by_problem = (mine.transpose(0, 2, 1), theirs.transpose(0, 2, 1))
     for index in range(RESAMPLES):
         drawn = np.bincount(rng.integers(0, problems, problems), minlength=problems) / problems
-        sides = [
+        ours, others = (
             np.tensordot(drawn, table[rng.integers(0, seeds, seeds)].mean(axis=0), axes=1)
             for table in by_problem
-        ]
-        ratios[index] = _ratio(*sides, grid)
+        )
+        ratios[index] = _ratio(ours, others, grid)
     value = _ratio(mine.mean(axis=(0, 2)), theirs.mean(axis=(0, 2)), grid)
     low, high = np.quantile(ratios, [0.025, 0.975], method="inverted_cdf")
     return {

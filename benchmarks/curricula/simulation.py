@@ -3,7 +3,7 @@ is a result of a model."""
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import t as student
@@ -102,7 +102,7 @@ def usable(wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def _one(arm: str, rows: Rows, *, seed: int, steps: int, learner: str) -> list[dict[str, Any]]:
     config = _config(arm, steps)
     config = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
-    kind = "logistic" if learner == "logistic" else "curves"
+    kind: Literal["curves", "logistic"] = "logistic" if learner == "logistic" else "curves"
     found = run_simulation(config, pool_of(rows), learner=kind, rate=LEARNING_RATE)
     return found["steps"]
 

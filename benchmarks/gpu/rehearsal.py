@@ -12,6 +12,7 @@ from padded ones by more than bf16 explains, or an arm failed. **Has not run on 
 """
 
 import argparse
+import functools
 import gc
 import json
 import os
@@ -105,7 +106,9 @@ def main() -> int:
         if why is not None:
             result["arms"][name] = {"skipped": why}
             continue
-        failed |= not _keep(out, result["arms"], name, lambda d=differs: _arm(plan, batch, d), whole=result)
+        failed |= not _keep(
+            out, result["arms"], name, functools.partial(_arm, plan, batch, differs), whole=result
+        )
     out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result, indent=1))
     return int(failed)

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -218,7 +218,7 @@ def time_training(
     packed: bool = True,
     checkpointing: bool = False,
     logits_per_chunk: int = 1 << 27,
-    zero_stage: int | None = None,
+    zero_stage: Literal[0, 1, 2, 3] | None = None,
     offload: bool = False,
 ) -> dict[str, Any]:
     """Whole steps over the batch for about ``seconds``, after one that does not count."""
@@ -268,7 +268,11 @@ class Trainer:
     block."""
 
     def __init__(
-        self, model: LogprobModel, device: torch.device, zero_stage: int | None, offload: bool
+        self,
+        model: LogprobModel,
+        device: torch.device,
+        zero_stage: Literal[0, 1, 2, 3] | None,
+        offload: bool,
     ) -> None:
         self.model, self.device, self.stage, self.offload = model, device, zero_stage, offload
         self.engine: Any = None
@@ -281,7 +285,7 @@ class Trainer:
         from rl.learner.deepspeed_setup import init_distributed, initialize_engine
 
         config = LearnerConfig(
-            device=self.device.type,
+            device="cuda" if self.device.type == "cuda" else "cpu",
             dtype="bfloat16",
             zero_stage=self.stage,
             offload_optimizer="cpu" if self.offload else "none",

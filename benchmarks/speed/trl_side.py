@@ -106,7 +106,7 @@ def keep_vllm_weights_loadable() -> None:
     """
     import vllm.model_executor.layers.utils as layers
 
-    def plain_linear(layer: torch.nn.Module, remove_weight: bool) -> None:
+    def plain_linear(layer: Any, remove_weight: bool) -> None:
         layer.cpu_linear = torch.nn.functional.linear
 
     layers.dispatch_cpu_unquantized_gemm = plain_linear

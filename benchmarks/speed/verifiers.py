@@ -26,7 +26,8 @@ from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
 from benchmarks.speed.hanging import MARK
 from rewards.processes.pool import VerifierPool
 from rewards.processes.process import resident_mib
-from rewards.sandbox import Job, Step, open_sandbox
+from rewards.sandbox import Job, Step
+from rewards.sandbox.local import LocalSandbox
 from rollout.types import Prompt, RewardResult
 
 GROUP = 16
@@ -223,7 +224,7 @@ def sandbox_start(count: int) -> dict[str, Any]:
     figure."""
     boxed, bare = [], []
     job = Job(files={}, steps=[Step(argv=("/bin/true",))])
-    with open_sandbox("local") as sandbox:
+    with LocalSandbox() as sandbox:
         for _ in range(count):
             began = time.perf_counter()
             sandbox.run(job)

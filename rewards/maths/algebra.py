@@ -5,9 +5,9 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-import sympy  # type: ignore[import-untyped]
+import sympy
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy.core.relational import Relational  # type: ignore[import-untyped]
+from sympy.core.relational import Relational
 
 MAX_DEPTH = 40
 """Brackets open at once; deeper answers exhaust the LaTeX parser's stack."""

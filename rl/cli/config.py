@@ -65,7 +65,7 @@ def config(
 
 
 def _as_json(text: str) -> str:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     return json.dumps(yaml.safe_load(text), indent=2) + "\n"
 

@@ -53,7 +53,7 @@ def _sorted_out(words: list[str]) -> tuple[str, list[str], list[str]]:
 
 def _values(root: Any, name: str, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Dotted field -> value, and -> what set it."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     text, _ = preview(root, name, overrides)
     values: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from rl.config.base import Section

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from rl.config.errors import ConfigError
 from rl.ladder.ladder import Cell, LadderConfig, load_ladder

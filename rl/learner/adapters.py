@@ -3,12 +3,15 @@
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from rl.learner.weights import gathered, is_lora_layer
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 ADAPTER = "default"
 """PEFT's name of the only adapter."""
@@ -48,7 +51,7 @@ def iterate_adapter(causal_lm: nn.Module, *, gather: bool) -> Iterator[tuple[str
 
 
 def save_adapter(
-    causal_lm: nn.Module, directory: Path, *, model_path: str, gather: bool, is_writer: bool
+    causal_lm: "PeftModel", directory: Path, *, model_path: str, gather: bool, is_writer: bool
 ) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors`` as PEFT does. A collective; only the
     writer rank writes.

@@ -17,7 +17,7 @@ def restore_buffers(causal_lm: nn.Module, config: Any, *, dtype: torch.dtype, tr
 
     Those that a checkpoint holds are loaded at every stage in the dtype that transformers plans for them.
     """
-    from accelerate import init_empty_weights  # type: ignore[import-untyped]
+    from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM
 
     with init_empty_weights(include_buffers=False):

@@ -1,7 +1,7 @@
 """The critic: a value for the state before each sampled token."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,11 +15,14 @@ from rl.learner.update import UpdateResult, run_update
 from rl.learner.value_head import ValueHead
 from rl.objective.value_loss import value_loss
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 class ValueModel(nn.Module):
     """A trunk of its own under a value head."""
 
-    def __init__(self, causal_lm: nn.Module) -> None:
+    def __init__(self, causal_lm: "PreTrainedModel") -> None:
         super().__init__()
         self.trunk = causal_lm.base_model
         self.head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype)

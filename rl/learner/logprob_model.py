@@ -4,7 +4,7 @@ tokens.
 Needs torch and transformers only.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,6 +13,9 @@ from rl.learner import packed_attention
 from rl.learner.head import head_logprobs, token_logprobs
 from rl.learner.sequence_parallel import hidden_states
 from rl.learner.value_head import ValueHead
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 RESCALED_LOGITS = (
     "final_logit_softcapping",
@@ -29,7 +32,7 @@ class LogprobModel(nn.Module):
     """Wraps the causal LM so that DeepSpeed sees one module whose output is [T] log-probs."""
 
     def __init__(
-        self, causal_lm: nn.Module, *, value_head: bool = False, logits_per_chunk: int = 1 << 27
+        self, causal_lm: "PreTrainedModel", *, value_head: bool = False, logits_per_chunk: int = 1 << 27
     ) -> None:
         super().__init__()
         self.causal_lm = causal_lm

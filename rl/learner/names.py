@@ -7,11 +7,15 @@ the files, so every weight that leaves the learner passes through ``to_checkpoin
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from rollout.checkpoint_shapes import checkpoint_shapes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def to_checkpoint(causal_lm: nn.Module, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -31,7 +35,7 @@ def to_checkpoint(causal_lm: nn.Module, tensors: dict[str, torch.Tensor]) -> dic
     }
 
 
-def adopt_names(causal_lm: nn.Module, directory: Path) -> None:
+def adopt_names(causal_lm: "PreTrainedModel", directory: Path) -> None:
     """Note how the files in ``directory``, from which ``causal_lm`` was loaded, name its tensors.
 
     transformers keeps the conversions that it used. It does not keep that a checkpoint leaves out the prefix
@@ -47,7 +51,7 @@ def adopt_names(causal_lm: nn.Module, directory: Path) -> None:
     causal_lm._weight_conversions = used
 
 
-def _leaves_out_prefix(causal_lm: nn.Module, directory: Path) -> bool:
+def _leaves_out_prefix(causal_lm: "PreTrainedModel", directory: Path) -> bool:
     """True if the files name the trunk's tensors as the trunk alone does."""
     prefix, names = f"{causal_lm.base_model_prefix}.", checkpoint_shapes(directory)
     if not names or any(name.startswith(prefix) for name in names):

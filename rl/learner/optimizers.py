@@ -28,7 +28,8 @@ def _ends(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
         if isinstance(module, nn.Embedding | ValueHead):
             yield module
-        head = module.get_output_embeddings() if hasattr(module, "get_output_embeddings") else None
+        output_embeddings = getattr(module, "get_output_embeddings", None)
+        head = output_embeddings() if output_embeddings is not None else None
         if head is not None:
             yield head
 
@@ -71,6 +72,7 @@ def muon(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
     from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
 
     hidden, trainable = muon_parameters(model), _trainable(model)
+    parameter: Any
     for parameter in model.parameters():
         parameter.use_muon = parameter in hidden  # what ZeRO reads
     rest = _adamw_groups([p for p in trainable if p not in hidden], config)

@@ -17,13 +17,15 @@ from torch import nn
 from rl.learner.packed_attention import row_arguments
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from rl.config.learner import LearnerConfig
 
 
 class SequenceParallel:
     """This rank's sequence group, from registration with transformers until ``close``."""
 
-    def __init__(self, causal_lm: nn.Module, config: "LearnerConfig") -> None:
+    def __init__(self, causal_lm: "PreTrainedModel", config: "LearnerConfig") -> None:
         """Collective. transformers looks attention up by name in one table of the process, which DeepSpeed
         overwrites."""
         from deepspeed.runtime.sequence_parallel.ulysses_sp import UlyssesSPAttentionHF

@@ -145,7 +145,10 @@ def _policy_loss(
 
     def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = micro.for_logprobs(batch.temperature)
-        policy, values = engine(*inputs, True) if critic else (engine(*inputs), None)
+        if critic is not None:
+            policy, values = engine(*inputs, True)
+        else:
+            policy, values = engine(*inputs), None
         output = policy_gradient_loss(
             token_inputs(policy, micro, batch, terms, padding=padding), context.algorithm
         )

@@ -109,15 +109,16 @@ def _merged(modules: list[nn.Module]) -> Iterator[None]:
     PEFT merges into a new tensor (``safe_merge``); the old one is put back afterwards, because subtracting
     the adapter again would leave rounding errors in the base, a little more with every publication.
     """
-    saved = [(m, m.get_base_layer().weight.data) for m in modules if is_lora_layer(m)]
-    for module, _ in saved:
-        module.merge(safe_merge=True)
+    layers: list[Any] = [module for module in modules if is_lora_layer(module)]
+    saved = [(layer, layer.get_base_layer().weight.data) for layer in layers]
+    for layer in layers:
+        layer.merge(safe_merge=True)
     try:
         yield
     finally:
-        for module, original in saved:
-            module.unmerge()
-            module.get_base_layer().weight.data = original
+        for layer, original in saved:
+            layer.unmerge()
+            layer.get_base_layer().weight.data = original
 
 
 def is_lora_layer(module: Any) -> bool:

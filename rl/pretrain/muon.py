@@ -4,7 +4,7 @@ At these sizes the time goes into launching kernels, so one batched iteration fo
 matrix.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class BatchedMuon(torch.optim.Optimizer):
         super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # closures are refused
         """One update of every parameter that has a gradient."""
         assert closure is None, "closures are not used here"
         for group in self.param_groups:
@@ -48,7 +48,7 @@ class BatchedMuon(torch.optim.Optimizer):
 
     def _update(self, parameters: list[Tensor], shape: torch.Size, group: dict[str, Any]) -> None:
         buffers = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
-        gradients = [p.grad for p in parameters]
+        gradients = [p.grad for p in parameters if p.grad is not None]  # all of them
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
         updates = orthogonalise(torch.stack(nesterov))

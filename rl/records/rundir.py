@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 
 import psutil
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from rl.records.jsonl import JsonlWriter, read_jsonl
 

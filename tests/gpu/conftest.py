@@ -1,16 +1,13 @@
 """One GPU is enough for most; what needs two says so. Helpers of the learner's integration tests serve here
 too."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "learner"))
-
 import torch
-from learner_host import VOCAB, Hosts
+
+from tests.integration.learner.learner_host import VOCAB, Hosts
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

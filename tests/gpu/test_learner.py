@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learner_host import VOCAB, Hosts, make_batch
 
 from rl.config.learner import LearnerConfig
 from rl.learner.batching import MicroBatchPlan
 from rl.learner.logprob_model import LogprobModel
 from rl.learner.micro_batch import build_micro_batch
 from rl.learner.model import load_model
+from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
 
 BATCHES = [make_batch(seed, longest=60) for seed in range(3)]
 BF16: dict[str, Any] = {"device": "cuda", "dtype": "bfloat16"}

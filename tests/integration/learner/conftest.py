@@ -1,14 +1,11 @@
 """Two processes that hold learner ranks, and tiny Llamas."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from learner_host import VOCAB, Hosts
+from tests.integration.learner.learner_host import VOCAB, Hosts
 
 
 @pytest.fixture(scope="module")

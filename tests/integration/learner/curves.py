@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learner_host import Hosts, make_batch
 
 from rl.batch.types import StepResult, TrainingBatch
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 Curve = tuple[list[StepResult], dict[str, np.ndarray]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from learner_host import VOCAB
 
 from rl.batch.types import TrainingBatch
+from tests.integration.learner.learner_host import VOCAB
 
 LENGTH = 8
 GROUP = 6

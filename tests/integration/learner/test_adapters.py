@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import VOCAB, Hosts, make_batch
 
 from rollout.weight_buffer import WeightBuffer
+from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
 
 LORA = {"r": 3, "alpha": 8, "push": "adapter"}
 SEQUENCE = [1, 9, 8, 7, 30, 40, 22, 5]

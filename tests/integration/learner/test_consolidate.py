@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import Hosts, make_batch
 from safetensors.torch import load_file
 
 from rl.config.learner import LearnerConfig
 from rl.learner.export import export_model
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 LORA = {"r": 4, "alpha": 8}
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learner_host import Hosts
-from recorded import record
 
 from rl.batch.types import TrainingBatch
+from tests.integration.learner.learner_host import Hosts
+from tests.integration.learner.recorded import record
 
 GAE = {"gamma": 1.0, "lam": 1.0, "whiten": True}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import Hosts, make_batch
 
 from rl.batch.types import TrainingBatch
 from rl.config.load import load_config
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 HPT = load_config(
     "quickstart", ["algorithm=hpt", "algorithm.demonstrations.coefficient=0.3"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learner_host import Hosts, make_batch
+
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 LORA = {"r": 4, "alpha": 8}
 EXPERTS = {

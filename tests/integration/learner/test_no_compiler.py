@@ -11,13 +11,12 @@ import pytest
 SCRIPT = """
 import shutil, sys
 assert not any(shutil.which(tool) for tool in ("cc", "c++", "gcc", "g++", "clang", "ninja", "make"))
-sys.path.insert(0, sys.argv[2])
-from learner_host import free_port, make_batch
+from tests.integration.learner.learner_host import free_port, make_batch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.rank import LearnerRank
 
-config = LearnerConfig(zero_stage=2, optimizer=sys.argv[3], grad_clip=0)
+config = LearnerConfig(zero_stage=2, optimizer=sys.argv[2], grad_clip=0)
 rank = LearnerRank(config=config, algorithm=AlgorithmConfig(), model_path=sys.argv[1],
                    rank=0, world_size=1, seed=0, total_steps=2, max_tokens=32)
 rank.setup("127.0.0.1", free_port())
@@ -37,7 +36,7 @@ def test_a_step_without_a_compiler(tiny_llama: Path, tmp_path: Path, optimizer: 
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tiny_llama), str(Path(__file__).parent), optimizer],
+        [sys.executable, "-c", SCRIPT, str(tiny_llama), optimizer],
         env=environment,
         capture_output=True,
         text=True,

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from learner_host import Hosts, make_batch
 
 from rl.config.learner import LearnerConfig
 from rl.learner.deepspeed_setup import deepspeed_config
 from rl.learner.preflight import check_options
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from learner_host import Hosts
-from recorded import GROUP, record, sequence_logprob
 
 from rl.batch.types import TrainingBatch
 from rollout.types import RolloutAux
+from tests.integration.learner.learner_host import Hosts
+from tests.integration.learner.recorded import GROUP, record, sequence_logprob
 
 FOLDER = Path(__file__).parents[3] / "configs" / "algorithm"
 PRESETS = sorted(p.stem for p in FOLDER.glob("*.yaml"))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import VOCAB, Hosts
 
 from curricula.prompts.angle import angle_signal, concentration
+from tests.integration.learner.learner_host import VOCAB, Hosts
 
 HEAD, TAIL = 2, 1
 COLUMNS = ["hidden", "intra", "inter"]

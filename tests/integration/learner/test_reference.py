@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learner_host import Hosts
-from recorded import record, sequence_logprob
 
 from rl.batch.types import TrainingBatch
+from tests.integration.learner.learner_host import Hosts
+from tests.integration.learner.recorded import record, sequence_logprob
 
 LORA = {"r": 4, "alpha": 8}
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from learner_host import Hosts, make_batch
+
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 BATCHES = [make_batch(seed) for seed in range(10)]
 TOTAL = 10

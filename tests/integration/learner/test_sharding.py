@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from curves import BATCHES, assert_same, one_rank, run_curve
-from learner_host import Hosts, make_batch
+
+from tests.integration.learner.curves import BATCHES, assert_same, one_rank, run_curve
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 PPO = {
     "advantage": "gae",

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import VOCAB, Hosts, make_batch
 
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
@@ -16,6 +15,7 @@ from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import token_terms
+from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learner_host import Hosts, make_batch
 
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer
+from tests.integration.learner.learner_host import Hosts, make_batch
 
 BATCHES = [make_batch(seed) for seed in range(4)]
 LORA = {"r": 4, "alpha": 8}

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-from oracle_case import MAX_TOKENS, Case, make_case
-from oracle_ours import ours
 from trl import GRPOConfig, RLOOConfig
-from trl_replay import ReplayedGRPO, ReplayedRLOO
 
 from rl.config.load import load_config
+from tests.integration.objective.trl_replay import ReplayedGRPO, ReplayedRLOO
+from tests.unit.objective.oracle_case import MAX_TOKENS, Case, make_case
+from tests.unit.objective.oracle_ours import ours
 
 SIZES = (6, 6, 6, 6)
 ALIKE = {"rtol": 1e-5, "atol": 1e-6}

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from oracle_case import MAX_TOKENS, Case
 from torch import nn
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.rewards import get_soft_overlong_punishment
+
+from tests.unit.objective.oracle_case import MAX_TOKENS, Case
 
 FROM_CONFIG = (
     "beta",

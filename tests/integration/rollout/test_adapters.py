@@ -3,7 +3,6 @@ merged export."""
 
 import asyncio
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +16,8 @@ import ray
 from rollout.engine import EngineConfig, WeightUpdate, WeightUpdateRefused
 from rollout.types import Completion
 from rollout.weight_buffer import WeightBuffer, plan_layout
+from tests.integration.learner.learner_host import Hosts
 from tests.integration.rollout.helpers import MAX_MODEL_LEN, Handle, group, same
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "learner"))
-
-from learner_host import Hosts
 
 LORA = {"r": 3, "alpha": 8}
 """Rank 3, so that vLLM's buffer of 8 is padded, and rsLoRA's scaling is no power of two."""

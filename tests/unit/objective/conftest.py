@@ -1,15 +1,11 @@
 """Every objective function under test is checked against its jaxtyping annotations at run time."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from beartype import beartype
 from jaxtyping import jaxtyped
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from oracles.problem import Problem, Sequence, Token
 
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rollout.types import RolloutAux
+from tests.unit.objective.oracles.problem import Problem, Sequence, Token
 
 VOCAB = 7
 MAX_TOKENS = 10

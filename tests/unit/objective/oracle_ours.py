@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from oracle_case import MAX_TOKENS, Case
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
@@ -16,6 +15,7 @@ from rl.learner.terms import token_inputs
 from rl.learner.update_plan import PlannedUpdate, Signals, StepContext, plan_update
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
+from tests.unit.objective.oracle_case import MAX_TOKENS, Case
 
 
 @dataclass(frozen=True, kw_only=True)

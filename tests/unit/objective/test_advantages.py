@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from one_update import config, one_token_each, samples
 
 from rl.config.checks.algorithm import compares_within_groups
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.group_relative import dr_grpo, grpo
 from rl.objective.samples import Tokens
 from rl.objective.shaping.overlong import overlong
+from tests.unit.objective.one_update import config, one_token_each, samples
 
 SEGMENTS = [0, 0, 0, 1, 2, 2]
 REWARDS = [1.0, 0.0, 0.0, 1.0, 0.5, 1.5]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from oracle_case import BUDGETS, Case, make_case
-from oracle_ours import Gradients, ours
-from oracles import CRITIC_ORACLES, ORACLES, Oracle
-from oracles.variations import VARIATIONS
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.load import load_config
+from tests.unit.objective.oracle_case import BUDGETS, Case, make_case
+from tests.unit.objective.oracle_ours import Gradients, ours
+from tests.unit.objective.oracles import CRITIC_ORACLES, ORACLES, Oracle
+from tests.unit.objective.oracles.variations import VARIATIONS
 
 PRESETS = sorted(p.stem for p in (Path(__file__).parents[3] / "configs" / "algorithm").glob("*.yaml"))
 NEEDS = {"brpo": [f"algorithm.budgets.tokens=[{','.join(map(str, BUDGETS))}]"]}

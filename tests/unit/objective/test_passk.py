@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_update import config, one_token_each, samples
 
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.passk import posterior_weight
 from rl.objective.terms import token_terms
 from rollout.types import RolloutAux
+from tests.unit.objective.one_update import config, one_token_each, samples
 
 UNBIASED = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one")
 

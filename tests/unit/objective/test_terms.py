@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from one_update import config, one_token_each, samples
 
 from rl.config.algorithm import ShapingConfig
 from rl.config.load import load_config
@@ -13,6 +12,7 @@ from rl.config.shaping_names import SHAPING_ARGS
 from rl.objective.samples import Tokens
 from rl.objective.shaping import SHAPINGS
 from rl.objective.terms import token_terms
+from tests.unit.objective.one_update import config, one_token_each, samples
 
 PRESETS = sorted(p.stem for p in (Path(__file__).parents[3] / "configs" / "algorithm").glob("*.yaml"))
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from one_update import config, samples
 
 from rl.config.algorithm import BudgetConfig, GaeConfig
 from rl.objective.advantages import ADVANTAGES
@@ -14,6 +13,7 @@ from rl.objective.samples import Tokens
 from rl.objective.terms import token_terms
 from rl.objective.value_loss import explained_variance, value_loss
 from rollout.types import RolloutAux
+from tests.unit.objective.one_update import config, samples
 
 TWO = Tokens(
     sample=torch.tensor([0, 0, 0, 1, 1]),

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_bases import ARCHITECTURES, VOCABULARY, save_base
 from transformers import AutoModelForCausalLM
 
 from rl.config.learner import LearnerConfig, LoraConfig
 from rl.learner.dropout import silence_config
 from rl.learner.head import token_logprobs
 from rl.learner.model import load_model
+from tests.unit.learner.models.model_bases import ARCHITECTURES, VOCABULARY, save_base
 
 DROPOUT = {
     "gpt2": {"attn_pdrop": 0.1, "resid_pdrop": 0.1, "embd_pdrop": 0.1},

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_bases import ARCHITECTURES, VOCABULARY, save_base
 from transformers import AutoModelForCausalLM
 
 from rl.config.learner import LearnerConfig, LoraConfig
@@ -14,6 +13,7 @@ from rl.learner.model import load_model
 from rl.learner.weights import checkpoint_layout, iterate_weights
 from rollout.checkpoint_shapes import checkpoint_shapes
 from rollout.checkpoint_weights import weight_shapes
+from tests.unit.learner.models.model_bases import ARCHITECTURES, VOCABULARY, save_base
 
 ADAPTED = {"glm4_moe": ("q_proj", "o_proj")}
 

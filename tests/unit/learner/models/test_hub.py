@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from model_bases import save_base
 from transformers import AutoModelForCausalLM
 
 from rl.config.hub import model_directory
@@ -15,6 +14,7 @@ from rl.config.learner import LearnerConfig
 from rl.learner.export import export_model
 from rl.learner.model import load_model
 from rl.run.prepare.preflight import check_base, load_config, load_tokenizer
+from tests.unit.learner.models.model_bases import save_base
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CODE = """

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_bases import ARCHITECTURES, save_base, save_tokenizer
 from safetensors.torch import load_file, save_file
 
 from rl.config.load import load_config
 from rl.run.prepare.preflight import check_model, load_tokenizer
+from tests.unit.learner.models.model_bases import ARCHITECTURES, save_base, save_tokenizer
 
 
 def check(directory: Path, *overrides: str) -> list[str]:

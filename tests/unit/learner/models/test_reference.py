@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from model_bases import save_base
 
 from rl.config.algorithm import KlConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.model import load_model
 from rl.learner.reference import build_reference
+from tests.unit.learner.models.model_bases import save_base
 
 
 def test_a_bf16_reference_keeps_its_rotary_frequencies(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import torch
 
-from oracles.batch_level import ppo, ppo_values, reinforce_pp, reinforce_pp_baseline
-from oracles.grouped import dapo, dr_grpo, grpo, max_rl
-from oracles.off_policy import cispo, grpo_tis, icepop
-from oracles.passk import passk, passk_chen, passk_s, passk_s_loo, planner_loop
-from oracles.problem import Problem
-from oracles.sequence_level import gspo, kimi, rloo
-from oracles.special_rollouts import brpo, hpt
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.batch_level import ppo, ppo_values, reinforce_pp, reinforce_pp_baseline
+from tests.unit.objective.oracles.grouped import dapo, dr_grpo, grpo, max_rl
+from tests.unit.objective.oracles.off_policy import cispo, grpo_tis, icepop
+from tests.unit.objective.oracles.passk import passk, passk_chen, passk_s, passk_s_loo, planner_loop
+from tests.unit.objective.oracles.problem import Problem
+from tests.unit.objective.oracles.sequence_level import gspo, kimi, rloo
+from tests.unit.objective.oracles.special_rollouts import brpo, hpt
 
 Oracle = Callable[[Problem, AlgorithmConfig], torch.Tensor]
 

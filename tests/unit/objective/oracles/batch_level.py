@@ -2,9 +2,9 @@
 
 import torch
 
-from oracles.grouped import centred
-from oracles.problem import Problem, mean, std, surrogate, zero
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.grouped import centred
+from tests.unit.objective.oracles.problem import Problem, mean, std, surrogate, zero
 
 
 def whitened(rows: list[list[float]]) -> list[list[float]]:

@@ -2,8 +2,8 @@
 
 import torch
 
-from oracles.problem import Problem, Sequence, mean, std, surrogate, zero
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.problem import Problem, Sequence, mean, std, surrogate, zero
 
 STD_EPSILON = 1e-4
 """The paper has none; code (TRL's as well as ours) adds this to the standard deviation."""

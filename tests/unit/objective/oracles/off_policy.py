@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import torch
 
-from oracles.grouped import standardised
-from oracles.problem import Problem, Token, surrogate, zero
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.grouped import standardised
+from tests.unit.objective.oracles.problem import Problem, Token, surrogate, zero
 
 
 def decoupled(problem: Problem, config: AlgorithmConfig, weight: Callable[[float], float]) -> torch.Tensor:

@@ -7,9 +7,9 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import beta
 
-from oracles.grouped import clipped_objective
-from oracles.problem import Problem, Sequence, mean
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.grouped import clipped_objective
+from tests.unit.objective.oracles.problem import Problem, Sequence, mean
 
 WEIGHT_RANGE = (0.1, 8.0)
 

@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from oracles.grouped import centred, standardised
-from oracles.problem import Problem, Sequence, zero
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.grouped import centred, standardised
+from tests.unit.objective.oracles.problem import Problem, Sequence, zero
 
 
 def log_ratio(sequence: Sequence) -> torch.Tensor:

@@ -2,9 +2,9 @@
 
 import torch
 
-from oracles.grouped import centred
-from oracles.problem import Problem, Sequence, mean, surrogate, zero
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.grouped import centred
+from tests.unit.objective.oracles.problem import Problem, Sequence, mean, surrogate, zero
 
 
 def hpt(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:

@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from oracles.grouped import grpo, standardised
-from oracles.problem import Problem, mean, surrogate, zero
 from rl.config.algorithm import AlgorithmConfig
+from tests.unit.objective.oracles.grouped import grpo, standardised
+from tests.unit.objective.oracles.problem import Problem, mean, surrogate, zero
 
 
 def sequence_truncated(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
