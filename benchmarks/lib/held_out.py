@@ -23,9 +23,8 @@ from rewards.processes.pool import VerifierPool
 from rl.config.load import load_config
 from rl.config.schema import Config
 from rl.engines.actors import engine_config
-from rl.engines.rollout_service import RolloutService
+from rl.engines.serving import sampling_service
 from rl.evaluation.held_out import Evaluator
-from rl.records.trace import TraceWriter
 from rl.run.prepare.inputs import Prepared, prepare
 from rollout.engine import InferenceEngine, WeightUpdate, build_engine
 from rollout.types import Completion, GroupRequest
@@ -38,6 +37,18 @@ class OneEngine:
 
     def __init__(self, engine: InferenceEngine) -> None:
         self._engine = engine
+
+    async def start(self) -> None:
+        """Load the model."""
+        await self._engine.start()
+
+    async def stop(self) -> None:
+        """Give the model back."""
+        await self._engine.stop()
+
+    async def abort(self, group_id: int) -> None:
+        """Drop a group, if it is there."""
+        await self._engine.abort([group_id])
 
     @property
     def confirmed_version(self) -> int:
@@ -70,18 +81,14 @@ async def evaluate(
 ) -> None:
     """Base first, then every snapshot, with the engine kept and only its weights replaced."""
     engine = build_engine(engine_config(config, prepared.model_path))
-    scorer = VerifierPool(prepared.task.reward_name, prepared.task.reward_args)
-    trace = TraceWriter(out / "trace.json")
-    await asyncio.gather(engine.start(), scorer.start())
-    try:
-        service = RolloutService(
-            fleet=OneEngine(engine),  # type: ignore[arg-type]
-            scorer=scorer,
-            decode=prepared.decode(),
-            group_timeout_s=config.stream.group_timeout_s,
-            max_issues=1,
-            trace=trace,
-        )
+    async with sampling_service(
+        config,
+        OneEngine(engine),
+        VerifierPool(prepared.task.reward_name, prepared.task.reward_args),
+        decode=prepared.decode(),
+        trace=out / "trace.json",
+        max_issues=1,
+    ) as service:
         evaluator = Evaluator(
             service=service,
             prompts=prepared.eval_prompts,
@@ -102,9 +109,6 @@ async def evaluate(
                 await engine.update_weights(_update(buffer, version))
                 buffer.close(unlink=True)
                 await evaluator.run(version=version, temperatures=temperatures)
-    finally:
-        await asyncio.gather(engine.stop(), scorer.close(), return_exceptions=True)
-        trace.close()
 
 
 def _update(buffer: WeightBuffer, version: int) -> WeightUpdate:

@@ -8,18 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rl.cluster.placement import create_placement, plan_placement
 from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.commands.export import export_checkpoint
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.engines.actors import create_fleet
-from rl.engines.rollout_service import RolloutService
+from rl.engines.serving import sampling_service, seated_fleet
 from rl.evaluation.held_out import Counts, Evaluator, evaluation_file, temperatures_of
 from rl.evaluation.summary import render, summarise, to_json
 from rl.records.phases import Phases
 from rl.records.storage import require_writable
-from rl.records.trace import TraceWriter
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.verifiers import make_verifiers
@@ -101,22 +98,14 @@ def _path_model(model: Path) -> object:
 
 
 async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases: Phases) -> list[Counts]:
-    placed = create_placement(plan_placement(config))
-    fleet = create_fleet(config, prepared.model_path, placed)
+    engines = seated_fleet(config, prepared.model_path)
     scorer = make_verifiers(config, prepared.task.reward_name, prepared.task.reward_args)
+    watch = RewardWatch(prepared.task.reward_name, first_batch=len(prepared.eval_prompts))
     phases("starting the engines and the verifiers")
-    trace = TraceWriter(directory / "trace.json")
-    try:
-        await asyncio.gather(fleet.start(), scorer.start())
-        service = RolloutService(
-            fleet=fleet,
-            scorer=scorer,
-            decode=prepared.decode(),
-            group_timeout_s=config.stream.group_timeout_s,
-            max_issues=config.stream.max_issues,
-            trace=trace,
-            watch=RewardWatch(prepared.task.reward_name, first_batch=len(prepared.eval_prompts)),
-        )
+    trace = directory / "trace.json"
+    async with sampling_service(
+        config, engines, scorer, decode=prepared.decode(), trace=trace, watch=watch
+    ) as service:
         evaluator = Evaluator(
             service=service,
             prompts=prepared.eval_prompts,
@@ -128,6 +117,3 @@ async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases:
         )
         phases("evaluating")
         return await evaluator.run(version=0, temperatures=temperatures_of(config.evaluation))
-    finally:
-        await asyncio.gather(fleet.stop(), scorer.close(), return_exceptions=True)
-        trace.close()

@@ -9,7 +9,8 @@ from rl.cluster.gpus import learner_environment
 from rl.cluster.placement import Placed
 from rl.config.model import trusts_code
 from rl.config.schema import Config
-from rl.engines.fleet import EngineFleet, FleetTimeouts
+from rl.engines.fleet import EngineFleet
+from rl.engines.slot import FleetTimeouts
 from rollout.engine import EngineConfig
 from rollout.worker import RolloutWorker
 

@@ -10,49 +10,19 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
 
 from rl.engines.errors import EngineLost, FleetDead, TransferGroupBroken
+from rl.engines.progress import completions_of
+from rl.engines.slot import LOST, EngineSlot, FleetTimeouts
 from rl.stream.tickets import EngineVersions
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
-from rollout.engine import EngineDead, EngineFailed, WeightUpdate
+from rollout.engine import EngineFailed, WeightUpdate
 from rollout.types import Completion, GroupRequest
 
 logger = logging.getLogger(__name__)
-
-LOST = (RayActorError, EngineDead, StreamTimeout)
-"""Exceptions which tell that an engine, not a request, is at fault."""
-LOOKS = 4
-"""How often, within a group's time limit, its engine is asked for the group's progress."""
-
-
-@dataclass(slots=True)
-class EngineSlot:
-    """One place in the fleet; actors come and go in it."""
-
-    index: int
-    actor: Any = None
-    live: bool = False
-    version: int = -1
-    outstanding: int = 0
-    """Rollouts it is working on."""
-    restarts: int = 0
-    lost_at: float = 0.0
-    recovery_s: list[float] = field(default_factory=list)
-    info: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetTimeouts:
-    """Seconds."""
-
-    start: float = 1800.0
-    sync: float = 60.0
-    health: float = 10.0
 
 
 class EngineFleet:
@@ -194,7 +164,9 @@ class EngineFleet:
         actor, count = slot.actor, len(request.seeds)
         slot.outstanding += count
         try:
-            completions = await self._generated(slot, actor, request, timeout_s)
+            completions = await completions_of(
+                slot.index, actor, request, timeout_s=timeout_s, health_s=self._timeouts.health
+            )
             self._proven = True
             return completions
         except StreamTimeout as error:
@@ -207,37 +179,6 @@ class EngineFleet:
             ) from error
         finally:
             slot.outstanding -= count
-
-    async def _generated(
-        self, slot: EngineSlot, actor: Any, request: GroupRequest, timeout_s: float
-    ) -> list[Completion]:
-        """The group's completions, however long they take, while the engine gets on with them or with what is
-        before them."""
-        answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
-        own, total = 0, None
-        moved_at = engine_moved_at = time.monotonic()
-        try:
-            while not (await asyncio.wait({answer}, timeout=timeout_s / LOOKS))[0]:
-                call = actor.progress.options(concurrency_group="control").remote(request.group_id)
-                what = f"engine {slot.index} to say how far group {request.group_id} is"
-                own_now, total_now = await wait_for(call, self._timeouts.health, what)
-                now = time.monotonic()
-                if total not in (None, total_now):
-                    engine_moved_at = now
-                    moved_at = now if own_now == 0 else moved_at  # it waits its turn
-                if own_now != own:
-                    moved_at = now
-                own, total = own_now, total_now
-                if now - engine_moved_at >= timeout_s:
-                    raise EngineDead(
-                        f"engine {slot.index} has sampled nothing for {timeout_s:g} s, with work to do"
-                    )
-                if now - moved_at >= timeout_s:
-                    what = f"a token of group {request.group_id} on engine {slot.index} ({own} so far)"
-                    raise StreamTimeout(f"waited {timeout_s:g} s for {what}")
-            return answer.result()
-        finally:
-            answer.cancel()
 
     async def _pick(self, timeout_s: float) -> EngineSlot:
         await self.changed.until(
@@ -414,11 +355,6 @@ class EngineFleet:
                     slot.version,
                 )
                 return
-
-
-async def _completions(reference: Any) -> list[Completion]:
-    completions: list[Completion] = await reference
-    return completions
 
 
 def _cause(error: BaseException) -> str:

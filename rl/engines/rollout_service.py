@@ -5,7 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rl.engines.errors import EngineLost
 from rl.records.trace import TraceWriter
@@ -13,10 +13,7 @@ from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.reward_weights import Weigh
 from rl.stream.plans import GroupState, GroupStatus
 from rl.stream.waiting import wait_for
-from rollout.types import Completion, FinishReason, GroupScorer, Rollout, RolloutGroup
-
-if TYPE_CHECKING:
-    from rl.engines.fleet import EngineFleet
+from rollout.types import Completion, FinishReason, GroupRequest, GroupScorer, Rollout, RolloutGroup
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +25,30 @@ class GroupFailed(RuntimeError):
     """A group was issued ``stream.max_issues`` times and never came back whole."""
 
 
+class Engines(Protocol):
+    """What the service needs of engines; ``EngineFleet`` is the run's."""
+
+    @property
+    def confirmed_version(self) -> int:
+        """The version that every engine serves."""
+        ...
+
+    async def generate(self, request: GroupRequest, *, timeout_s: float) -> list[Completion]:
+        """[G] completions; raises EngineLost if the group is to be sent again."""
+        ...
+
+    async def abort(self, group_id: int) -> None:
+        """Drop a group, if it is there."""
+        ...
+
+
 class RolloutService:
     """Turns WAITING groups into FINISHED ones. Consumes group states; produces their ``group`` field."""
 
     def __init__(
         self,
         *,
-        fleet: "EngineFleet",
+        fleet: Engines,
         scorer: GroupScorer,
         decode: Callable[[Sequence[Sequence[int]]], list[str]],
         group_timeout_s: float,

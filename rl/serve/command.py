@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rl.cluster.gpus import require_gpus
-from rl.cluster.placement import create_placement, plan_placement
 from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.commands.evaluate import resolve
 from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.config.thinking_tags import thinking_tags_of
-from rl.engines.actors import create_fleet
+from rl.engines.serving import seated_fleet, side_by_side
 from rl.run.prepare.preflight import load_tokenizer
 from rl.scorers.reward_model.scorer import Verifiers
 from rl.scorers.verifiers import make_verifiers
@@ -162,20 +161,18 @@ def _read(path: Path, option: str) -> str:
 
 async def _serve(checked: Checked, sock: socket.socket) -> None:
     options, config = checked.options, checked.config
-    fleet = create_fleet(config, checked.model, create_placement(plan_placement(config)))
+    fleet = seated_fleet(config, checked.model)
     shared = SharedFleet(fleet, timeout_s=options.timeout_s)
-    verifiers = [] if checked.verifiers is None else [checked.verifiers]
-    try:
-        await asyncio.gather(fleet.start(), *(part.start() for part in verifiers))
+    async with side_by_side(fleet, checked.verifiers):
         service = make_service(checked, shared)
         name, port = checked.name, sock.getsockname()[1]
         line = f"serving {name} at http://{options.host}:{port}/v1 (Ctrl-C ends it)"
-        await listen(
-            service.app, sock, watch=fleet.watch(), ready=lambda: print(line, file=sys.stderr, flush=True)
-        )
-    finally:
-        await shared.settle()
-        await asyncio.gather(fleet.stop(), *(part.close() for part in verifiers), return_exceptions=True)
+        try:
+            await listen(
+                service.app, sock, watch=fleet.watch(), ready=lambda: print(line, file=sys.stderr, flush=True)
+            )
+        finally:
+            await shared.settle()
 
 
 def make_service(checked: Checked, shared: SharedFleet) -> ServeService:

@@ -4,15 +4,12 @@ task's reward."""
 import asyncio
 from typing import Any
 
-from rl.cluster.placement import create_placement, plan_placement
 from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.config.load import validate
 from rl.config.schema import Config
 from rl.config.stages import DpoConfig
-from rl.engines.actors import create_fleet
-from rl.engines.rollout_service import RolloutService
+from rl.engines.serving import sampling_service, seated_fleet
 from rl.records.rundir import RunDir
-from rl.records.trace import TraceWriter
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.verifiers import make_verifiers
@@ -72,35 +69,25 @@ def prepare_sampling(config: DpoConfig) -> tuple[Config, Prepared]:
 
 async def _sample(config: DpoConfig, sampling: Config, prepared: Prepared, run: RunDir) -> list[RolloutGroup]:
     rollout = sampling.rollout
-    fleet = create_fleet(sampling, prepared.model_path, create_placement(plan_placement(sampling)))
-    scorer = make_verifiers(sampling, prepared.task.reward_name, prepared.task.reward_args)
-    trace = TraceWriter(run.trace)
+    task, per_prompt = prepared.task, config.pairs.samples_per_prompt
     prompts = prepared.train_prompts[: config.pairs.prompts]
     states = new_groups(
         plan_step=0,
         refill_round=0,
         prompts=prompts,
-        num_rollouts=[config.pairs.samples_per_prompt] * len(prompts),
+        num_rollouts=[per_prompt] * len(prompts),
         max_tokens=[rollout.max_tokens] * len(prompts),
         sampling=SamplingConfig(
             temperature=rollout.temperature, top_p=rollout.top_p, max_tokens=rollout.max_tokens
         ),
         run_seed=config.run.seed,
     )
-    try:
-        await asyncio.gather(fleet.start(), scorer.start())
-        service = RolloutService(
-            fleet=fleet,
-            scorer=scorer,
-            decode=prepared.decode(),
-            group_timeout_s=sampling.stream.group_timeout_s,
-            max_issues=sampling.stream.max_issues,
-            trace=trace,
-            watch=RewardWatch(
-                prepared.task.reward_name, first_batch=len(prompts) * config.pairs.samples_per_prompt
-            ),
-        )
+    async with sampling_service(
+        sampling,
+        seated_fleet(sampling, prepared.model_path),
+        make_verifiers(sampling, task.reward_name, task.reward_args),
+        decode=prepared.decode(),
+        trace=run.trace,
+        watch=RewardWatch(task.reward_name, first_batch=len(prompts) * per_prompt),
+    ) as service:
         return list(await asyncio.gather(*(service.finish(state) for state in states)))
-    finally:
-        await asyncio.gather(fleet.stop(), scorer.close(), return_exceptions=True)
-        trace.close()

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rl.engines.slot import FleetTimeouts
 
 from rl.engines.errors import EngineLost
-from rl.engines.fleet import EngineFleet, FleetTimeouts
+from rl.engines.fleet import EngineFleet
 from rollout.types import GroupRequest, SamplingConfig
 
 LIMIT_S = 0.2

@@ -1,0 +1,37 @@
+"""A place in the fleet, its time limits, and what tells that the engine in it is lost."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray.exceptions import RayActorError
+
+from rl.stream.waiting import StreamTimeout
+from rollout.engine import EngineDead
+
+LOST = (RayActorError, EngineDead, StreamTimeout)
+"""Exceptions which tell that an engine, not a request, is at fault."""
+
+
+@dataclass(slots=True)
+class EngineSlot:
+    """One place in the fleet; actors come and go in it."""
+
+    index: int
+    actor: Any = None
+    live: bool = False
+    version: int = -1
+    outstanding: int = 0
+    """Rollouts it is working on."""
+    restarts: int = 0
+    lost_at: float = 0.0
+    recovery_s: list[float] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetTimeouts:
+    """Seconds."""
+
+    start: float = 1800.0
+    sync: float = 60.0
+    health: float = 10.0
