@@ -268,11 +268,10 @@ def test_a_restarted_engine_serves_the_current_adapter(
 ) -> None:
     """``host`` is here for Ray. The fleet's engine is killed after two pushes; the next one answers with the
     second adapter."""
-    from rl.engines.slot import FleetTimeouts
-
     from rl.engines.actors import create_engine_actor
     from rl.engines.errors import EngineLost
     from rl.engines.fleet import EngineFleet
+    from rl.engines.slot import FleetTimeouts
 
     trained = train("tied-old", push="adapter")
     served = config("tied-old", lora_rank=LORA["r"])

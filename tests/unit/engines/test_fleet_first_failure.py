@@ -7,10 +7,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from rl.engines.slot import FleetTimeouts
 
 from rl.engines.errors import EngineLost, FleetDead
 from rl.engines.fleet import EngineFleet
+from rl.engines.slot import FleetTimeouts
 from rollout.engine import EngineDead, EngineFailed
 from rollout.types import GroupRequest, SamplingConfig
 from tests.unit.engines.test_fleet_progress import Actor, Call

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rl.engines.slot import FleetTimeouts
 
 from rl.engines.errors import EngineLost
 from rl.engines.fleet import EngineFleet
+from rl.engines.slot import FleetTimeouts
 from rollout.types import GroupRequest, SamplingConfig
 
 LIMIT_S = 0.2

@@ -9,11 +9,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from rl.engines.slot import FleetTimeouts
 
 import rl.weights.exchange
 from rl.engines.errors import TransferGroupBroken
 from rl.engines.fleet import EngineFleet
+from rl.engines.slot import FleetTimeouts
 from rl.stream.waiting import StreamTimeout
 from rl.weights.exchange import WeightExchange
 from rl.weights.sync import WeightSync
