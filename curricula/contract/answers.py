@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from curricula.base import Allocation, Ctx, FilterDecision
-from curricula.contract.broken import ContractBroken
+from rollout.contract import require
 
 
 def check_answer(hook: str, ctx: Ctx, args: tuple[Any, ...], answer: Any) -> None:
@@ -15,12 +15,6 @@ def check_answer(hook: str, ctx: Ctx, args: tuple[Any, ...], answer: Any) -> Non
     if answer is None and hook not in ("shape", "filter_group", "draw", "allocate"):
         return
     CHECKS[hook](ctx, args, answer)
-
-
-def require(condition: bool, text: str) -> None:
-    """Raise ContractBroken unless the condition holds."""
-    if not condition:
-        raise ContractBroken(text)
 
 
 def array(name: str, answer: Any, length: int, kinds: str) -> np.ndarray:

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from curricula.base import Curriculum, overrides
-from curricula.contract.answers import CHECKS, check_answer, check_figures, require
-from curricula.contract.broken import ContractBroken
+from curricula.contract.answers import CHECKS, check_answer, check_figures
 from curricula.contract.watched import same, state_text, watched
 from curricula.contract.world import (
     STEPS,
@@ -21,6 +20,7 @@ from curricula.contract.world import (
     stack_around,
 )
 from curricula.simulation.rows import SimulatedPool
+from rollout.contract import ContractBroken, require
 
 Make = Callable[[], Curriculum]
 MIDWAY = STEPS // 2

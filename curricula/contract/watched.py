@@ -11,7 +11,7 @@ import numpy as np
 
 from curricula.base import Ctx, Curriculum
 from curricula.contract.answers import CHECKS, check_answer
-from curricula.contract.broken import ContractBroken
+from rollout.contract import ContractBroken
 
 
 def watched(part: Curriculum, used: set[str]) -> Curriculum:
