@@ -14,6 +14,7 @@ from rl.cli import (
     evaluate,
     export,
     launch,
+    objective,
     passk,
     plan,
     rewards,
@@ -86,6 +87,7 @@ plan.register(app)
 serve.register(app)
 launch.register(app)
 curriculum.register(app)
+objective.register(app)
 rewards.register(app)
 sandbox.register(app)
 join_help(app)

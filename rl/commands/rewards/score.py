@@ -14,6 +14,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from rewards.processes.pool import VerifierPool
+from rl.commands.findings import read_arguments
 from rl.commands.rewards.rows import Group, groups_of, read_rows
 from rl.commands.rewards.verdicts import Tally, verdict_stream, write_verdict
 from rl.scorers.rules import check_of, rules_of
@@ -75,19 +76,6 @@ def score_file(
     )
     if tally.unjudged and tally.unjudged == tally.rows:
         raise ValueError(f"{reward} judged none of {tally.rows} rows: {tally.reasons.most_common(1)[0][0]}")
-
-
-def read_arguments(text: str) -> dict[str, Any]:
-    """``--args`` as a mapping."""
-    try:
-        arguments = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f'--args {text!r} is not JSON ({error.msg}); write for example --args \'{{"mode": "loose"}}\''
-        ) from error
-    if not isinstance(arguments, dict):
-        raise ValueError(f"--args {text!r} must be an object of arguments by name")
-    return arguments
 
 
 def _check_paths(rows: Path, out: Path | None) -> None:

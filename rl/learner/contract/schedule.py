@@ -50,7 +50,10 @@ def starts_at_the_peak(asked: AskedSchedule) -> None:
     """At the end of the warm-up the rate is the peak's."""
     for span in SPANS:
         share = asked(Moment(peak=1, span=span, elapsed=0))
-        require(abs(share - 1) < 1e-6, f"it begins at {share:g} of the peak in a run of {span + 1} updates; give 1")
+        require(
+            abs(share - 1) < 1e-6,
+            f"it begins at {share:g} of the peak in a run of {span + 1} updates; give 1",
+        )
 
 
 def warms_up(asked: AskedSchedule) -> None:

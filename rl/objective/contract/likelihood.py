@@ -1,5 +1,5 @@
-"""The contract of a likelihood gradient, a ``rl.objective.likelihood.Likelihood``; it is asked through the whole
-loss, as in a run."""
+"""The contract of a likelihood gradient, a ``rl.objective.likelihood.Likelihood``; it is asked through the
+whole loss, as in a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,8 +39,10 @@ class AskedLikelihood:
         policy = inputs.policy_logprobs.clone().requires_grad_()
         config = self.config.model_copy(update=changes)
         loss = policy_gradient_loss(replace(inputs, policy_logprobs=policy), config).loss
-        require(bool(torch.isfinite(loss)), f"the loss is {float(loss)}")
-        require(loss.requires_grad, "the loss has no gradient: it must depend on tokens.policy, ratio or bounded")
+        require(bool(torch.isfinite(loss)), f"the loss is {loss.item()}; clamp what goes into exp")
+        require(
+            loss.requires_grad, "the loss has no gradient: it must depend on tokens.policy, ratio or bounded"
+        )
         (slope,) = torch.autograd.grad(loss, policy)
         finite = torch.isfinite(slope) | ~torch.isfinite(policy)
         require(bool(finite.all()), f"the gradient is not finite: {slope.tolist()}")
@@ -83,8 +85,8 @@ def masked_tokens(asked: AskedLikelihood) -> None:
     slope = asked.gradient(_inputs(bounded), mask="clip")
     require(
         not bool(slope[SEQUENCE < 2].any()),
-        f"answers that the mask bounds get a gradient of {_short(slope[SEQUENCE < 2])}; use tokens.bounded, or"
-        " tokens.kept with torch.where",
+        f"answers that the mask bounds get a gradient of {_short(slope[SEQUENCE < 2])}; use tokens.bounded,"
+        " or tokens.kept with torch.where",
     )
     inputs = _inputs(GAPS)
     weightless = replace(inputs, weights=torch.where(SEQUENCE == 2, 0.0, inputs.weights))

@@ -76,8 +76,8 @@ def kept_or_bounded(asked: AskedMask) -> None:
         require(
             float(slope[place]) == wanted,
             f"ratio {float(ratio[place]):g} with advantage {float(advantages[place]):g} becomes"
-            f" {float(bounded[place]):g} with gradient {float(slope[place]):g}: a kept token is the ratio itself"
-            " (gradient 1), a bounded one a constant (gradient 0)",
+            f" {float(bounded[place]):g} with gradient {float(slope[place]):g}: a kept token is the ratio"
+            " itself (gradient 1), a bounded one a constant (gradient 0)",
         )
 
 
@@ -90,7 +90,9 @@ def token_by_token(asked: AskedMask) -> None:
         "a token's bound depends on its place",
     )
     alone = torch.cat([asked(ratio[i : i + 1], advantages[i : i + 1]) for i in range(len(ratio))])
-    require(close(alone, whole), "a token's bound depends on other tokens: micro-batches would change the run")
+    require(
+        close(alone, whole), "a token's bound depends on other tokens: micro-batches would change the run"
+    )
 
 
 def pure(asked: AskedMask) -> None:
@@ -100,7 +102,9 @@ def pure(asked: AskedMask) -> None:
     first = asked(ratio, advantages).clone()
     untouched = torch.equal(ratio, before[0]) and torch.equal(advantages, before[1])
     require(untouched, "it changes its input in place; give a new tensor")
-    require(torch.equal(first, asked(ratio, advantages)), "asked twice about the same tokens, it answers twice")
+    require(
+        torch.equal(first, asked(ratio, advantages)), "asked twice about the same tokens, it answers twice"
+    )
 
 
 CHECKS: dict[str, Callable[[AskedMask], None]] = {

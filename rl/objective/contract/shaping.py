@@ -68,7 +68,9 @@ def order(asked: AskedShaping) -> None:
     samples = asked.world.samples(MIXED)
     turned = backwards_within_groups(samples)
     whole = asked(samples)
-    require(close(asked(reordered(samples, turned)), whole[turned]), "a reward depends on the place in the group")
+    require(
+        close(asked(reordered(samples, turned)), whole[turned]), "a reward depends on the place in the group"
+    )
     kept = samples.segment_ids != 1
     other = replace(samples, rewards=torch.where(kept, samples.rewards, samples.rewards * 2 + 1))
     require(close(asked(other)[kept], whole[kept]), "rewards of one group change those of another")

@@ -92,9 +92,7 @@ def reordered(samples: Samples, order: torch.Tensor) -> Samples:
 def backwards_within_groups(samples: Samples) -> torch.Tensor:
     """[S] an order that turns every group round and leaves the groups where they are."""
     places = torch.arange(len(samples.rewards))
-    return torch.cat(
-        [places[samples.segment_ids == group].flip(0) for group in range(samples.num_groups)]
-    )
+    return torch.cat([places[samples.segment_ids == group].flip(0) for group in range(samples.num_groups)])
 
 
 def per_token(values: object, length: int, *, name: str) -> torch.Tensor:
@@ -105,7 +103,8 @@ def per_token(values: object, length: int, *, name: str) -> torch.Tensor:
     assert isinstance(values, torch.Tensor)
     require(tuple(values.shape) == (length,), f"{name}: shape {tuple(values.shape)}; give ({length},)")
     require(values.is_floating_point(), f"{name}: dtype {values.dtype}; give floats")
-    require(bool(torch.isfinite(values).all()), f"{name}: not finite everywhere: {_first_bad(values)}")
+    bad = torch.nonzero(~torch.isfinite(values)).flatten().tolist()
+    require(not bad, f"{name}: not finite at {bad}: {[values[place].item() for place in bad]}")
     return values
 
 
@@ -128,8 +127,3 @@ def tensors_of(samples: Samples) -> dict[str, torch.Tensor]:
 def close(a: torch.Tensor, b: torch.Tensor, *, tolerance: float = 1e-5) -> bool:
     """Equal but for rounding."""
     return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance)
-
-
-def _first_bad(values: torch.Tensor) -> str:
-    place = int(torch.nonzero(~torch.isfinite(values))[0])
-    return f"place {place} is {float(values[place])}"

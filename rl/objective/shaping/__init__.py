@@ -1,7 +1,8 @@
 """Reward shaping: rewards changed before the advantages. Raw correctness, which pass rates and verdicts read,
 is never touched.
 
-A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is one file and one line here.
+A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is one file and one line in
+``SHAPINGS``.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,26 @@ from rl.objective.shapes import PerSample
 from rl.objective.shaping.handover import handover
 from rl.objective.shaping.overlong import overlong
 from rl.objective.shaping.trust import trust
+from rollout.user_code import resolve_function
 
-SHAPINGS: dict[str, Callable[..., PerSample]] = {"overlong": overlong, "trust": trust, "handover": handover}
+ShapingFunction = Callable[..., PerSample]
+
+SHAPINGS: dict[str, ShapingFunction] = {"overlong": overlong, "trust": trust, "handover": handover}
+
+
+def resolve_shaping(name: str) -> ShapingFunction:
+    """The shaping that ``algorithm.shaping`` names: one of ``SHAPINGS``, or outside code
+    (``pkg.module:attr``).
+
+    Raises:
+        ValueError: naming the field and the choices.
+    """
+    return resolve_function("algorithm.shaping", name, SHAPINGS)
 
 
 def shaped(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] rewards after all shapings of the config, in order."""
     rewards = samples.rewards
     for part in config.shaping:
-        rewards = SHAPINGS[part.name](rewards, samples, **part.args)
+        rewards = resolve_shaping(part.name)(rewards, samples, **part.args)
     return rewards

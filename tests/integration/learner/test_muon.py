@@ -8,6 +8,8 @@ import pytest
 from tests.integration.learner.curves import BATCHES, assert_same, one_rank, run_curve
 from tests.integration.learner.learner_host import Hosts
 
+from rl.commands.objective.kinds import check_contract
+
 MUON = {"optimizer": "muon", "muon_lr": 1e-2, "grad_clip": 0.0}
 LORA = {"r": 4, "alpha": 8}
 ALLOWED = [(world, stage) for world in (1, 2) for stage in (0, 1, 2, 3)]
@@ -101,3 +103,8 @@ def test_a_checkpoint_of_another_optimizer_is_refused(hosts: Hosts, tiny_llama: 
     hosts.build(tiny_llama)
     with pytest.raises(ValueError, match="optimizer 'muon', this run has 'adamw'"):
         hosts.call("load", str(tmp_path / "save"))
+
+
+def test_it_keeps_the_contract_of_an_optimizer() -> None:
+    findings = check_contract("optimizer", "muon", {"muon_lr": 1e-2})
+    assert {one.check: one.problem for one in findings if not one.passed} == {}
