@@ -7,6 +7,7 @@ import torch
 
 from rl.objective.samples import Samples, Tokens
 from rollout.contract import require
+from rollout.types import RolloutAux
 
 Groups = Sequence[Sequence[float]]
 """Rewards, group by group."""
@@ -28,9 +29,9 @@ class World:
     """How updates are made for one part."""
 
     num_budgets: int = 0
-    """Thinking budgets of ``aux["budget_scores"]``; 0 = none."""
+    """Thinking budgets of ``aux.budget_scores``; 0 = none."""
     components: tuple[str, ...] = ()
-    """Reward components that the update has, as ``aux["reward/NAME"]``."""
+    """Reward components that the update has."""
 
     def samples(self, groups: Groups, *, length: int | None = None) -> Samples:
         """One update. Lengths and components follow from a sample's place, so that samples differ in them.
@@ -43,9 +44,7 @@ class World:
         count = len(rewards)
         lengths = torch.arange(count) * 3 % 5 + 1 if length is None else torch.full((count,), length)
         sizes = torch.tensor([len(group) for group in groups])
-        aux = {f"reward/{name}": torch.arange(count) * 7 % 4 / 4.0 for name in self.components}
-        if self.num_budgets:
-            aux["budget_scores"] = rewards[:, None].expand(-1, self.num_budgets).clone()
+        scores = rewards[:, None].expand(-1, self.num_budgets).clone() if self.num_budgets else None
         return Samples(
             rewards=rewards,
             correct=rewards >= 1,
@@ -53,7 +52,8 @@ class World:
             lengths=lengths,
             truncated=lengths == MAX_TOKENS,
             demonstration=torch.zeros(count, dtype=torch.bool),
-            aux=aux,
+            components={name: torch.arange(count) * 7 % 4 / 4.0 for name in self.components},
+            aux=RolloutAux(budget_scores=scores),
             progress=0.25,
             max_tokens=MAX_TOKENS,
         )
@@ -85,7 +85,8 @@ def reordered(samples: Samples, order: torch.Tensor) -> Samples:
         lengths=samples.lengths[order],
         truncated=samples.truncated[order],
         demonstration=samples.demonstration[order],
-        aux={name: values[order] for name, values in samples.aux.items()},
+        components={name: values[order] for name, values in samples.components.items()},
+        aux=samples.aux.map(lambda values: values[order]),
     )
 
 
@@ -121,7 +122,10 @@ def tensors_of(samples: Samples) -> dict[str, torch.Tensor]:
         name: getattr(samples, name)
         for name in ("rewards", "correct", "segment_ids", "lengths", "truncated", "demonstration")
     }
-    return {name: values.clone() for name, values in {**named, **samples.aux}.items()}
+    return {
+        name: values.clone()
+        for name, values in {**named, **samples.components, **samples.aux.to_dict()}.items()
+    }
 
 
 def close(a: torch.Tensor, b: torch.Tensor, *, tolerance: float = 1e-5) -> bool:

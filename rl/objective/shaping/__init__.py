@@ -1,8 +1,7 @@
 """Reward shaping: rewards changed before the advantages. Raw correctness, which pass rates and verdicts read,
 is never touched.
 
-A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is one file and one line in
-``SHAPINGS``.
+A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is one file and one line here.
 """
 
 from collections.abc import Callable
@@ -15,12 +14,10 @@ from rl.objective.shaping.overlong import overlong
 from rl.objective.shaping.trust import trust
 from rollout.user_code import resolve_function
 
-ShapingFunction = Callable[..., PerSample]
-
-SHAPINGS: dict[str, ShapingFunction] = {"overlong": overlong, "trust": trust, "handover": handover}
+SHAPINGS: dict[str, Callable[..., PerSample]] = {"overlong": overlong, "trust": trust, "handover": handover}
 
 
-def resolve_shaping(name: str) -> ShapingFunction:
+def resolve_shaping(name: str) -> Callable[..., PerSample]:
     """The shaping that ``algorithm.shaping`` names: one of ``SHAPINGS``, or outside code
     (``pkg.module:attr``).
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rl.commands.objective.kinds import check_contract
 from tests.integration.learner.curves import BATCHES, assert_same, one_rank, run_curve
 from tests.integration.learner.learner_host import Hosts
-
-from rl.commands.objective.kinds import check_contract
 
 MUON = {"optimizer": "muon", "muon_lr": 1e-2, "grad_clip": 0.0}
 LORA = {"r": 4, "alpha": 8}
