@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
-from curricula.categories.signals import Signal, group_signal
+from curricula.categories.advantage_magnitude import Signal, group_signal
 from curricula.drawing.weighted import softmax
 from curricula.traits import Trait
 from rollout.types import RolloutStat
@@ -31,7 +31,7 @@ class UpperConfidence(Curriculum):
     """Rollouts of a category that its mean is taken over."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
     reward: Signal = "std"
-    """See ``curricula.categories.signals``."""
+    """See ``curricula.categories.advantage_magnitude``."""
 
     def __post_init__(self) -> None:
         self._windows: dict[str, list[tuple[int, float]]] = {}

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
-from curricula.categories.signals import Signal, category_signals
+from curricula.categories.advantage_magnitude import Signal, category_signals
 from curricula.drawing.weighted import softmax
 from curricula.traits import Trait
 from rollout.types import RolloutStat
@@ -37,7 +37,7 @@ class SelfEvolving(Curriculum):
     """Categories without a group in a plan are updated with 0, as the released code does; False keeps their
     value."""
     reward: Signal = "std"
-    """See ``curricula.categories.signals``."""
+    """See ``curricula.categories.advantage_magnitude``."""
     within: Literal["fresh", "walk"] = "fresh"
     """How the prompts of a category come, unless another part weighs them."""
 

@@ -11,7 +11,7 @@ from curricula.categories.cooldown import Cooldown
 from curricula.categories.dump import UpperConfidence, upper_bounds
 from curricula.categories.mixture import Mixture
 from curricula.categories.sec import SelfEvolving
-from curricula.categories.signals import category_signals, group_signal
+from curricula.categories.advantage_magnitude import category_signals, group_signal
 from curricula.categories.skill_it import SkillIt, skill_logits
 from curricula.drawing.weighted import softmax
 from curricula.pool import PromptPool
