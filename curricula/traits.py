@@ -32,8 +32,8 @@ class Trait(StrEnum):
     """Its allocation gives prompts groups of different sizes (rules 6 and 14)."""
     VALUES_WHOLE_GROUPS = "values_whole_groups"
     """It values a group as if all its rollouts were trained on (rule 13)."""
-    SIZE_DEPENDENT_SIGNAL = "size_dependent_signal"
-    """It compares groups by a figure that depends on their size (rule 6)."""
+    SIZE_DEPENDENT_MAGNITUDE = "size_dependent_magnitude"
+    """It compares groups by an advantage magnitude that depends on their size (rule 6)."""
     UNDISCOUNTED_PASS_RATE = "undiscounted_pass_rate"
     """It reads pass rates of old visits as they are, without ``num_comparable`` to say how old (rule 8)."""
     WALKS_CATEGORIES = "walks_categories"
@@ -49,6 +49,8 @@ class Trait(StrEnum):
 
 RENAMED_HOOKS = {"verdict": "filter_group"}
 """Old name of a hook -> the present one."""
+RENAMED_FLAGS = {"size_dependent_signal": Trait.SIZE_DEPENDENT_MAGNITUDE}
+"""Old name of a flag -> the trait; the other flags had the names of the traits."""
 
 
 def check_traits(part: Any) -> None:
@@ -60,10 +62,10 @@ def check_traits(part: Any) -> None:
     unknown = sorted(set(part.traits) - set(Trait))
     if unknown:
         raise ValueError(f"traits holds {unknown[0]!r}; there are {', '.join(Trait)}")
-    for trait in Trait:
-        if hasattr(type(part), trait):
+    for flag, trait in {**{trait.value: trait for trait in Trait}, **RENAMED_FLAGS}.items():
+        if hasattr(type(part), flag):
             raise ValueError(
-                f"{type(part).__name__}.{trait} is not read: name it in the part's traits, as in traits ="
+                f"{type(part).__name__}.{flag} is not read: name it in the part's traits, as in traits ="
                 f" frozenset({{{trait.value!r}}})"
             )
     for old, new in RENAMED_HOOKS.items():

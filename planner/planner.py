@@ -16,7 +16,7 @@ from planner.belief.prior import PriorConfig
 from planner.belief.seen import SeenGroups
 from planner.training.targets import TargetConfig, TargetTracker, TrainTargets, make_targets
 from planner.training.units import Level, units_of
-from planner.types import Mode, Plan, Query
+from planner.types import Mode, Query, ServingPlan
 from planner.verifiers.verifier import VerifierSpec
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
@@ -88,7 +88,7 @@ class Planner:
         mode: Mode = "parallel",
         verifier: VerifierSpec | None = None,
         loss: float = 0.0,
-    ) -> Plan:
+    ) -> ServingPlan:
         """Divide ``token_budget`` over queries.
 
         Args:

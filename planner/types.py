@@ -27,8 +27,8 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Samples by query; columns [n] in the order of the queries."""
+class ServingPlan:
+    """The planner's answer: samples by query; columns [n] in the order of the queries."""
 
     ids: tuple[str, ...]
     mode: Mode

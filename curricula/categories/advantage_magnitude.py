@@ -4,7 +4,7 @@ Pure functions.
 With k successes of n, p = k / n and A the advantage of a rollout inside its group:
 
 ==========  =======================================  =========================================================
-signal      value                                    what it is
+magnitude   value                                    what it is
 ==========  =======================================  =========================================================
 ``std``     2 sqrt(p (1-p))                          mean |A| of A = (r - p) / sqrt(p (1-p)); 1 at p = 1/2
 ``centred`` 2 k (n-k) / (n (n-1))                    mean |r - p| without its bias: 2 p (1-p) in the mean
@@ -23,10 +23,10 @@ import numpy as np
 
 from rollout.types import RolloutStat
 
-Signal = Literal["std", "centred", "grpo"]
+Magnitude = Literal["std", "centred", "grpo"]
 
 
-def group_signal(num_correct: np.ndarray, num_rollouts: np.ndarray, kind: Signal) -> np.ndarray:
+def group_magnitude(num_correct: np.ndarray, num_rollouts: np.ndarray, kind: Magnitude) -> np.ndarray:
     """[K] float64 for groups [K]; NaN for ``centred`` in a group of one, which says nothing."""
     k, n = np.asarray(num_correct, dtype=np.float64), np.asarray(num_rollouts, dtype=np.float64)
     if kind == "std":
@@ -36,16 +36,16 @@ def group_signal(num_correct: np.ndarray, num_rollouts: np.ndarray, kind: Signal
     return 2 * np.sqrt(k * (n - k) * (n - 1) / n**3)
 
 
-def category_signals(stats: Sequence[RolloutStat], kind: Signal) -> dict[str, float]:
-    """Mean signal of each category among the groups: over rollouts for ``grpo``, as published, else over
+def category_magnitudes(stats: Sequence[RolloutStat], kind: Magnitude) -> dict[str, float]:
+    """Mean magnitude by category among the groups: over rollouts for ``grpo``, as published, else over
     prompts."""
     n = np.array([stat.num_rollouts for stat in stats])
-    signals = group_signal(np.array([stat.num_correct for stat in stats]), n, kind)
+    magnitudes = group_magnitude(np.array([stat.num_correct for stat in stats]), n, kind)
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for stat, signal in zip(stats, signals.tolist(), strict=True):
-        if np.isnan(signal):
+    for stat, magnitude in zip(stats, magnitudes.tolist(), strict=True):
+        if np.isnan(magnitude):
             continue
         weight = stat.num_rollouts if kind == "grpo" else 1
-        sums[stat.category][0] += weight * signal
+        sums[stat.category][0] += weight * magnitude
         sums[stat.category][1] += weight
     return {category: total / weight for category, (total, weight) in sums.items()}

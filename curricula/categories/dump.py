@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
-from curricula.categories.advantage_magnitude import Signal, group_signal
+from curricula.categories.advantage_magnitude import Magnitude, group_magnitude
 from curricula.drawing.weighted import softmax
 from curricula.traits import Trait
 from rollout.types import RolloutStat
@@ -30,7 +30,7 @@ class UpperConfidence(Curriculum):
     window: Annotated[int, Field(ge=1)] = 300
     """Rollouts of a category that its mean is taken over."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
-    reward: Signal = "std"
+    reward: Magnitude = "std"
     """See ``curricula.categories.advantage_magnitude``."""
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class UpperConfidence(Curriculum):
     @property
     def traits(self) -> frozenset[Trait]:
         """GRPO's |A| of one success is .75 in a group of 4 and .36 in one of 28."""
-        return frozenset({Trait.SIZE_DEPENDENT_SIGNAL} if self.reward == "grpo" else ())
+        return frozenset({Trait.SIZE_DEPENDENT_MAGNITUDE} if self.reward == "grpo" else ())
 
     def category_logits(self, ctx: Ctx) -> np.ndarray:
         """[C] upper confidence bounds over the temperature; a category never seen has the largest bonus."""
@@ -53,9 +53,9 @@ class UpperConfidence(Curriculum):
         correct, sizes = (
             np.array([getattr(stat, name) for stat in stats]) for name in ("num_correct", "num_rollouts")
         )
-        for stat, signal in zip(stats, group_signal(correct, sizes, self.reward).tolist(), strict=True):
-            if not np.isnan(signal):
-                self._append(stat.category, stat.num_rollouts, signal)
+        for stat, magnitude in zip(stats, group_magnitude(correct, sizes, self.reward).tolist(), strict=True):
+            if not np.isnan(magnitude):
+                self._append(stat.category, stat.num_rollouts, magnitude)
 
     def metrics(self) -> dict[str, float]:
         """Window mean and probability of each category that was seen."""
@@ -80,9 +80,9 @@ class UpperConfidence(Curriculum):
         self._windows = {c: [(int(n), float(value)) for n, value in w] for c, w in state["windows"].items()}
         self._counts = dict(state["counts"])
 
-    def _append(self, category: str, num_rollouts: int, signal: float) -> None:
+    def _append(self, category: str, num_rollouts: int, magnitude: float) -> None:
         """Add a group of equal values, forgetting the oldest rollouts beyond the window."""
-        kept = [(num_rollouts, signal), *reversed(self._windows.get(category, []))]
+        kept = [(num_rollouts, magnitude), *reversed(self._windows.get(category, []))]
         room, trimmed = self.window, []
         for n, value in kept:
             if room > 0:

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
-from curricula.categories.advantage_magnitude import Signal, category_signals
+from curricula.categories.advantage_magnitude import Magnitude, category_magnitudes
 from curricula.drawing.weighted import softmax
 from curricula.traits import Trait
 from rollout.types import RolloutStat
@@ -36,7 +36,7 @@ class SelfEvolving(Curriculum):
     decay_unseen: bool = True
     """Categories without a group in a plan are updated with 0, as the released code does; False keeps their
     value."""
-    reward: Signal = "std"
+    reward: Magnitude = "std"
     """See ``curricula.categories.advantage_magnitude``."""
     within: Literal["fresh", "walk"] = "fresh"
     """How the prompts of a category come, unless another part weighs them."""
@@ -48,7 +48,7 @@ class SelfEvolving(Curriculum):
     def traits(self) -> frozenset[Trait]:
         """GRPO's |A| of one success is .75 in a group of 4 and .36 in one of 28."""
         walks = {Trait.WALKS_CATEGORIES} if self.within == "walk" else set()
-        by_size = {Trait.SIZE_DEPENDENT_SIGNAL} if self.reward == "grpo" else set()
+        by_size = {Trait.SIZE_DEPENDENT_MAGNITUDE} if self.reward == "grpo" else set()
         return frozenset({Trait.VALUES_WHOLE_GROUPS, *walks, *by_size})
 
     def category_logits(self, ctx: Ctx) -> np.ndarray:
@@ -59,10 +59,10 @@ class SelfEvolving(Curriculum):
         """One update from one plan; a plan without groups says nothing."""
         if not stats:
             return
-        signals = category_signals(stats, self.reward)
+        magnitudes = category_magnitudes(stats, self.reward)
         unseen = dict.fromkeys(self._values, 0.0) if self.decay_unseen else {}
-        for category, signal in (unseen | signals).items():
-            self._values[category] = self.rate * signal + (1 - self.rate) * self._values.get(category, 0.0)
+        for category, magnitude in (unseen | magnitudes).items():
+            self._values[category] = self.rate * magnitude + (1 - self.rate) * self._values.get(category, 0.0)
 
     def metrics(self) -> dict[str, float]:
         """Value and probability of each category that was seen."""

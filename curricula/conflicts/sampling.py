@@ -24,10 +24,12 @@ def _pairs(
     return ((a, b) for a, b in product(ones, others) if a != b)
 
 
-def signal_by_size(parts: Parts) -> Iterator[str]:
+def magnitude_by_size(parts: Parts) -> Iterator[str]:
     """Rule 6."""
     for reader, allocator in _pairs(
-        parts, lambda p: Trait.SIZE_DEPENDENT_SIGNAL in p.traits, lambda p: Trait.UNEQUAL_GROUPS in p.traits
+        parts,
+        lambda p: Trait.SIZE_DEPENDENT_MAGNITUDE in p.traits,
+        lambda p: Trait.UNEQUAL_GROUPS in p.traits,
     ):
         yield (
             f"{reader} compares groups by an advantage that depends on their size, and {allocator} makes them"
@@ -108,7 +110,7 @@ def walk_unheard(parts: Parts) -> Iterator[str]:
 
 WARNINGS = (
     walk_unheard,
-    signal_by_size,
+    magnitude_by_size,
     stale_under_moving_length,
     opposed_on_unsolved,
     credit_at_budgets,

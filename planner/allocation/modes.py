@@ -10,7 +10,7 @@ from planner.allocation.sequential import Queries, allocate_sequential
 from planner.allocation.stopping import Outcome, outcome
 from planner.allocation.table import allocate_table
 from planner.allocation.voting import vote_table
-from planner.types import Mode, Plan
+from planner.types import Mode, ServingPlan
 from planner.verifiers.verifier import VerifierSpec
 
 TABLE_MAX = 256
@@ -19,7 +19,7 @@ TABLE_MAX = 256
 
 def sequential(
     demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int = K_MAX
-) -> Plan:
+) -> ServingPlan:
     """Draw until the verifier accepts, at most k times."""
     post = demand.posterior
     queries = Queries(
@@ -35,12 +35,14 @@ def sequential(
     )
     chosen = allocate_sequential(queries, budget, verifier=verifier, cap_max=k_max)
     result = Outcome(correct=chosen.correct, wrong=chosen.wrong, attempts=chosen.attempts)
-    return _plan(demand, "sequential", "repeated_sampling", chosen.cap, chosen.price, result, chosen.tokens)
+    return _serving_plan(
+        demand, "sequential", "repeated_sampling", chosen.cap, chosen.price, result, chosen.tokens
+    )
 
 
 def parallel(
     demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int = K_MAX
-) -> Plan:
+) -> ServingPlan:
     """All k samples drawn at once; the first accepted is returned."""
     if not verifier.perfect:
         return _parallel_imperfect(demand, budget, verifier, loss=loss, k_max=min(k_max, TABLE_MAX))
@@ -50,24 +52,24 @@ def parallel(
     chosen = allocate_parallel(post.a, post.b, cost, budget, **options)
     correct = (1 - post.zero) * chosen.coverage
     result = Outcome(correct=correct, wrong=np.zeros_like(correct), attempts=chosen.k.astype(np.float64))
-    return _plan(
+    return _serving_plan(
         demand,
         "parallel",
         "repeated_sampling",
         chosen.k,
         chosen.price,
         result,
-        _cost(chosen.k, cost, demand.prefill),
+        _tokens_spent(chosen.k, cost, demand.prefill),
     )
 
 
 def _parallel_imperfect(
     demand: Demand, budget: float, verifier: VerifierSpec, *, loss: float, k_max: int
-) -> Plan:
+) -> ServingPlan:
     """As sequential sampling decides, but every sample is paid."""
     post, cost = demand.posterior, demand.mean_tokens
     kinds, rows = np.unique(np.stack([post.a, post.b, post.zero], axis=1), axis=0, return_inverse=True)
-    ends = [_ends(*(float(x) for x in kind), verifier=verifier, k_max=k_max) for kind in kinds]
+    ends = [_outcomes_by_cap(*(float(x) for x in kind), verifier=verifier, k_max=k_max) for kind in kinds]
     correct, wrong = np.stack([e.correct for e in ends]), np.stack([e.wrong for e in ends])
     values = correct - loss * wrong
     samples = np.broadcast_to(np.arange(1.0, k_max + 1), values.shape)
@@ -79,13 +81,21 @@ def _parallel_imperfect(
         )
     chosen = allocate_table(values, samples, rows, cost, spare, weight=demand.weight)
     k = chosen.k
-    result = Outcome(correct=_at(correct, rows, k), wrong=_at(wrong, rows, k), attempts=k.astype(np.float64))
-    return _plan(
-        demand, "parallel", "repeated_sampling", k, chosen.price, result, _cost(k, cost, demand.prefill)
+    result = Outcome(
+        correct=_at_counts(correct, rows, k), wrong=_at_counts(wrong, rows, k), attempts=k.astype(np.float64)
+    )
+    return _serving_plan(
+        demand,
+        "parallel",
+        "repeated_sampling",
+        k,
+        chosen.price,
+        result,
+        _tokens_spent(k, cost, demand.prefill),
     )
 
 
-def _ends(a: float, b: float, zero: float, *, verifier: VerifierSpec, k_max: int) -> Outcome:
+def _outcomes_by_cap(a: float, b: float, zero: float, *, verifier: VerifierSpec, k_max: int) -> Outcome:
     """[k_max] outcomes of caps 1..k_max."""
     caps = np.arange(1.0, k_max + 1)
     if verifier.tpr == 1:
@@ -95,7 +105,7 @@ def _ends(a: float, b: float, zero: float, *, verifier: VerifierSpec, k_max: int
     return table.outcome(caps)[0]
 
 
-def votes(demand: Demand, budget: float, *, agreement: float) -> Plan:
+def votes(demand: Demand, budget: float, *, agreement: float) -> ServingPlan:
     """Without a verifier: majority votes that stop once settled."""
     post, cost = demand.posterior, demand.mean_tokens
     table = vote_table(agreement=agreement)
@@ -111,29 +121,29 @@ def votes(demand: Demand, budget: float, *, agreement: float) -> Plan:
             f"budget: {budget:g} tokens do not pay the {demand.prefill.sum():g} of the prompts alone"
         )
     chosen = allocate_table(right, drawn, rows, cost, spare, weight=demand.weight)
-    correct, attempts = _at(right, rows, chosen.k), _at(drawn, rows, chosen.k)
+    correct, attempts = _at_counts(right, rows, chosen.k), _at_counts(drawn, rows, chosen.k)
     result = Outcome(correct=correct, wrong=np.where(chosen.k > 0, 1 - correct, 0.0), attempts=attempts)
-    return _plan(
+    return _serving_plan(
         demand,
         "sequential",
         "majority",
         chosen.k,
         chosen.price,
         result,
-        _cost(attempts, cost, demand.prefill),
+        _tokens_spent(attempts, cost, demand.prefill),
     )
 
 
-def _at(table: np.ndarray, rows: np.ndarray, k: np.ndarray) -> np.ndarray:
+def _at_counts(table: np.ndarray, rows: np.ndarray, k: np.ndarray) -> np.ndarray:
     """[n] entry k of each row, 0 for k = 0."""
     return np.where(k > 0, table[rows, np.maximum(k, 1) - 1], 0.0)
 
 
-def _cost(samples: np.ndarray, cost: np.ndarray, prefill: np.ndarray) -> np.ndarray:
+def _tokens_spent(samples: np.ndarray, cost: np.ndarray, prefill: np.ndarray) -> np.ndarray:
     return samples * cost + np.where(samples > 0, prefill, 0.0)
 
 
-def _plan(
+def _serving_plan(
     demand: Demand,
     mode: Mode,
     strategy: str,
@@ -141,9 +151,9 @@ def _plan(
     price: float,
     result: Outcome,
     tokens: np.ndarray,
-) -> Plan:
+) -> ServingPlan:
     post = demand.posterior
-    return Plan(
+    return ServingPlan(
         ids=demand.ids,
         mode=mode,
         strategy=(strategy,) * len(demand.ids),

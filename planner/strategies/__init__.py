@@ -12,4 +12,4 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "weighted_vote": WeightedVote,
     "best_of_n": BestOfN,
 }
-"""Names as in ``Plan.strategy``."""
+"""Names as in ``ServingPlan.strategy``."""

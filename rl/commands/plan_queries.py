@@ -13,7 +13,7 @@ from rich.table import Table
 from planner.allocation.demand import Unknown
 from planner.estimators.counts_file import CountRow, read_counts_file
 from planner.planner import Planner, PlannerConfig
-from planner.types import Mode, Plan, Query
+from planner.types import Mode, Query, ServingPlan
 from planner.verifiers.file import read_verifier
 from planner.verifiers.verifier import VerifierSpec
 from rollout.statistics import StatisticsStore
@@ -60,7 +60,7 @@ def plan_rows(
     verifier: VerifierSpec | None,
     loss: float = 0.0,
     tokens_per_sample: float = 256.0,
-) -> Plan:
+) -> ServingPlan:
     """A plan for rows of counts; the counts are of true successes, the verifier's errors are those it will
     make when serving."""
     if not 0 < budget < float("inf"):
@@ -74,7 +74,7 @@ def plan_rows(
     return planner.plan(queries, budget, mode=mode, verifier=verifier, loss=loss)
 
 
-def to_json(plan: Plan, budget: float, rows: Sequence[CountRow]) -> dict[str, Any]:
+def to_json(plan: ServingPlan, budget: float, rows: Sequence[CountRow]) -> dict[str, Any]:
     """The plan as one JSON object."""
     low, high = plan.interval
     return {
@@ -102,7 +102,7 @@ def to_json(plan: Plan, budget: float, rows: Sequence[CountRow]) -> dict[str, An
     }
 
 
-def _show(plan: Plan, budget: float, rows: Sequence[CountRow], path: Path) -> None:
+def _show(plan: ServingPlan, budget: float, rows: Sequence[CountRow], path: Path) -> None:
     table = Table(
         "query",
         "category",

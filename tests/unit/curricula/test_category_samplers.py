@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curricula.base import Curriculum
+from curricula.categories.advantage_magnitude import category_magnitudes, group_magnitude
 from curricula.categories.cooldown import Cooldown
 from curricula.categories.dump import UpperConfidence, upper_bounds
 from curricula.categories.mixture import Mixture
 from curricula.categories.sec import SelfEvolving
-from curricula.categories.advantage_magnitude import category_signals, group_signal
 from curricula.categories.skill_it import SkillIt, skill_logits
 from curricula.drawing.weighted import softmax
 from curricula.pool import PromptPool
@@ -29,23 +29,23 @@ def q_after(part: SelfEvolving) -> list[float]:
     return [part.state_dict()["values"].get(name, 0.0) for name in "abc"]
 
 
-# -- signals -------------------------------------------------------------------------------------------------
+# -- magnitudes ----------------------------------------------------------------------------------------------
 
 
-def test_signals_of_one_group() -> None:
-    assert group_signal([4, 2, 1], [8, 8, 8], "std") == pytest.approx([1.0, 0.8660, 0.6614], abs=5e-5)
-    assert group_signal([1], [16], "std") == pytest.approx([0.4841], abs=5e-5)
-    assert group_signal([1, 1], [4, 28], "grpo") == pytest.approx([0.75, 0.3645], abs=5e-5)
-    assert group_signal([0, 8], [8, 8], "std").tolist() == [0.0, 0.0]
-    assert np.isnan(group_signal([1], [1], "centred")).all()
+def test_magnitudes_of_one_group() -> None:
+    assert group_magnitude([4, 2, 1], [8, 8, 8], "std") == pytest.approx([1.0, 0.8660, 0.6614], abs=5e-5)
+    assert group_magnitude([1], [16], "std") == pytest.approx([0.4841], abs=5e-5)
+    assert group_magnitude([1, 1], [4, 28], "grpo") == pytest.approx([0.75, 0.3645], abs=5e-5)
+    assert group_magnitude([0, 8], [8, 8], "std").tolist() == [0.0, 0.0]
+    assert np.isnan(group_magnitude([1], [1], "centred")).all()
 
 
 def test_the_published_signal_is_the_mean_magnitude_of_grpo_advantages() -> None:
     for k, n in ((1, 4), (3, 8), (7, 9)):
         outcomes = np.array([1.0] * k + [0.0] * (n - k))
         by_grpo = np.abs((outcomes - outcomes.mean()) / outcomes.std(ddof=1)).mean()
-        assert group_signal([k], [n], "grpo") == pytest.approx([by_grpo])
-        assert group_signal([k], [n], "std") == pytest.approx(
+        assert group_magnitude([k], [n], "grpo") == pytest.approx([by_grpo])
+        assert group_magnitude([k], [n], "std") == pytest.approx(
             [np.abs((outcomes - outcomes.mean()) / outcomes.std()).mean()]
         )
 
@@ -55,16 +55,16 @@ def test_the_centred_signal_does_not_depend_on_the_group_size(n: int) -> None:
     """Its expectation over binomial outcomes is 2 p (1-p) for any n; the published one's is not."""
     rng = np.random.default_rng(0)
     k = rng.binomial(n, 0.2, size=200_000)
-    assert group_signal(k, np.full(len(k), n), "centred").mean() == pytest.approx(2 * 0.2 * 0.8, abs=3e-3)
+    assert group_magnitude(k, np.full(len(k), n), "centred").mean() == pytest.approx(2 * 0.2 * 0.8, abs=3e-3)
 
 
 def test_category_signals_weigh_prompts_or_rollouts() -> None:
     world = World()
     stats = [world.stat(0, n=2, correct=1), world.stat(3, n=8, correct=0), world.stat(1, n=4, correct=2)]
-    assert category_signals(stats, "std") == {"a": 0.5, "b": 1.0}
-    by_rollouts = category_signals(stats, "grpo")
-    assert by_rollouts["a"] == pytest.approx(2 * group_signal([1], [2], "grpo")[0] / 10)
-    assert category_signals([world.stat(0, n=1, correct=1)], "centred") == {}
+    assert category_magnitudes(stats, "std") == {"a": 0.5, "b": 1.0}
+    by_rollouts = category_magnitudes(stats, "grpo")
+    assert by_rollouts["a"] == pytest.approx(2 * group_magnitude([1], [2], "grpo")[0] / 10)
+    assert category_magnitudes([world.stat(0, n=1, correct=1)], "centred") == {}
 
 
 # -- SEC -----------------------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ def sec_after_two_steps(
     world, part = World(), SelfEvolving(rate=0.5, temperature=temperature, decay_unseen=decay_unseen)
     for rewards in ({"a": 0.8, "b": 0.4}, {"b": 0.6, "c": 0.2}):
         monkeypatch.setattr(
-            "curricula.categories.sec.category_signals", lambda stats, kind, rewards=rewards: rewards
+            "curricula.categories.sec.category_magnitudes", lambda stats, kind, rewards=rewards: rewards
         )
         part.observe(world.ctx(), [world.stat(0, n=2, correct=1)])
     return part, world
@@ -86,7 +86,9 @@ def sec_after_two_steps(
 
 def test_sec_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
     world, part = World(), SelfEvolving(rate=0.5, temperature=1.0)
-    monkeypatch.setattr("curricula.categories.sec.category_signals", lambda stats, kind: {"a": 0.8, "b": 0.4})
+    monkeypatch.setattr(
+        "curricula.categories.sec.category_magnitudes", lambda stats, kind: {"a": 0.8, "b": 0.4}
+    )
     part.observe(world.ctx(), [world.stat(0, n=2, correct=1)])
     assert q_after(part) == pytest.approx([0.4, 0.2, 0.0])
     assert shares(part, world) == pytest.approx([0.40176, 0.328933, 0.269307], abs=5e-7)

@@ -72,7 +72,7 @@ def test_rule_5_dropped_groups_are_observed_whatever_the_filter() -> None:
 
 
 @pytest.mark.parametrize("reader", [SelfEvolving, UpperConfidence])
-def test_rule_6_size_dependent_signal_with_unequal_groups(reader: type[Any]) -> None:
+def test_rule_6_size_dependent_magnitude_with_unequal_groups(reader: type[Any]) -> None:
     (text,) = warnings(category=reader(reward="grpo"), allocator=CuresAllocator())
     assert "set curriculum.category.args.reward=centred" in text
     assert warnings(category=reader(reward="grpo")) == []
