@@ -1,8 +1,10 @@
 """A stack of four curricula, killed in the middle: the choices after the resume are those of a run that
 nothing happened to."""
 
+import functools
 import json
 import shutil
+from typing import Any
 
 import pytest
 
@@ -55,9 +57,7 @@ def begin(start, tmp_path, monkeypatch):
         *(f"task.{split}={tmp_path / split}.jsonl" for split in ("train", "dev", "test")),
     ]
 
-    def begin(*overrides):
-        return start(*STACK, *task, *overrides, env={"PYTHONPATH": str(tmp_path)})
-
+    begin: Any = functools.partial(start, *STACK, *task, env={"PYTHONPATH": str(tmp_path)})
     begin.overrides = [*STACK, *task]
     return begin
 

@@ -33,7 +33,6 @@ def eight_logical_gpus():
     ray.shutdown()
 
 
-@ray.remote
 class Witness:
     """Says which devices it was given."""
 
@@ -49,7 +48,7 @@ def place(*overrides: str) -> Placed:
 def devices(placed: Placed) -> tuple[list[list[str]], list[list[str]]]:
     """Devices of each engine and of each rank, from real actors in their seats."""
     options = [placed.engine_options(i) for i in range(len(placed.plan.engines))] + placed.learner_options
-    actors = [Witness.options(**o).remote() for o in options]
+    actors = [ray.remote(Witness).options(**o).remote() for o in options]
     seen = ray.get([a.devices.remote() for a in actors], timeout=60)
     for actor in actors:
         ray.kill(actor)
@@ -91,7 +90,7 @@ def test_local_needs_no_gpu() -> None:
 def test_a_seat_is_free_again_when_its_actor_dies() -> None:
     placed = place("rollout.num_engines=1")
     for _ in range(2):
-        actor = Witness.options(**placed.engine_options(0)).remote()
+        actor = ray.remote(Witness).options(**placed.engine_options(0)).remote()
         assert ray.get(actor.devices.remote(), timeout=30) == []
         ray.kill(actor)
     placed.remove()

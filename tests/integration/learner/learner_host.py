@@ -173,8 +173,13 @@ def settled(state: dict[str, Any]) -> list[bool]:
     """Of every tensor that a GPU transport gets: was it, itself, waited for before it was handed out?"""
     from rl.learner import publishing
 
-    rank, waited = state["rank"], []
-    original, publishing.settle = publishing.settle, waited.append
+    rank = state["rank"]
+    waited: list[Any] = []
+
+    def settle(tensor: Any) -> None:
+        waited.append(tensor)
+
+    original, publishing.settle = publishing.settle, settle
     try:
         stream = publishing.WeightStream(rank._engine.module.causal_lm, gather=rank._gather)
         return [bool(waited) and waited[-1] is tensor for _, tensor in stream]

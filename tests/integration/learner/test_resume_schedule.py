@@ -28,7 +28,7 @@ def test_learning_rates_of_an_interrupted_run_are_those_of_a_whole_one(
 
     config = {"schedule": schedule, "warmup_steps": 2, "min_lr_ratio": 0.1, "lr": 1e-3, **shape}
     multiplier = lr_multiplier(LearnerConfig(**config), total_updates=TOTAL)
-    rates = []
+    rates: list[float] = []
     for part in (BATCHES[:4], BATCHES[4:]):
         hosts.build(tiny_llama, **config)
         if rates:
@@ -52,7 +52,7 @@ def test_a_policy_that_waits_for_its_critic_still_ends_on_the_floor(
         "world": 2,
         "zero_stage": 3,
     }
-    rates = []
+    rates: list[float] = []
     for part in (BATCHES[:5], BATCHES[5:]):
         hosts.build(tiny_llama, **config)
         if rates:

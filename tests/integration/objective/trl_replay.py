@@ -71,15 +71,16 @@ class Replay:
         self.reward_func_names = ["given"] if self.overlong is None else ["given", "overlong"]
         self.reward_funcs = self.reward_func_names
         self.reward_weights = torch.ones(len(self.reward_func_names))
-        self._metrics = {"train": defaultdict(list), "eval": defaultdict(list)}
-        self._logs = {
+        self._metrics: dict[str, Any] = {"train": defaultdict(list), "eval": defaultdict(list)}
+        self._logs: dict[str, Any] = {
             "prompt": [],
             "completion": [],
             "rewards": defaultdict(list),
             "advantages": [],
             "extra": defaultdict(list),
         }
-        self._pending_extra_logs, self._pending_metrics = defaultdict(list), defaultdict(list)
+        self._pending_extra_logs: Any = defaultdict(list)
+        self._pending_metrics: Any = defaultdict(list)
 
     def prepared(self: Any) -> dict[str, torch.Tensor]:
         """What TRL computes before the first update."""

@@ -109,7 +109,7 @@ def host() -> Iterator[Any]:
             ]
 
         async def on_engine_thread(self, function: Callable[[Any], Any]) -> Any:
-            return await self._engine._call(lambda: function(self._engine._llm))  # type: ignore[union-attr]
+            return await self._engine._call(lambda: function(self._engine._llm))
 
         async def in_process(self, function: Callable[[], Any]) -> Any:
             return function()

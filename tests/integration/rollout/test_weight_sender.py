@@ -3,6 +3,7 @@ replaced."""
 
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -40,10 +41,14 @@ def sender_of(transport: str, rank: int = 0) -> WeightSender:
 def test_nccl_speaks_vllms_language(monkeypatch: pytest.MonkeyPatch) -> None:
     from vllm.distributed.weight_transfer import nccl_engine
 
-    opened, broadcast = [], []
-    monkeypatch.setattr(
-        nccl_engine, "open_trainer_endpoint", lambda info: opened.append(info) or SimpleNamespace(destroy=int)
-    )
+    opened: list[Any] = []
+    broadcast: list[str] = []
+
+    def open_endpoint(info: Any) -> Any:
+        opened.append(info)
+        return SimpleNamespace(destroy=int)
+
+    monkeypatch.setattr(nccl_engine, "open_trainer_endpoint", open_endpoint)
     monkeypatch.setattr(
         nccl_engine,
         "packed_nccl_broadcast_producer",

@@ -25,7 +25,9 @@ def python(sandbox: LocalSandbox) -> Run:
     """Run a Python program, with limits as keyword arguments."""
 
     def run(code: str, *, stdin: bytes = b"", env: dict[str, str] | None = None, **limits: float) -> Outcome:
-        step = Step(argv=("python3", "main.py"), stdin=stdin, env=env or {}, limits=Limits(**limits))  # type: ignore[arg-type]  # by name
+        step = Step(
+            argv=("python3", "main.py"), stdin=stdin, env=env or {}, limits=Limits(**limits)
+        )  # by name
         [outcome] = sandbox.run(Job(files={"main.py": code.encode()}, steps=[step]))
         return outcome
 

@@ -11,7 +11,7 @@ OPEN = "import socket, sys, time\nlink = socket.socket(fileno=3)\n"
 
 
 def program(code: str, **limits: float) -> Job:
-    step = Step(argv=("python3", "main.py"), limits=Limits(**limits))  # type: ignore[arg-type]  # by name
+    step = Step(argv=("python3", "main.py"), limits=Limits(**limits))  # by name
     return Job(files={"main.py": (OPEN + code).encode()}, steps=[step])
 
 

@@ -230,15 +230,15 @@ def test_prompts_that_ask_for_it_name_the_budget_of_their_plan(
     def say(prompt: Prompt, tokens: int) -> Prompt:
         return replace(prompt, text=f"{prompt.text} in {tokens}", token_ids=(*prompt.token_ids, tokens))
 
-    parts = replace(controller.parts, with_length_budget=say)
+    parts: Any = replace(controller.parts, with_length_budget=say)
     controller = Controller(config=controller.config, parts=parts, state=controller.state)
-    controller.parts.service._scorer = _Right()
+    parts.service._scorer = _Right()
     asyncio.run(controller.run())
-    for plan, tokens in zip(controller.parts.recorder.records, said, strict=True):
+    for plan, tokens in zip(parts.recorder.records, said, strict=True):
         assert {g.request.prompt_token_ids[-1] for g in plan.groups} == {tokens}
         assert {g.group.prompt.text.partition(" in ")[2] for g in plan.groups} == {str(tokens)}
-        assert all(g.group.prompt.id in controller.parts.saver.store._index for g in plan.groups)
-    assert len(controller.parts.saver.store._index) == 64
+        assert all(g.group.prompt.id in parts.saver.store._index for g in plan.groups)
+    assert len(parts.saver.store._index) == 64
 
 
 class _Right:

@@ -247,11 +247,11 @@ def write_run(path: Path, *, attempt: int = 1, first: int = 0, steps: int = 3) -
         metrics=MetricsWriter(run.metrics, **more),
         groups=JsonlWriter(run.trained_groups, **more),
         choices=JsonlWriter(run.curriculum, **more),
-        trace=Nothing(),  # type: ignore[arg-type]  # only closed
+        trace=Nothing(),  # only closed
         tracker=NoTracker(),
-        progress=Nothing(),  # type: ignore[arg-type]  # never shown
+        progress=Nothing(),  # never shown
         sources=(),
-        evaluate=None,  # type: ignore[arg-type]  # never called
+        evaluate=None,  # never called
         evaluate_every=0,
     )
     for step in range(first, steps):

@@ -17,7 +17,7 @@ RATES = [0.5, 0.25, 0.0625, 0.9]
 
 def split(rates: list[float], *, budget: int, unknown: tuple[int, ...] = (), **options: int) -> list[int]:
     known = np.array([i not in unknown for i in range(len(rates))])
-    return CuresAllocator(**options).split(np.array(rates), known, budget=budget).tolist()  # type: ignore[arg-type]
+    return CuresAllocator(**options).split(np.array(rates), known, budget=budget).tolist()
 
 
 def test_worked_example_of_the_allocation() -> None:

@@ -25,7 +25,7 @@ RATES_A = np.array([1, 2, 4, 8, 12, 15]) / 16
 
 def split(rates: list[float], *, budget: int, unseen: tuple[int, ...] = (), **options: object) -> list[int]:
     valid = np.array([i not in unseen for i in range(len(rates))])
-    counts, _ = Knapsack(**options).split(np.array(rates), valid, budget=budget)  # type: ignore[arg-type]
+    counts, _ = Knapsack(**options).split(np.array(rates), valid, budget=budget)
     return counts.tolist()
 
 

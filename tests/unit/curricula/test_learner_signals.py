@@ -29,7 +29,11 @@ def answer(stack: CurriculumStack, world: World, step: int, plan: np.ndarray) ->
     wanted = stack.wanted_signals(step, stats)
     assert set(plan.tolist()) <= set(wanted.tolist())
     hidden = np.array([[1.0, 3.0 + rate_of(i), np.sin(i)] for i in wanted], dtype=np.float32).reshape(-1, 3)
-    columns = {"hidden": hidden, "intra": 1.0 - wanted / SIZE, "inter": np.zeros(len(wanted))}
+    columns: dict[str, np.ndarray] = {
+        "hidden": hidden,
+        "intra": 1.0 - wanted / SIZE,
+        "inter": np.zeros(len(wanted)),
+    }
     signals = PromptSignals(
         version=step + 1, indices=wanted, columns={name: columns[name] for name in stack.signal_columns}
     )

@@ -2,6 +2,7 @@
 controller's order."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,12 @@ def test_versions_follow_the_tickets() -> None:
     run = simulation({}, max_staleness=2)
     stats: list[RolloutStat] = []
     observe = run.stack.observe
-    run.stack.observe = lambda step, seen, **more: (stats.extend(seen), observe(step, seen, **more))[1]  # type: ignore[method-assign]  # a spy
+
+    def spy(step: int, seen: Sequence[RolloutStat], *, signals: Any = None) -> None:
+        stats.extend(seen)
+        observe(step, seen, signals=signals)
+
+    run.stack.observe = spy  # type: ignore[assignment, method-assign]
     run.run()
     assert {(s.plan_step, s.min_policy_version) for s in stats} == {
         (step, max(0, step - 2)) for step in range(12)

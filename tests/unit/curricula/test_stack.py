@@ -136,7 +136,7 @@ def test_randomness_depends_on_seed_step_round_and_name() -> None:
             Ctx(**{"step": 1, "total_steps": 9, "seed": 0, "pool": POOL, "store": new_store(), **changes})
             .rng(name)
             .random()
-        )  # type: ignore[arg-type]
+        )
 
     assert draw() == draw()
     assert len({draw(), draw(step=2), draw(seed=1), draw(round=1), draw("y")}) == 5

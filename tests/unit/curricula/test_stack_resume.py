@@ -46,7 +46,7 @@ def run(
 def test_plans_after_a_resume_are_bit_identical(slots: dict[str, Any], lag: int, cut: int) -> None:
     straight = run(built(lag=lag, **slots), range(24), lag=lag, plans={})
 
-    store, plans = new_store(), {}
+    store, plans = new_store(), dict[int, Any]()
     interrupted = built(store, lag=lag, **slots)
     before = run(interrupted, range(cut), lag=lag, plans=plans)
     saved = json.loads(json.dumps({"stack": interrupted.state_dict(), "store": store.state_dict()}))
@@ -66,7 +66,7 @@ def test_plans_after_a_resume_are_bit_identical(slots: dict[str, Any], lag: int,
 def test_a_curriculum_that_begins_late_plans_from_there_and_resumes_as_any_other(
     slots: dict[str, Any],
 ) -> None:
-    store, plans = new_store(), {}
+    store, plans = new_store(), dict[int, Any]()
     late = built(store, **slots)
     late.begin_at(7)
     assert not late.begun

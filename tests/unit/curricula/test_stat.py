@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from curricula.prompts.stat import SkillTargeted
 from tests.unit.curricula.worlds import World
 
-SKILLS = (["add"], ["carry"], ["add", "carry"], [])
+SKILLS: tuple[list[str], ...] = (["add"], ["carry"], ["add", "carry"], [])
 
 
 def tagged(size: int = 24) -> World:

@@ -45,7 +45,7 @@ def test_a_queue_passes_over_what_is_out_and_never_gives_a_prompt_twice() -> Non
 @pytest.mark.parametrize("within", ["walk", "fresh"])
 def test_a_stack_walks_if_told_to(within: str) -> None:
     """Twelve plans of 6 of 24 prompts in three equal categories: three epochs."""
-    stack = World(size=24).stack([SelfEvolving(within=within)])  # type: ignore[arg-type]
+    stack = World(size=24).stack([SelfEvolving(within=within)])
     plans = [prompts_of(stack, step, 6) for step in range(12)]
     assert all(len(set(plan)) == 6 for plan in plans)
     visits = np.bincount(np.concatenate(plans), minlength=24)

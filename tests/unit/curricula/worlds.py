@@ -53,7 +53,7 @@ class World:
 
     def ctx(self, step: int = 0, **changes: int) -> Ctx:
         facts = {"step": step, "total_steps": 12, "seed": 0, **changes}
-        return Ctx(pool=self.pool, store=self.store, **facts)  # type: ignore[arg-type]
+        return Ctx(pool=self.pool, store=self.store, **facts)
 
     def stat(self, index: int, *, n: int, correct: int, step: int = 0) -> RolloutStat:
         return RolloutStat(

@@ -83,4 +83,4 @@ def _dictionary_keys(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def _pattern(node: ast.JoinedStr) -> str:
-    return "".join(part.value if isinstance(part, ast.Constant) else "NAME" for part in node.values)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "NAME" for part in node.values)

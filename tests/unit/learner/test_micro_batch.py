@@ -31,6 +31,7 @@ def test_every_loss_token_is_predicted_by_the_position_before_it(
     assert inputs[micro.select].tolist() == [int(batch.token_ids[k - 1]) for _, k in expected]
     assert micro.num_tokens == int(np.diff(batch.offsets)[plan.samples].sum())
     if packed:
+        assert micro.position_ids is not None
         assert micro.input_ids.shape == (1, micro.num_tokens - len(plan.samples))
         assert micro.position_ids[0].tolist() == [
             i for s in plan.samples for i in range(np.diff(batch.offsets)[s] - 1)

@@ -86,7 +86,7 @@ def test_ranks_get_files_by_absolute_paths_and_checkpoints_know_them_by_name(
     group = LearnerGroup(
         config=config, algorithm=algorithm, model_path="", seed=0, total_steps=1, max_tokens=1
     )
-    sent = group._arguments
+    sent: dict[str, Any] = group._arguments
     assert sent["algorithm"].mask == sent["config"].optimizer == f"{tmp_path}/mine.py:f"
     assert (sent["algorithm"].advantage, sent["config"].schedule) == ("grpo", "constant")
     shapes = [run_shape(one, algorithm, world_size=1) for one in (config, sent["config"])]

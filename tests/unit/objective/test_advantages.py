@@ -141,7 +141,7 @@ def test_a_constant_added_to_every_reward_changes_nothing(name: str) -> None:
 def test_max_rl_under_the_overlong_penalty_prefers_the_answer_that_is_not_cut() -> None:
     """Three wrong answers at the limit, one wrong and short: rewards -1, -1, -1, 0, whose mean is
     negative."""
-    rewards = overlong(torch.zeros(4), SimpleNamespace(max_tokens=16, lengths=torch.tensor([16, 16, 16, 5])))  # type: ignore[arg-type]
+    rewards = overlong(torch.zeros(4), SimpleNamespace(max_tokens=16, lengths=torch.tensor([16, 16, 16, 5])))
     got = estimate("max_rl", rewards.tolist(), [0] * 4)
     torch.testing.assert_close(got, torch.tensor([-1 / 3, -1 / 3, -1 / 3, 1.0], dtype=torch.float64))
     assert estimate("max_rl", [1.0, -1.0], [0, 0]).tolist() == [1.0, -1.0]  # of mean 0

@@ -122,7 +122,8 @@ class TestEveryCombination:
         given = inputs([-1.0, -2.0], [-1.1, -2.1], weights=[0.5, 0.0], proximal_logprobs=[-1.0, -2.0])
         output = policy_gradient_loss(given, config(mask=mask, reference=reference, likelihood=likelihood))
         output.loss.backward()
-        assert given.policy_logprobs.grad[1] == 0 and given.policy_logprobs.grad[0] != 0
+        gradient = given.policy_logprobs.grad
+        assert gradient is not None and gradient[1] == 0 and gradient[0] != 0
         assert sums(output)["tokens"] == 1
 
     def test_extreme_and_broken_log_probs_leave_everything_finite(
@@ -139,12 +140,9 @@ class TestEveryCombination:
             given, config(mask=mask, reference=reference, likelihood=likelihood, importance="token")
         )
         output.loss.backward()
-        assert (
-            output.loss.isfinite()
-            and output.sums.isfinite().all()
-            and given.policy_logprobs.grad.isfinite().all()
-        )
-        assert (given.policy_logprobs.grad[3:] == 0).all()
+        gradient = given.policy_logprobs.grad
+        assert gradient is not None and gradient.isfinite().all() and (gradient[3:] == 0).all()
+        assert output.loss.isfinite() and output.sums.isfinite().all()
         assert sums(output)["dropped"] == 4 and sums(output)["tokens"] == 3
 
 
@@ -157,7 +155,8 @@ def test_the_log_ratio_is_clamped_before_exp() -> None:
 def test_a_nan_advantage_reaches_the_gradient() -> None:
     given = inputs([-1.0, -1.0], [-1.0, -1.0], advantages=[math.nan, 1.0])
     policy_gradient_loss(given, config()).loss.backward()
-    assert given.policy_logprobs.grad[0].isnan()
+    gradient = given.policy_logprobs.grad
+    assert gradient is not None and gradient[0].isnan()
 
 
 def test_an_empty_micro_batch_has_loss_zero() -> None:

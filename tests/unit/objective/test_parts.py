@@ -1,7 +1,8 @@
 """Masks, references, likelihoods, corrections, aggregation and group weights against hand-computed values."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_clip_times_the_advantage_is_ppos_surrogate() -> None:
 
 
 def test_every_mask_is_in_the_config_and_the_other_way_round() -> None:
-    registries = {
+    registries: dict[str, Mapping[str, Any]] = {
         "mask": MASKS,
         "reference": REFERENCES,
         "likelihood": LIKELIHOODS,
@@ -54,8 +55,8 @@ def test_every_mask_is_in_the_config_and_the_other_way_round() -> None:
         "importance": IMPORTANCE,
     }
     for field, registry in registries.items():
-        assert set(AlgorithmConfig.model_fields[field].annotation.__args__) == set(registry)
-    assert set(AlgorithmConfig.model_fields["group_weight"].annotation.__args__) == set(GROUP_WEIGHTS)
+        assert set(get_args(AlgorithmConfig.model_fields[field].annotation)) == set(registry)
+    assert set(get_args(AlgorithmConfig.model_fields["group_weight"].annotation)) == set(GROUP_WEIGHTS)
 
 
 def test_references_are_constants(checked: Callable) -> None:

@@ -37,7 +37,7 @@ def stream(
 ) -> list[RolloutStat]:
     """One group a prompt and version; prompt i of category c is ``c-i``."""
     rng = np.random.default_rng(seed)
-    out = []
+    out: list[RolloutStat] = []
     for version in range(versions):
         for category, ps in rates.items():
             for i, p in enumerate(ps):

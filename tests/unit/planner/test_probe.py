@@ -21,7 +21,7 @@ def prompts(
 @pytest.mark.parametrize("kind", ["temperature", "isotonic"])
 def test_unseen_prompts_are_predicted_and_calibrated(kind: str) -> None:
     x, c, _ = prompts(500, seed=0)
-    probe = fit_probe(x, c, np.full(500, 8), calibrate=kind)  # type: ignore[arg-type]  # a parametrised literal
+    probe = fit_probe(x, c, np.full(500, 8), calibrate=kind)  # a parametrised literal
     fresh, right, p = prompts(1000, seed=1)
     predicted = probe.predict(fresh)
     assert np.corrcoef(predicted, p)[0, 1] > 0.9
@@ -74,7 +74,7 @@ def test_bad_input_is_refused(change: dict[str, object], message: str) -> None:
         "trials": np.full(20, 2),
     }
     with pytest.raises(ValueError, match=message):
-        fit_probe(**(good | change))  # type: ignore[arg-type]  # a mapping of mixed types
+        fit_probe(**(good | change))  # a mapping of mixed types
 
 
 def test_another_models_features_are_refused() -> None:

@@ -60,8 +60,8 @@ def test_gradient_is_that_of_the_value() -> None:
 def test_recovers_predictions_and_the_optimum() -> None:
     rows = simulate(200, 64, seed=0)
     fitted = fit_family(rows, restarts=3)
-    at = [x[:, None] for x in (rows.params, rows.tokens)]
-    error = np.abs(fitted.accuracy(*at, KS, rows.post[:, None]) - TRUTH.accuracy(*at, KS, rows.post[:, None]))
+    at = (rows.params[:, None], rows.tokens[:, None], KS, rows.post[:, None])
+    error = np.abs(fitted.accuracy(*at) - TRUTH.accuracy(*at))
     assert error.mean() < 0.02
     deployment = Deployment(total_flops=1e14, queries=5e4, tokens_per_sample=1)
     measured = Measured(params=(2e5, 1.6e6), tokens=(1e6, 5.12e8))

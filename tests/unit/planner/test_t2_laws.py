@@ -176,9 +176,9 @@ def test_approach1_fit() -> None:
     n, d = (x[:, None] for x in lattice())
     k = np.array([1.0, 4, 16, 64])[None, :]
     truth = Approach1(E=0.2, A=40.0, B=300.0, alpha=0.35, beta=0.4, G=1.5, gamma=0.4)
-    rows = [x.ravel() for x in np.broadcast_arrays(n, d, k)]
-    fitted = fit_approach1(*rows, truth.loss(n, d, k).ravel(), restarts=20)
-    np.testing.assert_allclose(fitted.loss(*rows), truth.loss(*rows), rtol=0.01)
+    n, d, k = (x.ravel() for x in np.broadcast_arrays(n, d, k))
+    fitted = fit_approach1(n, d, k, truth.loss(n, d, k), restarts=20)
+    np.testing.assert_allclose(fitted.loss(n, d, k), truth.loss(n, d, k), rtol=0.01)
 
 
 def test_approach2_fit() -> None:

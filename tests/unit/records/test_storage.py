@@ -150,9 +150,9 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_once(tmp_path: Path
             "curriculum": Stateful(),
             "statistics": Stateful(),
         }
-        saver = Saver(**parts, every=1, timeout_s=5, trace=trace)  # type: ignore[arg-type]
+        saver = Saver(**parts, every=1, timeout_s=5, trace=trace)
         watch = asyncio.create_task(saver.watch())
-        await saver.save(RunState(version=4), Learner())  # type: ignore[arg-type]
+        await saver.save(RunState(version=4), Learner())
         with pytest.raises(OSError, match="No space left"):
             await asyncio.wait_for(watch, 5)
 

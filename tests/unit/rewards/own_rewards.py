@@ -41,7 +41,7 @@ class Returns:
         "two": np.array([1.0, 0.0]),
         "list": [1.0],
         "text": "right",
-        "fields": RewardResult(value=np.float32(1), correct=np.bool_(True)),  # type: ignore[arg-type]
+        "fields": RewardResult(value=np.float32(1), correct=np.bool_(True)),
         "score": {"score": 0.25, "acc": True, "form": 1, "note": "x"},
     }
 

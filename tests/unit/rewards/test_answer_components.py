@@ -12,14 +12,14 @@ from rewards.components.language import LanguageReward
 from rewards.components.multiple_choice import MultipleChoiceReward, chosen
 from rewards.components.pattern import RegexReward
 from rewards.exact import ExactReward
-from rollout.types import Prompt, RewardResult
+from rollout.types import Prompt, Reward, RewardResult
 
 
 def prompt(answer: str = "B", **metadata: object) -> Prompt:
     return Prompt(id="p", text="?", token_ids=(), answer=answer, metadata=metadata)
 
 
-def judged(reward: object, text: str, given: Prompt | None = None) -> RewardResult:
+def judged(reward: Reward, text: str, given: Prompt | None = None) -> RewardResult:
     return reward(given or prompt(), text, truncated=False)
 
 

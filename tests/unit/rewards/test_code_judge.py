@@ -158,7 +158,7 @@ def test_tests_are_read_in_the_shapes_of_data_sets() -> None:
     listed = read_tests(
         {"tests": ["x = 1", "def check(c): ..."], "entry_point": "f"}, "tests", "python", None
     )
-    assert (listed.style, listed.tests) == ("script", "x = 1\ndef check(c): ...")  # type: ignore[union-attr]  # or it fails
+    assert (listed.style, listed.tests) == ("script", "x = 1\ndef check(c): ...")
     with pytest.raises(ValueError, match="is no Python"):
         read_tests({"tests": ["assert f( == 1"], "entry_point": "f"}, "tests", "python", None)
     assert script == FunctionTests(

@@ -1,5 +1,7 @@
 """Format, tag counts, length, repetition: hand-computed values, and what holds of any text."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,7 +163,7 @@ def test_repetition_is_bounded_and_zero_without_repetition(tokens: list[int], n:
         (lambda: RepetitionReward(n=0), "at least 1"),
     ],
 )
-def test_refusals(make: object, message: str) -> None:
+def test_refusals(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
 

@@ -1,6 +1,8 @@
 """``exact`` with ``normalise`` and ``f1``: everyday answers that are the same, and ones that only look
 alike."""
 
+from typing import Any
+
 import pytest
 
 from rewards import build_reward
@@ -87,8 +89,9 @@ def test_answers_in_words(name: str, reference: str, text: str, same: bool) -> N
 def test_a_prompt_that_nothing_could_solve_is_refused(
     name: str, args: dict, prompt: dict, message: str
 ) -> None:
+    reward: Any = build_reward(name, args)
     with pytest.raises(ValueError, match=message):
-        build_reward(name, args).check(Prompt(id="p", text="q", token_ids=(), **prompt))
+        reward.check(Prompt(id="p", text="q", token_ids=(), **prompt))
 
 
 def test_null_among_the_accepted_answers_is_absent() -> None:

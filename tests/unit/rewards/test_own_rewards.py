@@ -194,7 +194,7 @@ def test_paths_are_made_absolute_where_they_name_code(
     given = {"components": {"a": {"reward": "rw.py:fn"}, "b": {"reward": "math"}}, "labels": ["a:b", 3]}
     made = absolute_targets(given)
     assert made["components"]["a"]["reward"] == f"{tmp_path}/rw.py:fn"
-    assert (made["components"]["b"], made["labels"]) == (given["components"]["b"], given["labels"])  # type: ignore[index]
+    assert (made["components"]["b"], made["labels"]) == (given["components"]["b"], given["labels"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Rubrics: components, weights, gates, what is correct, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_the_reason_is_that_of_what_decides() -> None:
 
 
 def test_experts_inside_a_rubric() -> None:
-    args = {
+    args: dict[str, Any] = {
         "components": {
             "answer": {
                 "experts": {"sums": "math", "names": {"reward": "exact", "args": {"ignore_case": True}}}

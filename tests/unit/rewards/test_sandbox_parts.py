@@ -16,7 +16,7 @@ from rewards.sandbox.unsafe import UnsafeSubprocess
 
 
 def command(**fields: object) -> list[str]:
-    step = Step(argv=("prog", "--flag"), **fields)  # type: ignore[arg-type]  # by name
+    step = Step(argv=("prog", "--flag"), **fields)  # by name
     return arguments(
         "/usr/bin/bwrap",
         step,
@@ -186,7 +186,7 @@ def test_toolchains_never_show_a_home(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("spec", ["docker", {"kind": "docker"}, {"kind": "unsafe_subprocess", "cores": 3}])
 def test_open_sandbox_names_what_is_wrong(spec: object) -> None:
     with pytest.raises(ValueError, match="sandbox"):
-        open_sandbox(spec)  # type: ignore[arg-type]  # on purpose
+        open_sandbox(spec)  # on purpose
 
 
 def test_unsafe_warns(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ class ScriptedFleet:
 class ScriptedLearner:
     def __init__(self, delay_s: float = 0.001) -> None:
         self.delay_s = delay_s
-        self.batches = []
+        self.batches: list[Any] = []
 
     async def train(self, batch):
         await asyncio.sleep(self.delay_s)
@@ -142,7 +143,7 @@ class ScriptedRecorder:
     def __init__(self) -> None:
         self.trace = Trace()
         self.trained_groups: list[tuple[int, int]] = []
-        self.records = []
+        self.records: list[Any] = []
 
     def evaluation_due(self, version):
         return False

@@ -45,7 +45,7 @@ from tests.unit.run.schemas import make
 
 SCHEMAS = Path(make.__file__).parent
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-ARRAYS_OF = hnp.arrays(
+ARRAYS_OF: st.SearchStrategy[Any] = hnp.arrays(
     st.sampled_from([np.int32, np.int64, np.float32, np.float64, np.bool_, np.uint8, np.dtype("<U3")]),
     hnp.array_shapes(min_dims=0, min_side=0, max_side=3),
 )
@@ -353,7 +353,7 @@ def test_a_pickle_among_the_arrays_is_never_read(tmp_path: Path) -> None:
     with np.load(checkpoint.path / ARRAYS) as arrays:
         held = dict(arrays)
     held["0"] = np.array([Bomb()])
-    np.savez(checkpoint.path / ARRAYS, **held)  # type: ignore[arg-type]
+    np.savez(checkpoint.path / ARRAYS, **held)
     with pytest.raises(ValueError, match="damaged or was not written by T2RL"):
         checkpoint.load_state()
     assert exploded == []

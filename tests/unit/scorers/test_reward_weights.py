@@ -120,7 +120,7 @@ def test_a_sample_lost_with_its_process_is_worth_what_one_that_timed_out_is(
         pool = VerifierPool("hostile:CommandReward", timeout_s=0.5, on_timeout="wrong")
         await pool.start()
         try:
-            scorer = ModelScorer(pool, Model(), "reward_model")  # type: ignore[arg-type]
+            scorer = ModelScorer(pool, Model(), "reward_model")
             prompt = Prompt(id="p", text="q", token_ids=(1,), answer="42")
             return await scorer.score(prompt, ["wrong", "exit", "hang", "raise x", "none"], [False] * 5)
         finally:
@@ -204,7 +204,7 @@ def test_a_group_without_the_reward_models_scores_is_not_judged() -> None:
         async def score(self, prompt: str, texts: list[str]) -> None:
             return None
 
-    scorer = ModelScorer(Verdicts(), Away(), "model")  # type: ignore[arg-type]
+    scorer = ModelScorer(Verdicts(), Away(), "model")
     results = asyncio.run(
         scorer.score(Prompt(id="p", text="q", token_ids=(1,), answer=""), ["a", "b"], [False, False])
     )

@@ -10,6 +10,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ class World:
 
     def send(self, group: Group) -> None:
         """Give a group to a random live engine; its first token comes from what that engine holds now."""
-        live = sorted(self.engines.live)
+        live = sorted(engine for engine in self.engines.live if isinstance(engine, int))
         if not live:
             self.after(1.0, lambda: self.send(group))
             return
@@ -83,7 +84,7 @@ class World:
         self.running.append(group)
         self.after(float(self.rng.lognormal(0.0, self.sigma)), lambda: self._finish(group))
         if self.rng.random() < self.failure_rate:
-            self.after(float(self.rng.exponential(1.0)), lambda engine=group.engine: self._die(engine))
+            self.after(float(self.rng.exponential(1.0)), partial(self._die, group.engine))
 
     def train(self, groups: list[Group], then: Callable[[], None]) -> None:
         """One optimizer step on finished groups; then every engine loads and confirms, each in its own
@@ -106,9 +107,7 @@ class World:
     def _push(self, version: int) -> None:
         self.published = version
         for engine in self.engines.live:
-            self.after(
-                float(self.rng.exponential(self.load_s)), lambda engine=engine: self._load(engine, version)
-            )
+            self.after(float(self.rng.exponential(self.load_s)), partial(self._load, engine, version))
 
     def _load(self, engine: int, version: int) -> None:
         if engine in self.engines.live:

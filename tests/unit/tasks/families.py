@@ -32,8 +32,9 @@ class Family:
     """Start tokens of a chat with one question."""
 
 
-def turns(user: str, assistant: str, system: str, generation: str, *, first: str = "") -> str:
-    """A template: each role's turn with X for its words, then what opens the answer."""
+def turns(*layouts: str, first: str = "") -> str:
+    """A template: turns of user, assistant and system with X for their words, then what opens the answer."""
+    user, assistant, system, generation = layouts
     parts = [first]
     for role, layout in (("system", system), ("user", user), ("assistant", assistant)):
         before, after = layout.split("X")

@@ -55,12 +55,17 @@ WRITERS: dict[str, Callable[[list[dict[str, Any]], Path], object]] = {
     "saved": lambda rows, path: datasets.Dataset.from_list(rows).save_to_disk(path),
     "folder": folder,
 }
+
+
+def marked(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write a table that begins with a byte order mark."""
+    table(rows, path, ",")
+    path.write_text("\ufeff" + path.read_text(encoding="utf-8"))
+
+
 TABLES: dict[str, Callable[[list[dict[str, Any]], Path], object]] = {
     "data.csv": lambda rows, path: table(rows, path, ","),
-    "bom.csv": lambda rows, path: (
-        table(rows, path, ","),
-        path.write_text("\ufeff" + path.read_text(encoding="utf-8")),
-    ),
+    "bom.csv": marked,
     "data.tsv": lambda rows, path: table(rows, path, "\t"),
 }
 

@@ -7,6 +7,7 @@ The fleet, the exchange and the sender are the real ones; actors, vLLM and the G
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -49,9 +50,9 @@ class Trainer:
 
     def __init__(self, world: World, rendezvous: Rendezvous, courier) -> None:
         self.world, self.courier = world, courier
-        info = {"packed": False}
+        info: dict[str, Any] = {"packed": False}
         if world.transport == "nccl":
-            address = {"master_address": rendezvous.address, "master_port": rendezvous.port}
+            address: dict[str, Any] = {"master_address": rendezvous.address, "master_port": rendezvous.port}
             info = {**address, "rank_offset": 1, "world_size": 1 + rendezvous.num_workers, "packed": True}
         self._beside(lambda: courier.init_weight_transfer_engine(info))
 
@@ -130,7 +131,8 @@ class Actor:
 
     def __init__(self, world: World, index: int) -> None:
         self.world, self.index = world, index
-        self.init_info, self.updates = None, []
+        self.init_info: Any = None
+        self.updates: list[Any] = []
 
     def __getattr__(self, name):
         return Method(getattr(type(self), f"do_{name}").__get__(self))

@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,9 +30,8 @@ def test_other_architectures_have_no_avx_to_miss(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(("gib", "status"), [(16, "ok"), (6, "warn"), (2, "fail")])
 def test_memory_is_what_the_container_leaves(monkeypatch, gib: int, status: str) -> None:
     monkeypatch.setattr(machine, "memory_limit", lambda: gib << 30)
-    monkeypatch.setattr(
-        machine.psutil, "virtual_memory", lambda: namedtuple("M", "total available")(64 << 30, 32 << 30)
-    )
+    memory = SimpleNamespace(total=64 << 30, available=32 << 30)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: memory)
     assert machine.memory().status == status
 
 
