@@ -68,7 +68,8 @@ def read_document(directory: Path) -> Document:
             f" the newest schema that it reads is {SCHEMA}. Go on with T2RL {written_by} or a later one"
         )
     try:
-        with np.load(directory / ARRAYS, allow_pickle=False) as arrays:
+        # Opened here, because np.load leaves a torn file open.
+        with (directory / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             document = _decoded(head["state"], arrays)
         for number in range(schema, SCHEMA):
             document = MIGRATIONS[number](document)

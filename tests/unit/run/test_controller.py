@@ -3,7 +3,9 @@ milliseconds."""
 
 import asyncio
 import random
+import shutil
 import tempfile
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,7 +109,8 @@ class ScriptedSaver:
 
     def __init__(self, buffer, curriculum, store) -> None:
         self.buffer, self.curriculum, self.store = buffer, curriculum, store
-        self.directory = tempfile.TemporaryDirectory()
+        self.directory = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, self.directory)
         self.snapshots: dict[int, Path] = {}
 
     def due(self, version):
@@ -123,7 +126,7 @@ class ScriptedSaver:
             curriculum=self.curriculum.state_dict(),
             statistics=self.store.state_dict(),
         )
-        self.snapshots[state.version] = Path(self.directory.name) / f"step-{state.version:08d}"
+        self.snapshots[state.version] = self.directory / f"step-{state.version:08d}"
         self.snapshots[state.version].mkdir(exist_ok=True)
         write_document(self.snapshots[state.version], state.document())
 
