@@ -188,10 +188,11 @@ class _Momentum(torch.optim.Optimizer):
 
     def __init__(self, parameters: Any, *, lr: float, flaw: str = "") -> None:
         super().__init__(parameters, {"lr": lr})
-        self.flaw, self.lr, self.hidden = flaw, lr, {}
+        self.flaw, self.lr = flaw, lr
+        self.hidden: dict[Any, Any] = {}
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for parameter in group["params"]:
                 state = self.hidden if self.flaw == "hidden" else self.state[parameter]

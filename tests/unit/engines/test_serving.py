@@ -37,8 +37,8 @@ class Part:
 def service(engines: Part, scorer: Part, trace: Path) -> Any:
     return sampling_service(
         CONFIG,
-        engines,  # type: ignore[arg-type]
-        scorer,  # type: ignore[arg-type]
+        engines,
+        scorer,
         decode=lambda batch: ["" for _ in batch],
         trace=trace,
     )
