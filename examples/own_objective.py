@@ -14,7 +14,7 @@ from torch import nn
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.schedules import Moment
-from rl.objective.advantages.estimate import every_token
+from rl.objective.advantages import every_token
 from rl.objective.samples import Samples
 from rl.objective.segments import segment_varies
 

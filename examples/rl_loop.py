@@ -30,7 +30,7 @@ from rl.learner.publishing import WeightPublisher
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
-from rl.objective.terms import token_terms
+from rl.objective.terms import update_terms
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.stream.plans import make_group_id, request_seeds
 from rl.tasks.encoding import Decode
@@ -118,7 +118,7 @@ def update(
     S = answers, L = tokens of the longest with its prompt, V = vocabulary, T = sampled tokens of all answers.
     """
     # a. A row for each answer, its prompt in front, padded on the right. A real learner sorts the rows by
-    #    length and cuts them into micro-batches for every rank (rl/learner/batching.py).
+    #    length and cuts them into micro-batches for every rank (rl/learner/micro_batch.py).
     batch = TrainingBatch.from_groups(0, groups)
 
     def rows(flat: np.ndarray) -> torch.Tensor:  # [S, L]
@@ -139,7 +139,7 @@ def update(
         demonstration=torch.from_numpy(batch.demonstration),
         max_tokens=config.rollout.max_tokens,
     )
-    terms = token_terms(samples, Tokens(sample=row), config.algorithm)
+    terms = update_terms(samples, Tokens(sample=row), config.algorithm)
 
     # c. Log-probs under the weights as they are now; the logits at a place predict the token behind it. There
     #    is no attention mask, because in a causal model padding cannot change what stands before it.

@@ -15,9 +15,8 @@ import torch
 
 from rl.batch.types import TrainingBatch
 from rl.learner import packed_attention
-from rl.learner.batching import MicroBatchPlan, plan_micro_batches
 from rl.learner.logprob_model import LogprobModel
-from rl.learner.micro_batch import MicroBatch, build_micro_batch
+from rl.learner.micro_batch import MicroBatch, MicroBatchPlan, build_micro_batch, plan_micro_batches
 
 PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "B200": 2250e12}
 """Dense bf16 operations a second by NVIDIA's data sheets; the first name that occurs counts."""

@@ -83,8 +83,7 @@ class BareLearner:
         """Wall and CPU seconds of one step; the micro-batches are built before the clock starts."""
         import torch
 
-        from rl.learner.batching import plan_micro_batches
-        from rl.learner.micro_batch import build_micro_batch
+        from rl.learner.micro_batch import build_micro_batch, plan_micro_batches
 
         lengths = np.diff(batch.offsets)
         plans = plan_micro_batches(

@@ -40,12 +40,13 @@ from benchmarks.lib.process_tree import run_logged
 from rl.batch.types import TrainingBatch
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.learner import update_plan
-from rl.learner.batching import MicroBatchPlan, plan_micro_batches, shares_of_groups
-from rl.learner.micro_batch import MicroBatch
+from rl.learner import micro_batch
+from rl.learner.context import Measured, StepContext
+from rl.learner.losses import micro_batch_terms
+from rl.learner.micro_batch import MicroBatch, MicroBatchPlan, plan_micro_batches
 from rl.learner.model import load_model
 from rl.learner.rank import LearnerRank
-from rl.learner.update_plan import Signals, StepContext, plan_update
+from rl.learner.update_plan import plan_updates
 from rl.run.prepare.inputs import locate_model
 
 CONFIG = "quickstart"
@@ -85,13 +86,13 @@ def random_micro_batches(
 @contextmanager
 def batching(planner: Callable[..., list[list[MicroBatchPlan]]] | None) -> Iterator[None]:
     """The learner's step plans its micro-batches by ``planner`` inside the block; None leaves it as it is."""
-    original = update_plan.plan_micro_batches
+    original = micro_batch.plan_micro_batches
     if planner is not None:
-        update_plan.plan_micro_batches = planner
+        micro_batch.plan_micro_batches = planner
     try:
         yield
     finally:
-        update_plan.plan_micro_batches = original
+        micro_batch.plan_micro_batches = original
 
 
 class Sides:
@@ -169,16 +170,10 @@ class Sides:
 
     def _plan(self, batch: TrainingBatch) -> list[list[tuple[MicroBatch, torch.Tensor]]]:
         """[updates][micro-batches] with the advantage of each loss token."""
-        signals = Signals(reference_logprobs=None, values=None, kl_coefficient=0.0)
-        shares = shares_of_groups(batch.segment_ids, num_shares=self._config.learner.updates_per_batch)
-        planned = [plan_update(batch, share, signals, self._context) for share in shares]
+        measured = Measured(reference_logprobs=None, values=None, kl_coefficient=0.0)
         return [
-            [
-                (m, torch.from_numpy(update.terms.advantages[m.flat]))
-                for m, padding in update.micro_batches
-                if not padding
-            ]
-            for update in planned
+            [(m, micro_batch_terms(update, m).advantages) for m in update.micro_batches if not m.padding]
+            for update in plan_updates(batch, measured, self._context)
         ]
 
 

@@ -10,10 +10,7 @@ from rl.config.algorithm import CriticConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.sequence_parallel import SequenceParallel, hidden_states
-from rl.learner.terms import UpdateTerms, look_up
-from rl.learner.update import UpdateResult, run_update
 from rl.learner.value_head import ValueHead
-from rl.objective.value_loss import value_loss
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,41 +50,6 @@ class SeparateCritic:
         """[T] values, for scoring under no_grad: without dropout, like the policy's."""
         self.engine.eval()
         return self.engine.module(*micro.for_states)
-
-    def update(
-        self,
-        micro_batches: list[tuple[MicroBatch, bool]],
-        terms: UpdateTerms,
-        *,
-        gradient_scale: float,
-        counted: bool,
-    ) -> UpdateResult:
-        """One step towards ``terms.returns``; totals are [1], the loss. Collective."""
-
-        def loss(micro: MicroBatch, padding: bool) -> tuple[torch.Tensor, torch.Tensor]:
-            values = self.engine(*micro.for_states)
-            value = critic_loss(values, micro, terms, self.config, padding=padding)
-            return value, value.detach().double()[None]
-
-        self.engine.train()
-        return run_update(
-            self.engine, micro_batches, loss=loss, size=1, gradient_scale=gradient_scale, counted=counted
-        )
-
-
-def critic_loss(
-    values: torch.Tensor, micro: MicroBatch, terms: UpdateTerms, config: CriticConfig, *, padding: bool
-) -> torch.Tensor:
-    """[] the micro-batch's share of the value loss; a padding micro-batch gives 0 with a gradient path."""
-    assert terms.values is not None and terms.returns is not None
-    weights = look_up(terms.value_weights, micro, values.device)
-    return value_loss(
-        values,
-        look_up(terms.values, micro, values.device),
-        look_up(terms.returns, micro, values.device),
-        torch.zeros_like(weights) if padding else weights,
-        clip=config.clip,
-    )
 
 
 def build_separate_critic(

@@ -1,8 +1,11 @@
-"""The tensors of one forward-backward, cut out of the columnar batch.
+"""Micro-batches: which samples each one holds, and the tensors of one, cut out of the columnar batch.
 
-B = rows, L = the longest row less one (the last token is never an input), T = loss tokens of all rows.
+Which samples go where is a pure function of the batch, so every rank computes the same layout and picks its
+own part without talking. B = rows, L = the longest row less one (the last token is never an input), T = loss
+tokens of all rows.
 """
 
+import heapq
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +13,24 @@ import numpy as np
 import torch
 
 from rl.batch.types import TrainingBatch
-from rl.learner.batching import MicroBatchPlan
+from rl.learner.context import StepContext
+
+OVERHEAD_SHARE = 1 / 16
+"""What a micro-batch costs besides its tokens, as a share of the token budget: a forward and backward pass of
+nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatchPlan:
+    """The samples of one forward-backward."""
+
+    samples: np.ndarray
+    """[B] int64 sample indices, longest first."""
+    padding: bool = False
+    """True for a micro-batch of weight zero, there only because another rank has one more: ZeRO-2/3 reduce
+    gradients in every backward, and a rank that runs fewer of them hangs the others."""
+    most: int = 0
+    """The most loss tokens of the micro-batches that the ranks run at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +57,8 @@ class MicroBatch:
     """Tokens of the samples, prompts included, padding not."""
     most: int
     """The largest T of the micro-batches that the ranks run at the same time."""
+    padding: bool = False
+    """True for a micro-batch of weight zero; see ``MicroBatchPlan``."""
 
     @property
     def for_states(self) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor]:
@@ -59,6 +81,82 @@ class MicroBatch:
             select=self.select.to(device, non_blocking=True),
             targets=self.targets.to(device, non_blocking=True),
         )
+
+
+def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: StepContext) -> list[MicroBatch]:
+    """This rank's micro-batches of the samples where ``wanted`` [S], padding ones included."""
+    plans = plan_micro_batches(
+        np.diff(batch.offsets),
+        np.flatnonzero(wanted),
+        world_size=context.world_size,
+        token_budget=context.config.micro_batch_tokens,
+        loss_tokens=np.add.reduceat(batch.loss_mask.astype(np.int64), batch.offsets[:-1]),
+    )[context.rank]
+    return [build_micro_batch(batch, plan, packed=context.config.packing == "varlen") for plan in plans]
+
+
+def plan_micro_batches(
+    lengths: np.ndarray,
+    samples: np.ndarray,
+    *,
+    world_size: int,
+    token_budget: int,
+    loss_tokens: np.ndarray | None = None,
+) -> list[list[MicroBatchPlan]]:
+    """[world_size][M] the micro-batches of every rank; M is the same for all of them and at least 1.
+
+    ``lengths`` [S] tokens of every sample in the batch, ``loss_tokens`` [S] how many of them are predicted
+    (None = every one); ``samples`` the indices that need a gradient. A micro-batch holds at most
+    ``token_budget`` padded tokens, or a single longer sample. With nothing to train every rank still gets one
+    padding micro-batch.
+    """
+    ranks = [_buckets(shard, lengths, token_budget) for shard in _shards(lengths, samples, world_size)]
+    most = max(1, *(len(plans) for plans in ranks))
+    spare = int(samples[np.argmin(lengths[samples])]) if len(samples) else int(np.argmin(lengths))
+    padding = MicroBatchPlan(np.array([spare], dtype=np.int64), padding=True)
+    plans = [plans + [padding] * (most - len(plans)) for plans in ranks]
+    counts = lengths if loss_tokens is None else loss_tokens
+    largest = [
+        max(int(counts[plan.samples].sum()) for plan in together) for together in zip(*plans, strict=True)
+    ]
+    return [[replace(plan, most=most) for plan, most in zip(own, largest, strict=True)] for own in plans]
+
+
+def _shards(lengths: np.ndarray, samples: np.ndarray, world_size: int) -> list[list[int]]:
+    """Longest first to the rank with the fewest tokens so far: balanced to within one sample, ties to the
+    lower index."""
+    order = samples[np.argsort(-lengths[samples], kind="stable")].tolist()
+    if world_size == 1:
+        return [order]
+    shards: list[list[int]] = [[] for _ in range(world_size)]
+    load = [(0, rank) for rank in range(world_size)]
+    for sample in order:
+        tokens, rank = heapq.heappop(load)
+        shards[rank].append(sample)
+        heapq.heappush(load, (tokens + int(lengths[sample]), rank))
+    return shards
+
+
+def _buckets(order: list[int], lengths: np.ndarray, token_budget: int) -> list[MicroBatchPlan]:
+    """Cut a longest-first list so that padding plus a fixed price for each micro-batch is least.
+
+    Exact, by dynamic programming from the end: ``best[i]`` is the least cost of the samples from the i-th on.
+    A bucket holds rows times its longest row in padded tokens, at most the budget; a sample longer than that
+    stands alone.
+    """
+    sizes = lengths[order]
+    count, price = len(order), token_budget * OVERHEAD_SHARE
+    best, cut = np.zeros(count + 1), np.zeros(count, dtype=np.int64)
+    for first in range(count - 1, -1, -1):
+        rows = np.arange(1, max(1, min(token_budget // int(sizes[first]), count - first)) + 1)
+        costs = price + rows * sizes[first] + best[first + rows]
+        cut[first] = first + rows[np.argmin(costs)]
+        best[first] = costs.min()
+    plans, start = [], 0
+    while start < count:
+        plans.append(MicroBatchPlan(np.array(order[start : cut[start]], dtype=np.int64)))
+        start = int(cut[start])
+    return plans
 
 
 def build_micro_batch(batch: TrainingBatch, plan: MicroBatchPlan, *, packed: bool) -> MicroBatch:
@@ -93,4 +191,5 @@ def build_micro_batch(batch: TrainingBatch, plan: MicroBatchPlan, *, packed: boo
         sample=rows[row],
         num_tokens=int(lengths.sum()),
         most=max(plan.most, len(flat)),
+        padding=plan.padding,
     )

@@ -2,12 +2,11 @@
 it into Ray actors."""
 
 import os
-import random
 import socket
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,8 +14,12 @@ import torch
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
+from rl.learner.settings import RankSettings
 from rollout.engine import WeightUpdate
 from rollout.weight_sender import Rendezvous, WeightSender
+
+if TYPE_CHECKING:
+    from rl.learner.build import RankParts
 
 
 class LearnerRank:
@@ -40,21 +43,25 @@ class LearnerRank:
     ) -> None:
         """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion
         limit (Dr. GRPO); ``trust``: the base's own code may run."""
-        self._config = config
-        self._algorithm = algorithm
-        self._model_path = model_path
-        self._rank = rank
-        self._world_size = world_size
-        self._seed = seed
-        self._total_steps = total_steps
-        self._max_tokens = max_tokens
-        self._trust = trust
+        self._settings = RankSettings(
+            config=config,
+            algorithm=algorithm,
+            model_path=model_path,
+            rank=rank,
+            world_size=world_size,
+            seed=seed,
+            total_steps=total_steps,
+            max_tokens=max_tokens,
+            trust=trust,
+        )
+        self._gather = config.zero_stage == 3
+        self._parts: RankParts | None = None
+        self._engine: Any = None
+        """DeepSpeed's, around the policy."""
+        self._sender: WeightSender | None = None
         self._busy_s = 0.0
         self._busy_cpu_s = 0.0
         self._tokens = 0
-        self._engine: Any = None
-        self._sender: WeightSender | None = None
-        self._sequences: Any = None
 
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
@@ -62,76 +69,21 @@ class LearnerRank:
         Returns pid, host and the seconds it took.
         """
         started = time.perf_counter()
-        config = self._config
-        _claim_cpu(config, rank=self._rank, world_size=self._world_size)
+        config, rank, world_size = self._settings.config, self._settings.rank, self._settings.world_size
+        _claim_cpu(config, rank=rank, world_size=world_size)
         from rl.learner.deepspeed_setup import init_distributed
 
-        init_distributed(config, rank=self._rank, world_size=self._world_size, address=address, port=port)
-        self._build()
+        init_distributed(config, rank=rank, world_size=world_size, address=address, port=port)
+        from rl.learner.build import build_parts
+
+        self._parts = build_parts(self._settings)
+        self._engine = self._parts.models.engine
         return {"pid": os.getpid(), "host": socket.gethostname(), "setup_s": time.perf_counter() - started}
 
-    def _build(self) -> None:
-        """The engine and what hangs on it; needs the process group."""
-        from rl.learner.checkpoint_engine import BackgroundCheckpointEngine
-        from rl.learner.critic import build_separate_critic
-        from rl.learner.deepspeed_setup import initialize_engine
-        from rl.learner.model import load_model
-        from rl.learner.publishing import WeightPublisher
-        from rl.learner.reference import build_reference
-        from rl.learner.sequence_parallel import SequenceParallel
-        from rl.learner.step import Models, Progress
-        from rl.learner.update_plan import StepContext
-
-        # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own
-        # shard of them.
-        _seed_everything(self._seed)
-        critic = self._algorithm.critic
-        total_updates = self._total_steps * self._config.updates_per_batch
-        # While a critic of its own warms up, the policy takes no step, and neither does its schedule.
-        waiting = critic.warmup_steps if critic is not None and critic.kind == "separate" else 0
-        own_updates = max(self._total_steps - waiting, 1) * self._config.updates_per_batch
-        shared = critic is not None and critic.kind == "shared"
-        model = load_model(self._model_path, self._config, value_head=shared, trust=self._trust)
-        copies = self._config.sequence_parallel
-        self._sequences = SequenceParallel(model.causal_lm, self._config) if copies > 1 else None
-        self._engine = initialize_engine(
-            model, self._config, total_updates=own_updates, sequences=self._sequences
-        )
-        self._engine.checkpoint_engine = BackgroundCheckpointEngine()
-        own_critic = None
-        if critic is not None and critic.kind == "separate":
-            own_critic = build_separate_critic(
-                self._model_path,
-                critic,
-                self._config,
-                total_updates=total_updates,
-                sequences=self._sequences,
-                trust=self._trust,
-            )
-            own_critic.engine.checkpoint_engine = self._engine.checkpoint_engine
-        reference = build_reference(
-            self._engine, self._model_path, self._algorithm.kl, self._config, trust=self._trust
-        )
-        self._models = Models(engine=self._engine, critic=own_critic, reference=reference)
-        self._progress = Progress(kl_coefficient=self._algorithm.kl.coefficient)
-        self._gather = self._config.zero_stage == 3
-        lora = self._config.lora
-        self._publisher = WeightPublisher(
-            model.causal_lm,
-            gather=self._gather,
-            is_writer=self._rank == 0,
-            adapter=lora is not None and lora.pushes_adapter,
-        )
-        self._context = StepContext(
-            config=self._config,
-            algorithm=self._algorithm,
-            rank=self._rank // copies,
-            world_size=self._world_size // copies,
-            max_tokens=self._max_tokens,
-            copies=copies,
-            counted=self._rank % copies == 0,
-        )
-        _seed_everything(self._seed * 1000 + self._rank)
+    @property
+    def _built(self) -> "RankParts":
+        assert self._parts is not None, "setup() first"
+        return self._parts
 
     def train(self, batch: TrainingBatch) -> StepResult:
         """All optimizer updates on one batch, ``updates_per_batch`` of them on disjoint groups. Collective.
@@ -142,7 +94,8 @@ class LearnerRank:
         from rl.learner.step import train_on_batch
 
         started, started_cpu = time.perf_counter(), time.process_time()
-        result = train_on_batch(self._models, batch, self._context, self._progress)
+        parts = self._built
+        result = train_on_batch(parts.models, batch, parts.context, parts.progress)
         result.metrics["learner/step_s"] = time.perf_counter() - started
         self._busy_s += result.metrics["learner/step_s"]
         self._busy_cpu_s += time.process_time() - started_cpu
@@ -155,14 +108,14 @@ class LearnerRank:
 
         Two files in ``directory`` are used in turn, so engines may still read the previous version meanwhile.
         """
-        return self._publisher.publish(version, Path(directory))
+        return self._built.publisher.publish(version, Path(directory))
 
     def prepare_transfer(self, rendezvous: Rendezvous) -> None:
         """Get ready to send from GPU to GPU (nccl, ipc), so that ``outgoing`` may be asked."""
         from rl.learner.publishing import WeightStream
 
         weights = WeightStream(self._engine.module.causal_lm, gather=self._gather)
-        self._sender = WeightSender(weights, rendezvous, rank=self._rank)
+        self._sender = WeightSender(weights, rendezvous, rank=self._settings.rank)
 
     def connect(self) -> None:
         """Meet the engines' workers; returns when they are there, for which somebody must carry ``outgoing``.
@@ -193,9 +146,9 @@ class LearnerRank:
         Collective."""
         from rl.learner.scoring import sequence_logprobs
 
-        packed = self._config.packing == "varlen"
+        packed = self._settings.config.packing == "varlen"
         return sequence_logprobs(
-            self._engine, sequences, token_budget=self._config.micro_batch_tokens, packed=packed
+            self._engine, sequences, token_budget=self._settings.config.micro_batch_tokens, packed=packed
         )
 
     def prompt_signals(
@@ -206,7 +159,7 @@ class LearnerRank:
         from rl.learner.prompt_signals import Template, prompt_signals
 
         shared = Template(head=template[0], tail=template[1])
-        budget = self._config.micro_batch_tokens
+        budget = self._settings.config.micro_batch_tokens
         return prompt_signals(self._engine, prompts, columns=columns, template=shared, token_budget=budget)
 
     def save(self, directory: str) -> None:
@@ -222,7 +175,7 @@ class LearnerRank:
             "busy_s": self._busy_s,
             "busy_cpu_s": self._busy_cpu_s,
             "tokens": self._tokens,
-            **asdict(self._progress),
+            **asdict(self._built.progress),
         }
         save_state(self._engines(), Path(directory), shape=self._shape(), counters=counters)
 
@@ -245,10 +198,8 @@ class LearnerRank:
             counters["busy_cpu_s"],
             counters["tokens"],
         )
-        self._progress.kl_coefficient, self._progress.batches = (
-            counters["kl_coefficient"],
-            counters["batches"],
-        )
+        progress = self._built.progress
+        progress.kl_coefficient, progress.batches = counters["kl_coefficient"], counters["batches"]
 
     def export(self, directory: str, base: str | None = None) -> None:
         """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank
@@ -262,10 +213,10 @@ class LearnerRank:
         export_model(
             model,
             Path(directory),
-            model_path=self._model_path,
+            model_path=self._settings.model_path,
             files_from=base,
             gather=self._gather,
-            is_writer=self._rank == 0,
+            is_writer=self._settings.rank == 0,
         )
 
     def stats(self) -> dict[str, float]:
@@ -281,32 +232,33 @@ class LearnerRank:
     def close(self) -> None:
         """Finish writing, remove the shared-memory files, leave the process group. Idempotent; a new
         ``setup`` may follow."""
-        if self._engine is None:
+        if self._parts is None:
             return
         self._engine.checkpoint_engine.wait()
         self._engine.checkpoint_engine.cleanup()
         if self._sender is not None:
             self._sender.close()
             self._sender = None
-        if self._sequences is not None:
-            self._sequences.close()
-        self._publisher.close()
+        if self._parts.sequences is not None:
+            self._parts.sequences.close()
+        self._parts.publisher.close()
         for engine in self._engines().values():
             engine.destroy()
-        self._engine = None
+        self._parts = self._engine = None
         from deepspeed import comm
 
         comm.destroy_process_group()  # DeepSpeed's, because it forgets its own handles of the groups too
 
     def _engines(self) -> dict[str, Any]:
         """Tag -> DeepSpeed engine, of everything that a checkpoint must hold."""
-        critic = self._models.critic
+        critic = self._built.models.critic
         return {"shards": self._engine} | ({} if critic is None else {"critic": critic.engine})
 
     def _shape(self) -> dict[str, Any]:
         from rl.learner.shape import run_shape
 
-        return run_shape(self._config, self._algorithm, world_size=self._world_size)
+        settings = self._settings
+        return run_shape(settings.config, settings.algorithm, world_size=settings.world_size)
 
 
 def _claim_cpu(config: LearnerConfig, *, rank: int, world_size: int) -> None:
@@ -315,9 +267,3 @@ def _claim_cpu(config: LearnerConfig, *, rank: int, world_size: int) -> None:
     if config.cores is not None:
         os.sched_setaffinity(0, config.cores[rank::world_size] or config.cores)
     torch.set_num_threads(config.num_threads)
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

@@ -9,48 +9,49 @@ import torch
 import torch.distributed as dist
 
 from rl.batch.types import TrainingBatch
-from rl.learner.batching import MicroBatchPlan, plan_micro_batches
-from rl.learner.micro_batch import MicroBatch, build_micro_batch
+from rl.learner.context import StepContext
+from rl.learner.micro_batch import (
+    MicroBatch,
+    build_micro_batch,
+    own_micro_batches,
+    plan_micro_batches,
+)
 
 
 @torch.no_grad()
-def batch_logprobs(
-    engine: Any, micro_batches: Sequence[MicroBatch], batch: TrainingBatch, out: np.ndarray
-) -> None:
-    """Write the log-probs of the micro-batches' loss tokens, at the batch's temperature, into ``out`` [N]
-    float32."""
-    for host in micro_batches:
-        micro = host.to(engine.device)
-        logprobs = engine.module(*micro.for_logprobs(batch.temperature))
-        out[micro.flat] = logprobs.float().cpu().numpy()
-
-
-@torch.no_grad()
-def all_ranks(
+def scores_on_every_rank(
     score: Callable[[MicroBatch], torch.Tensor],
     batch: TrainingBatch,
-    plans: Sequence[Sequence[MicroBatchPlan]],
-    *,
-    rank: int,
+    context: StepContext,
     device: torch.device,
-    packed: bool,
-    counted: bool,
-) -> np.ndarray:
-    """[N] float32 scores of every loss token of the batch on every rank: each scores its own plan, one
-    reduction joins them.
+) -> torch.Tensor:
+    """[N] float32 scores of every loss token of the batch on every rank: each scores its own micro-batches,
+    one reduction joins them.
 
-    Of several ranks with one plan, one is ``counted``. ``score`` maps a micro-batch on the device to [T].
-    Collective; padding micro-batches run too, since ZeRO-3's forward needs them.
+    ``score`` maps a micro-batch on the device to [T]. Collective; padding micro-batches run too, since
+    ZeRO-3's forward needs them.
     """
-    out = torch.zeros(len(batch.token_ids), dtype=torch.float32)
-    for plan in plans[rank]:
-        host = build_micro_batch(batch, plan, packed=packed)
-        scores = score(host.to(device)).float().cpu()
-        if counted and not plan.padding:
-            out[torch.from_numpy(host.flat)] = scores
-    everywhere = out.to(device)
+    with_tokens = np.add.reduceat(batch.loss_mask, batch.offsets[:-1]) > 0
+    own = torch.zeros(len(batch.token_ids), dtype=torch.float32)
+    for micro in own_micro_batches(batch, with_tokens, context):
+        scores = score(micro.to(device)).float().cpu()
+        if context.counted and not micro.padding:
+            own[torch.from_numpy(micro.flat)] = scores
+    everywhere = own.to(device)
     dist.all_reduce(everywhere)
-    return everywhere.cpu().numpy()
+    return everywhere.cpu()
+
+
+@torch.no_grad()
+def batch_logprobs(engine: Any, batch: TrainingBatch, micro_batches: Sequence[MicroBatch]) -> torch.Tensor:
+    """[N] float32 log-probs of the micro-batches' loss tokens at the batch's temperature, 0 elsewhere;
+    without dropout."""
+    engine.eval()
+    out = torch.zeros(len(batch.token_ids), dtype=torch.float32)
+    for micro in micro_batches:
+        logprobs = engine.module(*micro.to(engine.device).for_logprobs(batch.temperature))
+        out[torch.from_numpy(micro.flat)] = logprobs.float().cpu()
+    return out
 
 
 def sequence_logprobs(
@@ -67,11 +68,10 @@ def sequence_logprobs(
     plans = plan_micro_batches(
         np.diff(batch.offsets), np.arange(len(sequences)), world_size=1, token_budget=token_budget
     )[0]
-    out = np.zeros(len(batch.token_ids), dtype=np.float32)
-    engine.eval()
-    batch_logprobs(engine, [build_micro_batch(batch, plan, packed=packed) for plan in plans], batch, out)
+    micro_batches = [build_micro_batch(batch, plan, packed=packed) for plan in plans]
+    logprobs = batch_logprobs(engine, batch, micro_batches)
     return [
-        out[start + 1 : end].tolist()
+        logprobs[start + 1 : end].tolist()
         for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
     ]
 

@@ -1,16 +1,17 @@
-"""Aggregation: how many times each token's loss counts. All denominators are global, over every rank and
-micro-batch.
+"""Aggregation: how many times each token's loss counts, and what a group of unequal size counts for. All
+denominators are global, over every rank and micro-batch.
 
-A rule maps ``(valid_tokens [S], max_tokens)`` to the weight of *one* token of each sample, [S] float64. The
-loss of an update is the sum of weight times token loss over all samples, so it cannot depend on how they are
-split.
+An aggregation maps ``(valid_tokens [S], max_tokens)`` to the weight of *one* token of each sample, [S]
+float64. The loss of an update is the sum of weight times token loss over all samples, so it cannot depend on
+how they are split.
 """
 
 from collections.abc import Callable
 
 import torch
 
-from rl.objective.shapes import PerSample
+from rl.objective.segments import segment_size
+from rl.objective.shapes import PerSample, SegmentIds
 
 
 def token_mean(valid_tokens: PerSample, max_tokens: int) -> PerSample:
@@ -37,3 +38,23 @@ AGGREGATIONS: dict[str, AggregationFunction] = {
     "sequence": sequence_mean,
     "dr_grpo": constant_length,
 }
+
+
+def by_sample(segment_ids: SegmentIds) -> PerSample:
+    """[S] every sample alike: a prompt with twice the rollouts counts twice."""
+    return torch.ones(len(segment_ids), dtype=torch.float64)
+
+
+def by_prompt(segment_ids: SegmentIds) -> PerSample:
+    """[S] ``mean group size / own group size``: every prompt alike, and all 1 where the groups are equal.
+
+    See docs/methods/objectives.md#unequal-groups.
+    """
+    size = segment_size(segment_ids)
+    num_groups = len(torch.unique(segment_ids))
+    return len(segment_ids) / num_groups / size
+
+
+GroupWeightFunction = Callable[[SegmentIds], PerSample]
+
+GROUP_WEIGHTS: dict[str, GroupWeightFunction] = {"sample": by_sample, "prompt": by_prompt}

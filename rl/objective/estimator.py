@@ -16,10 +16,10 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.objective.correction import Correction, correction
 from rl.objective.inputs import TokenInputs
 from rl.objective.kl import KL_ESTIMATORS
-from rl.objective.likelihood import BoundedTokens, Likelihood, resolve_likelihood
+from rl.objective.likelihood import BoundedTokens, resolve_likelihood
 from rl.objective.masks import resolve_mask
-from rl.objective.references import REFERENCES
-from rl.objective.shapes import PerToken, Scalar, TokenFlags
+from rl.objective.ratios import REFERENCES
+from rl.objective.shapes import PerToken, Scalar
 
 SUMS = (
     "tokens",
@@ -65,14 +65,25 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
         None if inputs.proximal_logprobs is None else torch.where(usable, inputs.proximal_logprobs, 0.0)
     )
     likelihood = resolve_likelihood(config.likelihood)
+    limit = config.max_log_ratio
     log_ratio = policy - REFERENCES[config.reference](policy, behavior, proximal)
-    tokens = _bounded(inputs, policy, log_ratio, usable, likelihood, config)
+    ratio = likelihood.log_ratio(log_ratio, inputs.sequence, usable).clamp(-limit, limit).exp()
+    tokens = BoundedTokens(
+        policy=policy,
+        log_ratio=log_ratio.clamp(-limit, limit),
+        ratio=ratio,
+        bounded=resolve_mask(config.mask)(ratio, inputs.advantages, config),
+        advantages=inputs.advantages,
+        sequence=inputs.sequence,
+        usable=usable,
+    )
+    token_loss = likelihood.loss(tokens, config)
     start = policy.detach() if proximal is None else proximal
     corrected = correction(start - behavior, inputs.sequence, usable, config)
-    token_loss = corrected.apply(likelihood.loss(tokens, config))
+    token_loss = corrected.apply(token_loss)
     if inputs.reference_logprobs is not None:
         base = torch.where(usable, inputs.reference_logprobs, 0.0)
-        kl = KL_ESTIMATORS[config.kl.estimator](policy, base, config.max_log_ratio)
+        kl = KL_ESTIMATORS[config.kl.estimator](policy, base, limit)
         token_loss = token_loss + inputs.kl_coefficient * kl
     if inputs.demonstration is not None:
         coefficient = 0.0 if config.demonstrations is None else config.demonstrations.coefficient
@@ -81,28 +92,6 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     # An all-zero weight still has to reach every parameter, else ZeRO waits for a gradient that never comes.
     loss = (token_loss * weights).sum()
     return LossOutput(loss=loss, sums=_sums(inputs, tokens, behavior, corrected, weights, config))
-
-
-def _bounded(
-    inputs: TokenInputs,
-    policy: PerToken,
-    log_ratio: PerToken,
-    usable: TokenFlags,
-    likelihood: Likelihood,
-    config: AlgorithmConfig,
-) -> BoundedTokens:
-    """The tokens with the ratio that the mask saw, and the one that it gave back."""
-    seen = likelihood.log_ratio(log_ratio, inputs.sequence, usable)
-    ratio = seen.clamp(-config.max_log_ratio, config.max_log_ratio).exp()
-    return BoundedTokens(
-        policy=policy,
-        log_ratio=log_ratio.clamp(-config.max_log_ratio, config.max_log_ratio),
-        ratio=ratio,
-        bounded=resolve_mask(config.mask)(ratio, inputs.advantages, config),
-        advantages=inputs.advantages,
-        sequence=inputs.sequence,
-        usable=usable,
-    )
 
 
 @torch.no_grad()

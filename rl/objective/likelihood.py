@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from rl.config.algorithm import AlgorithmConfig
-from rl.objective.sequences import sequence_mean, sequence_sum
+from rl.objective.ratios import each_token, whole_sequence
+from rl.objective.sequences import sequence_sum
 from rl.objective.shapes import PerToken, TokenFlags, TokenIds
 from rollout.user_code import resolve_setting
 
@@ -39,23 +40,6 @@ class BoundedTokens:
     def kept(self) -> TokenFlags:
         """[T] True where the mask left the token its gradient."""
         return self.bounded.detach() == self.ratio.detach()
-
-
-# -- whose ratio the mask bounds -----------------------------------------------------------------------------
-
-
-def each_token(log_ratio: PerToken, sequence: TokenIds, usable: TokenFlags) -> PerToken:
-    """[T] every token its own."""
-    return log_ratio
-
-
-def whole_sequence(log_ratio: PerToken, sequence: TokenIds, usable: TokenFlags) -> PerToken:
-    """[T] the sequence's geometric mean, ``(p(y) / q(y)) ^ (1 / |y|)`` (GSPO, Zheng et al. 2025, arXiv
-    2507.18071, eq. 7)."""
-    return sequence_mean(log_ratio, sequence, usable)
-
-
-# -- the loss of a token -------------------------------------------------------------------------------------
 
 
 def token_ratio(tokens: BoundedTokens, config: AlgorithmConfig) -> PerToken:

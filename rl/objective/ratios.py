@@ -1,8 +1,10 @@
-"""The ratio's denominator: whose log-probs the policy is compared with. All are constants to the gradient."""
+"""The probability ratio of a token: whose log-probs the policy is compared with (``REFERENCES``), and whether
+the mask bounds the token's own ratio or its sequence's. References are constants to the gradient."""
 
 from collections.abc import Callable
 
-from rl.objective.shapes import PerToken
+from rl.objective.sequences import sequence_mean
+from rl.objective.shapes import PerToken, TokenFlags, TokenIds
 
 
 def behavior_reference(policy: PerToken, behavior: PerToken, proximal: PerToken | None) -> PerToken:
@@ -32,3 +34,14 @@ REFERENCES: dict[str, ReferenceFunction] = {
     "proximal": proximal_reference,
     "current": current_reference,
 }
+
+
+def each_token(log_ratio: PerToken, sequence: TokenIds, usable: TokenFlags) -> PerToken:
+    """[T] every token its own."""
+    return log_ratio
+
+
+def whole_sequence(log_ratio: PerToken, sequence: TokenIds, usable: TokenFlags) -> PerToken:
+    """[T] the sequence's geometric mean, ``(p(y) / q(y)) ^ (1 / |y|)`` (GSPO, Zheng et al. 2025, arXiv
+    2507.18071, eq. 7)."""
+    return sequence_mean(log_ratio, sequence, usable)

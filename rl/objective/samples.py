@@ -46,15 +46,15 @@ class Tokens:
     """The loss tokens of those samples, in order of samples and positions; the same on every rank."""
 
     sample: UpdateTokenIds
-    """[N] index into ``Samples``, non-decreasing."""
+    """[U] index into ``Samples``, non-decreasing."""
     kl: PerUpdateToken | None = None
-    """[N] penalty in nats of KL, times the coefficient; with ``kl.place=reward`` only."""
+    """[U] penalty in nats of KL, times the coefficient; with ``kl.place=reward`` only."""
     values: PerUpdateToken | None = None
-    """[N] the critic's estimate before each token, under its weights at the start of the batch."""
+    """[U] the critic's estimate before each token, under its weights at the start of the batch."""
 
     @cached_property
     def position(self) -> UpdateTokenIds:
-        """[N] place of each token among the loss tokens of its sample, from 0."""
+        """[U] place of each token among the loss tokens of its sample, from 0."""
         index = torch.arange(len(self.sample))
         first = torch.ones(len(self.sample), dtype=torch.bool)
         first[1:] = self.sample[1:] != self.sample[:-1]

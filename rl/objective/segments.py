@@ -31,6 +31,12 @@ def segment_varies(values: PerSample, segment_ids: SegmentIds) -> torch.Tensor:
     return (low != high)[ids]
 
 
+def where_segment_varies(result: PerSample, values: PerSample, segment_ids: SegmentIds) -> PerSample:
+    """[S] ``result`` in the dtype of ``values``; exactly 0 in groups whose ``values`` are all the same, where
+    rounding would leave a trace."""
+    return torch.where(segment_varies(values, segment_ids), result, 0.0).to(values.dtype)
+
+
 def segment_mean(values: PerSample, segment_ids: SegmentIds) -> PerSample:
     """[S] the mean over each sample's group."""
     return segment_sum(values, segment_ids) / segment_size(segment_ids)

@@ -1,4 +1,4 @@
-"""Shape aliases of the objective: S = samples of one update, N = loss tokens of those samples, T = loss
+"""Shape aliases of the objective: S = samples of one update, U = loss tokens of those samples, T = loss
 tokens of one micro-batch.
 
 They are annotations only; the tests check them at run time with beartype.
@@ -13,9 +13,9 @@ TokenFlags = Bool[Tensor, " T"]
 """One flag per loss token."""
 TokenIds = Integer[Tensor, " T"]
 """One index per loss token."""
-PerUpdateToken = Float[Tensor, " N"]
+PerUpdateToken = Float[Tensor, " U"]
 """One float per loss token of an update, in order of samples and positions."""
-UpdateTokenIds = Integer[Tensor, " N"]
+UpdateTokenIds = Integer[Tensor, " U"]
 """One index per loss token of an update."""
 PerSample = Float[Tensor, " S"]
 """One float per rollout."""

@@ -1,5 +1,4 @@
-"""What an update's tokens bring to the loss before the policy's forward pass: advantages, value targets,
-weights."""
+"""The terms of one update: what its tokens bring to the losses before any forward pass."""
 
 from dataclasses import dataclass, replace
 
@@ -7,33 +6,38 @@ import torch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.advantages import resolve_advantage
-from rl.objective.aggregation import AGGREGATIONS
-from rl.objective.group_weight import GROUP_WEIGHTS
+from rl.objective.aggregation import AGGREGATIONS, GROUP_WEIGHTS
 from rl.objective.samples import Samples, Tokens
 from rl.objective.shapes import PerUpdateToken
-from rl.objective.shaping import shaped
+from rl.objective.shaping import resolve_shaping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenTerms:
-    """Constants of one update."""
+class UpdateTerms:
+    """Advantages, weights and value targets of an update's loss tokens; the same on every rank."""
 
     advantages: PerUpdateToken
-    """[N] float32; a sample that is 0 everywhere may need no forward pass."""
+    """[U] float32; a sample that is 0 everywhere may need no forward pass."""
     weights: PerUpdateToken
-    """[N] float32 aggregation times group weight. Samples without gradient are in the denominators."""
+    """[U] float32 weight of the token in the policy's loss: aggregation times group weight. Samples without
+    gradient are in the denominators."""
+    value_weights: PerUpdateToken
+    """[U] float32 weight of the token in the critic's loss: every sampled token alike."""
     returns: PerUpdateToken | None = None
-    """[N] float32 the critic's targets; None without one."""
+    """[U] float32 the critic's targets; None without one."""
 
 
-def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> TokenTerms:
+def update_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> UpdateTerms:
     """Shape the rewards, estimate the advantages, weigh the tokens; demonstrations have a loss of their own
     and advantage 0.
 
     ``samples.aux.token_advantages`` [S, longest] is a curriculum's own credit, by place among a sample's
     loss tokens; it replaces the estimator's advantages, not the critic's targets.
     """
-    samples = replace(samples, rewards=shaped(samples, config))
+    rewards = samples.rewards
+    for part in config.shaping:
+        rewards = resolve_shaping(part.name)(rewards, samples, **part.args)
+    samples = replace(samples, rewards=rewards)
     estimate = resolve_advantage(config.advantage)(samples, tokens, config)
     advantages = estimate.advantages
     if config.advantage_scale == "batch_rms":
@@ -45,15 +49,18 @@ def token_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> To
         advantages = advantages.clamp(-config.advantage_clip, config.advantage_clip)
     weights = AGGREGATIONS[config.aggregation](samples.lengths.double(), samples.max_tokens)
     weights = weights * GROUP_WEIGHTS[config.group_weight](samples.segment_ids)
-    return TokenTerms(
-        advantages=torch.where(samples.demonstration[tokens.sample], 0.0, advantages).float(),
+    shown = samples.demonstration[tokens.sample]
+    sampled = (~shown).float()
+    return UpdateTerms(
+        advantages=torch.where(shown, 0.0, advantages).float(),
         weights=weights[tokens.sample].float(),
+        value_weights=sampled / sampled.sum().clamp(min=1),
         returns=None if estimate.returns is None else estimate.returns.float(),
     )
 
 
 def _by_rms(advantages: PerUpdateToken, tokens: Tokens) -> PerUpdateToken:
-    """[N] over the root mean square of the samples that have any: one number for the batch, so prompts keep
+    """[U] over the root mean square of the samples that have any: one number for the batch, so prompts keep
     their weights."""
     of_sample = advantages[tokens.position == 0].double()
     nonzero = of_sample[of_sample != 0]

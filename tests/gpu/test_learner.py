@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from rl.config.learner import LearnerConfig
-from rl.learner.batching import MicroBatchPlan
 from rl.learner.logprob_model import LogprobModel
-from rl.learner.micro_batch import build_micro_batch
+from rl.learner.micro_batch import MicroBatchPlan, build_micro_batch
 from rl.learner.model import load_model
 from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
 

@@ -7,10 +7,13 @@ exactly 0 from the former; ``gae`` and ``reinforce_pp`` have no baseline from th
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import torch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.advantages.brpo import brpo
-from rl.objective.advantages.estimate import Estimate, every_token
+from rl.objective.advantages.estimate import Estimate
 from rl.objective.advantages.gae import gae
 from rl.objective.advantages.group_relative import dr_grpo, grpo, max_rl, rloo
 from rl.objective.advantages.passk import (
@@ -23,9 +26,28 @@ from rl.objective.advantages.passk import (
 )
 from rl.objective.advantages.reinforce_pp import reinforce_pp, reinforce_pp_baseline
 from rl.objective.samples import Samples, Tokens
+from rl.objective.shapes import PerSample
 from rollout.user_code import resolve_function
 
 AdvantageFunction = Callable[[Samples, Tokens, AlgorithmConfig], Estimate]
+
+SampleFunction = Callable[[Samples, AlgorithmConfig], PerSample]
+
+
+def every_token(estimator: SampleFunction) -> Callable[[Samples, Tokens, AlgorithmConfig], Estimate]:
+    """An estimator of whole samples as one of tokens. A KL penalty on the reward is taken from the sample's
+    reward as a sum."""
+
+    def estimate(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
+        if tokens.kl is not None:
+            penalty = torch.zeros(len(samples.rewards), dtype=torch.float64).index_add_(
+                0, tokens.sample, tokens.kl.double()
+            )
+            samples = replace(samples, rewards=(samples.rewards.double() - penalty).to(samples.rewards.dtype))
+        return Estimate(advantages=estimator(samples, config)[tokens.sample])
+
+    return estimate
+
 
 ADVANTAGES: dict[str, AdvantageFunction] = {
     "grpo": every_token(grpo),

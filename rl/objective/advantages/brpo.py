@@ -14,7 +14,7 @@ from rl.objective.segments import segment_mean
 
 
 def brpo(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
-    """[N] ``A_s = R_s - [s/S V1_s + (S - s)/S V2_s]`` for thinking tokens between budget s - 1 and s
+    """[U] ``A_s = R_s - [s/S V1_s + (S - s)/S V2_s]`` for thinking tokens between budget s - 1 and s
     (0-based; Qi et al. 2025, AnytimeReasoner, arXiv 2505.13438), and Dr. GRPO's advantage for answers.
 
     ``aux.budget_scores`` [S, budgets] holds the mean score of the answers given at each budget; a row of

@@ -11,7 +11,7 @@ from rl.objective.shapes import PerUpdateToken
 
 
 def gae(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
-    """[N] ``sum over l of (gamma lam)^l (r_{t+l} + gamma V_{t+l+1} - V_{t+l})`` (Schulman et al. 2015, arXiv
+    """[U] ``sum over l of (gamma lam)^l (r_{t+l} + gamma V_{t+l+1} - V_{t+l})`` (Schulman et al. 2015, arXiv
     1506.02438, eq. 16).
 
     The reward comes with the last token, the KL penalty with each; after the last token the value is 0.
@@ -36,14 +36,14 @@ def gae(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
 
 
 def _last_of_sample(sample: torch.Tensor) -> torch.Tensor:
-    """[N] True on the last loss token of each sample."""
+    """[U] True on the last loss token of each sample."""
     last = torch.ones(len(sample), dtype=torch.bool)
     last[:-1] = sample[1:] != sample[:-1]
     return last
 
 
 def _discounted_sums(delta: PerUpdateToken, last: torch.Tensor, factor: float) -> PerUpdateToken:
-    """[N] ``delta_t + factor * delta_{t+1} + ...`` to the end of each sample; one pass over positions, all
+    """[U] ``delta_t + factor * delta_{t+1} + ...`` to the end of each sample; one pass over positions, all
     samples at once."""
     out = delta.clone()
     ends = torch.nonzero(last).flatten()

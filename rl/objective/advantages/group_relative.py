@@ -7,7 +7,7 @@ import torch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.samples import Samples
-from rl.objective.segments import segment_mean, segment_size, segment_sum, segment_varies
+from rl.objective.segments import segment_mean, segment_size, segment_sum, where_segment_varies
 from rl.objective.shapes import PerSample
 
 EPSILON = 1e-4
@@ -19,14 +19,14 @@ def grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     values, ids = samples.rewards.double(), samples.segment_ids
     centred = values - segment_mean(values, ids)
     std = (segment_sum(centred.square(), ids) / (segment_size(ids) - 1).clamp(min=1)).sqrt()
-    return _where_rewards_differ(samples, centred / (std + EPSILON))
+    return where_segment_varies(centred / (std + EPSILON), samples.rewards, ids)
 
 
 def dr_grpo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     """[S] ``r_i - mean(r in its group)``, without the division that favours easy and hard prompts (Liu et al.
     2025, arXiv 2503.20783, section 3.2)."""
-    values = samples.rewards.double()
-    return _where_rewards_differ(samples, values - segment_mean(values, samples.segment_ids))
+    values, ids = samples.rewards.double(), samples.segment_ids
+    return where_segment_varies(values - segment_mean(values, ids), samples.rewards, ids)
 
 
 def rloo(samples: Samples, config: AlgorithmConfig) -> PerSample:
@@ -38,7 +38,7 @@ def rloo(samples: Samples, config: AlgorithmConfig) -> PerSample:
     values, ids = samples.rewards.double(), samples.segment_ids
     size = segment_size(ids)
     left_out = (values - segment_mean(values, ids)) * size / (size - 1).clamp(min=1)
-    return _where_rewards_differ(samples, left_out)
+    return where_segment_varies(left_out, samples.rewards, ids)
 
 
 def max_rl(samples: Samples, config: AlgorithmConfig) -> PerSample:
@@ -52,11 +52,4 @@ def max_rl(samples: Samples, config: AlgorithmConfig) -> PerSample:
     values, ids = samples.rewards.double(), samples.segment_ids
     magnitude = segment_mean(values.abs(), ids)
     relative = (values - segment_mean(values, ids)) / torch.where(magnitude == 0, 1.0, magnitude)
-    return _where_rewards_differ(samples, relative)
-
-
-def _where_rewards_differ(samples: Samples, advantages: PerSample) -> PerSample:
-    """[S] the advantages in the rewards' dtype; exactly 0 in groups of equal rewards, where rounding would
-    leave a trace."""
-    varies = segment_varies(samples.rewards.double(), samples.segment_ids)
-    return torch.where(varies, advantages, 0.0).to(samples.rewards.dtype)
+    return where_segment_varies(relative, samples.rewards, ids)

@@ -14,21 +14,21 @@ from rl.objective.shapes import PerUpdateToken
 
 
 def reinforce_pp(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
-    """[N] ``r - sum of the KL penalties from this token on``, to mean 0 and std 1 over the batch's tokens (Hu
+    """[U] ``r - sum of the KL penalties from this token on``, to mean 0 and std 1 over the batch's tokens (Hu
     2025, arXiv 2501.03262, eq. 5 and 6). Works with groups of one."""
     to_go = _to_go(samples.rewards[tokens.sample].double(), tokens)
     return Estimate(advantages=whitened_where(to_go, ~samples.demonstration[tokens.sample]))
 
 
 def reinforce_pp_baseline(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
-    """[N] the same with the group's mean taken from the reward first (REINFORCE++-baseline, arXiv 2501.03262,
+    """[U] the same with the group's mean taken from the reward first (REINFORCE++-baseline, arXiv 2501.03262,
     section 3.3)."""
     centred = replace(samples, rewards=dr_grpo(samples, config))
     return reinforce_pp(centred, tokens, config)
 
 
 def _to_go(rewards: PerUpdateToken, tokens: Tokens) -> PerUpdateToken:
-    """[N] rewards minus what is still to be paid for KL."""
+    """[U] rewards minus what is still to be paid for KL."""
     if tokens.kl is None:
         return rewards
     paid = tokens.kl.double().cumsum(0)

@@ -37,12 +37,12 @@ class AskedAdvantage:
         return World(num_budgets=len(self.config.budgets.tokens))
 
     def of_tokens(self, samples: Samples, tokens: Tokens) -> torch.Tensor:
-        """[N] advantages, checked for shape, type and range."""
+        """[U] advantages, checked for shape, type and range."""
         answer = self.estimate(samples, tokens, self.config)
         require(
             isinstance(answer, Estimate),
             f"got {type(answer).__name__}; give an Estimate of tokens, or decorate a function of whole"
-            " samples with rl.objective.advantages.estimate.every_token",
+            " samples with rl.objective.advantages.every_token",
         )
         advantages = per_token(answer.advantages, len(tokens.sample), name="advantages")
         require(

@@ -6,8 +6,6 @@ A shaping maps ``(rewards [S], samples, **args)`` to rewards [S]; a new one is o
 
 from collections.abc import Callable
 
-from rl.config.algorithm import AlgorithmConfig
-from rl.objective.samples import Samples
 from rl.objective.shapes import PerSample
 from rl.objective.shaping.handover import handover
 from rl.objective.shaping.overlong import overlong
@@ -25,11 +23,3 @@ def resolve_shaping(name: str) -> Callable[..., PerSample]:
         ValueError: naming the field and the choices.
     """
     return resolve_function("algorithm.shaping", name, SHAPINGS)
-
-
-def shaped(samples: Samples, config: AlgorithmConfig) -> PerSample:
-    """[S] rewards after all shapings of the config, in order."""
-    rewards = samples.rewards
-    for part in config.shaping:
-        rewards = resolve_shaping(part.name)(rewards, samples, **part.args)
-    return rewards

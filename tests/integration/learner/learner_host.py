@@ -9,9 +9,11 @@ import gc
 import multiprocessing
 import os
 import socket
+import sys
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from rl.config.learner import LearnerConfig
 
 VOCAB = 64
 TIMEOUT_S = 90
+LOSS = "policy_gradient_loss"
 
 
 def serve(pipe: Connection, gpu: int | None) -> None:
@@ -231,6 +234,24 @@ def train_and_capture(state: dict[str, Any], batch: TrainingBatch) -> tuple[Any,
         engine.step = original
 
 
+def walk(state: dict[str, Any], batch: TrainingBatch) -> list[tuple[str, str]]:
+    """Train on a batch and return (module, function) of every function of ``rl`` that ran up to the loss, in
+    the order of their first calls."""
+    found: dict[tuple[str, str], None] = {}
+
+    def called(frame: FrameType, event: str, _: Any) -> None:
+        module = frame.f_globals.get("__name__", "")
+        if event == "call" and module.startswith("rl.") and ("rl.objective.estimator", LOSS) not in found:
+            found[module, frame.f_code.co_name] = None
+
+    sys.setprofile(called)
+    try:
+        state["rank"].train(batch)
+    finally:
+        sys.setprofile(None)
+    return list(found)
+
+
 def recomputes(state: dict[str, Any]) -> bool:
     """True if layers run again in the backward pass."""
     return bool(state["rank"]._engine.module.causal_lm.is_gradient_checkpointing)
@@ -256,6 +277,7 @@ OPERATIONS = {
         randomise_adapter,
         train_and_capture,
         recomputes,
+        walk,
         close,
     )
 }

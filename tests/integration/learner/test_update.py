@@ -1,6 +1,7 @@
 """One step against the real DeepSpeed: what must not change with micro-batches, ranks or ZeRO stage, and what
 must stop it."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import torch
 
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
-from rl.learner.batching import plan_micro_batches
+from rl.learner.micro_batch import plan_micro_batches
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
-from rl.objective.terms import token_terms
-from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
+from rl.objective.terms import update_terms
+from tests.integration.learner.learner_host import LOSS, VOCAB, Hosts, make_batch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 
@@ -47,7 +48,7 @@ def plain_gradients(
         demonstration=torch.from_numpy(batch.demonstration),
         max_tokens=32,
     )
-    terms = token_terms(
+    terms = update_terms(
         samples, Tokens(sample=torch.repeat_interleave(torch.arange(count), samples.lengths)), config
     )
     ends = np.cumsum(valid)
@@ -263,6 +264,21 @@ def test_the_proximal_policy_is_the_one_before_the_batch(hosts: Hosts, tiny_llam
     assert one["loss/ratio_mean"] == pytest.approx(1, abs=1e-6) and one["loss/ratio_clipped_frac"] == 0
     assert abs(two["loss/ratio_mean"] - 1) > 1e-3
     assert 0 < one["loss/importance_capped_frac"] < 1
+
+
+FORWARD = ("rl.learner.logprob_model", "rl.learner.sequence_parallel", "rl.learner.packed_attention")
+"""What the model's forward pass goes through besides ``rl.learner.head``."""
+
+
+def test_a_reader_on_the_way_to_the_loss_seldom_returns_to_a_module(hosts: Hosts, tiny_llama: Path) -> None:
+    """The walk of docs/architecture.md: each function where it is first called, neighbours in one module as
+    one stay, the model's forward pass as one."""
+    hosts.build(tiny_llama)
+    found = hosts.run("walk", BATCHES[0])
+    assert found[0] == ("rl.learner.rank", "train") and found[-1][1] == LOSS
+    rooms = ["rl.learner.head" if module in FORWARD else module for module, _ in found]
+    stays = [module for module, _ in itertools.groupby(rooms)]
+    assert len(stays) <= 14 and len(stays) - len(set(stays)) <= 2, stays
 
 
 def part_of(batch: TrainingBatch, groups: tuple[int, ...]) -> TrainingBatch:

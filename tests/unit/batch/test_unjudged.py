@@ -19,7 +19,7 @@ from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig, DemonstrationConfig
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.samples import Samples, Tokens
-from rl.objective.terms import TokenTerms, token_terms
+from rl.objective.terms import UpdateTerms, update_terms
 from rl.run.step_metrics import group_metrics
 from rl.stream.plans import UNJUDGED, GroupState, GroupStatus, PlanState
 from rollout.statistics import StatisticsStore
@@ -60,7 +60,7 @@ def group_of(*rollouts: Rollout, number: int = 0) -> RolloutGroup:
     )
 
 
-def terms_of(batch: TrainingBatch, config: AlgorithmConfig) -> TokenTerms:
+def terms_of(batch: TrainingBatch, config: AlgorithmConfig) -> UpdateTerms:
     lengths = torch.from_numpy(np.diff(batch.offsets) - batch.prompt_lens)
     samples = Samples(
         rewards=torch.from_numpy(batch.rewards),
@@ -73,7 +73,7 @@ def terms_of(batch: TrainingBatch, config: AlgorithmConfig) -> TokenTerms:
     )
     sample = torch.arange(len(lengths)).repeat_interleave(lengths)
     values = torch.zeros(len(sample)) if config.advantage == "gae" else None
-    return token_terms(samples, Tokens(sample=sample, values=values), config)
+    return update_terms(samples, Tokens(sample=sample, values=values), config)
 
 
 def test_a_function_that_abstains_on_one_of_four_right_answers_moves_none() -> None:

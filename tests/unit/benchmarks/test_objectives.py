@@ -65,11 +65,11 @@ def test_random_micro_batches_hold_every_sample_once_within_the_budget() -> None
 
 
 def test_the_learner_plans_by_what_the_block_says_and_no_longer() -> None:
-    original = learner.update_plan.plan_micro_batches
+    original = learner.micro_batch.plan_micro_batches
     with pytest.raises(ZeroDivisionError), learner.batching(learner.random_micro_batches):
-        assert learner.update_plan.plan_micro_batches is learner.random_micro_batches
+        assert learner.micro_batch.plan_micro_batches is learner.random_micro_batches
         raise ZeroDivisionError
-    assert learner.update_plan.plan_micro_batches is original
+    assert learner.micro_batch.plan_micro_batches is original
 
 
 def test_peak_memory_is_that_of_the_named_process_and_stays_when_it_is_given_back() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rl.objective.advantages.estimate import Estimate, every_token
+from rl.objective.advantages import every_token
+from rl.objective.advantages.estimate import Estimate
 from rl.objective.likelihood import Likelihood
 from rl.objective.segments import segment_mean, segment_varies
 

@@ -138,7 +138,7 @@ def test_the_command_says_what_holds_and_what_to_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.py").write_text(
-        "from rl.objective.advantages.estimate import every_token\n\n\n"
+        "from rl.objective.advantages import every_token\n\n\n"
         "@every_token\ndef reward(samples, config):\n    return samples.rewards\n"
     )
     monkeypatch.chdir(tmp_path)

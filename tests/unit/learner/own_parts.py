@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from rl.objective.advantages.estimate import every_token
+from rl.objective.advantages import every_token
 from rl.objective.likelihood import Likelihood
 
 NOT_A_FUNCTION = 3

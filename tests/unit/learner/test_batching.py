@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.learner.batching import OVERHEAD_SHARE, plan_micro_batches, shares_of_groups
+from rl.learner.micro_batch import OVERHEAD_SHARE, plan_micro_batches
+from rl.learner.update_plan import shares_of_groups
 
 
 @given(

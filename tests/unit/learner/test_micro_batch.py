@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from rl.batch.types import TrainingBatch
-from rl.learner.batching import MicroBatchPlan, plan_micro_batches
 from rl.learner.logprob_model import LogprobModel
-from rl.learner.micro_batch import build_micro_batch
+from rl.learner.micro_batch import MicroBatchPlan, build_micro_batch, plan_micro_batches
 
 
 @pytest.mark.parametrize("packed", [False, True])

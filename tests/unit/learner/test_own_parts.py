@@ -18,7 +18,7 @@ from rl.objective.advantages import ADVANTAGES, resolve_advantage
 from rl.objective.likelihood import LIKELIHOODS, resolve_likelihood
 from rl.objective.masks import MASKS, resolve_mask
 from rl.objective.samples import Samples, Tokens
-from rl.objective.terms import token_terms
+from rl.objective.terms import update_terms
 
 OWN = "tests.unit.learner.own_parts"
 KINDS: dict[str, tuple[Callable[[str], Any], dict[str, Any]]] = {
@@ -58,7 +58,7 @@ def test_an_advantage_of_a_users_own_reaches_the_update() -> None:
         max_tokens=4,
     )
     config = AlgorithmConfig().model_copy(update={"advantage": f"{OWN}:halved"})
-    got = token_terms(samples, Tokens(sample=torch.tensor([0, 0, 1])), config)
+    got = update_terms(samples, Tokens(sample=torch.tensor([0, 0, 1])), config)
     assert got.advantages.tolist() == [0.5, 0.5, 0.25]
 
 

@@ -15,9 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from rl.config.learner import LearnerConfig
 from rl.learner import packed_attention
-from rl.learner.batching import MicroBatchPlan
 from rl.learner.logprob_model import LogprobModel
-from rl.learner.micro_batch import build_micro_batch
+from rl.learner.micro_batch import MicroBatchPlan, build_micro_batch
 from rl.learner.model import attention_for
 
 TINY = {

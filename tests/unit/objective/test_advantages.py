@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.config.checks.algorithm import compares_within_groups
@@ -114,6 +114,7 @@ GRADED = st.lists(st.integers(-30, 30).map(lambda tenths: tenths / 10), min_size
 
 
 @pytest.mark.parametrize("name", OF_A_GROUP)
+@settings(deadline=None)
 @given(rewards=GRADED, k=st.integers(1, 4))
 def test_a_better_reward_never_has_the_lower_advantage_whatever_the_range(
     name: str, rewards: list[float], k: int

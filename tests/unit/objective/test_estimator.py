@@ -12,7 +12,7 @@ from rl.objective.estimator import SUMS, policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.likelihood import LIKELIHOODS
 from rl.objective.masks import MASKS
-from rl.objective.references import REFERENCES
+from rl.objective.ratios import REFERENCES
 
 
 def inputs(policy: list[float], behavior: list[float], **other: Any) -> TokenInputs:

@@ -9,13 +9,12 @@ import torch
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.objective.advantages import ADVANTAGES
-from rl.objective.aggregation import AGGREGATIONS
+from rl.objective.aggregation import AGGREGATIONS, GROUP_WEIGHTS
 from rl.objective.correction import IMPORTANCE, correction
-from rl.objective.group_weight import GROUP_WEIGHTS
 from rl.objective.kl import KL_ESTIMATORS, adapted
 from rl.objective.likelihood import LIKELIHOODS, BoundedTokens
 from rl.objective.masks import MASKS
-from rl.objective.references import REFERENCES
+from rl.objective.ratios import REFERENCES
 
 CONFIG = AlgorithmConfig(clip_low=0.2, clip_high=0.3, dual_clip=3.0, importance_cap=2.0)
 RATIO = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0, 5.0])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.passk import posterior_weight
-from rl.objective.terms import token_terms
+from rl.objective.terms import update_terms
 from rollout.types import RolloutAux
 from tests.unit.objective.one_update import config, one_token_each, samples
 
@@ -67,7 +67,7 @@ def test_what_adds_nothing_gets_exactly_zero(n: int, c: int, k: int) -> None:
     up to 1."""
     got = one_group("passk", binary(n, c), k)
     assert (got[c:] == 0).all() and (got[:c] != 0).all() == (c <= n - k + 1)
-    terms = token_terms(
+    terms = update_terms(
         samples(binary(n, c), [0] * n),
         one_token_each(n),
         config(advantage="passk", pass_k=k, advantage_scale="batch_rms"),

@@ -11,7 +11,7 @@ from rl.config.load import load_config
 from rl.config.shaping_names import SHAPING_ARGS
 from rl.objective.samples import Tokens
 from rl.objective.shaping import SHAPINGS
-from rl.objective.terms import token_terms
+from rl.objective.terms import update_terms
 from tests.unit.objective.one_update import config, one_token_each, samples
 
 PRESETS = sorted(p.stem for p in (Path(__file__).parents[3] / "configs" / "algorithm").glob("*.yaml"))
@@ -20,13 +20,13 @@ PRESETS = sorted(p.stem for p in (Path(__file__).parents[3] / "configs" / "algor
 def test_samples_without_gradient_stay_in_the_denominator() -> None:
     lengths = torch.tensor([2, 3, 5, 10])
     tokens = Tokens(sample=torch.repeat_interleave(torch.arange(4), lengths))
-    terms = token_terms(samples([1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1], lengths=lengths), tokens, config())
+    terms = update_terms(samples([1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1], lengths=lengths), tokens, config())
     assert (terms.advantages[5:] == 0).all() and (terms.advantages[:5] != 0).all()
     torch.testing.assert_close(terms.weights, torch.full((20,), 1 / 20))
 
 
 def test_advantage_clip_is_symmetric() -> None:
-    terms = token_terms(
+    terms = update_terms(
         samples([3.0, 0.0, 0.0], [0, 0, 0]),
         one_token_each(3),
         config(advantage="dr_grpo", advantage_clip=0.5),
@@ -36,8 +36,8 @@ def test_advantage_clip_is_symmetric() -> None:
 
 def test_batch_rms_keeps_the_prompts_weights_to_each_other() -> None:
     given = samples([3.0, 0.0, 1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1, 2, 2])
-    plain = token_terms(given, one_token_each(6), config(advantage="dr_grpo")).advantages
-    scaled = token_terms(
+    plain = update_terms(given, one_token_each(6), config(advantage="dr_grpo")).advantages
+    scaled = update_terms(
         given, one_token_each(6), config(advantage="dr_grpo", advantage_scale="batch_rms")
     ).advantages
     assert scaled[:4].square().mean().item() == pytest.approx(1) and (scaled[4:] == 0).all()
@@ -46,7 +46,9 @@ def test_batch_rms_keeps_the_prompts_weights_to_each_other() -> None:
 
 def test_demonstrations_have_no_advantage_and_their_weight() -> None:
     shown = torch.tensor([False, False, True])
-    terms = token_terms(samples([1.0, 0.0, 1.0], [0, 0, 1], demonstration=shown), one_token_each(3), config())
+    terms = update_terms(
+        samples([1.0, 0.0, 1.0], [0, 0, 1], demonstration=shown), one_token_each(3), config()
+    )
     assert terms.advantages[2] == 0 and terms.weights[2] > 0
 
 
@@ -93,7 +95,7 @@ def test_shapings_apply_in_order_before_the_advantages() -> None:
         advantage="dr_grpo",
         shaping=(ShapingConfig(name="overlong", args={"buffer_share": 0.5, "penalty": 1.0}),),
     )
-    terms = token_terms(given, one_token_each(2), chosen)
+    terms = update_terms(given, one_token_each(2), chosen)
     assert terms.advantages.tolist() == [0.5, -0.5]
 
 

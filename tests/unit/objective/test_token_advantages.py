@@ -10,7 +10,7 @@ from rl.config.algorithm import BudgetConfig, GaeConfig
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.brpo import prior, thinking_advantages
 from rl.objective.samples import Tokens
-from rl.objective.terms import token_terms
+from rl.objective.terms import update_terms
 from rl.objective.value_loss import explained_variance, value_loss
 from rollout.types import RolloutAux
 from tests.unit.objective.one_update import config, samples
@@ -156,6 +156,6 @@ def test_a_curriculums_own_credit_takes_the_estimators_place() -> None:
     given = torch.tensor([[1.0, 2.0, 30.0], [-1.0, -2.0, 99.0]], dtype=torch.float64)
     chosen = config(advantage="grpo", advantage_clip=5.0)
     tokens = Tokens(sample=torch.tensor([0, 0, 0, 1, 1]))
-    got = token_terms(replace(rows, aux=RolloutAux(token_advantages=given)), tokens, chosen).advantages
+    got = update_terms(replace(rows, aux=RolloutAux(token_advantages=given)), tokens, chosen).advantages
     assert got.tolist() == [1, 2, 5, -1, -2]
-    assert token_terms(rows, tokens, chosen).advantages.tolist() != got.tolist()
+    assert update_terms(rows, tokens, chosen).advantages.tolist() != got.tolist()

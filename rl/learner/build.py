@@ -1,0 +1,101 @@
+"""A learner rank's parts, put together; needs the process group."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from rl.learner.checkpoint_engine import BackgroundCheckpointEngine
+from rl.learner.context import Progress, StepContext
+from rl.learner.critic import SeparateCritic, build_separate_critic
+from rl.learner.deepspeed_setup import initialize_engine
+from rl.learner.model import load_model
+from rl.learner.models import Models
+from rl.learner.publishing import WeightPublisher
+from rl.learner.reference import build_reference
+from rl.learner.sequence_parallel import SequenceParallel
+from rl.learner.settings import RankSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankParts:
+    """The engines of a rank and what hangs on them."""
+
+    models: Models
+    context: StepContext
+    progress: Progress
+    publisher: WeightPublisher
+    sequences: SequenceParallel | None
+    """The ranks that share each sequence; None where none do."""
+
+
+def build_parts(settings: RankSettings) -> RankParts:
+    """Load the models, build the engines. Collective."""
+    config, copies = settings.config, settings.config.sequence_parallel
+    # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own shard
+    # of them.
+    seed_everything(settings.seed)
+    shared_critic = settings.algorithm.critic is not None and not settings.separate_critic
+    model = load_model(settings.model_path, config, value_head=shared_critic, trust=settings.trust)
+    sequences = SequenceParallel(model.causal_lm, config) if copies > 1 else None
+    engine = initialize_engine(model, config, total_updates=_policy_updates(settings), sequences=sequences)
+    engine.checkpoint_engine = BackgroundCheckpointEngine()
+    critic = _build_critic(settings, engine, sequences) if settings.separate_critic else None
+    reference = build_reference(
+        engine, settings.model_path, settings.algorithm.kl, config, trust=settings.trust
+    )
+    publisher = WeightPublisher(
+        model.causal_lm,
+        gather=config.zero_stage == 3,
+        is_writer=settings.rank == 0,
+        adapter=config.lora is not None and config.lora.pushes_adapter,
+    )
+    context = StepContext(
+        config=config,
+        algorithm=settings.algorithm,
+        rank=settings.rank // copies,
+        world_size=settings.world_size // copies,
+        max_tokens=settings.max_tokens,
+        copies=copies,
+        counted=settings.rank % copies == 0,
+    )
+    seed_everything(settings.seed * 1000 + settings.rank)
+    return RankParts(
+        models=Models(engine=engine, critic=critic, reference=reference),
+        context=context,
+        progress=Progress(kl_coefficient=settings.algorithm.kl.coefficient),
+        publisher=publisher,
+        sequences=sequences,
+    )
+
+
+def _policy_updates(settings: RankSettings) -> int:
+    """Updates of the policy in the whole run: while a critic of its own warms up, the policy takes no step,
+    and neither does its schedule."""
+    critic = settings.algorithm.critic
+    waiting = critic.warmup_steps if critic is not None and settings.separate_critic else 0
+    return max(settings.total_steps - waiting, 1) * settings.config.updates_per_batch
+
+
+def _build_critic(settings: RankSettings, engine: Any, sequences: SequenceParallel | None) -> SeparateCritic:
+    """A critic of its own, whose files the ``engine``'s writer writes."""
+    assert settings.algorithm.critic is not None
+    critic = build_separate_critic(
+        settings.model_path,
+        settings.algorithm.critic,
+        settings.config,
+        total_updates=settings.total_steps * settings.config.updates_per_batch,
+        sequences=sequences,
+        trust=settings.trust,
+    )
+    critic.engine.checkpoint_engine = engine.checkpoint_engine
+    return critic
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, numpy's and torch's generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

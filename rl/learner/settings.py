@@ -1,0 +1,29 @@
+"""Settings of one learner rank; read before DeepSpeed is imported."""
+
+from dataclasses import dataclass
+
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.learner import LearnerConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankSettings:
+    """Everything that a rank is told when it is made."""
+
+    config: LearnerConfig
+    algorithm: AlgorithmConfig
+    model_path: str
+    rank: int
+    world_size: int
+    seed: int
+    total_steps: int
+    """Training batches, which end the learning-rate schedule."""
+    max_tokens: int
+    """Completion limit (Dr. GRPO)."""
+    trust: bool = False
+    """The base's own code may run."""
+
+    @property
+    def separate_critic(self) -> bool:
+        """The critic is an engine of its own."""
+        return self.algorithm.critic is not None and self.algorithm.critic.kind == "separate"
