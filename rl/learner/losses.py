@@ -34,7 +34,11 @@ def policy_loss(
     critic = context.algorithm.critic if context.shared_critic else None
     micro = host.to(engine.device)
     arguments = micro.for_logprobs(batch.temperature)
-    policy, values = engine(*arguments, True) if critic else (engine(*arguments), None)
+    values: torch.Tensor
+    if critic is None:
+        policy = engine(*arguments)
+    else:
+        policy, values = engine(*arguments, True)
     output = policy_gradient_loss(make_inputs(policy_logprobs=policy), context.algorithm)
     total, value = output.loss, output.loss.new_zeros(())
     if critic is not None:
@@ -58,8 +62,8 @@ def token_inputs(
     shown = batch.demonstration[micro.sample]
     kl_in_loss = context.algorithm.kl.place == "loss"
 
-    def put(values: torch.Tensor | None) -> torch.Tensor | None:
-        return None if values is None else values.to(device, non_blocking=True)
+    def put(values: torch.Tensor) -> torch.Tensor:
+        return values.to(device, non_blocking=True)
 
     def look_up(of_batch: torch.Tensor | None) -> torch.Tensor | None:
         return None if of_batch is None else put(of_batch[index])
