@@ -52,7 +52,7 @@ class LengthProfile:
 
 def values_of(stat: RolloutStat) -> np.ndarray:
     """[WIDTH] histogram and token sum of the right completions, then of the wrong ones."""
-    return np.concatenate([_half(stat.correct_lengths), _half(stat.wrong_lengths)])
+    return np.concatenate([_bin_counts(stat.correct_lengths), _bin_counts(stat.wrong_lengths)])
 
 
 def profile(values: np.ndarray) -> LengthProfile:
@@ -66,7 +66,7 @@ def length_counts(discount: float, budget_discount: float) -> DecayedCounts:
     return DecayedCounts(discount, budget_discount, width=WIDTH)
 
 
-def _half(lengths: Sequence[int]) -> np.ndarray:
+def _bin_counts(lengths: Sequence[int]) -> np.ndarray:
     if not len(lengths):
         return np.zeros(NUM_BINS + 1)
     tokens = np.maximum(np.asarray(lengths, dtype=np.float64), 1.0)

@@ -5,7 +5,7 @@ from scipy.special import expit, logit
 
 from planner.estimators.beta_binomial import fit_gated
 from planner.estimators.power_law import fit_exponentiated, fit_failure, has_slope
-from planner.forecast.grid import reach
+from planner.forecast.grid import cell_pass_at_k
 from planner.forecast.join import joined, measured
 from planner.forecast.posterior import coverage, difficulty, draw, outcomes
 from planner.forecast.predict import limits
@@ -42,7 +42,7 @@ def npmle(n: np.ndarray, c: np.ndarray, k: int, iterations: int = 300) -> float:
     weight = np.full(seen.kernel.shape[1], 1 / seen.kernel.shape[1])
     for _ in range(iterations):
         weight = weight * (share / (seen.kernel @ weight) @ seen.kernel)
-    return float(weight @ reach(k))
+    return float(weight @ cell_pass_at_k(k))
 
 
 def posterior(name: str, counts: np.ndarray, k: int, prior: Reference | None) -> Said:

@@ -29,13 +29,13 @@ class Tags:
         """Names of one prompt's tags."""
         return [self.names[code] for code in self.codes[self.starts[index] : self.starts[index + 1]]]
 
-    def sums(self, values: np.ndarray) -> np.ndarray:
+    def sum_by_prompt(self, values: np.ndarray) -> np.ndarray:
         """[P] sum of tag values [names] over each prompt's tags."""
         return np.add.reduceat(values[self.codes], self.starts[:-1])
 
 
 @functools.lru_cache(maxsize=2)
-def tags(pool: PromptPool, key: str) -> Tags:
+def read_tags(pool: PromptPool, key: str) -> Tags:
     """``metadata[key]`` (a string or a list of them) of every prompt; its category where there is none.
 
     Raises:

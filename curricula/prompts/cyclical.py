@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
-from curricula.prompts.easiest import Order, admitted, ease, masked
+from curricula.prompts.easiest import Order, admitted, easiness, masked
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -50,7 +50,7 @@ class Cyclical(Curriculum):
 
     def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
         """[K] 0 for open prompts, -inf for the others."""
-        return masked(admitted(ease(ctx, indices, self.order), self.share(ctx)))
+        return masked(admitted(easiness(ctx, indices, self.order), self.share(ctx)))
 
     def describe(self, ctx: Ctx, indices: np.ndarray) -> dict[str, float]:
         """Open share."""

@@ -12,7 +12,7 @@ from curricula.base import Ctx
 Order = Literal["difficulty", "pass_rate"]
 
 
-def ease(ctx: Ctx, indices: np.ndarray, order: Order) -> np.ndarray:
+def easiness(ctx: Ctx, indices: np.ndarray, order: Order) -> np.ndarray:
     """[K] larger for easier prompts: minus the difficulty, or the posterior mean pass rate, ties decided by
     difficulty."""
     levels = ctx.pool.difficulties[indices].astype(np.float64)

@@ -67,7 +67,7 @@ class IntermediatePrompts(RateWeighted):
         if self.judged.rates:
             rates = self.judged.predictions(len(ctx.pool))[indices]
             return np.where(np.isnan(rates), -np.inf, self.weigh(rates))
-        chosen = self._drawn(ctx, len(indices))
+        chosen = self._draw_candidates(ctx, len(indices))
         logits = np.full(len(indices), -np.inf)
         logits[chosen] = self.weigh(self.estimates(ctx, indices[chosen]))
         return logits
@@ -81,14 +81,14 @@ class IntermediatePrompts(RateWeighted):
         if self.source == "posterior" or ctx.step < 0:
             return super().wanted_signals(ctx, stats)
         seen = [ctx.store.index_of(stat.prompt_id) for stat in stats]
-        return np.concatenate([np.array(seen, dtype=np.int64), self._drawn(ctx, len(ctx.pool))])
+        return np.concatenate([np.array(seen, dtype=np.int64), self._draw_candidates(ctx, len(ctx.pool))])
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """The value head's update; without one nothing."""
         if self.source == "value_head" and ctx.step >= 0:
-            self.judged.learn(ctx, stats, self._drawn(ctx, len(ctx.pool)))
+            self.judged.learn(ctx, stats, self._draw_candidates(ctx, len(ctx.pool)))
 
-    def _drawn(self, ctx: Ctx, size: int) -> np.ndarray:
+    def _draw_candidates(self, ctx: Ctx, size: int) -> np.ndarray:
         wanted = min(size, round(self.candidates * max(1, ctx.num_prompts)))
         return ctx.rng("pcl candidates").choice(size, size=wanted, replace=False)
 

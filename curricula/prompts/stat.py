@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from curricula.base import Ctx, Curriculum
 from curricula.pool import PromptPool
-from curricula.prompts.columns import tags
+from curricula.prompts.columns import read_tags
 from rollout.types import RolloutStat
 
 
@@ -43,14 +43,14 @@ class SkillTargeted(Curriculum):
 
     def check_pool(self, pool: PromptPool) -> None:
         """Tags must be strings."""
-        tags(pool, self.key)
+        read_tags(pool, self.key)
 
     def prompt_logits(self, ctx: Ctx, indices: np.ndarray) -> np.ndarray:
         """[K] log of the summed shares of the prompts' tags."""
-        columns = tags(ctx.pool, self.key)
+        columns = read_tags(ctx.pool, self.key)
         shares = self.shares(columns.names)
         with np.errstate(divide="ignore"):
-            return np.log(columns.sums(shares))[indices]
+            return np.log(columns.sum_by_prompt(shares))[indices]
 
     def shares(self, names: Sequence[str]) -> np.ndarray:
         """[names] weights that sum to 1; equal before any failure where ``epsilon`` is 0."""
@@ -62,7 +62,7 @@ class SkillTargeted(Curriculum):
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Charge failures to the tags."""
-        columns = tags(ctx.pool, self.key)
+        columns = read_tags(ctx.pool, self.key)
         for counts in (self._misses, self._trials):
             counts.update({tag: self.discount * value for tag, value in counts.items()})
         for stat in stats:

@@ -99,7 +99,7 @@ def fit_probe(
         penalty=penalty,
         temperature=temperature,
         isotonic=isotonic,
-        size=_worth(corrected, c, n),
+        size=_fit_size(corrected, c, n),
         calibration=calibration(corrected, c, n),
     )
 
@@ -173,7 +173,7 @@ def _calibrated(logits: np.ndarray, temperature: float, isotonic: IsotonicMap | 
     return np.clip(p, _CLIP, 1 - _CLIP)
 
 
-def _worth(p: np.ndarray, c: np.ndarray, n: np.ndarray) -> float:
+def _fit_size(p: np.ndarray, c: np.ndarray, n: np.ndarray) -> float:
     """a + b that makes the counts likeliest when prompt i is Beta(p_i size, (1 - p_i) size)."""
 
     def loss(log_size: float) -> float:

@@ -10,7 +10,7 @@ X = np.arange(-18.0, 12.0 + STEP / 2, STEP)
 LOG_P, LOG_Q = log_expit(X), log_expit(-X)
 
 
-def reach(k: float) -> np.ndarray:
+def cell_pass_at_k(k: float) -> np.ndarray:
     """[G] pass@k of a problem in each cell, 1 - (1 - p)^k."""
     return -np.expm1(k * LOG_Q)
 

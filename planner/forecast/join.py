@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.estimators.pass_at_k import pass_at_k
-from planner.forecast.grid import LOG_Q, reach
+from planner.forecast.grid import LOG_Q, cell_pass_at_k
 
 FARTHEST = 1e12
 """Samples at which a model that is still below the last measured point is taken to stay there."""
@@ -60,7 +60,7 @@ def joined(end: Measured | None, difficulty: np.ndarray) -> Callable[[float], fl
     grid) joined to it."""
 
     def model(k: float) -> float:
-        return float(difficulty @ reach(k))
+        return float(difficulty @ cell_pass_at_k(k))
 
     if end is None:
         return model
@@ -84,17 +84,17 @@ def _tangent(end: Measured, difficulty: np.ndarray) -> float | None:
     """Where the line from the last measured point touches the model, by bisection in log k; None where the
     model stays below it."""
 
-    def above(k: float) -> bool:
+    def touches_farther_left(k: float) -> bool:
         """True if the model's tangent at k passes below the point: it touches farther left."""
         gradient = float(difficulty @ (-LOG_Q * np.exp(k * LOG_Q)))
-        return float(difficulty @ reach(k)) - gradient * (k - end.last) >= end.value
+        return float(difficulty @ cell_pass_at_k(k)) - gradient * (k - end.last) >= end.value
 
-    if not above(FARTHEST):
+    if not touches_farther_left(FARTHEST):
         return None
     low, high = np.log(end.last), np.log(FARTHEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if above(float(np.exp(middle))):
+        if touches_farther_left(float(np.exp(middle))):
             high = middle
         else:
             low = middle

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import chi2, norm
 
 from planner.forecast.family import HIGH, LOW, densities, low_discrepancy
-from planner.forecast.grid import likelihood, reach
+from planner.forecast.grid import cell_pass_at_k, likelihood
 
 ROUNDS = (512, 512, 512, 1024)
 _HEAVY = 5.0
@@ -66,7 +66,7 @@ def draw(counts: Outcomes, prior: ShapePrior | None) -> Draws:
     proposal = np.zeros(len(points))
     for size in ROUNDS[1:]:
         target, _ = _log_target(points, counts, prior)
-        points, proposal = _cloud(points, target - proposal, size)
+        points, proposal = _sample_t(points, target - proposal, size)
     target, density = _log_target(points, counts, prior)
     log = target - proposal
     return Draws(density=density, weight=np.exp(log - logsumexp(log)))
@@ -79,7 +79,7 @@ def coverage(draws: Draws, counts: Outcomes, k: float) -> tuple[np.ndarray, np.n
     The problems are fixed and their p unknown, so the variance is that of the p given the outcomes, summed
     over problems.
     """
-    gain = reach(k)
+    gain = cell_pass_at_k(k)
     share = draws.density @ counts.kernel.T + 1e-300
     mean = draws.density @ (counts.kernel * gain).T / share
     square = draws.density @ (counts.kernel * gain**2).T / share
@@ -89,7 +89,7 @@ def coverage(draws: Draws, counts: Outcomes, k: float) -> tuple[np.ndarray, np.n
 
 def difficulty(draws: Draws, counts: Outcomes | None = None) -> np.ndarray:
     """[G] mean difficulty distribution: of the population, or of these problems given their outcomes.
-    ``difficulty @ reach(k)`` is the posterior mean of pass@k."""
+    ``difficulty @ cell_pass_at_k(k)`` is the posterior mean of pass@k."""
     if counts is None:
         return draws.weight @ draws.density
     share = draws.density @ counts.kernel.T + 1e-300
@@ -107,7 +107,7 @@ def _log_target(
     return np.where(np.all((points >= LOW) & (points <= HIGH), axis=1), log, -np.inf), density
 
 
-def _cloud(points: np.ndarray, log: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _sample_t(points: np.ndarray, log: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """``size`` draws of a multivariate t with mean and covariance of the weighted points, and their log
     density."""
     weights = _tempered(log)

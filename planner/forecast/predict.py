@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from planner.estimators.beta_binomial import fit_gated
 from planner.estimators.counts import checked
 from planner.estimators.power_law import fit_exponentiated, has_slope
-from planner.forecast.grid import reach
+from planner.forecast.grid import cell_pass_at_k
 from planner.forecast.join import joined, measured
 from planner.forecast.posterior import Draws, Outcomes, ShapePrior, coverage, difficulty, draw, outcomes
 from planner.forecast.reference import shipped
@@ -111,7 +111,7 @@ def _target(draws: Draws, seen: Outcomes, k: float, problems: Problems) -> tuple
     """Mean and variance [S] under each draw."""
     if problems == "these":
         return coverage(draws, seen, k)
-    mean = draws.density @ reach(k)
+    mean = draws.density @ cell_pass_at_k(k)
     return mean, np.zeros_like(mean)
 
 

@@ -18,14 +18,14 @@ from scipy.special import gammaln
 
 from planner.estimators.counts import checked
 from planner.estimators.pass_at_k import pass_at_k
-from planner.forecast.grid import reach
+from planner.forecast.grid import cell_pass_at_k
 
 KS = (1, 4, 16, 64, 256, 1024)
 """Where curves are compared, as far as the samples of every population reach."""
 LEAST = 256
 FLOORS = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 _HEAVY = 5.0
-_REACH = np.stack([reach(k) for k in KS], axis=1)
+_REACH = np.stack([cell_pass_at_k(k) for k in KS], axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,13 @@ class Reference:
 
     def log_prior(self, density: np.ndarray) -> np.ndarray:
         """[S] of difficulty distributions [S, G], up to a constant."""
-        return _log_t(growths(density, self.growth.shape[1]), self.growth, self.floor)
+        return _log_t_density(growths(density, self.growth.shape[1]), self.growth, self.floor)
 
     def _left_out(self, floor: float) -> float:
         rows = range(len(self.growth))
         return sum(
-            float(_log_t(self.growth[i : i + 1], np.delete(self.growth, i, axis=0), floor)[0]) for i in rows
+            float(_log_t_density(self.growth[i : i + 1], np.delete(self.growth, i, axis=0), floor)[0])
+            for i in rows
         )
 
 
@@ -112,7 +113,7 @@ def _log_odds(p: np.ndarray) -> np.ndarray:
     return np.log(p) - np.log1p(-p)
 
 
-def _log_t(points: np.ndarray, rows: np.ndarray, floor: float) -> np.ndarray:
+def _log_t_density(points: np.ndarray, rows: np.ndarray, floor: float) -> np.ndarray:
     """[S] log density of points [S, D] under a t with mean and predictive covariance of rows [J, D], plus
     floor^2."""
     size = rows.shape[1]

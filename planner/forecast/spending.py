@@ -26,10 +26,10 @@ def next_problems(n: ArrayLike, c: ArrayLike, samples: int, *, enough: int = 1) 
     trials, right = checked(n, c)
     open_ = np.flatnonzero(right < enough)
     active = open_ if open_.size else np.arange(len(trials))
-    return active[_even(trials[active], samples)]
+    return active[_raise_lowest(trials[active], samples)]
 
 
-def _even(attempts: np.ndarray, samples: int) -> np.ndarray:
+def _raise_lowest(attempts: np.ndarray, samples: int) -> np.ndarray:
     """[samples] indices that raise the lowest attempts first, as water fills; a round at a time."""
     order = np.argsort(attempts, kind="stable")
     sorted_ = attempts[order].astype(np.int64)

@@ -178,13 +178,15 @@ class _Posterior:
         to_b = self.weight * (digamma(self.n - self.c + b) - digamma(b) + both)
         logit = -nu * (to_a - to_b) * mu * (1 - mu)
         log_nu = -nu * (mu * to_a + (1 - mu) * to_b)
-        gradient = self._chain(shared, u, logit, log_nu)
+        gradient = self._chain_rule(shared, u, logit, log_nu)
         mean = np.concatenate([PRIOR_MEAN, np.zeros(2 * self.num_categories)])
         spread = [PRIOR_SD, np.full(self.num_categories, H0_SD), np.full(self.num_categories, T0_SD)]
         pull = (x - mean) / np.concatenate(spread)
         return value + 0.5 * float(pull @ pull), gradient + pull / np.concatenate(spread)
 
-    def _chain(self, shared: np.ndarray, u: np.ndarray, logit: np.ndarray, log_nu: np.ndarray) -> np.ndarray:
+    def _chain_rule(
+        self, shared: np.ndarray, u: np.ndarray, logit: np.ndarray, log_nu: np.ndarray
+    ) -> np.ndarray:
         """From gradients in logit mu and log nu of each term to the parameters'."""
         j, g = len(self.params), self.num_categories
         by_logit, by_nu = (np.bincount(self.checkpoint, v, minlength=j) for v in (logit, log_nu))

@@ -73,7 +73,7 @@ def judge_functions(
         return Verdict(passed, total)
     where = f" on test {len(results) + 1}" if total > 1 else ""
     if "failed" in ended:
-        return Verdict(0, total, _told(ended, of_tested))
+        return Verdict(0, total, _failure_reason(ended, of_tested))
     return Verdict(passed, total, _stopped(of_tested) + where)
 
 
@@ -123,7 +123,7 @@ def _files(names: Sequence[str]) -> Mapping[str, bytes]:
     return {name: (HARNESS / name).read_bytes() for name in names}
 
 
-def _told(ended: dict[str, Any], of_tested: Outcome) -> str:
+def _failure_reason(ended: dict[str, Any], of_tested: Outcome) -> str:
     what, detail = ended["failed"], ended.get("detail", "")
     if what == "no tests":
         raise ValueError(f"tests: {detail}")

@@ -38,9 +38,9 @@ class JsonSchemaReward:
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the prompt has no schema, or a broken one."""
-        self._of(prompt)
+        self._schema_of(prompt)
 
-    def _of(self, prompt: Prompt) -> Any:
+    def _schema_of(self, prompt: Prompt) -> Any:
         if self._schema is not None:
             return _validator(self._schema, "schema")
         if prompt.metadata.get(KEY) is None:
@@ -51,7 +51,7 @@ class JsonSchemaReward:
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text."""
-        validator = self._of(prompt)
+        validator = self._schema_of(prompt)
         if not text.strip():
             return wrong("empty")
         answer = final_text(prompt, text)

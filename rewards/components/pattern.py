@@ -52,9 +52,9 @@ class RegexReward:
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if the prompt has no pattern, or a broken one."""
-        self._of(prompt)
+        self._pattern_of(prompt)
 
-    def _of(self, prompt: Prompt) -> "regex.Pattern[str]":
+    def _pattern_of(self, prompt: Prompt) -> "regex.Pattern[str]":
         if self._compiled is not None:
             return self._compiled
         if prompt.metadata.get(KEY) is None:
@@ -65,7 +65,7 @@ class RegexReward:
 
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text."""
-        compiled = self._of(prompt)
+        compiled = self._pattern_of(prompt)
         if not text.strip():
             return wrong("empty")
         answer = final_text(prompt, text) if self._final else text

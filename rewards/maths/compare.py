@@ -371,22 +371,22 @@ def _same_base(gold: str, given: str, _rules: Rules) -> bool | None:
 
 def _same_punctured(gold: str, given: str, rules: Rules) -> bool | None:
     r"""``x \neq 2`` is ``(-\infty,2)\cup(2,\infty)``, and all reals without 2."""
-    holes, others = _holes(gold), _holes(given)
+    holes, others = _excluded_points(gold), _excluded_points(given)
     if holes is None and others is None:
         return None
     if holes is not None and others is not None:
         return _same_list(holes, others, rules)
     if not _PUNCTURED.fullmatch(gold if holes is None else given):
         return None
-    union = _union(holes if holes is not None else others or [])
+    union = _as_intervals(holes if holes is not None else others or [])
     return same_expression(*((gold, union) if holes is None else (union, given)), rules.precision)
 
 
-def _holes(text: str) -> list[str] | None:
+def _excluded_points(text: str) -> list[str] | None:
     match = _WITHOUT.fullmatch(text.strip()) or _NOT_EQUAL.fullmatch(text.strip())
     return [hole.strip() for hole in split_answers(match["value"])] if match else None
 
 
-def _union(holes: list[str]) -> str:
+def _as_intervals(holes: list[str]) -> str:
     ends = ["-\\infty", *holes, "\\infty"]
     return "\\cup".join(f"({a},{b})" for a, b in pairwise(ends))

@@ -39,7 +39,7 @@ def run_linked(
     second = run_steps(tester, places[1], alive, but_last=True)
     if not (_may_end(tested, first) and _may_end(tester, second)):
         return first, second
-    last = _both(tested.steps[-1], tester.steps[-1], places, alive)
+    last = _run_pair(tested.steps[-1], tester.steps[-1], places, alive)
     return [*first, last[0]], [*second, last[1]]
 
 
@@ -49,7 +49,9 @@ def _may_end(job: Job, done: list[Outcome]) -> bool:
     )
 
 
-def _both(tested: Step, tester: Step, places: tuple[Place, Place], alive: Alive) -> tuple[Outcome, Outcome]:
+def _run_pair(
+    tested: Step, tester: Step, places: tuple[Place, Place], alive: Alive
+) -> tuple[Outcome, Outcome]:
     ends = socket.socketpair()
     tester_ended = threading.Event()
     results: list[Outcome | BaseException] = []

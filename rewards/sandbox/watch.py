@@ -77,7 +77,7 @@ class Watch:
                 os.write(self.pipes.release, b"x")
             self._serve(began)
             wall_s = time.monotonic() - began
-            self._bury()
+            self._kill_and_reap()
             self._drain()
         finally:
             self._kill()
@@ -178,7 +178,7 @@ class Watch:
         }
         self._stop = next((stop for stop, over in exceeded.items() if over), None)
 
-    def _bury(self) -> None:
+    def _kill_and_reap(self) -> None:
         """Kill what is left and wait until it is dead, init last: the kernel ends a pid namespace with its
         init."""
         self._kill()

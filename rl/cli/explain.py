@@ -27,7 +27,9 @@ def explain_cli(words: list[str], *, as_json: bool) -> None:
     items = [item for target in targets or [""] for item in explain(root, target)]
     if as_json:
         rows = [
-            asdict(item) | ({"value": values[item.path]} if item.path in values else {}) | _by(item, set_by)
+            asdict(item)
+            | ({"value": values[item.path]} if item.path in values else {})
+            | _set_by(item, set_by)
             for item in items
         ]
         print(json.dumps(rows, indent=1))
@@ -68,7 +70,7 @@ def _values(root: Any, name: str, overrides: list[str]) -> tuple[dict[str, Any],
     return values, explain_sources(root, name, overrides)
 
 
-def _by(item: Explained, set_by: dict[str, str]) -> dict[str, str]:
+def _set_by(item: Explained, set_by: dict[str, str]) -> dict[str, str]:
     return {"set_by": set_by[item.path]} if item.path in set_by else {}
 
 

@@ -103,19 +103,19 @@ class RolloutService:
                 completions = await self._fleet.generate(state.request, timeout_s=self._group_timeout_s)
                 if any(c.finish_reason is FinishReason.ABORTED for c in completions):
                     problem = "interrupted from outside"
-                    self.again(state, "aborted", problem)
+                    self.reissue(state, "aborted", problem)
                     continue
                 group = await self._scored(state, completions)
                 state.group = group if self._expand is None else await self._expand(group)
             except EngineLost as error:
                 problem = str(error)
-                self.again(state, "engine lost", problem)
+                self.reissue(state, "engine lost", problem)
                 continue
             state.status = GroupStatus.FINISHED
             state.finished_version = self._fleet.confirmed_version
             return state.group
 
-    def again(self, state: GroupState, reason: str, detail: str) -> None:
+    def reissue(self, state: GroupState, reason: str, detail: str) -> None:
         """Back to WAITING, with the reason counted and logged."""
         logger.warning("group %d is issued again (%s): %s", state.request.group_id, reason, detail)
         self.reissues[reason] += 1

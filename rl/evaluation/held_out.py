@@ -80,11 +80,11 @@ class Evaluator:
         Raises:
             EvaluationError: the weights changed meanwhile.
         """
-        results = [await self._at(version, t) for t in temperatures]
+        results = [await self._count_at(version, t) for t in temperatures]
         self._write(version, results)
         return results
 
-    async def _at(self, version: int, temperature: float) -> Counts:
+    async def _count_at(self, version: int, temperature: float) -> Counts:
         samples = 1 if temperature == 0 else self._config.samples_per_prompt
         top_p = 1.0 if temperature == 0 else self._top_p
         sampling = SamplingConfig(temperature=temperature, top_p=top_p, max_tokens=self._max_tokens)

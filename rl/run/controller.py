@@ -248,7 +248,7 @@ class Controller:
     def _draw_again(self, group: GroupState) -> None:
         """Sample a group in flight anew, with the weights of now."""
         self._tasks.pop(group.request.group_id).cancel()
-        self.parts.service.again(
+        self.parts.service.reissue(
             group, STALE, f"its oldest token would be too old for batch {group.plan_step}"
         )
         self._buffer.put_back(group)

@@ -63,9 +63,11 @@ class FileTask:
 
     @cached_property
     def _origins(self) -> dict[str, str]:
-        return {self._id(split, record): record.where for split in SPLITS for record in self._records[split]}
+        return {
+            self._row_id(split, record): record.where for split in SPLITS for record in self._records[split]
+        }
 
-    def _id(self, split: Split, record: Record) -> str:
+    def _row_id(self, split: Split, record: Record) -> str:
         return f"{self.name}/{split}/{record.id}"
 
     @cached_property
@@ -105,7 +107,7 @@ class FileTask:
                 " the row"
             )
         return Prompt(
-            id=self._id(split, record),
+            id=self._row_id(split, record),
             text=text,
             token_ids=token_ids,
             answer=record.answer,

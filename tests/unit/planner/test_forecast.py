@@ -11,7 +11,7 @@ from planner.estimators.beta_binomial import BetaBinomial, fit
 from planner.estimators.pass_at_k import pass_at_k
 from planner.forecast import Forecast, Reference, forecast, from_counts, shipped
 from planner.forecast.family import densities
-from planner.forecast.grid import LOG_P, likelihood, reach
+from planner.forecast.grid import LOG_P, cell_pass_at_k, likelihood
 from planner.forecast.posterior import Draws, coverage, draw, outcomes
 from planner.forecast.reference import KS, growths
 from planner.forecast.spending import next_problems
@@ -36,7 +36,7 @@ def test_the_kernel_is_a_beta_for_few_and_for_many_samples(n: int, c: int) -> No
 @pytest.mark.parametrize(("a", "b"), [(0.5, 4.5), (2.0, 3.0), (0.02, 0.5)])
 def test_the_family_holds_the_beta(a: float, b: float) -> None:
     for k in (1, 32, 1024):
-        assert (beta_on_grid(a, b) @ reach(k))[0] == pytest.approx(
+        assert (beta_on_grid(a, b) @ cell_pass_at_k(k))[0] == pytest.approx(
             BetaBinomial(a=a, b=b).pass_at_k(k), rel=0.01
         )
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from planner.estimators.counts_file import CountRow
 from planner.estimators.pass_at_k import pass_at_k
 from planner.forecast import Forecast, forecast, shipped
-from planner.forecast.grid import X, reach
+from planner.forecast.grid import X, cell_pass_at_k
 from planner.forecast.join import FARTHEST, joined, measured
 from planner.forecast.posterior import coverage, difficulty, draw, outcomes
 from rl.commands.passk import _cells
@@ -63,8 +63,8 @@ def test_whatever_the_model_it_never_falls_and_never_bends_upwards(
 def test_the_mean_difficulty_gives_the_posterior_mean(problems: str) -> None:
     seen = outcomes(np.array([8, 8, 3]), np.array([0, 5, 1]))
     found = draw(seen, shipped())
-    whole = coverage(found, seen, 64)[0] if problems == "these" else found.density @ reach(64)
-    assert difficulty(found, seen if problems == "these" else None) @ reach(64) == pytest.approx(
+    whole = coverage(found, seen, 64)[0] if problems == "these" else found.density @ cell_pass_at_k(64)
+    assert difficulty(found, seen if problems == "these" else None) @ cell_pass_at_k(64) == pytest.approx(
         float(found.weight @ whole)
     )
 
