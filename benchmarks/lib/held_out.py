@@ -14,7 +14,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -25,6 +24,7 @@ from rl.config.schema import Config
 from rl.engines.actors import engine_config
 from rl.engines.serving import sampling_service
 from rl.evaluation.held_out import Evaluator
+from rl.learner.shard_files import read_shard
 from rl.run.prepare.inputs import Prepared, prepare
 from rollout.engine import InferenceEngine, WeightUpdate, build_engine
 from rollout.types import Completion, GroupRequest
@@ -66,14 +66,9 @@ def read_snapshot(path: Path, names: Sequence[str]) -> dict[str, torch.Tensor]:
         state = load_file(path / "model.safetensors")
     else:
         shards = path / "learner" / "shards" / "mp_rank_00_model_states.pt"
-        state = {k.removeprefix("causal_lm."): v for k, v in _torch_load(shards)["module"].items()}
+        module = read_shard(shards, map_location="cpu")["module"]
+        state = {name.removeprefix("causal_lm."): tensor for name, tensor in module.items()}
     return {name: state[name] for name in names}
-
-
-def _torch_load(path: Path) -> dict[str, Any]:
-    """DeepSpeed's files hold its own classes; this one was written by the run that this benchmark just
-    made."""
-    return dict(torch.load(path, map_location="cpu", weights_only=False))
 
 
 async def evaluate(

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from deepspeed.runtime.checkpoint_engine.checkpoint_engine import CheckpointEngine
 
+from rl.learner.shard_files import read_shard
+
 
 class BackgroundCheckpointEngine(CheckpointEngine):
     """One writer thread; errors surface in ``wait``. Files are complete only after it returns."""
@@ -27,9 +29,8 @@ class BackgroundCheckpointEngine(CheckpointEngine):
         self._pending.append(self._writer.submit(_write, snapshot(state_dict), Path(path)))
 
     def load(self, path: str, map_location: Any = None) -> Any:
-        """Read one file that ``save`` wrote. It holds DeepSpeed's own classes, so read only checkpoints of
-        this program."""
-        return torch.load(path, map_location=map_location, weights_only=False)
+        """Read one file that ``save`` wrote; ValueError if it holds more than data."""
+        return read_shard(Path(path), map_location=map_location)
 
     def commit(self, info: Any) -> bool:
         """True: ``wait`` is the commit."""

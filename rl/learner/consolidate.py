@@ -10,6 +10,7 @@ from torch import nn
 from rl.config.learner import LearnerConfig
 from rl.learner.model import add_adapters
 from rl.learner.names import adopt_names
+from rl.learner.shard_files import data_only, read_shard
 
 POLICY = "shards"
 """DeepSpeed's tag of the policy; a critic has one of its own."""
@@ -58,8 +59,7 @@ def consolidated(
 def _whole_state(learner_dir: Path) -> dict[str, Any]:
     """ZeRO 0 to 2: every rank holds all weights, and rank 0 wrote them."""
     path = learner_dir / POLICY / "mp_rank_00_model_states.pt"
-    # It holds DeepSpeed's own classes: a checkpoint of this program, as for a resume.
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)["module"]
+    state: dict[str, Any] = read_shard(path, map_location="cpu")["module"]
     return state
 
 
@@ -67,5 +67,6 @@ def _sharded_state(learner_dir: Path) -> dict[str, Any]:
     """ZeRO 3: put together by DeepSpeed's own tool, from the float32 masters of all ranks."""
     from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
 
-    state: dict[str, Any] = get_fp32_state_dict_from_zero_checkpoint(str(learner_dir), tag=POLICY)
+    with data_only():
+        state: dict[str, Any] = get_fp32_state_dict_from_zero_checkpoint(str(learner_dir), tag=POLICY)
     return state

@@ -3,6 +3,7 @@ config's own settings."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,16 @@ from rl.learner.export import export_model
 from tests.integration.learner.learner_host import Hosts, make_batch
 
 LORA = {"r": 4, "alpha": 8}
+
+
+class Bomb:
+    """Runs code where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,11 @@ def test_a_checkpoint_becomes_the_model_that_the_ranks_export(
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():
             assert value.dtype == ours[name].dtype and torch.equal(value, ours[name]), name
+    sharded = next((tmp_path / "save" / "shards").glob("*optim_states.pt" if stage == 3 else "mp_rank_00*"))
+    torch.save(torch.load(sharded, weights_only=False) | {"more": Bomb(tmp_path / "ran")}, sharded)
+    with pytest.raises(ValueError, match="a learner shard holds more than data"):
+        consolidated(tmp_path / "save", config, base=base, weights=None if stage == 0 else base)
+    assert not (tmp_path / "ran").exists(), "a stranger's checkpoint ran code"
     start = load_file(base / "model.safetensors")
     trained = load_file(tmp_path / "alone" / "model.safetensors")
     assert any(not torch.equal(start[name].float(), trained[name].float()) for name in start), (
