@@ -1,0 +1,126 @@
+"""Plans in, groups finished, batch s out: order, roll-over, staleness and restoring, without a clock."""
+
+import asyncio
+
+import pytest
+
+from rl.stream.buffer import StreamBuffer
+from rl.stream.plans import GroupState, GroupStatus, new_groups
+from rl.stream.tickets import StalenessViolation
+from rollout.types import SamplingConfig
+from tests.unit.run.schemas.make import PROMPTS, finish
+
+
+def groups(step: int, count: int = 4, *, refill_round: int = 0) -> list[GroupState]:
+    return new_groups(
+        plan_step=step,
+        refill_round=refill_round,
+        prompts=PROMPTS[:count],
+        num_rollouts=[2] * count,
+        max_tokens=[8] * count,
+        sampling=SamplingConfig(),
+        run_seed=0,
+    )
+
+
+def drawn(*steps: int, max_staleness: int = 1, rollover_share: float = 0.5) -> StreamBuffer:
+    buffer = StreamBuffer(max_staleness=max_staleness, rollover_share=rollover_share)
+    for step in steps:
+        assert buffer.can_open(confirmed_version=0) and buffer.open().step == step
+        buffer.add(step, groups(step))
+    return buffer
+
+
+def waiting(buffer: StreamBuffer, count: int) -> list[int]:
+    async def take() -> list[int]:
+        return [(await buffer.next_waiting()).request.group_id for _ in range(count)]
+
+    return asyncio.run(asyncio.wait_for(take(), 5))
+
+
+def test_plans_come_one_by_one_as_weights_are_confirmed_and_groups_wait_in_order() -> None:
+    buffer = drawn(0, 1)
+    assert not buffer.can_open(confirmed_version=0) and buffer.next_step == 2
+    assert buffer.can_open(confirmed_version=1), "a confirmed version never goes back"
+    assert buffer.can_open(confirmed_version=0)
+    ids = [g.request.group_id for plan in buffer.plans.values() for g in plan.groups]
+    assert waiting(buffer, 8) == ids
+    with pytest.raises(TypeError):
+        buffer.plans[7] = buffer.plans[0]  # type: ignore[index]
+
+
+def test_dropped_groups_are_missing_until_a_refill_is_opened() -> None:
+    buffer = drawn(0)
+    for group in buffer.plans[0].groups:
+        finish(buffer, group, unjudged=True)
+    assert buffer.missing(0) == 4 and buffer.closable(0)
+    plan = buffer.open_refill(0, num_groups=4)
+    buffer.add(0, groups(0, refill_round=plan.refill_round))
+    assert buffer.missing(0) == 0 and not buffer.closable(0), "the replacements are still to come"
+    assert len({g.request.group_id for g in plan.groups}) == 8
+
+
+def test_late_groups_roll_over_within_the_share_and_those_too_old_are_named() -> None:
+    buffer = drawn(0)
+    for group in buffer.plans[0].groups[:2]:
+        finish(buffer, group)
+    assert not buffer.closable(0), "there is no next plan yet"
+    buffer.add(buffer.open().step, groups(1))
+    assert buffer.closable(0)
+    sent, unsent = buffer.plans[0].groups[2:]
+    sent.status, sent.issued_version = GroupStatus.INFLIGHT, 0
+    assert buffer.roll_over(0) == [], "one step late is within the bound of 1"
+    assert (buffer.plans[0].rolled_over, len(buffer.plans[0].groups)) == (2, 2)
+    assert buffer.plans[1].groups[-2:] == [sent, unsent] and sent.plan_step == unsent.plan_step == 1
+    assert buffer.can_open(confirmed_version=1)
+    buffer.add(buffer.open().step, groups(2))
+    for group in buffer.plans[1].groups[:4]:
+        finish(buffer, group)
+    assert buffer.closable(1)
+    assert buffer.roll_over(1) == [sent], "two steps late is too old; the unsent one gets tokens of now"
+    with pytest.raises(AssertionError):
+        buffer.put_back(sent)
+    sent.reset()
+    buffer.put_back(sent)
+    assert waiting(buffer, 13)[-1] == sent.request.group_id
+
+
+def test_batches_are_consumed_in_plan_order_and_never_too_old() -> None:
+    buffer = drawn(0, 1)
+    for plan in buffer.plans.values():
+        for group in plan.groups:
+            finish(buffer, group)
+    with pytest.raises(AssertionError, match="in plan order"):
+        buffer.consume(1)
+    assert buffer.consume(0) is buffer.plans[0]
+    buffer.discard(0)
+    assert buffer.consume(1).step == 1, "version 0 at step 1 is the bound"
+    buffer.discard(1)
+    assert buffer.can_open(confirmed_version=2)
+    buffer.add(buffer.open().step, groups(2))
+    for group in buffer.plans[2].groups:
+        finish(buffer, group)
+    with pytest.raises(StalenessViolation, match="staleness 2, allowed 0 to 1"):
+        buffer.consume(2)
+
+
+def test_restored_it_goes_on_where_it_was_with_nothing_in_flight() -> None:
+    buffer = drawn(0, 1)
+    first, second, third, _ = buffer.plans[0].groups
+    finish(buffer, first)
+    second.status, second.issued_version, second.issues = GroupStatus.INFLIGHT, 0, 3
+    again = StreamBuffer(max_staleness=1)
+    again.load_state_dict(buffer.state_dict())
+    assert again.next_step == 2 and list(again.plans) == [0, 1]
+    assert [g.status for g in again.plans[0].groups] == [GroupStatus.FINISHED, *[GroupStatus.WAITING] * 3]
+    assert again.plans[0].groups[1].issues == 3, "what was tried counts"
+    assert waiting(again, 7)[:2] == [second.request.group_id, third.request.group_id]
+    assert second.status is GroupStatus.INFLIGHT, "the one that goes on is not touched"
+
+
+def test_it_can_begin_at_any_step_with_nothing_known() -> None:
+    buffer = StreamBuffer(max_staleness=0)
+    buffer.begin_at(7)
+    assert buffer.can_open(confirmed_version=7) and buffer.open().step == 7
+    assert not buffer.can_open(confirmed_version=7)
+    assert buffer.describe(8) == "plan 8 to be drawn"
