@@ -1,6 +1,7 @@
 """Plans in, groups finished, batch s out: order, roll-over, staleness and restoring, without a clock."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,9 @@ def test_plans_come_one_by_one_as_weights_are_confirmed_and_groups_wait_in_order
     assert buffer.can_open(confirmed_version=0)
     ids = [g.request.group_id for plan in buffer.plans.values() for g in plan.groups]
     assert waiting(buffer, 8) == ids
+    plans: Any = buffer.plans
     with pytest.raises(TypeError):
-        buffer.plans[7] = buffer.plans[0]  # type: ignore[index]
+        plans[7] = plans[0]
 
 
 def test_dropped_groups_are_missing_until_a_refill_is_opened() -> None:
