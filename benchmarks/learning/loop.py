@@ -55,20 +55,20 @@ def arms(steps: int) -> dict[str, list[str]]:
     warmup = min(10, steps // 4)
     loop = [
         "algorithm=planner_loop",
-        f"algorithm.planner.warmup_steps={warmup}",
-        f"algorithm.planner.price_warmup_steps={warmup}",
+        f"algorithm.advantage.planner.warmup_steps={warmup}",
+        f"algorithm.advantage.planner.price_warmup_steps={warmup}",
     ]
-    free = "algorithm.planner.length_price=false"
+    free = "algorithm.advantage.planner.length_price=false"
     return {
-        REFERENCE: ["algorithm=passk", "algorithm.pass_k=1", *common],
-        FIXED: ["algorithm=passk", f"algorithm.pass_k={FIXED_K}", *common],
+        REFERENCE: ["algorithm=passk", "algorithm.advantage.k=1", *common],
+        FIXED: ["algorithm=passk", f"algorithm.advantage.k={FIXED_K}", *common],
         **{f"loop@{m}": [*loop, _budget(m), free, *common] for m in (4, 16)},
         **{f"loop@{m}, priced": [*loop, _budget(m), *common] for m in (4, 16)},
     }
 
 
 def _budget(answers: int) -> str:
-    return f"algorithm.planner.budget_tokens={answers * BASE_TOKENS}"
+    return f"algorithm.advantage.planner.budget_tokens={answers * BASE_TOKENS}"
 
 
 def main() -> None:

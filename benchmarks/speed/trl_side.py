@@ -25,6 +25,7 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
 from rewards import build_reward
+from rl.config.algorithm import ClipMask
 from rl.config.load import load_config
 from rl.config.schema import Config
 from rl.learner.schedules import lr_multiplier
@@ -121,7 +122,11 @@ def trainer_config(config: Config, args: argparse.Namespace) -> Any:
     from trl import GRPOConfig
 
     algorithm, learner, stream, rollout = config.algorithm, config.learner, config.stream, config.rollout
-    if algorithm.mask != "clip" or algorithm.likelihood != "token_ratio" or config.rollout.top_p != 1:
+    if (
+        not isinstance(algorithm.mask, ClipMask)
+        or algorithm.likelihood.name != "token_ratio"
+        or config.rollout.top_p != 1
+    ):
         raise ValueError("algorithm: this comparison knows clip masks on token ratios and top_p=1 only")
     updates = learner.updates_per_batch
     batch = stream.prompts_per_step * stream.rollouts_per_prompt
@@ -141,9 +146,9 @@ def trainer_config(config: Config, args: argparse.Namespace) -> Any:
         top_k=0,
         beta=0.0,
         loss_type=LOSSES[algorithm.aggregation],
-        scale_rewards=SCALES[algorithm.advantage],
-        epsilon=algorithm.clip_low,
-        epsilon_high=algorithm.clip_high,
+        scale_rewards=SCALES[algorithm.advantage.name],
+        epsilon=algorithm.mask.clip_low,
+        epsilon_high=algorithm.mask.clip_high,
         max_grad_norm=learner.grad_clip,
         seed=config.run.seed,
         use_cpu=True,

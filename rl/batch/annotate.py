@@ -20,9 +20,9 @@ def make_annotate(
     """The annotations that this objective reads; the groups themselves where it reads none."""
     if planner is not None:
         return planner.annotate
-    if config.advantage in ("passk", "passk_weight"):
+    if config.advantage.name in ("passk", "passk_weight"):
         return lambda groups: with_posterior(groups, store)
-    if config.advantage == "brpo":
+    if config.advantage.name == "brpo":
         return with_answers
     return list
 

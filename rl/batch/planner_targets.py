@@ -32,7 +32,7 @@ class PlannerLoop:
     batches are told.
 
     Args:
-        config: ``algorithm.planner``.
+        config: ``algorithm.advantage.planner``.
         store: The run's statistics; the curriculum feeds them.
         group_size: Rollouts of a prompt, unless the curriculum says otherwise.
         steps: Of the run.

@@ -1,21 +1,31 @@
 """The algorithm section: the four parts of the policy-gradient estimator and what goes around them
 (``docs/objectives.md``)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from rl.config.base import Section
+from rl.config.choice import ONE_OF, Choice, OwnCode
 
 Band = tuple[PositiveFloat, PositiveFloat]
 """(low, high) of a probability ratio."""
 
 
+class AdaptiveKlConfig(Section):
+    """A coefficient that moves with the KL that it leads to."""
+
+    target: PositiveFloat
+    """Mean KL per token, in nats, that the coefficient is moved towards."""
+    horizon: PositiveInt = 100
+    """Steps in which the coefficient can change by a factor of e^0.2."""
+
+
 class KlConfig(Section):
     """Distance to a reference policy: the base that the run started from."""
 
-    coefficient: NonNegativeFloat = 0.0
-    """0 = no reference policy at all."""
+    coefficient: NonNegativeFloat
+    """Weight of the KL; 0.001 is usual."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
     """Of KL(policy || reference) from one sampled token; with place=loss k2 or k3, since the gradient of k1
     is 0 on average."""
@@ -25,41 +35,48 @@ class KlConfig(Section):
     policy: Literal["auto", "copy", "adapter_off"] = "auto"
     """A frozen copy of the base, or the base under the adapter; ``auto`` takes the second where there is an
     adapter."""
-    target: PositiveFloat | None = None
-    """Adapts the coefficient so that the mean KL per token stays near this; None = fixed."""
-    horizon: PositiveInt = 100
-    """Steps in which the adaptive coefficient can change by a factor of e^0.2."""
+    adaptive: AdaptiveKlConfig | None = None
+    """Adapts the coefficient to a target; None = fixed."""
+
+    @field_validator("coefficient")
+    @classmethod
+    def _is_on(cls, value: float) -> float:
+        if value == 0:
+            raise ValueError("at 0 a reference policy costs memory and does nothing; set algorithm.kl=null")
+        return value
 
 
-class CriticConfig(Section):
-    """A value function for ``advantage=gae``."""
+class _Critic(Choice):
+    """What both kinds of a value function share."""
 
-    kind: Literal["separate", "shared"] = "separate"
-    """An engine of its own that starts from the base, or a head on the policy's trunk."""
-    lr: PositiveFloat = 1e-3
-    """Of a separate critic; a shared one learns with the policy's."""
-    coefficient: PositiveFloat = 0.5
-    """Weight of the value loss beside the policy's, ``shared`` only."""
     clip: PositiveFloat | None = 0.2
     """Values may move this far from those at the start of the batch before their gradient stops; None =
     free."""
     warmup_steps: NonNegativeInt = 0
     """Training batches in which only the critic learns."""
+
+
+class SeparateCriticConfig(_Critic):
+    """An engine of its own that starts from the base."""
+
+    name: Literal["separate"] = "separate"
+    """An engine of its own that starts from the base."""
+    lr: PositiveFloat = 1e-3
+    """Its peak learning rate."""
     grad_clip: NonNegativeFloat = 1.0
-    """Global norm of a separate critic's gradient; 0 = off."""
+    """Global norm of its gradient; 0 = off."""
 
 
-class GaeConfig(Section):
-    """Generalised advantage estimation (Schulman et al. 2015, arXiv 1506.02438)."""
+class SharedCriticConfig(_Critic):
+    """A head on the policy's trunk, which learns with the policy's optimizer."""
 
-    gamma: float = Field(default=1.0, gt=0, le=1)
-    """Discount from token to token."""
-    lam: float = Field(default=0.95, ge=0, le=1)
-    """Weight of longer returns: 0 trusts the critic, 1 the reward."""
-    whiten_rewards: bool = False
-    """Divide the rewards of a batch's tokens by their standard deviation; they are not centred."""
-    whiten: bool = True
-    """Advantages of a batch to mean 0 and standard deviation 1 over its tokens."""
+    name: Literal["shared"] = "shared"
+    """A head on the policy's trunk, which learns with the policy's optimizer."""
+    coefficient: PositiveFloat = 0.5
+    """Weight of the value loss beside the policy's."""
+
+
+CriticConfig = Annotated[SeparateCriticConfig | SharedCriticConfig, ONE_OF]
 
 
 class DemonstrationConfig(Section):
@@ -133,7 +150,153 @@ class ShapingConfig(Section):
     """One change of the rewards before the advantages; raw correctness stays what it is."""
 
     name: str
+    """A shipped shaping, or your own: ``pkg.module:attr`` or ``path/to/file.py:attr``."""
     args: dict[str, float | str] = Field(default_factory=dict)
+    """Its settings, by its own names."""
+
+
+class PlainAdvantage(Choice):
+    """An estimator without settings."""
+
+    name: Literal["grpo", "dr_grpo", "rloo", "max_rl", "reinforce_pp", "reinforce_pp_baseline"] = "grpo"
+    """``grpo``, ``dr_grpo``, ``rloo`` and ``max_rl`` compare the rollouts of a prompt, ``reinforce_pp`` and
+    ``reinforce_pp_baseline`` those of a batch."""
+
+
+class GaeAdvantage(Choice):
+    """Generalised advantage estimation with a critic (Schulman et al. 2015, arXiv 1506.02438)."""
+
+    name: Literal["gae"] = "gae"
+    """Generalised advantage estimation."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount from token to token."""
+    lam: float = Field(default=0.95, ge=0, le=1)
+    """Weight of longer returns: 0 trusts the critic, 1 the reward."""
+    whiten_rewards: bool = False
+    """Divide the rewards of a batch's tokens by their standard deviation; they are not centred."""
+    whiten: bool = True
+    """Advantages of a batch to mean 0 and standard deviation 1 over its tokens."""
+    critic: CriticConfig = SeparateCriticConfig()
+    """The value function that rewards are measured against."""
+
+
+class Passk(Choice):
+    """What all estimators of pass@k share."""
+
+    k: PositiveInt = 1
+    """k of the pass@k that is climbed."""
+
+
+class PasskAdvantage(Passk):
+    """What a sample adds to the best of k: PKPO where it is quiet, posterior weights elsewhere."""
+
+    name: Literal["passk"] = "passk"
+    """What a sample adds to the best of k."""
+    planner: PlannerConfig | None = None
+    """Sets k for each category or prompt instead of ``k``; None = ``k`` everywhere."""
+
+
+class PasskVariant(Passk):
+    """One fixed estimator of pass@k."""
+
+    name: Literal["passk_s", "passk_s_loo", "passk_s_loo_minus_one", "passk_chen", "passk_weight"]
+    """Which one; ``docs/objectives.md`` compares them."""
+
+
+class BrpoAdvantage(Choice):
+    """Thinking judged by the answers that could be given at each of several budgets."""
+
+    name: Literal["brpo"] = "brpo"
+    """Thinking judged by the answers that could be given at each of several budgets."""
+    budgets: BudgetConfig = BudgetConfig()
+    """The budgets, and how answers are asked for."""
+
+
+Advantage = Annotated[
+    PlainAdvantage | GaeAdvantage | PasskAdvantage | PasskVariant | BrpoAdvantage | OwnCode, ONE_OF
+]
+
+
+class NoMask(Choice):
+    """Every token keeps its gradient."""
+
+    name: Literal["none"] = "none"
+    """Every token keeps its gradient."""
+
+
+class ClipMask(Choice):
+    """A token keeps its gradient while its ratio has not left the clip range in the direction that its
+    advantage asks for."""
+
+    name: Literal["clip"] = "clip"
+    """PPO's clip."""
+    clip_low: PositiveFloat = 0.2
+    """Ratio floor is 1 - clip_low."""
+    clip_high: PositiveFloat = 0.28
+    """Ratio ceiling is 1 + clip_high (clip-higher when larger than clip_low)."""
+
+
+class DualClipMask(Choice):
+    """The clip, and a ceiling of the ratio where the advantage is negative."""
+
+    name: Literal["dual_clip"] = "dual_clip"
+    """PPO's clip, and a ceiling where the advantage is negative."""
+    clip_low: PositiveFloat = 0.2
+    """Ratio floor is 1 - clip_low."""
+    clip_high: PositiveFloat = 0.28
+    """Ratio ceiling is 1 + clip_high."""
+    dual_clip: PositiveFloat = 10.0
+    """Ratio ceiling for negative advantages."""
+
+
+Mask = Annotated[NoMask | ClipMask | DualClipMask | OwnCode, ONE_OF]
+
+
+class NoImportance(Choice):
+    """Every token counts as it was sampled."""
+
+    name: Literal["none"] = "none"
+    """Every token counts as it was sampled."""
+
+
+class CappedImportance(Choice):
+    """Truncated importance weights from the sampler to the learner's weights at the start of the batch."""
+
+    name: Literal["token", "sequence"]
+    """A weight for each token, or one for the sequence."""
+    cap: PositiveFloat = 2.0
+    """The weights are at most this."""
+
+
+Importance = Annotated[NoImportance | CappedImportance, ONE_OF]
+
+
+class PlainLikelihood(Choice):
+    """A gradient without settings."""
+
+    name: Literal["token_ratio", "sequence_ratio", "log_likelihood"] = "token_ratio"
+    """The token's ratio, the sequence's (GSPO), or log p alone (REINFORCE)."""
+
+
+class TruncatedWeight(Choice):
+    """log p times a truncated ratio, which is a constant (CISPO)."""
+
+    name: Literal["truncated_weight"] = "truncated_weight"
+    """log p times a truncated ratio, which is a constant (CISPO)."""
+    clip_high: PositiveFloat = 0.28
+    """The ratio is at most 1 + clip_high."""
+
+
+class MirrorLikelihood(Choice):
+    """Mirror descent (Kimi k1.5)."""
+
+    name: Literal["mirror"] = "mirror"
+    """Mirror descent (Kimi k1.5)."""
+    tau: PositiveFloat = 0.1
+    """Weight of the squared log-ratio."""
+
+
+LikelihoodChoice = Annotated[PlainLikelihood | TruncatedWeight | MirrorLikelihood | OwnCode, ONE_OF]
 
 
 class AlgorithmConfig(Section):
@@ -141,58 +304,25 @@ class AlgorithmConfig(Section):
 
     name: str = "grpo"
     """Of the preset, for the log."""
-    mask: Literal["none", "clip", "dual_clip"] = "clip"
+    mask: Mask = ClipMask()
     """Stabilisation mask: which tokens keep their gradient."""
-    clip_low: PositiveFloat = 0.2
-    """Ratio floor is 1 - clip_low."""
-    clip_high: PositiveFloat = 0.28
-    """Ratio ceiling is 1 + clip_high (clip-higher when larger than clip_low)."""
-    dual_clip: PositiveFloat = 10.0
-    """Ratio ceiling for negative advantages, ``mask=dual_clip`` only."""
     reference: Literal["behavior", "proximal", "current"] = "behavior"
     """Denominator of the ratio: the sampler, the learner's weights at the start of the step, or the detached
     current policy."""
-    importance: Literal["none", "token", "sequence"] = "none"
-    """Truncated importance weights from the sampler to the reference, per token or one for the sequence."""
-    importance_cap: PositiveFloat = 2.0
-    """The weights are at most this."""
+    importance: Importance = NoImportance()
+    """Truncated importance weights from the sampler to the reference."""
     token_band: Band | None = None
     """IcePop: tokens whose learner-to-sampler ratio is outside (low, high) lose their gradient; None =
     off."""
     sequence_band: Band | None = None
     """The same for whole sequences, by the geometric mean of their tokens' ratios."""
-    advantage: Literal[
-        "grpo",
-        "dr_grpo",
-        "rloo",
-        "max_rl",
-        "reinforce_pp",
-        "reinforce_pp_baseline",
-        "gae",
-        "passk",
-        "passk_s",
-        "passk_s_loo",
-        "passk_s_loo_minus_one",
-        "passk_chen",
-        "passk_weight",
-        "brpo",
-    ] = "grpo"
+    advantage: Advantage = PlainAdvantage()
     """How rewards become advantages; ``docs/objectives.md`` has the formulas."""
-    pass_k: PositiveInt = 1
-    """k of the ``passk`` family."""
-    planner: PlannerConfig | None = None
-    """Sets k for each category or prompt instead of ``pass_k``, with ``advantage=passk``; None = ``pass_k``
-    everywhere."""
     advantage_scale: Literal["none", "batch_rms"] = "none"
     """``batch_rms``: divided by one number for the whole update, which keeps the prompts' weights to each
     other."""
-    likelihood: Literal["token_ratio", "sequence_ratio", "truncated_weight", "log_likelihood", "mirror"] = (
-        "token_ratio"
-    )
-    """Where the gradient comes from: the token's ratio, the sequence's (GSPO), log p times a truncated weight
-    (CISPO), log p alone, or mirror descent (Kimi)."""
-    mirror_tau: PositiveFloat = 0.1
-    """Weight of the squared log-ratio, ``likelihood=mirror`` only."""
+    likelihood: LikelihoodChoice = PlainLikelihood()
+    """Where the gradient comes from."""
     aggregation: Literal["token", "sequence", "dr_grpo"] = "token"
     """``token``: sum / global count of valid tokens. ``sequence``: mean of per-sequence means. ``dr_grpo``:
     sum / (samples * max_tokens)."""
@@ -202,11 +332,24 @@ class AlgorithmConfig(Section):
     """Clamp before exp."""
     advantage_clip: NonNegativeFloat = 0.0
     """Symmetric clip on advantages; 0 = off."""
-    kl: KlConfig = KlConfig()
-    critic: CriticConfig | None = None
-    gae: GaeConfig = GaeConfig()
-    budgets: BudgetConfig = BudgetConfig()
+    kl: KlConfig | None = None
+    """KL to the base that the run started from; None = no reference policy at all."""
     demonstrations: DemonstrationConfig | None = None
     """None: no demonstrations."""
     shaping: tuple[ShapingConfig, ...] = ()
     """Applied in order."""
+
+    @property
+    def critic(self) -> SeparateCriticConfig | SharedCriticConfig | None:
+        """The value function, where the advantage asks for one."""
+        return self.advantage.critic if isinstance(self.advantage, GaeAdvantage) else None
+
+    @property
+    def planner(self) -> PlannerConfig | None:
+        """The planner that sets each prompt's k, if there is one."""
+        return self.advantage.planner if isinstance(self.advantage, PasskAdvantage) else None
+
+    @property
+    def pass_k(self) -> int:
+        """k of the pass@k that is climbed; 1 where the advantage knows none."""
+        return self.advantage.k if isinstance(self.advantage, Passk) else 1

@@ -6,12 +6,14 @@ fields below from the presets of the new place, or to its default. Lengths, batc
 the config's own and stay.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 
-from rl.config.overrides import Override, spell
+from rl.config.fields import choices_at
+from rl.config.overrides import Override, chosen, spell
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -49,10 +51,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "packing",
         "micro_batch_tokens",
         "gradient_checkpointing",
-        "sequence_parallel",
-        "offload_optimizer",
-        "offload_parameters",
-        "offload_path",
+        "offload",
         "num_threads",
         "cores",
     ),
@@ -78,7 +77,7 @@ def implied(
     cluster = chosen.get("cluster", "")
     if cluster not in DEVICE_OF:
         return []
-    out = []
+    out: list[Override] = []
     for group, fields in FIELDS.items():
         preset = cluster if group == "cluster" else DEVICE_OF[cluster]
         if group not in root.model_fields or chosen.get(group, preset) != preset:
@@ -89,8 +88,22 @@ def implied(
         )
         values |= ONE_GPU.get(group, {}) if cluster == "gpu1" else {}
         defaults = root.model_fields[group].default
-        texts = [
-            f"++{group}.{field}={spell(values.get(field, getattr(defaults, field)))}" for field in fields
-        ]
-        out += [Override(text=text, source=f"cluster={cluster}") for text in texts]
+        for field in fields:
+            value = values[field] if field in values else plain_default(defaults, field)
+            out += _set(root, f"{group}.{field}", value, source=f"cluster={cluster}")
     return out
+
+
+def plain_default(defaults: Any, field: str) -> Any:
+    """The default of a section's field as YAML would have it."""
+    return defaults.model_dump(mode="json", include={field})[field]
+
+
+def _set(root: "type[BaseModel]", path: str, value: Any, *, source: str) -> list[Override]:
+    """Replace what stands at a path."""
+    if isinstance(value, str) and choices_at(root, path.split(".")):
+        return chosen(path, value, source)
+    if isinstance(value, Mapping) and choices_at(root, path.split(".")):
+        settings = Override(text=f"++{path}={spell(value)}", source=source)
+        return [*chosen(path, value["name"], source), settings]
+    return [Override(text=f"++{path}={spell(value)}", source=source)]

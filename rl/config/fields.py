@@ -6,7 +6,9 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from rl.config.choice import Choice, names_of
 from rl.config.errors import listed, suggest
+from rl.config.moved import moved_to
 
 
 def sections_of(annotation: Any) -> list[type[BaseModel]]:
@@ -49,10 +51,48 @@ def without_tags(root: type[BaseModel], location: list[str]) -> list[str]:
         sections = [s for annotation in field_names(sections).get(part, []) for s in sections_of(annotation)]
         if len(sections) > 1 and rest:
             tag = rest.pop(0)
-            sections = [
-                s for s in sections if "kind" in s.model_fields and s.model_fields["kind"].default == tag
-            ]
+            sections = [s for s in sections if tag in (s.__name__, _kind(s))]
     return path
+
+
+def _kind(section: type[BaseModel]) -> Any:
+    """What ``kind`` says of a member of a union that goes by it."""
+    return section.model_fields["kind"].default if "kind" in section.model_fields else None
+
+
+def choices_at(root: type[BaseModel], path: list[str]) -> list[type[Choice]]:
+    """What may be chosen at a dotted path; nothing where there is no choice of this kind."""
+    return [section for section in _sections_at(root, path) if issubclass(section, Choice)]
+
+
+def default_choice(root: type[BaseModel], path: list[str]) -> str | None:
+    """Name of the choice that a path has by default; None where it has none."""
+    for section in _sections_at(root, path[:-1]):
+        info = section.model_fields.get(path[-1])
+        if info is not None and isinstance(info.default, Choice):
+            return info.default.name
+    return None
+
+
+def _sections_at(root: type[BaseModel], path: list[str]) -> list[type[BaseModel]]:
+    sections: list[type[BaseModel]] = [root]
+    for part in path:
+        sections = [s for annotation in field_names(sections).get(part, []) for s in sections_of(annotation)]
+    return sections
+
+
+def names_at(section: type[BaseModel], field: str) -> set[str]:
+    """The names that a field takes, one's own code left out: of its choices, or of its Literal."""
+    annotation = section.model_fields[field].annotation
+    kinds = sections_of(annotation)
+    if not kinds:
+        return set(get_args(annotation))
+    return {name for kind in kinds if issubclass(kind, Choice) for name in names_of(kind)}
+
+
+def readers(kinds: list[type[Choice]], field: str) -> list[str]:
+    """Names of the choices that read a field."""
+    return [name for kind in kinds if field in kind.model_fields for name in names_of(kind)]
 
 
 def explain_unknown(root: type[BaseModel], path: list[str]) -> str | None:
@@ -62,6 +102,9 @@ def explain_unknown(root: type[BaseModel], path: list[str]) -> str | None:
     """
     sections: list[type[BaseModel]] = [root]
     seen: list[str] = []
+    new = moved_to(path)
+    if new is not None:
+        return f"{'.'.join(path)}: is now {new} (docs/configuration.md)"
     for part in path:
         names = field_names(sections)
         if part not in names:

@@ -1,10 +1,11 @@
 """The learner section: optimizer, DeepSpeed, batching, LoRA."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from rl.config.base import Section
+from rl.config.choice import ONE_OF, Choice, OwnCode
 
 
 class LoraConfig(Section):
@@ -30,6 +31,121 @@ class LoraConfig(Section):
         return self.push == "adapter"
 
 
+class AdamW(Choice):
+    """torch's AdamW for every parameter."""
+
+    name: Literal["adamw"] = "adamw"
+    """torch's AdamW for every parameter."""
+
+
+class Muon(Choice):
+    """DeepSpeed's Muon for the hidden matrices, AdamW for embeddings, heads and vectors."""
+
+    name: Literal["muon"] = "muon"
+    """DeepSpeed's Muon for the hidden matrices, AdamW for the rest."""
+    muon_lr: PositiveFloat = 1e-3
+    """Peak rate of the hidden matrices, in units of the spectral norm of one update."""
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Nesterov momentum."""
+
+
+Optimizer = Annotated[AdamW | Muon | OwnCode, ONE_OF]
+
+
+class ConstantSchedule(Choice):
+    """The peak to the end."""
+
+    name: Literal["constant"] = "constant"
+    """The peak to the end."""
+
+
+class _Falling(Choice):
+    """What all schedules that fall share."""
+
+    min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Where the schedule ends at the run's last update, as a share of the peak."""
+
+
+class FallingSchedule(_Falling):
+    """A curve over the whole run."""
+
+    name: Literal["linear", "cosine", "rex"]
+    """The curve's shape; ``rex`` stays above the line and falls fastest at the end."""
+
+
+class _LateDecay(_Falling):
+    """A decay in the last share of the run."""
+
+    decay_share: float = Field(default=0.1, gt=0, le=1)
+    """Last share of the way, in which the rate comes down to ``min_lr_ratio``."""
+    decay_shape: Literal["linear", "cosine", "sqrt"] = "linear"
+    """How it does; ``sqrt`` is 1 - sqrt(x)."""
+
+
+class WsdSchedule(_LateDecay):
+    """Warm-up, stable, decay."""
+
+    name: Literal["wsd"] = "wsd"
+    """Warm-up, stable, decay."""
+
+
+class PowerSchedule(_LateDecay):
+    """A power of the updates, then a decay."""
+
+    name: Literal["power"] = "power"
+    """A power of the updates, then a decay."""
+    exponent: PositiveFloat = 0.5
+    """The rate is ``updates ^ -exponent``; 0.5 is the inverse square root."""
+
+
+class UbaSchedule(_Falling):
+    """The unified budget-aware schedule."""
+
+    name: Literal["uba"] = "uba"
+    """The unified budget-aware schedule."""
+    phi: NonNegativeFloat = 2.0
+    """Its shape: 0 constant, 2 cosine, larger falls faster."""
+
+
+class OwnSchedule(OwnCode, _Falling):
+    """A schedule of your own."""
+
+
+Schedule = Annotated[
+    ConstantSchedule | FallingSchedule | WsdSchedule | PowerSchedule | UbaSchedule | OwnSchedule, ONE_OF
+]
+
+
+class BucketPacking(Choice):
+    """Rows sorted by length and right-padded."""
+
+    name: Literal["buckets"] = "buckets"
+    """Rows sorted by length and right-padded."""
+
+
+class VarlenPacking(Choice):
+    """Packed rows through torch's flash attention, bfloat16 on a GPU."""
+
+    name: Literal["varlen"] = "varlen"
+    """Packed rows through torch's flash attention, bfloat16 on a GPU."""
+    sequence_parallel: PositiveInt = 1
+    """Ranks that share each sequence (Ulysses)."""
+
+
+Packing = Annotated[BucketPacking | VarlenPacking, ONE_OF]
+
+
+class OffloadConfig(Section):
+    """State that lives outside the GPU."""
+
+    optimizer: Literal["none", "cpu", "nvme"] = "none"
+    """Where optimizer states and float32 masters live; needs zero_stage 1-3, nvme 3."""
+    parameters: Literal["none", "cpu", "nvme"] = "none"
+    """Where the parameters' shards live; needs zero_stage 3."""
+    path: str | None = None
+    """Directory on the NVMe device."""
+
+
 class LearnerConfig(Section):
     """One DeepSpeed engine per rank."""
 
@@ -41,29 +157,14 @@ class LearnerConfig(Section):
     """What the forward and backward pass compute in."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the ranks run."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """``muon``: DeepSpeed's Muon for the hidden matrices, AdamW for embeddings, heads and vectors."""
+    optimizer: Optimizer = AdamW()
+    """How gradients become steps."""
     lr: PositiveFloat = 4e-4
-    """Peak rate of AdamW."""
-    muon_lr: PositiveFloat = 1e-3
-    """Peak rate of Muon, in units of the spectral norm of one update; ``optimizer=muon`` only."""
-    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Nesterov momentum; ``optimizer=muon`` only."""
-    schedule: Literal["constant", "linear", "cosine", "rex", "wsd", "power", "uba"] = "constant"
-    """From the peak to ``min_lr_ratio`` at the run's last update; ``rl.learner.schedules`` has formulas and
-    papers."""
+    """Peak rate of AdamW, which every optimizer has for embeddings, heads and vectors."""
+    schedule: Schedule = ConstantSchedule()
+    """How the rate falls from its peak; ``rl.learner.schedules`` has formulas and papers."""
     warmup_steps: NonNegativeInt = 0
     """Updates of linear rise, the first of them not 0; counted in optimizer updates, as the schedule is."""
-    min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
-    """Where the schedule ends, as a share of the peak."""
-    schedule_decay_share: float = Field(default=0.1, gt=0, le=1)
-    """Last share of the way in which ``wsd`` and ``power`` come down to ``min_lr_ratio``."""
-    schedule_decay_shape: Literal["linear", "cosine", "sqrt"] = "linear"
-    """How they do; ``sqrt`` is 1 - sqrt(x)."""
-    schedule_exponent: PositiveFloat = 0.5
-    """Of ``power``; 0.5 is the inverse square root."""
-    schedule_phi: NonNegativeFloat = 2.0
-    """Shape of ``uba``: 0 constant, 2 cosine, larger falls faster."""
     betas: tuple[float, float] = (0.9, 0.95)
     """AdamW's decay of its two moments."""
     eps: PositiveFloat = 1e-8
@@ -77,23 +178,17 @@ class LearnerConfig(Section):
     groups."""
     micro_batch_tokens: PositiveInt = 4096
     """Padded tokens of one forward-backward (CPU buckets) or packed tokens (GPU)."""
-    packing: Literal["buckets", "varlen"] = "buckets"
-    """``buckets``: length-sorted and right-padded. ``varlen``: packed rows through torch's flash attention,
-    bfloat16 on a GPU."""
+    packing: Packing = BucketPacking()
+    """How samples become the rows of a micro-batch."""
     logits_per_chunk: PositiveInt = 1 << 27
     """Logits (tokens x vocabulary) held at once; more are recomputed in the backward pass, chunk by chunk. 4
     bytes each, and the same again for their gradient."""
     gradient_checkpointing: bool = False
     """Recompute each layer's activations in the backward pass instead of keeping them."""
-    offload_optimizer: Literal["none", "cpu", "nvme"] = "none"
-    """Where optimizer states and float32 masters live instead of the GPU; needs zero_stage 1-3, nvme 3."""
-    offload_parameters: Literal["none", "cpu", "nvme"] = "none"
-    """The same for the parameters' shards; needs zero_stage 3."""
-    offload_path: str | None = None
-    """Directory on the NVMe device."""
-    sequence_parallel: PositiveInt = 1
-    """Ranks that share each sequence (Ulysses); GPU only."""
+    offload: OffloadConfig | None = None
+    """Keeps state outside the GPU; None = everything stays on it."""
     lora: LoraConfig | None = None
+    """Trains adapters instead of the whole base; None = the whole base."""
     deepspeed: dict[str, Any] = Field(default_factory=dict)
     """More of DeepSpeed's own settings, as its JSON has them
     (``zero_optimization.zero_hpz_partition_size=8``); those that other fields of ours set are refused."""
@@ -105,3 +200,8 @@ class LearnerConfig(Section):
     """Deaths of a learner rank survived in one run: all ranks are rebuilt from the newest checkpoint."""
     collective_timeout_s: PositiveFloat = 120.0
     """Longest wait of one rank for the others before the group counts as dead."""
+
+    @property
+    def sequence_parallel(self) -> int:
+        """Ranks that share each sequence."""
+        return self.packing.sequence_parallel if isinstance(self.packing, VarlenPacking) else 1

@@ -6,6 +6,7 @@ Example::
     config = load_config("quickstart", ["learner.lr=1e-3", "curriculum=uniform+knapsack"])
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from rl.config.cluster_words import implied
 from rl.config.compose import PACKAGED, compose_dict, config_groups, find_config, peek
 from rl.config.errors import ConfigError, listed
-from rl.config.fields import explain_unknown, without_tags
+from rl.config.fields import choices_at, explain_unknown, readers, without_tags
 from rl.config.missing import MARK, MissingError, marked, with_mark
 from rl.config.overrides import Override, parse_overrides, spelled_out
 from rl.config.schema import Config
@@ -101,10 +102,12 @@ def _resolved(
             f" {name_or_file}"
         )
     parsed = parse_overrides(list(overrides or []), groups=config_groups(folder), root=root)
-    parsed = spelled_out(parsed, lambda section: peek(folder, name, section)[0])
     cluster = next((o.presets[0] for o in parsed if o.group == "cluster"), None)
     moves = cluster not in (None, place)
-    return folder, name, [*(implied(parsed, folder, PACKAGED, root) if moves else ()), *parsed]
+    parsed = [*(implied(parsed, folder, PACKAGED, root) if moves else ()), *parsed]
+    presets = [override for override in parsed if override.group is not None]
+    files = cache(lambda: OmegaConf.create(compose_dict(folder, name, presets)))
+    return folder, name, spelled_out(parsed, root, lambda path: OmegaConf.select(files(), path))
 
 
 def _command(root: type[BaseModel]) -> str:
@@ -150,6 +153,19 @@ def _checked(root: type[Root], tree: dict[str, Any]) -> tuple[Root | None, dict[
         return None, missing, list(dict.fromkeys(wrong))
 
 
+def _unread(root: type[BaseModel], parts: list[str]) -> str:
+    """A field that another choice, or another kind of section, reads."""
+    field, above = ".".join(parts), ".".join(parts[:-1])
+    kinds = choices_at(root, parts[:-1])
+    names = readers(kinds, parts[-1])
+    if not names:
+        return f"{field}: no field of this kind of {parts[0]}"
+    return (
+        f"{field}: only {above}={'|'.join(names)} reads it; set that"
+        f" ({above}={names[0]} {field}=...), or leave {field} out"
+    )
+
+
 def dump_config(config: BaseModel) -> str:
     """The resolved tree as YAML; loading it gives an equal config."""
     return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))
@@ -160,7 +176,7 @@ def _reword(detail: dict[str, Any], root: type[BaseModel]) -> str:
     parts = without_tags(root, [str(part) for part in detail["loc"]])
     field, kind, context = ".".join(parts), detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return explain_unknown(root, parts) or f"{field}: no field of this kind of {parts[0]}"
+        return explain_unknown(root, parts) or _unread(root, parts)
     if kind == "missing":
         return (
             f"{field}: missing; set {field}=..., or choose a preset of its group (t2rl config NAME shows the"

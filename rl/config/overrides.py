@@ -2,7 +2,7 @@
 for the composer."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import OverrideType, QuotedString
 from hydra.errors import HydraException
 
 from rl.config.errors import ConfigError, listed, suggest
-from rl.config.fields import explain_unknown
+from rl.config.fields import choices_at, default_choice, explain_unknown
 from rl.config.resume import SHORTHANDS
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Override:
     """Config group it selects from; None for a value."""
     presets: tuple[str, ...] = ()
     """Names selected, groups only."""
+    chooses: str = ""
+    """Path at which it puts a choice (:mod:`rl.config.choice`), '' for all others."""
     source: str = "command line"
     """Who asks for it, for ``t2rl config --explain``."""
 
@@ -53,12 +55,30 @@ def parse_overrides(
     Raises:
         ConfigError: Not ``key=value``, no such field, no such preset.
     """
-    parsed = [_parse(text, groups, root) for text in overrides]
+    parsed = _choices_first([override for text in overrides for override in _parse(text, groups, root)])
     names = [Override(text=f'++{STACKED}.name="{"+".join(o.presets)}"') for o in parsed if o.group == STACKED]
     return [*names, *parsed]
 
 
-def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> Override:
+def chosen(path: str, name: str, source: str = "command line") -> list[Override]:
+    """Put a choice with its defaults at a path, in place of whatever stands there: the plain word replaces
+    a mapping, which Hydra would merge with another mapping, and the mapping leaves room for settings."""
+    texts = (f"++{path}={spell(name)}", f"++{path}={spell({'name': name})}")
+    return [Override(text=text, chooses=path, source=source) for text in texts]
+
+
+def _choices_first(overrides: list[Override]) -> list[Override]:
+    """The overrides with every choice before the settings below it, so that ``schedule.phi=1 schedule=uba``
+    is the same as the other way round."""
+    ordered: list[Override] = []
+    for override in overrides:
+        below = f"++{override.chooses}."
+        places = (i for i, o in enumerate(ordered) if override.chooses and o.text.startswith(below))
+        ordered.insert(next(places, len(ordered)), override)
+    return ordered
+
+
+def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> list[Override]:
     if "=" not in text and not text.startswith("~"):
         raise ConfigError(f"{text!r}: an override is key=value, for example learner.lr=1e-3")
     try:
@@ -78,28 +98,61 @@ def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> O
         )
     value = parsed.value()
     if key in groups and _selects(value):
-        return _select(key, value, groups[key])
+        return [_select(key, value, groups[key])]
     problem = explain_unknown(root, key.split("."))
     if problem:
         raise ConfigError(problem)
     if parsed.type is OverrideType.DEL:
-        return Override(text=text)
+        return [Override(text=text)]
     line = parsed.input_line.lstrip("+")
     if key in SHORTHANDS and not isinstance(value, Mapping):
         line = f"{key}.{SHORTHANDS[key]}={line.partition('=')[2]}"
-    return Override(text=f"++{line}")
+    if choices_at(root, key.split(".")) and isinstance(value, str | QuotedString):
+        return chosen(key, value.text if isinstance(value, QuotedString) else value)
+    return [Override(text=f"++{line}")]
 
 
-def spelled_out(overrides: list[Override], file_value: Callable[[str], Any]) -> list[Override]:
-    """The overrides, preceded by the long form of every shorthand of the file (``file_value(section)``) that
-    they add a field to: Hydra would put the field in place of the plain value."""
-    before = []
-    for section, field in SHORTHANDS.items():
-        if any(o.text.startswith(f"++{section}.") for o in overrides) and isinstance(
-            value := file_value(section), str
-        ):
-            before.append(Override(text=f"++{section}={spell({field: value})}"))
-    return [*before, *overrides]
+def spelled_out(
+    overrides: list[Override], root: "type[BaseModel]", value_at: Callable[[str], Any]
+) -> list[Override]:
+    """The overrides with every plain word that they add a field to in its long form: Hydra would put the
+    field in place of the word.
+
+    Args:
+        overrides: in order.
+        root: of the config.
+        value_at: what the files alone have at a dotted path; None for nothing.
+    """
+    result: list[Override] = []
+    known: set[str] = set()
+    for override in overrides:
+        for path, field, default in _words_above(override, root):
+            if path not in known and not any(_sets(earlier, path) for earlier in result):
+                value = value_at(path)
+                word = default if value is None else value
+                if isinstance(word, str):
+                    result.append(Override(text=f"++{path}={spell({field: word})}"))
+            known.add(path)
+        result.append(override)
+    return result
+
+
+def _sets(override: Override, path: str) -> bool:
+    """True if the whole of a path is given by an override."""
+    return override.text.startswith(f"++{path}=")
+
+
+def _words_above(override: Override, root: "type[BaseModel]") -> Iterator[tuple[str, str, str | None]]:
+    """(path, field, default) of every place above an override's field that a plain word may stand at."""
+    if override.group is not None or not override.text.startswith("++"):
+        return
+    parts = override.text[2:].partition("=")[0].split(".")
+    for length in range(1, len(parts)):
+        path = ".".join(parts[:length])
+        if path in SHORTHANDS:
+            yield path, SHORTHANDS[path], None
+        elif choices_at(root, parts[:length]) and parts[length] != "name":
+            yield path, "name", default_choice(root, parts[:length])
 
 
 def _split_stack(text: str) -> str:

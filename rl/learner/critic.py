@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from rl.config.algorithm import CriticConfig
-from rl.config.learner import LearnerConfig
+from rl.config.algorithm import CriticConfig, SeparateCriticConfig
+from rl.config.learner import AdamW, LearnerConfig, OffloadConfig
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.sequence_parallel import SequenceParallel, hidden_states
 from rl.learner.value_head import ValueHead
@@ -44,7 +44,7 @@ class SeparateCritic:
     """A DeepSpeed engine around a ``ValueModel``."""
 
     engine: Any
-    config: CriticConfig
+    config: SeparateCriticConfig
 
     def values(self, micro: MicroBatch) -> torch.Tensor:
         """[T] values, for scoring under no_grad: without dropout, like the policy's."""
@@ -52,9 +52,16 @@ class SeparateCritic:
         return self.engine.module(*micro.for_states)
 
 
+def _below(offload: OffloadConfig | None, folder: str) -> OffloadConfig | None:
+    """The same with a directory of its own."""
+    if offload is None or offload.path is None:
+        return offload
+    return offload.model_copy(update={"path": f"{offload.path}/{folder}"})
+
+
 def build_separate_critic(
     model_path: str,
-    config: CriticConfig,
+    config: SeparateCriticConfig,
     learner: LearnerConfig,
     *,
     total_updates: int,
@@ -71,10 +78,10 @@ def build_separate_critic(
             "lora": None,
             "lr": config.lr,
             "grad_clip": config.grad_clip,
-            "optimizer": "adamw",
+            "optimizer": AdamW(),
             "gradient_checkpointing": False,
             # DeepSpeed empties the directory of the parameters that it swaps, the policy's included.
-            "offload_path": learner.offload_path and f"{learner.offload_path}/critic",
+            "offload": _below(learner.offload, "critic"),
         }
     )
     model = ValueModel(load_model(model_path, own, trust=trust).causal_lm)

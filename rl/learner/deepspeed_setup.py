@@ -132,7 +132,7 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
     zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     zero["overlap_comm"] = config.device == "cuda" and stage >= 2
     zero |= _offload(config)
-    if stage == 3 and (config.optimizer == "muon" or config.sequence_parallel > 1):
+    if stage == 3 and (config.optimizer.name == "muon" or config.sequence_parallel > 1):
         # DeepSpeed refuses it beside Muon, and averages over the ranks that share a sequence where it must
         # add.
         zero["reduce_scatter"] = False
@@ -144,11 +144,11 @@ def deepspeed_config(config: LearnerConfig, *, num_parameters: int) -> dict[str,
         "steps_per_print": 1_000_000_000,
         "zero_optimization": zero,
     }
-    if config.offload_optimizer != "none":
+    if "offload_optimizer" in zero:
         # DeepSpeed would insist on its own CPU Adam, which it compiles on the spot; torch's fused one needs
         # no compiler.
         result["zero_force_ds_cpu_optimizer"] = False
-    if config.optimizer not in OPTIMIZERS:
+    if config.optimizer.name not in OPTIMIZERS:
         result["zero_allow_untested_optimizer"] = True  # DeepSpeed lets none but its own near ZeRO otherwise
     if config.dtype == "bfloat16":
         result["bf16"] = {"enabled": True}
@@ -165,16 +165,19 @@ def effective_stage(config: LearnerConfig) -> int:
     """
     if config.dtype == "bfloat16":
         return max(config.zero_stage, 1)
-    return 2 if config.optimizer == "muon" and config.zero_stage == 1 else config.zero_stage
+    return 2 if config.optimizer.name == "muon" and config.zero_stage == 1 else config.zero_stage
 
 
 def _offload(config: LearnerConfig) -> dict[str, Any]:
     """DeepSpeed's names for what leaves the GPU."""
-    sections = {"offload_optimizer": config.offload_optimizer, "offload_param": config.offload_parameters}
+    offload = config.offload
+    if offload is None:
+        return {}
+    sections = {"offload_optimizer": offload.optimizer, "offload_param": offload.parameters}
     return {
         name: (
             {"device": device, "pin_memory": config.device == "cuda"}
-            | ({"nvme_path": config.offload_path} if device == "nvme" else {})
+            | ({"nvme_path": offload.path} if device == "nvme" else {})
         )
         for name, device in sections.items()
         if device != "none"

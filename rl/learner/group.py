@@ -13,6 +13,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
+from rl.config.choice import Choice, OwnCode
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
 from rollout.engine import WeightUpdate
@@ -214,7 +215,11 @@ class LearnerGroup:
 
 def _with_absolute_files(section: SectionType, fields: Sequence[str]) -> SectionType:
     """The same settings, with outside code in files named so that a rank finds it from any directory."""
-    return section.model_copy(update={field: absolute_target(getattr(section, field)) for field in fields})
+    return section.model_copy(update={field: _absolute(getattr(section, field)) for field in fields})
+
+
+def _absolute(part: Choice) -> Choice:
+    return part.model_copy(update={"name": absolute_target(part.name)}) if isinstance(part, OwnCode) else part
 
 
 async def _resolve(reference: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, SeparateCriticConfig
 from rl.config.learner import LearnerConfig
 
 GIB = 1 << 30
@@ -52,10 +52,10 @@ def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig
     """What lies on one rank's device, by its part: the policy, a critic of its own, a copy for the KL
     term."""
     parts = {"policy": state_bytes(size, config)}
-    if algorithm.critic is not None and algorithm.critic.kind == "separate":
+    if isinstance(algorithm.critic, SeparateCriticConfig):
         parts["critic"] = _trained(size.parameters, config)
-    copied = algorithm.kl.policy == "copy" or (algorithm.kl.policy == "auto" and config.lora is None)
-    if algorithm.kl.coefficient and copied:
+    kl = algorithm.kl
+    if kl is not None and (kl.policy == "copy" or (kl.policy == "auto" and config.lora is None)):
         parts["reference"] = (2 if config.dtype == "bfloat16" else 4) * size.parameters // _shards(config, 3)
     return parts
 
@@ -69,7 +69,7 @@ def shortage(parts: Mapping[str, int], room: int) -> str | None:
     return (
         f"the learner's state takes about {needed / GIB:.1f} GiB on each rank's GPU ({said}), and"
         f" {room / GIB:.1f} GiB are there for it, before any activation: raise learner.num_ranks with"
-        " learner.zero_stage=3, learner.offload_optimizer=cpu, train adapters (learner.lora.r=16), or take a"
+        " learner.zero_stage=3, learner.offload.optimizer=cpu, train adapters (learner.lora.r=16), or take a"
         " smaller base"
     )
 
@@ -81,10 +81,14 @@ def _trained(count: int, config: LearnerConfig) -> int:
     weight, backward, accumulated = (2, 2, 4) if low else (4, 0, 4)
     # In float32 without ZeRO the weights are the masters; ZeRO keeps its own.
     states = 8 + (4 if low or stage else 0)
-    weights = 0 if config.offload_parameters != "none" else weight * count // _shards(config, 3)
-    optimizer = 0 if config.offload_optimizer != "none" else states * count // _shards(config, 1)
+    weights = 0 if _offloaded(config, "parameters") else weight * count // _shards(config, 3)
+    optimizer = 0 if _offloaded(config, "optimizer") else states * count // _shards(config, 1)
     passing = backward * count if stage < 3 else 0
     return weights + passing + accumulated * count // _shards(config, 2) + optimizer
+
+
+def _offloaded(config: LearnerConfig, what: str) -> bool:
+    return config.offload is not None and getattr(config.offload, what) != "none"
 
 
 def _shards(config: LearnerConfig, stage: int) -> int:

@@ -55,11 +55,11 @@ def load_model(
     model = LogprobModel(causal_lm, value_head=value_head, logits_per_chunk=config.logits_per_chunk)
     if value_head and model.rescales:
         raise ValueError(
-            "algorithm.critic.kind: shared does not know this model's own forward pass; use separate"
+            "algorithm.advantage.critic: shared does not know this model's own forward pass; use separate"
         )
     if config.sequence_parallel > 1 and model.rescales:
         raise ValueError(
-            "learner.sequence_parallel: does not know this model's own forward pass; set it to 1"
+            "learner.packing.sequence_parallel: does not know this model's own forward pass; set it to 1"
         )
     return model
 
@@ -73,7 +73,7 @@ def attention_for(model_path: str, config: LearnerConfig, *, trust: bool = False
     from transformers import AutoConfig
 
     own = AutoConfig.from_pretrained(model_path, trust_remote_code=trust).get_text_config(decoder=True)
-    if config.packing == "varlen" and config.device == "cuda":
+    if config.packing.name == "varlen" and config.device == "cuda":
         why = packed_attention.refusal(own)
         if why is not None:
             raise ValueError(

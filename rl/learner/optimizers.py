@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rl.config.learner import LearnerConfig
+from rl.config.learner import LearnerConfig, Muon
 from rl.learner.value_head import ValueHead
 from rollout.user_code import resolve_function
 
@@ -71,13 +71,15 @@ def muon(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
         torch._dynamo.config.disable = True
     from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
 
+    settings = config.optimizer
+    assert isinstance(settings, Muon)
     hidden, trainable = muon_parameters(model), _trainable(model)
     parameter: Any
     for parameter in model.parameters():
         parameter.use_muon = parameter in hidden  # what ZeRO reads
     rest = _adamw_groups([p for p in trainable if p not in hidden], config)
     adam = {"lr": config.lr, "betas": config.betas, "eps": config.eps}
-    own = {"lr": config.muon_lr, "momentum": config.muon_momentum, "weight_decay": config.weight_decay}
+    own = {"lr": settings.muon_lr, "momentum": settings.momentum, "weight_decay": config.weight_decay}
     groups = [{**adam, **group, "use_muon": False} for group in rest if group["params"]]
     groups.append({"params": [p for p in trainable if p in hidden], "use_muon": True, **own})
     return MuonWithAuxAdam(groups, adam_optimizer=torch.optim.AdamW, adam_optimizer_kwargs={"fused": True})
@@ -104,4 +106,4 @@ def resolve_optimizer(name: str) -> OptimizerFactory:
 
 def make_optimizer(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
     """The optimizer over the trainable parameters, weight decay on matrices only."""
-    return resolve_optimizer(config.optimizer)(model, config)
+    return resolve_optimizer(config.optimizer.name)(model, config)

@@ -16,11 +16,11 @@ ReferencePolicy = Callable[[MicroBatch, float], torch.Tensor]
 
 
 def build_reference(
-    engine: Any, model_path: str, kl: KlConfig, learner: LearnerConfig, *, trust: bool = False
+    engine: Any, model_path: str, kl: KlConfig | None, learner: LearnerConfig, *, trust: bool = False
 ) -> ReferencePolicy | None:
     """None without a KL term; else a frozen copy, sharded like the policy at ZeRO-3 and whole on every rank
     below, or the engine's base with its adapter off."""
-    if not kl.coefficient:
+    if kl is None:
         return None
     if kl.policy == "adapter_off" or (kl.policy == "auto" and learner.lora is not None):
         return _adapter_off(engine)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rl.config.learner import LearnerConfig
+from rl.config.learner import ConstantSchedule, LearnerConfig, PowerSchedule, UbaSchedule, WsdSchedule
 from rollout.user_code import resolve_function
 
 
@@ -40,7 +40,7 @@ DECAYS: dict[str, Callable[[float], float]] = {
 
 
 def constant(moment: Moment, config: LearnerConfig) -> float:
-    """1 throughout; ``min_lr_ratio`` is not read."""
+    """1 throughout."""
     return 1.0
 
 
@@ -65,17 +65,19 @@ def rex(moment: Moment, config: LearnerConfig) -> float:
 
 
 def wsd(moment: Moment, config: LearnerConfig) -> float:
-    """1, then over the last ``schedule_decay_share`` of the way down by ``schedule_decay_shape``: warm-up,
+    """1, then over the last ``decay_share`` of the way down by ``decay_shape``: warm-up,
     stable, decay (Hu et al. 2024, MiniCPM, arXiv 2404.06395).
 
     MiniCPM decays exponentially and by choice of a time constant; here the decay ends exactly on
     ``min_lr_ratio``.
     """
-    return DECAYS[config.schedule_decay_shape](moment.within_last(config.schedule_decay_share))
+    schedule = config.schedule
+    assert isinstance(schedule, WsdSchedule)
+    return DECAYS[schedule.decay_shape](moment.within_last(schedule.decay_share))
 
 
 def power(moment: Moment, config: LearnerConfig) -> float:
-    """``(n / n_peak)^-schedule_exponent`` in updates n, times the decay of ``wsd`` over the last share of the
+    """``(n / n_peak)^-exponent`` in updates n, times the decay of ``wsd`` over the last share of the
     way: the power law (Shen et al. 2024, arXiv 2408.13359).
 
     The paper's rate is ``min(lr_max, a n^b)`` in tokens n with b near -0.51. Batches here are of one size on
@@ -83,20 +85,23 @@ def power(moment: Moment, config: LearnerConfig) -> float:
     With exponent 0.5 this is the inverse square root of Vaswani et al. 2017 (arXiv 1706.03762);
     ``warmup_steps`` sets its time scale, so give one.
     """
-    falling = ((moment.peak + moment.elapsed) / moment.peak) ** -config.schedule_exponent
-    return falling * DECAYS[config.schedule_decay_shape](moment.within_last(config.schedule_decay_share))
+    schedule = config.schedule
+    assert isinstance(schedule, PowerSchedule)
+    falling = ((moment.peak + moment.elapsed) / moment.peak) ** -schedule.exponent
+    return falling * DECAYS[schedule.decay_shape](moment.within_last(schedule.decay_share))
 
 
 def uba(moment: Moment, config: LearnerConfig) -> float:
     """``2 c / (2 phi + (2 - phi) c)`` with ``c = 1 + cos(pi p)``, p the share of the way gone and phi
-    ``schedule_phi``: the unified budget-aware schedule (Tang et al. 2025, "Stepsize anything", arXiv
+    ``phi``: the unified budget-aware schedule (Tang et al. 2025, "Stepsize anything", arXiv
     2505.24452), one cycle of it.
 
     phi = 0 is constant (but for the last update), phi = 2 the cosine, larger ones fall faster; halfway it is
     ``2 / (2 + phi)``. The closed form is given as known and as a public implementation has it; the paper's
     own text was not at hand to compare.
     """
-    c, phi = 1 + math.cos(math.pi * moment.progress), config.schedule_phi
+    assert isinstance(config.schedule, UbaSchedule)
+    c, phi = 1 + math.cos(math.pi * moment.progress), config.schedule.phi
     # At the very end c is 0, and with phi = 0 the quotient is 0/0: the floor is what a schedule of a budget
     # ends on.
     return 0.0 if moment.elapsed == moment.span else 2 * c / (2 * phi + (2 - phi) * c)
@@ -133,7 +138,8 @@ def lr_multiplier(config: LearnerConfig, *, total_updates: int) -> Callable[[int
     From there the schedule falls, and the last update of the run is exactly at ``min_lr_ratio`` (except
     ``constant``); later ones stay there. Without a warm-up the first update is at 1.
     """
-    schedule, warmup, floor = resolve_schedule(config.schedule), config.warmup_steps, config.min_lr_ratio
+    schedule, warmup = resolve_schedule(config.schedule.name), config.warmup_steps
+    floor = 0.0 if isinstance(config.schedule, ConstantSchedule) else config.schedule.min_lr_ratio
     peak = max(warmup, 1)
     span = max(total_updates - peak, 1)
 

@@ -18,11 +18,11 @@ def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: 
         "zero_stage": config.zero_stage,
         "dtype": config.dtype,
         # A file of the user's by its name alone: where it lies is no part of what the shards hold.
-        "optimizer": config.optimizer.rpartition("/")[2],
+        "optimizer": config.optimizer.name.rpartition("/")[2],
         # How the adapter travels is no part of what the shards hold.
         "lora": None if config.lora is None else config.lora.model_dump(mode="json", exclude={"push"}),
         "weight_decay_groups": config.weight_decay > 0,
-        "critic": None if algorithm.critic is None else algorithm.critic.kind,
+        "critic": None if algorithm.critic is None else algorithm.critic.name,
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, CappedImportance
 from rl.objective.sequences import sequence_mean, sequence_sum
 from rl.objective.shapes import PerToken, TokenFlags, TokenIds
 
@@ -39,7 +39,7 @@ def correction(
 ) -> Correction:
     """Importance weights and band masks of a micro-batch; ``mismatch`` [T] in nats."""
     mismatch = mismatch.clamp(-config.max_log_ratio, config.max_log_ratio)
-    weight = IMPORTANCE[config.importance](mismatch, sequence, usable, config)
+    weight = IMPORTANCE[config.importance.name](mismatch, sequence, usable, config)
     kept = None
     if config.token_band is not None:
         kept = inside(mismatch.exp(), config.token_band)
@@ -60,7 +60,8 @@ def token_importance(
 ) -> PerToken:
     """[T] ``min(exp(mismatch), cap)`` (Espeholt et al. 2018, arXiv 1802.01561, rho-bar): biased, of low
     variance."""
-    return mismatch.exp().clamp(max=config.importance_cap)
+    assert isinstance(config.importance, CappedImportance)
+    return mismatch.exp().clamp(max=config.importance.cap)
 
 
 def sequence_importance(
@@ -68,9 +69,10 @@ def sequence_importance(
 ) -> PerToken:
     """[T] ``min(exp(sum of the sequence's mismatch), cap)``: the weight of the whole answer, unbiased but for
     the cap."""
+    assert isinstance(config.importance, CappedImportance)
     limit = config.max_log_ratio
     return (
-        sequence_sum(mismatch, sequence, usable).clamp(-limit, limit).exp().clamp(max=config.importance_cap)
+        sequence_sum(mismatch, sequence, usable).clamp(-limit, limit).exp().clamp(max=config.importance.cap)
     )
 
 

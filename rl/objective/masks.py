@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, ClipMask, DualClipMask
 from rl.objective.shapes import PerToken
 from rollout.user_code import resolve_function
 
@@ -26,8 +26,10 @@ def clip(ratio: PerToken, advantages: PerToken, config: AlgorithmConfig) -> PerT
     Times the advantage this is ``min(r A, clip(r) A)`` (Schulman et al. 2017, arXiv 1707.06347, eq. 7);
     clip_high > clip_low is DAPO's clip-higher (Yu et al. 2025, arXiv 2503.14476, eq. 10).
     """
+    mask = config.mask
+    assert isinstance(mask, ClipMask)
     return torch.where(
-        advantages > 0, ratio.clamp(max=1 + config.clip_high), ratio.clamp(min=1 - config.clip_low)
+        advantages > 0, ratio.clamp(max=1 + mask.clip_high), ratio.clamp(min=1 - mask.clip_low)
     )
 
 
@@ -38,8 +40,10 @@ def dual_clip(ratio: PerToken, advantages: PerToken, config: AlgorithmConfig) ->
     Times the advantage this is ``max(min(r A, clip(r) A), c A)`` for A < 0 (Ye et al. 2020, arXiv 1912.09729,
     eq. 5).
     """
-    rising = ratio.clamp(max=1 + config.clip_high)
-    falling = ratio.clamp(min=1 - config.clip_low, max=config.dual_clip)
+    mask = config.mask
+    assert isinstance(mask, DualClipMask)
+    rising = ratio.clamp(max=1 + mask.clip_high)
+    falling = ratio.clamp(min=1 - mask.clip_low, max=mask.dual_clip)
     return torch.where(advantages > 0, rising, falling)
 
 

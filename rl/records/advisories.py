@@ -57,7 +57,7 @@ def entropy_collapse(early: History, latest: History) -> str | None:
         return None
     return (
         f"entropy fell to {now:.3f} nats a token from {start:.3f}: exploration is ending. Lower learner.lr,"
-        " raise algorithm.clip_high, or hold the policy with algorithm.kl.coefficient"
+        " raise algorithm.mask.clip_high, or hold the policy with algorithm.kl.coefficient"
     )
 
 
@@ -90,7 +90,7 @@ def far_from_reference(early: History, latest: History) -> str | None:
         return None
     return (
         f"KL to the reference is {now:.2f} nats a token: raise algorithm.kl.coefficient, or set"
-        " algorithm.kl.target"
+        " algorithm.kl.adaptive.target"
     )
 
 
@@ -201,9 +201,9 @@ def little_gradient(early: History, latest: History) -> str | None:
 def mostly_bounded(early: History, latest: History) -> str | None:
     """The objective throws most tokens away."""
     for key, field in (
-        ("loss/ratio_clipped_frac", "algorithm.clip_low and clip_high"),
+        ("loss/ratio_clipped_frac", "algorithm.mask.clip_low and clip_high"),
         ("loss/band_masked_frac", "algorithm.token_band and sequence_band"),
-        ("loss/importance_capped_frac", "algorithm.importance_cap"),
+        ("loss/importance_capped_frac", "algorithm.importance.cap"),
     ):
         now = _agree(latest, key, min)
         if now is not None and now > 0.3:
@@ -221,7 +221,7 @@ def blind_critic(early: History, latest: History) -> str | None:
         return None
     return (
         f"the critic's explained variance is {now:.2f}, worse than a constant: raise"
-        " algorithm.critic.warmup_steps or algorithm.critic.lr"
+        " algorithm.advantage.critic.warmup_steps or algorithm.advantage.critic.lr"
     )
 
 
@@ -234,7 +234,7 @@ def broken_numbers(early: History, latest: History) -> str | None:
             " or use float32"
         )
     if row.get("critic/refused_updates", 0) > 0:
-        return "a non-finite gradient of the critic was refused: lower algorithm.critic.lr"
+        return "a non-finite gradient of the critic was refused: lower algorithm.advantage.critic.lr"
     if row.get("loss/dropped_tokens", 0) > 0:
         return (
             f"{row['loss/dropped_tokens']:.0f} tokens had a log-prob that is not a number and were left out"

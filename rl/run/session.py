@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from rl.cluster.placement import Placed
+from rl.config.algorithm import BrpoAdvantage
 from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.engines.actors import create_fleet, learner_options
@@ -198,15 +199,15 @@ class Session:
 
     def _answers(self, fleet: EngineFleet, scorer: Verifiers) -> AnytimeAnswers | None:
         """Answers at thinking budgets, where the objective reads them."""
-        algorithm = self.config.algorithm
-        if algorithm.advantage != "brpo":
+        advantage = self.config.algorithm.advantage
+        if not isinstance(advantage, BrpoAdvantage):
             return None
         return AnytimeAnswers(
             fleet=fleet,
             scorer=scorer,
             decode=self.prepared.decode(),
-            marker=tuple(bare_ids(self.prepared.tokenizer, [algorithm.budgets.end_of_thinking])[0]),
-            config=algorithm.budgets,
+            marker=tuple(bare_ids(self.prepared.tokenizer, [advantage.budgets.end_of_thinking])[0]),
+            config=advantage.budgets,
             run_seed=self.config.run.seed,
             timeout_s=self.config.stream.group_timeout_s,
         )

@@ -86,7 +86,7 @@ def rates_of(accepted: Sequence[bool], labels: Sequence[bool]) -> Rates:
 
 
 def write_spec(path: Path, rates: Rates, *, reward: str, args: Mapping[str, Any]) -> None:
-    """The file for ``t2rl plan queries --verifier-file`` and ``algorithm.planner.verifier_file``.
+    """The file for ``t2rl plan queries --verifier-file`` and ``algorithm.advantage.planner.verifier_file``.
 
     Raises:
         ValueError: The reward accepts wrong completions as often as right ones, which no plan can use.

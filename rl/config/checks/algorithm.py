@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from planner.verifiers.file import read_verifier
-from rl.config.algorithm import AlgorithmConfig, ShapingConfig
+from rl.config.algorithm import (
+    AlgorithmConfig,
+    BrpoAdvantage,
+    ClipMask,
+    DualClipMask,
+    Mask,
+    NoImportance,
+    Passk,
+    ShapingConfig,
+)
+from rl.config.choice import OWN_CODE, OWN_CODE_FORM
 from rl.config.errors import listed, suggest
 from rl.config.tree import ConfigTree
 
@@ -19,7 +29,6 @@ def algorithm_problems(config: ConfigTree) -> Iterator[str]:
     """Every contradiction, with the field and the fix."""
     yield from _group_problems(config)
     yield from _ratio_problems(config.algorithm)
-    yield from _critic_problems(config.algorithm)
     yield from _kl_problems(config)
     yield from _pass_k_problems(config)
     yield from _planner_problems(config.algorithm)
@@ -30,14 +39,16 @@ def algorithm_problems(config: ConfigTree) -> Iterator[str]:
 def compares_within_groups(algorithm: AlgorithmConfig) -> bool:
     """True if a group of one has advantage 0 everywhere (the last column of the table in
     ``docs/objectives.md``)."""
-    by_budget = algorithm.advantage == "brpo" and algorithm.budgets.baseline == "group"
-    return by_budget or algorithm.advantage in BY_GROUP or algorithm.advantage.startswith("passk")
+    advantage = algorithm.advantage
+    if isinstance(advantage, BrpoAdvantage):
+        return advantage.budgets.baseline == "group"
+    return advantage.name in BY_GROUP or isinstance(advantage, Passk)
 
 
 def _group_problems(config: ConfigTree) -> Iterator[str]:
     if config.stream.rollouts_per_prompt == 1 and compares_within_groups(config.algorithm):
         yield (
-            f"stream.rollouts_per_prompt: algorithm.advantage={config.algorithm.advantage} compares the"
+            f"stream.rollouts_per_prompt: algorithm.advantage={config.algorithm.advantage.name} compares the"
             " rollouts of a prompt with each other, and with 1 of them every advantage is 0: nothing would"
             " train. Raise it (8 is usual), or take an algorithm without such a baseline"
             " (algorithm=reinforce_pp or ppo)"
@@ -45,21 +56,12 @@ def _group_problems(config: ConfigTree) -> Iterator[str]:
 
 
 def _ratio_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
-    if algorithm.importance != "none" and algorithm.reference == "behavior":
+    if not isinstance(algorithm.importance, NoImportance) and algorithm.reference == "behavior":
         yield (
             "algorithm.importance: with algorithm.reference=behavior the ratio already corrects for the"
             " sampler, and would do so twice; set algorithm.reference=proximal, or algorithm.importance=none"
         )
-    if algorithm.mask != "none" and algorithm.clip_low >= 1:
-        yield (
-            f"algorithm.clip_low: {algorithm.clip_low:g} puts the ratio's floor at"
-            f" {1 - algorithm.clip_low:g}, which no ratio reaches; use less than 1, or algorithm.mask=none"
-        )
-    if algorithm.mask == "dual_clip" and algorithm.dual_clip <= 1 + algorithm.clip_high:
-        yield (
-            f"algorithm.dual_clip: {algorithm.dual_clip} must exceed 1 + algorithm.clip_high ="
-            f" {1 + algorithm.clip_high:g}, or it would clip what the first clip allows"
-        )
+    yield from _clip_problems(algorithm.mask)
     for field in ("token_band", "sequence_band"):
         low, high = getattr(algorithm, field) or NO_BAND
         if low >= high:
@@ -74,28 +76,24 @@ def _ratio_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
             )
 
 
-def _critic_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
-    if algorithm.critic is not None and algorithm.advantage != "gae":
+def _clip_problems(mask: Mask) -> Iterator[str]:
+    if isinstance(mask, ClipMask | DualClipMask) and mask.clip_low >= 1:
         yield (
-            f"algorithm.critic: nothing reads its values with algorithm.advantage={algorithm.advantage}; set"
-            " algorithm=ppo (algorithm.advantage=gae), or algorithm.critic=null"
+            f"algorithm.mask.clip_low: {mask.clip_low:g} puts the ratio's floor at {1 - mask.clip_low:g},"
+            " which no ratio reaches; use less than 1, or algorithm.mask=none"
         )
-    if algorithm.critic is None and algorithm.advantage == "gae":
+    if isinstance(mask, DualClipMask) and mask.dual_clip <= 1 + mask.clip_high:
         yield (
-            "algorithm.advantage: gae needs a critic; set algorithm.critic.kind=separate (or take"
-            " algorithm=ppo)"
+            f"algorithm.mask.dual_clip: {mask.dual_clip} must exceed 1 + algorithm.mask.clip_high ="
+            f" {1 + mask.clip_high:g}, or it would clip what the first clip allows"
         )
 
 
 def _kl_problems(config: ConfigTree) -> Iterator[str]:
     kl, lora = config.algorithm.kl, config.learner.lora
-    if kl.coefficient == 0 and (kl.target is not None or kl.policy != "auto"):
-        field = "target" if kl.target is not None else "policy"
-        yield (
-            f"algorithm.kl.{field}: a reference policy with algorithm.kl.coefficient=0 costs memory and does"
-            f" nothing; set the coefficient (0.001 is usual), or leave algorithm.kl.{field} out"
-        )
-    if kl.coefficient > 0 and kl.place == "loss" and kl.estimator == "k1":
+    if kl is None:
+        return
+    if kl.place == "loss" and kl.estimator == "k1":
         yield (
             "algorithm.kl.estimator: the gradient of k1 is 0 on average, so it is no loss; use k2 or k3, or "
             "algorithm.kl.place=reward"
@@ -108,23 +106,17 @@ def _kl_problems(config: ConfigTree) -> Iterator[str]:
 
 
 def _pass_k_problems(config: ConfigTree) -> Iterator[str]:
-    algorithm, group = config.algorithm, config.stream.rollouts_per_prompt
-    if not algorithm.advantage.startswith("passk"):
-        if algorithm.pass_k > 1:
-            yield (
-                f"algorithm.pass_k: {algorithm.pass_k} is not read by"
-                f" algorithm.advantage={algorithm.advantage}; take algorithm=passk, or leave algorithm.pass_k"
-                " at 1"
-            )
+    advantage, group = config.algorithm.advantage, config.stream.rollouts_per_prompt
+    if not isinstance(advantage, Passk):
         return
-    if algorithm.pass_k > group:
+    if advantage.k > group:
         yield (
-            f"algorithm.pass_k: pass@{algorithm.pass_k} cannot be estimated from"
+            f"algorithm.advantage.k: pass@{advantage.k} cannot be estimated from"
             f" stream.rollouts_per_prompt={group}; lower the first or raise the second"
         )
-    elif algorithm.advantage in COMBINATORIAL and algorithm.pass_k > group / 2:
+    elif advantage.name in COMBINATORIAL and advantage.k > group / 2:
         yield (
-            f"algorithm.pass_k: above half of stream.rollouts_per_prompt={group} the {algorithm.advantage}"
+            f"algorithm.advantage.k: above half of stream.rollouts_per_prompt={group} the {advantage.name}"
             " estimator loses most of its gradient; use algorithm.advantage=passk, which takes the"
             " posterior-weight form there, or lower k"
         )
@@ -134,28 +126,26 @@ def _planner_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
     planner = algorithm.planner
     if planner is None:
         return
-    if algorithm.advantage != "passk":
-        yield (
-            f"algorithm.planner: algorithm.advantage={algorithm.advantage} does not read each prompt's k;"
-            " take algorithm=planner_loop, or leave algorithm.planner out"
-        )
     if algorithm.pass_k > 1:
         yield (
-            f"algorithm.pass_k: {algorithm.pass_k} is not read, since algorithm.planner sets every prompt's"
-            " k; leave it at 1"
+            f"algorithm.advantage.k: {algorithm.pass_k} is not read, since algorithm.advantage.planner sets"
+            " every prompt's k; leave it at 1"
         )
     if planner.verifier_file is not None:
         try:
             read_verifier(Path(planner.verifier_file))
         except ValueError as error:
-            yield f"algorithm.planner.verifier_file: {error}"
+            yield f"algorithm.advantage.planner.verifier_file: {error}"
         if (planner.verifier_fpr, planner.verifier_tpr) != (0.0, 1.0):
-            yield "algorithm.planner.verifier_file: gives both rates; leave verifier_fpr and verifier_tpr out"
+            yield (
+                "algorithm.advantage.planner.verifier_file: gives both rates; leave verifier_fpr and"
+                " verifier_tpr out"
+            )
     if planner.verifier_fpr >= planner.verifier_tpr:
         yield (
-            f"algorithm.planner.verifier_fpr: {planner.verifier_fpr} is not below"
-            f" algorithm.planner.verifier_tpr={planner.verifier_tpr}; such verdicts say nothing about an"
-            " answer"
+            f"algorithm.advantage.planner.verifier_fpr: {planner.verifier_fpr} is not below"
+            f" algorithm.advantage.planner.verifier_tpr={planner.verifier_tpr}; such verdicts say nothing"
+            " about an answer"
         )
 
 
@@ -164,11 +154,13 @@ def _shaping_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
     from rl.config.shaping_names import SHAPING_ARGS
 
     for index, part in enumerate(algorithm.shaping):
+        if OWN_CODE.fullmatch(part.name):
+            continue
         if part.name not in SHAPING_ARGS:
             hint = suggest(part.name, SHAPING_ARGS)
             yield (
                 f"algorithm.shaping[{index}].name: {part.name!r} is unknown.{hint} Choices:"
-                f" {listed(SHAPING_ARGS)}"
+                f" {listed([*SHAPING_ARGS, OWN_CODE_FORM])}"
             )
             continue
         required, optional = SHAPING_ARGS[part.name]
@@ -203,7 +195,7 @@ def _overlong_problems(index: int, part: ShapingConfig) -> Iterator[str]:
 
 def _stage_problems(config: ConfigTree) -> Iterator[str]:
     algorithm = config.algorithm
-    if algorithm.demonstrations is not None and algorithm.advantage == "brpo":
+    if algorithm.demonstrations is not None and isinstance(algorithm.advantage, BrpoAdvantage):
         yield (
             "algorithm.demonstrations: algorithm.advantage=brpo scores what was sampled at every thinking"
             " budget, which a demonstration has none of; set algorithm.demonstrations=null"
@@ -214,21 +206,21 @@ def _stage_problems(config: ConfigTree) -> Iterator[str]:
             f"algorithm.demonstrations.gate: {algorithm.demonstrations.gate} switches every group of "
             f"stream.rollouts_per_prompt={group}; lower it (for nothing but demonstrations there is t2rl sft)"
         )
-    if algorithm.advantage == "brpo":
-        budgets = algorithm.budgets.tokens
+    if isinstance(algorithm.advantage, BrpoAdvantage):
+        budgets, asked = algorithm.advantage.budgets.tokens, algorithm.advantage.budgets.summary_tokens
         if len(budgets) < 2 or list(budgets) != sorted(set(budgets)):
             yield (
-                f"algorithm.budgets.tokens: {list(budgets)} must be at least two rising numbers of thinking"
-                " tokens"
+                f"algorithm.advantage.budgets.tokens: {list(budgets)} must be at least two rising numbers of"
+                " thinking tokens"
             )
         elif budgets[-1] > config.rollout.max_tokens:
             yield (
-                f"algorithm.budgets.tokens: no thinking reaches {budgets[-1]} tokens with rollout.max_tokens="
-                f"{config.rollout.max_tokens}; lower the last budget or raise the limit"
+                f"algorithm.advantage.budgets.tokens: no thinking reaches {budgets[-1]} tokens with"
+                f" rollout.max_tokens={config.rollout.max_tokens}; lower the last budget or raise the limit"
             )
-        elif budgets[-1] + algorithm.budgets.summary_tokens > config.rollout.max_model_len:
+        elif budgets[-1] + asked > config.rollout.max_model_len:
             yield (
-                f"algorithm.budgets.tokens: {budgets[-1]} thinking tokens and an answer of"
-                f" {algorithm.budgets.summary_tokens} do not fit into"
+                f"algorithm.advantage.budgets.tokens: {budgets[-1]} thinking tokens and an answer of"
+                f" {asked} do not fit into"
                 f" rollout.max_model_len={config.rollout.max_model_len}"
             )

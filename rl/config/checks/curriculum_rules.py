@@ -30,11 +30,11 @@ def refusals(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
                 f"algorithm.demonstrations: {field}={_name(config, slot)} drops the groups without success"
                 f" that demonstrations are for; leave {field} out"
             )
-        if algorithm.advantage == "brpo" and Trait.SETS_LENGTH_TARGET in part.traits:
+        if algorithm.advantage.name == "brpo" and Trait.SETS_LENGTH_TARGET in part.traits:
             yield (
                 f"{field}: {_name(config, slot)} moves completions to one length, algorithm.advantage=brpo"
-                " credits them at several thinking budgets; take one of the two (algorithm.budgets.prior"
-                " says which budgets matter)"
+                " credits them at several thinking budgets; take one of the two"
+                " (algorithm.advantage.budgets.prior says which budgets matter)"
             )
         if part.signal_columns and config.learner.sequence_parallel > 1:
             yield (
@@ -60,8 +60,8 @@ def doubts(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
     if floor == 1 and config.stream.rollouts_per_prompt > 1 and compares_within_groups(config.algorithm):
         yield (
             "curriculum.allocator.args.floor: prompts that get 1 rollout are measured but teach nothing,"
-            f" since algorithm.advantage={config.algorithm.advantage} compares the rollouts of a prompt with"
-            " each other; 2 is the least that can train"
+            f" since algorithm.advantage={config.algorithm.advantage.name} compares the rollouts of a prompt"
+            " with each other; 2 is the least that can train"
         )
     stream, refills = config.stream, config.stream.refill_rounds > 0
     filters = (slot for slot, part in parts.items() if overrides(part, "filter_group"))
@@ -99,7 +99,7 @@ def doubts(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
             f" {moving} moves the budget and {adaptive} goes by pass rates; lower it (0.5 halves them when"
             " the budget halves)"
         )
-    if config.algorithm.advantage == "brpo" and Trait.BUYS_RARE_OUTCOMES in parts["allocator"].traits:
+    if config.algorithm.advantage.name == "brpo" and Trait.BUYS_RARE_OUTCOMES in parts["allocator"].traits:
         yield at_budgets("algorithm.advantage=brpo", "curriculum.allocator")
     judged = any(shaping.name == "handover" for shaping in config.algorithm.shaping)
     if judged and not any(Trait.DROPS_ALL_WRONG in part.traits for part in parts.values()):

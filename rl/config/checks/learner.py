@@ -3,24 +3,12 @@
 from collections.abc import Iterator
 
 from rl.config.deepspeed_options import option_problems
-from rl.config.learner import LearnerConfig
+from rl.config.learner import ConstantSchedule, LearnerConfig, Muon, VarlenPacking
 from rl.config.tree import ConfigTree
-
-READ_BY = {
-    "schedule_decay_share": ("schedule", ("wsd", "power")),
-    "schedule_decay_shape": ("schedule", ("wsd", "power")),
-    "schedule_exponent": ("schedule", ("power",)),
-    "schedule_phi": ("schedule", ("uba",)),
-    "muon_lr": ("optimizer", ("muon",)),
-    "muon_momentum": ("optimizer", ("muon",)),
-    "offload_path": ("offload_optimizer or learner.offload_parameters", ("nvme",)),
-}
-"""Fields that only some choice of another one reads."""
 
 
 def learner_problems(config: ConfigTree) -> Iterator[str]:
     """Every contradiction, with the field and the fix."""
-    yield from _unread(config.learner)
     yield from _schedule_problems(config)
     yield from _muon_problems(config.learner)
     yield from _offload_problems(config.learner)
@@ -29,29 +17,18 @@ def learner_problems(config: ConfigTree) -> Iterator[str]:
     yield from option_problems(config.learner.deepspeed)
 
 
-def _unread(learner: LearnerConfig) -> Iterator[str]:
-    defaults = LearnerConfig()
-    chosen = {learner.schedule, learner.optimizer, learner.offload_optimizer, learner.offload_parameters}
-    for field, (where, readers) in READ_BY.items():
-        if getattr(learner, field) != getattr(defaults, field) and not chosen & set(readers):
-            yield (
-                f"learner.{field}: only learner.{where}={'|'.join(readers)} reads it; set that, or leave"
-                f" learner.{field} out"
-            )
-
-
 def _schedule_problems(config: ConfigTree) -> Iterator[str]:
     learner = config.learner
     updates = config.run.steps * learner.updates_per_batch
-    if learner.schedule != "constant" and learner.warmup_steps >= updates:
+    if not isinstance(learner.schedule, ConstantSchedule) and learner.warmup_steps >= updates:
         yield (
             f"learner.warmup_steps: {learner.warmup_steps} leave nothing of run.steps x"
-            f" learner.updates_per_batch = {updates} for learner.schedule={learner.schedule}; lower it"
+            f" learner.updates_per_batch = {updates} for learner.schedule={learner.schedule.name}; lower it"
         )
 
 
 def _muon_problems(learner: LearnerConfig) -> Iterator[str]:
-    if learner.optimizer != "muon":
+    if not isinstance(learner.optimizer, Muon):
         return
     whole = learner.zero_stage == 0 or (learner.dtype == "bfloat16" and learner.zero_stage == 1)
     if learner.grad_clip and not whole:
@@ -60,56 +37,63 @@ def _muon_problems(learner: LearnerConfig) -> Iterator[str]:
             " DeepSpeed would clip Muon's orthogonalised step, not the gradient; set learner.grad_clip=0"
             " (neither Muon nor AdamW depends on the scale of the gradient), or learner.zero_stage=0"
         )
-    if learner.offload_optimizer != "none" or learner.offload_parameters != "none":
+    if learner.offload is not None:
         yield (
             "learner.optimizer: muon has not been made to work with offloading; use adamw, or offload nothing"
         )
 
 
 def _offload_problems(learner: LearnerConfig) -> Iterator[str]:
-    for field, stages in (("offload_optimizer", (1, 2, 3)), ("offload_parameters", (3,))):
-        device = getattr(learner, field)
-        if device == "none":
-            continue
-        if learner.device == "cpu":
-            yield (
-                f"learner.{field}: {device} takes memory off a GPU, and learner.device=cpu has none; set it"
-                " to none"
-            )
-        if device == "nvme":
-            stages = (3,)  # below, DeepSpeed takes nvme for cpu without a word
-        if learner.zero_stage not in stages:
-            needed = " or ".join(map(str, stages))
-            yield (
-                f"learner.{field}: {device} needs learner.zero_stage={needed}, not {learner.zero_stage};"
-                f" raise the stage, or set learner.{field}=none"
-            )
-        if device == "nvme" and learner.offload_path is None:
-            yield f"learner.{field}: nvme needs learner.offload_path, a directory on that device"
+    offload = learner.offload
+    if offload is None:
+        return
+    if offload.optimizer == offload.parameters == "none":
+        yield (
+            "learner.offload: neither optimizer nor parameters go anywhere; set"
+            " learner.offload.optimizer=cpu, or learner.offload=null"
+        )
+    if offload.path is not None and "nvme" not in (offload.optimizer, offload.parameters):
+        yield (
+            "learner.offload.path: only learner.offload.optimizer or learner.offload.parameters=nvme reads"
+            " it; set that, or leave learner.offload.path out"
+        )
+    yield from _offloaded(learner, "optimizer", offload.optimizer, stages=(1, 2, 3), path=offload.path)
+    yield from _offloaded(learner, "parameters", offload.parameters, stages=(3,), path=offload.path)
 
 
-def _sequence_problems(learner: LearnerConfig) -> Iterator[str]:
-    if learner.sequence_parallel == 1:
+def _offloaded(
+    learner: LearnerConfig, what: str, device: str, *, stages: tuple[int, ...], path: str | None
+) -> Iterator[str]:
+    field = f"learner.offload.{what}"
+    if device == "none":
         return
     if learner.device == "cpu":
         yield (
-            f"learner.sequence_parallel: {learner.sequence_parallel} exchanges attention heads between GPUs;"
-            " on CPU leave it at 1 and lower learner.micro_batch_tokens instead"
+            f"{field}: {device} takes memory off a GPU, and learner.device=cpu has none; set"
+            " learner.offload=null"
         )
-    elif learner.packing != "varlen":
+    if device == "nvme":
+        stages = (3,)  # below, DeepSpeed takes nvme for cpu without a word
+    if learner.zero_stage not in stages:
+        needed = " or ".join(map(str, stages))
         yield (
-            "learner.sequence_parallel: DeepSpeed's Ulysses takes one row at a time; set"
-            " learner.packing=varlen"
+            f"{field}: {device} needs learner.zero_stage={needed}, not {learner.zero_stage}; raise the"
+            f" stage, or set {field}=none"
         )
+    if device == "nvme" and path is None:
+        yield f"{field}: nvme needs learner.offload.path, a directory on that device"
+
+
+def _sequence_problems(learner: LearnerConfig) -> Iterator[str]:
     if learner.num_ranks % learner.sequence_parallel:
         yield (
-            f"learner.sequence_parallel: {learner.sequence_parallel} does not divide"
+            f"learner.packing.sequence_parallel: {learner.sequence_parallel} does not divide"
             f" learner.num_ranks={learner.num_ranks}; use a divisor"
         )
 
 
 def _packing_problems(learner: LearnerConfig) -> Iterator[str]:
-    if learner.packing != "varlen":
+    if not isinstance(learner.packing, VarlenPacking):
         return
     if learner.device == "cpu":
         yield (

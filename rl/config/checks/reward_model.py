@@ -20,7 +20,7 @@ def reward_model_problems(config: ConfigTree) -> Iterator[str]:
             f"reward_model.gpus: {model.gpus:g} with reward_model.device={model.device}; cuda needs a share,"
             " cpu none"
         )
-    if config.algorithm.advantage == "brpo":
+    if config.algorithm.advantage.name == "brpo":
         yield (
             "reward_model: algorithm.advantage=brpo reads raw correctness at thinking budgets only; leave the"
             " model out"

@@ -6,7 +6,7 @@ See docs/methods/objectives.md#thinking-budgets.
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig, BudgetConfig
+from rl.config.algorithm import AlgorithmConfig, BrpoAdvantage, BudgetConfig
 from rl.objective.advantages.estimate import Estimate
 from rl.objective.advantages.group_relative import dr_grpo
 from rl.objective.samples import Samples, Tokens
@@ -21,11 +21,13 @@ def brpo(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
     NaN marks a sample that is itself an answer, whose group are the answers from the same cut-off thinking.
     """
     assert samples.aux.budget_scores is not None, "the run asks for answers at every budget with brpo"
+    assert isinstance(config.advantage, BrpoAdvantage)
+    budgets = config.advantage.budgets
     scores = samples.aux.budget_scores.double()
     answers = scores.isnan().all(1)
     of_sample = dr_grpo(samples, config).double()
-    thinking = thinking_advantages(scores.nan_to_num(), samples.segment_ids, config.budgets)
-    edges = torch.tensor(config.budgets.tokens)
+    thinking = thinking_advantages(scores.nan_to_num(), samples.segment_ids, budgets)
+    edges = torch.tensor(budgets.tokens)
     # A token at position p (from 0) is the (p + 1)-th: budget s covers tokens b_{s-1} + 1 to b_s.
     stretch = torch.searchsorted(edges, tokens.position + 1).clamp(max=len(edges) - 1)
     per_token = torch.where(

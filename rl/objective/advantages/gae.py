@@ -3,7 +3,7 @@ horizons."""
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, GaeAdvantage
 from rl.objective.advantages.estimate import Estimate
 from rl.objective.advantages.whitening import EPSILON, whitened_where
 from rl.objective.samples import Samples, Tokens
@@ -18,20 +18,21 @@ def gae(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> Estimate:
     Returns are the unwhitened advantages plus the values. Computed in float64, over loss tokens only (tool
     tokens in between are skipped).
     """
-    assert tokens.values is not None, "gae needs a critic; the config check says so first"
+    settings = config.advantage
+    assert isinstance(settings, GaeAdvantage) and tokens.values is not None
     values, last = tokens.values.double(), _last_of_sample(tokens.sample)
     rewards = torch.where(last, samples.rewards.double()[tokens.sample], 0.0)
     if tokens.kl is not None:
         rewards = rewards - tokens.kl.double()
-    if config.gae.whiten_rewards and len(rewards) > 1:
+    if settings.whiten_rewards and len(rewards) > 1:
         rewards = rewards / (rewards.std() + EPSILON)
     following = torch.where(last, 0.0, torch.cat([values[1:], values.new_zeros(1)]))
-    delta = rewards + config.gae.gamma * following - values
-    advantages = _discounted_sums(delta, last, config.gae.gamma * config.gae.lam)
+    delta = rewards + settings.gamma * following - values
+    advantages = _discounted_sums(delta, last, settings.gamma * settings.lam)
     returns = advantages + values
     sampled = ~samples.demonstration[tokens.sample]
     return Estimate(
-        advantages=whitened_where(advantages, sampled) if config.gae.whiten else advantages, returns=returns
+        advantages=whitened_where(advantages, sampled) if settings.whiten else advantages, returns=returns
     )
 
 

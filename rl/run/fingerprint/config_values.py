@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from rl.config.choice import Choice
 from rl.records.jsonl import plain
 from rl.run.fingerprint.config_fields import is_identity
 
@@ -24,10 +25,16 @@ def identity_defaults(config: BaseModel) -> set[str]:
 
 
 def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:
-    """(path, value, whether it is the default)."""
+    """(path, value, whether it is the default); of a choice its name, and then what it reads."""
     for name, info in type(section).model_fields.items():
         value = getattr(section, name)
-        if isinstance(value, BaseModel):
+        if name == "name" and isinstance(section, Choice):
+            continue
+        if isinstance(value, Choice):
+            default = info.default
+            yield prefix + name, value.name, isinstance(default, Choice) and default.name == value.name
+            yield from _leaves(value, f"{prefix}{name}.")
+        elif isinstance(value, BaseModel):
             if type(None) in get_args(info.annotation):
                 yield prefix + name, SET, False
             yield from _leaves(value, f"{prefix}{name}.")

@@ -39,9 +39,8 @@ def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
 
 def algorithm_code(config: Config) -> dict[str, str]:
     """Target -> hash of the source of every part of the objective and the learner that is outside code."""
-    return code_fingerprint(
-        config.algorithm.model_dump(), [config.learner.optimizer, config.learner.schedule]
-    )
+    learner = config.learner.model_dump(include={"optimizer", "schedule"})
+    return code_fingerprint(config.algorithm.model_dump(), learner)
 
 
 def stage_fingerprint(

@@ -16,14 +16,13 @@ BILLION = Sizes(1_000_000_000, 0)
         ({"dtype": "bfloat16", "zero_stage": 1, "num_ranks": 4}, 2 + 2 + 4 + 12 / 4),
         ({"dtype": "bfloat16", "zero_stage": 2, "num_ranks": 4}, 2 + 2 + 4 / 4 + 12 / 4),
         ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8}, 18 / 8),
-        ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8, "offload_optimizer": "cpu"}, 6 / 8),
+        ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8, "offload": {"optimizer": "cpu"}}, 6 / 8),
         (
             {
                 "dtype": "bfloat16",
                 "zero_stage": 3,
                 "num_ranks": 8,
-                "offload_optimizer": "cpu",
-                "offload_parameters": "cpu",
+                "offload": {"optimizer": "cpu", "parameters": "cpu"},
             },
             4 / 8,
         ),
@@ -50,7 +49,7 @@ def test_adapters_train_little_and_freeze_the_rest() -> None:
 def test_a_critic_and_a_reference_count() -> None:
     bf16 = LearnerConfig(dtype="bfloat16", zero_stage=3, num_ranks=4)
     ppo = AlgorithmConfig.model_validate(
-        {"advantage": "gae", "critic": {"kind": "separate"}, "kl": {"coefficient": 0.1}}
+        {"advantage": {"name": "gae", "critic": "separate"}, "kl": {"coefficient": 0.1}}
     )
     assert learner_bytes(BILLION, bf16, ppo) == {
         "policy": 4_500_000_000,

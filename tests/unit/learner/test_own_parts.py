@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rl.config.algorithm import AlgorithmConfig
+from rl.config.choice import OwnCode
 from rl.config.learner import LearnerConfig
 from rl.learner.group import LearnerGroup
 from rl.learner.optimizers import OPTIMIZERS, make_optimizer, resolve_optimizer
@@ -57,8 +58,8 @@ def test_an_advantage_of_a_users_own_reaches_the_update() -> None:
         demonstration=torch.zeros(2, dtype=torch.bool),
         max_tokens=4,
     )
-    config = AlgorithmConfig().model_copy(update={"advantage": f"{OWN}:halved"})
-    got = update_terms(samples, Tokens(sample=torch.tensor([0, 0, 1])), config)
+    config = AlgorithmConfig(advantage=OwnCode(name=f"{OWN}:halved"))
+    got = token_terms(samples, Tokens(sample=torch.tensor([0, 0, 1])), config)
     assert got.advantages.tolist() == [0.5, 0.5, 0.25]
 
 
@@ -69,7 +70,7 @@ def test_masks_and_likelihoods_of_a_users_own() -> None:
 
 
 def test_schedules_and_optimizers_of_a_users_own() -> None:
-    own = LearnerConfig().model_copy(update={"schedule": f"{OWN}:stairs", "optimizer": f"{OWN}:plain_sgd"})
+    own = LearnerConfig.model_validate({"schedule": f"{OWN}:stairs", "optimizer": f"{OWN}:plain_sgd"})
     multiplier = lr_multiplier(own, total_updates=5)
     assert [multiplier(update) for update in range(5)] == [1, 1, 0.5, 0.5, 0.5]
     optimizer = make_optimizer(torch.nn.Linear(2, 2), own)
@@ -81,13 +82,13 @@ def test_ranks_get_files_by_absolute_paths_and_checkpoints_know_them_by_name(
 ) -> None:
     (tmp_path / "mine.py").write_text("def f(*arguments): ...\n")
     monkeypatch.chdir(tmp_path)
-    config = LearnerConfig().model_copy(update={"optimizer": "mine.py:f"})
-    algorithm = AlgorithmConfig().model_copy(update={"mask": "mine.py:f"})
+    config = LearnerConfig(optimizer=OwnCode(name="mine.py:f"))
+    algorithm = AlgorithmConfig(mask=OwnCode(name="mine.py:f"))
     group = LearnerGroup(
         config=config, algorithm=algorithm, model_path="", seed=0, total_steps=1, max_tokens=1
     )
     sent: dict[str, Any] = group._arguments
-    assert sent["algorithm"].mask == sent["config"].optimizer == f"{tmp_path}/mine.py:f"
-    assert (sent["algorithm"].advantage, sent["config"].schedule) == ("grpo", "constant")
+    assert sent["algorithm"].mask.name == sent["config"].optimizer.name == f"{tmp_path}/mine.py:f"
+    assert (sent["algorithm"].advantage.name, sent["config"].schedule.name) == ("grpo", "constant")
     shapes = [run_shape(one, algorithm, world_size=1) for one in (config, sent["config"])]
     assert shapes[0] == shapes[1]

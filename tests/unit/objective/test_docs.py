@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rl.config.algorithm import AlgorithmConfig
+from rl.config.fields import names_at
 from rl.config.load import load_config
 from rl.config.shaping_names import SHAPING_ARGS
 
@@ -33,7 +34,7 @@ def test_a_row_names_the_presets_parts_a_paper_and_when_to_use_it(name: str) -> 
     set_apart = {
         "kl": config.kl.coefficient > 0,
         "critic": config.critic is not None,
-        "importance": config.importance != "none",
+        "importance": config.importance.name != "none",
         "token_band": config.token_band is not None,
         "shaping": bool(config.shaping),
         "demonstrations": config.demonstrations is not None,
@@ -47,7 +48,7 @@ def test_a_row_names_the_presets_parts_a_paper_and_when_to_use_it(name: str) -> 
 
 @pytest.mark.parametrize("field", [*PARTS, "importance", "group_weight"])
 def test_every_choice_of_a_part_is_described(field: str) -> None:
-    for choice in AlgorithmConfig.model_fields[field].annotation.__args__:
+    for choice in sorted(names_at(AlgorithmConfig, field)):
         assert choice == "none" or f"`{choice}`" in TEXT or f"`{field}: {choice}`" in TEXT, (
             f"{field}={choice}"
         )
