@@ -280,14 +280,14 @@ class Trainer:
         if self.stage is None:
             plain = PlainAdamW(self.model)
             return self.model, plain.backward, plain.step
-        from rl.config.learner import LearnerConfig
+        from rl.config.learner import LearnerConfig, OffloadConfig
         from rl.learner.deepspeed_setup import init_distributed, initialize_engine
 
         config = LearnerConfig(
             device="cuda" if self.device.type == "cuda" else "cpu",
             dtype="bfloat16",
             zero_stage=self.stage,
-            offload_optimizer="cpu" if self.offload else "none",
+            offload=OffloadConfig(optimizer="cpu") if self.offload else None,
             lr=1e-6,
         )
         with socket.socket() as probe:

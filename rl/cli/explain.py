@@ -90,6 +90,8 @@ def _show(console: Console, item: Explained, values: dict[str, Any], set_by: dic
             f"   default {item.default}" if item.default != "required" else "   required",
             style="not bold dim",
         )
+        if item.read_by:
+            head.append(f"   with {'|'.join(item.read_by)}", style="not bold")
         if item.path in set_by and item.path in values:
             head.append(f"   here {plain(values[item.path])} ({set_by[item.path]})", style="not bold green")
     console.print(head)

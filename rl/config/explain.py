@@ -3,7 +3,7 @@ schema's own words."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from rl.config.choice import OWN_CODE_FORM, Choice, OwnCode, names_of
 from rl.config.compose import PACKAGED, config_groups
 from rl.config.errors import ConfigError
 from rl.config.fields import explain_unknown, sections_of
@@ -30,6 +31,8 @@ class Explained:
     """Its docstring, on one line."""
     choices: tuple[str, ...] = ()
     """Plug-ins or presets that may be named there."""
+    read_by: tuple[str, ...] = ()
+    """Names of the choices that read it, where not every choice of its section does."""
 
 
 def explain(root: type[BaseModel], target: str) -> list[Explained]:
@@ -59,12 +62,16 @@ def _walk(section: type[BaseModel], prefix: str) -> Iterator[Explained]:
         path = f"{prefix}{name}"
         below = sections_of(info.annotation)
         text = " ".join((info.description or "").split())
+        kinds = [kind for kind in below if issubclass(kind, Choice)]
+        if kinds:
+            yield from _walk_choice(path, kinds, info, text)
+            continue
         if not below:
             yield Explained(
                 path=path, kind=type_of(info), default=_default(info), text=text, choices=_plug_ins(path)
             )
         for kind in below:
-            summary = " ".join((kind.__doc__ or "").split())
+            summary = _summary(kind)
             label = (
                 f"section, {path}.kind={kind.model_fields['kind'].default}" if len(below) > 1 else "section"
             )
@@ -73,6 +80,34 @@ def _walk(section: type[BaseModel], prefix: str) -> Iterator[Explained]:
                 path=path, kind=label, default=default, text=text or summary, choices=_presets(path)
             )
             yield from _walk(kind, f"{path}.")
+
+
+def _walk_choice(path: str, kinds: list[type[Choice]], info: FieldInfo, text: str) -> Iterator[Explained]:
+    """The choice, then every setting below it once, with the choices that read it."""
+    names = [*(name for kind in kinds for name in names_of(kind))]
+    own = any(issubclass(kind, OwnCode) for kind in kinds)
+    said = [f"{' | '.join(names_of(kind))}: {_summary(kind)}" for kind in kinds if names_of(kind)]
+    default = info.default.name if isinstance(info.default, Choice) else "required"
+    shown = " | ".join([*names, *([OWN_CODE_FORM] if own else [])])
+    yield Explained(path=path, kind=shown, default=default, text=" ".join([text, *said]))
+    seen: set[str] = set()
+    for kind in kinds:
+        for item in _walk(kind, f"{path}."):
+            field = item.path.removeprefix(f"{path}.").partition(".")[0]
+            if field != "name" and item.path not in seen:
+                yield replace(item, read_by=item.read_by or _readers(kinds, field))
+            seen.add(item.path)
+
+
+def _readers(kinds: list[type[Choice]], field: str) -> tuple[str, ...]:
+    """Names of the choices that read a field; () if all do."""
+    reading = [kind for kind in kinds if field in kind.model_fields]
+    names = tuple(name for kind in reading for name in names_of(kind) or (OWN_CODE_FORM,))
+    return () if len(reading) == len(kinds) else names
+
+
+def _summary(section: type[BaseModel]) -> str:
+    return " ".join((section.__doc__ or "").split())
 
 
 def _default(info: FieldInfo) -> str:

@@ -104,7 +104,7 @@ def explain_unknown(root: type[BaseModel], path: list[str]) -> str | None:
     seen: list[str] = []
     new = moved_to(path)
     if new is not None:
-        return f"{'.'.join(path)}: is now {new} (docs/configuration.md)"
+        return f"{'.'.join(path)}: is now {new} (docs/config.md)"
     for part in path:
         names = field_names(sections)
         if part not in names:

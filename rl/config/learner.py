@@ -160,7 +160,7 @@ class LearnerConfig(Section):
     optimizer: Optimizer = AdamW()
     """How gradients become steps."""
     lr: PositiveFloat = 4e-4
-    """Peak rate of AdamW, which every optimizer has for embeddings, heads and vectors."""
+    """Peak rate of AdamW."""
     schedule: Schedule = ConstantSchedule()
     """How the rate falls from its peak; ``rl.learner.schedules`` has formulas and papers."""
     warmup_steps: NonNegativeInt = 0

@@ -127,7 +127,7 @@ def spelled_out(
     known: set[str] = set()
     for override in overrides:
         for path, field, default in _words_above(override, root):
-            if path not in known and not any(_sets(earlier, path) for earlier in result):
+            if path not in known and not any(_sets(earlier, path, field) for earlier in result):
                 value = value_at(path)
                 word = default if value is None else value
                 if isinstance(word, str):
@@ -137,9 +137,9 @@ def spelled_out(
     return result
 
 
-def _sets(override: Override, path: str) -> bool:
-    """True if the whole of a path is given by an override."""
-    return override.text.startswith(f"++{path}=")
+def _sets(override: Override, path: str, field: str) -> bool:
+    """True if an override gives the whole of a path, or the field that a plain word there means."""
+    return override.text.startswith((f"++{path}=", f"++{path}.{field}="))
 
 
 def _words_above(override: Override, root: "type[BaseModel]") -> Iterator[tuple[str, str, str | None]]:

@@ -112,12 +112,12 @@ def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_
     again = start(
         *DRILL,
         "resume=auto",
-        "algorithm.clip_high=0.3",
+        "algorithm.mask.clip_high=0.3",
         "task.train_prompts=300",
         "resume.accept=[algorithm,data,task]",
     )
     assert again.wait() == 0, again.log
-    assert "resume.accept: algorithm.clip_high was 0.28; now 0.3" in again.log
+    assert "resume.accept: algorithm.mask.clip_high was 0.28; now 0.3" in again.log
     assert attempts(again.run) == [0, trained], "nothing that was trained was lost"
     lineage = read_lineage(again.run / "trained_groups.jsonl")
     assert sorted(lineage) == list(range(40)) and duplicates(lineage) == []

@@ -96,12 +96,16 @@ def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
     ("preset", "figures"),
     [
         (
-            ("algorithm=ppo", "algorithm.critic.warmup_steps=1"),
+            ("algorithm=ppo", "algorithm.advantage.critic.warmup_steps=1"),
             ("critic/explained_variance", "loss/kl_reference"),
         ),
-        (("algorithm=passk", "algorithm.pass_k=2"), ("loss/total",)),
+        (("algorithm=passk", "algorithm.advantage.k=2"), ("loss/total",)),
         (
-            ("algorithm=brpo", "algorithm.budgets.tokens=[4,8,12]", "algorithm.budgets.summary_tokens=6"),
+            (
+                "algorithm=brpo",
+                "algorithm.advantage.budgets.tokens=[4,8,12]",
+                "algorithm.advantage.budgets.summary_tokens=6",
+            ),
             ("loss/total",),
         ),
         (

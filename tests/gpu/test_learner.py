@@ -17,6 +17,7 @@ from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
 BATCHES = [make_batch(seed, longest=60) for seed in range(3)]
 BF16: dict[str, Any] = {"device": "cuda", "dtype": "bfloat16"}
 PACKED = BF16 | {"packing": "varlen"}
+SHARED = BF16 | {"packing": {"name": "varlen", "sequence_parallel": 2}}
 LOSS, WEIGHTS = 2e-2, 3e-2
 """How far bf16 curves may lie apart after three steps; on CPU, 5e-3 and 2e-2 hold between ZeRO stages."""
 
@@ -102,7 +103,7 @@ def test_one_rank_at_every_stage(hosts: Hosts, half_llama: Path, padded: tuple, 
 
 @pytest.mark.parametrize("where", ["optimizer", "both"])
 def test_offloading_to_host_memory(hosts: Hosts, half_llama: Path, padded: tuple, where: str) -> None:
-    offload = {"offload_optimizer": "cpu"} | ({"offload_parameters": "cpu"} if where == "both" else {})
+    offload = {"offload": {"optimizer": "cpu"} | ({"parameters": "cpu"} if where == "both" else {})}
     assert_near(curve(hosts, half_llama, **PACKED, zero_stage=3, **offload), padded)
 
 
@@ -119,7 +120,7 @@ def test_two_ranks_over_nccl_follow_one(hosts: Hosts, half_llama: Path, padded: 
 def test_two_ranks_that_share_packed_sequences_follow_one(
     hosts: Hosts, half_llama: Path, padded: tuple
 ) -> None:
-    assert_near(curve(hosts, half_llama, world=2, **PACKED, zero_stage=3, sequence_parallel=2), padded)
+    assert_near(curve(hosts, half_llama, world=2, **SHARED, zero_stage=3), padded)
 
 
 @pytest.mark.gpus(2)

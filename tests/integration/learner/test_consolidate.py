@@ -53,7 +53,7 @@ def test_a_checkpoint_becomes_the_model_that_the_ranks_export(
     from rl.learner.consolidate import consolidated
 
     base = untied_llama if lora else tiny_llama
-    algorithm = {} if critic is None else {"advantage": "gae", "critic": {"kind": critic}}
+    algorithm = {} if critic is None else {"advantage": {"name": "gae", "critic": critic}}
     hosts.build(base, world=world, zero_stage=stage, dtype=dtype, lora=lora, lr=1e-2, algorithm=algorithm)
     hosts.call("train", make_batch(0))
     hosts.call("save", str(tmp_path / "save"))

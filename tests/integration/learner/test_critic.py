@@ -11,14 +11,13 @@ from rl.batch.types import TrainingBatch
 from tests.integration.learner.learner_host import Hosts
 from tests.integration.learner.recorded import record
 
+OWN = {"separate": {"lr": 3e-3}, "shared": {"coefficient": 5.0}}
 GAE = {"gamma": 1.0, "lam": 1.0, "whiten": True}
 
 
 def ppo(kind: str, **critic: object) -> dict:
     return {
-        "advantage": "gae",
-        "gae": GAE,
-        "critic": {"kind": kind, "lr": 3e-3, "coefficient": 5.0, **critic},
+        "advantage": {"name": "gae", **GAE, "critic": {"name": kind, **OWN[kind], **critic}},
     }
 
 
@@ -68,7 +67,7 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(
     hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, kind: str, tmp_path: Path
 ) -> None:
     algorithm = ppo(kind, warmup_steps=1) | {
-        "kl": {"coefficient": 0.1, "estimator": "k1", "place": "reward", "target": 1e-3}
+        "kl": {"coefficient": 0.1, "estimator": "k1", "place": "reward", "adaptive": {"target": 1e-3}}
     }
     hosts.build(tiny_llama, algorithm=algorithm, lr=1e-3)
     for _ in range(2):

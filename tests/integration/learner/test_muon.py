@@ -9,7 +9,7 @@ from rl.commands.objective.kinds import check_contract
 from tests.integration.learner.curves import BATCHES, assert_same, one_rank, run_curve
 from tests.integration.learner.learner_host import Hosts
 
-MUON = {"optimizer": "muon", "muon_lr": 1e-2, "grad_clip": 0.0}
+MUON = {"optimizer": {"name": "muon", "muon_lr": 1e-2}, "grad_clip": 0.0}
 LORA = {"r": 4, "alpha": 8}
 ALLOWED = [(world, stage) for world in (1, 2) for stage in (0, 1, 2, 3)]
 HIDDEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -64,9 +64,9 @@ def test_it_trains_on_recorded_rollouts(
     given = fitted(name, batch)
     algorithm = preset(name)
     if name == "brpo":
-        algorithm["budgets"] = {**algorithm["budgets"], "tokens": [2, 4, 6, 8]}
-    if algorithm.get("critic"):
-        algorithm["critic"] = {**algorithm["critic"], "warmup_steps": 0}
+        algorithm["advantage"]["budgets"]["tokens"] = [2, 4, 6, 8]
+    if name == "ppo":
+        algorithm["advantage"]["critic"]["warmup_steps"] = 0
     hosts.build(tiny_llama, algorithm=algorithm, lr=3e-4)
     before = sequence_logprob(hosts.run("weights"), tiny_llama, given)
     results = [hosts.call("train", given) for _ in range(STEPS)]

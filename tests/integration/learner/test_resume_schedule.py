@@ -15,9 +15,9 @@ TOTAL = 10
     ("schedule", "shape"),
     [
         ("rex", {}),
-        ("wsd", {"schedule_decay_share": 0.5, "schedule_decay_shape": "sqrt"}),
-        ("power", {"schedule_exponent": 0.7}),
-        ("uba", {"schedule_phi": 5.0}),
+        ("wsd", {"decay_share": 0.5, "decay_shape": "sqrt"}),
+        ("power", {"exponent": 0.7}),
+        ("uba", {"phi": 5.0}),
     ],
 )
 def test_learning_rates_of_an_interrupted_run_are_those_of_a_whole_one(
@@ -26,8 +26,9 @@ def test_learning_rates_of_an_interrupted_run_are_those_of_a_whole_one(
     from rl.config.learner import LearnerConfig
     from rl.learner.schedules import lr_multiplier
 
-    config = {"schedule": schedule, "warmup_steps": 2, "min_lr_ratio": 0.1, "lr": 1e-3, **shape}
-    multiplier = lr_multiplier(LearnerConfig(**config), total_updates=TOTAL)
+    falling = {"name": schedule, "min_lr_ratio": 0.1, **shape}
+    config = {"schedule": falling, "warmup_steps": 2, "lr": 1e-3}
+    multiplier = lr_multiplier(LearnerConfig.model_validate(config), total_updates=TOTAL)
     rates: list[float] = []
     for part in (BATCHES[:4], BATCHES[4:]):
         hosts.build(tiny_llama, **config)
@@ -43,10 +44,9 @@ def test_learning_rates_of_an_interrupted_run_are_those_of_a_whole_one(
 def test_a_policy_that_waits_for_its_critic_still_ends_on_the_floor(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path
 ) -> None:
-    algorithm = {"advantage": "gae", "critic": {"kind": "separate", "lr": 1e-2, "warmup_steps": 3}}
+    algorithm = {"advantage": {"name": "gae", "critic": {"name": "separate", "lr": 1e-2, "warmup_steps": 3}}}
     config = {
-        "schedule": "linear",
-        "min_lr_ratio": 0.25,
+        "schedule": {"name": "linear", "min_lr_ratio": 0.25},
         "lr": 1e-3,
         "algorithm": algorithm,
         "world": 2,

@@ -11,11 +11,11 @@ from tests.integration.learner.curves import BATCHES, assert_same, one_rank, run
 from tests.integration.learner.learner_host import Hosts, make_batch
 
 PPO = {
-    "advantage": "gae",
-    "critic": {"kind": "separate", "lr": 1e-3},
+    "advantage": {"name": "gae", "critic": {"name": "separate", "lr": 1e-3}},
     "kl": {"coefficient": 0.1, "estimator": "k3", "place": "loss"},
 }
-SHARED_CRITIC = PPO | {"critic": {"kind": "shared"}}
+ULYSSES = {"name": "varlen", "sequence_parallel": 2}
+SHARED_CRITIC = PPO | {"advantage": {"name": "gae", "critic": "shared"}}
 LORA = {"r": 4, "alpha": 8}
 CRITIC_KEYS = (
     "loss/total",
@@ -134,8 +134,7 @@ def test_offloading_follows_one_rank(
         world=world,
         zero_stage=stage,
         dtype=dtype,
-        offload_optimizer="cpu",
-        offload_parameters=parameters,
+        offload={"optimizer": "cpu", "parameters": parameters},
         micro_batch_tokens=FEW_TOKENS,
     )
     bounds = {} if dtype == "float32" else {"atol": 5e-3, "weights": 2e-2}
@@ -153,7 +152,7 @@ def test_ranks_that_share_sequences_follow_one_rank(
     algorithm = {"likelihood": likelihood, "kl": {"coefficient": 0.1}}
     expected = one_rank(hosts, tiny_llama, algorithm=algorithm)
     hosts.build(
-        tiny_llama, world=2, zero_stage=stage, algorithm=algorithm, sequence_parallel=2, micro_batch_tokens=1
+        tiny_llama, world=2, zero_stage=stage, algorithm=algorithm, packing=ULYSSES, micro_batch_tokens=1
     )
     # A NaN advantage leaves GSPO's gradient finite, so there is nothing to refuse.
     got = run_curve(hosts, with_nan=likelihood == "token_ratio")
@@ -165,7 +164,7 @@ def test_ranks_that_share_sequences_score_like_one(hosts: Hosts, tiny_llama: Pat
     sequences = [[5, 6, 7, 8, 9], [3, 4], list(range(20))]
     hosts.build(tiny_llama)
     expected = hosts.call("score", sequences)
-    hosts.build(tiny_llama, world=2, zero_stage=stage, sequence_parallel=2, micro_batch_tokens=1)
+    hosts.build(tiny_llama, world=2, zero_stage=stage, packing=ULYSSES, micro_batch_tokens=1)
     for got, alone in zip(hosts.call("score", sequences), expected, strict=True):
         np.testing.assert_allclose(got, alone, atol=1e-5)
     hosts.build(tiny_llama)  # and nothing of it stays behind in transformers' table of attentions

@@ -255,7 +255,7 @@ def test_two_updates_per_batch_are_two_batches_of_half_the_groups(hosts: Hosts, 
 def test_the_proximal_policy_is_the_one_before_the_batch(hosts: Hosts, tiny_llama: Path) -> None:
     """With a proximal reference the first update's ratios are 1; the second's are not, since the first has
     moved the weights."""
-    algorithm = {"reference": "proximal", "importance": "token", "importance_cap": 2.0}
+    algorithm = {"reference": "proximal", "importance": "token"}
     batch = make_batch(6, sizes=(4, 4))
     hosts.build(tiny_llama, algorithm=algorithm, lr=1e-2)
     one = hosts.call("train", batch).metrics

@@ -43,7 +43,7 @@ PAIRS = {
     "grpo": Pair(ours=["algorithm=grpo"], trl={"loss_type": "dapo", **HIGHER}),
     "grpo, bnpo": Pair(ours=["algorithm=grpo"], trl={"loss_type": "bnpo", **HIGHER}),
     "grpo, as published": Pair(
-        ours=["algorithm=grpo", "algorithm.aggregation=sequence", "algorithm.clip_high=0.2"],
+        ours=["algorithm=grpo", "algorithm.aggregation=sequence", "algorithm.mask.clip_high=0.2"],
         trl={"loss_type": "grpo", "epsilon": 0.2},
     ),
     # TRL's default also weighs the KL term by the ratio (DeepSeek-V3.2), which we have not.
@@ -52,7 +52,7 @@ PAIRS = {
         trl={"loss_type": "dapo", **HIGHER, "beta": 0.3, "use_bias_correction_kl": False},
     ),
     "grpo with a ceiling for negative advantages": Pair(
-        ours=["algorithm=grpo", "algorithm.mask=dual_clip", "algorithm.dual_clip=1.4"],
+        ours=["algorithm=grpo", "algorithm.mask=dual_clip", "algorithm.mask.dual_clip=1.4"],
         trl={"loss_type": "dapo", **HIGHER, "delta": 1.4},
     ),
     # TRL's length counts every completion token, ours those with a loss, hence no tool tokens.

@@ -10,7 +10,7 @@ import torch
 
 from rl.batch.planner_targets import PlannerLoop
 from rl.batch.types import TrainingBatch
-from rl.config.algorithm import AlgorithmConfig, PlannerConfig
+from rl.config.algorithm import AlgorithmConfig, PasskAdvantage, PlannerConfig
 from rl.config.errors import ConfigError
 from rl.config.load import load_config
 from rl.objective.advantages import ADVANTAGES
@@ -117,7 +117,7 @@ class Bandit:
             aux=batch.aux.map(torch.from_numpy),
             max_tokens=TOKENS,
         )
-        config = AlgorithmConfig(advantage="passk", pass_k=1)
+        config = AlgorithmConfig(advantage=PasskAdvantage())
         advantages = ADVANTAGES["passk"](samples, Tokens(sample=torch.arange(128)), config).advantages
         chosen = torch.nn.functional.one_hot(torch.from_numpy(drawn.reshape(-1)), 4).double()
         self.logits = self.logits + ((chosen - policy) * advantages[:, None]).sum(0) / 8
@@ -211,15 +211,15 @@ def test_a_restored_loop_goes_on_as_the_first_one() -> None:
     ("overrides", "message"),
     [
         (
-            ["algorithm=planner_loop", "algorithm.advantage=grpo"],
-            "algorithm.planner: algorithm.advantage=grpo",
+            ["algorithm=grpo", "algorithm.advantage.planner.every=3"],
+            "algorithm.advantage.planner: only algorithm.advantage=passk reads it",
         ),
-        (["algorithm=planner_loop", "algorithm.pass_k=4"], "algorithm.pass_k: 4 is not read"),
+        (["algorithm=planner_loop", "algorithm.advantage.k=4"], "algorithm.advantage.k: 4 is not read"),
         (
             [
                 "algorithm=planner_loop",
-                "algorithm.planner.verifier_fpr=0.9",
-                "algorithm.planner.verifier_tpr=0.5",
+                "algorithm.advantage.planner.verifier_fpr=0.9",
+                "algorithm.advantage.planner.verifier_tpr=0.5",
             ],
             "verifier_fpr",
         ),

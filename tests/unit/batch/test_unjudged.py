@@ -72,7 +72,7 @@ def terms_of(batch: TrainingBatch, config: AlgorithmConfig) -> UpdateTerms:
         max_tokens=8,
     )
     sample = torch.arange(len(lengths)).repeat_interleave(lengths)
-    values = torch.zeros(len(sample)) if config.advantage == "gae" else None
+    values = torch.zeros(len(sample)) if config.advantage.name == "gae" else None
     return update_terms(samples, Tokens(sample=sample, values=values), config)
 
 
@@ -92,8 +92,9 @@ def test_every_estimator_sees_the_judged_alone(advantage: str) -> None:
     judged = [rollout(RIGHT, 3), rollout(WRONG, 5, cut=True), rollout(WRONG, 2)]
     other = [rollout(WRONG, 4), rollout(RIGHT, 1)]
     with_lost = [judged[0], rollout(LOST, 7), *judged[1:], rollout(LOST, 1, cut=True)]
-    fields: dict[str, Any] = {"critic": {}} if advantage == "gae" else {}
-    config = AlgorithmConfig(advantage=advantage, aggregation="sequence", group_weight="prompt", **fields)
+    config = AlgorithmConfig.model_validate(
+        {"advantage": advantage, "aggregation": "sequence", "group_weight": "prompt"}
+    )
     batches = [
         TrainingBatch.from_groups(0, [group_of(*first), group_of(*second, number=1)])
         for first, second in ((judged, other), (with_lost, [rollout(LOST), *other]))

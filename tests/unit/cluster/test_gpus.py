@@ -49,7 +49,7 @@ def test_a_base_that_leaves_no_room_is_said_before_the_start(tmp_path) -> None:
     config = load_config("gsm8k", GSM8K)  # one GPU, of which the engine has 40%
     assert memory_note(config, tmp_path, 40 << 20) is None
     said = memory_note(config, tmp_path, 30 << 20)
-    assert said is not None and "learner.offload_optimizer=cpu" in said
+    assert said is not None and "learner.offload.optimizer=cpu" in said
 
 
 def test_segments_grow_but_where_weights_leave_as_memory_handles(monkeypatch) -> None:

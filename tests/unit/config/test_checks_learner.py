@@ -9,53 +9,53 @@ MUON = ["learner.optimizer=muon"]
 
 REFUSED = [
     (["learner.schedule=rexx"], "learner.schedule: 'rexx' is none of"),
-    (["learner.schedule_phi=1"], "learner.schedule_phi: only learner.schedule=uba reads it"),
+    (["learner.schedule.phi=1"], "learner.schedule.phi: only learner.schedule=uba reads it"),
     (
-        ["learner.schedule_exponent=1", "learner.schedule=wsd"],
-        "learner.schedule_exponent: only learner.schedule=power reads it",
+        ["learner.schedule.exponent=1", "learner.schedule=wsd"],
+        "learner.schedule.exponent: only learner.schedule=power reads it",
     ),
     (
-        ["learner.schedule_decay_shape=sqrt"],
-        "learner.schedule_decay_shape: only learner.schedule=wsd|power reads it",
+        ["learner.schedule.decay_shape=sqrt"],
+        "learner.schedule.decay_shape: only learner.schedule=wsd|power reads it",
     ),
     (
-        ["learner.schedule=wsd", "learner.schedule_decay_share=0"],
-        "learner.schedule_decay_share: input should be greater than 0",
+        ["learner.schedule=wsd", "learner.schedule.decay_share=0"],
+        "learner.schedule.decay_share: input should be greater than 0",
     ),
     (
         ["learner.schedule=linear", "learner.warmup_steps=500"],
         "learner.warmup_steps: 500 leave nothing of run.steps",
     ),
-    (["learner.muon_lr=0.1"], "learner.muon_lr: only learner.optimizer=muon reads it"),
+    (["learner.optimizer.muon_lr=0.1"], "learner.optimizer.muon_lr: only learner.optimizer=muon reads it"),
     (
         [*MUON, "learner.zero_stage=2"],
         "learner.grad_clip: with learner.optimizer=muon at learner.zero_stage=2",
     ),
     (
-        [*GPU, *MUON, "learner.zero_stage=2", "learner.grad_clip=0", "learner.offload_optimizer=cpu"],
+        [*GPU, *MUON, "learner.zero_stage=2", "learner.grad_clip=0", "learner.offload.optimizer=cpu"],
         "learner.optimizer: muon has not been made to work",
     ),
-    (["learner.offload_optimizer=cpu"], "learner.offload_optimizer: cpu takes memory off a GPU"),
+    (["learner.offload.optimizer=cpu"], "learner.offload.optimizer: cpu takes memory off a GPU"),
     (
-        [*GPU, "learner.zero_stage=0", "learner.offload_optimizer=cpu"],
+        [*GPU, "learner.zero_stage=0", "learner.offload.optimizer=cpu"],
         "cpu needs learner.zero_stage=1 or 2 or 3, not 0",
     ),
     (
-        [*GPU, "learner.zero_stage=2", "learner.offload_parameters=cpu"],
+        [*GPU, "learner.zero_stage=2", "learner.offload.parameters=cpu"],
         "cpu needs learner.zero_stage=3, not 2",
     ),
     (
-        [*GPU, "learner.zero_stage=2", "learner.offload_optimizer=nvme", "learner.offload_path=/fast"],
-        "learner.offload_optimizer: nvme needs learner.zero_stage=3, not 2",
+        [*GPU, "learner.zero_stage=2", "learner.offload.optimizer=nvme", "learner.offload.path=/fast"],
+        "learner.offload.optimizer: nvme needs learner.zero_stage=3, not 2",
     ),
     (
-        [*GPU, "learner.offload_parameters=nvme"],
-        "learner.offload_parameters: nvme needs learner.offload_path",
+        [*GPU, "learner.offload.parameters=nvme"],
+        "learner.offload.parameters: nvme needs learner.offload.path",
     ),
-    ([*GPU, "learner.offload_path=/fast"], "learner.offload_path: only"),
+    ([*GPU, "learner.offload.path=/fast"], "learner.offload.path: only"),
     (
-        ["learner.sequence_parallel=2", "learner.num_ranks=2"],
-        "learner.sequence_parallel: 2 exchanges attention heads between GPUs",
+        ["learner.packing.sequence_parallel=2", "learner.num_ranks=2"],
+        "learner.packing.sequence_parallel: only learner.packing=varlen reads it",
     ),
     (
         [*GPU, "learner.dtype=float32"],
@@ -76,10 +76,10 @@ REFUSED = [
         "no such setting. Did you mean 'communication_data_type'?",
     ),
     (["learner.deepspeed.zero_optimization=3"], "learner.deepspeed.zero_optimization: 3 is no mapping"),
-    ([*GPU, "learner.sequence_parallel=2", "learner.packing=buckets"], "set learner.packing=varlen"),
+    ([*GPU, "learner.packing.sequence_parallel=2", "learner.packing=buckets"], "set that"),
     (
-        [*GPU, "learner.sequence_parallel=3"],
-        "learner.sequence_parallel: 3 does not divide learner.num_ranks=4",
+        [*GPU, "learner.packing.sequence_parallel=3"],
+        "learner.packing.sequence_parallel: 3 does not divide learner.num_ranks=4",
     ),
 ]
 
@@ -97,18 +97,18 @@ def test_impossible_combinations_are_refused(overrides: list[str], words: str) -
     "overrides",
     [
         MUON,
-        [*MUON, "learner.zero_stage=3", "learner.grad_clip=0", "learner.muon_lr=0.01"],
+        [*MUON, "learner.zero_stage=3", "learner.grad_clip=0", "learner.optimizer.muon_lr=0.01"],
         [
             "learner.schedule=power",
             "learner.warmup_steps=5",
-            "learner.schedule_exponent=1",
-            "learner.schedule_decay_share=0.3",
+            "learner.schedule.exponent=1",
+            "learner.schedule.decay_share=0.3",
         ],
-        ["learner.schedule=uba", "learner.schedule_phi=5"],
-        [*GPU, "learner.offload_optimizer=cpu", "learner.offload_parameters=cpu"],
-        [*GPU, "learner.zero_stage=1", "learner.offload_optimizer=cpu"],
-        [*GPU, "learner.offload_parameters=nvme", "learner.offload_path=/fast"],
-        [*GPU, "learner.sequence_parallel=2"],
+        ["learner.schedule=uba", "learner.schedule.phi=5"],
+        [*GPU, "learner.offload.optimizer=cpu", "learner.offload.parameters=cpu"],
+        [*GPU, "learner.zero_stage=1", "learner.offload.optimizer=cpu"],
+        [*GPU, "learner.offload.parameters=nvme", "learner.offload.path=/fast"],
+        [*GPU, "learner.packing.sequence_parallel=2"],
         [
             "learner.deepspeed.zero_optimization.zero_hpz_partition_size=8",
             "learner.deepspeed.communication_data_type=fp32",

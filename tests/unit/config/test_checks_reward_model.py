@@ -12,7 +12,7 @@ REFUSED = [
     (["reward_model.device=cuda"], "reward_model.gpus: 0 with reward_model.device=cuda"),
     (["reward_model.gpus=1"], "reward_model.gpus: 1 with reward_model.device=cpu"),
     (
-        ["algorithm=brpo", "algorithm.budgets.tokens=[2,4]"],
+        ["algorithm=brpo", "algorithm.advantage.budgets.tokens=[2,4]"],
         "reward_model: algorithm.advantage=brpo reads raw correctness",
     ),
     (["reward_model.template=x"], "must contain {completion}"),

@@ -19,7 +19,7 @@ def test_local_is_a_whole_cpu_run_and_keeps_the_experiment() -> None:
         "shm",
         "inprocess",
     )
-    assert (config.learner.packing, config.learner.gradient_checkpointing) == ("buckets", False)
+    assert (config.learner.packing.name, config.learner.gradient_checkpointing) == ("buckets", False)
     assert (config.rollout.max_tokens, config.learner.lr, config.stream.prompts_per_step) == (
         512,
         1e-6,

@@ -18,7 +18,7 @@ def test_values_and_presets_override_in_order() -> None:
     config = load_config(
         "quickstart", ["learner.lr=1e-3", "stream.max_staleness=0", "algorithm=dr_grpo", "learner.lr=2e-3"]
     )
-    assert (config.learner.lr, config.stream.max_staleness, config.algorithm.advantage) == (
+    assert (config.learner.lr, config.stream.max_staleness, config.algorithm.advantage.name) == (
         2e-3,
         0,
         "dr_grpo",
@@ -72,7 +72,7 @@ def test_a_users_file_without_defaults_takes_presets_from_the_command_line(tmp_p
     file.write_text("run: {steps: 7}\n")
     assert "model: missing" in refused("task=tiny", name=str(file))
     config = load_config(str(file), ["task=tiny", "model=tiny", "curriculum=mixed"])
-    assert config.run.steps == 7 and config.algorithm.importance == "none"
+    assert config.run.steps == 7 and config.algorithm.importance.name == "none"
     assert config.curriculum.verdict is not None
 
 

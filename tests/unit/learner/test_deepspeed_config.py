@@ -34,7 +34,7 @@ def test_buckets_are_even_for_an_odd_number_of_parameters() -> None:
 
 
 def test_offloading_goes_to_pinned_host_memory_with_torchs_adamw() -> None:
-    result = told(zero_stage=2, device="cuda", offload_optimizer="cpu")
+    result = told(zero_stage=2, device="cuda", offload={"optimizer": "cpu"})
     assert result["zero_optimization"]["offload_optimizer"] == {"device": "cpu", "pin_memory": True}
     assert "offload_param" not in result["zero_optimization"]
     assert result["zero_force_ds_cpu_optimizer"] is False
@@ -42,14 +42,16 @@ def test_offloading_goes_to_pinned_host_memory_with_torchs_adamw() -> None:
 
 def test_nvme_gets_its_path() -> None:
     zero = told(
-        zero_stage=3, device="cuda", offload_optimizer="nvme", offload_parameters="nvme", offload_path="/fast"
+        zero_stage=3,
+        device="cuda",
+        offload={"optimizer": "nvme", "parameters": "nvme", "path": "/fast"},
     )["zero_optimization"]
     expected = {"device": "nvme", "pin_memory": True, "nvme_path": "/fast"}
     assert zero["offload_optimizer"] == expected and zero["offload_param"] == expected
 
 
 def test_parameters_alone_keep_the_optimizer_where_it_is() -> None:
-    result = told(zero_stage=3, device="cuda", offload_parameters="cpu")
+    result = told(zero_stage=3, device="cuda", offload={"parameters": "cpu"})
     assert set(result["zero_optimization"]) & {"offload_optimizer", "offload_param"} == {"offload_param"}
     assert "zero_force_ds_cpu_optimizer" not in result
 
@@ -126,6 +128,7 @@ def test_adamw_decays_matrices_only() -> None:
 
 
 def test_muon_and_shared_sequences_reduce_whole_gradients_at_stage_3() -> None:
+    shared = {"name": "varlen", "sequence_parallel": 2}
     assert told(zero_stage=3, optimizer="muon")["zero_optimization"]["reduce_scatter"] is False
-    assert told(zero_stage=3, sequence_parallel=2)["zero_optimization"]["reduce_scatter"] is False
+    assert told(zero_stage=3, packing=shared)["zero_optimization"]["reduce_scatter"] is False
     assert "reduce_scatter" not in told(zero_stage=3)["zero_optimization"]

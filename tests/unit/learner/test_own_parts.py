@@ -11,6 +11,7 @@ import torch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.choice import OwnCode
 from rl.config.learner import LearnerConfig
+from rl.config.load import load_config
 from rl.learner.group import LearnerGroup
 from rl.learner.optimizers import OPTIMIZERS, make_optimizer, resolve_optimizer
 from rl.learner.schedules import SCHEDULES, lr_multiplier, resolve_schedule
@@ -20,6 +21,7 @@ from rl.objective.likelihood import LIKELIHOODS, resolve_likelihood
 from rl.objective.masks import MASKS, resolve_mask
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import update_terms
+from rl.run.prepare.own_parts import check_own_parts
 
 OWN = "tests.unit.learner.own_parts"
 KINDS: dict[str, tuple[Callable[[str], Any], dict[str, Any]]] = {
@@ -59,7 +61,7 @@ def test_an_advantage_of_a_users_own_reaches_the_update() -> None:
         max_tokens=4,
     )
     config = AlgorithmConfig(advantage=OwnCode(name=f"{OWN}:halved"))
-    got = token_terms(samples, Tokens(sample=torch.tensor([0, 0, 1])), config)
+    got = update_terms(samples, Tokens(sample=torch.tensor([0, 0, 1])), config)
     assert got.advantages.tolist() == [0.5, 0.5, 0.25]
 
 
@@ -92,3 +94,13 @@ def test_ranks_get_files_by_absolute_paths_and_checkpoints_know_them_by_name(
     assert (sent["algorithm"].advantage.name, sent["config"].schedule.name) == ("grpo", "constant")
     shapes = [run_shape(one, algorithm, world_size=1) for one in (config, sent["config"])]
     assert shapes[0] == shapes[1]
+
+
+def test_a_run_is_refused_before_it_starts_where_its_own_code_is_missing() -> None:
+    parts = {"learner.schedule": "stairs", "learner.optimizer": "plain_sgd", "algorithm.mask": "only_rising"}
+    check_own_parts(load_config("debug", [f"{field}={OWN}:{name}" for field, name in parts.items()]))
+    check_own_parts(load_config("debug"))
+    shaping = f"algorithm.shaping=[{{name: '{OWN}:absent'}}]"
+    for field, override in {**{f: f"{f}={OWN}:absent" for f in KINDS}, "algorithm.shaping": shaping}.items():
+        with pytest.raises(ValueError, match=f"{field} is .* has no 'absent'"):
+            check_own_parts(load_config("debug", [override]))

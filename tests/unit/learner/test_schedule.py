@@ -63,9 +63,7 @@ def test_rex_is_above_the_line() -> None:
 )
 def test_wsd_holds_then_decays(shape: str, halfway: float) -> None:
     # 21 updates, the decay over the last 40 % of 20: updates 12 to 20, halfway at 16.
-    got = values(
-        [0, 12, 16, 20], total=21, schedule="wsd", decay_share=0.4, decay_shape=shape
-    )
+    got = values([0, 12, 16, 20], total=21, schedule="wsd", decay_share=0.4, decay_shape=shape)
     assert got == pytest.approx([1.0, 1.0, halfway, 0.0])
 
 
@@ -74,9 +72,7 @@ def test_power_is_the_inverse_square_root_until_it_decays() -> None:
     # before the end.
     got = values([3, 15, 24], total=25, schedule="power", warmup_steps=4)
     assert got == pytest.approx([1.0, 0.5, 0.0])
-    assert values([15], total=25, schedule="power", warmup_steps=4, exponent=1.0) == pytest.approx(
-        [0.25]
-    )
+    assert values([15], total=25, schedule="power", warmup_steps=4, exponent=1.0) == pytest.approx([0.25])
     # One update before the end 1/2.1 of the decay is left.
     assert values([23], total=25, schedule="power", warmup_steps=4) == pytest.approx([(4 / 24) ** 0.5 / 2.1])
 

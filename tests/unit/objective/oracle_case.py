@@ -113,7 +113,7 @@ def make_case(
     older, values = near(start, 0.5), 0.5 + 0.3 * torch.randn(VOCAB, generator=draw)
     case = Case(
         batch=_batch(
-            np.random.default_rng(seed), sizes, tools=tools, graded=config.advantage != "passk_chen"
+            np.random.default_rng(seed), sizes, tools=tools, graded=config.advantage.name != "passk_chen"
         ),
         start=start,
         moved=near(start, 0.3),
@@ -197,7 +197,7 @@ def _special(case: Case, config: AlgorithmConfig) -> Case:
             "token_price": np.full(len(batch.rewards), TOKEN_PRICE),
         }
         return replace(case, batch=replace(batch, aux=replace(batch.aux, **told)))
-    if config.advantage == "brpo":
+    if config.advantage.name == "brpo":
         draw = np.random.default_rng(7)
         scores = draw.integers(0, 3, (len(batch.rewards), len(BUDGETS))) / 2
         scores[np.isin(batch.segment_ids, [1, 4])] = np.nan  # answers from one cut-off thinking

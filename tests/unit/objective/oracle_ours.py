@@ -59,9 +59,9 @@ def planned(case: Case, config: AlgorithmConfig, *, first: bool) -> Planned:
         max_tokens=MAX_TOKENS,
     )
     measured = Measured(
-        reference_logprobs=torch.from_numpy(case.scores(case.base)) if config.kl.coefficient else None,
+        reference_logprobs=torch.from_numpy(case.scores(case.base)) if config.kl is not None else None,
         values=torch.from_numpy(case.old_values()) if config.critic is not None else None,
-        kl_coefficient=config.kl.coefficient,
+        kl_coefficient=0.0 if config.kl is None else config.kl.coefficient,
     )
     (update,) = plan_updates(case.batch, measured, context)
     if not first:

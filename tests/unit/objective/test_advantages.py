@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -23,10 +22,11 @@ OF_A_GROUP = sorted(set(ADVANTAGES) - {"gae", "brpo", "reinforce_pp", "reinforce
 """Estimators that look at one group of samples at a time."""
 
 
-def estimate(name: str, rewards: list[float], segments: list[int], **fields: Any) -> torch.Tensor:
-    """One token per sample, so per token is per sample."""
+def estimate(name: str, rewards: list[float], segments: list[int], k: int = 1) -> torch.Tensor:
+    """One token per sample, so per token is per sample; ``k`` where the estimator has one."""
+    settings = {"k": k} if name.startswith("passk") else {}
     return ADVANTAGES[name](
-        samples(rewards, segments), one_token_each(len(rewards)), config(**fields)
+        samples(rewards, segments), one_token_each(len(rewards)), config(advantage={"name": name} | settings)
     ).advantages
 
 
@@ -81,23 +81,23 @@ def test_reinforce_pp_baseline_takes_the_group_mean_first() -> None:
 def test_a_group_of_one_and_a_group_of_equal_rewards_get_exactly_zero(name: str) -> None:
     """0.1 is the trap: sixteen of them do not have 0.1 as their floating-point mean, and a tiny std would
     blow the rest up."""
-    assert (estimate(name, [0.1] * 16 + [0.7], [0] * 16 + [1], pass_k=2) == 0).all()
+    assert (estimate(name, [0.1] * 16 + [0.7], [0] * 16 + [1], k=2) == 0).all()
 
 
 @pytest.mark.parametrize("name", OF_A_GROUP)
 def test_advantages_do_not_depend_on_other_groups_or_on_the_order(name: str) -> None:
     rewards = [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]
-    whole = estimate(name, rewards, SEGMENTS, pass_k=2)
-    torch.testing.assert_close(whole[:3], estimate(name, rewards[:3], SEGMENTS[:3], pass_k=2))
+    whole = estimate(name, rewards, SEGMENTS, k=2)
+    torch.testing.assert_close(whole[:3], estimate(name, rewards[:3], SEGMENTS[:3], k=2))
     order = [4, 0, 3, 1, 5, 2]
-    shuffled = estimate(name, [rewards[i] for i in order], [SEGMENTS[i] for i in order], pass_k=2)
+    shuffled = estimate(name, [rewards[i] for i in order], [SEGMENTS[i] for i in order], k=2)
     torch.testing.assert_close(shuffled, whole[order])
 
 
 @pytest.mark.parametrize("name", OF_A_GROUP)
 def test_a_nan_reward_stays_visible(name: str) -> None:
     """It must reach the gradient, where the finite check stops it, and must not become a quiet 0."""
-    got = estimate(name, [1.0, float("nan"), 0.0, 1.0], [0, 0, 1, 1], pass_k=2)
+    got = estimate(name, [1.0, float("nan"), 0.0, 1.0], [0, 0, 1, 1], k=2)
     assert got[:2].isnan().all() and got[2:].isfinite().all()
 
 
@@ -120,8 +120,7 @@ def test_a_better_reward_never_has_the_lower_advantage_whatever_the_range(
     name: str, rewards: list[float], k: int
 ) -> None:
     """Rewards may be negative, above 1, or of mean 0: nothing may divide by what turns the sign."""
-    fields = {"pass_k": min(k, len(rewards))} if name.startswith("passk") else {}
-    got = estimate(name, rewards, [0] * len(rewards), **fields)
+    got = estimate(name, rewards, [0] * len(rewards), k=min(k, len(rewards)))
     assert bool(torch.isfinite(got).all())
     order = torch.tensor(rewards).argsort(stable=True)
     assert bool((got[order].diff() >= -1e-5 * got.abs().max()).all())
@@ -132,9 +131,8 @@ def test_a_constant_added_to_every_reward_changes_nothing(name: str) -> None:
     """But in ``passk_s`` and ``passk_s_loo``, whose baselines do not take all of it off, and ``max_rl``,
     relative to the mean."""
     rewards, ids = [0.0, 0.25, 1.0, 0.5, 0.0, 1.0], [0, 0, 0, 1, 1, 1]
-    fields = {"pass_k": 2} if name.startswith("passk") else {}
-    plain = estimate(name, rewards, ids, **fields)
-    moved = estimate(name, [reward - 4 for reward in rewards], ids, **fields)
+    plain = estimate(name, rewards, ids, k=2)
+    moved = estimate(name, [reward - 4 for reward in rewards], ids, k=2)
     torch.testing.assert_close(moved, plain, rtol=1e-5, atol=1e-6)
     assert bool((plain != 0).any())
 
@@ -155,7 +153,7 @@ def test_a_demonstration_moves_no_sampled_token_when_a_batch_is_standardised(nam
     def advantages(rewards: list[float], shown: list[bool]) -> torch.Tensor:
         batch = samples(rewards, [0, 0, 0, *[1] * (len(rewards) - 3)], demonstration=torch.tensor(shown))
         tokens = Tokens(sample=torch.arange(len(rewards)), values=torch.zeros(len(rewards)))
-        return ADVANTAGES[name](batch, tokens, config()).advantages
+        return ADVANTAGES[name](batch, tokens, config(advantage=name)).advantages
 
     alone = advantages([10.0, 30.0, 50.0], [False] * 3)
     beside = advantages([10.0, 30.0, 50.0, 1.0], [False] * 3 + [True])

@@ -43,7 +43,7 @@ def test_grpo_by_hand() -> None:
     given = inputs(
         [-1.0, -1.0, -2.0], [-1.0, -1.0 - math.log(2), -2.0 + math.log(2)], advantages=[1.0, 1.0, -1.0]
     )
-    output = policy_gradient_loss(given, config(clip_low=0.2, clip_high=0.28))
+    output = policy_gradient_loss(given, config())
     assert output.loss.item() == pytest.approx(-(1 + 1.28 - 0.8) / 3)
     output.loss.backward()
     torch.testing.assert_close(given.policy_logprobs.grad, torch.tensor([-1 / 3, 0.0, 0.0]))
@@ -62,7 +62,7 @@ def test_proximal_reference_with_truncated_importance_by_hand() -> None:
         proximal_logprobs=[-1.0, -1.0],
         advantages=[1.0, -2.0],
     )
-    output = policy_gradient_loss(given, config(reference="proximal", importance="token", importance_cap=2.0))
+    output = policy_gradient_loss(given, config(reference="proximal", importance="token"))
     expected = [-1.1 * math.exp(0.5) / 2, 1.1 * 2 * 2.0 / 2]
     assert output.loss.item() == pytest.approx(sum(expected), rel=1e-5)
     output.loss.backward()
@@ -86,7 +86,7 @@ class TestEveryCombination:
 
     def test_the_loss_is_the_sum_of_its_splits(self, mask: str, reference: str, likelihood: str) -> None:
         chosen = config(
-            mask=mask, reference=reference, likelihood=likelihood, importance="sequence", importance_cap=1.5
+            mask=mask, reference=reference, likelihood=likelihood, importance={"name": "sequence", "cap": 1.5}
         )
         draw = torch.Generator().manual_seed(0)
         policy, behavior, proximal = (-4 * torch.rand(3, 12, generator=draw)).unbind()

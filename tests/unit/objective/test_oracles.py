@@ -17,7 +17,7 @@ from tests.unit.objective.oracles import CRITIC_ORACLES, ORACLES, Oracle
 from tests.unit.objective.oracles.variations import VARIATIONS
 
 PRESETS = sorted(p.stem for p in (Path(__file__).parents[3] / "configs" / "algorithm").glob("*.yaml"))
-NEEDS = {"brpo": [f"algorithm.budgets.tokens=[{','.join(map(str, BUDGETS))}]"]}
+NEEDS = {"brpo": [f"algorithm.advantage.budgets.tokens=[{','.join(map(str, BUDGETS))}]"]}
 """What the case's lengths ask for."""
 UPDATES = {"first": True, "later": False}
 """The first update of a batch, whose policy is still the one of its start, and a later one."""
@@ -74,10 +74,11 @@ def test_loss_and_gradient_are_the_papers(name: str, update: str) -> None:
 
 
 @pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("name", [name for name in PRESETS if preset(name).kl.coefficient > 0])
+@pytest.mark.parametrize("name", [name for name in PRESETS if preset(name).kl is not None])
 def test_a_kl_that_weighs_more_than_the_tolerance(name: str, update: str) -> None:
     """At the shipped coefficient of 0.001 much of the KL term would pass for rounding."""
     shipped, first = preset(name), UPDATES[update]
+    assert shipped.kl is not None
     config = shipped.model_copy(update={"kl": shipped.kl.model_copy(update={"coefficient": STRONG_KL})})
     case = make_case(config)
     expected = derived(case, config, first=first, oracle=ORACLES[name], critic=CRITIC_ORACLES.get(name))
@@ -117,11 +118,11 @@ def test_no_oracle_fits_another_preset() -> None:
 def _readable(config: AlgorithmConfig, *, by: str) -> bool:
     """True if that oracle finds the numbers that it reads in this config."""
     needs: dict[str, Callable[[AlgorithmConfig], Any]] = {
-        "brpo": lambda c: c.advantage == "brpo",
+        "brpo": lambda c: c.advantage.name == "brpo",
         "hpt": lambda c: c.demonstrations is not None,
         "dapo": lambda c: c.shaping,
         "icepop": lambda c: c.token_band is not None,
         "planner_loop": lambda c: c.planner is not None,
-        "passk_chen": lambda c: c.advantage == "passk_chen",
+        "passk_chen": lambda c: c.advantage.name == "passk_chen",
     }
     return bool(needs.get(by, lambda c: True)(config))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, MirrorLikelihood, TruncatedWeight
 from rl.config.fields import names_at
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.aggregation import AGGREGATIONS, GROUP_WEIGHTS
@@ -19,6 +19,11 @@ from rl.objective.ratios import REFERENCES
 
 CLIP = {"clip_low": 0.2, "clip_high": 0.3}
 MASK_SETTINGS: dict[str, dict[str, Any]] = {"none": {}, "clip": CLIP, "dual_clip": CLIP | {"dual_clip": 3.0}}
+
+
+CONFIG = AlgorithmConfig()
+TRUNCATED = AlgorithmConfig(likelihood=TruncatedWeight(clip_high=0.3))
+MIRROR = AlgorithmConfig(likelihood=MirrorLikelihood())
 
 
 def masking(name: str) -> AlgorithmConfig:
@@ -110,7 +115,7 @@ def bounded(
         policy=log_ratio - 1.0,
         log_ratio=log_ratio,
         ratio=likelihood_ratio,
-        bounded=MASKS[mask](likelihood_ratio, advantages, CONFIG),
+        bounded=MASKS[mask](likelihood_ratio, advantages, masking(mask)),
         advantages=advantages,
         sequence=sequence,
         usable=torch.ones(len(log_ratio), dtype=torch.bool),
@@ -152,7 +157,7 @@ def test_truncated_weight_caps_the_weight_and_lets_the_gradient_only_through_log
         sequence=THREE,
         usable=torch.ones(3, dtype=torch.bool),
     )
-    loss = checked(LIKELIHOODS["truncated_weight"].loss)(given, CONFIG)
+    loss = checked(LIKELIHOODS["truncated_weight"].loss)(given, TRUNCATED)
     torch.testing.assert_close(loss.detach(), torch.tensor([0.5 * 2.0, 1.3, 0.0]))
     loss.sum().backward()
     torch.testing.assert_close(policy.grad, torch.tensor([-0.5 * 2.0, -1.3, 0.0]))
@@ -174,7 +179,7 @@ def test_mirror_coefficient_by_hand(checked: Callable) -> None:
     .48."""
     log_ratio = torch.tensor([0.15, 0.05, 0.0], requires_grad=True)
     loss = checked(LIKELIHOODS["mirror"].loss)(
-        bounded(log_ratio, torch.tensor([0.5, 0.5, 0.0]), THREE), CONFIG
+        bounded(log_ratio, torch.tensor([0.5, 0.5, 0.0]), THREE), MIRROR
     )
     assert loss.sum().item() == pytest.approx(-0.5 * 0.2 + 0.05 * 0.2**2)
     loss.sum().backward()
@@ -183,7 +188,7 @@ def test_mirror_coefficient_by_hand(checked: Callable) -> None:
 
 def test_mirror_pulls_back_samples_without_advantage() -> None:
     log_ratio = torch.tensor([0.3, 0.3, 0.0], requires_grad=True)
-    LIKELIHOODS["mirror"].loss(bounded(log_ratio, torch.zeros(3), THREE), CONFIG).sum().backward()
+    LIKELIHOODS["mirror"].loss(bounded(log_ratio, torch.zeros(3), THREE), MIRROR).sum().backward()
     torch.testing.assert_close(log_ratio.grad, torch.tensor([0.06, 0.06, 0.0]))
     assert LIKELIHOODS["mirror"].without_advantage
 
@@ -199,7 +204,7 @@ ALL = torch.ones(3, dtype=torch.bool)
 def test_importance_weights_are_capped_constants(
     checked: Callable, importance: str, expected: list[float]
 ) -> None:
-    chosen = CONFIG.model_copy(update={"importance": importance, "importance_cap": 2.0})
+    chosen = AlgorithmConfig.model_validate({"importance": importance})
     got = checked(IMPORTANCE[importance])(MISMATCH, THREE, ALL, chosen)
     torch.testing.assert_close(got, torch.tensor(expected))
     assert not correction(MISMATCH.clone().requires_grad_(), THREE, ALL, chosen).weight.requires_grad

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rl.config.algorithm import AlgorithmConfig, PasskAdvantage
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.passk import posterior_weight
 from rl.objective.terms import update_terms
@@ -20,9 +21,13 @@ from tests.unit.objective.one_update import config, one_token_each, samples
 UNBIASED = ("passk_s", "passk_s_loo", "passk_s_loo_minus_one")
 
 
+def with_k(k: int) -> AlgorithmConfig:
+    return AlgorithmConfig(advantage=PasskAdvantage(k=k))
+
+
 def one_group(name: str, rewards: Any, k: int, **aux: torch.Tensor) -> np.ndarray:
     group = samples(list(rewards), [0] * len(rewards), aux=RolloutAux(**aux))
-    return ADVANTAGES[name](group, one_token_each(len(rewards)), config(pass_k=k)).advantages.numpy()
+    return ADVANTAGES[name](group, one_token_each(len(rewards)), with_k(k)).advantages.numpy()
 
 
 def binary(n: int, c: int) -> list[float]:
@@ -70,7 +75,7 @@ def test_what_adds_nothing_gets_exactly_zero(n: int, c: int, k: int) -> None:
     terms = update_terms(
         samples(binary(n, c), [0] * n),
         one_token_each(n),
-        config(advantage="passk", pass_k=k, advantage_scale="batch_rms"),
+        config(advantage={"name": "passk", "k": k}, advantage_scale="batch_rms"),
     )
     np.testing.assert_allclose(terms.advantages[:c], float(c <= n - k + 1), rtol=1e-6)
     assert (terms.advantages[c:] == 0).all()
@@ -145,7 +150,7 @@ def test_k_1_is_rloo_over_n_and_each_prompt_may_have_its_own_k() -> None:
     loo = np.array([1 - 1 / 7] * 2 + [-2 / 7] * 6)
     np.testing.assert_allclose(one_group("passk", binary(8, 2), 1), loo / 8)
     two = samples(binary(8, 2) * 2, [0] * 8 + [1] * 8, aux=RolloutAux(pass_k=torch.tensor([1] * 8 + [4] * 8)))
-    got = ADVANTAGES["passk"](two, one_token_each(16), config(pass_k=2)).advantages.numpy()
+    got = ADVANTAGES["passk"](two, one_token_each(16), with_k(2)).advantages.numpy()
     np.testing.assert_allclose(got[:8], loo / 8)
     np.testing.assert_allclose(got[8:], one_group("passk", binary(8, 2), 4))
 
@@ -161,9 +166,7 @@ def test_length_is_charged_against_the_mean_of_the_others_where_something_succee
         [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths, aux=RolloutAux(token_price=price)
     )
     free = samples([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1, 1, 1], lengths=lengths)
-    charged, plain = (
-        ADVANTAGES["passk"](s, one_token_each(6), config(pass_k=1)).advantages for s in (group, free)
-    )
+    charged, plain = (ADVANTAGES["passk"](s, one_token_each(6), with_k(1)).advantages for s in (group, free))
     # k/n = 1/3; length less the mean of the other two: 10 - 25, 20 - 20, 30 - 15
     np.testing.assert_allclose(
         (plain - charged).numpy(), [0.01 / 3 * -15, 0.0, 0.01 / 3 * 15, 0.0, 0.0, 0.0], atol=1e-9

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl.config.algorithm import BudgetConfig, GaeConfig
+from rl.config.algorithm import BrpoAdvantage, BudgetConfig
 from rl.objective.advantages import ADVANTAGES
 from rl.objective.advantages.brpo import prior, thinking_advantages
 from rl.objective.samples import Tokens
@@ -23,7 +23,7 @@ TWO = Tokens(
 
 
 def gae(tokens: Tokens, rewards: list[float], **fields: object) -> tuple[torch.Tensor, torch.Tensor]:
-    chosen = config(advantage="gae", gae=GaeConfig(**{"whiten": False, "lam": 0.9, "gamma": 0.5} | fields))
+    chosen = config(advantage={"name": "gae", "whiten": False, "lam": 0.9, "gamma": 0.5} | fields)
     got = ADVANTAGES["gae"](samples(rewards, list(range(len(rewards)))), tokens, chosen)
     assert got.returns is not None
     return got.advantages, got.returns
@@ -119,7 +119,7 @@ def test_brpo_gives_each_stretch_its_own_and_answers_their_groups() -> None:
     scores = torch.tensor([[0, 0.5, 1, 1], [0, 0, 0.5, 0.5], [nan] * 4, [nan] * 4], dtype=torch.float64)
     given = samples([0.0, 0.0, 1.0, 0.0], [0, 0, 1, 1], aux=RolloutAux(budget_scores=scores))
     tokens = Tokens(sample=torch.repeat_interleave(torch.arange(4), torch.tensor([5, 8, 2, 1])))
-    got = ADVANTAGES["brpo"](given, tokens, config(budgets=BUDGETS)).advantages
+    got = ADVANTAGES["brpo"](given, tokens, config(advantage=BrpoAdvantage(budgets=BUDGETS))).advantages
     a, b, c = 0.1875, 0.296875, 0.229167
     torch.testing.assert_close(got[:5], torch.tensor([a, a, b, b, c], dtype=torch.float64), atol=1e-6, rtol=0)
     torch.testing.assert_close(got[5:7], torch.tensor([-a, -a], dtype=torch.float64))

@@ -56,11 +56,11 @@ SICK = [
         CONSTANT | {"reward/mean": 0.0, "rollout/truncated_share": 0.9},
         "rollout.max_tokens",
     ),
-    ("mostly_bounded", {"loss/ratio_clipped_frac": 0.6}, "algorithm.clip_low"),
+    ("mostly_bounded", {"loss/ratio_clipped_frac": 0.6}, "algorithm.mask.clip_low"),
     ("mostly_bounded", {"loss/band_masked_frac": 0.6}, "algorithm.token_band"),
-    ("blind_critic", {"critic/explained_variance": -0.6}, "algorithm.critic.warmup_steps"),
+    ("blind_critic", {"critic/explained_variance": -0.6}, "algorithm.advantage.critic.warmup_steps"),
     ("broken_numbers", {"learner/applied": 0.0}, "non-finite gradient"),
-    ("broken_numbers", {"critic/refused_updates": 1.0}, "algorithm.critic.lr"),
+    ("broken_numbers", {"critic/refused_updates": 1.0}, "algorithm.advantage.critic.lr"),
     ("broken_numbers", {"loss/dropped_tokens": 2.0}, "2 tokens"),
 ]
 

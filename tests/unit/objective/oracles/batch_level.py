@@ -19,7 +19,9 @@ def clipped_tokens(problem: Problem, advantages: list[list[float]], config: Algo
     total = zero()
     for sequence, row in zip(problem.sequences, advantages, strict=True):
         for token, advantage in zip(sequence.tokens, row, strict=True):
-            total = total + surrogate(token, token.behavior, advantage, config.clip_low, config.clip_high)
+            total = total + surrogate(
+                token, token.behavior, advantage, config.mask.clip_low, config.mask.clip_high
+            )
     return -total / problem.num_tokens
 
 
@@ -64,7 +66,7 @@ def token_rewards(problem: Problem, config: AlgorithmConfig) -> list[list[float]
         row = [-config.kl.coefficient * (token.behavior - token.base) for token in sequence.tokens]
         row[-1] += sequence.reward
         rows.append(row)
-    if config.gae.whiten_rewards:
+    if config.advantage.whiten_rewards:
         spread = std([value for row in rows for value in row])
         rows = [[value / spread for value in row] for row in rows]
     return rows
@@ -77,8 +79,8 @@ def generalised_advantages(problem: Problem, config: AlgorithmConfig) -> list[li
         following_value = following = 0.0
         row: list[float] = []
         for token, reward in zip(reversed(sequence.tokens), reversed(rewards), strict=True):
-            delta = reward + config.gae.gamma * following_value - token.old_value
-            following = delta + config.gae.gamma * config.gae.lam * following
+            delta = reward + config.advantage.gamma * following_value - token.old_value
+            following = delta + config.advantage.gamma * config.advantage.lam * following
             following_value = token.old_value
             row.insert(0, following)
         rows.append(row)

@@ -31,7 +31,9 @@ def clipped_objective(
     for group, own in zip(problem.groups, advantages, strict=True):
         for sequence, advantage in zip(group, own, strict=True):
             for token in sequence.tokens:
-                total = total + surrogate(token, token.behavior, advantage, config.clip_low, config.clip_high)
+                total = total + surrogate(
+                    token, token.behavior, advantage, config.mask.clip_low, config.mask.clip_high
+                )
     return total
 
 

@@ -17,14 +17,14 @@ def decoupled(problem: Problem, config: AlgorithmConfig, weight: Callable[[float
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
             for token in sequence.tokens:
-                own = surrogate(token, token.start, advantage, config.clip_low, config.clip_high)
+                own = surrogate(token, token.start, advantage, config.mask.clip_low, config.mask.clip_high)
                 total = total + weight(math.exp(token.start - token.behavior)) * own
     return -total / problem.num_tokens
 
 
 def grpo_tis(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     """``min(ratio, cap)``: IMPALA's truncation (arXiv 1802.01561)."""
-    return decoupled(problem, config, lambda ratio: min(ratio, config.importance_cap))
+    return decoupled(problem, config, lambda ratio: min(ratio, config.importance.cap))
 
 
 def icepop(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
@@ -39,7 +39,7 @@ def cispo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     bound."""
 
     def weight(token: Token) -> float:
-        return min(math.exp(float(token.policy.detach()) - token.behavior), 1 + config.clip_high)
+        return min(math.exp(float(token.policy.detach()) - token.behavior), 1 + config.likelihood.clip_high)
 
     total = zero()
     for group in problem.groups:

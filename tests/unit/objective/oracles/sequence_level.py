@@ -24,7 +24,7 @@ def gspo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
             s = torch.exp(log_ratio(sequence) / len(sequence.tokens))
-            bounded = torch.clamp(s, 1 - config.clip_low, 1 + config.clip_high)
+            bounded = torch.clamp(s, 1 - config.mask.clip_low, 1 + config.mask.clip_high)
             total = total + torch.minimum(s * advantage, bounded * advantage)
     return -total / len(problem.sequences)
 
@@ -40,7 +40,7 @@ def kimi(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     for group in problem.groups:
         for sequence, advantage in zip(group, centred(group), strict=True):
             ratio = log_ratio(sequence)
-            total = total + advantage * ratio - config.mirror_tau / 2 * ratio**2
+            total = total + advantage * ratio - config.likelihood.tau / 2 * ratio**2
     return -total / (len(problem.sequences) * problem.max_tokens)
 
 
@@ -53,6 +53,6 @@ def rloo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
             others = [s.reward for s in group if s is not sequence]
             advantage = sequence.reward - sum(others) / len(others) if others else 0.0
             for token in sequence.tokens:
-                weight = min(math.exp(token.start - token.behavior), config.importance_cap)
+                weight = min(math.exp(token.start - token.behavior), config.importance.cap)
                 total = total + weight * advantage * token.policy
     return -total / (len(problem.sequences) * problem.max_tokens)

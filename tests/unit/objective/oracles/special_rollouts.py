@@ -33,7 +33,9 @@ def brpo(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
             rows = thinking(group, config)
         for sequence, row in zip(group, rows, strict=True):
             for token, advantage in zip(sequence.tokens, row, strict=True):
-                total = total + surrogate(token, token.behavior, advantage, config.clip_low, config.clip_high)
+                total = total + surrogate(
+                    token, token.behavior, advantage, config.mask.clip_low, config.mask.clip_high
+                )
     return -total / (len(problem.sequences) * problem.max_tokens)
 
 
@@ -45,10 +47,10 @@ def thinking(group: list[Sequence], config: AlgorithmConfig) -> list[list[float]
     sample's own earlier scores by 2^j, times the prior still to come; V2 is the group's mean of R_s. Uniform
     prior.
     """
-    budgets = config.budgets.tokens
+    budgets = config.advantage.budgets.tokens
     count = len(budgets)
     prior = [1 / count] * count
-    assert config.budgets.prior == "uniform" and config.budgets.baseline == "brpo"
+    assert config.advantage.budgets.prior == "uniform" and config.advantage.budgets.baseline == "brpo"
 
     def to_come(sequence: Sequence, s: int) -> float:
         assert sequence.budget_scores is not None

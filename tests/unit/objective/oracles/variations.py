@@ -14,10 +14,10 @@ def sequence_truncated(problem: Problem, config: AlgorithmConfig) -> torch.Tenso
     total = zero()
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
-            weight = min(math.exp(sum(t.start - t.behavior for t in sequence.tokens)), config.importance_cap)
+            weight = min(math.exp(sum(t.start - t.behavior for t in sequence.tokens)), config.importance.cap)
             for token in sequence.tokens:
                 total = total + weight * surrogate(
-                    token, token.start, advantage, config.clip_low, config.clip_high
+                    token, token.start, advantage, config.mask.clip_low, config.mask.clip_high
                 )
     return -total / problem.num_tokens
 
@@ -32,7 +32,7 @@ def sequence_masked(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
             if low <= math.exp(mean([t.start - t.behavior for t in sequence.tokens])) <= high:
                 for token in sequence.tokens:
                     total = total + surrogate(
-                        token, token.start, advantage, config.clip_low, config.clip_high
+                        token, token.start, advantage, config.mask.clip_low, config.mask.clip_high
                     )
     return -total / problem.num_tokens
 
@@ -43,8 +43,10 @@ def dual_clipped(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
             for token in sequence.tokens:
-                own = surrogate(token, token.behavior, advantage, config.clip_low, config.clip_high)
-                total = total + (torch.clamp(own, min=config.dual_clip * advantage) if advantage < 0 else own)
+                own = surrogate(token, token.behavior, advantage, config.mask.clip_low, config.mask.clip_high)
+                total = total + (
+                    torch.clamp(own, min=config.mask.dual_clip * advantage) if advantage < 0 else own
+                )
     return -total / problem.num_tokens
 
 
@@ -55,7 +57,7 @@ def prompts_alike(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
             for token in sequence.tokens:
-                own = surrogate(token, token.behavior, advantage, config.clip_low, config.clip_high)
+                own = surrogate(token, token.behavior, advantage, config.mask.clip_low, config.mask.clip_high)
                 total = total + size / len(group) * own
     return -total / problem.num_tokens
 
@@ -74,7 +76,7 @@ def by_sequence(problem: Problem, config: AlgorithmConfig) -> torch.Tensor:
     for group in problem.groups:
         for sequence, advantage in zip(group, standardised(group), strict=True):
             for token in sequence.tokens:
-                own = surrogate(token, token.behavior, advantage, config.clip_low, config.clip_high)
+                own = surrogate(token, token.behavior, advantage, config.mask.clip_low, config.mask.clip_high)
                 total = total + own / len(sequence.tokens)
     return -total / len(problem.sequences)
 
@@ -85,7 +87,7 @@ VARIATIONS = {
         sequence_truncated,
     ),
     "sequence_band": (["algorithm.reference=proximal", "algorithm.sequence_band=[0.9,1.1]"], sequence_masked),
-    "dual_clip": (["algorithm.mask=dual_clip", "algorithm.dual_clip=1.4"], dual_clipped),
+    "dual_clip": (["algorithm.mask=dual_clip", "algorithm.mask.dual_clip=1.4"], dual_clipped),
     "group_weight": (["algorithm.group_weight=prompt"], prompts_alike),
     "k3_in_loss": (["algorithm.kl.coefficient=0.3", "algorithm.kl.estimator=k3"], with_k3),
     "sequence_mean": (["algorithm.aggregation=sequence"], by_sequence),

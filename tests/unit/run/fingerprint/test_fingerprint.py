@@ -216,9 +216,13 @@ def test_settings_that_make_the_run_what_it_is_differ_by_name(override: str, cha
 def test_a_section_that_came_or_went_is_one_difference() -> None:
     without, critic = (
         of_config("algorithm=grpo"),
-        of_config("algorithm=grpo", "algorithm.critic={kind: shared}", "algorithm.advantage=gae"),
+        of_config("algorithm=grpo", "algorithm.advantage=gae", "algorithm.advantage.critic=shared"),
     )
-    assert names(without, critic) == names(critic, without) == ["algorithm.advantage", "algorithm.critic"]
+    assert names(without, critic) == names(critic, without) == ["algorithm.advantage"]
+    separate = of_config("algorithm=grpo", "algorithm.advantage=gae")
+    assert names(separate, critic) == ["algorithm.advantage.critic"]
+    off, on = of_config(), of_config("algorithm.kl.coefficient=0.1")
+    assert names(off, on) == names(on, off) == ["algorithm.kl"]
 
 
 def test_a_setting_that_an_older_version_did_not_know_counts_when_it_is_set() -> None:
@@ -258,7 +262,7 @@ def test_a_difference_names_old_and_new_and_the_way_to_accept_it(tmp_path: Path)
 
 
 def test_only_names_that_mean_something_are_accepted() -> None:
-    fingerprint = of(**{"learner.lr": 1, "algorithm.kl.target": 2})
+    fingerprint = of(**{"learner.lr": 1, "algorithm.kl.adaptive.target": 2})
     check_accept(["data", "learner", "learner.lr", "algorithm.kl"], fingerprint)
     with pytest.raises(ConfigError, match=r"'lerner\.lr' is nothing.*Did you mean 'learner\.lr'"):
         check_accept(["lerner.lr"], fingerprint)
