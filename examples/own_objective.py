@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from rl.config.algorithm import AlgorithmConfig
+from rl.config.choice import args_of
 from rl.config.learner import LearnerConfig
 from rl.learner.schedules import Moment
 from rl.objective.advantages import every_token
@@ -33,8 +34,9 @@ def median(samples: Samples, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def symmetric(ratio: torch.Tensor, advantages: torch.Tensor, config: AlgorithmConfig) -> torch.Tensor:
-    """[T] the ratio; outside ``1 - clip_low`` to ``1 + clip_high`` a constant, whatever the advantage."""
-    return ratio.clamp(1 - config.clip_low, 1 + config.clip_high)
+    """[T] the ratio; outside 1 - ``algorithm.mask.args.width`` to 1 + it a constant, whatever the advantage."""
+    width = args_of(config.mask).get("width", 0.2)
+    return ratio.clamp(1 - width, 1 + width)
 
 
 def square(moment: Moment, config: LearnerConfig) -> float:

@@ -187,7 +187,7 @@ def main() -> None:
     args = parser.parse_args()
     overrides = [f"run.steps={args.steps}", f"run.seed={args.seed}", "rollout.cores=null"]
     config = load_config(args.config, overrides)
-    if config.algorithm.advantage.critic or config.algorithm.kl or config.learner.lora:
+    if config.algorithm.critic or config.algorithm.kl or config.learner.lora:
         parser.error("this loop has no critic, no reference policy and no adapters; use t2rl train")
     prepared = prepare(config)  # the base and both splits; finds most of what a user can get wrong
     prepare_process(engine_config(config, prepared.model_path))  # before anything imports vLLM

@@ -29,7 +29,7 @@ Examples:
 
 [bold]t2rl objective check my_package.parts:steps --kind schedule --allow "ends on min_lr_ratio"[/]
 
-[bold]t2rl objective check passk --args '{"pass_k": 4}'[/]   one of ours, with a setting that it reads
+[bold]t2rl objective check passk --args '{"k": 4}'[/]   one of ours, with a setting that it reads
 
 Exit codes: 0 the contract is kept, 1 a check failed, 2 there is no such part.
 """

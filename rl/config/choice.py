@@ -45,6 +45,11 @@ class OwnCode(Choice):
     """Settings of its own; it finds them in the config that it is given."""
 
 
+def args_of(part: Choice) -> dict[str, Any]:
+    """The ``args`` that a config gives to code of one's own; none to what ships."""
+    return part.args if isinstance(part, OwnCode) else {}
+
+
 class OneOf:
     """Marks a union of :class:`Choice` as one that is told apart by ``name``."""
 

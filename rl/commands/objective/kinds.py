@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.base import Section
+from rl.config.fields import without_tags
 from rl.config.learner import LearnerConfig
 from rl.learner.contract import optimizer, schedule
 from rl.learner.optimizers import OPTIMIZERS, resolve_optimizer
@@ -38,16 +39,16 @@ class Kind:
 
 
 def _advantage(name: str, args: Arguments) -> advantage.AskedAdvantage:
-    config = _section(AlgorithmConfig, args, {"advantage": name})
+    config = _section(AlgorithmConfig, args, "advantage", name)
     return advantage.AskedAdvantage(estimate=resolve_advantage(name), config=config)
 
 
 def _mask(name: str, args: Arguments) -> mask.AskedMask:
-    return mask.AskedMask(mask=resolve_mask(name), config=_section(AlgorithmConfig, args, {"mask": name}))
+    return mask.AskedMask(mask=resolve_mask(name), config=_section(AlgorithmConfig, args, "mask", name))
 
 
 def _likelihood(name: str, args: Arguments) -> likelihood.AskedLikelihood:
-    config = _section(AlgorithmConfig, args, {"likelihood": name, "mask": "none", "reference": "behavior"})
+    config = _section(AlgorithmConfig, {"mask": "none"} | dict(args), "likelihood", name)
     return likelihood.AskedLikelihood(likelihood=resolve_likelihood(name), config=config)
 
 
@@ -56,12 +57,12 @@ def _shaping(name: str, args: Arguments) -> shaping.AskedShaping:
 
 
 def _schedule(name: str, args: Arguments) -> schedule.AskedSchedule:
-    config = _section(LearnerConfig, args, {"schedule": name})
+    config = _section(LearnerConfig, args, "schedule", name)
     return schedule.AskedSchedule(schedule=resolve_schedule(name), config=config)
 
 
 def _optimizer(name: str, args: Arguments) -> optimizer.AskedOptimizer:
-    config = _section(LearnerConfig, args, {"optimizer": name})
+    config = _section(LearnerConfig, args, "optimizer", name)
     return optimizer.AskedOptimizer(factory=resolve_optimizer(name), config=config)
 
 
@@ -106,7 +107,7 @@ def check_contract(kind: str, name: str, args: Arguments, *, allow: Sequence[str
     Args:
         kind: of ``KINDS``.
         name: a shipped one, or ``pkg.module:attr`` or ``path/to/file.py:attr``.
-        args: arguments of a shaping; of other kinds, the settings of the section that they read.
+        args: arguments of a shaping; of other kinds what the part reads, and fields of the section around it.
         allow: checks that may fail, beside those that a shipped part is declared not to keep.
 
     Raises:
@@ -116,11 +117,15 @@ def check_contract(kind: str, name: str, args: Arguments, *, allow: Sequence[str
     return run_checks(one.checks, one.ask(name, args), allow=[*allow, *one.declared.get(name, ())])
 
 
-def _section(section: type[SectionType], args: Arguments, own: Arguments) -> SectionType:
-    """The settings around the part; ``own`` names it."""
+def _section(section: type[SectionType], args: Arguments, field: str, name: str) -> SectionType:
+    """The section with the part in ``field``: names of its fields among the arguments are meant for it, all
+    others for the part."""
+    around = {key: value for key, value in args.items() if key in section.model_fields}
+    settings = {key: value for key, value in args.items() if key not in around}
+    own = {"args": settings} if ":" in name else settings
     try:
-        return section.model_validate(dict(args)).model_copy(update=dict(own))
+        return section.model_validate(around | {field: {"name": name} | own})
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"--args {json.dumps(dict(args))}: {field}: {first['msg']}") from error
+        place = ".".join(without_tags(section, [str(part) for part in first["loc"]]))
+        raise ValueError(f"--args {json.dumps(dict(args))}: {place}: {first['msg']}") from error

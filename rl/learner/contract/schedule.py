@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
-from rl.config.learner import LearnerConfig
+from rl.config.learner import ConstantSchedule, LearnerConfig
 from rl.learner.schedules import Moment, Schedule, lr_multiplier
 from rollout.contract import require
 
@@ -33,7 +33,9 @@ class AskedSchedule:
 
     def multiplier(self, *, warmup: int, total: int) -> list[float]:
         """[total] shares of the peak rate in a run of that many updates."""
-        own = self.config.model_copy(update={"warmup_steps": warmup, "min_lr_ratio": FLOOR})
+        ends_on = {} if isinstance(self.config.schedule, ConstantSchedule) else {"min_lr_ratio": FLOOR}
+        schedule = self.config.schedule.model_copy(update=ends_on)
+        own = self.config.model_copy(update={"warmup_steps": warmup, "schedule": schedule})
         share = lr_multiplier(own, total_updates=total)
         return [share(update) for update in range(total)]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, BrpoAdvantage
 from rl.objective.advantages import AdvantageFunction
 from rl.objective.advantages.estimate import Estimate
 from rl.objective.contract.world import (
@@ -34,7 +34,8 @@ class AskedAdvantage:
     @property
     def world(self) -> World:
         """Updates as it expects them."""
-        return World(num_budgets=len(self.config.budgets.tokens))
+        advantage = self.config.advantage
+        return World(num_budgets=len(advantage.budgets.tokens) if isinstance(advantage, BrpoAdvantage) else 0)
 
     def of_tokens(self, samples: Samples, tokens: Tokens) -> torch.Tensor:
         """[U] advantages, checked for shape, type and range."""

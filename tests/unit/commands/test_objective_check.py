@@ -14,13 +14,9 @@ from rl.commands.objective.kinds import KINDS, check_contract, kind_of
 BROKEN = "tests.unit.commands.broken_parts"
 NEEDS_DEEPSPEED = {"muon"}  # tests/integration/learner/test_muon.py has it
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
-    **{
-        name: [{}, {"pass_k": 2}, {"pass_k": 4}]
-        for name in KINDS["advantage"].shipped
-        if name.startswith("passk")
-    },
+    **{name: [{}, {"k": 2}, {"k": 4}] for name in KINDS["advantage"].shipped if name.startswith("passk")},
     "brpo": [{"budgets": {"tokens": [2, 4]}}, {"budgets": {"tokens": [1, 2, 8], "baseline": "group"}}],
-    "gae": [{}, {"gae": {"whiten": False, "whiten_rewards": True}}],
+    "gae": [{}, {"whiten": False, "whiten_rewards": True}],
     "trust": [{"component": "format"}],
     "handover": [{"first": "format"}, {"first": "format", "second": "length"}],
     "adamw": [{}, {"weight_decay": 0.1}],
