@@ -34,7 +34,7 @@ def median(samples: Samples, config: AlgorithmConfig) -> torch.Tensor:
 
 
 def symmetric(ratio: torch.Tensor, advantages: torch.Tensor, config: AlgorithmConfig) -> torch.Tensor:
-    """[T] the ratio; outside 1 - ``algorithm.mask.args.width`` to 1 + it a constant, whatever the advantage."""
+    """[T] the ratio; further than ``algorithm.mask.args.width`` from 1 a constant, whatever the advantage."""
     width = args_of(config.mask).get("width", 0.2)
     return ratio.clamp(1 - width, 1 + width)
 

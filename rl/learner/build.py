@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rl.config.algorithm import SeparateCriticConfig, SharedCriticConfig
 from rl.learner.checkpoint_engine import BackgroundCheckpointEngine
 from rl.learner.context import Progress, StepContext
 from rl.learner.critic import SeparateCritic, build_separate_critic
@@ -37,15 +38,14 @@ def build_parts(settings: RankSettings) -> RankParts:
     # The same seed on every rank, because fresh adapters must start equal: ZeRO-3 keeps each rank's own shard
     # of them.
     seed_everything(settings.seed)
-    shared_critic = settings.algorithm.critic is not None and not settings.separate_critic
+    shared_critic = isinstance(settings.algorithm.critic, SharedCriticConfig)
     model = load_model(settings.model_path, config, value_head=shared_critic, trust=settings.trust)
     sequences = SequenceParallel(model.causal_lm, config) if copies > 1 else None
     engine = initialize_engine(model, config, total_updates=_policy_updates(settings), sequences=sequences)
     engine.checkpoint_engine = BackgroundCheckpointEngine()
-    critic = _build_critic(settings, engine, sequences) if settings.separate_critic else None
-    reference = build_reference(
-        engine, settings.model_path, settings.algorithm.kl, config, trust=settings.trust
-    )
+    critic = _build_critic(settings, engine, sequences)
+    kl = settings.algorithm.kl
+    reference = build_reference(engine, settings.model_path, kl, config, trust=settings.trust)
     publisher = WeightPublisher(
         model.causal_lm,
         gather=config.zero_stage == 3,
@@ -65,7 +65,7 @@ def build_parts(settings: RankSettings) -> RankParts:
     return RankParts(
         models=Models(engine=engine, critic=critic, reference=reference),
         context=context,
-        progress=Progress(kl_coefficient=settings.algorithm.kl.coefficient),
+        progress=Progress(kl_coefficient=0.0 if kl is None else kl.coefficient),
         publisher=publisher,
         sequences=sequences,
     )
@@ -75,16 +75,20 @@ def _policy_updates(settings: RankSettings) -> int:
     """Updates of the policy in the whole run: while a critic of its own warms up, the policy takes no step,
     and neither does its schedule."""
     critic = settings.algorithm.critic
-    waiting = critic.warmup_steps if critic is not None and settings.separate_critic else 0
+    waiting = critic.warmup_steps if isinstance(critic, SeparateCriticConfig) else 0
     return max(settings.total_steps - waiting, 1) * settings.config.updates_per_batch
 
 
-def _build_critic(settings: RankSettings, engine: Any, sequences: SequenceParallel | None) -> SeparateCritic:
-    """A critic of its own, whose files the ``engine``'s writer writes."""
-    assert settings.algorithm.critic is not None
+def _build_critic(
+    settings: RankSettings, engine: Any, sequences: SequenceParallel | None
+) -> SeparateCritic | None:
+    """A critic of its own, whose files the ``engine``'s writer writes; None where none is asked for."""
+    asked = settings.algorithm.critic
+    if not isinstance(asked, SeparateCriticConfig):
+        return None
     critic = build_separate_critic(
         settings.model_path,
-        settings.algorithm.critic,
+        asked,
         settings.config,
         total_updates=settings.total_steps * settings.config.updates_per_batch,
         sequences=sequences,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, SharedCriticConfig
 from rl.config.learner import LearnerConfig
 from rl.objective.likelihood import resolve_likelihood
 
@@ -48,17 +48,17 @@ class StepContext:
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
         algorithm, kl = self.algorithm, self.algorithm.kl
-        shared_critic = algorithm.critic is not None and algorithm.critic.kind == "shared"
+        shared_critic = isinstance(algorithm.critic, SharedCriticConfig)
         corrected = (
-            algorithm.importance != "none"
+            algorithm.importance.name != "none"
             or algorithm.token_band is not None
             or algorithm.sequence_band is not None
         )
         derived = {
             "gradient_scale": self.world_size / self.copies,
             "shared_critic": shared_critic,
-            "trains_without_advantage": resolve_likelihood(algorithm.likelihood).without_advantage
-            or (kl.coefficient > 0 and kl.place == "loss")
+            "trains_without_advantage": resolve_likelihood(algorithm.likelihood.name).without_advantage
+            or (kl is not None and kl.place == "loss")
             or shared_critic,
             "needs_proximal": algorithm.reference == "proximal" or corrected,
         }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from rl.config.algorithm import CriticConfig, SeparateCriticConfig
+from rl.config.algorithm import SeparateCriticConfig
 from rl.config.learner import AdamW, LearnerConfig, OffloadConfig
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.sequence_parallel import SequenceParallel, hidden_states

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rl.batch.types import TrainingBatch
-from rl.config.algorithm import CriticConfig
+from rl.config.algorithm import CriticConfig, SharedCriticConfig
 from rl.learner.context import Measured, StepContext
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.update_plan import PlannedUpdate
@@ -31,19 +31,20 @@ def policy_loss(
     """The estimator's loss of a micro-batch on the host, with the value loss where the critic shares the
     trunk, and sums: the estimator's and the two losses."""
     make_inputs = token_inputs(host, batch, update, measured, context, engine.device)
-    critic = context.algorithm.critic if context.shared_critic else None
+    critic = context.algorithm.critic
+    shared = critic if isinstance(critic, SharedCriticConfig) else None
     micro = host.to(engine.device)
     arguments = micro.for_logprobs(batch.temperature)
     values: torch.Tensor
-    if critic is None:
+    if shared is None:
         policy = engine(*arguments)
     else:
         policy, values = engine(*arguments, True)
     output = policy_gradient_loss(make_inputs(policy_logprobs=policy), context.algorithm)
     total, value = output.loss, output.loss.new_zeros(())
-    if critic is not None:
-        value = critic_loss(values, micro, update, measured, critic)
-        total = total + critic.coefficient * value
+    if shared is not None:
+        value = critic_loss(values, micro, update, measured, shared)
+        total = total + shared.coefficient * value
     return total, torch.cat([output.sums, torch.stack([output.loss, value]).detach().double()])
 
 
@@ -60,7 +61,8 @@ def token_inputs(
     terms = micro_batch_terms(update, micro)
     index = torch.from_numpy(micro.flat)
     shown = batch.demonstration[micro.sample]
-    kl_in_loss = context.algorithm.kl.place == "loss"
+    kl = context.algorithm.kl
+    kl_in_loss = kl is not None and kl.place == "loss"
 
     def put(values: torch.Tensor) -> torch.Tensor:
         return values.to(device, non_blocking=True)

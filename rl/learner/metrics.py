@@ -102,10 +102,12 @@ def watched_kl(
     """Mean KL per sampled token to the ``reference`` policy's log-probs [N]; sets the coefficient that it
     leads to."""
     kl = algorithm.kl
+    assert kl is not None
     owner = np.repeat(np.arange(len(batch.rewards)), np.diff(batch.offsets))
     flat = np.flatnonzero(batch.loss_mask & ~batch.demonstration[owner])
     measured = float(token_kl(batch, flat, reference, algorithm).double().mean()) if len(flat) else 0.0
     used = progress.kl_coefficient
-    if kl.target is not None:
-        progress.kl_coefficient = adapted(used, measured=measured, target=kl.target, horizon=kl.horizon)
+    if kl.adaptive is not None:
+        target, horizon = kl.adaptive.target, kl.adaptive.horizon
+        progress.kl_coefficient = adapted(used, measured=measured, target=target, horizon=horizon)
     return {"loss/kl_reference": measured, "learner/kl_coefficient": used}

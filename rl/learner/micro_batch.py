@@ -92,7 +92,7 @@ def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: StepCon
         token_budget=context.config.micro_batch_tokens,
         loss_tokens=np.add.reduceat(batch.loss_mask.astype(np.int64), batch.offsets[:-1]),
     )[context.rank]
-    return [build_micro_batch(batch, plan, packed=context.config.packing == "varlen") for plan in plans]
+    return [build_micro_batch(batch, plan, packed=context.config.packing.name == "varlen") for plan in plans]
 
 
 def plan_micro_batches(

@@ -146,7 +146,7 @@ class LearnerRank:
         Collective."""
         from rl.learner.scoring import sequence_logprobs
 
-        packed = self._settings.config.packing == "varlen"
+        packed = self._settings.config.packing.name == "varlen"
         return sequence_logprobs(
             self._engine, sequences, token_budget=self._settings.config.micro_batch_tokens, packed=packed
         )

@@ -22,8 +22,3 @@ class RankSettings:
     """Completion limit (Dr. GRPO)."""
     trust: bool = False
     """The base's own code may run."""
-
-    @property
-    def separate_critic(self) -> bool:
-        """The critic is an engine of its own."""
-        return self.algorithm.critic is not None and self.algorithm.critic.kind == "separate"

@@ -107,7 +107,8 @@ def share_tokens(
     values."""
     sample = torch.arange(len(samples.lengths)).repeat_interleave(samples.lengths)
     penalty = None
-    if measured.reference_logprobs is not None and algorithm.kl.place == "reward":
+    paid = algorithm.kl is not None and algorithm.kl.place == "reward"
+    if measured.reference_logprobs is not None and paid:
         kl = measured.kl_coefficient * token_kl(batch, flat, measured.reference_logprobs, algorithm)
         penalty = torch.where(samples.demonstration[sample], 0.0, kl)
     return Tokens(
@@ -122,5 +123,6 @@ def token_kl(
 ) -> torch.Tensor:
     """[U] nats, sampler against the ``reference`` policy's log-probs [N], at the loss tokens ``flat``."""
     behavior = torch.from_numpy(batch.behavior_logprobs[flat])
+    assert algorithm.kl is not None
     estimate = KL_ESTIMATORS[algorithm.kl.estimator]
     return estimate(behavior, reference[torch.from_numpy(flat)], algorithm.max_log_ratio)

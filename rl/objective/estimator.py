@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, CappedImportance
 from rl.objective.correction import Correction, correction
 from rl.objective.inputs import TokenInputs
 from rl.objective.kl import KL_ESTIMATORS
@@ -64,7 +64,7 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     proximal = (
         None if inputs.proximal_logprobs is None else torch.where(usable, inputs.proximal_logprobs, 0.0)
     )
-    likelihood = resolve_likelihood(config.likelihood)
+    likelihood = resolve_likelihood(config.likelihood.name)
     limit = config.max_log_ratio
     log_ratio = policy - REFERENCES[config.reference](policy, behavior, proximal)
     ratio = likelihood.log_ratio(log_ratio, inputs.sequence, usable).clamp(-limit, limit).exp()
@@ -72,7 +72,7 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
         policy=policy,
         log_ratio=log_ratio.clamp(-limit, limit),
         ratio=ratio,
-        bounded=resolve_mask(config.mask)(ratio, inputs.advantages, config),
+        bounded=resolve_mask(config.mask.name)(ratio, inputs.advantages, config),
         advantages=inputs.advantages,
         sequence=inputs.sequence,
         usable=usable,
@@ -83,6 +83,7 @@ def policy_gradient_loss(inputs: TokenInputs, config: AlgorithmConfig) -> LossOu
     token_loss = corrected.apply(token_loss)
     if inputs.reference_logprobs is not None:
         base = torch.where(usable, inputs.reference_logprobs, 0.0)
+        assert config.kl is not None
         kl = KL_ESTIMATORS[config.kl.estimator](policy, base, limit)
         token_loss = token_loss + inputs.kl_coefficient * kl
     if inputs.demonstration is not None:
@@ -110,7 +111,9 @@ def _sums(
     counted = counted & ~shown
     gap = tokens.policy - behavior
     log_ratio = gap.clamp(-config.max_log_ratio, config.max_log_ratio)
-    capped = nothing if corrected.weight is None else (corrected.weight >= config.importance_cap).float()
+    capped = nothing
+    if corrected.weight is not None and isinstance(config.importance, CappedImportance):
+        capped = (corrected.weight >= config.importance.cap).float()
     rows = torch.stack(
         [
             torch.ones_like(weights),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, MirrorLikelihood, TruncatedWeight
 from rl.objective.ratios import each_token, whole_sequence
 from rl.objective.sequences import sequence_sum
 from rl.objective.shapes import PerToken, TokenFlags, TokenIds
@@ -56,7 +56,8 @@ def truncated_weight(tokens: BoundedTokens, config: AlgorithmConfig) -> PerToken
     With ``mask=none`` no token loses its gradient, which is CISPO's point; another mask takes it from the
     tokens it bounds.
     """
-    weight = tokens.ratio.detach().clamp(max=1 + config.clip_high)
+    assert isinstance(config.likelihood, TruncatedWeight)
+    weight = tokens.ratio.detach().clamp(max=1 + config.likelihood.clip_high)
     # where() instead of a product: a masked token's log p may be -inf, and 0 * -inf is NaN.
     return torch.where(tokens.kept, -weight * tokens.advantages * tokens.policy, 0.0)
 
@@ -75,11 +76,12 @@ def mirror(tokens: BoundedTokens, config: AlgorithmConfig) -> PerToken:
     The gradient is ``-(A - tau R) d log p(answer)``; it needs every sample, since R alone has one where A is
     0.
     """
+    assert isinstance(config.likelihood, MirrorLikelihood)
     kept = tokens.kept & tokens.usable
     answer = sequence_sum(tokens.log_ratio, tokens.sequence, kept)
     size = sequence_sum(torch.ones_like(answer), tokens.sequence, kept).clamp(min=1)
     # The square belongs to the answer; every token carries the same share of it.
-    loss = -tokens.advantages * tokens.log_ratio + config.mirror_tau / 2 * answer.square() / size
+    loss = -tokens.advantages * tokens.log_ratio + config.likelihood.tau / 2 * answer.square() / size
     return torch.where(kept, loss, 0.0)
 
 

@@ -38,7 +38,7 @@ def update_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> U
     for part in config.shaping:
         rewards = resolve_shaping(part.name)(rewards, samples, **part.args)
     samples = replace(samples, rewards=rewards)
-    estimate = resolve_advantage(config.advantage)(samples, tokens, config)
+    estimate = resolve_advantage(config.advantage.name)(samples, tokens, config)
     advantages = estimate.advantages
     if config.advantage_scale == "batch_rms":
         advantages = _by_rms(advantages, tokens)
