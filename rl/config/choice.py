@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 from rl.config.base import Section
 from rl.config.errors import listed, suggest
 
-OWN_CODE = re.compile(r"[\w./~-]+:\w+")
+OWN_CODE = re.compile(r"[^\s:][^:]*:\w+")
 """``pkg.module:attr`` or ``path/to/file.py:attr``. Whether it exists is known when the run is prepared."""
 OWN_CODE_FORM = "pkg.module:attr"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, ClipMask
 from rl.objective.contract.world import close
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
@@ -82,7 +82,7 @@ def masked_tokens(asked: AskedLikelihood) -> None:
     """Tokens that the mask bounds, that weigh nothing or whose log-prob is not a number get no gradient."""
     away = torch.sign(ADVANTAGES)[SEQUENCE] * FAR
     bounded = torch.where(SEQUENCE < 2, away, GAPS)
-    slope = asked.gradient(_inputs(bounded), mask="clip")
+    slope = asked.gradient(_inputs(bounded), mask=ClipMask())
     require(
         not bool(slope[SEQUENCE < 2].any()),
         f"answers that the mask bounds get a gradient of {_short(slope[SEQUENCE < 2])}; use tokens.bounded,"

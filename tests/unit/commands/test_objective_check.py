@@ -146,9 +146,9 @@ def test_the_command_says_what_holds_and_what_to_change(
         "mine.py:reward", "--kind", "advantage", "--allow", "nothing from groups that say nothing"
     )
     assert code == 0 and "allowed" in output and "FAIL" not in output
-    code, output = call("passk", "--args", '{"pass_k": 4}', "--json")
+    code, output = call("passk", "--args", '{"k": 4}', "--json")
     found = json.loads(output)
-    assert code == 0 and (found["kind"], found["args"]) == ("advantage", {"pass_k": 4})
+    assert code == 0 and (found["kind"], found["args"]) == ("advantage", {"k": 4})
     assert all(one["passed"] and not one["allowed"] for one in found["findings"])
 
 
@@ -159,7 +159,8 @@ def test_the_command_says_what_holds_and_what_to_change(
         (["mine.py:x"], "--kind: say what mine.py:x is, one of advantage, mask"),
         (["mine.py:x", "--kind", "mask"], "algorithm.mask is 'mine.py:x':"),
         (["grpo", "--kind", "reward"], "--kind reward: choose one of advantage"),
-        (["grpo", "--args", '{"pass_k": 0}'], "pass_k: Input should be greater than 0"),
+        (["passk", "--args", '{"k": 0}'], "advantage.k: Input should be greater than 0"),
+        (["grpo", "--args", '{"k": 2}'], "advantage.k: Extra inputs are not permitted"),
         (["grpo", "--args", "{"], "--args '{' is not JSON"),
         (["grpo", "--allow", "all"], "--allow 'all': no such check; there are 'one finite number a token'"),
     ],

@@ -100,7 +100,7 @@ def test_code_of_ones_own_by_its_form(field: str) -> None:
     part = getattr(getattr(config, section), name)
     assert isinstance(part, OwnCode) and (part.name, part.args) == ("my_pkg.parts:mine", {"x": 2})
     assert load_config("quickstart", [f"{field}=path/to/file.py:mine"]) != config
-    assert f"{field}: " in refused(f"{field}='my pkg:mine'")
+    assert f"{field}: " in refused(f"{field}='my_pkg:no name'")
 
 
 def test_a_choice_is_written_as_short_as_it_is(tmp_path: Path) -> None:

@@ -281,17 +281,10 @@ def test_the_stages_fields_are_known_too() -> None:
 
 
 def test_outside_parts_of_objective_and_learner_are_known_by_their_source(tmp_path: Path) -> None:
-    config = load_config("debug", [])
-    assert algorithm_code(config) == {}
+    assert algorithm_code(load_config("debug", [])) == {}
     mine = tmp_path / "mine.py"
     mine.write_text("def f(*arguments): return 1\n")
-    named = {"advantage": f"{mine}:f"}, {"schedule": f"{mine}:g"}
-    config = config.model_copy(
-        update={
-            "algorithm": config.algorithm.model_copy(update=named[0]),
-            "learner": config.learner.model_copy(update=named[1]),
-        }
-    )
+    config = load_config("debug", [f"algorithm.advantage={mine}:f", f"learner.schedule={mine}:g"])
     before = algorithm_code(config)
     assert set(before) == {f"{mine}:f", f"{mine}:g"}
     mine.write_text("def f(*arguments): return 2\n")
