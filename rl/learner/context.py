@@ -1,5 +1,5 @@
-"""What a training batch meets on a rank besides the models: the settings, the progress, and what was measured
-with the weights at its start."""
+"""The settings and the progress of a rank, and the measurements of a training batch with the weights at its
+start."""
 
 from dataclasses import dataclass, field
 

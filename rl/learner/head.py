@@ -33,11 +33,11 @@ def head_logprobs(
 
     def chunked(rows: torch.Tensor) -> torch.Tensor:
         pairs = zip(rows.tensor_split(chunks), targets.tensor_split(chunks), strict=True)
-        return torch.cat([checkpoint(one, h, t, use_reentrant=False) for h, t in pairs])
+        return torch.cat([checkpoint(logprobs_of_rows, h, t, use_reentrant=False) for h, t in pairs])
 
     with _replaced_forward(head, chunked) as forward:
 
-        def one(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        def logprobs_of_rows(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
             return token_logprobs(forward(rows), wanted, temperature)
 
         return head(hidden)

@@ -52,15 +52,15 @@ class LogprobModel(nn.Module):
         select: torch.Tensor,
         targets: torch.Tensor,
         temperature: float,
-        most: int = 0,
+        most_loss_tokens: int = 0,
         with_values: bool = False,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """[T] float32 nats: log p of ``targets`` at the flattened positions ``select``, at ``temperature``;
         and [T] values there.
 
         ``MicroBatch.for_logprobs`` has the arguments. Only the selected hidden states meet the vocabulary, so
-        prompts and padding cost no logits. ``most`` is the largest T of any rank in this call, so that all of
-        them chunk alike.
+        prompts and padding cost no logits. ``most_loss_tokens`` is the largest T of any rank in this call, so
+        that all of them chunk alike.
         """
         if self.rescales:
             arguments = packed_attention.row_arguments(
@@ -72,7 +72,7 @@ class LogprobModel(nn.Module):
             self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group
         )
         head = self.causal_lm.get_output_embeddings()
-        chunks = -(-max(most, len(hidden)) // self.rows_per_chunk)
+        chunks = -(-max(most_loss_tokens, len(hidden)) // self.rows_per_chunk)
         logprobs = head_logprobs(head, hidden, targets, temperature, chunks=chunks)
         if not with_values:
             return logprobs

@@ -29,7 +29,7 @@ class MicroBatchPlan:
     padding: bool = False
     """True for a micro-batch of weight zero, there only because another rank has one more: ZeRO-2/3 reduce
     gradients in every backward, and a rank that runs fewer of them hangs the others."""
-    most: int = 0
+    most_loss_tokens: int = 0
     """The most loss tokens of the micro-batches that the ranks run at the same time."""
 
 
@@ -55,7 +55,7 @@ class MicroBatch:
     """[T] int64 sample index of each loss token."""
     num_tokens: int
     """Tokens of the samples, prompts included, padding not."""
-    most: int
+    most_loss_tokens: int
     """The largest T of the micro-batches that the ranks run at the same time."""
     padding: bool = False
     """True for a micro-batch of weight zero; see ``MicroBatchPlan``."""
@@ -67,7 +67,7 @@ class MicroBatch:
 
     def for_logprobs(self, temperature: float) -> tuple[Any, ...]:
         """Arguments of ``LogprobModel``."""
-        return *self.for_states, self.targets, temperature, self.most
+        return *self.for_states, self.targets, temperature, self.most_loss_tokens
 
     def to(self, device: torch.device) -> "MicroBatch":
         """The same micro-batch with its tensors on ``device``."""
@@ -111,15 +111,18 @@ def plan_micro_batches(
     padding micro-batch.
     """
     ranks = [_buckets(shard, lengths, token_budget) for shard in _shards(lengths, samples, world_size)]
-    most = max(1, *(len(plans) for plans in ranks))
+    count = max(1, *(len(plans) for plans in ranks))
     spare = int(samples[np.argmin(lengths[samples])]) if len(samples) else int(np.argmin(lengths))
     padding = MicroBatchPlan(np.array([spare], dtype=np.int64), padding=True)
-    plans = [plans + [padding] * (most - len(plans)) for plans in ranks]
+    plans = [plans + [padding] * (count - len(plans)) for plans in ranks]
     counts = lengths if loss_tokens is None else loss_tokens
     largest = [
         max(int(counts[plan.samples].sum()) for plan in together) for together in zip(*plans, strict=True)
     ]
-    return [[replace(plan, most=most) for plan, most in zip(own, largest, strict=True)] for own in plans]
+    return [
+        [replace(plan, most_loss_tokens=most) for plan, most in zip(own, largest, strict=True)]
+        for own in plans
+    ]
 
 
 def _shards(lengths: np.ndarray, samples: np.ndarray, world_size: int) -> list[list[int]]:
@@ -190,6 +193,6 @@ def build_micro_batch(batch: TrainingBatch, plan: MicroBatchPlan, *, packed: boo
         flat=flat,
         sample=rows[row],
         num_tokens=int(lengths.sum()),
-        most=max(plan.most, len(flat)),
+        most_loss_tokens=max(plan.most_loss_tokens, len(flat)),
         padding=plan.padding,
     )

@@ -15,7 +15,7 @@ from rollout.user_code import resolve_function
 def muon_parameters(model: nn.Module) -> set[nn.Parameter]:
     """The hidden matrices: every 2-D parameter that is neither of an embedding nor of an output head,
     adapters included."""
-    kept_out = {p for module in _ends(model) for p in module.parameters()}
+    kept_out = {p for module in _embeddings_and_heads(model) for p in module.parameters()}
     return {p for p in model.parameters() if len(whole_shape(p)) == 2 and p not in kept_out}
 
 
@@ -24,7 +24,7 @@ def whole_shape(parameter: nn.Parameter) -> tuple[int, ...]:
     return tuple(getattr(parameter, "ds_shape", parameter.shape))
 
 
-def _ends(model: nn.Module) -> Iterator[nn.Module]:
+def _embeddings_and_heads(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
         if isinstance(module, nn.Embedding | ValueHead):
             yield module

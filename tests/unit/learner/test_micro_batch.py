@@ -103,7 +103,9 @@ def test_log_probs_in_buckets_equal_single_sequences(
     model.zero_grad()
     for plan in plans:
         micro = build_micro_batch(batch, plan, packed=packed)
-        logprobs = model(*replace(micro, most=max(micro.most, most)).for_logprobs(0.7))
+        logprobs = model(
+            *replace(micro, most_loss_tokens=max(micro.most_loss_tokens, most)).for_logprobs(0.7)
+        )
         expected = torch.cat([alone(model, batch, int(s), 0.7) for s in plan.samples])
         torch.testing.assert_close(logprobs, expected, atol=1e-5, rtol=0)
         (logprobs * weights[micro.flat]).sum().backward()

@@ -34,7 +34,7 @@ def test_a_bf16_reference_keeps_its_rotary_frequencies(tmp_path: Path) -> None:
         flat=np.arange(59),
         sample=np.zeros(59, int),
         num_tokens=60,
-        most=59,
+        most_loss_tokens=59,
     )
     with torch.no_grad():
         expected = policy(ids, None, None, select, targets, 1.0)
