@@ -1,4 +1,4 @@
-"""Rows of public data sets as cases for ``conformance_code.py``."""
+"""Rows of public data sets as cases for ``conformance/code.py``."""
 
 import ast
 import hashlib

@@ -4,7 +4,7 @@
 
 DIR holds ``graders/peer_extraction_format_cases.jsonl``, ``graders/peer_answer_cases.jsonl`` and
 ``reasoning_gym/score_oracle.jsonl``. Rows of the first two are judged where a component has the same formula
-(``conformance_components_cases.py``). Every disagreement must be explained in
+(``components_cases.py``). Every disagreement must be explained in
 ``data/conformance_components.yaml`` (id -> why), and every explanation must still be needed; else the exit
 code is 1.
 """

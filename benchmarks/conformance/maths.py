@@ -2,7 +2,7 @@
 
     python -m benchmarks.conformance.maths --data DIR [--json FILE] [--only NAME ...]
 
-DIR holds ``graders/``, ``adversarial/`` and ``math/`` (``conformance_maths_cases.py`` names the files). Every
+DIR holds ``graders/``, ``adversarial/`` and ``math/`` (``maths_cases.py`` names the files). Every
 completion is judged in a verifier process, as in training. A disagreement must be explained in
 ``benchmarks/data/conformance_maths.yaml`` (id -> why); one that is not, or an explanation that nothing needs
 any more, fails the script.

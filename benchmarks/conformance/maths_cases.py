@@ -1,4 +1,4 @@
-"""The cases of ``conformance_maths.py``: rows of third-party files as (references, completion, verdict,
+"""The cases of ``maths.py``: rows of third-party files as (references, completion, verdict,
 arguments)."""
 
 import json

@@ -10,7 +10,7 @@ section, never mixed.
 rates: frozen ones, moving ones, and a logistic learner; differences to ``uniform`` are paired by seed, with
 95% intervals. No results of a model.
 
-*Real runs* (only when asked for): ``curriculum_study`` on the tiny base, arms of ``curricula_real.py`` at
+*Real runs* (only when asked for): ``curriculum_study`` on the tiny base, arms of ``real.py`` at
 equal rollout tokens. Finished runs are in a committed ledger, ``results/curricula_runs.jsonl``, and are not
 trained again.
 

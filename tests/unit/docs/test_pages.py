@@ -7,7 +7,11 @@ from rl.config.fields import explain_unknown
 from rl.config.load import load_config
 from rl.config.schema import Config
 
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+FOLDERS = "rl|rollout|rewards|curricula|planner|benchmarks|tests|configs|examples|deploy|docs"
+OF_THE_PAST = {DOCS / "log.md", DOCS / "decisions" / "0006-rooms.md"}
+"""Pages that name files as they were."""
 
 
 def test_the_index_lists_every_page_and_no_other() -> None:
@@ -41,3 +45,18 @@ def test_settings_of_other_libraries_become_fields_that_exist() -> None:
     assert [
         problem for field in sorted(fields) if (problem := explain_unknown(Config, field.split(".")))
     ] == []
+
+
+def test_files_that_pages_and_docstrings_name_are_there() -> None:
+    named = re.compile(rf"(?<![\w/.:-])((?:{FOLDERS})/(?:[\w.-]+/)*[\w-]+\.(?:py|md|yaml|toml))\b")
+    sources = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    for folder in ("rl", "rollout", "rewards", "curricula", "planner", "benchmarks", "configs"):
+        sources += [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.yaml")]
+    missing = [
+        f"{source.relative_to(ROOT)}: {name}"
+        for source in sources
+        if source not in OF_THE_PAST
+        for name in named.findall(source.read_text(encoding="utf-8"))
+        if "NAME" not in name and "PAGE" not in name and not (ROOT / name).is_file()
+    ]
+    assert missing == []
