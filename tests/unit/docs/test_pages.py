@@ -10,7 +10,7 @@ from rl.config.schema import Config
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 FOLDERS = "rl|rollout|rewards|curricula|planner|benchmarks|tests|configs|examples|deploy|docs"
-OF_THE_PAST = {DOCS / "log.md", DOCS / "decisions" / "0006-rooms.md"}
+OF_THE_PAST = {DOCS / "log.md", DOCS / "decisions" / "0007-rooms.md"}
 """Pages that name files as they were."""
 
 
