@@ -1,4 +1,4 @@
-"""What a curriculum is: a set of optional hooks over a columnar pool, and the plan they add up to.
+"""Curriculum parts: a set of optional hooks over a columnar pool, and the plan they add up to.
 
 Hooks are pure functions of (state, context): asked twice, they answer the same, and only ``observe`` may
 change state. So a resumed run repeats the decisions of one that was never interrupted. A part overrides the
@@ -23,7 +23,7 @@ from rollout.types import RolloutGroup, RolloutStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ctx:
-    """What a hook may look at."""
+    """The facts that a hook may look at."""
 
     step: int
     """The plan that the question belongs to."""
@@ -73,7 +73,7 @@ class Allocation:
     num_rollouts: np.ndarray
     """[K] int64, summing to the budget."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """What the allocator wants logged, keys without the ``curriculum/`` prefix."""
+    """Figures that the allocator wants logged, keys without the ``curriculum/`` prefix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,8 +100,8 @@ class Curriculum:
 
     @property
     def traits(self) -> frozenset[Trait]:
-        """What the rules about parts that go together ask (``curricula.traits``); a class attribute where it
-        does not depend on the arguments."""
+        """Return what the rules about parts that go together ask (``curricula.traits``); a class attribute
+        where it does not depend on the arguments."""
         return frozenset()
 
     @property
@@ -180,7 +180,7 @@ class Curriculum:
         with side effects."""
 
     def metrics(self) -> dict[str, float]:
-        """What the part wants logged, keys without the ``curriculum/`` prefix."""
+        """Return what the part wants logged, keys without the ``curriculum/`` prefix."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Counters:
     next_observed: int = 0
     total_steps: int = 0
     num_prompts: int = 0
-    """Of the last plan."""
+    """Number of prompts of the last plan."""
 
     @property
     def begun(self) -> bool:

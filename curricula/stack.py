@@ -142,8 +142,8 @@ class CurriculumStack:
 
     @property
     def signal_columns(self) -> tuple[str, ...]:
-        """What the parts read of the learner's model (``curricula.measures.prompt_signals.COLUMNS``); mostly
-        nothing."""
+        """Return what the parts read of the learner's model (``curricula.measures.prompt_signals.COLUMNS``);
+        mostly nothing."""
         return tuple(sorted({column for part in self._parts for column in part.signal_columns}))
 
     def wanted_signals(self, step: int, stats: Sequence[RolloutStat]) -> np.ndarray:
@@ -157,7 +157,7 @@ class CurriculumStack:
         return np.unique(np.concatenate(wanted)).astype(np.int64)
 
     def begin(self, signals: PromptSignals) -> None:
-        """What the parts asked the learner before the first plan."""
+        """Take what the parts asked the learner before the first plan."""
         if self.begun:
             raise ValueError(f"signals of before the first plan, but plan {self._counters.next_plan} is next")
         for part in self._parts:

@@ -177,9 +177,9 @@ class RewardResult:
     """False where nobody knows whether it is right or wrong: value and correctness then mean nothing, and
     nothing may read them."""
     failure: Failure | None = None
-    """What kept the reward from a verdict of its own; None if it gave one. Whatever is not judged has one
-    (``UNDECIDED`` if whoever made the result named none); a judged result has one only where a timeout counts
-    as wrong."""
+    """The failure that kept the reward from a verdict of its own; None if it gave one. Whatever is not judged
+    has one (``UNDECIDED`` if whoever made the result named none); a judged result has one only where a
+    timeout counts as wrong."""
 
     def __post_init__(self) -> None:
         """Whatever is not judged has a failure."""

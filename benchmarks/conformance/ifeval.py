@@ -3,8 +3,8 @@
     python -m benchmarks.conformance.ifeval --data DIR [--json FILE]
 
 DIR holds ``ifeval_input.jsonl``, ``ifbench_input.jsonl``, ``{gpt4,ifbench}_eval_{strict,loose}.jsonl`` and
-``instruction_unit_cases.jsonl``. Every difference must be explained in ``data/conformance_ifeval.yaml``, and every
-explanation must still be needed; else the exit code is 1.
+``instruction_unit_cases.jsonl``. Every difference must be explained in ``data/conformance_ifeval.yaml``, and
+every explanation must still be needed; else the exit code is 1.
 """
 
 import argparse

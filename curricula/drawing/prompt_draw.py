@@ -25,7 +25,7 @@ class PromptDraw:
         self._parts, self._pool = parts, pool
         self._cursor = 0
         self._walks = Walks(seed)
-        """Of the categories, if a part walks through them."""
+        """Walks of the categories, if a part walks through them."""
         self._drawn: dict[int, list[int]] = {}
         """Plan -> prompts drawn by weight for it and its refills, until it is observed: none of them
         twice."""

@@ -16,7 +16,7 @@ class PlanMetrics:
     planned: dict[int, dict[str, float]] = field(default_factory=dict)
     """Plan -> how it was made."""
     last: dict[str, float] = field(default_factory=dict)
-    """Of the last plan observed."""
+    """Figures of the last plan observed."""
 
     def observe(self, step: int, stats: Sequence[RolloutStat]) -> None:
         """The groups of plan ``step``."""

@@ -27,7 +27,7 @@ class Demand:
     ids: tuple[str, ...]
     posterior: Posterior
     tokens: np.ndarray
-    """Of a right sample."""
+    """Tokens of a right sample."""
     tokens_wrong: np.ndarray
     prefill: np.ndarray
     weight: np.ndarray

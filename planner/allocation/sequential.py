@@ -27,7 +27,7 @@ _CLOSE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """What is known of n queries, and what is at stake with each; a scalar holds for all of them."""
+    """The beliefs about n queries, and what is at stake with each; a scalar holds for all of them."""
 
     a: ArrayLike
     """[n] posterior successes, > 0."""

@@ -17,7 +17,7 @@ CHEAP_S = 50e-6
 FIRST_LOOK = 64
 """Completions after which that is known."""
 RAISED = (Failure.ERROR, Failure.SANDBOX, Failure.NOT_FINITE)
-"""What ``reward/errors`` counts: the verifier lives, its reward gave nothing of use."""
+"""Failures that ``reward/errors`` counts: the verifier lives, its reward gave nothing of use."""
 COUNTED = ("completions", "timeouts", "crashes", "errors", "respawns", "recycles", "leaks", "cache_hits")
 
 

@@ -1,4 +1,4 @@
-"""What the checks of a contract found, as lines or as JSON, and the arguments that a user gives."""
+"""Findings of a contract's checks as lines or as JSON, and the arguments that a user gives."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -27,8 +27,8 @@ class KlConfig(Section):
     coefficient: NonNegativeFloat
     """Weight of the KL; 0.001 is usual."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
-    """Of KL(policy || reference) from one sampled token; with place=loss k2 or k3, since the gradient of k1
-    is 0 on average."""
+    """Estimator of KL(policy || reference) from one sampled token; with place=loss k2 or k3, since the
+    gradient of k1 is 0 on average."""
     place: Literal["loss", "reward"] = "loss"
     """``loss``: added to each token's loss (GRPO). ``reward``: taken from each token's reward (PPO,
     REINFORCE++)."""
@@ -104,7 +104,7 @@ class BudgetConfig(Section):
     summaries: PositiveInt = 4
     """Answers asked for at each budget."""
     summary_tokens: PositiveInt = 16
-    """Of one of them, at most."""
+    """Most tokens of one of them."""
     end_of_thinking: str = " = "
     """Put where thinking is cut off; never trained on."""
 
@@ -116,7 +116,7 @@ class PlannerConfig(Section):
     budget_tokens: PositiveFloat = 128.0
     """Completion tokens that one query may cost at deployment, on average over the queries."""
     level: Literal["category", "prompt"] = "category"
-    """What has a k of its own. ``prompt`` needs prompts that come again."""
+    """The unit that has a k of its own. ``prompt`` needs prompts that come again."""
     every: PositiveInt = 5
     """Training steps between plans."""
     warmup_steps: NonNegativeInt = 10
@@ -132,7 +132,7 @@ class PlannerConfig(Section):
     k_max: PositiveInt = 64
     """Largest target."""
     quantile: float = Field(default=0.8, gt=0, lt=1)
-    """Of the posterior that targets are planned with: what its mean gives up would never be seen to
+    """Quantile of the posterior that targets are planned with: what its mean gives up would never be seen to
     improve."""
     anneal: float = Field(default=0.0, ge=0, le=1)
     """Last share of the run at k = 1, which wins pass@1 back."""
@@ -191,7 +191,7 @@ class PasskAdvantage(Passk):
     """What a sample adds to the best of k: PKPO where it is quiet, posterior weights elsewhere."""
 
     name: Literal["passk"] = "passk"
-    """What a sample adds to the best of k."""
+    """Name of the preset, for the log."""
     planner: PlannerConfig | None = None
     """Sets k for each category or prompt instead of ``k``; None = ``k`` everywhere."""
 
@@ -303,7 +303,7 @@ class AlgorithmConfig(Section):
     """A named preset is a YAML file that fills these in."""
 
     name: str = "grpo"
-    """Of the preset, for the log."""
+    """Name of the preset, for the log."""
     mask: Mask = ClipMask()
     """Stabilisation mask: which tokens keep their gradient."""
     reference: Literal["behavior", "proximal", "current"] = "behavior"

@@ -56,7 +56,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "cores",
     ),
 }
-"""What depends on the machine and not on the experiment."""
+"""Fields that depend on the machine and not on the experiment."""
 ONE_GPU: dict[str, dict[str, Any]] = {
     "rollout": {"num_engines": 1, "weight_transfer": "ipc", "gpu_memory_utilization": 0.4},
     "learner": {"num_ranks": 1, "zero_stage": 0, "micro_batch_tokens": 4096},

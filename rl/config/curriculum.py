@@ -22,7 +22,7 @@ class CurriculumConfig(Section):
     group trains."""
 
     name: str = "uniform"
-    """Of the preset, for the log."""
+    """Name of the preset, for the log."""
     discount: float = Field(default=0.9, gt=0, le=1)
     """Statistics of policy version v weigh ``discount ** (now - v)``; 1 never forgets."""
     budget_discount: float = Field(default=0.5, gt=0, le=1)

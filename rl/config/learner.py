@@ -16,7 +16,7 @@ class LoraConfig(Section):
     alpha: PositiveInt = 32
     """Its scale: alpha / r (rslora: alpha / sqrt(r))."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of the adapter's input."""
+    """Dropout of the adapter's input."""
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """Names of the layers that get one."""
     kind: Literal["lora", "rslora", "dora"] = "lora"
@@ -152,9 +152,9 @@ class LearnerConfig(Section):
     num_ranks: PositiveInt = 1
     """DeepSpeed processes, data parallel."""
     zero_stage: Literal[0, 1, 2, 3] = 0
-    """What is sharded over the ranks: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
+    """Sharding over the ranks: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the forward and backward pass compute in."""
+    """Number format of the forward and backward pass."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the ranks run."""
     optimizer: Optimizer = AdamW()

@@ -50,8 +50,8 @@ def load_as(root: type[Root], name_or_file: str, overrides: list[str] | None = N
 
 
 def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = None) -> tuple[str, list[str]]:
-    """What :func:`load_as` would load, as YAML, and what is missing before it would; a missing value stands
-    there as ``???``.
+    """Return what :func:`load_as` would load, as YAML, and what is missing before it would; a missing value
+    stands there as ``???``.
 
     Raises:
         ConfigError: Something else is wrong too.
@@ -91,7 +91,8 @@ def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | N
 def _resolved(
     root: type[BaseModel], name_or_file: str, overrides: list[str] | None
 ) -> tuple[Path, str, list[Override]]:
-    """What the composer takes: folder, file and overrides, those included that ``cluster=`` stands for."""
+    """Return what the composer takes: folder, file and overrides, those included that ``cluster=`` stands
+    for."""
     folder, name = find_config(name_or_file)
     command = _command(root)
     stage, place = peek(folder, name, "stage", "cluster.name")

@@ -43,9 +43,9 @@ class CorpusConfig(Section):
     """Documents whose steps go wrong with probability ``step_error`` each, mistakes carried on; the rest is
     clean."""
     step_error: float = Field(default=0.15, ge=0, le=1)
-    """Of each step of a sloppy document."""
+    """Error rate of each step of a sloppy document."""
     seed: NonNegativeInt = 1
-    """Of the documents."""
+    """Seed of the documents."""
 
     @model_validator(mode="after")
     def _shares(self) -> Self:

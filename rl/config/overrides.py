@@ -1,5 +1,5 @@
-"""What the user typed after the config name: parsed by Hydra's grammar, checked against our fields, reworded
-for the composer."""
+"""Read what the user typed after the config name: parsed by Hydra's grammar, checked against our fields,
+reworded for the composer."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -13,9 +13,9 @@ class ResumeConfig(Section):
     checkpoint: str = "never"
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
     accept: tuple[str, ...] = ()
-    """What may differ from the run that wrote the checkpoint: data, base, tokenizer, reward, reward_model,
-    curriculum_code, algorithm_code, or a field of the config or its section (learner.lr, algorithm).
-    Anything else that differs is an error (docs/runs.md)."""
+    """Differences from the run that wrote the checkpoint that are accepted: data, base, tokenizer, reward,
+    reward_model, curriculum_code, or a field of the config or its section (learner.lr, algorithm). Anything
+    else that differs is an error (docs/runs.md)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -26,7 +26,7 @@ class RewardModelConfig(Weight, Section):
     component: str = "reward_model"
     """Name of its component in the log (``reward/NAME``)."""
     template: str = "{prompt}{completion}"
-    """What the model reads; the prompt is as the policy saw it, its chat template included."""
+    """Template of what the model reads; the prompt is as the policy saw it, its chat template included."""
     max_length: PositiveInt = 1024
     """Tokens; longer texts lose their beginning."""
     batch_size: PositiveInt = 16
@@ -36,7 +36,7 @@ class RewardModelConfig(Weight, Section):
     squash: Literal["none", "sigmoid"] = "none"
     """``sigmoid`` maps the logit of a one-label model to 0..1."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of its weights and arithmetic."""
+    """Number format of its weights and arithmetic."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where it runs."""
     cpus: PositiveFloat = 1

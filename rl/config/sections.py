@@ -75,7 +75,7 @@ class RolloutConfig(Section):
     tensor_parallel: PositiveInt = 1
     """GPUs that one engine is split over."""
     temperature: PositiveFloat = 1.0
-    """Of training rollouts; evaluations have their own."""
+    """Temperature of training rollouts; evaluations have their own."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus of training rollouts; only 1 trains (the learner knows no nucleus)."""
     max_tokens: PositiveInt = 64
@@ -90,7 +90,7 @@ class RolloutConfig(Section):
     """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than
     ``max_model_len``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the engine's weights and arithmetic."""
+    """Number format of the engine's weights and arithmetic."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where engines run."""
     kv_cache_mib: PositiveInt = 256
@@ -127,13 +127,13 @@ class EvaluationConfig(Section):
     every: NonNegativeInt = 0
     """Steps between evaluations; 0 = before and after only."""
     split: Literal["dev", "test"] = "test"
-    """Of the task."""
+    """Split of the task that is evaluated."""
     num_prompts: PositiveInt = 120
     """Stratified over categories and levels; the first n by index."""
     samples_per_prompt: PositiveInt = 8
     """Attempts at each prompt, at ``temperature``."""
     temperature: PositiveFloat = 1.0
-    """Of the main figures."""
+    """Temperature of the main figures."""
     ks: tuple[PositiveInt, ...] = (1, 8)
     """The k of pass@k; each at most ``samples_per_prompt``."""
     greedy: bool = True
@@ -145,7 +145,7 @@ class EvaluationConfig(Section):
 
 
 class CheckpointConfig(Section):
-    """What survives a kill."""
+    """Checkpoints: what survives a kill."""
 
     every: NonNegativeInt = 20
     """Steps between checkpoints; 0 = only at the end and on interrupt."""
@@ -184,7 +184,7 @@ class ClusterConfig(Section):
     learner_nodes: PositiveInt = 1
     """Nodes that the learner ranks are split over, packed within each."""
     object_store_mib: PositiveInt = 512
-    """Of the local Ray."""
+    """Size of the local Ray's object store."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``,
     ``HF_HOME``, ``VLLM_*``."""

@@ -51,7 +51,7 @@ class TrainerConfig(Section):
     grad_clip: NonNegativeFloat = 1.0
     """Global norm; 0 = off."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What is computed in; weights are float32 either way, and saved as such."""
+    """Number format of the arithmetic; weights are float32 either way, and saved as such."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the trainer runs."""
     gradient_checkpointing: bool = False
@@ -71,7 +71,7 @@ class TrainerConfig(Section):
 
 
 class RowsConfig(Section):
-    """What the rows of both stages share: where they are, and how their prompts become text."""
+    """The common settings of both stages' rows: where they are, and how their prompts become text."""
 
     path: str | None = None
     """JSONL or Parquet file, or dataset directory."""
@@ -142,7 +142,7 @@ class PairsConfig(RowsConfig):
 
 
 class StageConfig(Section):
-    """What both stages share."""
+    """The common settings of both stages."""
 
     run: StageRunConfig = StageRunConfig()
     model: ModelConfig

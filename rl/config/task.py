@@ -66,14 +66,14 @@ class FileTaskConfig(Section):
     """A chat that ends with a message of the assistant is continued there: the policy goes on in the same
     turn. Without it such a chat is an error."""
     thinking_tags: tuple[str, str] | None = None
-    """What opens and closes a thinking; rewards judge what follows it. None = the pair that the tokenizer has
-    tokens for (docs/data.md), else ``<think>`` and ``</think>``."""
+    """Tags that open and close a thinking; rewards judge what follows it. None = the pair that the tokenizer
+    has tokens for (docs/data.md), else ``<think>`` and ``</think>``."""
     reward: str = "math"
     """A name from ``rewards.REWARDS``, or your own: ``path/to/file.py:attr`` or ``pkg.module:attr``."""
     reward_args: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
     on_bad_reference: Literal["drop", "error", "keep"] = "drop"
-    """What becomes of a row whose own answer the reward rejects, in every phrasing: left out of training, an
+    """The fate of a row whose own answer the reward rejects, in every phrasing: left out of training, an
     error, or kept. If most rows are such, it is an error unless they are kept."""
     reference_check_s: NonNegativeFloat = 20.0
     """Wall seconds for that check, before training; then the rest is taken on trust, and that is said. 0 = no

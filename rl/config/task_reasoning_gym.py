@@ -27,8 +27,8 @@ class ReasoningGymTaskConfig(Section):
     """Generator configurations per category, easiest first; overrides the built-in ones (needed for
     categories without any)."""
     category_of: Literal["dataset", "cell"] = "dataset"
-    """What a prompt's category is: the dataset (``gcd``), or the dataset and the level (``gcd/L3``), which
-    gives category samplers such as ``curriculum=sec`` an arm for every level."""
+    """The category of a prompt: the dataset (``gcd``), or the dataset and the level (``gcd/L3``), which gives
+    category samplers such as ``curriculum=sec`` an arm for every level."""
     weights: dict[str, PositiveFloat] = Field(default_factory=dict)
     """Relative number of train prompts per category; 1 where absent. Dev and test are always even."""
     seed: NonNegativeInt = 0

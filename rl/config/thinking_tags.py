@@ -19,7 +19,7 @@ class HasThinkingTags(Protocol):
 
     @property
     def thinking_tags(self) -> tuple[str, str] | None:
-        """What opens and closes a thinking; None = by the tokenizer."""
+        """Return the tags that open and close a thinking; None = by the tokenizer."""
         ...
 
 

@@ -11,7 +11,7 @@ BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"
 
 
 def type_of(info: FieldInfo) -> str:
-    """Of a field that is no section."""
+    """Return the type of a field that is no section, in words."""
     return _with_bounds(_words(info.annotation), info.metadata)
 
 

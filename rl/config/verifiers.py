@@ -16,9 +16,9 @@ class VerifiersConfig(Section):
     """Wall seconds that one completion may take. None = what suits the task's reward
     (5, and 120 for code), at most half of ``stream.group_timeout_s``."""
     on_timeout: Literal["wrong", "unjudged"] | None = None
-    """What a completion is that takes longer. None = what the reward says (its attribute ``on_timeout``):
-    ``wrong`` for the shipped ones, whose time is taken by the text itself, ``unjudged`` for your own, which
-    may wait for a service."""
+    """The word for a completion that takes longer. None = what the reward says (its attribute
+    ``on_timeout``): ``wrong`` for the shipped ones, whose time is taken by the text itself, ``unjudged`` for
+    your own, which may wait for a service."""
     start_timeout_s: PositiveFloat = 120.0
     """Imports and the reward's constructor."""
     memory_mib: NonNegativeInt | None = None

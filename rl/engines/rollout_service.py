@@ -26,7 +26,7 @@ class GroupFailed(RuntimeError):
 
 
 class Engines(Protocol):
-    """What the service needs of engines; ``EngineFleet`` is the run's."""
+    """The methods of engines that the service needs; ``EngineFleet`` is the run's."""
 
     @property
     def confirmed_version(self) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ADAPTER = "default"
 """PEFT's name of the only adapter."""
 PEFT_PREFIX = "base_model.model."
-"""What PEFT's files put before the base model's own names."""
+"""The prefix that PEFT's files put before the base model's own names."""
 
 
 def adapter_layers(causal_lm: nn.Module) -> list[tuple[str, Any]]:

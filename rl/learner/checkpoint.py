@@ -15,8 +15,8 @@ import torch.distributed as dist
 from rl.learner.shape import SHAPE_FILE, refuse_other_shape
 
 SETTINGS = ("betas", "eps", "weight_decay", "momentum", "initial_lr")
-"""Of an optimizer's parameter groups: the config's, not the checkpoint's, since a resume may be told to
-change them."""
+"""Settings of an optimizer's parameter groups: the config's, not the checkpoint's, since a resume may be told
+to change them."""
 
 
 def save_state(
@@ -51,8 +51,8 @@ def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any
 
 @contextmanager
 def _own_settings(engine: Any) -> Iterator[None]:
-    """What is loaded inside the block brings its step counts and moments, and leaves the config's learning
-    rates and the like."""
+    """Keep the config's learning rates and the like, while what is loaded inside the block brings its step
+    counts and moments."""
     groups, scheduler = engine.optimizer.param_groups, engine.lr_scheduler
     kept = [{name: group[name] for name in SETTINGS if name in group} for group in groups]
     rates = list(scheduler.base_lrs)

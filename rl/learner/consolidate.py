@@ -15,7 +15,8 @@ from rl.learner.shard_files import data_only, read_shard
 POLICY = "shards"
 """DeepSpeed's tag of the policy; a critic has one of its own."""
 PREFIX = "causal_lm."
-"""Of the language model inside the learner's module; a value head beside it is no part of an export."""
+"""Prefix of the language model inside the learner's module; a value head beside it is no part of an export.
+"""
 
 
 def consolidated(

@@ -42,7 +42,7 @@ def silence_layers(model: nn.Module) -> None:
 
 
 def dropout_note(found: dict[str, float]) -> list[str]:
-    """What to say of a base that had some."""
+    """Return a note on a base that had some."""
     if not found:
         return []
     named = ", ".join(f"{name}={value:g}" for name, value in sorted(found.items()))

@@ -20,7 +20,7 @@ from rl.learner.weights import has_adapters, iterate_weights
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5")
 WRITTEN_HERE = ("config.json",)
 DTYPE_FIELDS = ("dtype", "torch_dtype")
-"""Of ``config.json``; transformers 5 writes the first, older versions read the second."""
+"""Fields of ``config.json``; transformers 5 writes the first, older versions read the second."""
 
 
 def export_model(

@@ -20,8 +20,8 @@ def reduce_unmanaged(engine: Any) -> None:
 
 
 def accumulated_gradients(engine: Any) -> list[torch.Tensor]:
-    """What this rank holds before a step: stage 0 the reduced gradients, stage 1 its own unreduced ones, 2-3
-    its reduced shard.
+    """Return the gradients that this rank holds before a step: stage 0 the reduced ones, stage 1 its own
+    unreduced ones, 2-3 its reduced shard.
 
     The shards of stages 2-3 do not overlap, so their squares add up over ranks. Offloaded ones lie in host
     memory.

@@ -131,7 +131,7 @@ class LearnerGroup:
         await self._call("send")
 
     async def outgoing(self) -> dict[str, Any]:
-        """What the sender wants every engine to be told."""
+        """Return what the sender wants every engine to be told."""
         return await self._ask_first("outgoing")
 
     async def delivered(self) -> None:
@@ -145,7 +145,7 @@ class LearnerGroup:
     async def prompt_signals(
         self, prompts: list[list[int]], *, columns: Sequence[str], template: tuple[int, int]
     ) -> dict[str, np.ndarray]:
-        """What the policy says of prompts (``curricula.measures.prompt_signals.COLUMNS``), [n, ...] each."""
+        """Ask the policy about prompts (``curricula.measures.prompt_signals.COLUMNS``), [n, ...] each."""
         reference = ray.put(prompts)
         return (await self._call("prompt_signals", reference, list(columns), template))[0]
 
@@ -192,7 +192,7 @@ class LearnerGroup:
         return await self._gather(references, f"learner.{method}", timeout_s or self._timeout_s)
 
     async def _ask_first(self, method: str, timeout_s: float | None = None) -> Any:
-        """What rank 0 answers."""
+        """Return rank 0's answer."""
         reference = getattr(self._actors[0], method).remote()
         return (await self._gather([reference], f"learner.{method}", timeout_s or self._timeout_s))[0]
 

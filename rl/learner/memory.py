@@ -22,7 +22,7 @@ class Sizes:
 
     parameters: int
     adapters: int
-    """Of LoRA layers on all its matrices; 0 without LoRA."""
+    """Rank of LoRA layers on all its matrices; 0 without LoRA."""
 
 
 def sizes(shapes: Mapping[str, tuple[int, ...]], config: LearnerConfig) -> Sizes:
@@ -49,7 +49,7 @@ def state_bytes(size: Sizes, config: LearnerConfig) -> int:
 
 
 def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig) -> dict[str, int]:
-    """What lies on one rank's device, by its part: the policy, a critic of its own, a copy for the KL
+    """Count what lies on one rank's device, by its part: the policy, a critic of its own, a copy for the KL
     term."""
     parts = {"policy": state_bytes(size, config)}
     if isinstance(algorithm.critic, SeparateCriticConfig):
@@ -61,7 +61,7 @@ def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig
 
 
 def shortage(parts: Mapping[str, int], room: int) -> str | None:
-    """What to say when the parts take more than ``room`` bytes of the device; None when they fit."""
+    """Return a note when the parts take more than ``room`` bytes of the device; None when they fit."""
     needed = sum(parts.values())
     if needed <= room:
         return None

@@ -16,7 +16,7 @@ from rl.batch.types import TrainingBatch
 from rl.learner.context import StepContext
 
 OVERHEAD_SHARE = 1 / 16
-"""What a micro-batch costs besides its tokens, as a share of the token budget: a forward and backward pass of
+"""Cost of a micro-batch besides its tokens, as a share of the token budget: a forward and backward pass of
 nothing."""
 
 

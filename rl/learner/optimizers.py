@@ -20,7 +20,7 @@ def muon_parameters(model: nn.Module) -> set[nn.Parameter]:
 
 
 def whole_shape(parameter: nn.Parameter) -> tuple[int, ...]:
-    """Of the whole parameter, which under ZeRO-3 lies in parts on the ranks."""
+    """Return the shape of the whole parameter, which under ZeRO-3 lies in parts on the ranks."""
     return tuple(getattr(parameter, "ds_shape", parameter.shape))
 
 

@@ -16,7 +16,8 @@ NAME = "t2rl_varlen"
 where it would otherwise read the positions back from the device in every forward pass and fill a square of
 the row's length."""
 UNKNOWN = ("softcap", "s_aux", "position_bias")
-"""What models ask of an attention and ``varlen_attn`` cannot do: soft-capped scores, sinks, biases."""
+"""Arguments that models give an attention and ``varlen_attn`` cannot serve: soft-capped scores, sinks,
+biases."""
 LARGEST_HEAD = 256
 """The kernels' limit on a head's size, which must be a multiple of 8."""
 KNOWN_LAYERS = ("full_attention", "sliding_attention")

@@ -1,4 +1,4 @@
-"""What can be wrong with the learner's settings for this model, found before any actor starts."""
+"""Find what is wrong with the learner's settings for this model, before any actor starts."""
 
 import logging
 from pathlib import Path
@@ -36,8 +36,8 @@ def check_learner(config: "Config", model_path: Path) -> None:
 
 
 def memory_note(config: "Config", model_path: Path, device: int) -> str | None:
-    """What to say of a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of; None
-    if the state fits."""
+    """Return a note for a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of;
+    None if the state fits."""
     shared = config.cluster.name == "gpu1"
     room = int(device * (1 - config.rollout.gpu_memory_utilization)) if shared else device
     size = sizes(checkpoint_shapes(model_path), config.learner)

@@ -1,4 +1,4 @@
-"""What a curriculum may ask of the policy about prompts, from one prefill without gradient
+"""Answers of the policy about prompts, for curricula that ask: from one prefill without gradient
 (``curricula.measures.prompt_signals``).
 
 See docs/methods/prompts.md#gain-rl.

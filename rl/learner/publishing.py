@@ -61,8 +61,8 @@ class WeightPublisher:
 
 
 class WeightStream:
-    """What a GPU transport sends (``rollout.weight_sender.Weights``): the tensors that shared memory would
-    hold, in the same order.
+    """The tensors that a GPU transport sends (``rollout.weight_sender.Weights``): those that shared memory
+    would hold, in the same order.
 
     vLLM keeps tensors until a buffer is full or the transfer is over, longer than a gathered or merged one
     lives: PEFT takes the adapter out of the merged tensor in place. Those are copied; parameters that are

@@ -128,8 +128,8 @@ class LearnerRank:
         self._transfer.send()
 
     def outgoing(self) -> dict[str, Any]:
-        """What vLLM wants every engine to be told next; waits for it. Rank 0 only, while ``connect`` or
-        ``send`` runs."""
+        """Return what vLLM wants every engine to be told next; waits for it. Rank 0 only, while ``connect``
+        or ``send`` runs."""
         return self._transfer.courier.outgoing()
 
     def delivered(self) -> None:

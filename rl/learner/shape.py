@@ -1,5 +1,5 @@
-"""What a learner's checkpoint depends on; read before any actor starts, so it imports neither torch nor
-DeepSpeed."""
+"""The shape that a learner's checkpoint depends on; read before any actor starts, so it imports neither torch
+nor DeepSpeed."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ SHAPE_FILE = "learner.json"
 
 
 def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:
-    """What a checkpoint depends on; a run of another shape cannot load it."""
+    """Return what a checkpoint depends on; a run of another shape cannot load it."""
     return {
         "world_size": world_size,
         "zero_stage": config.zero_stage,

@@ -36,7 +36,7 @@ SIZE = len(SUMS) + len(EXTRA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateResult:
-    """What one optimizer step did, identical on every rank."""
+    """The outcome of one optimizer step, identical on every rank."""
 
     applied: bool
     totals: torch.Tensor

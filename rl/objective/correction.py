@@ -17,7 +17,7 @@ from rl.objective.shapes import PerToken, TokenFlags, TokenIds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What the token losses are multiplied by."""
+    """The factors that the token losses are multiplied by."""
 
     weight: PerToken | None
     """[T] importance weight; None = 1."""

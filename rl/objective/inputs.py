@@ -1,4 +1,4 @@
-"""What the estimator reads of one micro-batch."""
+"""The inputs of the estimator for one micro-batch."""
 
 from dataclasses import dataclass
 
@@ -28,4 +28,4 @@ class TokenInputs:
     demonstration: TokenFlags | None = None
     """[T] True on tokens that were shown, not sampled."""
     kl_coefficient: float = 0.0
-    """Of the KL term in the loss, as of this step."""
+    """Coefficient of the KL term in the loss, as of this step."""

@@ -205,7 +205,7 @@ def build_sync(config: Config, prepared: Prepared, started: Started, weights: Pa
 
 
 def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDir) -> Saver:
-    """What takes the checkpoints of the run."""
+    """Build what takes the checkpoints of the run."""
     store = CheckpointStore(
         run,
         keep=config.checkpoint.keep,

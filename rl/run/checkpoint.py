@@ -40,7 +40,7 @@ class Checkpoint:
         return self.path / "base"
 
     def fingerprint(self) -> Fingerprint | None:
-        """What the run was made of when it was written; None for one of T2RL 0.1."""
+        """Read what the run was made of when it was written; None for one of T2RL 0.1."""
         return Fingerprint.read(self.path / FINGERPRINT)
 
     def load_state(self) -> RunState:

@@ -65,7 +65,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the loops work with; built in ``rl.run.build``."""
+    """The parts that the loops work with; built in ``rl.run.train``."""
 
     prompts: Sequence[Prompt]
     buffer: StreamBuffer
@@ -324,7 +324,7 @@ class Controller:
         return result
 
     async def _first_signals(self) -> None:
-        """What curriculum parts want to know of the base, before the first plan."""
+        """Ask what curriculum parts want to know of the base, before the first plan."""
         source, curriculum = self.parts.signals, self.parts.curriculum
         if source is not None and not curriculum.begun:
             curriculum.begin(await source.ask(curriculum.wanted_signals(-1, []), version=self.state.version))

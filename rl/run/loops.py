@@ -18,7 +18,7 @@ async def first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[
 
 
 def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What the loops died of: one exception where all failures are of one kind, else the group."""
+    """Return what the loops died of: one exception where all failures are of one kind, else the group."""
     leaves: list[BaseException] = []
     stack: list[BaseException] = [group]
     while stack:

@@ -21,12 +21,13 @@ Document = dict[str, Any]
 
 SCHEMA = 1
 PART_VERSIONS = {"tickets": 1, "statistics": 3, "curriculum": 4, "planner": 1}
-"""Of the states inside a document of this schema; a part that changes its own needs a new schema here."""
+"""Versions of the states inside a document of this schema; a part that changes its own needs a new schema
+here."""
 MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
 """Schema n -> what makes a document of schema n one of schema n + 1 (``docs/decisions/0006``)."""
 
 TUPLE, PAIRS, ARRAY, SCALAR = "__tuple__", "__pairs__", "__array__", "__scalar__"
-"""What JSON has no word for: an object with one of these keys alone stands for it."""
+"""Keys for what JSON has no word for: an object with one of these keys alone stands for it."""
 TAGS = frozenset((TUPLE, PAIRS, ARRAY, SCALAR))
 
 UNREADABLE = (OSError, EOFError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error)

@@ -27,14 +27,15 @@ NO_GOLD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is checked: a task of a config, or a reward with rows, labelled completions, or both."""
+    """The user's choice of what is checked: a task of a config, or a reward with rows, labelled completions,
+    or both."""
 
     task: str | None = None
     """A shipped config or a YAML file."""
     overrides: Sequence[str] = ()
-    """Of the config, ``a.b=c``."""
+    """Overrides of the config, ``a.b=c``."""
     split: str = "dev"
-    """Of the task."""
+    """Split of the task."""
     reward: str | None = None
     """Instead of a task."""
     args: str = "{}"

@@ -177,7 +177,7 @@ def _shaping_problems(algorithm: AlgorithmConfig) -> Iterator[str]:
 
 
 def _overlong_problems(index: int, part: ShapingConfig) -> Iterator[str]:
-    """What would divide by a buffer of nothing, or reward the overlong."""
+    """Find settings that would divide by a buffer of nothing, or reward the overlong."""
     if part.name != "overlong":
         return
     share, penalty = part.args.get("buffer_share", 1.0), part.args.get("penalty", 0.0)

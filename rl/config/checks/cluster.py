@@ -1,4 +1,4 @@
-"""What the machines allow: devices, transports, GPUs per actor."""
+"""Check what the machines allow: devices, transports, GPUs per actor."""
 
 from collections.abc import Iterator
 from pathlib import Path

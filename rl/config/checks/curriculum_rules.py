@@ -19,7 +19,7 @@ FRESH_ENOUGH = 1
 
 
 def refusals(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
-    """What cannot work."""
+    """Return the combinations that cannot work."""
     from curricula.traits import Trait
 
     algorithm = config.algorithm
@@ -51,7 +51,7 @@ def refusals(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
 
 
 def doubts(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
-    """What may mislead."""
+    """Return the combinations that may mislead."""
     from curricula.base import overrides
     from curricula.conflicts.sampling import at_budgets
     from curricula.traits import Trait

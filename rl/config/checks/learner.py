@@ -1,4 +1,4 @@
-"""What DeepSpeed cannot combine, and settings of the learner that nothing would read."""
+"""Check for what DeepSpeed cannot combine, and for settings of the learner that nothing would read."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What the planner's price of a token takes from a sample's advantage."""
+"""Subtract the planner's price of a token from a sample's advantage."""
 
 import torch
 

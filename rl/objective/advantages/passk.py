@@ -19,7 +19,7 @@ from rl.objective.samples import Samples
 from rl.objective.shapes import PerSample
 
 WEIGHT_RANGE = (0.1, 8.0)
-"""Of the posterior-weight form, so that one prompt cannot take a batch over."""
+"""Range of the posterior-weight form, so that one prompt cannot take a batch over."""
 SAME = 1e-7
 """Share of a group's spread below which its best of k does not vary."""
 PRIOR = (1.0, 1.0)

@@ -125,7 +125,7 @@ def other_groups(asked: AskedAdvantage) -> None:
 
 
 def better_is_not_less(asked: AskedAdvantage) -> None:
-    """Of two samples of a group that differ in nothing else, the one of more reward has no less
+    """Check that of two samples of a group that differ in nothing else, the one of more reward has no less
     advantage."""
     samples = asked.world.samples(MIXED, length=3)
     found = asked.of_samples(samples, flat_values=True)

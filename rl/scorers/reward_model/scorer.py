@@ -13,7 +13,7 @@ NOT_SCORED = RewardResult.unjudged("no score of the reward model", Failure.NO_SC
 
 
 class Verifiers(GroupScorer, Protocol):
-    """What a session needs of a scorer beyond scoring."""
+    """The methods of a scorer that a session needs beyond scoring."""
 
     async def start(self) -> None:
         """Ready to score when it returns."""

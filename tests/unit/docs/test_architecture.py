@@ -1,4 +1,4 @@
-"""``docs/architecture.md`` against the code: its rooms and floors are the contract's, its walk names what exists."""
+"""``docs/architecture.md`` against the code: rooms and floors are the contract's, names exist."""
 
 import ast
 import re
@@ -38,7 +38,7 @@ def test_a_name_that_does_not_exist_is_noticed() -> None:
 
 
 def exists(name: str) -> bool:
-    """True if ``name`` is a module, or a class, function, method or assignment in one; reads syntax trees only."""
+    """True if ``name`` is a module, or something defined in one; reads syntax trees only."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         base = ROOT.joinpath(*parts[:length])
