@@ -5,6 +5,7 @@ import platform
 import typer
 
 from rl.cli import (
+    advisories,
     base,
     bases,
     config,
@@ -21,6 +22,7 @@ from rl.cli import (
     sandbox,
     serve,
     sft,
+    tasks,
     train,
 )
 from rl.cli.exits import leave_now
@@ -89,6 +91,8 @@ launch.register(app)
 curriculum.register(app)
 objective.register(app)
 rewards.register(app)
+tasks.register(app)
+advisories.register(app)
 sandbox.register(app)
 join_help(app)
 

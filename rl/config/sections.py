@@ -28,6 +28,9 @@ class RunConfig(Section):
     wall_clock_s: PositiveFloat | None = None
     """Stop after this many seconds of training (start-up and evaluations left out), likewise; for comparisons
     at equal time."""
+    advisories: tuple[str, ...] = ()
+    """Advisories of your own beside ours: ``path/to/file.py:attr`` or ``pkg.module:attr``, functions of
+    metric rows (``rl.records.advisories``)."""
 
 
 class StreamConfig(Section):

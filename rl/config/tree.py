@@ -20,10 +20,11 @@ from rl.config.sections import (
     StreamConfig,
 )
 from rl.config.task import FileTaskConfig
+from rl.config.task_own import OwnTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.config.verifiers import VerifiersConfig
 
-TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig, Field(discriminator="kind")]
+TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig | OwnTaskConfig, Field(discriminator="kind")]
 DEFAULT_ALGORITHM = AlgorithmConfig()
 """Without a preset: clipped against the behaviour policy, where a truncated importance weight has no
 place."""

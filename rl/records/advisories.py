@@ -1,16 +1,22 @@
 """Advisories: a short text when a run's own metrics say that something is going wrong, and what to do about
 it.
 
-A rule is a function of the metric rows so far; a new one is one function and one line in ``RULES``. They only
-advise: what must stop a run (non-finite steps, a failed probe, a broken staleness bound) stops it elsewhere.
+A rule is a function of the metric rows so far: the first ones, which say what is normal for the run, and the
+latest. A new one is one function and one line in ``RULES``; one of your own is named in ``run.advisories``.
+They only advise: what must stop a run (non-finite steps, a failed probe, a broken staleness bound) stops it
+elsewhere.
 """
 
 import statistics
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from rollout.user_code import resolve_function
+
 Row = Mapping[str, float]
 History = Sequence[Row]
+Rule = Callable[[History, History], str | None]
+"""(first rows, latest rows) -> a text, or None; there is at least one row."""
 
 EARLY = 5
 """Rows that say what is normal for a run."""
@@ -25,11 +31,33 @@ FAILING = 0.05
 QUIET_STEPS = 25
 """Steps until the same rule may speak again."""
 
+HEALTHY: Row = {
+    "loss/entropy": 1.0,
+    "loss/kl_behavior_k3": 0.001,
+    "loss/kl_reference": 0.01,
+    "loss/ratio_clipped_frac": 0.02,
+    "learner/logprob_gap": 0.01,
+    "learner/zero_advantage_frac": 0.3,
+    "rollout/truncated_share": 0.1,
+    "learner/applied": 1.0,
+    "learner/trained_tokens": 100.0,
+    "loss/dropped_tokens": 0.0,
+    "critic/explained_variance": 0.4,
+    "reward/mean": 0.4,
+    "reward/std": 0.5,
+    "reward/pass_rate": 0.4,
+    "reward/unjudged": 0.0,
+    "rollout/rollouts": 64.0,
+}
+"""A row of a run that has nothing wrong with it, as far as rules read it."""
+
 
 class Advisor:
     """Fed one metric row a step; remembers as many as the rules look at."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Mapping[str, Rule] | None = None) -> None:
+        """With the rules of ``own`` beside those of ``RULES``."""
+        self._rules = {**RULES, **(own or {})}
         self._early: list[Row] = []
         self._latest: deque[Row] = deque(maxlen=WINDOW)
         self._silent_until: dict[str, int] = {}
@@ -40,7 +68,7 @@ class Advisor:
             self._early.append(row)
         self._latest.append(row)
         said = {}
-        for name, rule in RULES.items():
+        for name, rule in self._rules.items():
             if step < self._silent_until.get(name, 0):
                 continue
             text = rule(self._early, list(self._latest))
@@ -242,7 +270,7 @@ def broken_numbers(early: History, latest: History) -> str | None:
     return None
 
 
-RULES: dict[str, Callable[[History, History], str | None]] = {
+RULES: dict[str, Rule] = {
     "entropy_collapse": entropy_collapse,
     "entropy_explosion": entropy_explosion,
     "far_from_sampler": far_from_sampler,
@@ -257,6 +285,24 @@ RULES: dict[str, Callable[[History, History], str | None]] = {
     "blind_critic": blind_critic,
     "broken_numbers": broken_numbers,
 }
+
+
+def resolve_advisories(names: Sequence[str]) -> dict[str, Rule]:
+    """The rules that ``run.advisories`` names, outside code (``pkg.module:attr``), by the names of their
+    functions.
+
+    Raises:
+        ValueError: one is not there, or two have one name.
+    """
+    found: dict[str, Rule] = {}
+    for name in names:
+        short = name.rpartition(":")[2]
+        if short in RULES or short in found:
+            raise ValueError(
+                f"run.advisories: there is another rule of the name {short!r}; rename that of {name}"
+            )
+        found[short] = resolve_function("run.advisories", name, {})
+    return found
 
 
 def _start(early: History, key: str) -> float | None:

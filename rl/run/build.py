@@ -14,6 +14,7 @@ from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
 from rl.evaluation.held_out import Evaluator, temperatures_of
 from rl.learner.group import LearnerGroup
+from rl.records.advisories import Advisor, resolve_advisories
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
@@ -178,6 +179,7 @@ def build_recorder(
         of_plan=() if demonstrations is None else (demonstrations.metrics,),
         evaluate=partial(evaluate_between_steps, config, started),
         evaluate_every=config.evaluation.every,
+        advisor=Advisor(resolve_advisories(config.run.advisories)),
     )
 
 

@@ -1,4 +1,5 @@
-"""Where prompts come from: generators, files and Hugging Face datasets.
+"""Where prompts come from: generators, files, Hugging Face datasets, and code outside the project
+(``kind: own``).
 
 A new kind of task is one module, one config section with its ``kind``, and one line in :data:`TASKS`.
 """
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rl.config.task import FileTaskConfig
+from rl.config.task_own import OwnTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.tasks.base import Split, Task, Tokenizer
 
@@ -25,9 +27,16 @@ def _reasoning_gym(config: ReasoningGymTaskConfig, tokenizer: Tokenizer, max_pro
     return ReasoningGymTask(config, tokenizer, max_prompt_tokens=max_prompt_tokens)
 
 
+def _own(config: OwnTaskConfig, tokenizer: Tokenizer, max_prompt_tokens: int) -> Task:
+    from rl.tasks.own import own_task
+
+    return own_task(config, tokenizer, max_prompt_tokens)
+
+
 TASKS: dict[str, Callable[[Any, Tokenizer, int], Task]] = {
     "file": _file,
     "reasoning_gym": _reasoning_gym,
+    "own": _own,
 }
 """``kind`` -> factory(config, tokenizer, max_prompt_tokens). Factories import their module late: a run needs
 only one of them."""

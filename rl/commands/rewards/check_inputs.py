@@ -54,9 +54,27 @@ def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -
         ValueError: The config, the task or its data are wrong, or a prompt lacks what the reward needs.
     """
     from rewards import build_reward, check_reward
+    from rl.tasks import build_task
+
+    section = task_section(name_or_file, overrides)
+    task = build_task(section, PlainTokenizer(), max_model_len=ROOM, max_tokens=1)
+    prompts = task.load(split, limit)
+    if not prompts:
+        raise ValueError(f"task: the {split} split is empty; choose another one with --split")
+    check_reward(build_reward(task.reward_name, task.reward_args), prompts)
+    return Subject(
+        name=f"{name_or_file}, {split}", reward=task.reward_name, args=task.reward_args, prompts=prompts
+    )
+
+
+def task_section(name_or_file: str, overrides: list[str]) -> Any:
+    """The task section of a config; its model need not be there.
+
+    Raises:
+        ValueError: The config is wrong or has no task.
+    """
     from rl.config.load import load_as
     from rl.config.roots import root_of
-    from rl.tasks import build_task
 
     config: Any = load_as(
         root_of(name_or_file), name_or_file, [*overrides, *_model_unless_given(name_or_file, overrides)]
@@ -65,14 +83,7 @@ def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -
         raise ValueError(
             f"{name_or_file}: has no task; name a config of t2rl train, or give --reward and --rows"
         )
-    task = build_task(config.task, PlainTokenizer(), max_model_len=ROOM, max_tokens=1)
-    prompts = task.load(split, limit)
-    if not prompts:
-        raise ValueError(f"task: the {split} split is empty; choose another one with --split")
-    check_reward(build_reward(task.reward_name, task.reward_args), prompts)
-    return Subject(
-        name=f"{name_or_file}, {split}", reward=task.reward_name, args=task.reward_args, prompts=prompts
-    )
+    return config.task
 
 
 def _model_unless_given(name_or_file: str, overrides: list[str]) -> list[str]:

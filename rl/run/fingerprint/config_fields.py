@@ -69,6 +69,7 @@ FREE = {
     "evaluation.every",
     "evaluation.ks",
     "resume",
+    "run.advisories",
     "run.dir",
     "run.name",
     "run.rollout_token_budget",

@@ -15,6 +15,7 @@ from rl.config.model import PathModelConfig, RecipeModelConfig, trusts_code
 from rl.config.schema import Config
 from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
+from rl.records.advisories import resolve_advisories
 from rl.run.prepare.own_parts import check_own_parts
 from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.run.prepare.references import References
@@ -69,6 +70,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
     """
+    resolve_advisories(config.run.advisories)
     require_gpus(config)
     check_own_parts(config)
     if config.rollout.engine_args:

@@ -2,26 +2,7 @@
 
 import pytest
 
-from rl.records.advisories import EARLY, QUIET_STEPS, RULES, WINDOW, Advisor
-
-HEALTHY = {
-    "loss/entropy": 1.0,
-    "loss/kl_behavior_k3": 0.001,
-    "loss/kl_reference": 0.01,
-    "loss/ratio_clipped_frac": 0.02,
-    "learner/logprob_gap": 0.01,
-    "learner/zero_advantage_frac": 0.3,
-    "rollout/truncated_share": 0.1,
-    "learner/applied": 1.0,
-    "learner/trained_tokens": 100.0,
-    "loss/dropped_tokens": 0.0,
-    "critic/explained_variance": 0.4,
-    "reward/mean": 0.4,
-    "reward/std": 0.5,
-    "reward/pass_rate": 0.4,
-    "reward/unjudged": 0.0,
-    "rollout/rollouts": 64.0,
-}
+from rl.records.advisories import EARLY, HEALTHY, QUIET_STEPS, RULES, WINDOW, Advisor
 
 CONSTANT = {"reward/std": 0.0, "learner/zero_advantage_frac": 1.0}
 
@@ -75,7 +56,7 @@ def advisor_of(rows: int) -> Advisor:
 @pytest.mark.parametrize(("name", "symptom", "word"), SICK)
 def test_it_speaks_once_and_names_what_to_change(name: str, symptom: dict[str, float], word: str) -> None:
     advisor = advisor_of(EARLY)
-    said = [advisor.update(EARLY + i, HEALTHY | symptom) for i in range(QUIET_STEPS + WINDOW)]
+    said = [advisor.update(EARLY + i, {**HEALTHY} | symptom) for i in range(QUIET_STEPS + WINDOW)]
     spoken = [i for i, texts in enumerate(said) if name in texts]
     first = 0 if name == "broken_numbers" else WINDOW - 1
     assert spoken == [first, first + QUIET_STEPS] or spoken == [first]
@@ -85,14 +66,14 @@ def test_it_speaks_once_and_names_what_to_change(name: str, symptom: dict[str, f
 
 def test_one_bad_row_is_no_trend() -> None:
     advisor = advisor_of(EARLY)
-    assert advisor.update(EARLY, HEALTHY | {"loss/entropy": 0.01}) == {}
+    assert advisor.update(EARLY, {**HEALTHY} | {"loss/entropy": 0.01}) == {}
     assert all(advisor.update(EARLY + 1 + i, HEALTHY) == {} for i in range(10))
 
 
 def test_nothing_falls_from_nothing() -> None:
     advisor = Advisor()
     for step in range(EARLY + WINDOW):
-        assert advisor.update(step, HEALTHY | {"loss/entropy": 0.0004 if step < EARLY else 0.0}) == {}
+        assert advisor.update(step, {**HEALTHY} | {"loss/entropy": 0.0004 if step < EARLY else 0.0}) == {}
 
 
 def test_missing_metrics_say_nothing() -> None:
@@ -105,7 +86,7 @@ def test_every_rule_has_a_test() -> None:
 
 
 def test_graded_rewards_that_never_count_as_correct_are_said_and_difficulty_is_not_blamed() -> None:
-    advisor, graded = Advisor(), HEALTHY | {"reward/pass_rate": 0.0, "learner/zero_advantage_frac": 0.7}
+    advisor, graded = Advisor(), {**HEALTHY} | {"reward/pass_rate": 0.0, "learner/zero_advantage_frac": 0.7}
     said = [advisor.update(step, graded) for step in range(WINDOW)][-1]
     assert set(said) == {"never_correct", "little_gradient"}
     assert "correct_at" in said["never_correct"]

@@ -1,0 +1,1 @@
+"""``t2rl advisories``: the contract of an advisory."""

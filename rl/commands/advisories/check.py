@@ -1,0 +1,16 @@
+"""``t2rl advisories check``: the contract of a rule, from the command line."""
+
+from rl.commands.findings import report
+from rl.records.advisories import RULES
+from rl.records.advisory_contract import check_advisory
+from rollout.user_code import resolve_function
+
+
+def check_rule(name: str, *, as_json: bool) -> bool:
+    """Print what the checks found; True if all passed.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    findings = check_advisory(resolve_function("NAME", name, RULES))
+    return report(findings, title=f"advisory {name}", facts={"advisory": name}, as_json=as_json)

@@ -1,0 +1,1 @@
+"""``t2rl tasks``: the contract of a task."""
