@@ -37,7 +37,7 @@ class EmptyText(Doubling):
 class ListsOfTokens(Doubling):
     def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
         made = super().load(split, limit)
-        return [replace(prompt, token_ids=list(prompt.token_ids)) for prompt in made]  # type: ignore[arg-type]
+        return [replace(prompt, token_ids=list(prompt.token_ids)) for prompt in made]
 
 
 class SetsInside(Doubling):
