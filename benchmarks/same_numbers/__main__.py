@@ -301,7 +301,8 @@ def show(results: Mapping[str, Mapping[str, Any]]) -> None:
     left_out = sorted(
         {f"{key} ({why})" for result in results.values() for key, why in result.get("left_out", {}).items()}
     )
-    CONSOLE.print(f"not compared: {'; '.join(left_out)}", highlight=False, markup=False)
+    if left_out:
+        CONSOLE.print(f"not compared: {'; '.join(left_out)}", highlight=False, markup=False)
 
 
 def _arguments() -> argparse.Namespace:
