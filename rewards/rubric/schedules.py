@@ -19,9 +19,10 @@ class Schedule(BaseModel):
     .01.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["constant", "cosine", "exponential"] = "constant"
+    """How it moves."""
     end: float | None = Field(default=None, allow_inf_nan=False)
     """Value at the end; cosine: 0 if not given."""
     begin_at: float = Field(default=0.0, ge=0, lt=1)

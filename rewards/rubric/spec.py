@@ -30,9 +30,10 @@ RESERVED = frozenset(
 class Gate(BaseModel):
     """Another component that opens or shuts this one; it is read as it is, unweighted and ungated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     component: str
+    """Name of the component that decides."""
     at_least: float = Field(default=1.0, allow_inf_nan=False)
     """The gate is open where that component has at least this value."""
 
@@ -40,7 +41,7 @@ class Gate(BaseModel):
 class Weight(BaseModel):
     """How much a component counts, when."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     weight: float = Field(default=1.0, allow_inf_nan=False)
     """At the start of the run."""
@@ -104,7 +105,7 @@ class ComponentSpec(Weight):
 class RubricSpec(BaseModel):
     """All components, and which of them decides what is correct."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     components: dict[str, ComponentSpec] = Field(min_length=1)
     correct: str | None = None

@@ -13,7 +13,7 @@ Examples:
 
 [bold]t2rl config[/]   the configs and presets that ship
 
-[bold]t2rl config quickstart[/]   everything that quickstart sets, defaults included
+[bold]t2rl config quickstart[/]   what a quickstart uses, defaults included; --all has the rest
 
 [bold]t2rl config gsm8k[/]   what you must give it yourself stands there as ???
 
@@ -42,6 +42,10 @@ def config(
             help="Describe fields instead: type, default, docstring, choices, and in a config who set them.",
         ),
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Also what is off, unread, or a limit at its default."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a config as it would run: composed, overridden, checked. What is left for you to give stands
@@ -58,7 +62,7 @@ def config(
         if not name:
             typer.echo(_listing(as_json=as_json), nl=False)
             return
-        text, missing = preview(root_of(name), name, overrides)
+        text, missing = preview(root_of(name), name, overrides, complete=everything)
         typer.echo(_as_json(text) if as_json else _with_notes(text), nl=False)
         for line in missing:
             typer.echo(f"not yet complete: {line}", err=True)

@@ -1,7 +1,7 @@
 """The algorithm section: the four parts of the policy-gradient estimator and what goes around them
 (``docs/objectives.md``)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
@@ -301,6 +301,8 @@ LikelihoodChoice = Annotated[PlainLikelihood | TruncatedWeight | MirrorLikelihoo
 
 class AlgorithmConfig(Section):
     """A named preset is a YAML file that fills these in."""
+
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_log_ratio", "advantage_clip"})
 
     name: str = "grpo"
     """Name of the preset, for the log."""

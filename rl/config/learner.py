@@ -1,6 +1,6 @@
 """The learner section: optimizer, DeepSpeed, batching, LoRA."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -148,6 +148,8 @@ class OffloadConfig(Section):
 
 class LearnerConfig(Section):
     """One DeepSpeed engine per rank."""
+
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_restarts", "collective_timeout_s", "logits_per_chunk"})
 
     num_ranks: PositiveInt = 1
     """DeepSpeed processes, data parallel."""

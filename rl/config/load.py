@@ -20,6 +20,7 @@ from rl.config.fields import choices_at, explain_unknown, readers, without_tags
 from rl.config.missing import MARK, MissingError, marked, with_mark
 from rl.config.overrides import Override, parse_overrides, spelled_out
 from rl.config.schema import Config
+from rl.config.shown import shown
 
 __all__ = ["ConfigError", "dump_config", "load_as", "load_config", "preview", "validate"]
 
@@ -49,9 +50,11 @@ def load_as(root: type[Root], name_or_file: str, overrides: list[str] | None = N
     return _validate(root, _composed(root, name_or_file, overrides))
 
 
-def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = None) -> tuple[str, list[str]]:
-    """Return what :func:`load_as` would load, as YAML, and what is missing before it would; a missing value
-    stands there as ``???``.
+def preview(
+    root: type[Root], name_or_file: str, overrides: list[str] | None = None, *, complete: bool = True
+) -> tuple[str, list[str]]:
+    """Return what :func:`load_as` would load, as YAML, and what is missing; a missing value stands
+    there as ``???``. Not ``complete``: only what is in use (:func:`rl.config.shown.shown`).
 
     Raises:
         ConfigError: Something else is wrong too.
@@ -65,7 +68,8 @@ def preview(root: type[Root], name_or_file: str, overrides: list[str] | None = N
         if wrong:
             raise ConfigError("\n".join(wrong))
         if config is not None:
-            return dump_config(config), list(lacking.values())
+            text = dump_config(config) if complete else OmegaConf.to_yaml(OmegaConf.create(shown(config)))
+            return text, list(lacking.values())
         # A marked value that is no text, or a whole section: nothing to fill in the defaults around it.
         if not new:
             return OmegaConf.to_yaml(OmegaConf.create(tree)), list(lacking.values())

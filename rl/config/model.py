@@ -100,6 +100,7 @@ class RecipeConfig(Section):
     grad_clip: PositiveFloat = 1.0
     """Global norm."""
     corpus: CorpusConfig = CorpusConfig()
+    """Documents that it is pretrained on."""
     seed: NonNegativeInt = 0
     """Initial weights and order of the batches."""
     num_threads: PositiveInt = 1
@@ -122,6 +123,7 @@ class RecipeModelConfig(Section):
     kind: Literal["recipe"] = "recipe"
     """A tiny base of our own."""
     recipe: RecipeConfig = RecipeConfig()
+    """Sizes, corpus and training of the base."""
 
 
 class PathModelConfig(Section):

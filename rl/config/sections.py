@@ -1,6 +1,6 @@
 """The small sections that belong to no plug-in: run, stream, rollout, evaluation, checkpoint, cluster."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -36,6 +36,10 @@ class RunConfig(Section):
 class StreamConfig(Section):
     """Plans, staleness and timeouts."""
 
+    LIMITS: ClassVar[frozenset[str]] = frozenset(
+        {"group_timeout_s", "start_timeout_s", "step_timeout_s", "sync_timeout_s", "max_issues"}
+    )
+
     prompts_per_step: PositiveInt = 32
     """Prompts in one plan (= one training batch)."""
     rollouts_per_prompt: PositiveInt = 16
@@ -69,6 +73,8 @@ class StreamConfig(Section):
 
 class RolloutConfig(Section):
     """Engines and sampling."""
+
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_restarts", "block_size"})
 
     backend: Literal["inprocess", "async"] = "inprocess"
     """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU
@@ -123,9 +129,17 @@ class RolloutConfig(Section):
     """Largest mean |engine - learner| log-prob over the probe tokens before the run stops (bf16: raise
     it)."""
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """A CPU has no GPU's settings, and the other way round."""
+        on_cpu = self.device == "cpu"
+        return frozenset(("gpu_memory_utilization", "tensor_parallel") if on_cpu else ("kv_cache_mib",))
+
 
 class EvaluationConfig(Section):
     """Held-out evaluation at fixed seeds, pinned to one policy version."""
+
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"bootstrap"})
 
     every: NonNegativeInt = 0
     """Steps between evaluations; 0 = before and after only."""
@@ -166,6 +180,8 @@ class CheckpointConfig(Section):
 class ClusterConfig(Section):
     """Where actors go."""
 
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"cpus_per_engine", "cpus_per_learner", "object_store_mib"})
+
     name: Literal["local", "gpu1", "node8", "multinode"] = "local"
     """The layout of actors; on the command line ``cluster=`` brings devices and transport along."""
     address: str | None = None
@@ -191,3 +207,9 @@ class ClusterConfig(Section):
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``,
     ``HF_HOME``, ``VLLM_*``."""
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Without GPUs none are shared out; one machine has no nodes to divide."""
+        gpus = ("gpus_per_engine", "gpus_per_learner") if self.name == "local" else ()
+        return frozenset((*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes"))))

@@ -57,6 +57,7 @@ class TrainerConfig(Section):
     gradient_checkpointing: bool = False
     """Compute activations again instead of keeping them: less memory, a third more time."""
     lora: LoraConfig | None = None
+    """Trains adapters instead of the whole base; None = the whole base."""
     num_threads: PositiveInt = 1
     """Torch threads on CPU."""
 
@@ -115,6 +116,7 @@ class SftDataConfig(RowsConfig):
     demonstrations."""
 
     columns: SftColumns = SftColumns()
+    """Names of the columns."""
 
 
 class PairColumns(Section):
@@ -133,6 +135,7 @@ class PairsConfig(RowsConfig):
     task's reward."""
 
     columns: PairColumns = PairColumns()
+    """Names of the columns."""
     prompts: PositiveInt = 400
     """Train prompts of ``task`` to sample at."""
     samples_per_prompt: int = Field(default=8, ge=2)
@@ -145,10 +148,15 @@ class StageConfig(Section):
     """The common settings of both stages."""
 
     run: StageRunConfig = StageRunConfig()
+    """Name, directory and seed of the run."""
     model: ModelConfig
+    """The base that is trained."""
     task: TaskConfig | None = None
+    """Where prompts come from that no file gives; None = rows from a file alone."""
     trainer: TrainerConfig = TrainerConfig()
+    """Optimizer and batches."""
     checkpoint: CheckpointConfig = CheckpointConfig()
+    """What survives a kill."""
     resume: ResumeConfig = ResumeConfig()
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
 
@@ -167,6 +175,7 @@ class SftConfig(StageConfig):
     stage: Literal["sft"] = "sft"
     """``t2rl sft``."""
     data: SftDataConfig = SftDataConfig()
+    """The rows to train on."""
 
     @model_validator(mode="after")
     def _has_rows(self) -> "SftConfig":
@@ -183,6 +192,7 @@ class DpoConfig(StageConfig):
     beta: PositiveFloat = 0.1
     """How dearly the policy pays for leaving the model it starts from."""
     pairs: PairsConfig = PairsConfig()
+    """The preferences to train on."""
     rollout: RolloutConfig = RolloutConfig()
     """For sampled pairs."""
     cluster: ClusterConfig = ClusterConfig()

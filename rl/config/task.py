@@ -53,6 +53,7 @@ class FileTaskConfig(Section):
     test_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of ``path`` that becomes test."""
     columns: Columns = Columns()
+    """Names of the columns."""
     chat: bool = False
     """Send string prompts as user messages through the tokenizer's chat template. Rows that hold messages
     always go through it."""

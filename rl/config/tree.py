@@ -34,20 +34,31 @@ class ConfigTree(Section):
     """One run; each section has checked itself."""
 
     run: RunConfig = RunConfig()
+    """Name, directory, seed and length of the run."""
     task: TaskConfig
+    """Where prompts and their rewards come from."""
     model: ModelConfig
+    """The base that is trained."""
     reward_model: RewardModelConfig | None = None
     """A trained reward model beside the task's reward; None = no model."""
     verifiers: VerifiersConfig = VerifiersConfig()
     """Processes that run the task's reward."""
     rollout: RolloutConfig = RolloutConfig()
+    """Engines and sampling."""
     learner: LearnerConfig = LearnerConfig()
+    """Optimizer, precision, batching and sharding."""
     algorithm: AlgorithmConfig = DEFAULT_ALGORITHM
+    """The loss; ``algorithm=NAME`` takes a preset."""
     curriculum: CurriculumConfig = CurriculumConfig()
+    """Which prompts come when, with how many rollouts; ``curriculum=A+B`` stacks presets."""
     stream: StreamConfig = StreamConfig()
+    """Batches, staleness and timeouts."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    """Held-out evaluations."""
     checkpoint: CheckpointConfig = CheckpointConfig()
+    """What survives a kill."""
     cluster: ClusterConfig = ClusterConfig()
+    """Where engines and learner ranks sit."""
     tracker: Literal["wandb", "none"] = "wandb"
     """``wandb`` writes offline into the run directory (no account needed) unless WANDB_MODE says
     otherwise."""

@@ -1,6 +1,6 @@
 """The verifiers section: the processes that judge completions."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -9,6 +9,8 @@ from rl.config.base import Section
 
 class VerifiersConfig(Section):
     """A pool of killable processes, in the controller's process or on Ray actors of its own."""
+
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"start_timeout_s", "recycle_after", "recycle_mib", "cache"})
 
     workers: PositiveInt = 1
     """Verifier processes (of each actor); groups beyond that wait."""
@@ -39,6 +41,11 @@ class VerifiersConfig(Section):
     """Logical CPUs of an actor; None = one for each of its workers."""
     max_restarts: NonNegativeInt = 3
     """Actors lost and replaced; one more ends the run, since nothing could be judged."""
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Actors are Ray's."""
+        return frozenset(("actors", "cpus", "max_restarts") if self.placement == "local" else ())
 
     @property
     def actor_cpus(self) -> float:

@@ -2,12 +2,22 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import get_args
 
 import pytest
+import yaml
+from pydantic import BaseModel
 
+from rl.config.algorithm import AlgorithmConfig
+from rl.config.base import Section
 from rl.config.compose import PACKAGED, config_groups, run_names
+from rl.config.fields import leaf_paths, sections_of
+from rl.config.learner import LearnerConfig
 from rl.config.load import dump_config, load_as, load_config
-from rl.config.roots import root_of
+from rl.config.roots import ROOTS, root_of
+from rl.config.sections import ClusterConfig, RolloutConfig, StreamConfig
+from rl.config.shown import fields_of, shown
 
 GSM8K = ["task.train=data/train.jsonl", "task.test=data/test.jsonl"]
 NEEDED = {"gsm8k": ["model.path=models/any", *GSM8K]}
@@ -30,6 +40,41 @@ def test_every_run_composes_and_survives_a_round_trip(name: str, tmp_path) -> No
     dumped.write_text(dump_config(config))
     assert root_of(str(dumped)) is root
     assert load_as(root, str(dumped)) == config
+    dumped.write_text(yaml.safe_dump(shown(config)))
+    assert load_as(root, str(dumped)) == config, "what is left out is at its default"
+
+
+def test_the_quickstart_is_printed_in_120_fields_of_which_every_one_is_in_use() -> None:
+    config = load_config("quickstart")
+    tree = shown(config)
+    assert fields_of(tree) <= 120 and fields_of(tree) < fields_of(yaml.safe_load(dump_config(config))) - 50
+    assert tree["learner"]["optimizer"] == "adamw" and "offload" not in tree["learner"]
+    assert "gpu_memory_utilization" not in tree["rollout"] and "nodes" not in tree["cluster"]
+    assert tree["algorithm"]["mask"] == {"name": "clip", "clip_low": 0.2, "clip_high": 0.28}
+    set_here = shown(load_config("quickstart", ["stream.group_timeout_s=60", "algorithm.kl.coefficient=0.1"]))
+    assert set_here["stream"]["group_timeout_s"] == 60 and set_here["algorithm"]["kl"]["estimator"] == "k3"
+
+
+def _undocumented(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, info in section.model_fields.items():
+        if not info.description:
+            yield f"{prefix}{name}"
+        for part in [info.annotation, *get_args(info.annotation)]:  # the items of a list too
+            for inner in sections_of(part):
+                yield from _undocumented(inner, f"{prefix}{name}.")
+
+
+@pytest.mark.parametrize("command", sorted(ROOTS))
+def test_every_field_says_what_it_is(command: str) -> None:
+    assert set(_undocumented(ROOTS[command], "")) == set()
+    assert "algorithm.shaping" in leaf_paths(ROOTS["train"])
+
+
+@pytest.mark.parametrize(
+    "section", [StreamConfig, RolloutConfig, LearnerConfig, AlgorithmConfig, ClusterConfig]
+)
+def test_limits_and_unread_fields_exist(section: type[Section]) -> None:
+    assert section.LIMITS | section().unread <= section.model_fields.keys()
 
 
 @pytest.mark.parametrize(
