@@ -190,7 +190,10 @@ def _fields(modules: list[_Module]) -> Iterator[tuple[str, bool]]:
                 and isinstance(after.value.value, str)
             )
             by_field = statement.value is not None and "description=" in ast.unparse(statement.value)
-            yield f"{name}.{statement.target.id}", by_string or by_field
+            # A field that is a section is explained by the section's own docstring.
+            words = {n.id for n in ast.walk(statement.annotation) if isinstance(n, ast.Name)}
+            by_section = any(ast.get_docstring(classes[word][1]) for word in words if word in classes)
+            yield f"{name}.{statement.target.id}", by_string or by_field or by_section
 
 
 def _docstrings(tree: ast.Module) -> list[ast.Expr]:

@@ -47,7 +47,7 @@ class KlConfig(Section):
 
 
 class _Critic(Choice):
-    """What both kinds of a value function share."""
+    """The common settings of both kinds of a value function."""
 
     clip: PositiveFloat | None = 0.2
     """Values may move this far from those at the start of the batch before their gradient stops; None =
@@ -181,14 +181,14 @@ class GaeAdvantage(Choice):
 
 
 class Passk(Choice):
-    """What all estimators of pass@k share."""
+    """The common settings of all estimators of pass@k."""
 
     k: PositiveInt = 1
     """k of the pass@k that is climbed."""
 
 
 class PasskAdvantage(Passk):
-    """What a sample adds to the best of k: PKPO where it is quiet, posterior weights elsewhere."""
+    """The gain of a sample to the best of k: PKPO where it is quiet, posterior weights elsewhere."""
 
     name: Literal["passk"] = "passk"
     """Name of the preset, for the log."""

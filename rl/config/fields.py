@@ -56,12 +56,12 @@ def without_tags(root: type[BaseModel], location: list[str]) -> list[str]:
 
 
 def _kind(section: type[BaseModel]) -> Any:
-    """What ``kind`` says of a member of a union that goes by it."""
+    """Return what ``kind`` says of a member of a union that goes by it."""
     return section.model_fields["kind"].default if "kind" in section.model_fields else None
 
 
 def choices_at(root: type[BaseModel], path: list[str]) -> list[type[Choice]]:
-    """What may be chosen at a dotted path; nothing where there is no choice of this kind."""
+    """Return what may be chosen at a dotted path; nothing where there is no choice of this kind."""
     return [section for section in _sections_at(root, path) if issubclass(section, Choice)]
 
 

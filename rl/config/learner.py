@@ -60,7 +60,7 @@ class ConstantSchedule(Choice):
 
 
 class _Falling(Choice):
-    """What all schedules that fall share."""
+    """The common settings of all schedules that fall."""
 
     min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
     """Where the schedule ends at the run's last update, as a share of the peak."""
