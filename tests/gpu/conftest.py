@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.integration.learner.learner_host import VOCAB, Hosts
+from tests.integration.learner.batches import VOCAB
+from tests.integration.learner.learner_host import Hosts
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

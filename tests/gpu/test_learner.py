@@ -12,7 +12,8 @@ from rl.config.learner import LearnerConfig
 from rl.learner.logprob_model import LogprobModel
 from rl.learner.micro_batch import MicroBatchPlan, build_micro_batch
 from rl.learner.model import load_model
-from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
+from tests.integration.learner.batches import VOCAB, make_batch
+from tests.integration.learner.learner_host import Hosts
 
 BATCHES = [make_batch(seed, longest=60) for seed in range(3)]
 BF16: dict[str, Any] = {"device": "cuda", "dtype": "bfloat16"}

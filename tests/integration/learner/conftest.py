@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.learner.learner_host import VOCAB, Hosts
+from tests.integration.learner.batches import VOCAB
+from tests.integration.learner.learner_host import Hosts
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rl.batch.types import StepResult, TrainingBatch
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 Curve = tuple[list[StepResult], dict[str, np.ndarray]]

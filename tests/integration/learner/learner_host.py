@@ -22,7 +22,6 @@ from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 
-VOCAB = 64
 TIMEOUT_S = 90
 LOSS = "policy_gradient_loss"
 
@@ -374,39 +373,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("", 0))
         return probe.getsockname()[1]
-
-
-def make_batch(
-    seed: int = 0, *, sizes: tuple[int, ...] = (4, 2, 5, 3, 1), longest: int = 24, temperature: float = 1.0
-) -> TrainingBatch:
-    """Random prompts, completions and 0/1 rewards in groups of unequal size; behaviour log-probs near
-    uniform."""
-    draw = np.random.default_rng(seed)
-    tokens, masks, prompt_lens, segments, lengths = [], [], [], [], []
-    for segment, size in enumerate(sizes):
-        prompt = draw.integers(4, VOCAB, draw.integers(3, 9))
-        for _ in range(size):
-            completion = draw.integers(4, VOCAB, draw.integers(2, longest))
-            tokens += [prompt, completion]
-            masks += [np.zeros(len(prompt), bool), np.ones(len(completion), bool)]
-            prompt_lens.append(len(prompt))
-            segments.append(segment)
-            lengths.append(len(prompt) + len(completion))
-    mask = np.concatenate(masks)
-    rewards = np.concatenate([np.arange(size) % 2 for size in sizes]).astype(np.float32)
-    return TrainingBatch(
-        step=seed,
-        token_ids=np.concatenate(tokens).astype(np.int32),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        prompt_lens=np.array(prompt_lens, np.int32),
-        loss_mask=mask,
-        behavior_logprobs=np.where(mask, draw.normal(-4.0, 0.3, len(mask)), 0).astype(np.float32),
-        token_versions=np.where(mask, 0, -1).astype(np.int32),
-        rewards=rewards,
-        correct=rewards > 0,
-        truncated=np.zeros(len(rewards), dtype=bool),
-        demonstration=np.zeros(len(rewards), dtype=bool),
-        segment_ids=np.array(segments, np.int32),
-        group_ids=np.arange(len(sizes), dtype=np.int64),
-        temperature=temperature,
-    )

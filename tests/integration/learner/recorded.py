@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rl.batch.types import TrainingBatch
-from tests.integration.learner.learner_host import VOCAB
+from tests.integration.learner.batches import VOCAB
 
 LENGTH = 8
 GROUP = 6

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from rollout.weight_buffer import WeightBuffer
-from tests.integration.learner.learner_host import VOCAB, Hosts, make_batch
+from tests.integration.learner.batches import VOCAB, make_batch
+from tests.integration.learner.learner_host import Hosts
 
 LORA = {"r": 3, "alpha": 8, "push": "adapter"}
 SEQUENCE = [1, 9, 8, 7, 30, 40, 22, 5]

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from rl.config.learner import LearnerConfig
 from rl.learner.export import export_model
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 LORA = {"r": 4, "alpha": 8}
 

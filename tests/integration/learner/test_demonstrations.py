@@ -10,7 +10,8 @@ import torch
 
 from rl.batch.types import TrainingBatch
 from rl.config.load import load_config
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 HPT = load_config(
     "quickstart", ["algorithm=hpt", "algorithm.demonstrations.coefficient=0.3"]

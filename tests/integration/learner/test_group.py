@@ -15,7 +15,7 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import LearnerActor
 from rl.learner.group import LearnerDead, LearnerGroup
-from tests.integration.learner.learner_host import make_batch
+from tests.integration.learner.batches import make_batch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 

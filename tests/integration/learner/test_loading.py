@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 LORA = {"r": 4, "alpha": 8}
 EXPERTS = {

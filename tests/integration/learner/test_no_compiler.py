@@ -11,7 +11,8 @@ import pytest
 SCRIPT = """
 import shutil, sys
 assert not any(shutil.which(tool) for tool in ("cc", "c++", "gcc", "g++", "clang", "ninja", "make"))
-from tests.integration.learner.learner_host import free_port, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import free_port
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.rank import LearnerRank

@@ -7,7 +7,8 @@ import pytest
 from rl.config.learner import LearnerConfig
 from rl.learner.deepspeed_setup import deepspeed_config
 from rl.learner.preflight import check_options
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from curricula.prompts.angle import angle_signal, concentration
-from tests.integration.learner.learner_host import VOCAB, Hosts
+from tests.integration.learner.batches import VOCAB
+from tests.integration.learner.learner_host import Hosts
 
 HEAD, TAIL = 2, 1
 COLUMNS = ["hidden", "intra", "inter"]

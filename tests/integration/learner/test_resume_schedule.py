@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 BATCHES = [make_batch(seed) for seed in range(10)]
 TOTAL = 10

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.integration.learner.batches import make_batch
 from tests.integration.learner.curves import BATCHES, assert_same, one_rank, run_curve
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.learner_host import Hosts
 
 PPO = {
     "advantage": {"name": "gae", "critic": {"name": "separate", "lr": 1e-3}},

@@ -16,7 +16,8 @@ from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import update_terms
-from tests.integration.learner.learner_host import LOSS, VOCAB, Hosts, make_batch
+from tests.integration.learner.batches import VOCAB, make_batch
+from tests.integration.learner.learner_host import LOSS, Hosts
 
 BATCHES = [make_batch(seed) for seed in range(3)]
 

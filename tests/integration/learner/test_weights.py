@@ -10,7 +10,8 @@ import torch
 
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer
-from tests.integration.learner.learner_host import Hosts, make_batch
+from tests.integration.learner.batches import make_batch
+from tests.integration.learner.learner_host import Hosts
 
 BATCHES = [make_batch(seed) for seed in range(4)]
 LORA = {"r": 4, "alpha": 8}

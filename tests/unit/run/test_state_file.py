@@ -1,12 +1,9 @@
 """The controller's state as data: exact, of a named schema, and never a way for a stranger to run code."""
 
 import json
-import math
 import pickle
 import shutil
-import struct
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from curricula import stack
 from planner import planner
@@ -24,63 +20,18 @@ from rl.run.checkpoint import Checkpoint, CheckpointStore
 from rl.run.state import RunState
 from rl.run.state_file import ARRAYS, MIGRATIONS, PICKLE, SCHEMA, STATE, read_document, write_document
 from rl.stream.buffer import StreamBuffer
-from rl.stream.plans import GroupState, GroupStatus
-from rl.stream.saved import SavedGroup, SavedGroupState
+from rl.stream.plans import GroupStatus
+from rl.stream.saved import SavedGroup
 from rl.stream.tickets import Tickets
 from rollout import statistics
 from rollout.types import (
-    Completion,
-    Failure,
-    FinishReason,
-    GroupRequest,
-    Prompt,
-    RewardResult,
-    Rollout,
-    RolloutAux,
     RolloutGroup,
-    SamplingConfig,
-    VersionSpan,
 )
 from tests.unit.run.schemas import make
+from tests.unit.run.state_values import KEYS, PLAIN, facts, same, through_files
 
 SCHEMAS = Path(make.__file__).parent
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-ARRAYS_OF: st.SearchStrategy[Any] = hnp.arrays(
-    st.sampled_from([np.int32, np.int64, np.float32, np.float64, np.bool_, np.uint8, np.dtype("<U3")]),
-    hnp.array_shapes(min_dims=0, min_side=0, max_side=3),
-)
-KEYS = st.text() | st.sampled_from(["__tuple__", "__array__"]) | st.integers() | st.tuples(st.integers())
 ADVICE = "raise SCHEMA, add to MIGRATIONS, run schemas/make.py"
-PLAIN = st.recursive(
-    SCALARS | ARRAYS_OF | st.sampled_from([np.float64(0.1), np.int64(7), np.float32(0.1), np.bool_(True)]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.lists(inner, max_size=3).map(tuple)
-        | st.dictionaries(KEYS, inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-def same(one: Any, other: Any) -> bool:
-    """The same types and the same bits, in the same order."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, float):
-        return struct.pack("d", one) == struct.pack("d", other) or (math.isnan(one) and math.isnan(other))
-    if isinstance(one, np.ndarray | np.generic):
-        a, b = np.asarray(one), np.asarray(other)
-        return (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict):
-        return same(list(one), list(other)) and same(list(one.values()), list(other.values()))
-    return bool(one == other)
-
-
-def through_files(document: dict[str, Any], directory: Path) -> dict[str, Any]:
-    write_document(directory, document)
-    return read_document(directory)
 
 
 @settings(max_examples=50, deadline=None)
@@ -115,121 +66,6 @@ def test_what_is_no_data_is_refused_by_its_place(tmp_path: Path, value: Any, wor
     document = value if isinstance(value, dict) else {"0": value}
     with pytest.raises(ValueError, match=words):
         write_document(tmp_path, document)
-
-
-# -- groups ----------------------------------------------------------------------------------------------
-
-
-WORDS, NUMBERS, FLOATS = st.text(max_size=4), st.integers(0, 2**62), st.floats(allow_nan=False)
-PROMPTS = st.builds(
-    Prompt,
-    id=WORDS,
-    text=WORDS,
-    token_ids=st.lists(NUMBERS, max_size=3).map(tuple),
-    answer=WORDS,
-    category=WORDS,
-    difficulty=NUMBERS,
-    metadata=st.dictionaries(WORDS, SCALARS.filter(lambda v: v == v) | st.lists(NUMBERS), max_size=2),
-    thinking_tags=st.tuples(WORDS, WORDS),
-)
-SAMPLINGS = st.builds(
-    SamplingConfig,
-    temperature=FLOATS,
-    top_p=FLOATS,
-    max_tokens=NUMBERS,
-    nominal_max_tokens=st.none() | NUMBERS,
-    ignore_eos=st.booleans(),
-)
-RESULTS = st.builds(
-    RewardResult,
-    value=FLOATS,
-    correct=st.booleans(),
-    components=st.dictionaries(WORDS, FLOATS, max_size=2),
-    reason=WORDS,
-    judged=st.booleans(),
-    failure=st.none() | st.sampled_from(Failure),
-)
-
-
-@st.composite
-def completions(draw: st.DrawFn) -> Completion:
-    length = draw(st.integers(0, 4))
-    return Completion(
-        token_ids=draw(hnp.arrays(np.int32, length)),
-        behavior_logprobs=draw(hnp.arrays(np.float32, length)),
-        loss_mask=draw(hnp.arrays(np.bool_, length)),
-        spans=draw(st.lists(st.builds(VersionSpan, NUMBERS, NUMBERS, NUMBERS), max_size=3).map(tuple)),
-        finish_reason=draw(st.sampled_from(FinishReason)),
-    )
-
-
-ROWS = st.none() | hnp.arrays(np.float64, (2, 2))
-AUX = st.builds(RolloutAux, **dict.fromkeys(RolloutAux.__dataclass_fields__, ROWS))
-
-
-def groups(answers: st.SearchStrategy[tuple[RolloutGroup, ...]]) -> st.SearchStrategy[RolloutGroup]:
-    rollouts = st.lists(st.builds(Rollout, completion=completions(), text=WORDS, result=RESULTS), max_size=3)
-    return st.builds(
-        RolloutGroup,
-        group_id=NUMBERS,
-        plan_step=st.integers(-1, 9),
-        prompt=PROMPTS,
-        sampling=SAMPLINGS,
-        rollouts=rollouts.map(tuple),
-        unjudged=st.just(()),
-        issues=NUMBERS,
-        issued_at=FLOATS,
-        finished_at=FLOATS,
-        demonstration=st.booleans(),
-        answers=answers,
-        aux=AUX,
-    )
-
-
-FINISHED = groups(st.lists(groups(st.just(())), max_size=2).map(tuple))
-STATES = st.builds(
-    GroupState,
-    request=st.builds(
-        GroupRequest,
-        group_id=NUMBERS,
-        prompt_token_ids=st.lists(NUMBERS, max_size=3).map(tuple),
-        seeds=st.lists(NUMBERS, max_size=3).map(tuple),
-        sampling=SAMPLINGS,
-    ),
-    prompt=PROMPTS,
-    plan_step=NUMBERS,
-    status=st.sampled_from([GroupStatus.WAITING, GroupStatus.INFLIGHT]),
-    issues=NUMBERS,
-    issued_version=NUMBERS,
-    issued_at=FLOATS,
-    finished_version=NUMBERS,
-    group=st.none(),
-    kept=st.booleans(),
-    reason=WORDS,
-    indices=st.none() | st.lists(NUMBERS, max_size=3).map(tuple),
-)
-
-
-def facts(value: Any) -> Any:
-    """Dataclasses as dicts, to compare arrays inside them."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: facts(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, tuple):
-        return tuple(map(facts, value))
-    return {key: facts(one) for key, one in value.items()} if isinstance(value, dict) else value
-
-
-@settings(max_examples=25, deadline=None)
-@given(STATES, st.none() | FINISHED)
-def test_every_field_of_every_group_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, state: GroupState, group: RolloutGroup | None
-) -> None:
-    if group is not None:
-        state = replace(state, group=group, status=GroupStatus.FINISHED)
-    document = {"state": SavedGroupState.of(state).model_dump()}
-    read = through_files(document, tmp_path_factory.mktemp("state"))["state"]
-    again = SavedGroupState.model_validate(read).state()
-    assert same(facts(again), facts(state))
 
 
 # -- schemas ---------------------------------------------------------------------------------------------
