@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from rl.batch.types import StepResult, TrainingBatch
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.choice import Choice, OwnCode
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
@@ -63,7 +63,7 @@ class LearnerGroup:
         self._config = config
         self._arguments = {
             "config": _with_absolute_files(config, ("optimizer", "schedule")),
-            "algorithm": _with_absolute_files(algorithm, ("advantage", "mask", "likelihood")),
+            "algorithm": _with_absolute_files(algorithm, ("advantage", "mask", "likelihood", "shaping")),
             "model_path": model_path,
             "seed": seed,
             "total_steps": total_steps,
@@ -218,7 +218,9 @@ def _with_absolute_files(section: SectionType, fields: Sequence[str]) -> Section
     return section.model_copy(update={field: _absolute(getattr(section, field)) for field in fields})
 
 
-def _absolute(part: Choice) -> Choice:
+def _absolute(part: Choice | tuple[ShapingConfig, ...]) -> Choice | tuple[ShapingConfig, ...]:
+    if isinstance(part, tuple):
+        return tuple(one.model_copy(update={"name": absolute_target(one.name)}) for one in part)
     return part.model_copy(update={"name": absolute_target(part.name)}) if isinstance(part, OwnCode) else part
 
 

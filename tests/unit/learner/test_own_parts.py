@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rl.config.algorithm import AlgorithmConfig
+from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.choice import OwnCode
 from rl.config.learner import LearnerConfig
 from rl.config.load import load_config
@@ -85,13 +85,15 @@ def test_ranks_get_files_by_absolute_paths_and_checkpoints_know_them_by_name(
     (tmp_path / "mine.py").write_text("def f(*arguments): ...\n")
     monkeypatch.chdir(tmp_path)
     config = LearnerConfig(optimizer=OwnCode(name="mine.py:f"))
-    algorithm = AlgorithmConfig(mask=OwnCode(name="mine.py:f"))
+    shaping = (ShapingConfig(name="overlong"), ShapingConfig(name="mine.py:f"))
+    algorithm = AlgorithmConfig(mask=OwnCode(name="mine.py:f"), shaping=shaping)
     group = LearnerGroup(
         config=config, algorithm=algorithm, model_path="", seed=0, total_steps=1, max_tokens=1
     )
     sent: dict[str, Any] = group._arguments
     assert sent["algorithm"].mask.name == sent["config"].optimizer.name == f"{tmp_path}/mine.py:f"
     assert (sent["algorithm"].advantage.name, sent["config"].schedule.name) == ("grpo", "constant")
+    assert [part.name for part in sent["algorithm"].shaping] == ["overlong", f"{tmp_path}/mine.py:f"]
     shapes = [run_shape(one, algorithm, world_size=1) for one in (config, sent["config"])]
     assert shapes[0] == shapes[1]
 
