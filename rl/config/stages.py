@@ -156,7 +156,7 @@ class StageConfig(Section):
     trainer: TrainerConfig = TrainerConfig()
     """Optimizer and batches."""
     checkpoint: CheckpointConfig = CheckpointConfig()
-    """What survives a kill."""
+    """Checkpoints: what survives a kill."""
     resume: ResumeConfig = ResumeConfig()
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""
 

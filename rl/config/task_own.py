@@ -18,5 +18,5 @@ class OwnTaskConfig(Section):
     args: dict[str, Any] = Field(default_factory=dict)
     """Its further arguments by name."""
     thinking_tags: tuple[str, str] | None = None
-    """What opens and closes a thinking where the task itself is not built (``t2rl serve``); None = by the
+    """Tags that open and close a thinking where the task itself is not built (``t2rl serve``); None = by the
     tokenizer."""

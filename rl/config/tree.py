@@ -56,7 +56,7 @@ class ConfigTree(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     """Held-out evaluations."""
     checkpoint: CheckpointConfig = CheckpointConfig()
-    """What survives a kill."""
+    """Checkpoints: what survives a kill."""
     cluster: ClusterConfig = ClusterConfig()
     """Where engines and learner ranks sit."""
     tracker: Literal["wandb", "none"] = "wandb"
