@@ -19,6 +19,7 @@ from rl.config.errors import ConfigError, listed
 from rl.config.fields import choices_at, explain_unknown, readers, without_tags
 from rl.config.missing import MARK, MissingError, marked, with_mark
 from rl.config.overrides import Override, parse_overrides, spelled_out
+from rl.config.saved import in_todays_form, is_of_a_run
 from rl.config.schema import Config
 from rl.config.shown import shown
 
@@ -88,8 +89,10 @@ def explain_sources(
 
 
 def _composed(root: type[BaseModel], name_or_file: str, overrides: list[str] | None) -> dict[str, Any]:
-    """The tree of a config with its overrides."""
-    return compose_dict(*_resolved(root, name_or_file, overrides))
+    """The tree of a config with its overrides; what a run of an earlier version kept, in today's form."""
+    folder, name, parsed = _resolved(root, name_or_file, overrides)
+    tree = compose_dict(folder, name, parsed)
+    return in_todays_form(tree) if is_of_a_run(folder) else tree
 
 
 def _resolved(
