@@ -7,13 +7,15 @@ tokens of all rows.
 
 import heapq
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from rl.batch.types import TrainingBatch
-from rl.learner.context import StepContext
+
+if TYPE_CHECKING:  # a GPU is rehearsed where there is no pydantic, which the settings need
+    from rl.learner.context import StepContext
 
 OVERHEAD_SHARE = 1 / 16
 """Cost of a micro-batch besides its tokens, as a share of the token budget: a forward and backward pass of
@@ -83,7 +85,7 @@ class MicroBatch:
         )
 
 
-def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: StepContext) -> list[MicroBatch]:
+def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: "StepContext") -> list[MicroBatch]:
     """This rank's micro-batches of the samples where ``wanted`` [S], padding ones included."""
     plans = plan_micro_batches(
         np.diff(batch.offsets),

@@ -24,6 +24,7 @@ from rl.config.learner import LearnerConfig
 
 TIMEOUT_S = 90
 LOSS = "policy_gradient_loss"
+WALKED = ("rl.learner.", "rl.objective.")
 
 
 def serve(pipe: Connection, gpu: int | None) -> None:
@@ -234,14 +235,16 @@ def train_and_capture(state: dict[str, Any], batch: TrainingBatch) -> tuple[Any,
 
 
 def walk(state: dict[str, Any], batch: TrainingBatch) -> list[tuple[str, str]]:
-    """Train on a batch and return (module, function) of every function of ``rl`` that ran up to the loss, in
-    the order of their first calls."""
+    """Train on a batch and return (module, function) of every function of learner and objective that ran up
+    to the loss, in the order of their first calls; reading a setting is no stay."""
     found: dict[tuple[str, str], None] = {}
 
     def called(frame: FrameType, event: str, _: Any) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.startswith("rl.") and ("rl.objective.estimator", LOSS) not in found:
-            found[module, frame.f_code.co_name] = None
+        module, code = frame.f_globals.get("__name__", ""), frame.f_code
+        written = code.co_filename.endswith(".py")  # not a method that dataclasses generate
+        over = ("rl.objective.estimator", LOSS) in found
+        if event == "call" and module.startswith(WALKED) and written and not over:
+            found[module, code.co_name] = None
 
     sys.setprofile(called)
     try:
