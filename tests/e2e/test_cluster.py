@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,20 +19,22 @@ from tests.e2e.conftest import Job, attempts
 
 
 @pytest.fixture
-def head(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
     """Address of a head whose processes work in a directory of their own, and that directory."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # One mode for the head and its driver: where a token file lies in the home directory, Ray turns token
+    # authentication on for a head, and not for every driver that connects to it.
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     temp = tempfile.mkdtemp(prefix="t2rl-head-", dir="/tmp")  # Ray's sockets have no room for a long path
     command = [
         str(Path(sys.executable).with_name("ray")),
         "start",
         "--head",
-        "--block",
-        "--node-ip-address=127.0.0.1",
+        "--block",  # on the node's address by Ray's own account, as which ray.init reads 127.0.0.1
     ]
     command += [
         f"--port={port}",
@@ -44,6 +47,10 @@ def head(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     process = subprocess.Popen(
         command, cwd=elsewhere, env={**os.environ, **RAY_ENV}, stdout=log, stderr=subprocess.STDOUT
     )
+    deadline = time.monotonic() + 120
+    while "Ray runtime started" not in (tmp_path / "head.txt").read_text():
+        assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "head.txt").read_text()
+        time.sleep(0.2)
     yield f"127.0.0.1:{port}", elsewhere
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in family:
