@@ -154,7 +154,8 @@ def test_rloo_trainer(beta: float, tmp_path: Path) -> None:
     (TRL's is the mean of -A). TRL has no importance weights here. Its KL is k1 in the reward, summed over the
     answer, as ours with ``kl.place=reward``.
     """
-    kl = ["algorithm.kl.place=reward", "algorithm.kl.estimator=k1", f"algorithm.kl.coefficient={beta}"]
+    on = ["algorithm.kl.place=reward", "algorithm.kl.estimator=k1", f"algorithm.kl.coefficient={beta}"]
+    kl = on if beta else ["algorithm.kl=null"]
     config = load_config("quickstart", ["algorithm=rloo", "algorithm.importance=none", *kl]).algorithm
     case = make_case(config, sizes=SIZES, tools=False, stale=False)
     trainer = ReplayedRLOO(case, arguments(RLOOConfig, tmp_path, beta=beta))
