@@ -60,3 +60,11 @@ def test_files_that_pages_and_docstrings_name_are_there() -> None:
         if "NAME" not in name and "PAGE" not in name and not (ROOT / name).is_file()
     ]
     assert missing == []
+
+
+def test_tests_that_pages_name_are_there() -> None:
+    named = re.compile(r"(?<![\w/])(?:tests/)?((?:unit|integration|e2e|gpu)/[\w/]*test_\w+\.py)")
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    found = [(page, name) for page in pages for name in named.findall(page.read_text(encoding="utf-8"))]
+    assert len(found) > 30
+    assert [f"{page.name}: {name}" for page, name in found if not (ROOT / "tests" / name).is_file()] == []
