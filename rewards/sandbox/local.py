@@ -100,6 +100,9 @@ class LocalSandbox:
         return lines
 
     def _start(self) -> None:
+        if self._process is not None:  # of a supervisor that died: else it stays a zombie
+            self._process.kill()
+            self._process.wait()
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(

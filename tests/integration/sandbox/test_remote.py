@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -97,13 +98,15 @@ def test_linked(remote):
 
 def test_open_sandbox_takes_an_address(service):
     opened = open_sandbox({"kind": service, "token": TOKEN})
-    assert opened.run(Job(files={}, steps=[Step(argv=("true",))]))[0].ok
+    assert isinstance(opened, RemoteSandbox)
+    with closing(opened):
+        assert opened.run(Job(files={}, steps=[Step(argv=("true",))]))[0].ok
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])
 def test_token(service, token):
-    with pytest.raises(SandboxError, match=r"401"):
-        RemoteSandbox(service, token=token).run(Job(files={}, steps=[Step(argv=("true",))]))
+    with closing(RemoteSandbox(service, token=token)) as sandbox, pytest.raises(SandboxError, match=r"401"):
+        sandbox.run(Job(files={}, steps=[Step(argv=("true",))]))
 
 
 def test_too_large(remote):
@@ -139,8 +142,9 @@ def test_a_full_queue_pushes_back_and_loses_nothing(service, remote):
 
 
 def test_a_service_that_is_away(remote):
-    with pytest.raises(SandboxError, match="away"):
-        RemoteSandbox("http://127.0.0.1:9", patience_s=0.5).run(Job(files={}, steps=[Step(argv=("true",))]))
+    nobody = RemoteSandbox("http://127.0.0.1:9", patience_s=0.5)
+    with closing(nobody), pytest.raises(SandboxError, match="away"):
+        nobody.run(Job(files={}, steps=[Step(argv=("true",))]))
 
 
 def test_open_to_others_needs_a_token():
