@@ -111,9 +111,9 @@ def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
         (
             (
                 "algorithm=planner_loop",
-                "algorithm.planner.warmup_steps=1",
-                "algorithm.planner.every=1",
-                "algorithm.planner.price_warmup_steps=1",
+                "algorithm.advantage.planner.warmup_steps=1",
+                "algorithm.advantage.planner.every=1",
+                "algorithm.advantage.planner.price_warmup_steps=1",
             ),
             ("planner/k_mean",),
         ),

@@ -39,7 +39,7 @@ def refusals(config: "ConfigTree", parts: "Parts") -> Iterator[str]:
         if part.signal_columns and config.learner.sequence_parallel > 1:
             yield (
                 f"{field}: {_name(config, slot)} asks the learner to read whole prompts, which ranks that"
-                " share sequences do not; set learner.sequence_parallel to 1, or the part's args.source to"
+                " share sequences do not; set learner.packing.sequence_parallel=1, or its args.source to"
                 " what it can do without the learner"
             )
         if Trait.PUNISHES_OVERLONG in part.traits and any(

@@ -81,8 +81,8 @@ def test_every_setting_reaches_the_pool() -> None:
 
 def test_the_planner_takes_measured_error_rates_from_a_file(tmp_path: Path) -> None:
     spec = tmp_path / "spec.json"
-    chosen = ["algorithm=planner_loop", f"algorithm.planner.verifier_file={spec}"]
-    with pytest.raises(ConfigError, match=r"algorithm\.planner\.verifier_file: .*no such file"):
+    chosen = ["algorithm=planner_loop", f"algorithm.advantage.planner.verifier_file={spec}"]
+    with pytest.raises(ConfigError, match=r"algorithm\.advantage\.planner\.verifier_file: .*no such file"):
         load_config("quickstart", chosen)
     spec.write_text('{"fpr": 0.05, "tpr": 0.9, "wrong": 100}')
     config = load_config("quickstart", chosen).algorithm.planner
@@ -90,4 +90,4 @@ def test_the_planner_takes_measured_error_rates_from_a_file(tmp_path: Path) -> N
     loop = PlannerLoop(config, StatisticsStore([], sampling_key="k", discount=1.0), group_size=4, steps=10)
     assert loop.planner.posteriors.verifier == VerifierSpec(fpr=0.05, tpr=0.9)
     with pytest.raises(ConfigError, match="gives both rates"):
-        load_config("quickstart", [*chosen, "algorithm.planner.verifier_fpr=0.1"])
+        load_config("quickstart", [*chosen, "algorithm.advantage.planner.verifier_fpr=0.1"])

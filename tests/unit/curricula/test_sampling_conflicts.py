@@ -126,7 +126,7 @@ def test_rule_12_credit_at_budgets_with_knapsack() -> None:
 
 
 def test_rule_12_holds_for_the_objective_too(caplog: pytest.LogCaptureFixture) -> None:
-    brpo = ["algorithm=brpo", "algorithm.budgets.tokens=[8,16]"]
+    brpo = ["algorithm=brpo", "algorithm.advantage.budgets.tokens=[8,16]"]
     with caplog.at_level(logging.WARNING):
         load_config("quickstart", brpo)
         assert "thinking budgets" not in caplog.text
@@ -150,5 +150,13 @@ def test_rule_13_training_on_a_subset(slots: dict[str, Curriculum]) -> None:
 def test_ranks_that_share_sequences_read_no_whole_prompts(part: str) -> None:
     asked = "curriculum.prompts: .* asks the learner to read whole prompts"
     with pytest.raises(ConfigError, match=asked):
-        load_config("quickstart", ["learner.sequence_parallel=2", "learner.num_ranks=2", *part.split()])
+        load_config(
+            "quickstart",
+            [
+                "learner.packing=varlen",
+                "learner.packing.sequence_parallel=2",
+                "learner.num_ranks=2",
+                *part.split(),
+            ],
+        )
     load_config("quickstart", part.split())
