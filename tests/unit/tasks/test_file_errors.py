@@ -251,6 +251,6 @@ def test_no_room_for_a_prompt_and_unknown_kinds(tokenizer: Any) -> None:
     ):
         build_task(config, tokenizer, max_model_len=64, max_tokens=64)
     with pytest.raises(
-        ValueError, match=r"task.kind: 'csv' is unknown; use one of \['file', 'reasoning_gym'\]"
+        ValueError, match=r"task.kind: 'csv' is unknown; use one of \['file', 'own', 'reasoning_gym'\]"
     ):
         build_task(FileTaskConfig.model_construct(kind="csv"), tokenizer, max_model_len=64, max_tokens=32)
