@@ -170,7 +170,8 @@ def _keep(
     began = time.monotonic()
     try:
         found = work()
-    except Exception as error:  # noqa: BLE001 - an arm that fails must not take the others with it; it is in the result
+    # An arm that fails must not take the others with it; it is in the result
+    except Exception as error:  # noqa: BLE001
         traceback.print_exc()
         found = {"failed": f"{type(error).__name__}: {error}"}
     found["took_s"] = round(time.monotonic() - began, 1)

@@ -15,6 +15,7 @@ LIMITS = {
     "circles of modules": 0,
     "longest file (lines)": 400,
     "longest function (lines)": 60,
+    "lines over 110 columns": 0,
     "undocumented config fields": 0,
 }
 SECTION_BASES = ("Section", "BaseModel")
@@ -65,6 +66,12 @@ def measure(root: Path) -> House:
             for m, node in functions
             if _length(node) > 60
         ],
+        "lines over 110 columns": [
+            f"{m.path}:{number}"
+            for m in modules + beside
+            for number, line in enumerate(m.source.split("\n"), 1)
+            if len(line) > 110
+        ],
         "undocumented config fields": [name for name, documented in fields if not documented],
     }
     figures = {
@@ -78,6 +85,7 @@ def measure(root: Path) -> House:
         "circles of modules": len(circles),
         "longest file (lines)": max(m.lines for m in modules + beside),
         "longest function (lines)": max(_length(node) for _, node in functions),
+        "lines over 110 columns": len(offenders["lines over 110 columns"]),
         "config fields": len(fields),
         "undocumented config fields": sum(not documented for _, documented in fields),
         "syntax nodes a line": round(sum(_nodes(m.tree) for m in modules) / code_lines, 2),

@@ -117,7 +117,8 @@ def limits_of(*changes: Mapping[str, float]) -> Limits:
     merged = {name: value for change in changes for name, value in change.items()}
     whole = {name: value if name.endswith("_s") else int(value) for name, value in merged.items()}
     try:
-        return replace(Limits(), **whole)  # type: ignore[arg-type]  # ints where it wants ints, by the line above
+        # Ints where it wants ints, by the line above
+        return replace(Limits(), **whole)  # type: ignore[arg-type]
     except TypeError as error:
         fields = sorted(Limits.__dataclass_fields__)
         raise ValueError(f"limits: {error}; the fields are {fields}") from error

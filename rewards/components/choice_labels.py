@@ -49,16 +49,20 @@ class Labels:
         self._listed = re.compile(rf"(?:^|(?<=[\s(\[])){self._token}\s?[).:]")
         self._right = re.compile(
             rf"{self._token}[)\]\"']?\s+(?:is|seems|must be|looks)\s+"
-            r"(?:(?:indeed|clearly|definitely|certainly|obviously|therefore|thus|likely|probably|surely|really|the|most|only|single|one)\s+)*"
-            r"(?:correct|right|best|appropriate|answer|accurate)\b(?!,?\s+(?:only|if|unless|when|but|except|provided|or|and)\b|\?)"
+            r"(?:(?:indeed|clearly|definitely|certainly|obviously|therefore|thus|likely|probably"
+            r"|surely|really|the|most|only|single|one)\s+)*"
+            r"(?:correct|right|best|appropriate|answer|accurate)\b(?!,?\s+(?:only|if|unless|when"
+            r"|but|except|provided|or|and)\b|\?)"
         )
         self._also = re.compile(
-            rf"{self._token}[)\]\"']?\s+(?:(?:is|would|could|might|may|can)\s+(?:also|equally|just\s+as|possible|plausible|acceptable)\b"
+            rf"{self._token}[)\]\"']?\s+(?:(?:is|would|could|might|may|can)\s+(?:also|equally"
+            rf"|just\s+as|possible|plausible|acceptable)\b"
             r"|(?:would|could|might|may|can)\s+(?:work|fit)\b|(?:works\s+)?too\s*[.!]?\s*$)",
             re.MULTILINE,
         )
         self._correction = re.compile(
-            rf"(?:not|n['’]t|never)\s+(?:{NAME})?[(\[]?{self._token}[)\]]?,?\s+(?:but|rather|instead)\s+(?:rather\s+)?"
+            rf"(?:not|n['’]t|never)\s+(?:{NAME})?[(\[]?{self._token}[)\]]?,?\s+(?:but|rather"
+            rf"|instead)\s+(?:rather\s+)?"
         )
         self._whole = re.compile(rf"\W*(?:(?:final|{filler})[\s,:]*+)*+[(\[]?{self._token}\W*", re.IGNORECASE)
 

@@ -101,7 +101,8 @@ def _boxes(text: str, names: Labels) -> Iterator[_Commitment]:
         label = names.read(text[begin:end])
         before = text[max(0, start - 60) : start]
         if number and spans[number - 1][2] is not None:
-            gap = plain(text[spans[number - 1][2] + 1 : start]).strip()  # type: ignore[operator]  # not None, by the line above
+            # Not None, by the line above
+            gap = plain(text[spans[number - 1][2] + 1 : start]).strip()  # type: ignore[operator]
             other = names.read(text[spans[number - 1][1] : spans[number - 1][2]])
             joined = not gap or re.fullmatch(r"(?:or|and|maybe|perhaps|[,/;()\s])+", gap, re.IGNORECASE)
             if other != label and (joined or re.search(r"\b(?:if|otherwise|else)\b", gap, re.IGNORECASE)):

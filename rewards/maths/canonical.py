@@ -23,7 +23,8 @@ _NONE = re.compile(
     re.IGNORECASE,
 )
 _DOUBLED = re.compile(
-    r"(?<!\\)\\\\(?=(?:left|right|[dt]?frac|text|boxed|sqrt|pi|infty|cup|cap|times|cdot|begin|end|le|ge|pm)(?![a-z]))"
+    r"(?<!\\)\\\\(?=(?:left|right|[dt]?frac|text|boxed|sqrt|pi|infty|cup|cap|times|cdot|begin|end"
+    r"|le|ge|pm)(?![a-z]))"
 )
 _ABOUT = re.compile(r"~~|\A~")
 _DIGITS_APART = re.compile(r"(\d)(?:\\[,;: ]|[\s~])+(?=\d)")

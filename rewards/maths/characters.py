@@ -45,7 +45,8 @@ _SIMPLE = {
 _TABLE = str.maketrans({**_SIMPLE, **_COMMAND, **{chr(0xFF10 + digit): str(digit) for digit in range(10)}})
 
 _DAMAGED = re.compile(
-    r"\f(?=rac|box)|\x08(?=oxed|inom|egin|ar\b|eta\b)|\t(?=imes(?![a-z])|frac|heta(?![a-z])|ext\{[^{}\d]|extbf\{|riangle)"
+    r"\f(?=rac|box)|\x08(?=oxed|inom|egin|ar\b|eta\b)|\t(?=imes(?![a-z])|frac|heta(?![a-z])"
+    r"|ext\{[^{}\d]|extbf\{|riangle)"
     r"|\x0b(?=arnothing|ec(?![a-z]))|\x07(?=lpha(?![a-z])|pprox)|\r(?=ight(?![a-z])|angle|m\{)"
 )
 _LETTERS = {"\f": "f", "\x08": "b", "\t": "t", "\x0b": "v", "\x07": "a", "\r": "r"}

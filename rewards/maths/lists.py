@@ -15,7 +15,8 @@ _JOINT = (
     r"|\b(?:and|or)\b|(?<=\d)or(?=[A-Z(\\-])|\\lor\b|\\vee\b|∨|\\q?quad(?![a-zA-Z])|;|\\\\(?![a-zA-Z])|\n"
 )
 _TOKEN = re.compile(
-    rf"(?P<joint>{_JOINT})|(?P<bar>\\mid(?![a-z])|(?<!\\)\|)|(?P<comma>,(?!\\!))|(?P<open>\\begin\b|\\left(?![a-zA-Z])|\\[{{\[(]|[({{\[])"
+    rf"(?P<joint>{_JOINT})|(?P<bar>\\mid(?![a-z])|(?<!\\)\|)|(?P<comma>,(?!\\!))|(?P<open>\\begin\b"
+    rf"|\\left(?![a-zA-Z])|\\[{{\[(]|[({{\[])"
     r"|(?P<close>\\end\b|\\right(?![a-zA-Z])|\\[}\])]|[)}\]])|\\[A-Za-z]+|\\.|.",
     re.DOTALL,
 )
@@ -89,7 +90,8 @@ def expanded(items: list[str]) -> list[str]:
             found.append(item)
             continue
         for pm, mp in (("+", "-"), ("-", "+")):
-            one = _SIGNS.sub(lambda match, pm=pm, mp=mp: pm if match[1] == "pm" else mp, item).strip()  # type: ignore[misc]
+            one = re.sub(r"\\pm(?![a-z])", pm, item)
+            one = re.sub(r"\\mp(?![a-z])", mp, one).strip()
             found.append(re.sub(r"(^|[=(])\s*\+\s*", r"\1", one))
     return found
 

@@ -37,7 +37,8 @@ _REPEATED = rf"(?P<repeated>(?:{_BAR}){{1,2}}|\(\d{{1,20}}\)|(?:\\[lc]?dots|\.\.
 _DECIMAL = rf"(?:{_GROUPED}|\d{{1,60}})(?:\.(?!\.\.)\d{{0,60}})?|\.\d{{1,60}}"
 _POWER = (
     r"(?:[eE](?P<exponent>[-+]?\d{1,3})(?![\d.])"
-    r"|\s*(?:\\times|\\cdot|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{\s?(?P<power>[-+]?\s?\d{1,3})\s?\}|\(?(?P<power2>[-+]?\d{1,3})\)?))?"
+    r"|\s*(?:\\times|\\cdot|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{\s?(?P<power>[-+]?\s?\d{1,3})\s?\}"
+    r"|\(?(?P<power2>[-+]?\d{1,3})\)?))?"
 )
 _FRACTION = (
     r"\\[dtc]?frac\s*(?:\{\s*(?P<n1>\d{1,60})\s*\}\s*\{\s*(?P<d1>\d{1,60})\s*\}"
@@ -45,11 +46,13 @@ _FRACTION = (
 )
 _HEAD = re.compile(
     rf"(?P<sign>[-+])?\s*(?:(?P<before>{_CURRENCY})\s*)?(?P<inner>[-+])?\s?"
-    rf"(?:(?P<whole>\d{{1,60}})?\s*{_FRACTION}|(?:(?P<mixed>\d{{1,60}})\s+)?(?P<n3>\d{{1,60}})\s*/\s*(?P<d3>\d{{1,60}})(?![\d.])"
+    rf"(?:(?P<whole>\d{{1,60}})?\s*{_FRACTION}"
+    rf"|(?:(?P<mixed>\d{{1,60}})\s+)?(?P<n3>\d{{1,60}})\s*/\s*(?P<d3>\d{{1,60}})(?![\d.])"
     rf"|(?P<decimal>{_DECIMAL})(?:{_REPEATED})?{_POWER})"
 )
 _DECIMAL_COMMA = re.compile(
-    rf"\s*(?P<sign>[-+]?)\s*(?:{_CURRENCY})?\s*(?P<whole>\d{{1,60}}),(?P<rest>\d{{1,60}})\s*(?:{_CURRENCY})?\s*"
+    rf"\s*(?P<sign>[-+]?)\s*(?:{_CURRENCY})?\s*(?P<whole>\d{{1,60}}),(?P<rest>\d{{1,60}})\s*(?:"
+    rf"{_CURRENCY})?\s*"
 )
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
 _UNIT_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")

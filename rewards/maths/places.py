@@ -24,7 +24,8 @@ _HEADING = re.compile(r"[*_]*(?:[A-Za-z]{2}|\d{1,3}[.)]\s)")
 _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,100}\}){0,50}\}){0,100}\}"
 _ATOM = re.compile(
-    rf"\s{{0,3}}(?:-\s?)?(?:\\[dtc]?frac\s?(?:{_GROUP}|\d)\s?(?:{_GROUP}|\d)|\\sqrt\s?(?:\[\d\])?\s?(?:{_GROUP}|\d)"
+    rf"\s{{0,3}}(?:-\s?)?(?:\\[dtc]?frac\s?(?:{_GROUP}|\d)\s?(?:{_GROUP}|\d)"
+    rf"|\\sqrt\s?(?:\[\d\])?\s?(?:{_GROUP}|\d)"
     rf"|\\[A-Za-z]+(?:\s?{_GROUP})?|\\?\$?\d+(?:,\d{{3}}(?!\d))*(?:\.\d+)?(?:\\?%)?|[A-Za-z])"
 )
 _ATOM_END = re.compile(r"\s*(?:\$|\\[)\]]|\\\\|\\end\b|\\text\b|[.,;:!?](?:\s|\$|\Z)|\Z)|\s+[A-Za-z]{2,}")

@@ -34,7 +34,8 @@ from rewards.maths.units import measures
 MAX_SENTENCE = 1_000
 """Characters; a longer sentence is not read."""
 _CODE = re.compile(
-    r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max|min)\()[A-Za-z_]{3,}\(|\blambda\b"
+    r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|gcd|lcm|max"
+    r"|min)\()[A-Za-z_]{3,}\(|\blambda\b"
 )
 _MISTAKES = frozenset(("mistake", "error", "wrong", "incorrect", "trap", "distractor"))
 _DOUBTS = frozenset(

@@ -11,12 +11,14 @@ from rewards.maths.units import is_unit
 EQUALS = re.compile(r"(?<![<>!:\\])=")
 ABOUT = re.compile(r"\\approx|\\simeq|\\sim(?![a-z])")
 _DENIED = re.compile(
-    r"\\n(?:eq?|eg|ot)(?![a-z])|!=|\b(?:not|never|unless|versus|maybe|perhaps|possibly)\b|\\text\s*\{\s*(?:to|but|between)\b",
+    r"\\n(?:eq?|eg|ot)(?![a-z])|!=|\b(?:not|never|unless|versus|maybe|perhaps|possibly)\b"
+    r"|\\text\s*\{\s*(?:to|but|between)\b",
     re.IGNORECASE,
 )
 _ARGUMENTS = re.compile(
     r"_\s?(?:\{[^{}]*\}|\w)"
-    r"|\\(?:text|mathrm|mbox|operatorname|angle|triangle|overline|widehat|overrightarrow|vec|mathbb)(?![a-z])\s?(?:\{[^{}]*\})?"
+    r"|\\(?:text|mathrm|mbox|operatorname|angle|triangle|overline|widehat|overrightarrow|vec"
+    r"|mathbb)(?![a-z])\s?(?:\{[^{}]*\})?"
 )
 _CALL = re.compile(r"[A-Za-z]'*\s?\([^()]*\)")
 _CONSTANT = re.compile(r"(?P<name>[A-Za-z])\s?\(\s?(?P<argument>[a-z])\s?\)\s*=(?P<value>[^A-Za-z=]+)")

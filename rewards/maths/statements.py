@@ -21,7 +21,8 @@ PHRASE_LENGTH = 100
 """Characters of a text without numbers that may be an answer as a whole."""
 
 _PHRASE = re.compile(
-    r"\b(?:answer|choice|option)[*_`]{0,3}\s{0,3}(?:is\s{0,3}:?|equals|:|=)[\s*_:]{0,8}|^[*_]{0,2}A[*_]{0,2}:[*_]{0,2}\s{0,8}",
+    r"\b(?:answer|choice|option)[*_`]{0,3}\s{0,3}(?:is\s{0,3}:?|equals|:|=)[\s*_:]{0,8}"
+    r"|^[*_]{0,2}A[*_]{0,2}:[*_]{0,2}\s{0,8}",
     re.IGNORECASE | re.MULTILINE,
 )
 _VALUE = re.compile(r"\d|\$|\\[()\[\]]|[√½⅓¼¾⅔π∞∅]|\\[a-z]{2,}")
@@ -42,7 +43,9 @@ _NONE = re.compile(
 )
 _NONE_AT_END = re.compile(rf"(?:\A|[\s,])(?:{_NONE.pattern})[.!]?\Z", re.IGNORECASE)
 _DENIED_PHRASE = re.compile(
-    r"\b(?:not|never|\w+n['’]t|cannot|false|doubt|maybe|perhaps|possibly|wrong|incorrect|if|unless|whether|suppos\w+|assum\w+|imagine|pretend|let|says?|said|claims?|claimed|thinks|thought|believes|believed|guess\w*|told|according)\b(?!\s+(?:hard|difficult|surprising|only))",
+    r"\b(?:not|never|\w+n['’]t|cannot|false|doubt|maybe|perhaps|possibly|wrong|incorrect|if|unless"
+    r"|whether|suppos\w+|assum\w+|imagine|pretend|let|says?|said|claims?|claimed|thinks|thought"
+    r"|believes|believed|guess\w*|told|according)\b(?!\s+(?:hard|difficult|surprising|only))",
     re.IGNORECASE,
 )
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|emph)\s*\{([^{}]*)\}")

@@ -19,65 +19,87 @@ PERHAPS = (
     r"|otherwise)"
 )
 _FILL = (
-    r"(?:\s+(?:be|the|a|an|equal|equals|to|answer|number|value|result|simply|just|exactly|actually|really|necessarily|going|given|by|"
+    r"(?:\s+(?:be|the|a|an|equal|equals|to|answer|number|value|result|simply|just|exactly|actually"
+    r"|really|necessarily|going|given|by|"
     r"correct|final|true|that|is|it|of|my|our|x|y|n)\b)*"
 )
 _OPENERS = r"[\s$(\[{\\:*_`\"']*(?:(?:displaystyle|text|quad|,|;|[A-Za-z]\w?\s*=)[\s$(\[{\\]*)*\Z"
 _DENIAL = (
-    r"(?:\bnot|\bnever|\w+n['’]t|\bcannot|\bcant|\banything\s+but|\bother\s+than|\brather\s+than|\binstead\s+of|\bexcept(?:\s+for)?"
-    r"|\bexcluding|\bfar\s+from|\bunlike|\brules?\s+out|\bruled\s+out|\bnor|\bneither|\bwithout|\breject(?:s|ed)?|\bdiscard(?:s|ed)?"
+    r"(?:\bnot|\bnever|\w+n['’]t|\bcannot|\bcant|\banything\s+but|\bother\s+than|\brather\s+than"
+    r"|\binstead\s+of|\bexcept(?:\s+for)?"
+    r"|\bexcluding|\bfar\s+from|\bunlike|\brules?\s+out|\bruled\s+out|\bnor|\bneither|\bwithout"
+    r"|\breject(?:s|ed)?|\bdiscard(?:s|ed)?"
     r"|\b(?:wrong|incorrect)(?:ly)?\s+(?:answer|value|result)(?:\s+is)?"
     r"|\bby\s+no\s+means|\bdoubt(?:\s+that)?|\bdifferent\s+from|\bunequal\s+to|\bno\s+longer)"
 )
 DENIED_BEFORE = re.compile(rf"{_DENIAL}{_FILL}{_OPENERS}", re.IGNORECASE)
 """Searched in the text that ends where a place begins."""
 _MODIFIED_BEFORE = re.compile(
-    r"(?:\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|larger|smaller|bigger|higher|lower)\s+than|up\s+to|half(?:\s+of)?|twice|thrice"
-    r"|double|triple|minus|negative|square\s+root\s+of|cube\s+root\s+of|factorial\s+of|reciprocal\s+of|inverse\s+of|opposite\s+of"
-    r"|square\s+of|cube\s+of|negative\s+of|log(?:arithm)?\s+of|between|either|neither|almost|nearly|(?:a|one|two|three)[\s-]"
+    r"(?:\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|larger|smaller|bigger|higher"
+    r"|lower)\s+than|up\s+to|half(?:\s+of)?|twice|thrice"
+    r"|double|triple|minus|negative|square\s+root\s+of|cube\s+root\s+of|factorial\s+of"
+    r"|reciprocal\s+of|inverse\s+of|opposite\s+of"
+    r"|square\s+of|cube\s+of|negative\s+of|log(?:arithm)?\s+of|between|either|neither|almost|nearly"
+    r"|(?:a|one|two|three)[\s-]"
     r"(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)s?\s+of))[\s$(\[{\\:*]*\Z",
     re.IGNORECASE,
 )
 _BOUNDED_BEFORE = re.compile(
-    r"\b(?:about|roughly|around|over|above|below|under|beyond|exceeds?|exceeding|maybe|perhaps|possibly|(?:everything|all|anything)\s+but)"
+    r"\b(?:about|roughly|around|over|above|below|under|beyond|exceeds?|exceeding|maybe|perhaps"
+    r"|possibly|(?:everything|all|anything)\s+but)"
     r"[ $(\[{\\*]*\Z",
     re.IGNORECASE,
 )
 _SUPPOSED_BEFORE = re.compile(
-    r"\b(?:suppose|assume|imagine|pretend|let|say|says|said|claims|claimed|thinks|thought|believes|believed|guesses|guessed"
-    r"|told\s+(?:me|us|him|her))\s+(?:that\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|result|value|it|x|n)\s*"
+    r"\b(?:suppose|assume|imagine|pretend|let|say|says|said|claims|claimed|thinks|thought|believes"
+    r"|believed|guesses|guessed"
+    r"|told\s+(?:me|us|him|her))\s+(?:that\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|result"
+    r"|value|it|x|n)\s*"
     r"(?:is|be|was|were|=|equals)[\s$(\[{\\:*]*\Z",
     re.IGNORECASE,
 )
 _OPERAND_BEFORE = re.compile(
-    r"(?<=\S)\s?(?<![*_])[-+*/^_<|~]\s?\{?\s?\Z|[\s\d})]>\s?\Z|[$({\[=]\s?[-~]\s?\Z|\A\s?[-~]\Z|\^\s?\{\s?\Z|_\s?\{\s?\Z"
-    r"|\\(?:leq?|geq?|neq?|lt|gt|cdot|times|div|pm|mp|sqrt|sim|log|ln|sin|cos|tan|max|min|frac|not)(?![a-z])\s?[({]?\s?\Z"
+    r"(?<=\S)\s?(?<![*_])[-+*/^_<|~]\s?\{?\s?\Z|[\s\d})]>\s?\Z|[$({\[=]\s?[-~]\s?\Z|\A\s?[-~]\Z"
+    r"|\^\s?\{\s?\Z|_\s?\{\s?\Z"
+    r"|\\(?:leq?|geq?|neq?|lt|gt|cdot|times|div|pm|mp|sqrt|sim|log|ln|sin|cos|tan|max|min|frac"
+    r"|not)(?![a-z])\s?[({]?\s?\Z"
     r"|\\[dtc]?frac\s?\{[^{}]{0,8}\}\s?\{\s?\Z|\d\.?\Z|(?<![\\A-Za-z])[A-Za-z]{1,3}\Z"
 )
 """An operator, a relation or a factor right in front of a box; a dash at the start of a line is a bullet."""
 _OPERAND_AFTER = re.compile(
-    r"\s?[\^_]|!\s?(?:\$|\\[)\]]|\d)|\s?(?:[*/+|]|<(?![|/])|>|-(?!-)|\\(?:cdot|times|div|pm|mp|leq?|geq?|neq?|lt|gt)(?![a-z]))\s?[\dA-Za-z\\({]"
+    r"\s?[\^_]|!\s?(?:\$|\\[)\]]|\d)|\s?(?:[*/+|]|<(?![|/])|>|-(?!-)|\\(?:cdot|times|div|pm|mp|leq?"
+    r"|geq?|neq?|lt|gt)(?![a-z]))\s?[\dA-Za-z\\({]"
     r"|[.,:]\d|\s?:\s?[\d\\]|\d|'s\b|[A-Za-z(]|\s?\\(?:sqrt|pi|[dt]?frac|sin|cos|log|ln|theta|alpha)(?![a-z])"
 )
 _OPEN_BRACKET = re.compile(r"(?<!\\)[(\[|]|\\\{")
 _MATHS_START = re.compile(r"\$|\\[(\[]|\n|\\begin")
 _MODIFIED_AFTER = re.compile(
-    r"[\s$)\]\\]{0,5}(?:%[\s$]{0,3}of\s+\d+|squared|cubed|factorial|halved|doubled|tripled|plus|minus|divided|multiplied|modulo|(?:times|out\s+of|(?:percent|%)\s+of)\s+\$?\d+"
+    r"[\s$)\]\\]{0,5}(?:%[\s$]{0,3}of\s+\d+|squared|cubed|factorial|halved|doubled|tripled|plus"
+    r"|minus|divided|multiplied|modulo|(?:times|out\s+of|(?:percent|%)\s+of)\s+\$?\d+"
     r"|,?\s*(?:at\s+(?:least|most)|give\s+or\s+take|would\s+be)|if\s+\$?[a-z]|unless\s+\$?[a-z]"
-    r"|and\s+a\s+(?:half|third|quarter)|to\s+the\s+power|(?:or|and)\s+(?:more|less|fewer|so|above|below|up)|(?:more|less)\s+than\s+\$?(?:\d+|[a-z]))\b",
+    r"|and\s+a\s+(?:half|third|quarter)|to\s+the\s+power|(?:or|and)\s+(?:more|less|fewer|so|above"
+    r"|below|up)|(?:more|less)\s+than\s+\$?(?:\d+|[a-z]))\b",
     re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(
     r"\A[\s$)\]\\.,;:*`\"'}(]*(?:is|was)\s+what\s+i\s+(?:first|initially|originally)|"
     r"\A[\s$)\]\\.,;:*`\"'}]*(?:is|are|was|were|would\s+be|seems|looks|must\s+be)\s+(?:\w+\s+){0,2}?"
-    r"(?:wrong|incorrect|false|invalid|extraneous|rejected|not(?!\s+(?:\W{0,3}\d|hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|impossible|mistaken|a\s+mistake|an\s+error|too\s+\w+)\b"
-    r"|\A[\s$)\]\\.,;:*`\"'}]*(?:isn['’]t|can(?:no|['’])t|wasn['’]t|doesn['’]t|\(?(?:wrong|incorrect)|not\b(?!\s+(?:\W{0,4}\d|\\(?:boxed|fbox)|\$)))"
+    r"(?:wrong|incorrect|false|invalid|extraneous|rejected|not(?!\s+(?:\W{0,3}\d|hard|difficult"
+    r"|surprising|only|a\s+coincidence|needed|necessary))|impossible|mistaken|a\s+mistake"
+    r"|an\s+error|too\s+\w+)\b"
+    r"|\A[\s$)\]\\.,;:*`\"'}]*(?:isn['’]t|can(?:no|['’])t|wasn['’]t|doesn['’]t|\(?(?:wrong"
+    r"|incorrect)|not\b(?!\s+(?:\W{0,4}\d|\\(?:boxed|fbox)|\$)))"
     r"|(?:\A|[.!?;:,(\n—–-])[\s$)\]\\*]*(?:but\s+|oh\s+|hmm+,?\s+|oops,?\s+|and\s+)*"
-    r"(?:no\b\s?[,.!;:—-]|actually,?\s+(?:no|it|that|the)\b|no\b\s+(?:wait|that|no)\b|wait\b|hold\s+on|scratch\s+that|strike\s+that|correction\b|oops\b|my\s+mistake|sorry\b"
-    r"|i\s+(?:was|am)\s+(?:wrong|mistaken|not\s+sure|unsure)|i\s+made\s+(?:a|an)\s+(?:mistake|error)|i\s+take\s+(?:it|that)\s+back"
-    r"|(?:that|this|it|which|the\s+(?:above|answer|result|value))(?:['’]s|\s+(?:is|was|seems|looks|must\s+be|can(?:not|['’]t)\s+be))\s+"
-    r"(?:\w+\s+){0,2}?(?:wrong|incorrect|false|not(?!\s+(?:\W{0,3}\d|hard|difficult|surprising|only|a\s+coincidence|needed|necessary))|invalid|mistaken|impossible)\b"
-    r"|(?:that|this|it|which)\s+(?:isn|can|wasn|doesn)['’]t\b|(?:that|this|it)\s+cannot\s+be|ignore\s+(?:that|this|it)\b|disregard\b"
+    r"(?:no\b\s?[,.!;:—-]|actually,?\s+(?:no|it|that|the)\b|no\b\s+(?:wait|that|no)\b|wait\b"
+    r"|hold\s+on|scratch\s+that|strike\s+that|correction\b|oops\b|my\s+mistake|sorry\b"
+    r"|i\s+(?:was|am)\s+(?:wrong|mistaken|not\s+sure|unsure)|i\s+made\s+(?:a|an)\s+(?:mistake"
+    r"|error)|i\s+take\s+(?:it|that)\s+back"
+    r"|(?:that|this|it|which|the\s+(?:above|answer|result|value))(?:['’]s|\s+(?:is|was|seems|looks"
+    r"|must\s+be|can(?:not|['’]t)\s+be))\s+"
+    r"(?:\w+\s+){0,2}?(?:wrong|incorrect|false|not(?!\s+(?:\W{0,3}\d|hard|difficult|surprising|only"
+    r"|a\s+coincidence|needed|necessary))|invalid|mistaken|impossible)\b"
+    r"|(?:that|this|it|which)\s+(?:isn|can|wasn|doesn)['’]t\b|(?:that|this|it)\s+cannot\s+be"
+    r"|ignore\s+(?:that|this|it)\b|disregard\b"
     r"|on\s+second\s+thought|i\s+(?:doubt|don['’]t\s+(?:think|believe)))",
     re.IGNORECASE,
 )
@@ -92,7 +114,8 @@ _NEXT_PROBLEM = re.compile(
 _TEXT = r"\\(?:text|mbox|mathrm)\s{0,3}\{[^{}]{0,30}\b(?:and|or)\s{0,3}\}"
 _SIDE_BY_SIDE = re.compile(rf"(?:[\s$,;~&]|\\q?quad\b|{_TEXT}|\b(?:and|or)\b|\\[\\,;: ()\[\]])*+")
 _JOINED = re.compile(
-    r"[\s$,;.)\\\]*]{0,8}\(?(?:or|maybe|perhaps|possibly|alternatively|otherwise|either|could\s+be|might\s+be)\b(?P<rest>[^.\n]{0,40})",
+    r"[\s$,;.)\\\]*]{0,8}\(?(?:or|maybe|perhaps|possibly|alternatively|otherwise|either|could\s+be"
+    r"|might\s+be)\b(?P<rest>[^.\n]{0,40})",
     re.I,
 )
 _CORRECTED = re.compile(r"\b(?:rather|actually|wait|correct|instead|not?)\b", re.IGNORECASE)
@@ -101,7 +124,9 @@ _OR = (
     rf"(?:,?\s{{1,3}}{PERHAPS}\b){{0,4}}"
 )
 _OR_AFTER = re.compile(
-    rf"(?:[\s$,;)*\]\\]{{0,8}}\(?{_OR}|[\s$,;.)*\]\\]{{0,8}}\bor\b(?:,?\s{{1,3}}{PERHAPS}\b){{0,4}})[\s:,]{{0,3}}(?P<item>[^\n]{{1,60}})",
+    rf"(?:[\s$,;)*\]\\]{{0,8}}\(?{_OR}"
+    rf"|[\s$,;.)*\]\\]{{0,8}}\bor\b(?:,?\s{{1,3}}{PERHAPS}\b){{0,4}})[\s:,]{{0,3}}(?P<item>[^\n]{{1"
+    rf",60}})",
     re.IGNORECASE,
 )
 _OR_BEFORE = re.compile(rf"(?P<item>[^\s]{{1,60}})\s{{1,4}}{_OR}[\s$(\\\[]{{0,6}}\Z", re.IGNORECASE)

@@ -11,34 +11,40 @@ from fractions import Fraction
 from rewards.maths.lexicon import BASES, MONTHS
 
 _WRAPPER = re.compile(
-    r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|emph|operatorname|textsc|rm|bf)\s*\{([^{}]*)\}"
+    r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|emph|operatorname|textsc|rm"
+    r"|bf)\s*\{([^{}]*)\}"
 )
 _SPACES = re.compile(r"\\[,;:! ]|\\q?quad(?![a-z])|[\s~]+")
 CLOCK = re.compile(
-    r"(?P<hour>\d{1,2})(?:\s?:\s?(?P<minute>[0-5]\d)(?:\s?:\s?(?P<second>[0-5]\d))?)?\s?(?P<half>[ap]\.?\s?m\b\.?|noon\b|midnight\b|o'clock\b)?",
+    r"(?P<hour>\d{1,2})(?:\s?:\s?(?P<minute>[0-5]\d)(?:\s?:\s?(?P<second>[0-5]\d))?)?\s?(?P<half>[a"
+    r"p]\.?\s?m\b\.?|noon\b|midnight\b|o'clock\b)?",
     re.IGNORECASE,
 )
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 DATE = re.compile(
     rf"(?:the\s+)?(?:(?P<month>{_MONTH})\b\.?\s+(?:the\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b"
-    rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{_MONTH})\b\.?)(?:,?\s+(?P<year>\d{{4}})\b)?",
+    rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd"
+    rf"|th)?\s+(?:of\s+)?(?P<month2>{_MONTH})\b\.?)(?:,?\s+(?P<year>\d{{4}})\b)?",
     re.IGNORECASE,
 )
 _RATIO = re.compile(
     r"(?P<parts>\d{1,30}(?:\.\d{1,30})?(?:\s?(?::|\\colon|\\ratio)\s?\d{1,30}(?:\.\d{1,30})?)+)"
 )
 _BASED = re.compile(
-    r"\(?(?P<digits>[0-9A-Fa-f]{1,60})\)?_\s?(?:\{\s?\(?(?P<base>[a-z]{3,7}|\d{1,2})\)?\s?\}|(?P<base2>\d{1,2}))"
+    r"\(?(?P<digits>[0-9A-Fa-f]{1,60})\)?_\s?(?:\{\s?\(?(?P<base>[a-z]{3,7}|\d{1,2})\)?\s?\}"
+    r"|(?P<base2>\d{1,2}))"
 )
 _BASE_WORDS = re.compile(
     r"\(?(?P<digits>[0-9A-F]{1,60})\)?,? \(?(?:in )?base (?P<base>[a-z]{3,7}|\d{1,2})\)?", re.IGNORECASE
 )
 _REMAINDER = re.compile(
-    r"(?P<quotient>-?\d{1,40})\s*(?:,|with|and)?\s*(?:a\s+)?(?:r|rem\.?|remainder)\s*(?:of\s+)?:?\s*(?P<rest>\d{1,40})",
+    r"(?P<quotient>-?\d{1,40})\s*(?:,|with|and)?\s*(?:a\s+)?(?:r|rem\.?"
+    r"|remainder)\s*(?:of\s+)?:?\s*(?P<rest>\d{1,40})",
     re.IGNORECASE,
 )
 _CHOICE = re.compile(
-    r"\(?([A-J])(?:\)[.:]?(?=\s|\Z|\d|\\)|[.:](?=\s|\Z))(?:\s*(?P<rest>\S.*))?|(?:option|choice|answer)\s+\(?([A-J])\)?",
+    r"\(?([A-J])(?:\)[.:]?(?=\s|\Z|\d|\\)|[.:](?=\s|\Z))(?:\s*(?P<rest>\S.*))?|(?:option|choice"
+    r"|answer)\s+\(?([A-J])\)?",
     re.IGNORECASE | re.DOTALL,
 )
 _LETTER = re.compile(r"\(?([A-Ja-j])\)?[.:]?")

@@ -101,7 +101,8 @@ def files_of(path: str) -> list[Path]:
         return files
     if source.exists():
         return [source]
-    files = [Path(found) for found in sorted(glob.glob(str(source), recursive=True)) if Path(found).is_file()]  # noqa: PTH207
+    matches = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207
+    files = [Path(found) for found in matches if Path(found).is_file()]
     if not files:
         what = "no file matches" if glob.has_magic(path) else "no such file or directory"
         raise ValueError(f"{path}: {what}; paths are relative to where t2rl is started ({Path.cwd()})")

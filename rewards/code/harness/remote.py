@@ -4,7 +4,8 @@ compared."""
 import builtins
 from typing import Any
 
-from values import attempt, decode, encode  # type: ignore[import-not-found]  # a file beside this one in the sandbox
+# A file beside this one in the sandbox
+from values import attempt, decode, encode  # type: ignore[import-not-found]
 
 _CONTROL_FLOW = ("StopIteration", "StopAsyncIteration", "GeneratorExit")
 

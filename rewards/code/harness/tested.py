@@ -7,7 +7,8 @@ import sys
 import types
 from typing import Any
 
-from values import Link, attempt, decode, encode  # type: ignore[import-not-found]  # a file beside this one in the sandbox
+# A file beside this one in the sandbox
+from values import Link, attempt, decode, encode  # type: ignore[import-not-found]
 
 TYPING = ("Any", "Dict", "List", "Optional", "Set", "Tuple", "Union")
 """There without an import, as on coding sites."""
@@ -164,7 +165,8 @@ def site_names(mentioned: set[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     stage = Stage(Link(socket.socket(fileno=3)))
-    with open("solution.py", encoding="utf-8") as source_file:  # noqa: PTH123  # quicker to start than pathlib
+    # Quicker to start than pathlib
+    with open("solution.py", encoding="utf-8") as source_file:  # noqa: PTH123
         text = source_file.read()
     sys.argv = ["solution.py"]
     stage.link.send(stage.load(text))

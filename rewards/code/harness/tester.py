@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from remote import ProgramError, ProgramLost, Remote, StandIn  # type: ignore[import-not-found]  # files beside this one in the sandbox
+# Files beside this one in the sandbox
+from remote import ProgramError, ProgramLost, Remote, StandIn  # type: ignore[import-not-found]
 from values import Link, attempt, decode, encode  # type: ignore[import-not-found]
 
 
