@@ -1,0 +1,1 @@
+"""``t2rl report``: runs as one self-contained page of figures."""

@@ -1,0 +1,1 @@
+"""Run directories as people look at them: what a run is, where it stands, its rows and samples. Reads files only."""
