@@ -27,9 +27,14 @@ def project() -> dict:
 
 
 def declared(*extras: str) -> set[str]:
-    """Normal names of the declared dependencies, and of those of the extras."""
+    """Normal names of the declared dependencies, or of those of the extras (``t2rl[docs]``: of that one)."""
     lists = [project()["optional-dependencies"][extra] for extra in extras] or [project()["dependencies"]]
-    return {normal(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for lines in lists for line in lines}
+    names: set[str] = set()
+    for line in (line for lines in lists for line in lines):
+        ours = re.fullmatch(rf"{project()['name']}\[(.+)\]", line)
+        name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
+        names |= declared(*ours[1].split(",")) if ours else {normal(name)}
+    return names
 
 
 def modules_of(source: str) -> Iterator[str]:

@@ -18,10 +18,15 @@ from tests.unit.project.imports import (
 # Declared, and imported by no file of ours.
 WITHOUT_IMPORT = {
     "import-linter": "the command lint-imports of `make lint`",
+    "mkdocs-material": "the theme of `make site`",
+    "mkdocstrings": "a plug-in of `make site`",
     "mypy": "a command of `make lint`",
+    "playwright": "the pages in a browser: the first test that opens one removes this line",
+    "plotly": "the figures of a report: its first module that draws one removes this line",
     "pytest-timeout": "a pytest plug-in: `timeout` in pyproject.toml",
     "pytest-xdist": "a pytest plug-in: `-n auto` in `make test`",
     "ruff": "a command of `make lint`",
+    "tensorboard": "read back what a run wrote: the first test that does removes this line",
 }
 # Imported, and not declared.
 BY_HAND = {
