@@ -24,9 +24,9 @@ from benchmarks.lib.common import CONSOLE, RESULTS
 from benchmarks.lib.process_tree import run_logged
 from planner.estimators.pass_at_k import pass_at_k
 from rl.config.load import load_config
-from rl.evaluation.held_out import read_counts
 from rl.records.metrics import read_metrics
 from rl.run.prepare.inputs import locate_model
+from rl.views.evaluations import read_counts
 
 ROOT = Path(__file__).parents[2]
 LEDGER = RESULTS / "curricula_runs.jsonl"

@@ -35,9 +35,9 @@ from benchmarks.lib.process_tree import run_logged
 from planner.estimators.bootstrap import Difference, paired_difference, seeds_difference
 from planner.estimators.pass_at_k import pass_at_k
 from rl.config.load import dump_config, load_config
-from rl.evaluation.held_out import Counts, read_counts
 from rl.records.metrics import read_metrics
 from rl.run.prepare.inputs import locate_model
+from rl.views.evaluations import Counts, read_counts
 
 ROOT = Path(__file__).parents[2]
 SYNC_THREADS: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 2))

@@ -30,7 +30,7 @@ from planner.estimators.pass_at_k import pass_at_k
 from planner.planner import Planner, PlannerConfig
 from planner.types import Query
 from planner.verifiers.verifier import VerifierSpec
-from rl.evaluation.held_out import read_counts
+from rl.views.evaluations import read_counts
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
 

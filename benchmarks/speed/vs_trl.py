@@ -35,9 +35,9 @@ from typing import Any
 from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
 from benchmarks.lib.process_tree import CpuClock, run_logged
 from rl.config.load import dump_config, load_config
-from rl.evaluation.held_out import read_counts
 from rl.records.metrics import read_metrics
 from rl.run.prepare.inputs import locate_model
+from rl.views.evaluations import read_counts
 
 CORES = os.cpu_count() or 1
 CANDIDATES: tuple[tuple[str, int, str], ...] = tuple(

@@ -13,13 +13,14 @@ from rl.commands.export import export_checkpoint
 from rl.config.load import load_config
 from rl.config.schema import Config
 from rl.engines.serving import sampling_service, seated_fleet
-from rl.evaluation.held_out import Counts, Evaluator, evaluation_file, temperatures_of
+from rl.evaluation.held_out import Evaluator, temperatures_of
 from rl.evaluation.summary import render, summarise, to_json
 from rl.records.phases import Phases
 from rl.records.storage import require_writable
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.verifiers import make_verifiers
+from rl.views.evaluations import Counts, evaluation_file
 
 logger = logging.getLogger(__name__)
 

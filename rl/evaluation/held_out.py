@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rl.config.sections import EvaluationConfig
 from rl.engines.rollout_service import RolloutService
 from rl.stream.plans import GroupState, request_seeds
-from rollout.json_lines import text_lines
+from rl.views.evaluations import Counts, evaluation_file
 from rollout.types import GroupRequest, Prompt, SamplingConfig
 
 EVAL_GROUP_IDS = 1 << 60
@@ -20,36 +17,6 @@ EVAL_GROUP_IDS = 1 << 60
 
 class EvaluationError(RuntimeError):
     """The evaluation is not of one policy version."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Per-problem successes under one sampling config: rows ``{id, category, difficulty, n, c, tokens,
-    unjudged, reward}``.
-
-    ``n`` completions were judged, ``c`` of them right; ``unjudged`` could not be, and count nowhere.
-    ``reward`` is the sum of the judged ones' values.
-    """
-
-    version: int
-    sampling: SamplingConfig
-    rows: list[dict[str, Any]]
-
-    @property
-    def greedy(self) -> bool:
-        """True for temperature 0, one sample."""
-        return self.sampling.temperature == 0
-
-    @property
-    def pass_rate(self) -> float:
-        """Mean of c/n over problems with a judged completion; NaN if there is none."""
-        rates = [r["c"] / r["n"] for r in self.rows if r["n"]]
-        return sum(rates) / len(rates) if rates else math.nan
-
-    @property
-    def unjudged(self) -> int:
-        """Completions that could not be judged."""
-        return sum(r.get("unjudged", 0) for r in self.rows)
 
 
 class Evaluator:
@@ -135,30 +102,7 @@ class Evaluator:
         staging.replace(path)
 
 
-def evaluation_file(directory: Path, version: int) -> Path:
-    """Where the counts of a version are."""
-    return directory / f"version-{version:08d}.jsonl"
-
-
 def temperatures_of(config: EvaluationConfig) -> list[float]:
     """Return the temperatures that the config asks to evaluate at: its own, greedy (0), the extra ones."""
     greedy = [0.0] if config.greedy else []
     return list(dict.fromkeys([config.temperature, *greedy, *config.extra_temperatures]))
-
-
-def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:
-    """The counts of one evaluation file, one entry per temperature, in file order."""
-    by_temperature: dict[float, list[dict[str, Any]]] = {}
-    version = -1
-    for _, line in text_lines(path):
-        row = json.loads(line)
-        version = row.pop("version")
-        by_temperature.setdefault(row.pop("temperature"), []).append(row)
-    return [
-        Counts(
-            version=version,
-            sampling=SamplingConfig(temperature=t, top_p=1.0 if t == 0 else top_p, max_tokens=max_tokens),
-            rows=rows,
-        )
-        for t, rows in by_temperature.items()
-    ]

@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 
 from rl.config.schema import Config
-from rl.evaluation.held_out import Counts, evaluation_file, read_counts
 from rl.evaluation.summary import EvaluationSummary, render, summarise, to_json
 from rl.records.metrics import read_metrics
 from rl.records.rundir import RunDir
 from rl.run.checkpoint import CheckpointStore
 from rl.run.saver import held_out_score
+from rl.views.evaluations import Counts, evaluation_file, read_counts
 
 logger = logging.getLogger(__name__)
 

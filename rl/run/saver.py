@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from curricula.stack import CurriculumStack
 from rl.batch.planner_targets import PlannerLoop
 from rl.config.schema import Config
-from rl.evaluation.held_out import evaluation_file, read_counts
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.run.checkpoint import CheckpointStore
 from rl.run.state import RunState
 from rl.stream.buffer import StreamBuffer
 from rl.stream.waiting import wait_for
+from rl.views.evaluations import evaluation_file, read_counts
 from rollout.statistics import StatisticsStore
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Run directories as people look at them: state, rows, samples, advice. Reads files only."""
+"""Run directories as people look at them: what a run is, where it stands, its rows and samples."""

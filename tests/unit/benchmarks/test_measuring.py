@@ -11,7 +11,7 @@ import pytest
 from benchmarks.learning import learning
 from benchmarks.lib import process_tree
 from benchmarks.speed import vs_trl
-from rl.evaluation.held_out import Counts
+from rl.views.evaluations import Counts
 from rollout.types import SamplingConfig
 
 BURN = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"

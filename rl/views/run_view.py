@@ -1,0 +1,128 @@
+"""A run directory as people look at it. Everyone who shows a run reads it here.
+
+Only files are read, so a run can be looked at while it trains, after it died, and on another machine. What
+was read is kept, and a later look reads what was added since: ``t2rl watch`` asks every second.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rl.config.saved import in_todays_form
+from rl.records.rundir import RunDir
+from rl.views.evaluations import Counts, evaluation_files, read_counts
+from rl.views.rows import GrowingRows, Row
+
+ADVISORY = "advisory/"
+
+
+class RunView:
+    """One run. Every method gives what is there: an empty list or dict where the run has not written it."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Name a run directory.
+
+        Raises:
+            ValueError: there is no such directory, or it is none of a run.
+        """
+        self.files = RunDir(Path(path))
+        self.path = self.files.path
+        self.name = self.path.name
+        if not self.path.is_dir():
+            raise ValueError(f"{path}: there is no such directory; t2rl runs lists the runs of one")
+        if not is_run(self.path):
+            raise ValueError(
+                f"{path}: not a run directory, it has no config.yaml and no attempts.jsonl; t2rl runs {path}"
+                " lists the runs in it"
+            )
+        self._metrics = GrowingRows(self.files.metrics)
+        self._attempts = GrowingRows(self.files.attempts)
+        self._choices = GrowingRows(self.files.curriculum)
+        self._trained = GrowingRows(self.files.trained_groups)
+        self._advisories = GrowingRows(self.path / "advisories.jsonl")
+        self._evaluations: dict[Path, tuple[int, list[Counts]]] = {}
+
+    def config(self) -> dict[str, Any]:
+        """The resolved config of the newest start, in today's form; {} before it is written."""
+        try:
+            tree = yaml.safe_load(self.files.config.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return in_todays_form(tree) if isinstance(tree, dict) else {}
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """One value of the config by its dotted name, such as ``stream.max_staleness``."""
+        value: Any = self.config()
+        for part in name.split("."):
+            if not isinstance(value, dict) or part not in value:
+                return default
+            value = value[part]
+        return value
+
+    def metrics(self) -> list[Row]:
+        """One row a step in the lineage of the newest weights: ``{step, attempt, "loss/total": ...}``."""
+        return self._metrics.live()
+
+    def attempts(self) -> list[Row]:
+        """One row a start: ``{attempt, restored_step, pid, started_at}``, seconds since the epoch."""
+        return [row for row in self._attempts.all() if "pid" in row]
+
+    def choices(self) -> list[Row]:
+        """The curriculum's choices, one ``curricula.measures.tally`` row a step."""
+        return self._choices.live()
+
+    def trained_groups(self) -> list[Row]:
+        """One row a group that went into the weights."""
+        return self._trained.live()
+
+    def advisories(self) -> list[Row]:
+        """What the run advised: ``{step, time, name, about, text, cause, fix, knob, ...}``. Of a run from
+        before 0.3.0 only ``{step, name}`` is known."""
+        if self._advisories.path.is_file():
+            return self._advisories.live()
+        return [
+            {"step": row["step"], "name": key.removeprefix(ADVISORY)}
+            for row in self.metrics()
+            for key in row
+            if key.startswith(ADVISORY)
+        ]
+
+    def evaluations(self) -> list[Counts]:
+        """Held-out counts, oldest version first, the temperatures of one version in file order."""
+        rollout = self.config().get("rollout") or {}
+        sampled = {"top_p": rollout.get("top_p", 1.0), "max_tokens": rollout.get("max_tokens", 1)}
+        files = evaluation_files(self.files.eval)
+        for path in files:
+            written = path.stat().st_mtime_ns
+            if path not in self._evaluations or self._evaluations[path][0] != written:
+                self._evaluations[path] = written, read_counts(path, **sampled)
+        return [evaluation for path in files for evaluation in self._evaluations[path][1]]
+
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps in the lineage of the newest weights."""
+        rows = self.metrics()
+        return rows[-1]["step"] + 1 if rows else 0
+
+
+def is_run(path: Path) -> bool:
+    """True for a directory that a run, or a stage, was started in."""
+    return (path / "config.yaml").is_file() or (path / "attempts.jsonl").is_file()
+
+
+def find_runs(directory: Path) -> list[RunView]:
+    """The runs directly in a directory, the newest start first.
+
+    Raises:
+        ValueError: there is no such directory.
+    """
+    if not directory.is_dir():
+        raise ValueError(f"{directory}: there is no such directory; runs go to run.dir (default: runs)")
+    runs = [RunView(path) for path in directory.iterdir() if path.is_dir() and is_run(path)]
+    return sorted(runs, key=_started, reverse=True)
+
+
+def _started(run: RunView) -> float:
+    attempts = run.attempts()
+    return float(attempts[-1].get("started_at", 0.0)) if attempts else 0.0
