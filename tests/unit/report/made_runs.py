@@ -1,0 +1,122 @@
+"""Run directories as the records write them, with made numbers."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
+
+CATEGORIES = ("gcd", "sorting")
+CONFIG: dict[str, Any] = {
+    "run": {"name": "made", "dir": "runs", "seed": 0, "steps": 40},
+    "task": {"kind": "reasoning_gym", "style": "compact"},
+    "model": {"kind": "recipe", "recipe": {"name": "tiny"}},
+    "algorithm": {"name": "grpo", "advantage": "grpo"},
+    "curriculum": {"name": "uniform"},
+    "rollout": {"top_p": 1.0, "max_tokens": 64},
+    "learner": {"lr": 4e-4},
+    "evaluation": {"temperature": 1.0, "ks": [1, 4], "greedy": True},
+}
+
+
+def made_run(path: Path, *, steps: int = 40, every: int = 20, lr: float = 4e-4, seed: int = 0) -> Path:
+    """A finished run of ``steps`` steps, evaluated every ``every``; the same arguments give the same files."""
+    (path / "eval").mkdir(parents=True)
+    config = {**CONFIG, "learner": {"lr": lr}, "run": {**CONFIG["run"], "name": path.name, "steps": steps}}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    attempts = JsonlWriter(path / "attempts.jsonl", attempt=1, fsync_every=0)
+    attempts.write({"pid": 1, "started_at": 1.8e9})
+    attempts.close()
+    rng = np.random.default_rng(seed)
+    metrics = MetricsWriter(path / "metrics.jsonl", attempt=1, fsync_every=0)
+    choices = JsonlWriter(path / "curriculum.jsonl", attempt=1, fsync_every=0)
+    for step in range(steps):
+        metrics.write(step, metric_row(step, steps, rng))
+        choices.write(choice_row(step, rng))
+    metrics.close()
+    choices.close()
+    for version in range(0, steps + 1, every):
+        write_evaluation(path, version, 0.3 + 0.4 * version / steps, rng)
+    return path
+
+
+def metric_row(step: int, steps: int, rng: np.random.Generator) -> dict[str, float]:
+    """The figures of one step; the pass rate rises from .3 to .7."""
+    rate = 0.3 + 0.4 * step / steps + float(rng.normal(0, 0.03))
+    return {
+        "reward/mean": rate,
+        "reward/std": 0.5,
+        "reward/pass_rate": rate,
+        "reward/accuracy": rate,
+        "reward/format": min(1.0, rate + 0.2),
+        "loss/entropy": 1 / (1 + step / 20),
+        "loss/kl_behavior_k3": 0.001,
+        "learner/logprob_gap": 0.004,
+        "learner/grad_norm": 0.3,
+        "learner/zero_advantage_frac": 0.3,
+        "rollout/rollouts": 64,
+        "rollout/groups": 8,
+        "rollout/groups_dropped": 2,
+        "rollout/dropped_all_wrong": 2,
+        "rollout/tokens": 1000,
+        "rollout/total_tokens": 1000 * (step + 1),
+        "rollout/tokens_per_s": 500.0,
+        "rollout/length_mean_tokens": 16.0,
+        "rollout/truncated_share": 0.05,
+        "buffer/staleness_mean": 1.0,
+        "buffer/staleness_max": 1,
+        "buffer/staleness_in_flight_mean": 0.25,
+        "buffer/staleness_in_queue_mean": 0.75,
+        "sync/probe_gap": 1e-6,
+        "sync/push_s": 0.01,
+        "time/step_s": 2.0,
+        "time/learner_wait_s": 0.5,
+        "time/train_s": 1.2,
+        "time/publish_s": 0.1,
+        "time/save_s": 0.0,
+        "time/learner_idle_share": 0.25,
+        "curriculum/effective_gradient_ratio": 0.7,
+    }
+
+
+def choice_row(step: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Two categories with equal shares."""
+    counts = {name: [4, 32, int(rng.integers(0, 33)), 3, 4, 500] for name in CATEGORIES}
+    return {
+        "step": step,
+        "refill_rounds": 0,
+        "categories": counts,
+        "group_sizes": {"8": 8},
+        "dropped": {"all_wrong": 2},
+    }
+
+
+def write_evaluation(path: Path, version: int, rate: float, rng: np.random.Generator) -> None:
+    """Counts of 20 problems, at temperature 1 and greedily."""
+    with (path / "eval" / f"version-{version:08d}.jsonl").open("w") as out:
+        for temperature, n in ((1.0, 4), (0.0, 1)):
+            for problem in range(20):
+                c = int(rng.binomial(n, rate))
+                row = {
+                    "version": version,
+                    "temperature": temperature,
+                    "id": f"test/{problem}",
+                    "category": CATEGORIES[problem % 2],
+                    "difficulty": 1 + problem % 3,
+                    "n": n,
+                    "c": c,
+                    "tokens": 16 * n,
+                    "unjudged": 0,
+                    "reward": float(c),
+                }
+                out.write(json.dumps(row) + "\n")
+
+
+def numbers(values: Any) -> list[float]:
+    """The values of a plotly trace that are numbers."""
+    return [float(v) for v in values if v is not None and math.isfinite(float(v))]
