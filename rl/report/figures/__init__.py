@@ -38,7 +38,7 @@ FIGURES: dict[str, Figure] = {
         section="learning",
         title="Held-out problems over the training",
         caption=(
-            "pass@k on problems that the run never trains on; bands are 95% bootstrap intervals over problems."
+            "pass@k on problems that the run never trains on; bands are 95% bootstrap intervals over them."
             " Where pass@1 rises and pass@k for a large k falls, the model trades breadth for sharpness."
         ),
         draw=held_out.draw,
@@ -47,9 +47,7 @@ FIGURES: dict[str, Figure] = {
     "entropy": Figure(
         section="learning",
         title="Entropy",
-        caption=(
-            "It should fall slowly. A fall to near 0 ends exploration; a rise means that the policy dissolves."
-        ),
+        caption=("It should fall slowly. A fall to near 0 ends exploration; in a rise the policy dissolves."),
         draw=over_steps({"loss/entropy": "entropy"}, y="nats a token"),
         absent="the run reports no entropy.",
     ),
@@ -57,8 +55,8 @@ FIGURES: dict[str, Figure] = {
         section="learning",
         title="Distance from sampler and reference",
         caption=(
-            "KL divergence. From the sampler it should stay near 0 (above 0.1, updates are too large or rollouts"
-            " too old); from the reference it may grow slowly."
+            "KL divergence. From the sampler it should stay near 0 (above 0.1, updates are too large or"
+            " rollouts too old); from the reference it may grow slowly."
         ),
         draw=over_steps(
             {"loss/kl_behavior_k3": "from the sampler", "loss/kl_reference": "from the reference"},
@@ -77,7 +75,7 @@ FIGURES: dict[str, Figure] = {
     "curriculum_allocated": Figure(
         section="curriculum",
         title="Rollouts allocated",
-        caption="It differs from the prompts drawn where groups differ in size, or where some are sampled again.",
+        caption="It differs from the prompts drawn where groups differ in size.",
         draw=curriculum.heat_map(curriculum.allocated, "of the rollouts"),
         absent="the run kept no choices (curriculum.jsonl).",
         per_run=True,

@@ -1,4 +1,4 @@
-"""What the curriculum did: heat maps of category and step."""
+"""Heat maps of what a curriculum did, category by step."""
 
 from collections.abc import Callable, Sequence
 

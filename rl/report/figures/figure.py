@@ -30,7 +30,7 @@ class Figure:
     """A key of ``SECTIONS``."""
     title: str
     caption: str
-    """What to look for."""
+    """Tells what to look for."""
     draw: Draw
     absent: str
     """Why it is left out where ``draw`` gives None: one sentence."""

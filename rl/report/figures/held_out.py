@@ -61,9 +61,7 @@ def pass_at(counts: Counts, k: int, *, category: str | None = None) -> Interval:
         ValueError: there is no such problem.
     """
     rows = [row for row in judged(counts, k) if category in (None, row["category"])]
-    return benchmark_pass_at_k(
-        [row["n"] for row in rows], [row["c"] for row in rows], k, resamples=RESAMPLES
-    )
+    return benchmark_pass_at_k([row["n"] for row in rows], [row["c"] for row in rows], k, resamples=RESAMPLES)
 
 
 def judged(counts: Counts, k: int) -> list[Row]:

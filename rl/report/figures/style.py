@@ -7,12 +7,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 COLOURS = ("#0072b2", "#c47f00", "#00896a", "#d55e00", "#b0679a", "#3a97cf", "#7d7f2a", "#7f858f")
-"""After Okabe and Ito (2008), for readers who do not tell red from green; the light ones are darkened, so that
-each has a contrast of 3 or more on both backgrounds."""
+"""After Okabe and Ito (2008), for readers who do not tell red from green; the light ones are darkened, so
+that each has a contrast of 3 or more on both backgrounds."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SCALE = "Cividis"
-"""Of heat maps; made for readers with any colour vision (Nuñez et al. 2018)."""
+"""The colours of heat maps, made for readers with any colour vision (Nuñez et al. 2018)."""
 HEIGHT = 300
+Numbers = Sequence[float | None]
 GOOD, BAD = COLOURS[2], COLOURS[3]
 
 
@@ -51,9 +52,9 @@ def blank(*, x: str, y: str, height: int = HEIGHT, **layout: Any) -> go.Figure:
 
 def band(
     figure: go.Figure,
-    x: Sequence[float],
-    low: Sequence[float],
-    high: Sequence[float],
+    x: Numbers,
+    low: Numbers,
+    high: Numbers,
     *,
     shade: str,
     group: str,

@@ -22,7 +22,6 @@ WITHOUT_IMPORT = {
     "mkdocstrings": "a plug-in of `make site`",
     "mypy": "a command of `make lint`",
     "playwright": "the pages in a browser: the first test that opens one removes this line",
-    "plotly": "the figures of a report: its first module that draws one removes this line",
     "pytest-timeout": "a pytest plug-in: `timeout` in pyproject.toml",
     "pytest-xdist": "a pytest plug-in: `-n auto` in `make test`",
     "ruff": "a command of `make lint`",

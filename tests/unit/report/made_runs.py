@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
 
 
 def made_run(path: Path, *, steps: int = 40, every: int = 20, lr: float = 4e-4, seed: int = 0) -> Path:
-    """A finished run of ``steps`` steps, evaluated every ``every``; the same arguments give the same files."""
+    """A finished run, evaluated every so many steps; the same arguments give the same files."""
     (path / "eval").mkdir(parents=True)
     config = {**CONFIG, "learner": {"lr": lr}, "run": {**CONFIG["run"], "name": path.name, "steps": steps}}
     (path / "config.yaml").write_text(yaml.safe_dump(config))

@@ -21,7 +21,10 @@ def test_windows_hold_the_mean_and_the_interval_of_their_steps() -> None:
     inside = values[50 - half : 50 + half + 1]
     low, high = stats.t.interval(0.95, len(inside) - 1, inside.mean(), stats.sem(inside))
     assert line.mean[place] == pytest.approx(inside.mean(), abs=1e-6)
-    assert (line.low[place], line.high[place]) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    assert (line.low[place], line.high[place]) == (
+        pytest.approx(low, abs=1e-4),
+        pytest.approx(high, abs=1e-4),
+    )
 
 
 def test_a_constant_has_an_interval_of_no_width() -> None:
