@@ -77,7 +77,7 @@ class RunView:
         return self._trained.live()
 
     def advisories(self) -> list[Row]:
-        """The advice that the run gave: ``{step, time, name, about, text, cause, fix, knob, ...}``. Of a run from
+        """The advice it gave: ``{step, time, name, about, text, cause, fix, knob, ...}``. Of a run from
         before 0.3.0 only ``{step, name}`` is known."""
         if self._advisories.path.is_file():
             return self._advisories.live()
