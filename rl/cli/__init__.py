@@ -1,5 +1,6 @@
 """The ``t2rl`` command. One command a file; nothing heavy is imported before a command needs it."""
 
+import os
 import platform
 
 import typer
@@ -25,13 +26,16 @@ from rl.cli import (
     tasks,
     train,
 )
-from rl.cli.exits import leave_now
+from rl.cli.exits import DEBUG, leave_now
 from rl.cli.logs import log_to_stderr
 from rl.cli.prose import join_help
+from rl.cli.root import Root
 from rl.config.exit_codes import INTERRUPTED
+from rl.records.terminal import QUIET
 
 app = typer.Typer(
     name="t2rl",
+    cls=Root,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -70,9 +74,21 @@ def options(
     verbose: bool = typer.Option(
         False, "--verbose", "-v", help="Log what the program does, not only what is wrong."
     ),
+    quiet: bool = typer.Option(
+        False, "--quiet", "-q", help="No progress on stderr; results, warnings and errors stay."
+    ),
+    debug: bool = typer.Option(
+        False, "--debug", help="Show the traceback of an error that is your input's too; for bug reports."
+    ),
 ) -> None:
-    """Options of every command."""
+    """Options of every command; -v, -q and --debug may stand behind it as well."""
+    if verbose and quiet:
+        raise typer.BadParameter("--verbose and --quiet contradict each other; give one of them")
     log_to_stderr(verbose=verbose)
+    # By the environment, so that the processes that a command starts know as well.
+    for name, asked in ((QUIET, quiet), (DEBUG, debug)):
+        if asked:
+            os.environ[name] = "1"
 
 
 train.register(app)

@@ -14,6 +14,9 @@ from rl.config.exit_codes import FAILED, INTERRUPTED, USER_INPUT
 from rl.engines.errors import FleetDead
 from rl.records.storage import StorageError, storage_reason
 
+DEBUG = "T2RL_TRACEBACK"
+"""Environment variable that ``t2rl --debug`` sets: errors keep their traceback."""
+
 
 def leave_now(code: int) -> NoReturn:
     """End the process without the interpreter's own clearing up, which takes seconds where torch and Ray are
@@ -30,7 +33,7 @@ def exit_codes() -> Iterator[None]:
     """Every command runs inside this.
 
     ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback
-    only if T2RL_TRACEBACK is set. So are a disk that cannot be written and engines that cannot be kept alive,
+    only with ``--debug``. So are a disk that cannot be written and engines that cannot be kept alive,
     with exit code 1. Anything else that is raised is our failure, and keeps its traceback.
     """
     try:
@@ -39,18 +42,18 @@ def exit_codes() -> Iterator[None]:
         typer.echo(f"interrupted: {error}" if str(error) else "interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from error
     except ValueError as error:
-        if os.environ.get("T2RL_TRACEBACK"):
+        if os.environ.get(DEBUG):
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USER_INPUT) from error
     except FleetDead as error:
-        if os.environ.get("T2RL_TRACEBACK"):
+        if os.environ.get(DEBUG):
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(FAILED) from error
     except (StorageError, OSError) as error:
         reason = str(error) if isinstance(error, StorageError) else storage_reason(error, Path("/"))
-        if reason is None or os.environ.get("T2RL_TRACEBACK"):
+        if reason is None or os.environ.get(DEBUG):
             raise
         typer.echo(f"error: {reason}", err=True)
         raise typer.Exit(FAILED) from error

@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli.arguments import Name, Overrides
+from rl.cli.arguments import AsJson, Name, Overrides
 from rl.cli.exits import exit_codes
 from rl.records.phases import Phases
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("train", epilog=EPILOG)(train)
 
 
-def train(name: Name, overrides: Overrides = None) -> None:
+def train(name: Name, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Post-train a model: build or load the base, evaluate it, train, evaluate again."""
     with exit_codes():
         from rl.config.load import load_config
@@ -39,4 +39,4 @@ def train(name: Name, overrides: Overrides = None) -> None:
         phases(start.described(config.run.name))
         from rl.run.train import train as run
 
-        run(config, start, phases)
+        run(config, start, phases, as_json=as_json)

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from rl.ladder.ladder import LadderConfig
 from rl.ladder.layout import LadderDir
 from rl.records.milestones import Milestones
+from rl.records.terminal import draws_over, progress_console
 
 Show = Callable[[str, dict[str, Any]], None]
 
@@ -79,8 +79,8 @@ def _bars(ladder: LadderConfig, sizes: list[str], *, disable: bool) -> Iterator[
         TextColumn("{task.fields[status]}"),
         TimeRemainingColumn(),
     )
-    console, lines = Console(stderr=True), Milestones()
-    hidden = disable or not console.is_terminal
+    console, lines = progress_console(), Milestones()
+    hidden = disable or not draws_over(console)
     with Progress(*columns, disable=hidden, console=console) as bar:
         tasks: dict[str, TaskID] = {
             s: bar.add_task(s, total=ladder.recipe(s).tokens, status="") for s in sizes

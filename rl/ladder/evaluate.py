@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.progress import track
 
 from rl.config.errors import ConfigError
@@ -21,6 +20,7 @@ from rl.ladder.problems import ladder_problems
 from rl.ladder.quantise import quantise_model
 from rl.ladder.scores import headline
 from rl.records.model_files import base_fingerprint
+from rl.records.terminal import progress_console
 from rl.tasks.encoding import bare_ids, make_decode
 from rollout.types import Prompt, Reward
 
@@ -62,7 +62,7 @@ def evaluate_ladder(
     missing = [(c, b) for c, b in jobs if not _scored(directory.eval_file(_key(c, b)), c)]
     with directory.locked("eval"):
         for checkpoint, width in track(
-            missing, "scoring", console=Console(stderr=True), disable=not progress or not missing
+            missing, "scoring", console=progress_console(), disable=not progress or not missing
         ):
             directory.write_json(
                 directory.eval_file(_key(checkpoint, width)), score(checkpoint, evaluation, bits=width)

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from rl.config.errors import ConfigError
 from rl.config.exit_codes import INTERRUPTED
 from rl.config.load import load_config
@@ -18,6 +16,7 @@ from rl.config.overrides import spell
 from rl.ladder.checkpoints import Checkpoint, all_checkpoints, chosen
 from rl.ladder.layout import LadderDir
 from rl.records.jsonl import read_jsonl
+from rl.records.terminal import progress_console
 
 FLOPS_PER_TOKEN = 8
 """Times N: 2 to sample a token, 6 to train on it."""
@@ -48,7 +47,7 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
     asked = {"config": config, "overrides": list(overrides)}
     for base in bases:
         _refuse_other(directory, base.name, asked)
-    console = Console(stderr=True)
+    console = progress_console()
     with directory.locked("post-train"):
         for number, base in enumerate(bases, 1):
             if not (directory.post(base.name) / "post.json").is_file():

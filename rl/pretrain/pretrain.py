@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rl.config.model import RecipeConfig
@@ -21,6 +20,7 @@ from rl.pretrain.lean import LeanLlama
 from rl.pretrain.muon import BatchedMuon
 from rl.pretrain.tokenizer import VOCAB_SIZE
 from rl.records.milestones import Milestones
+from rl.records.terminal import draws_over, progress_console
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ def pretrain(
         TextColumn("{task.fields[status]}"),
         TimeRemainingColumn(),
     )
-    console, lines, name = Console(stderr=True), Milestones(), f"pretraining {recipe.name}"
-    hidden = not progress or not console.is_terminal
+    console, lines, name = progress_console(), Milestones(), f"pretraining {recipe.name}"
+    hidden = not progress or not draws_over(console)
     try:
         with deferred_interrupt() as interrupted, Progress(*columns, disable=hidden, console=console) as bar:
             task = bar.add_task(name, total=len(batches), completed=state.step, status="")

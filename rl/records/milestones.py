@@ -4,6 +4,8 @@ import sys
 import time
 from typing import TextIO
 
+from rl.records.terminal import quiet
+
 TENTHS = 10
 
 
@@ -19,7 +21,7 @@ class Milestones:
     def show(self, name: str, done: float, total: float, status: str = "") -> None:
         """``done`` of ``total``; the first call says that it has begun."""
         tenth = int(TENTHS * done / total) if total else TENTHS
-        if tenth > self._reached.get(name, -1):
+        if tenth > self._reached.get(name, -1) and not quiet():
             self._reached[name] = tenth
             line = f"{name}: {100 * tenth // TENTHS}%  {status}  ({time.monotonic() - self._start:.0f} s)"
             print(line, file=self._out, flush=True)

@@ -5,6 +5,8 @@ import sys
 import time
 from typing import IO
 
+from rl.records.terminal import quiet
+
 
 class Phases:
     """Lines such as ``[  3.1 s] starting Ray``, on stderr unless told, each written when its phase begins."""
@@ -15,6 +17,6 @@ class Phases:
 
     def __call__(self, text: str) -> None:
         """The next phase begins."""
-        print(
-            f"[{time.monotonic() - self._began:5.1f} s] {text}", file=self._stream or sys.stderr, flush=True
-        )
+        if not quiet():
+            line = f"[{time.monotonic() - self._began:5.1f} s] {text}"
+            print(line, file=self._stream or sys.stderr, flush=True)

@@ -1,16 +1,16 @@
 """The live display: where the run is, and whether it learns. A terminal gets a panel; a log file gets a line
 every few seconds."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+
+from rl.records.terminal import draws_over, progress_console
 
 SHOWN = (
     ("reward", "reward/mean", ".3f"),
@@ -41,7 +41,7 @@ class ProgressDisplay:
         something else leaves.
         """
         self._limit = limit
-        self._console = Console(file=stream or sys.stderr)
+        self._console = progress_console(stream)
         self._shown = shown
         self._total = total_steps
         self._done = first_step
@@ -51,7 +51,7 @@ class ProgressDisplay:
         self._printed_at = -float("inf")
         self._live = (
             Live(self._panel(), console=self._console, refresh_per_second=4, transient=True)
-            if self._console.is_terminal
+            if draws_over(self._console)
             else None
         )
 

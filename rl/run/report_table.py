@@ -48,10 +48,15 @@ def summarise_run(run: RunDir, config: Config) -> EvaluationSummary:
     )
 
 
-def print_summary(run: RunDir, config: Config, console: Console) -> None:
-    """Print the table, write it to ``RUN/summary.json``, and say where the rest is."""
+def print_summary(run: RunDir, config: Config, console: Console, *, as_json: bool = False) -> None:
+    """Print the table, write it to ``RUN/summary.json``, and say where the rest is. ``as_json`` prints one
+    object instead: ``{run, steps, summary}``."""
     summary = summarise_run(run, config)
-    (run.path / "summary.json").write_text(json.dumps(to_json(summary), indent=2) + "\n", encoding="utf-8")
+    lines = to_json(summary)
+    (run.path / "summary.json").write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps({"run": str(run.path), "steps": _steps(run), "summary": lines}))
+        return
     console.print(
         render(summary, title=f"{run.path.name}: held-out {config.evaluation.split} set, before and after")
     )

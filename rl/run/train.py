@@ -31,13 +31,16 @@ class Interrupted(KeyboardInterrupt):
     """The run stopped on request; everything is in its last checkpoint."""
 
 
-def train(config: Config, start: Start | None = None, phases: Phases | None = None) -> Path:
+def train(
+    config: Config, start: Start | None = None, phases: Phases | None = None, *, as_json: bool = False
+) -> Path:
     """Run a job to its end, or resume it; returns the run directory.
 
     Args:
         config: what to run.
         start: ``choose_start(config)``, if the caller has chosen already.
         phases: says what the run is at.
+        as_json: print the result as one JSON object, not as a table.
 
     Raises:
         ValueError: the user's input is wrong; raised before any actor starts.
@@ -71,7 +74,7 @@ def train(config: Config, start: Start | None = None, phases: Phases | None = No
             finally:
                 stop_ray()
             if finished:
-                print_summary(run, config, Console())
+                print_summary(run, config, Console(), as_json=as_json)
     except KeyboardInterrupt as error:
         raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from rl.config.errors import suggest
 from rl.config.saved import in_todays_form
 from rl.records.rundir import RunDir
 from rl.views.evaluations import Counts, evaluation_files, read_counts
@@ -30,7 +31,10 @@ class RunView:
         self.path = self.files.path
         self.name = self.path.name
         if not self.path.is_dir():
-            raise ValueError(f"{path}: there is no such directory; t2rl runs lists the runs of one")
+            near = suggest(str(path), map(str, (*_runs_beside(Path(path)), *_runs_beside(Path("runs/_")))))
+            raise ValueError(
+                f"{path}: there is no such run directory.{near} t2rl runs DIR lists those of one"
+            )
         if not is_run(self.path):
             raise ValueError(
                 f"{path}: not a run directory, it has no config.yaml and no attempts.jsonl; t2rl runs {path}"
@@ -121,6 +125,11 @@ def find_runs(directory: Path) -> list[RunView]:
         raise ValueError(f"{directory}: there is no such directory; runs go to run.dir (default: runs)")
     runs = [RunView(path) for path in directory.iterdir() if path.is_dir() and is_run(path)]
     return sorted(runs, key=_started, reverse=True)
+
+
+def _runs_beside(path: Path) -> list[Path]:
+    """The runs in the directory that ``path`` would be in."""
+    return [p for p in path.parent.iterdir() if is_run(p)] if path.parent.is_dir() else []
 
 
 def _started(run: RunView) -> float:

@@ -17,6 +17,7 @@ from rewards.processes.pool import VerifierPool
 from rl.commands.findings import read_arguments
 from rl.commands.rewards.rows import Group, groups_of, read_rows
 from rl.commands.rewards.verdicts import Tally, verdict_stream, write_verdict
+from rl.records.terminal import draws_over, progress_console
 from rl.scorers.rules import check_of, rules_of
 from rollout.types import RewardResult
 
@@ -94,12 +95,8 @@ async def _score(
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     try:
         await pool.start()
-        with Progress(
-            *columns,
-            console=Console(stderr=True),
-            transient=True,
-            disable=not Console(stderr=True).is_terminal,
-        ) as bar:
+        console = progress_console()
+        with Progress(*columns, console=console, transient=True, disable=not draws_over(console)) as bar:
             task = bar.add_task("scoring", total=total)
             async with contextlib.aclosing(in_order(pool, groups, ahead=ahead)) as scored:
                 async for results in scored:

@@ -112,10 +112,15 @@ def test_advisories_of_a_run_that_kept_no_texts(run: Path) -> None:
 
 
 def test_a_directory_of_no_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no such directory"):
+    with pytest.raises(ValueError, match=r"no such run directory\. t2rl runs"):
         RunView(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="not a run directory"):
         RunView(tmp_path)
+
+
+def test_a_name_that_is_nearly_a_run_is_answered_with_it(run: Path) -> None:
+    with pytest.raises(ValueError, match=r"no such run directory. Did you mean '.*/mine'\?"):
+        RunView(run.parent / "mien")
 
 
 def test_runs_are_found_newest_start_first(tmp_path: Path) -> None:
