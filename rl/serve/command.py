@@ -11,6 +11,7 @@ from typing import Any
 from rl.cluster.gpus import require_gpus
 from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.commands.evaluate import resolve
+from rl.commands.listen import bound, listen
 from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.config.thinking_tags import thinking_tags_of
@@ -24,7 +25,6 @@ from rl.serve.choice import Chooser, Defaults
 from rl.serve.engines import SharedFleet
 from rl.serve.gate import Gate
 from rl.serve.judges import Judge
-from rl.serve.listen import bound, listen
 from rl.serve.plan_file import read_plan
 from rl.serve.prompts import Encoder
 from rl.serve.votes import answer_of

@@ -45,15 +45,19 @@ class RunView:
         self._choices = GrowingRows(self.files.curriculum)
         self._trained = GrowingRows(self.files.trained_groups)
         self._advisories = GrowingRows(self.path / "advisories.jsonl")
+        self._config: tuple[int, dict[str, Any]] = 0, {}
         self._evaluations: dict[Path, tuple[int, list[Counts]]] = {}
 
     def config(self) -> dict[str, Any]:
         """The resolved config of the newest start, in today's form; {} before it is written."""
         try:
-            tree = yaml.safe_load(self.files.config.read_text(encoding="utf-8"))
+            written = self.files.config.stat().st_mtime_ns
+            if written != self._config[0]:
+                tree = yaml.safe_load(self.files.config.read_text(encoding="utf-8"))
+                self._config = written, in_todays_form(tree) if isinstance(tree, dict) else {}
         except FileNotFoundError:
             return {}
-        return in_todays_form(tree) if isinstance(tree, dict) else {}
+        return self._config[1]
 
     def setting(self, name: str, default: Any = None) -> Any:
         """One value of the config by its dotted name, such as ``stream.max_staleness``."""
@@ -70,7 +74,14 @@ class RunView:
 
     def attempts(self) -> list[Row]:
         """One row a start: ``{attempt, restored_step, pid, started_at}``, seconds since the epoch."""
-        return [row for row in self._attempts.all() if "pid" in row]
+        restored: dict[int, int] = {}
+        starts = []
+        for row in self._attempts.all():
+            if "restored_step" in row:
+                restored[row["attempt"]] = row["restored_step"]
+            if "pid" in row:
+                starts.append({"restored_step": restored.get(row["attempt"], 0), **row})
+        return starts
 
     def choices(self) -> list[Row]:
         """The curriculum's choices, one ``curricula.measures.tally`` row a step."""

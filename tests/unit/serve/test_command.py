@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rl.cli import app as cli
-from rl.serve.listen import bound, listen
+from rl.commands.listen import bound, listen
 from tests.unit.serve.scripted import Engine, service
 
 runner = CliRunner()

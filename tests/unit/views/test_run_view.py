@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,19 @@ def test_runs_are_found_newest_start_first(tmp_path: Path) -> None:
     assert [run.name for run in find_runs(tmp_path)] == ["second", "first"]
     with pytest.raises(ValueError, match="no such directory"):
         find_runs(tmp_path / "nowhere")
+
+
+def test_a_start_knows_where_it_began(run: Path) -> None:
+    for attempt, restored in ((1, 0), (2, 5)):
+        writer = JsonlWriter(run / "attempts.jsonl", attempt=attempt, restored_step=restored)
+        writer.write({"pid": attempt, "started_at": 1.0})
+        writer.close()
+    assert [(row["attempt"], row["restored_step"]) for row in RunView(run).attempts()] == [(1, 0), (2, 5)]
+
+
+def test_the_config_is_parsed_once_and_again_when_a_start_rewrites_it(run: Path) -> None:
+    view = RunView(run)
+    assert view.config() is view.config() and view.setting("rollout.top_p") == 0.9
+    (run / "config.yaml").write_text("rollout: {top_p: 0.5}\n")
+    os.utime(run / "config.yaml", (1, 1))
+    assert view.setting("rollout.top_p") == 0.5

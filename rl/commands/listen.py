@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 GRACE_S = 5
 """Seconds that requests at work have left after the first signal."""
@@ -45,16 +45,18 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 async def listen(
-    app: Starlette,
+    app: ASGIApp,
     sock: socket.socket,
     *,
     watch: Coroutine[Any, Any, None],
     ready: Callable[[], None] = lambda: None,
+    leaving: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM (a second Ctrl-C ends requests at work at once), or until ``watch``
     raises.
 
-    ``ready`` is called once requests are taken.
+    ``ready`` is called once requests are taken, ``leaving`` at each signal: answers without an end must end
+    then.
 
     Raises:
         Exception: whatever ``watch`` raised, once the server has stopped.
@@ -63,8 +65,13 @@ async def listen(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off"
     )
     server, loop = Listener(config), asyncio.get_running_loop()
+
+    def leave(number: signal.Signals) -> None:
+        leaving()
+        server.handle_exit(number, None)
+
     for number in SIGNALS:
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+        loop.add_signal_handler(number, leave, number)
     watching = asyncio.create_task(watch)
     watching.add_done_callback(lambda task: setattr(server, "should_exit", True))
     telling = asyncio.create_task(_tell(server, ready))
