@@ -19,6 +19,7 @@ from rl.cli import (
     objective,
     passk,
     plan,
+    report,
     rewards,
     sandbox,
     serve,
@@ -96,6 +97,7 @@ sft.register(app)
 dpo.register(app)
 evaluate.register(app)
 export.register(app)
+report.register(app)
 passk.register(app)
 config.register(app)
 doctor.register(app)

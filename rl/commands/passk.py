@@ -41,7 +41,7 @@ def passk_cli(
     cells = [
         cell
         for name, members in _sets(rows).items()
-        for cell in _cells(name, members, grid, confidence, prior)
+        for cell in cells_of(name, members, grid, confidence, prior)
     ]
     if as_json:
         print(
@@ -94,7 +94,10 @@ def _sets(rows: list[CountRow]) -> dict[str, list[CountRow]]:
     return {ALL: rows, **{name: [row for row in rows if row.category == name] for name in categories}}
 
 
-def _cells(name: str, rows: list[CountRow], ks: list[int], confidence: float, prior: Reference) -> list[Cell]:
+def cells_of(
+    name: str, rows: list[CountRow], ks: list[int], confidence: float, prior: Reference
+) -> list[Cell]:
+    """pass@k of one set of problems for each k, unbiased up to the smallest n and a forecast beyond."""
     n, c = [row.n for row in rows], [row.c for row in rows]
     last = benchmark_pass_at_k(n, c, min(n), confidence=confidence)
     cells = []

@@ -12,7 +12,7 @@ from rl.report.figures.series import brief
 from rl.report.figures.style import SCALE, blank
 from rl.views.run_view import RunView
 
-CELLS = 120
+CELLS = 60
 """Columns; a run with more steps shows means of neighbouring ones."""
 
 

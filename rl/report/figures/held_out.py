@@ -40,11 +40,13 @@ def draw(runs: Sequence[RunView]) -> go.Figure | None:
 
 
 def curves(run: RunView) -> dict[str, list[Point]]:
-    """``pass@k`` at the main temperature and ``greedy`` -> a point for each evaluation that has it."""
+    """``pass@k`` at the main temperature and ``greedy`` -> a point for each evaluation that has it, in the
+    lineage of the newest weights."""
     main = run.setting("evaluation.temperature", 1.0)
     ks = run.setting("evaluation.ks", [1])
     found: dict[str, list[Point]] = {}
-    for counts in run.evaluations():
+    lineage = [counts for counts in run.evaluations() if counts.version <= run.steps_done]
+    for counts in lineage:
         if counts.greedy and judged(counts, 1):
             found.setdefault("greedy", []).append(Point(counts.version, pass_at(counts, 1)))
         elif counts.sampling.temperature == main:
