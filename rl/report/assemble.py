@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from rl.commands.doctor.packages import installed
 from rl.report.facts import facts_of, main_lines
@@ -78,7 +77,7 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
             figures=packed_json({card.id: card.content for part in shown for card in part.cards}),
             css=_file("report.css"),
             early=_file(EARLY),
-            js=Markup("\n").join(_file(name) for name in SCRIPTS),
+            js="\n".join(_file(name) for name in SCRIPTS),
         )
     )
     return Report(
@@ -100,9 +99,9 @@ def _environment() -> Environment:
     )
 
 
-def _file(name: str) -> Markup:
-    """One of our own files, which is the only text that goes into the page as it is."""
-    return Markup((PAGE / name).read_text(encoding="utf-8"))
+def _file(name: str) -> str:
+    """One of our own files; the template marks them safe, and nothing else."""
+    return (PAGE / name).read_text(encoding="utf-8")
 
 
 def _of(sections: list[Part], name: str) -> Part:

@@ -38,6 +38,6 @@ def plotly_source() -> str:
 
 
 def plotly_version() -> str:
-    """Of plotly.js, from the notice in its first lines."""
+    """The version of plotly.js, from the notice in its first lines."""
     found = re.search(r"plotly\.js v([\d.]+)", get_plotlyjs()[:500])
     return found[1] if found else ""

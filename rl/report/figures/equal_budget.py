@@ -71,7 +71,7 @@ def common_budget(runs: Sequence[RunView], budget: Budget) -> float:
 
 
 def spent_at(series: Series, version: int) -> float:
-    """What was spent when so many steps were done; 0 before the first."""
+    """Tokens or seconds when so many steps were done; 0 before the first."""
     return float(np.interp(version, [0.0, *series.x], [0.0, *series.y]))
 
 

@@ -16,7 +16,7 @@ from rl.views.evaluations import Counts
 from rl.views.run_view import RunView
 
 BEYOND = (8,)
-"""Where the forecast is drawn, as multiples of the samples of a problem: each place takes a second or more."""
+"""Where the forecast is drawn, as multiples of the samples of a problem; each takes a second or more."""
 
 
 def draw(runs: Sequence[RunView]) -> go.Figure | None:

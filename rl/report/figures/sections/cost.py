@@ -1,4 +1,4 @@
-"""What the run cost."""
+"""Figures about the cost of a run."""
 
 from rl.report.figures import shares
 from rl.report.figures.curves import over_steps

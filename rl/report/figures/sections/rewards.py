@@ -1,4 +1,4 @@
-"""What the reward is made of."""
+"""Figures about the parts of the reward."""
 
 from rl.report.figures import components
 from rl.report.figures.figure import Figure
