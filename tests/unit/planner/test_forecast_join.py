@@ -12,7 +12,7 @@ from planner.forecast import Forecast, forecast, shipped
 from planner.forecast.grid import X, cell_pass_at_k
 from planner.forecast.join import FARTHEST, joined, measured
 from planner.forecast.posterior import coverage, difficulty, draw, outcomes
-from rl.commands.passk import _cells
+from rl.commands.passk import cells_of
 
 EXACT = 1e-9
 
@@ -74,7 +74,7 @@ def test_the_mean_difficulty_gives_the_posterior_mean(problems: str) -> None:
 def test_the_command_prints_such_a_curve_and_intervals_that_contain_it(rows: list[tuple[int, int]]) -> None:
     ks = [1, 3, 7, 8, 9, 64, 256]
     made = [CountRow(id=str(i), n=n, c=c, category=None) for i, (n, c) in enumerate(rows)]
-    cells = _cells("all", made, ks, 0.95, shipped())
+    cells = cells_of("all", made, ks, 0.95, shipped())
     assert_joint(ks, [cell.value for cell in cells])
     assert all(cell.low <= cell.value <= cell.high and cell.low < cell.high for cell in cells)
     far = [cell for cell in cells if cell.forecast]
