@@ -14,6 +14,7 @@ from rl.report.figures.series import MOST
 from rl.report.packing import packed_json, plotly_source, plotly_version
 from rl.report.parts import Part, drawn_sections
 from rl.report.results import Results, results_of
+from rl.report.samples.pack import pack_samples
 from rl.report.tables import Table, advice, equal_budgets, settings
 from rl.views.run_view import RunView
 
@@ -21,6 +22,11 @@ PAGE = Path(__file__).parent / "page"
 EARLY = "theme.js"
 """The script that runs before anything is shown."""
 SCRIPTS = ("figures.js", "contents.js", "diff.js", "sample.js", "samples.js", "main.js")
+BOUND = 5_000_000
+"""Bytes of a page: mail and chat take it, and a phone opens it."""
+REST = 300_000
+"""Left for HTML, styles and scripts."""
+NO_SAMPLES = "the run kept no rollouts (records.rollouts=none, or T2RL before 0.3.0), or --samples is 0."
 TABLES = (("compare", equal_budgets), ("compare", settings), ("advice", advice))
 MOST_TILES = 4
 Progress = Callable[[str], None]
@@ -56,7 +62,12 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
     for section, table in TABLES:
         if (made := table(runs)) is not None:
             _of(sections, section).tables.append(made)
-    shown = [part for part in sections if part.cards or part.tables]
+    figures = packed_json({card.id: card.content for part in sections for card in part.cards})
+    say("choosing samples")
+    browser = pack_samples(runs, most=samples, room=BOUND - len(plotly_source()) - len(figures) - REST)
+    if browser is None:
+        left_out.append(("Samples", NO_SAMPLES))
+    shown = [p for p in sections if p.cards or p.tables or (p.id == "samples" and browser)]
     say("putting the page together")
     html = (
         _environment()
@@ -69,12 +80,12 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
             notes=_notes(runs),
             sections=shown,
             left_out=left_out,
-            samples=None,
+            samples=browser,
             version=installed("t2rl") or "",
             written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             plotly=plotly_source(),
             plotly_version=plotly_version(),
-            figures=packed_json({card.id: card.content for part in shown for card in part.cards}),
+            figures=figures,
             css=_file("report.css"),
             early=_file(EARLY),
             js="\n".join(_file(name) for name in SCRIPTS),
@@ -83,8 +94,8 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
     return Report(
         html=html,
         figures=sum(len(part.cards) for part in shown),
-        samples_shown=0,
-        samples_of=0,
+        samples_shown=browser.shown if browser else 0,
+        samples_of=browser.kept if browser else 0,
         left_out=left_out,
     )
 

@@ -31,6 +31,10 @@ SECTIONS: dict[str, Section] = {
     "system": Section(title="System", intro="Where time goes, how old rollouts are, and what was lost."),
     "advice": Section(title="Advice", intro="What the run said about itself, and what it asked for."),
     "cost": Section(title="Cost", intro="Tokens, device time and money, step by step."),
+    "samples": Section(
+        title="Samples",
+        intro="What the model wrote. Open a sample to see its prompt, its verdict, and other answers.",
+    ),
 }
 """In the order of the page."""
 

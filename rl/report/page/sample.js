@@ -62,7 +62,7 @@ function compareWith(row, other, completion, legend) {
   const parts = difference(before.completion, after.completion);
   const tags = { old: "del", new: "ins" };
   completion.replaceChildren(...parts.map(([kind, text]) => (kind === "same" ? text : element(tags[kind], {}, [text]))));
-  const when = (one) => (one.evaluation ? `evaluation after ${one.step} steps` : `step ${one.step}`);
+  const when = (one) => `${one.evaluation ? `evaluation after ${one.step} steps` : `step ${one.step}`}${one === row ? " (this one)" : ""}`;
   legend.replaceChildren("only in ", element("del", {}, [when(before)]), ", only in ", element("ins", {}, [when(after)]));
 }
 

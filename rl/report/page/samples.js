@@ -77,13 +77,13 @@ function showPage(text) {
   const pages = Math.max(1, Math.ceil(shown.length / PAGE));
   const rows = shown.slice(page * PAGE, (page + 1) * PAGE);
   const right = shown.filter((row) => verdict(row) === "right").length;
-  document.getElementById("count").textContent = shown.length
+  document.getElementById("sample-count").textContent = shown.length
     ? `${shown.length.toLocaleString("en")} of ${samples.length.toLocaleString("en")} samples, ${right.toLocaleString("en")} right`
     : "No sample passes these filters.";
-  document.getElementById("page-number").textContent = `page ${page + 1} of ${pages}`;
-  document.getElementById("previous").disabled = page === 0;
-  document.getElementById("next").disabled = page + 1 >= pages;
-  document.getElementById("results").replaceChildren(...rows.map((row) => item(row, text)));
+  document.getElementById("sample-page").textContent = `page ${page + 1} of ${pages}`;
+  document.getElementById("sample-previous").disabled = page === 0;
+  document.getElementById("sample-next").disabled = page + 1 >= pages;
+  document.getElementById("sample-list").replaceChildren(...rows.map((row) => item(row, text)));
 }
 
 function item(row, text) {
@@ -151,7 +151,7 @@ async function startSamples() {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(() => filter(form)));
-  for (const [id, move] of [["previous", -1], ["next", 1]]) {
+  for (const [id, move] of [["sample-previous", -1], ["sample-next", 1]]) {
     document.getElementById(id).addEventListener("click", () => {
       page += move;
       showPage(form.elements.text.value);
