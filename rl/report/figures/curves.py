@@ -10,6 +10,10 @@ from rl.report.figures.style import band, blank, colour, dash
 from rl.views.run_view import RunView
 
 
+FEW = 10
+"""Steps of a run whose axis has a mark for each."""
+
+
 def over_steps(lines: Mapping[str, str], *, y: str, share: bool = False, log: bool = False) -> Draw:
     """A figure of one or more metrics, ``{key: its name in the legend}``.
 
@@ -39,6 +43,8 @@ def over_steps(lines: Mapping[str, str], *, y: str, share: bool = False, log: bo
         if not figure.data:
             return None
         figure.update_layout(showlegend=len(runs) > 1 or len(lines) > 1)
+        if max(run.steps_done for run in runs) <= FEW:
+            figure.update_xaxes(dtick=1)
         if share:
             figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
         elif log and min(smallest) > 0:

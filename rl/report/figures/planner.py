@@ -19,11 +19,12 @@ def targets(runs: Sequence[RunView]) -> go.Figure | None:
     keys = {key: key.removeprefix(TARGET) for key in keys_under(runs, TARGET)[:MOST]}
     lines = {"planner/k_mean": "mean over prompts", **keys}
     figure = blank(x="step", y="k*")
+    several = sum(bool(len(steps_of(run, "planner/k_mean"))) for run in runs) > 1
     for number, run in enumerate(runs):
         for place, (key, name) in enumerate(lines.items()):
             series = steps_of(run, key)
             if len(series):
-                shade = colour(number if len(runs) > 1 else place)
+                shade = colour(number if several else place)
                 label = f"{run.name} {name}" if len(runs) > 1 else name
-                add_curve(figure, series, name=label, shade=shade, style=dash(place if len(runs) > 1 else 0))
+                add_curve(figure, series, name=label, shade=shade, style=dash(place if several else 0))
     return figure if figure.data else None

@@ -27,14 +27,19 @@ function themed(layout) {
   return changes;
 }
 
-// On a narrow screen every name of the legend has a line of its own: the figure grows by so much.
-function stackLegend({ data, layout }) {
-  const names = data.filter((trace) => trace.showlegend !== false && trace.name).length;
-  if (layout.showlegend === false || names < 2) return;
-  const room = 20 * names, plot = layout.height - layout.margin.t - layout.margin.b;
+// Room for the legend below the axis: names in columns of one width, one column on a narrow screen. Plotly would find
+// the room by trial, and give up where a figure has many names.
+function makeRoom({ data, layout }, width) {
+  const names = data.filter((trace) => trace.showlegend !== false && trace.name).map((trace) => trace.name);
+  if (layout.showlegend === false || names.length < (layout.showlegend ? 1 : 2)) return;
+  const inner = width - layout.margin.l - layout.margin.r;
+  const column = 55 + 6.5 * Math.max(...names.map((name) => name.length));
+  const columns = Math.max(1, Math.min(names.length, Math.floor(inner / column)));
+  const room = 20 * Math.ceil(names.length / columns) + 6;
+  const plot = layout.height - layout.margin.t - layout.margin.b;
   layout.height += room;
   layout.margin.b += room;
-  layout.legend = { ...layout.legend, orientation: "v", y: -layout.margin.b / plot + room / plot };
+  layout.legend = { ...layout.legend, orientation: columns > 1 ? "h" : "v", y: -46 / plot };
 }
 
 async function draw(place, figure) {
@@ -42,7 +47,7 @@ async function draw(place, figure) {
   drawn.add(place);
   // On a touch screen a finger that moves across a figure scrolls the page.
   if (matchMedia("(pointer: coarse)").matches) figure.layout.dragmode = false;
-  if (place.clientWidth < 500) stackLegend(figure);
+  makeRoom(figure, place.clientWidth);
   await Plotly.newPlot(place, figure.data, figure.layout, CONFIG);
   await Plotly.relayout(place, themed(place.layout));
 }

@@ -66,9 +66,11 @@ function compareWith(row, other, completion, legend) {
   legend.replaceChildren("only in ", element("del", {}, [when(before)]), ", only in ", element("ins", {}, [when(after)]));
 }
 
+// The strongest colour is the largest value in the group, so that its answers can be compared.
 function colourTokens(row, name, completion, legend) {
-  const values = row[`token_${name}`];
-  const largest = Math.max(1e-12, ...values.map((value) => Math.abs(value ?? 0)));
+  const key = `token_${name}`, values = row[key];
+  const group = samples.filter((other) => other.group_id === row.group_id && other.run === row.run && other[key]);
+  const largest = Math.max(1e-12, ...group.flatMap((other) => other[key]).map((value) => Math.abs(value ?? 0)));
   completion.replaceChildren(...row.pieces.map((piece, i) => {
     const value = values[i] ?? 0;
     const token = element("span", { title: `${brief(value)}` }, [piece]);
@@ -77,11 +79,11 @@ function colourTokens(row, name, completion, legend) {
   }));
   const { low, high, signed } = SHADES[name];
   const swatch = (share) => { const box = element("span", { class: "swatch" }); box.style.background = shadeOf(share); return box; };
-  legend.replaceChildren(swatch(signed ? -1 : 0), `${low} (${signed ? brief(-largest) : 0})`, swatch(1), `${high} (${brief(largest)}); a pointer over a token shows its value`);
+  legend.replaceChildren(swatch(signed ? -1 : 0), `${low} (${signed ? brief(-largest) : 0})`, swatch(1), `${high} (${brief(largest)}); the scale is that of its group; a pointer over a token shows its value`);
 }
 
 // Blue above 0, orange below: told apart with any colour vision, in both themes.
 function shadeOf(share) {
-  const strength = Math.min(1, Math.abs(share)) * 0.65;
+  const strength = Math.min(1, Math.abs(share)) * 0.5;
   return share >= 0 ? `rgba(0, 114, 178, ${strength})` : `rgba(213, 94, 0, ${strength})`;
 }

@@ -110,7 +110,7 @@ function headFacts(row) {
   return [
     row.run, row.evaluation ? `evaluation after ${row.step} steps` : `step ${row.step}`, row.category,
     row.reward === null ? "no reward" : `reward ${brief(row.reward)}`, `${row.length} tokens`,
-    row.kept === false ? `dropped: ${row.decision}` : null, row.reason,
+    row.kept === false ? `dropped: ${row.decision}` : null, row.reason === verdict(row) ? null : row.reason,
   ].filter(Boolean);
 }
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rl.report.packing import packed_json
 from rl.report.samples.choose import choose
 from rl.report.samples.tokens import Pieces, token_columns
@@ -39,8 +41,8 @@ SHOWN = (
 """Columns of the rollouts that go into the page as they are."""
 LONGEST = 12_000
 """Characters of a text; a longer one is cut in its middle."""
-TOKEN_ROWS = 300
-"""Rollouts with their tokens, at most."""
+MOST_TOKENS = 60_000
+"""Tokens with their values, at most; each takes about seven bytes of the page."""
 DIGITS = 5
 TRIES = 5
 
@@ -77,8 +79,10 @@ def _packed(runs: Sequence[RunView], most: int) -> Samples | None:
         kept += chosen.kept
         pieces = Pieces(run.files.base)
         for evaluation, table in ((False, chosen.training), (True, chosen.evaluations)):
-            for row in table.to_pylist():
-                tokens = token_columns(row, pieces) if with_tokens < TOKEN_ROWS else {}
+            found = table.to_pylist()
+            shown_whole = groups_with_tokens(found, MOST_TOKENS // len(runs))
+            for row in found:
+                tokens = token_columns(row, pieces) if row["group_id"] in shown_whole else {}
                 with_tokens += bool(tokens.get("pieces"))
                 name = run.name if len(runs) > 1 else None
                 rows.append({"run": name, "evaluation": evaluation, **_plain(row), **tokens})
@@ -90,6 +94,22 @@ def _packed(runs: Sequence[RunView], most: int) -> Samples | None:
         kept=kept,
         note=_note(len(rows), kept, with_tokens),
     )
+
+
+def groups_with_tokens(rows: Sequence[Mapping[str, Any]], most: int) -> set[int]:
+    """Groups whose tokens are shown one by one: as many as have at most ``most`` tokens together, drawn in an
+    order that depends on their number alone, so that they are spread over the steps."""
+    lengths: dict[int, int] = {}
+    for row in rows:
+        lengths[row["group_id"]] = lengths.get(row["group_id"], 0) + len(row.get("token_ids") or ())
+    groups = list(lengths)
+    chosen, used = set(), 0
+    for place in np.random.default_rng(0).permutation(len(groups)):
+        size = lengths[groups[place]]
+        if size and used + size <= most:
+            used += size
+            chosen.add(groups[place])
+    return chosen
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

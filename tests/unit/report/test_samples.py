@@ -11,7 +11,7 @@ from tokenizers.models import BPE
 from rl.report.assemble import BOUND, assemble
 from rl.report.packing import unpacked
 from rl.report.samples.choose import choose
-from rl.report.samples.pack import LONGEST, pack_samples
+from rl.report.samples.pack import LONGEST, groups_with_tokens, pack_samples
 from rl.report.samples.tokens import Pieces, token_columns
 from rl.views.run_view import RunView
 from tests.unit.report.made_runs import made_rollouts, made_run, rollout_row, write_rollouts
@@ -144,6 +144,13 @@ def test_tokens_have_their_texts_and_values(tmp_path: Path) -> None:
     }
     without = token_columns(row, Pieces(tmp_path / "none"))
     assert set(without.values()) == {None}
+
+
+def test_tokens_are_shown_of_whole_groups_from_all_over_the_training() -> None:
+    rows = [{"group_id": group, "token_ids": [0] * 10} for group in range(100) for _ in range(4)]
+    chosen = groups_with_tokens(rows, 1000)
+    assert len(chosen) == 25 and min(chosen) < 20 and max(chosen) > 80
+    assert groups_with_tokens([{"group_id": 0, "token_ids": None}], 1000) == set()
 
 
 def test_figures_of_rollouts_tell_right_from_wrong(run: RunView) -> None:
