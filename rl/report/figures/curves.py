@@ -9,7 +9,6 @@ from rl.report.figures.series import Series, Smoothed, brief, smoothed, steps_of
 from rl.report.figures.style import band, blank, colour, dash
 from rl.views.run_view import RunView
 
-
 FEW = 10
 """Steps of a run whose axis has a mark for each."""
 

@@ -34,13 +34,14 @@ def against(budget: Budget) -> Draw:
                 add_curve(figure, rate, name=f"{run.name}, in training", shade=colour(number), style="dot")
             _add_held_out(figure, run, series, shade=colour(number))
         common = common_budget(runs, budget)
+        most = max(float(series.y[-1]) for run in runs if len(series := spent(run, budget)))
         figure.add_vline(x=common, line={"dash": "dash", "width": 1, "color": colour(7)})
         figure.add_annotation(
             x=common,
             y=1,
             yref="paper",
             yanchor="top",
-            xanchor="right",
+            xanchor="right" if common > 0.5 * most else "left",
             showarrow=False,
             text="all runs came this far",
             font={"size": 11},

@@ -1,5 +1,6 @@
 // Unpacks plotly.js and the figures, and draws a figure when it comes near the screen.
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const SWATCHES = { dash: "dashed", longdash: "dashed", dashdot: "dashed", dot: "dotted" };
 const drawn = new Set();
 
 async function unpack(id) {
@@ -16,7 +17,7 @@ function colour(name) {
 function themed(layout) {
   const changes = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", "font.color": colour("--text"),
     "hoverlabel.bgcolor": colour("--raised"), "hoverlabel.bordercolor": colour("--line"),
-    "hoverlabel.font.color": colour("--text"), "legend.bgcolor": "rgba(0,0,0,0)",
+    "hoverlabel.font.color": colour("--text"),
     "modebar.color": colour("--soft"), "modebar.activecolor": colour("--text"), "modebar.bgcolor": "rgba(0,0,0,0)" };
   for (const axis of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
     changes[`${axis}.gridcolor`] = colour("--grid");
@@ -27,19 +28,30 @@ function themed(layout) {
   return changes;
 }
 
-// Room for the legend below the axis: names in columns of one width, one column on a narrow screen. Plotly would find
-// the room by trial, and give up where a figure has many names.
-function makeRoom({ data, layout }, width) {
-  const names = data.filter((trace) => trace.showlegend !== false && trace.name).map((trace) => trace.name);
-  if (layout.showlegend === false || names.length < (layout.showlegend ? 1 : 2)) return;
-  const inner = width - layout.margin.l - layout.margin.r;
-  const column = 55 + 6.5 * Math.max(...names.map((name) => name.length));
-  const columns = Math.max(1, Math.min(names.length, Math.floor(inner / column)));
-  const room = 20 * Math.ceil(names.length / columns) + 6;
-  const plot = layout.height - layout.margin.t - layout.margin.b;
-  layout.height += room;
-  layout.margin.b += room;
-  layout.legend = { ...layout.legend, orientation: columns > 1 ? "h" : "v", y: -46 / plot };
+// Names below a figure, as buttons that hide and show their lines: plotly's own legend is out of reach for keys.
+function addLegend(place, { data, layout }) {
+  const named = data.filter((trace) => trace.showlegend !== false && trace.name);
+  const wanted = layout.showlegend ?? named.length > 1;
+  layout.showlegend = false;
+  if (!wanted) return;
+  const legend = document.createElement("div");
+  legend.className = "names";
+  for (const trace of named) {
+    const button = document.createElement("button"), swatch = document.createElement("span");
+    button.type = "button";
+    button.setAttribute("aria-pressed", "true");
+    swatch.className = "swatch";
+    swatch.style.borderTop = `3px ${SWATCHES[trace.line?.dash] ?? "solid"} ${trace.fillcolor ?? trace.line?.color ?? trace.marker?.color}`;
+    button.append(swatch, trace.name);
+    const same = data.flatMap((other, i) => (other === trace || (trace.legendgroup && other.legendgroup === trace.legendgroup) ? [i] : []));
+    button.addEventListener("click", () => {
+      const visible = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(visible));
+      Plotly.restyle(place, { visible }, same);
+    });
+    legend.append(button);
+  }
+  place.after(legend);
 }
 
 async function draw(place, figure) {
@@ -47,7 +59,7 @@ async function draw(place, figure) {
   drawn.add(place);
   // On a touch screen a finger that moves across a figure scrolls the page.
   if (matchMedia("(pointer: coarse)").matches) figure.layout.dragmode = false;
-  makeRoom(figure, place.clientWidth);
+  addLegend(place, figure);
   await Plotly.newPlot(place, figure.data, figure.layout, CONFIG);
   await Plotly.relayout(place, themed(place.layout));
 }

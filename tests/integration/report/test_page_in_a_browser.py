@@ -100,6 +100,20 @@ def test_every_figure_is_drawn_without_an_error_or_a_request(desk: Opened, file:
     assert desk.requests == [file.as_uri()], "the page itself, and nothing else"
 
 
+def test_a_name_below_a_figure_hides_its_line(desk: Opened) -> None:
+    page = desk.page
+    figure = page.locator("#entropy")
+    figure.scroll_into_view_if_needed()
+    name = figure.get_by_role("button", name="mine", exact=True)
+    lines = figure.locator(".scatterlayer .trace")
+    before = lines.count()
+    name.press("Enter")
+    expect(lines).to_have_count(before // 2)
+    assert name.get_attribute("aria-pressed") == "false"
+    name.press("Enter")
+    expect(lines).to_have_count(before)
+
+
 def test_filters_and_search_narrow_the_list(desk: Opened) -> None:
     page = desk.page
     reset(page)

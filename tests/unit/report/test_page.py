@@ -77,7 +77,8 @@ def test_what_is_missing_is_named_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     made = assemble([RunView(tmp_path)])
     assert made.figures == 0
-    assert [title for title, _ in made.left_out] == [figure.title for figure in FIGURES.values()]
+    titles = [figure.title for figure in FIGURES.values()]
+    assert [title for title, _ in made.left_out] == [*titles, "Samples"]
     assert "the run was not evaluated." in made.html
 
 
