@@ -16,7 +16,7 @@ BARS = 40
 MOST = 7
 """Reasons with a colour of their own."""
 LONGEST = 60
-OTHER = "all others"
+OTHER = "none given, or a rarer one"
 
 
 def draw(runs: Sequence[RunView]) -> go.Figure | None:

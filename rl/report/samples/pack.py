@@ -114,6 +114,7 @@ def groups_with_tokens(rows: Sequence[Mapping[str, Any]], most: int) -> set[int]
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     out = {name: _brief(row.get(name)) for name in SHOWN}
+    out["group_id"] = str(row["group_id"])  # groups of evaluations are beyond the whole numbers of JavaScript
     out["completion"] = _cut(row.get("completion") or "")
     out["prompt"] = _cut(row.get("prompt") or "")
     parts = row.get("components") or []

@@ -72,7 +72,7 @@ def test_rows_hold_what_the_files_hold(run: RunView) -> None:
     original = {(row["step"], row["group_id"], row["index"]): row for row in run.rollouts().to_pylist()}
     training = [row for row in rows if not row["evaluation"]]
     for row in training:
-        kept = original[row["step"], row["group_id"], row["index"]]
+        kept = original[row["step"], int(row["group_id"]), row["index"]]
         assert found["prompts"][row["prompt"]] == kept["prompt"]
         assert [row[name] for name in ("completion", "reward", "reason", "correct", "length")] == [
             kept[name] for name in ("completion", "reward", "reason", "correct", "length")
