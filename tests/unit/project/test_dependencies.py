@@ -21,7 +21,6 @@ WITHOUT_IMPORT = {
     "mkdocs-material": "the theme of `make site`",
     "mkdocstrings": "a plug-in of `make site`",
     "mypy": "a command of `make lint`",
-    "playwright": "the pages in a browser: the first test that opens one removes this line",
     "pytest-timeout": "a pytest plug-in: `timeout` in pyproject.toml",
     "pytest-xdist": "a pytest plug-in: `-n auto` in `make test`",
     "ruff": "a command of `make lint`",
