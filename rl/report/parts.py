@@ -34,19 +34,32 @@ class Part:
 
 
 def drawn_sections(runs: Sequence[RunView]) -> tuple[list[Part], list[tuple[str, str]]]:
-    """Every section with its figures, empty ones included, and the figures left out with the reason."""
-    parts = {key: Part(id=key, title=s.title, intro=s.intro) for key, s in SECTIONS.items()}
-    left_out = []
-    for name, figure in FIGURES.items():
-        cards = [
-            card
-            for number, shown in enumerate([[run] for run in runs] if figure.per_run else [runs])
-            if (card := _card(name, number, shown, of_many=figure.per_run and len(runs) > 1)) is not None
-        ]
-        parts[figure.section].cards += cards
-        if not cards:
-            left_out.append((figure.title, figure.absent))
-    return list(parts.values()), left_out
+    """Every section with its figures, empty ones included, and what is left out with the reason: a figure, or
+    a whole section by one line."""
+    parts, left_out = [], []
+    for key, section in SECTIONS.items():
+        part = Part(id=key, title=section.title, intro=section.intro)
+        absent = []
+        for name in (name for name, figure in FIGURES.items() if figure.section == key):
+            cards = _cards(name, runs)
+            part.cards += cards
+            if not cards:
+                absent.append((FIGURES[name].title, FIGURES[name].absent))
+        if absent and not part.cards:
+            absent = [(section.title, absent[0][1])]
+        parts.append(part)
+        left_out += absent
+    return parts, left_out
+
+
+def _cards(name: str, runs: Sequence[RunView]) -> list[Card]:
+    """The figure of all runs, or one for each."""
+    each = FIGURES[name].per_run
+    cards = [
+        _card(name, number, shown, of_many=each and len(runs) > 1)
+        for number, shown in enumerate([[run] for run in runs] if each else [runs])
+    ]
+    return [card for card in cards if card is not None]
 
 
 def _card(name: str, number: int, runs: Sequence[RunView], *, of_many: bool) -> Card | None:

@@ -25,7 +25,7 @@ FIGURES: dict[str, Figure] = {
         section="learning",
         title="Entropy",
         caption=("It should fall slowly. A fall to near 0 ends exploration; in a rise the policy dissolves."),
-        draw=over_steps({"loss/entropy": "entropy"}, y="nats a token"),
+        draw=over_steps({"loss/entropy": "of samples", "sft/entropy": "of demonstrations"}, y="nats a token"),
         absent="the run reports no entropy.",
     ),
     "kl": Figure(
@@ -47,7 +47,9 @@ FIGURES: dict[str, Figure] = {
         caption=(
             "Before clipping. Spikes that the reward does not recover from ask for a lower learning rate."
         ),
-        draw=over_steps({"learner/grad_norm": "gradient norm"}, y="norm", log=True),
+        draw=over_steps(
+            {"learner/grad_norm": "gradient norm", "sft/grad_norm": "gradient norm"}, y="norm", log=True
+        ),
         absent="the run reports no gradient norm.",
     ),
     "no_advantage": Figure(
