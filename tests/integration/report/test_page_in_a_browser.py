@@ -79,7 +79,7 @@ def test_every_figure_is_drawn_without_an_error_or_a_request(desk: Opened, file:
 
 def test_a_name_below_a_figure_hides_its_line(desk: Opened) -> None:
     page = desk.page
-    figure = page.locator("#entropy")
+    figure = page.locator("#length")
     figure.scroll_into_view_if_needed()
     name = figure.get_by_role("button", name="mine", exact=True)
     lines = figure.locator(".scatterlayer .trace")
