@@ -2,6 +2,7 @@
 function startContents() {
   const contents = document.getElementById("contents");
   contents.open = matchMedia("(min-width: 1100px)").matches;
+  document.querySelector(".to-contents").addEventListener("click", () => { contents.open = true; });
   const links = new Map([...contents.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((entry) => entry.isIntersecting)) {

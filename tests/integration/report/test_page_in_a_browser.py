@@ -117,6 +117,8 @@ def test_a_phone_shows_all_without_scrolling_sideways(browser: Browser, file: Pa
     opened = Opened(browser, file, viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True)
     page = opened.page
     scroll_through(page)
+    page.get_by_role("link", name="Contents", exact=True).click()
+    expect(page.get_by_role("link", name="Overview", exact=True)).to_be_in_viewport()
     assert overflow(page) <= 0
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert opened.trouble == []
