@@ -11,6 +11,8 @@ Record = Mapping[str, Sequence[Row]]
 
 LEFT_OUT: dict[str, str] = {
     "time/*": "wall-clock",
+    "system/*": "what the machine has left",
+    "advisory/*": "some rules read clocks and the machine",
     "*_s": "seconds or a rate per second",
     "reward/cache_hits": "equal texts judged at one time are not each other's hits, so it depends on timing",
 }

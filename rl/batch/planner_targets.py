@@ -50,6 +50,8 @@ class PlannerLoop:
         self._price = 0.0
         self._abandoned = 0.0
         self._version = 0
+        self._bias: dict[int, float] = {}
+        """Step -> predicted minus met pass rate of its batch, until its row is written."""
 
     def advance(self, version: int) -> None:
         """The policy has now been trained ``version`` steps, and the store has seen their groups: plan again
@@ -81,6 +83,10 @@ class PlannerLoop:
         it."""
         prompts = [group.prompt for group in groups]
         beliefs = self.planner.posteriors.of_prompts([p.id for p in prompts], [p.category for p in prompts])
+        met = [group.num_correct / len(group.rollouts) for group in groups]
+        if groups:
+            predicted = np.mean(beliefs.a / (beliefs.a + beliefs.b))
+            self._bias[groups[0].plan_step] = float(predicted - np.mean(met))
         return [
             _annotated(group, pass_k=self.k_of(group), token_price=self._charged, posterior=(a, b))
             for group, a, b in zip(groups, beliefs.a, beliefs.b, strict=True)
@@ -111,6 +117,10 @@ class PlannerLoop:
         if self._config.level == "category":
             out |= {f"planner/k/{key}": float(k) for key, k in self._k.items()}
         return out
+
+    def bias(self, step: int) -> dict[str, float]:
+        """By how much the pass rates that batch ``step`` was planned with were above those it met."""
+        return {"planner/posterior_bias": self._bias.pop(step)} if step in self._bias else {}
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able, exact; the statistics are saved by themselves."""

@@ -59,6 +59,7 @@ def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFlee
         max_restarts=config.rollout.max_restarts,
         timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
         rejoin=config.rollout.weight_transfer == "shm",
+        capacity=config.rollout.max_num_seqs,
     )
 
 

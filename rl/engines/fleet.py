@@ -15,6 +15,7 @@ from typing import Any
 import ray
 
 from rl.engines.errors import EngineLost, FleetDead, TransferGroupBroken
+from rl.engines.load import EngineLoad
 from rl.engines.progress import completions_of
 from rl.engines.slot import LOST, EngineSlot, FleetTimeouts
 from rl.stream.tickets import EngineVersions
@@ -36,14 +37,16 @@ class EngineFleet:
         max_restarts: int,
         timeouts: FleetTimeouts,
         rejoin: bool = True,
+        capacity: int = 512,
     ) -> None:
         """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends
-        this fleet."""
+        this fleet. ``capacity``: sequences that one engine samples at once."""
         self._make_actor = make_actor
         self._max_restarts = max_restarts
         self._timeouts = timeouts
         self._rejoin = rejoin
         self._slots = [EngineSlot(index=i) for i in range(num_engines)]
+        self.load = EngineLoad(num_engines=num_engines, capacity=capacity)
         self._push_lock = asyncio.Lock()
         self._update: WeightUpdate | None = None
         self._target_version = 0
@@ -163,6 +166,7 @@ class EngineFleet:
         slot = await self._pick(timeout_s)
         actor, count = slot.actor, len(request.seeds)
         slot.outstanding += count
+        self.load.sent(slot.index, count)
         try:
             completions = await completions_of(
                 slot.index, actor, request, timeout_s=timeout_s, health_s=self._timeouts.health
@@ -179,6 +183,7 @@ class EngineFleet:
             ) from error
         finally:
             slot.outstanding -= count
+            self.load.done(slot.index, count)
 
     async def _pick(self, timeout_s: float) -> EngineSlot:
         await self.changed.until(

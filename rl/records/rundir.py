@@ -45,6 +45,7 @@ class RunDir:
         self.metrics = path / "metrics.jsonl"
         self.trained_groups = path / "trained_groups.jsonl"
         self.curriculum = path / "curriculum.jsonl"
+        self.advisories = path / "advisories.jsonl"
         self.trace = path / "trace.json"
         self.eval = path / "eval"
         self.checkpoints = path / "checkpoints"

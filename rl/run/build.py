@@ -14,21 +14,23 @@ from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
 from rl.evaluation.held_out import Evaluator, temperatures_of
 from rl.learner.group import LearnerGroup
-from rl.records.advisories import Advisor, resolve_advisories
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.records.tracker import make_tracker
+from rl.run.advice import AdviceDesk
 from rl.run.checkpoint import CheckpointStore
 from rl.run.controller import Controller, Parts
 from rl.run.curriculum import assemble
+from rl.run.machine import Machine
 from rl.run.prepare.inputs import Prepared
 from rl.run.prompt_signals import PromptSignalSource
 from rl.run.recorder import Recorder
 from rl.run.saver import Saver, held_out_score
 from rl.run.state import RunState
+from rl.run.step_metrics import at_bound
 from rl.scorers.reward_model.scorer import Verifiers
 from rl.stream.buffer import StreamBuffer
 from rl.weights.exchange import create_exchange
@@ -154,7 +156,15 @@ def build_recorder(
     def rows(path: Path) -> JsonlWriter:
         return JsonlWriter(path, attempt=attempt, restored_step=restored_step, fsync_every=0)
 
-    demonstrations, planner = prepared.demonstrations, stateful.planner
+    demonstrations, planner, bound = prepared.demonstrations, stateful.planner, config.stream.max_staleness
+    advice = AdviceDesk.of_run(
+        run.path,
+        rows=rows(run.advisories),
+        note=started.progress.note,
+        settings=config.model_dump(mode="json"),
+        own=config.run.advisories,
+        restored_step=restored_step,
+    )
     return Recorder(
         metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=restored_step, fsync_every=0),
         groups=rows(run.trained_groups),
@@ -172,14 +182,21 @@ def build_recorder(
             prepared.references.metrics,
             stateful.curriculum.metrics,
             started.fleet.metrics,
+            started.fleet.load.metrics,
             started.service.metrics,
             started.scorer.metrics,
+            Machine(run.path).metrics,
+            prepared.battery.metrics,
             *([planner.metrics] if planner else []),
         ),
-        of_plan=() if demonstrations is None else (demonstrations.metrics,),
-        evaluate=partial(evaluate_between_steps, config, started),
+        of_plan=(
+            partial(at_bound, bound=bound),
+            *([] if demonstrations is None else [demonstrations.metrics]),
+            *([] if planner is None else [lambda plan: planner.bias(plan.step)]),
+        ),
+        evaluate=advice.paused(partial(evaluate_between_steps, config, started)),
         evaluate_every=config.evaluation.every,
-        advisor=Advisor(resolve_advisories(config.run.advisories)),
+        advice=advice,
     )
 
 

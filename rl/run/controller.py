@@ -138,6 +138,7 @@ class Controller:
         return {
             "fleet": self.parts.fleet.watch,
             "saver": self.parts.saver.watch,
+            "advice": self.parts.recorder.advice.watch,
             "prompts": self._prompts_loop,
             "rollouts": self._rollouts_loop,
             "batches": self._batches_loop,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from curricula.measures.tally import tally
 from rl.batch.types import StepResult, TrainingBatch
-from rl.records.advisories import Advisor
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.trace import TraceWriter
 from rl.records.tracker import Tracker
+from rl.run.advice import AdviceDesk
 from rl.run.state import RunState
 from rl.run.step_metrics import batch_metrics, group_metrics
 from rl.stream.plans import PlanState
@@ -68,7 +68,7 @@ class Recorder:
     evaluate_every: int
     of_plan: Sequence[Callable[[PlanState], Mapping[str, float]]] = ()
     """Figures that are computed from the plan that was just trained."""
-    advisor: Advisor = field(default_factory=Advisor)
+    advice: AdviceDesk = field(default_factory=AdviceDesk)
 
     def figures(self) -> dict[str, float]:
         """Return what every source reports now."""
@@ -128,9 +128,7 @@ class Recorder:
             row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
             if record.sync.probe_gap is not None:
                 row["sync/probe_gap"] = record.sync.probe_gap
-        for name, text in self.advisor.update(record.step, row).items():
-            row[f"advisory/{name}"] = 1.0
-            self.progress.note(f"step {record.step}: {text}")
+        row |= self.advice.step(record.step, row)
         self.metrics.write(record.step, row)
         self.tracker.log(record.step, row)
         self.trace.complete("learner", f"wait {record.step}", record.started, record.started + record.wait_s)
@@ -158,6 +156,7 @@ class Recorder:
                 self.metrics.close,
                 self.groups.close,
                 self.choices.close,
+                self.advice.close,
                 self.trace.close,
                 self.tracker.finish,
             ):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rl.batch.types import TrainingBatch
+from rl.run.signal_metrics import signal_metrics
 from rl.stream.plans import GroupState, PlanState
 from rollout.types import RolloutGroup
 
@@ -30,6 +31,7 @@ def group_metrics(plan: PlanState) -> dict[str, float]:
         "rollout/groups_short": max(0, plan.num_dropped - plan.refilled),
         **{f"rollout/dropped_{reason}": count for reason, count in _reasons(done).items()},
         **staleness_metrics(plan.step, plan.kept()),
+        **signal_metrics(groups),
     }
 
 
@@ -68,6 +70,16 @@ def _reasons(groups: list[GroupState]) -> dict[str, int]:
         if not group.kept:
             reasons[group.reason] = reasons.get(group.reason, 0) + 1
     return reasons
+
+
+def at_bound(plan: PlanState, *, bound: int) -> dict[str, float]:
+    """Share of the groups trained that were as old as ``stream.max_staleness`` allows; of nothing where it
+    is 0, since all are then."""
+    groups = [g.group for g in plan.kept() if g.group is not None]
+    if not groups or not bound:
+        return {}
+    old = sum(plan.step - group.min_policy_version >= bound for group in groups)
+    return {"buffer/at_bound_share": old / len(groups)}
 
 
 def staleness_metrics(step: int, groups: list[GroupState]) -> dict[str, float]:

@@ -14,7 +14,8 @@ from planner.estimators.counts_file import read_counts_file
 from rl.records.metrics import read_metrics
 from tests.e2e.conftest import assert_exactly_once
 
-TIMINGS = ("time/",)
+TIMINGS = ("time/", "system/", "advisory/")
+"""Families that depend on clocks and on what else the machine does."""
 SECONDS = "_s"
 """Ending of every metric that is a duration or a speed."""
 

@@ -2,7 +2,7 @@
 
 from rl.commands.findings import report
 from rl.records.advisories import RULES
-from rl.records.advisory_contract import check_advisory
+from rl.records.advisories.contract import as_own, check_advisory
 from rollout.user_code import resolve_function
 
 
@@ -12,5 +12,6 @@ def check_rule(name: str, *, as_json: bool) -> bool:
     Raises:
         ValueError: there is no such rule.
     """
-    findings = check_advisory(resolve_function("NAME", name, RULES))
+    ours = {name: as_own(rule) for name, rule in RULES.items() if rule.of_rows}
+    findings = check_advisory(resolve_function("NAME", name, ours))
     return report(findings, title=f"advisory {name}", facts={"advisory": name}, as_json=as_json)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rewards.battery import CASES, Attempt, attempts
+from rewards.gold_forms import Item, best_form, candidates, gold_of, items_of, source_of
 from rewards.processes.pool import VerifierPool
-from rl.commands.rewards.check_battery import CASES, Attempt, attempts
-from rl.commands.rewards.check_golds import Item, best_form, candidates, gold_of, items_of, source_of
 from rl.commands.rewards.check_inputs import Subject
 from rl.commands.rewards.check_rates import Rates, rates_of
 from rl.commands.rewards.rows import Row, groups_of

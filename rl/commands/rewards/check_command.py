@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rewards.battery import CASES
+from rewards.gold_forms import GOLD
 from rl.commands.findings import read_arguments
 from rl.commands.rewards.check import Line, Report, run_checks, to_json
-from rl.commands.rewards.check_battery import CASES
-from rl.commands.rewards.check_golds import GOLD
 from rl.commands.rewards.check_inputs import Subject, of_rows, of_task
 from rl.commands.rewards.check_rates import Rate, read_labelled, write_spec
 from rl.scorers.rules import limits_of

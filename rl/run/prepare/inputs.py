@@ -16,6 +16,7 @@ from rl.config.schema import Config
 from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
 from rl.records.advisories import resolve_advisories
+from rl.run.prepare.battery_trial import Battery
 from rl.run.prepare.own_parts import check_own_parts
 from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.run.prepare.references import References
@@ -45,6 +46,8 @@ class Prepared:
     """Fills ``{budget}`` into train prompts, where the task's template has it; held-out prompts come
     filled."""
     references: References = field(default_factory=References)
+    battery: Battery = field(default_factory=Battery)
+    """What a reward of the user's own made of answers that must not count as right."""
     notes: tuple[str, ...] = ()
     """Notes that the user should read before training."""
 
@@ -90,7 +93,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
     train_prompts, eval_prompts = _load_splits(config, task)
     prompts = [*train_prompts, *eval_prompts]
     check_prompt_ids(model_path, prompts, trust=trusts_code(config.model))
-    _check_rewards(config, task, reward, train_prompts, eval_prompts)
+    battery = _check_rewards(config, task, reward, train_prompts, eval_prompts)
     if references is not None:
         train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
         notes = [*notes, *references.notes]
@@ -110,6 +113,7 @@ def prepare(config: Config, *, references: References | None = None) -> Prepared
         demonstrations=demonstrations,
         budget=budget,
         references=references or References(),
+        battery=battery,
         notes=(*notes, *batch_repeats(per_step, len(train_prompts))),
     )
 
@@ -126,15 +130,17 @@ def _load_splits(config: Config, task: Task) -> tuple[list[Prompt], list[Prompt]
 
 def _check_rewards(
     config: Config, task: Task, reward: Reward, train: list[Prompt], held_out: list[Prompt]
-) -> None:
+) -> Battery:
     """Check that the reward can judge the prompts; try it where it is the user's own code."""
     check_reward(reward, [*train, *held_out])
+    battery = Battery()
     if is_own(task.reward_name, task.reward_args):
         options = pool_options(config, task.reward_name, task.reward_args)
         abstains = isinstance(reward, CallableReward)
-        try_reward(task.reward_name, task.reward_args, train, options, may_abstain=abstains)
+        battery = try_reward(task.reward_name, task.reward_args, train, options, may_abstain=abstains)
     if config.reward_model is not None:
         check_reward_model(config.reward_model)
+    return battery
 
 
 def _demonstrations(

@@ -9,6 +9,7 @@ from typing import Any
 from rewards import REWARDS, rewards_in
 from rewards.processes.pool import VerifierPool
 from rewards.processes.probe import OTHER
+from rl.run.prepare.battery_trial import Battery, try_battery
 from rollout.types import Failure, Prompt, RewardResult
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def try_reward(
     options: Mapping[str, Any],
     *,
     may_abstain: bool,
-) -> None:
+) -> Battery:
     """Judge a few completions of the first prompts (the reference answer, and one that is wrong) in a
     verifier process.
 
@@ -41,10 +42,13 @@ def try_reward(
         may_abstain: None of all of them may mean that it judges other prompts, as a function of TRL's form
             may.
 
+    Returns:
+        What it made of answers that must not count as right; empty where it did not judge all of the others.
+
     Raises:
         ValueError: The reward judged none of them; the message says what it raised or returned, and where.
     """
-    results = asyncio.run(_judged(name, args, prompts[:PROMPTS], options))
+    results, battery = asyncio.run(_judged(name, args, prompts[:PROMPTS], options))
     problems = {result.reason: result.failure for result in results if not result.judged}
     slow = [reason for reason, failure in problems.items() if failure is Failure.TIMEOUT]
     if slow:  # what is slow the first time may be fast later; the run finds out
@@ -56,7 +60,7 @@ def try_reward(
         )
         problems = {reason: failure for reason, failure in problems.items() if reason not in slow}
     if not problems:
-        return
+        return battery
     first, failure = next(iter(problems.items()))
     abstained = set(problems.values()) == {Failure.NOT_APPLICABLE}
     late = any(result.failure is Failure.TIMEOUT for result in results)
@@ -67,7 +71,7 @@ def try_reward(
             len(results),
             first,
         )
-        return
+        return battery
     said = "returned None" if failure is Failure.NOT_APPLICABLE else first.removeprefix("error: ")
     raise ValueError(
         f"task.reward: {name} judged none of {len(results)} trial completions, so nothing could be trained"
@@ -78,7 +82,7 @@ def try_reward(
 
 async def _judged(
     name: str, args: Mapping[str, Any], prompts: Sequence[Prompt], options: Mapping[str, Any]
-) -> list[RewardResult]:
+) -> tuple[list[RewardResult], Battery]:
     pool = VerifierPool(
         "rewards.processes.probe:Probe",
         {"reward": name, "args": dict(args)},
@@ -86,9 +90,11 @@ async def _judged(
     )
     try:
         await pool.start()
-        return [
+        results = [
             one for p in prompts for one in await pool.score(p, [p.answer or OTHER, OTHER], [False, False])
         ]
+        judged = all(result.judged for result in results)
+        return results, await try_battery(pool, prompts, args) if judged else Battery()
     finally:
         await pool.close()
 

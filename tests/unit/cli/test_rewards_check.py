@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from planner.verifiers.file import read_verifier
 from planner.verifiers.verifier import VerifierSpec
+from rewards.battery import CASES, attempts
+from rewards.gold_forms import FORMS, best_form, gold_of, items_of
 from rl.cli import app
-from rl.commands.rewards.check_battery import CASES, attempts
-from rl.commands.rewards.check_golds import FORMS, best_form, gold_of, items_of
 from rl.commands.rewards.check_rates import rates_of
 from rollout.types import Prompt
 

@@ -120,3 +120,13 @@ def too_many(completions: list[str], **columns: Any) -> list[float]:
 
 made = SimpleNamespace(judge=of_prompt)
 ready = Returns(kind="true")
+
+
+def any_box(prompt: str, text: str) -> float:
+    """Gamed by anything in a box."""
+    return float("\\boxed{" in text)
+
+
+def exact(text: str, answer: str) -> float:
+    """Takes the answer alone."""
+    return float(text.strip() == answer)

@@ -148,6 +148,24 @@ def test_a_reward_that_judges_nothing_is_refused_before_training(
         try_reward(f"{FILE}:{name}", args, [PROMPT, PROMPT], OPTIONS, may_abstain=False)
 
 
+OTHER = Prompt(id="q", text="3 + 4 =", token_ids=(), answer="7", category="sums")
+
+
+def test_a_reward_that_can_be_gamed_is_found_on_trial_and_a_strict_one_is_not() -> None:
+    found = try_reward(f"{FILE}:any_box", {}, [PROMPT, OTHER], OPTIONS, may_abstain=False)
+    figures = found.metrics()
+    assert figures["reward/battery_tried"] > figures["reward/battery_accepted"] > 0
+    assert figures["reward/battery_format_only"] >= 2 and figures["reward/battery_other_gold"] == 2
+    assert found.metrics() == {}, "said with the first step alone"
+    found = try_reward(f"{FILE}:exact", {}, [PROMPT, OTHER], OPTIONS, may_abstain=False)
+    assert found.tried > 20 and found.accepted == {}
+
+
+def test_a_reward_whose_verdicts_are_dear_is_not_asked_for_the_battery() -> None:
+    found = try_reward(f"{FILE}:Sleeps", {}, [PROMPT], {**OPTIONS, "timeout_s": 1.0}, may_abstain=False)
+    assert found.tried == 0
+
+
 def test_an_outage_on_trial_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     try_reward(f"{FILE}:Outage", {}, [PROMPT], OPTIONS, may_abstain=False)
     assert "did not judge every one of 2 trial completions: error: ConnectionError at" in caplog.text

@@ -20,6 +20,7 @@ from rl.batch.types import StepResult
 from rl.config.schema import Config
 from rl.engines.errors import EngineLost, FleetDead
 from rl.engines.rollout_service import GroupFailed, RolloutService
+from rl.run.advice import AdviceDesk
 from rl.run.controller import Controller, Parts
 from rl.run.state import RunState
 from rl.run.state_file import read_document, write_document
@@ -145,6 +146,7 @@ class Trace:
 class ScriptedRecorder:
     def __init__(self) -> None:
         self.trace = Trace()
+        self.advice = AdviceDesk()
         self.trained_groups: list[tuple[int, int]] = []
         self.records: list[Any] = []
 

@@ -1,10 +1,20 @@
 """The contract of an advisory, as checks that run on outside code too: ``t2rl advisories check``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from rl.records.advisories import EARLY, HEALTHY, WINDOW, Rule
+from rl.records.advisories.base import (
+    EARLY,
+    HEALTHY,
+    HEALTHY_SETTINGS,
+    WINDOW,
+    OwnRule,
+    Row,
+    Rule,
+    Said,
+    Seen,
+)
 from rollout.contract import Finding, require, run_checks
 
 EXTREMES = (0.0, 1.0, -1.0, 1e9, -1e9)
@@ -38,16 +48,17 @@ class _Read(dict[str, float]):
 class AskedAdvisory:
     """A rule with the keys that it was seen to read."""
 
-    rule: Rule
+    rule: OwnRule
     keys: set[str] = field(default_factory=set)
 
     def __call__(self, rows: list[Mapping[str, float]]) -> str | None:
         """Its text about a run of these rows, checked for its type."""
         seen = [_Read(row, self.keys) for row in rows]
-        text = self.rule(seen[:EARLY], seen[-WINDOW:])
+        said = self.rule(seen[:EARLY], seen[-WINDOW:])
+        text = said.text if isinstance(said, Said) else said
         require(
             text is None or (isinstance(text, str) and bool(text.strip())),
-            f"it gives {text!r}; give None, or what is wrong and what to do",
+            f"it gives {said!r}; give None, or what is wrong and what to do",
         )
         require([dict(row) for row in seen] == [dict(row) for row in rows], "it changes the rows")
         return text
@@ -106,6 +117,16 @@ CHECKS: Mapping[str, Callable[[AskedAdvisory], None]] = {
 """Name -> check, in the order to run them."""
 
 
-def check_advisory(rule: Rule) -> list[Finding]:
+def check_advisory(rule: OwnRule) -> list[Finding]:
     """Run every check on a rule."""
     return run_checks(CHECKS, AskedAdvisory(rule=rule))
+
+
+def as_own(rule: Rule) -> OwnRule:
+    """One of ours that reads rows alone, in the form of a user's own: in a run with healthy settings."""
+
+    def ask(early: Sequence[Row], latest: Sequence[Row]) -> Said | str | None:
+        rows = [*early, *latest]
+        return rule.find(Seen(early=early, latest=latest, rows=rows, settings=HEALTHY_SETTINGS))
+
+    return ask

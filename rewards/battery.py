@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rl.commands.rewards.check_golds import FORMS, Item, gold_of, in_form
+from rewards.gold_forms import FORMS, Item, gold_of, in_form
 
 HUGE = 200_000
 """Characters."""

@@ -1,0 +1,174 @@
+"""What a run advises: asks the rules after every step, and while a step does not end; prints and keeps what
+they say."""
+
+import asyncio
+import statistics
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.records.advisories import (
+    RULES,
+    Advice,
+    Advisor,
+    HeldOut,
+    Row,
+    Stall,
+    resolve_advisories,
+)
+from rl.records.jsonl import JsonlWriter
+from rl.views.evaluations import Counts, evaluation_files
+from rl.views.run_view import RunView
+
+LOOK_S = 1.0
+"""Seconds between two looks at the clock."""
+STEPS = 20
+"""Of which the median is taken."""
+FEWEST = 3
+"""Steps before which nobody knows how long one takes."""
+
+
+class AdviceDesk:
+    """Beside the recorder, in the event loop of the controller."""
+
+    def __init__(
+        self,
+        advisor: Advisor | None = None,
+        *,
+        rows: JsonlWriter | None = None,
+        note: Callable[[str], None] = lambda text: None,
+        evaluations: Callable[[], Sequence[HeldOut] | None] = lambda: None,
+        waits: Callable[[], Mapping[str, str]] = dict,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Keep what ``advisor`` says in ``rows`` and show it with ``note``.
+
+        ``evaluations`` gives all so far if there are new ones, else None; ``waits``: loop -> what it waits
+        for now.
+        """
+        self._advisor = advisor or Advisor(RULES)
+        self._rows, self._note, self._evaluations, self._waits = rows, note, evaluations, waits
+        self._clock = clock
+        self._durations: deque[float] = deque(maxlen=STEPS)
+        self._began: float | None = None
+        self._paused = 0
+        self._next_step = 0
+
+    @classmethod
+    def of_run(
+        cls,
+        path: Path,
+        *,
+        rows: JsonlWriter,
+        note: Callable[[str], None],
+        settings: Mapping[str, Any],
+        own: Sequence[str],
+        restored_step: int,
+    ) -> "AdviceDesk":
+        """The desk of a run in ``path``. After a resume it knows the rows of before."""
+        advisor = Advisor(RULES, resolve_advisories(own), settings=settings)
+        view = RunView(path)
+        advisor.remember(row for row in view.metrics() if row["step"] < restored_step)
+        return cls(advisor, rows=rows, note=note, evaluations=NewEvaluations(view), waits=loop_waits)
+
+    def step(self, step: int, row: Row) -> dict[str, float]:
+        """The flags ``advisory/NAME`` of the rules that speak now; what they say is printed and kept."""
+        now = self._clock()
+        if self._began is not None:
+            self._durations.append(now - self._began)
+        self._began, self._next_step = now, step + 1
+        said = self._advisor.update(step, row, evaluations=self._evaluations())
+        self._keep(step, said)
+        return {f"advisory/{one.name}": 1.0 for one in said}
+
+    def paused(self, work: Callable[[int], Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
+        """``work`` (an evaluation), during which no step is late."""
+
+        async def timed(version: int) -> None:
+            started = self._clock()
+            self._paused += 1
+            try:
+                await work(version)
+            finally:
+                self._paused -= 1
+                if self._began is not None:
+                    self._began += self._clock() - started
+
+        return timed
+
+    async def watch(self) -> None:
+        """Run beside the loops: speak of a step that does not end, while it does not."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        """Ask the rules about the step that is being made."""
+        if self._began is None or self._paused or len(self._durations) < FEWEST:
+            return
+        stall = Stall(
+            waited_s=self._clock() - self._began,
+            median_s=statistics.median(self._durations),
+            waits=self._waits(),
+        )
+        self._keep(self._next_step, self._advisor.late(self._next_step, stall))
+
+    def close(self) -> None:
+        """Flush and close the file; idempotent."""
+        if self._rows is not None:
+            self._rows.close()
+
+    def _keep(self, step: int, said: Sequence[Advice]) -> None:
+        for one in said:
+            self._note(f"step {step}: {one.line()}")
+            if self._rows is not None:
+                self._rows.write(
+                    {
+                        "step": step,
+                        "time": time.time(),
+                        "name": one.name,
+                        "about": one.about,
+                        "severity": one.severity,
+                        "text": one.text,
+                        "cause": one.cause,
+                        "fix": one.fix,
+                        "knob": one.knob,
+                    }
+                )
+
+
+class NewEvaluations:
+    """All evaluations of a run, when called for the first time after a new one."""
+
+    def __init__(self, view: RunView) -> None:
+        self._view = view
+        self._known = 0
+
+    def __call__(self) -> list[HeldOut] | None:
+        """None if there is none since the last call."""
+        files = len(evaluation_files(self._view.files.eval))
+        if files == self._known:
+            return None
+        self._known = files
+        return held_out(self._view.evaluations())
+
+
+def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
+    """One for each version, at the first temperature that it was evaluated at, oldest first."""
+    found: dict[int, HeldOut] = {}
+    for one in counts:
+        if one.version not in found:
+            rows = [row for row in one.rows if row["n"]]
+            found[one.version] = HeldOut(
+                version=one.version,
+                rates={row["id"]: row["c"] / row["n"] for row in rows},
+                categories={row["id"]: row.get("category", "default") for row in rows},
+            )
+    return [found[version] for version in sorted(found)]
+
+
+def loop_waits() -> dict[str, str]:
+    """What every loop of this process waits for now."""
+    return {}
