@@ -1,7 +1,7 @@
 """Contracts of plug-ins: checks by name, run on one part, and what each of them found.
 
 The checks themselves are in ``curricula/contract``, ``rl/objective/contract``, ``rl/learner/contract``,
-``rl/tasks/contract.py`` and ``rl/records/advisory_contract.py``; they hold for our parts and for a user's.
+``rl/tasks/contract.py`` and ``rl/records/advisories/contract.py``; they hold for our parts and for a user's.
 """
 
 from collections.abc import Callable, Collection, Mapping

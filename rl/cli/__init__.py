@@ -6,6 +6,7 @@ import platform
 import typer
 
 from rl.cli import (
+    advise,
     advisories,
     base,
     bases,
@@ -110,6 +111,7 @@ curriculum.register(app)
 objective.register(app)
 rewards.register(app)
 tasks.register(app)
+advise.register(app)
 advisories.register(app)
 sandbox.register(app)
 join_help(app)

@@ -1,5 +1,5 @@
-"""What a run advises: asks the rules after every step, and while a step does not end; prints and keeps what
-they say."""
+"""Advice of a run: the rules are asked after every step, and while a step does not end; what they say is
+printed and kept."""
 
 import asyncio
 import statistics
@@ -25,7 +25,7 @@ from rl.views.run_view import RunView
 LOOK_S = 1.0
 """Seconds between two looks at the clock."""
 STEPS = 20
-"""Of which the median is taken."""
+"""Steps whose median is taken."""
 FEWEST = 3
 """Steps before which nobody knows how long one takes."""
 
@@ -170,5 +170,5 @@ def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
 
 
 def loop_waits() -> dict[str, str]:
-    """What every loop of this process waits for now."""
+    """Loop of this process -> what it waits for now."""
     return {}

@@ -57,10 +57,10 @@ class Machine:
             "system/memory_free_gb": memory / GB,
             "system/memory_free_share": share,
         }
-        for name, column in (("disk", 1), ("memory", 2)):
+        for key, column in (("system/disk_left_s", 1), ("system/memory_left_s", 2)):
             left = self._left_s(column)
             if left is not None:
-                self._figures[f"system/{name}_left_s"] = left
+                self._figures[key] = left
         return self._figures
 
     def _left_s(self, column: int) -> float | None:

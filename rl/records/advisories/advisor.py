@@ -104,7 +104,7 @@ def own_rule(function: OwnRule) -> Rule:
 
 
 def advice_of(name: str, rule: Rule, said: Said | str) -> Advice:
-    """What was found, with the rule's own words where it has no better ones."""
+    """A finding, with the rule's own words where it has no better ones."""
     one = Said(text=said) if isinstance(said, str) else said
     return Advice(
         name=name,

@@ -42,7 +42,7 @@ class Stall:
     waited_s: float
     """Since the last step ended, evaluations left out."""
     median_s: float
-    """Of the steps so far."""
+    """Median of the steps so far."""
     waits: Mapping[str, str] = field(default_factory=dict)
     """Loop -> what it waits for now, of the loops that wait."""
 
@@ -79,7 +79,7 @@ class Said:
     """One finding of a rule. What is left empty is taken from the rule."""
 
     text: str
-    """What was seen, with its numbers."""
+    """The finding, with its numbers."""
     cause: str = ""
     fix: str = ""
     knob: str = ""
@@ -97,7 +97,7 @@ class Rule:
     cause: str
     """The likeliest one."""
     fix: str
-    """What to do, in words."""
+    """The way out, in words."""
     knob: str
     """Config fields and commands that do it, with commas between."""
     source: str

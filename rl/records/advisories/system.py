@@ -261,7 +261,7 @@ RULES: dict[str, Rule] = {
         cause="the learner is the slower half, and the engines wait for its weights",
         fix="give the learner more of the machine, or let the engines sample more for each step",
         knob="rollout.num_engines, learner.num_ranks, learner.num_threads, stream.refill_rounds",
-        source="arithmetic: a balanced split is 1.6 times as fast; the quickstart's engines idle less",
+        source="arithmetic: a balanced split is 1.6 times as fast or more; the quickstart is below",
     ),
     "learner_starved": Rule(
         find=learner_starved,
@@ -271,7 +271,7 @@ RULES: dict[str, Rule] = {
         cause="the engines are the slower half",
         fix="give the engines more of the machine",
         knob="rollout.num_engines, rollout.num_threads, stream.max_staleness",
-        source="arithmetic: a balanced split is 1.6 times as fast",
+        source="arithmetic: a balanced split is at least 1.6 times as fast",
     ),
     "stale_at_bound": Rule(
         find=stale_at_bound,
@@ -281,7 +281,7 @@ RULES: dict[str, Rule] = {
         cause="the engines are the faster half and run ahead as far as they may; the age buys nothing",
         fix="lower the bound: the learner would still not wait; or correct for the age",
         knob="stream.max_staleness, algorithm=grpo_tis",
-        source="benchmarks/results/learning_staleness.json: more age learns no faster where nobody waits",
+        source="arithmetic: where the learner does not wait, more age brings no more steps",
     ),
     "slow_sync": Rule(
         find=slow_sync,

@@ -47,7 +47,7 @@ class Prepared:
     filled."""
     references: References = field(default_factory=References)
     battery: Battery = field(default_factory=Battery)
-    """What a reward of the user's own made of answers that must not count as right."""
+    """Verdicts of a reward of the user's own on answers that must not count as right."""
     notes: tuple[str, ...] = ()
     """Notes that the user should read before training."""
 

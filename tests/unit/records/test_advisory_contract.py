@@ -1,13 +1,14 @@
 """The contract of an advisory: every rule keeps it, and every check has a rule that breaks it."""
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from rl.cli import app
-from rl.records.advisories import EARLY, RULES, WINDOW, Advisor, History, OwnRule, resolve_advisories
+from rl.records.advisories import EARLY, HEALTHY, RULES, WINDOW, Advisor, History, OwnRule, resolve_advisories
 from rl.records.advisories.contract import CHECKS, as_own, check_advisory
 
 EXAMPLE = f"{Path(__file__).resolve().parents[3] / 'examples' / 'own_advisory.py'}:idle_learner"
@@ -81,3 +82,16 @@ def test_the_command() -> None:
     assert code == 1 and "FAIL  quiet about a healthy run" in output
     code, output = call("gap_falling")
     assert code == 2 and "choose one of" in output
+
+
+def test_a_run_is_replayed_with_todays_rules(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("run: {name: mine}\n")
+    rows: list[dict[str, float]] = [{"attempt": 1, "restored_step": 0}]
+    rows += [{"attempt": 1, "step": i, **HEALTHY, "learner/applied": float(i != 3)} for i in range(6)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = CliRunner().invoke(app, ["advise", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    (advice,) = json.loads(result.output)
+    assert (advice["step"], advice["name"]) == (3, "broken_numbers")
+    assert "step 3: broken_numbers: a non-finite" in CliRunner().invoke(app, ["advise", str(tmp_path)]).output
+    assert CliRunner().invoke(app, ["advise", str(tmp_path / "gone")]).exit_code == 2

@@ -101,7 +101,7 @@ def test_the_loop_looks_by_itself() -> None:
 
 def test_a_resumed_run_knows_what_was_normal(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("run: {name: mine}\n")
-    rows = [{"attempt": 1, "restored_step": 0}]
+    rows: list[dict[str, float]] = [{"attempt": 1, "restored_step": 0}]
     rows += [{"attempt": 1, "step": i, **HEALTHY} for i in range(8)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     notes: list[str] = []

@@ -36,10 +36,13 @@ def test_few_looks_make_no_pace() -> None:
 
 def test_fast_steps_share_a_look() -> None:
     calls: list[Path] = []
+
+    def free(path: Path) -> tuple[float, float, float]:
+        calls.append(path)
+        return GB, GB, 0.5
+
     clock = iter([0.0, 1.0, 2.0, EVERY_S])
-    machine = Machine(
-        Path("/"), free=lambda path: (calls.append(path), (GB, GB, 0.5))[1], clock=lambda: next(clock)
-    )
+    machine = Machine(Path("/"), free=free, clock=lambda: next(clock))
     for _ in range(4):
         machine.metrics()
     assert len(calls) == 2
