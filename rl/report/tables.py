@@ -63,10 +63,10 @@ def advice(runs: Sequence[RunView]) -> Table | None:
         [
             f"{run.name}, step {row['step']}" if len(runs) > 1 else f"step {row['step']}",
             _clock(row.get("time")),
-            str(row["name"]).replace("_", " "),
-            str(row.get("about") or ""),
+            ", ".join(part for part in (_words(row["name"]), _text(row.get("severity"))) if part),
             _text(row.get("text")) or "The text is in the log of the run (T2RL before 0.3.0).",
-            _text(row.get("fix")) or _text(row.get("knob")),
+            _text(row.get("cause")),
+            " ".join(part for part in (_text(row.get("fix")), _knob(row.get("knob"))) if part),
         ]
         for run in runs
         for row in run.advisories()
@@ -76,7 +76,7 @@ def advice(runs: Sequence[RunView]) -> Table | None:
     return Table(
         id="advice-table",
         title="Advice in words",
-        head=["step", "time", "name", "about", "what is wrong", "what to do"],
+        head=["step", "time", "advice", "what was seen", "likely cause", "what to do"],
         rows=rows,
     )
 
@@ -131,6 +131,14 @@ def _clock(seconds: object) -> str:
     if not isinstance(seconds, int | float):
         return ""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _words(name: object) -> str:
+    return str(name).replace("_", " ")
+
+
+def _knob(name: object) -> str:
+    return f"[{name}]" if name else ""
 
 
 def _text(value: object) -> str:

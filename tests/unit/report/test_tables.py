@@ -79,12 +79,15 @@ def test_advice_of_new_and_of_old_runs(pair: list[RunView]) -> None:
             "name": "gap_rising",
             "about": "system",
             "text": "wrong",
+            "severity": "warning",
+            "cause": "why",
             "fix": "do",
+            "knob": "a.b",
         },
     ]
     (pair[0].path / "advisories.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert advice(pair[:1]).rows == [
-        ["step 3", "1970-01-01 00:00:00 UTC", "gap rising", "system", "wrong", "do"]
+        ["step 3", "1970-01-01 00:00:00 UTC", "gap rising, warning", "wrong", "why", "do [a.b]"]
     ]
     with (pair[1].path / "metrics.jsonl").open("a") as out:
         out.write(json.dumps({"attempt": 1, "step": 20, "advisory/entropy_collapse": 1.0}) + "\n")
