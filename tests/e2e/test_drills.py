@@ -13,6 +13,7 @@ import pytest
 
 from rl.commands.export import export_checkpoint
 from rl.config.load import load_config
+from rl.records.jsonl import read_jsonl
 from rl.records.metrics import read_metrics
 from rl.records.rundir import RunDir
 from rl.run.checkpoint import CheckpointStore
@@ -49,6 +50,8 @@ def test_a_lost_engine_process_of_the_async_backend_is_replaced(start, how):
     rows = read_metrics(job.run / "metrics.jsonl")
     assert rows[-1]["rollout/engine_restarts"] == 1
     assert rows[-1]["rollout/engine_recovery_max_s"] < 60
+    said = [row["name"] for row in read_jsonl(job.run / "advisories.jsonl") if "name" in row]
+    assert how is signal.SIGKILL or "stalled" in said, "it was said while it hung"
     assert_exactly_once(job.run, steps=40, groups_per_step=4)
 
 

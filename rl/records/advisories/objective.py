@@ -265,7 +265,7 @@ RULES: dict[str, Rule] = {
         cause="updates are too large, and the policy dissolves",
         fix="lower the rate",
         knob="learner.lr",
-        source="our own: no run that learned has crossed it",
+        source="our own: the quickstart's entropy only falls",
     ),
     "far_from_sampler": Rule(
         find=far_from_sampler,
