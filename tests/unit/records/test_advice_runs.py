@@ -35,4 +35,4 @@ def test_the_right_advice_comes_first(run: str, first: str, later: list[str]) ->
 
 
 def test_the_held_out_shows_the_gaming_at_the_third_evaluation() -> None:
-    assert [step for step, name in advised("gamed") if name == "held_out_falls"][0] <= 31
+    assert next(step for step, name in advised("gamed") if name == "held_out_falls") <= 31
