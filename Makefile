@@ -1,6 +1,7 @@
 # make run                the main job: set up, then `t2rl train quickstart`
 # make setup              CPU environment in .venv (EXTRA=gpu: CUDA environment in .venv-gpu)
 # make test               lint, types and every test tier that needs no GPU
+# make site               the documentation site, in site/; a broken link, anchor or orphan page fails it
 # make house              the code in figures: loose modules, circles, long files and functions
 # make lint               the part of it without tests: style, types, imports (each also by itself)
 EXTRA       ?= cpu
@@ -12,7 +13,7 @@ LOCK  := constraints-$(EXTRA).txt
 STUBS := $(if $(filter cpu,$(EXTRA)),$(wildcard deploy/cpu-stubs/no-*))
 STAMP := $(VENV)/.installed-$(EXTRA)
 
-.PHONY: run setup test lint style types imports lock
+.PHONY: run setup test lint style types imports site lock
 
 run: setup
 	$(VENV)/bin/t2rl train quickstart
@@ -43,6 +44,10 @@ imports: setup
 test: lint
 	$(VENV)/bin/python -m pytest tests/unit -n auto
 	$(VENV)/bin/python -m pytest tests/integration tests/e2e
+
+# The variable silences the theme's notice of its successor.
+site: setup
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 # Public versions only: the same pin then takes 2.13.0+cpu from one index and 2.13.0 from another.
 lock:

@@ -49,7 +49,7 @@ def measure(root: Path) -> House:
     modules = [_read(root, path) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
     beside = [
         _read(root, path)
-        for folder in ("benchmarks", "tests", "examples")
+        for folder in ("benchmarks", "deploy", "tests", "examples")
         for path in sorted((root / folder).rglob("*.py"))
     ]
     functions = [(m, node) for m in modules for node in ast.walk(m.tree) if isinstance(node, _Function)]

@@ -62,19 +62,20 @@ def _kind(section: type[BaseModel]) -> Any:
 
 def choices_at(root: type[BaseModel], path: list[str]) -> list[type[Choice]]:
     """Return what may be chosen at a dotted path; nothing where there is no choice of this kind."""
-    return [section for section in _sections_at(root, path) if issubclass(section, Choice)]
+    return [section for section in sections_at(root, path) if issubclass(section, Choice)]
 
 
 def default_choice(root: type[BaseModel], path: list[str]) -> str | None:
     """Name of the choice that a path has by default; None where it has none."""
-    for section in _sections_at(root, path[:-1]):
+    for section in sections_at(root, path[:-1]):
         info = section.model_fields.get(path[-1])
         if info is not None and isinstance(info.default, Choice):
             return info.default.name
     return None
 
 
-def _sections_at(root: type[BaseModel], path: list[str]) -> list[type[BaseModel]]:
+def sections_at(root: type[BaseModel], path: list[str]) -> list[type[BaseModel]]:
+    """The section types at a dotted path."""
     sections: list[type[BaseModel]] = [root]
     for part in path:
         sections = [s for annotation in field_names(sections).get(part, []) for s in sections_of(annotation)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("t2rl", "rl", "rollout", "rewards", "curricula", "planner", "configs")
-BESIDE = ("benchmarks", "examples", "tests")
+BESIDE = ("benchmarks", "deploy", "examples", "tests")
 BY_NAME = {"import_module", "importorskip"}  # functions whose first argument is a module's name
 
 

@@ -1,0 +1,151 @@
+"""MkDocs' hooks: the navigation, the generated pages, and links as a Git host reads them.
+
+MkDocs is run as ``python -m mkdocs`` in the root, so that this file finds its neighbours.
+"""
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+
+from deploy.site import check
+from deploy.site.gfm import for_mkdocs, slug
+from deploy.site.nav import PROJECT, navigation
+from deploy.site.reference import api, commands, configuration, presets, registries
+from deploy.site.repository import DOCS, FILES, BrokenLink, for_site, linked_files
+from deploy.site.see_also import with_links
+
+ASSETS = Path(__file__).parent / "assets"
+log = logging.getLogger("mkdocs.hooks.site")
+
+
+@cache
+def generated() -> dict[str, str]:
+    """{page: Markdown} of every reference."""
+    return {
+        page: text
+        for part in (configuration, presets, commands, registries, api)
+        for page, text in part.pages().items()
+    }
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Set what a YAML file cannot say: the navigation and the anchors of headings."""
+    config.mdx_configs["toc"]["slugify"] = slug
+    try:
+        config.nav = navigation(DOCS, _reference())
+    except BrokenLink as error:
+        raise PluginError(str(error)) from error
+    return config
+
+
+def _reference() -> list[Any]:
+    """Entries of the section Reference that are generated; folders keep the order of their index."""
+    entries: list[Any] = []
+    for title, folder in (
+        ("Configuration", configuration.FOLDER),
+        ("Command line", commands.FOLDER),
+        ("API", api.FOLDER),
+    ):
+        inside = [
+            page for page in generated() if page.startswith(f"{folder}/") and not page.endswith("/index.md")
+        ]
+        entries.append({title: [f"{folder}/index.md", *({_stem(page, folder): page} for page in inside)]})
+        if folder == configuration.FOLDER:
+            entries.append({"Presets": presets.PAGE})
+    entries.insert(3, {"Algorithms": registries.ALGORITHMS_PAGE})
+    entries.insert(4, {"Curriculum parts": registries.CURRICULA_PAGE})
+    entries.insert(5, {"Rewards": registries.REWARDS_PAGE})
+    return entries
+
+
+def _stem(page: str, folder: str) -> str:
+    return f"t2rl {Path(page).stem}" if folder == commands.FOLDER else Path(page).stem
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the references, a page for each file of the repository that is linked, and our own assets."""
+    written = [file.src_uri for file in files if file.is_documentation_page()]
+    try:
+        linked = linked_files(written, also=(*PROJECT.values(), "examples"))
+    except BrokenLink as error:
+        raise PluginError(str(error)) from error
+    in_nav = _pages_of(config.nav)
+    for page, text in {**linked, **generated()}.items():
+        level = (
+            InclusionLevel.INCLUDED if page in in_nav or page in generated() else InclusionLevel.NOT_IN_NAV
+        )
+        files.append(
+            File.generated(
+                config, page, content=_unsearched(text) if page in linked else text, inclusion=level
+            )
+        )
+    for asset in ASSETS.iterdir():
+        files.append(File.generated(config, f"assets/{asset.name}", abs_src_path=str(asset)))
+    return files
+
+
+def _unsearched(text: str) -> str:
+    return f"---\nsearch:\n  exclude: true\n---\n{text}"
+
+
+def _pages_of(nav: Any) -> set[str]:
+    """Every page that a navigation names."""
+    if isinstance(nav, str):
+        return {nav}
+    entries = nav.values() if isinstance(nav, dict) else nav
+    return {page for entry in entries for page in _pages_of(entry)}
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn a page as a Git host reads it into one as MkDocs does."""
+    source = page.file.src_uri
+    if source in generated():
+        return markdown
+    if "```mermaid" in markdown and not source.startswith(FILES):
+        log.warning(
+            "%s: has a mermaid diagram, whose renderer would be fetched from another host: use an SVG", source
+        )
+    try:
+        return for_mkdocs(for_site(markdown, source))
+    except BrokenLink as error:
+        log.warning("%s", error)
+        return markdown
+
+
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Link code that names a field, a preset or a command to its place in the reference."""
+
+    def url(target: str, anchor: str) -> str:
+        file = files.get_file_from_path(target)
+        assert file is not None, target
+        return get_relative_url(file.url, page.url) + (f"#{anchor}" if anchor else "")
+
+    return with_links(html, _places(), url, own=page.file.src_uri)
+
+
+@cache
+def _places() -> dict[str, tuple[str, str]]:
+    return {**configuration.field_places(), **presets.preset_places(), **commands.command_places()}
+
+
+def on_nav(nav: Navigation, *, config: MkDocsConfig, files: Files) -> Navigation:
+    """Warn of pages that no section of docs/README.md leads to; MkDocs only says so in passing."""
+    reached = {page.file.src_uri for page in nav.pages}
+    for file in files.documentation_pages():
+        if file.src_uri not in reached and file.inclusion is not InclusionLevel.NOT_IN_NAV:
+            log.warning("%s: is an orphan: list it in docs/README.md", file.src_uri)
+    return nav
+
+
+def on_post_build(*, config: MkDocsConfig) -> None:
+    """Check the finished site: links, anchors, pictures, and that it asks nothing of other hosts."""
+    for fault in check.faults(Path(config.site_dir)):
+        log.warning("%s", fault)

@@ -1,0 +1,1 @@
+"""Pages that are made from the program itself, at build time; none is committed."""
