@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from deploy.site.repository import BrokenLink, page_of, title_of
+from deploy.site.repository import page_of, title_of
 
 _SECTION = re.compile(r"^(?:\*\*(.+)\*\*|## (.+))$")
 _ENTRY = re.compile(r"^- \[([^]]+)\]\(([^)]+)\)")

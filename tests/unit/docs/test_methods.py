@@ -13,6 +13,8 @@ from curricula.traits import Trait
 ROOT = Path(__file__).parents[3]
 METHODS = ROOT / "docs" / "methods"
 PAGES = sorted(METHODS.glob("*.md"))
+OF_THE_SITE = ROOT / "tests" / "unit" / "site"
+"""Its tests name pages as the site does, within docs/."""
 WITHOUT_EXAMPLES = {"README", "conflicts", "strategies"}
 HOUSES = (
     "benchmarks",
@@ -53,7 +55,7 @@ def texts() -> Iterator[tuple[Path, str]]:
         *(f for house in HOUSES for f in (ROOT / house).rglob("*")),
     ]
     for file in files:
-        if file.suffix in TEXT and METHODS not in file.parents and file != Path(__file__):
+        if file.suffix in TEXT and not {METHODS, OF_THE_SITE} & {*file.parents} and file != Path(__file__):
             yield file, file.read_text(encoding="utf-8")
 
 
