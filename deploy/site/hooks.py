@@ -17,7 +17,7 @@ from mkdocs.utils import get_relative_url
 
 from deploy.site import check
 from deploy.site.gfm import for_mkdocs, slug
-from deploy.site.nav import PROJECT, navigation
+from deploy.site.nav import PROJECT, navigation, with_references
 from deploy.site.reference import api, commands, configuration, presets, registries
 from deploy.site.repository import DOCS, FILES, BrokenLink, for_site, linked_files
 from deploy.site.see_also import with_links
@@ -46,28 +46,32 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
+REFERENCES = [
+    ("Configuration", f"{configuration.FOLDER}/index.md", "every field, with type, limits and default."),
+    ("Presets", presets.PAGE, "every preset, and what it sets."),
+    ("Command line", f"{commands.FOLDER}/index.md", "every command, with options and examples."),
+    ("Algorithms", registries.ALGORITHMS_PAGE, "their parts side by side."),
+    ("Curriculum parts", registries.CURRICULA_PAGE, "every part, with its arguments."),
+    ("Rewards, by name", registries.REWARDS_PAGE, "every reward, with its parameters."),
+    ("API", f"{api.FOLDER}/index.md", "what code of yours may import."),
+]
+"""(title, page, about) of what is generated, in the order of the navigation."""
+
+
 def _reference() -> list[Any]:
-    """Entries of the section Reference that are generated; folders keep the order of their index."""
+    """The generated part of the section Reference: a page, or the pages of a folder, its index first."""
     entries: list[Any] = []
-    for title, folder in (
-        ("Configuration", configuration.FOLDER),
-        ("Command line", commands.FOLDER),
-        ("API", api.FOLDER),
-    ):
-        inside = [
-            page for page in generated() if page.startswith(f"{folder}/") and not page.endswith("/index.md")
-        ]
-        entries.append({title: [f"{folder}/index.md", *({_stem(page, folder): page} for page in inside)]})
-        if folder == configuration.FOLDER:
-            entries.append({"Presets": presets.PAGE})
-    entries.insert(3, {"Algorithms": registries.ALGORITHMS_PAGE})
-    entries.insert(4, {"Curriculum parts": registries.CURRICULA_PAGE})
-    entries.insert(5, {"Rewards": registries.REWARDS_PAGE})
+    for title, first, _ in REFERENCES:
+        folder = first.removesuffix("index.md")
+        inside = [page for page in generated() if page.startswith(folder) and page != first]
+        pages = [first, *({_stem(page): page} for page in inside)]
+        entries.append({title: pages if first.endswith("/index.md") else first})
     return entries
 
 
-def _stem(page: str, folder: str) -> str:
-    return f"t2rl {Path(page).stem}" if folder == commands.FOLDER else Path(page).stem
+def _stem(page: str) -> str:
+    command = page.startswith(f"{commands.FOLDER}/")
+    return f"t2rl {Path(page).stem}" if command else Path(page).stem
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -114,10 +118,11 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
             "%s: has a mermaid diagram, whose renderer would be fetched from another host: use an SVG", source
         )
     try:
-        return for_mkdocs(for_site(markdown, source))
+        ours = for_site(markdown, source)
     except BrokenLink as error:
         log.warning("%s", error)
-        return markdown
+        ours = markdown
+    return for_mkdocs(with_references(ours, REFERENCES) if source == "README.md" else ours)
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -14,6 +14,14 @@ PROJECT = {"Changes": "CHANGELOG.md", "Contributing": "CONTRIBUTING.md", "Securi
 """Files of the repository that are in the navigation without a page's link."""
 
 
+def with_references(home: str, references: list[tuple[str, str, str]]) -> str:
+    """The site's first page: (title, page, about) of each reference as a list, where the index on a Git host
+    says in words what the site adds."""
+    lines = "".join(f"- [{title}]({page}): {about}\n" for title, page, about in references)
+    section = re.compile(rf"(^\*\*{REFERENCE}\*\*\n).*?(?=^- )", re.M | re.S)
+    return section.sub(lambda match: match[1] + lines, home)
+
+
 def navigation(docs: Path, reference: list[Any]) -> list[Any]:
     """MkDocs' ``nav``: home, each section of the index, the generated references, the project's own files.
 

@@ -15,10 +15,9 @@ def place_of(text: str, places: Places) -> tuple[str, str] | None:
     if text.startswith("t2rl "):
         words = text.split()
         return next((places[name] for n in (3, 2) if (name := " ".join(words[:n])) in places), None)
-    if text in places:
-        return places[text]
-    field, equals, _ = text.partition("=")
-    return places.get(field) if equals and "." in field else None
+    field = text.partition("=")[0]
+    # A section's name alone is too common a word: `model`, `task`.
+    return places.get(text if text in places else field) if "." in field or "=" in text else None
 
 
 def with_links(html: str, places: Places, url: Callable[[str, str], str], *, own: str) -> str:

@@ -97,10 +97,16 @@ def _one(path: str, command: Any) -> Iterator[str]:
         ]
         yield table(("command", "what it does"), rows)
         return
-    context = command.make_context(path, [], resilient_parsing=True)
-    yield f"```text\n{path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
+    yield f"```text\n{path} {_usage(command)}\n```\n"
     yield _options(command)
     yield _epilog(command)
+
+
+def _usage(command: Any) -> str:
+    """Options and arguments as one would write them; brackets mean that it may be left out."""
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    names = [(str(param.metavar or param.name.upper()), param.required) for param in arguments]
+    return " ".join(["[OPTIONS]", *(n if needed or n.startswith("[") else f"[{n}]" for n, needed in names)])
 
 
 def _options(command: Any) -> str:

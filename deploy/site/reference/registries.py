@@ -115,7 +115,12 @@ def _rewards() -> str:
 def _documented(path: str, members: list[str]) -> str:
     """A block that mkdocstrings fills from the docstrings of a class, with these members of it."""
     shown = f"[{', '.join(members)}]" if members else "false"
-    options = ("show_root_heading: false", "show_bases: false", f"members: {shown}")
+    options = (
+        "show_root_heading: false",
+        "show_root_toc_entry: false",
+        "show_bases: false",
+        f"members: {shown}",
+    )
     return "\n      ".join([f"::: {path}\n    options:", "heading_level: 3", *options]) + "\n"
 
 

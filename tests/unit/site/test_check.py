@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.site.check import faults
-from deploy.site.nav import navigation
+from deploy.site.nav import navigation, with_references
 from deploy.site.repository import DOCS, BrokenLink
 
 
@@ -48,3 +48,12 @@ def test_the_navigation_is_the_index(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("none")
     with pytest.raises(BrokenLink, match="without a heading"):
         navigation(tmp_path, [])
+
+
+def test_the_first_page_lists_the_references() -> None:
+    home = "**Reference**\n\nIn words.\n\n- [m](m.md): m.\n\n**Inside**\n\ntext\n- [n](n.md): n.\n"
+    shown = with_references(home, [("Presets", "p.md", "all.")])
+    assert shown == home.replace("\nIn words.\n\n", "- [Presets](p.md): all.\n")
+    assert "reference/config" not in (DOCS / "README.md").read_text(), (
+        "the source links to no page of the site"
+    )

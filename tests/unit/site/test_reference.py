@@ -101,6 +101,7 @@ def test_words() -> None:
 
 
 PLACES = {
+    "task": ("t.md", ""),
     "stream.max_staleness": ("s.md", "x"),
     "algorithm=dapo": ("p.md", "y"),
     "t2rl rewards check": ("c.md", "z"),
@@ -115,6 +116,8 @@ PLACES = {
         ("algorithm=dapo", ("p.md", "y")),
         ("t2rl rewards check gsm8k --json", ("c.md", "z")),
         ("algorithm=none", None),
+        ("task", None),
+        ("task=none", ("t.md", "")),
         ("stream.max", None),
         ("t2rl nothing", None),
     ],
