@@ -11,7 +11,6 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
-from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
@@ -139,15 +138,6 @@ def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files
 @cache
 def _places() -> dict[str, tuple[str, str]]:
     return {**configuration.field_places(), **presets.preset_places(), **commands.command_places()}
-
-
-def on_nav(nav: Navigation, *, config: MkDocsConfig, files: Files) -> Navigation:
-    """Warn of pages that no section of docs/README.md leads to; MkDocs only says so in passing."""
-    reached = {page.file.src_uri for page in nav.pages}
-    for file in files.documentation_pages():
-        if file.src_uri not in reached and file.inclusion is not InclusionLevel.NOT_IN_NAV:
-            log.warning("%s: is an orphan: list it in docs/README.md", file.src_uri)
-    return nav
 
 
 def on_post_build(*, config: MkDocsConfig) -> None:

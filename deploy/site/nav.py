@@ -44,7 +44,8 @@ def _entry(docs: Path, label: str, target: str) -> dict[str, Any]:
     """One page under its label, or a folder with all its pages."""
     path = docs / target
     if not path.is_dir():
-        title = label if label != target else title_of(path.read_text(encoding="utf-8"))
+        # Headings say more after a colon than a navigation has room for.
+        title = label if label != target else title_of(path.read_text(encoding="utf-8")).partition(":")[0]
         return {title: target}
     name = path.name
     pages = sorted(page for page in path.glob("*.md") if page.name != "README.md")

@@ -68,7 +68,10 @@ def _setting(value: Any) -> str:
         return ""
     if not isinstance(value, dict):
         return code(plain(value))
-    rest = ", ".join(f"{key}={plain(inner)}" for key, inner in value.items() if key != "name")
+    numbers = {
+        key: key if isinstance(inner, dict) else f"{key}={plain(inner)}" for key, inner in value.items()
+    }
+    rest = ", ".join(text for key, text in numbers.items() if key != "name")
     return code(str(value.get("name", ""))) + (f" {prose(rest)}" if rest else "")
 
 

@@ -43,7 +43,7 @@ def test_the_navigation_is_the_index(tmp_path: Path) -> None:
     methods = next(entry["Methods"] for pages in sections.values() for entry in pages if "Methods" in entry)
     assert methods[0] == "methods/README.md" and {"Parts and the stack": "methods/stack.md"} in methods
     (tmp_path / "README.md").write_text("**One**\n- [a.md](a.md): a.\n- [Named](a.md): b.\n")
-    (tmp_path / "a.md").write_text("# A `title`\n")
+    (tmp_path / "a.md").write_text("# A `title`: and more\n")
     assert navigation(tmp_path, [])[1] == {"One": [{"A title": "a.md"}, {"Named": "a.md"}]}
     (tmp_path / "a.md").write_text("none")
     with pytest.raises(BrokenLink, match="without a heading"):
