@@ -6,6 +6,7 @@ for it.
 """
 
 import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 
@@ -24,9 +25,9 @@ class RolloutWorker:
         self._config = config
         self._engine: InferenceEngine | None = None
 
-    async def start(self) -> dict[str, float]:
-        """Set the process up and load the model. Returns ``pid``, ``seconds`` and ``policy_version``.
-        EngineDead if it cannot."""
+    async def start(self) -> dict[str, float | str]:
+        """Set the process up and load the model. Returns ``pid``, ``host``, ``seconds`` and
+        ``policy_version``. EngineDead if it cannot."""
         assert self._engine is None, "a worker starts once"
         began = time.perf_counter()
         prepare_process(self._config)
@@ -35,6 +36,7 @@ class RolloutWorker:
         self._engine = engine
         return {
             "pid": os.getpid(),
+            "host": socket.gethostname(),
             "seconds": time.perf_counter() - began,
             "policy_version": engine.policy_version,
         }

@@ -5,6 +5,8 @@ import logging
 import sys
 from typing import TextIO
 
+from rl.records.run_log import OURS, TOLD
+
 
 class LateStderr(logging.StreamHandler[TextIO]):
     """A stream handler that looks up ``sys.stderr`` for every record; one that remembers it would write
@@ -20,11 +22,14 @@ class LateStderr(logging.StreamHandler[TextIO]):
 
 
 def log_to_stderr(*, verbose: bool) -> None:
-    """Warnings of everything; with ``verbose`` also what our own packages say."""
+    """Warnings of everything; with ``verbose`` also what our own packages say, which ``RUN/logs`` gets
+    anyway."""
     handler = LateStderr()
+    handler.setLevel(logging.INFO if verbose else logging.WARNING)
+    handler.addFilter(lambda record: record.name != TOLD.name)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for package in ("rl", "rollout", "rewards", "curricula", "planner"):
-        logging.getLogger(package).setLevel(logging.INFO if verbose else logging.WARNING)
+    for package in OURS:
+        logging.getLogger(package).setLevel(logging.INFO)

@@ -18,8 +18,10 @@ from rl.engines.errors import EngineLost, FleetDead, TransferGroupBroken
 from rl.engines.load import EngineLoad
 from rl.engines.progress import completions_of
 from rl.engines.slot import LOST, EngineSlot, FleetTimeouts
+from rl.records.status import ActorState
 from rl.stream.tickets import EngineVersions
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
+from rl.stream.waits import run_as_loop
 from rollout.engine import EngineFailed, WeightUpdate
 from rollout.types import Completion, GroupRequest
 
@@ -75,6 +77,10 @@ class EngineFleet:
     def outstanding(self) -> int:
         """Rollouts that engines are working on."""
         return sum(s.outstanding for s in self._slots)
+
+    def actors(self) -> list[ActorState]:
+        """Every engine's state."""
+        return [slot.state() for slot in self._slots]
 
     def metrics(self) -> dict[str, float]:
         """Deaths and recoveries so far."""
@@ -309,6 +315,7 @@ class EngineFleet:
         slot.live, slot.lost_at = False, time.monotonic()
         self._versions.leave(slot.index)
         if not self._rejoin:
+            slot.failed = True
             self._fatal = self._fatal or TransferGroupBroken(
                 f"engine {slot.index} was lost ({_brief(error)}), and a restarted one cannot rejoin by "
                 "rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
@@ -317,14 +324,16 @@ class EngineFleet:
             self.changed.notify()
             return
         if isinstance(error, EngineFailed) and not self._proven:
+            slot.failed = True
             self._fatal = FleetDead(
                 f"engine {slot.index} failed at its first request, and would again: {_cause(error)}"
             )
             self.changed.notify()
             return
         slot.restarts += 1
-        logger.warning("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
+        logger.error("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:
+            slot.failed = True
             self._fatal = FleetDead(
                 f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}):"
                 f" {_brief(error)}"
@@ -332,7 +341,7 @@ class EngineFleet:
             self.changed.notify()
             return
         ray.kill(actor)
-        task = asyncio.create_task(self._return(slot))
+        task = asyncio.create_task(run_as_loop("fleet", self._return(slot)))
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
         self.changed.notify()
@@ -347,6 +356,7 @@ class EngineFleet:
                     "engine %d did not come back (%s); restart %d", slot.index, _brief(error), slot.restarts
                 )
                 if slot.restarts > self._max_restarts:
+                    slot.failed = True
                     self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {_brief(error)}")
                     self.changed.notify()
                     return

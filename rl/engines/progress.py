@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from rl.stream.waiting import StreamTimeout, wait_for
+from rl.stream.waits import waiting
 from rollout.engine import EngineDead
 from rollout.types import Completion, GroupRequest
 
@@ -30,6 +31,19 @@ async def completions_of(
         StreamTimeout: the group gets no token, or the engine does not say how far it is.
     """
     answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
+    with waiting(f"engine {index} to finish group {request.group_id}", limit_s=timeout_s):
+        return await _while_it_moves(answer, index, actor, request, timeout_s=timeout_s, health_s=health_s)
+
+
+async def _while_it_moves(
+    answer: "asyncio.Future[list[Completion]]",
+    index: int,
+    actor: Any,
+    request: GroupRequest,
+    *,
+    timeout_s: float,
+    health_s: float,
+) -> list[Completion]:
     own, total = 0, None
     moved_at = engine_moved_at = time.monotonic()
     try:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ray.exceptions import RayActorError
 
+from rl.records.status import ActorState
 from rl.stream.waiting import StreamTimeout
 from rollout.engine import EngineDead
 
@@ -26,6 +27,28 @@ class EngineSlot:
     lost_at: float = 0.0
     recovery_s: list[float] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
+    failed: bool = False
+    """No restart is left for it."""
+
+    def state(self) -> ActorState:
+        """Whether it serves, and with what."""
+        if self.live:
+            name, detail = "live", f"version {self.version}, {self.outstanding} rollouts in flight"
+        elif self.failed:
+            name, detail = "lost", "for good"
+        elif self.actor is None:
+            name, detail = ("stopped" if self.info else "starting"), ""
+        else:
+            name, detail = ("returning" if self.restarts else "starting"), ""
+        restarts = f"{self.restarts} restart{'s' if self.restarts > 1 else ''}" if self.restarts else ""
+        return ActorState(
+            name=f"engine-{self.index}",
+            kind="engine",
+            state=name,
+            detail=", ".join(filter(None, (detail, restarts))),
+            pid=self.info.get("pid"),
+            host=self.info.get("host"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.choice import Choice, OwnCode
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
+from rl.records.status import ActorState
+from rl.stream.waits import waiting
 from rollout.engine import WeightUpdate
 from rollout.user_code import absolute_target
 from rollout.weight_sender import Rendezvous
@@ -83,6 +85,10 @@ class LearnerGroup:
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._actors: list[Any] = []
+        self._facts: list[dict[str, Any]] = []
+        self._calls: list[str] = []
+        """What the ranks are at, oldest first."""
+        self._dead: int | None = None
 
     async def start(self) -> list[dict[str, Any]]:
         """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid,
@@ -92,13 +98,38 @@ class LearnerGroup:
         checkpoint next.
         """
         self.kill()
+        self._facts, self._dead = [], None
         actor_class = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(LearnerActor)
         self._actors = [
             actor_class.options(**options).remote(rank=rank, **self._arguments)
             for rank, options in enumerate(self._options)
         ]
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
-        return await self._call("setup", address, port, timeout_s=self._start_timeout_s)
+        self._facts = await self._call("setup", address, port, timeout_s=self._start_timeout_s)
+        return self._facts
+
+    def actors(self) -> list[ActorState]:
+        """What every rank is at."""
+        facts = self._facts or [{} for _ in self._options]
+        return [self._state(rank, fact) for rank, fact in enumerate(facts)]
+
+    def _state(self, rank: int, fact: dict[str, Any]) -> ActorState:
+        if rank == self._dead:
+            state = "lost"
+        elif not self._actors:
+            state = "stopped" if self._facts else "starting"
+        elif not self._facts:
+            state = "starting"
+        else:
+            state = "busy" if self._calls else "live"
+        return ActorState(
+            name=f"learner-{rank}",
+            kind="learner",
+            state=state,
+            detail=self._calls[0].removeprefix("learner.") if self._calls else "",
+            pid=fact.get("pid"),
+            host=fact.get("host"),
+        )
 
     async def train(self, batch: TrainingBatch) -> StepResult:
         """One training batch on all ranks; it is put into the object store once, and each rank reads its
@@ -199,16 +230,23 @@ class LearnerGroup:
     async def _gather(self, references: list[Any], waiting_for: str, timeout_s: float) -> list[Any]:
         """Results of one reference per rank, or the exception that explains the failure best."""
         tasks = [asyncio.ensure_future(_resolve(reference)) for reference in references]
+        self._calls.append(waiting_for)
         try:
-            done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
+            with waiting(waiting_for, limit_s=timeout_s):
+                done, pending = await asyncio.wait(
+                    tasks, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION
+                )
             if any(task.exception() for task in done):
                 await _hear_the_others(tasks)
-                raise _verdict(tasks, waiting_for)
+                verdict = _verdict(tasks, waiting_for)
+                self._dead = verdict.rank if isinstance(verdict, LearnerDead) else None
+                raise verdict
             if pending:
                 stuck = [rank for rank, task in enumerate(tasks) if task in pending]
                 raise TimeoutError(f"waited {timeout_s:g} s for {waiting_for} on learner rank(s) {stuck}")
             return [task.result() for task in tasks]
         finally:
+            self._calls.remove(waiting_for)
             for task in tasks:
                 task.cancel()
 

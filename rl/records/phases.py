@@ -3,8 +3,10 @@ the command began."""
 
 import sys
 import time
+from collections.abc import Callable
 from typing import IO
 
+from rl.records.run_log import TOLD
 from rl.records.terminal import quiet
 
 
@@ -14,9 +16,22 @@ class Phases:
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream
         self._began = time.monotonic()
+        self._listeners: list[Callable[[str], None]] = []
+        self.text = ""
+        """The phase of now."""
+        self.since = time.time()
+        """When it began, in seconds since the epoch."""
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with every phase from now on."""
+        self._listeners.append(listener)
 
     def __call__(self, text: str) -> None:
         """The next phase begins."""
+        self.text, self.since = text, time.time()
         if not quiet():
             line = f"[{time.monotonic() - self._began:5.1f} s] {text}"
             print(line, file=self._stream or sys.stderr, flush=True)
+        TOLD.info(text)
+        for listener in self._listeners:
+            listener(text)

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from rl.records.run_log import TOLD
 from rl.records.terminal import draws_over, progress_console
 
 SHOWN = (
@@ -81,6 +82,7 @@ class ProgressDisplay:
 
     def note(self, text: str) -> None:
         """A line of its own above the display: an evaluation, a restart, a checkpoint."""
+        TOLD.info(text)
         self._console.print(text, highlight=False, soft_wrap=True)
 
     @property

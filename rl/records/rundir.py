@@ -9,6 +9,7 @@ Layout::
               metrics.jsonl         one row per step
               trained_groups.jsonl  one row per trained group
               curriculum.jsonl      one row per step: what was chosen, by category
+              status.json           what it is at now (rl.records.status)
               trace.json            for ui.perfetto.dev
               eval/ checkpoints/ logs/
 """
@@ -21,10 +22,10 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import psutil
 import yaml
 
 from rl.records.jsonl import JsonlWriter, read_jsonl
+from rl.records.owner import Owner
 
 
 class RunDirBusy(ValueError):
@@ -110,30 +111,25 @@ class RunDir:
         for folder in (self.path, self.eval, self.checkpoints, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         self.require_free()
-        me = psutil.Process()
-        staging = self._lock.with_suffix(f".{me.pid}")
-        staging.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
+        staging = self._lock.with_suffix(f".{os.getpid()}")
+        staging.write_text(json.dumps(Owner.me().as_json()), encoding="utf-8")
         staging.replace(self._lock)
         return self
 
     def require_free(self) -> None:
         """Raise ``RunDirBusy`` if another live process has it open."""
-        owner = self._owner()
-        if owner is not None and owner != os.getpid():
-            raise RunDirBusy(f"{self.path} is in use by process {owner}; stop it, or choose another run.name")
-
-    def _owner(self) -> int | None:
-        """Pid of the live process that has it open. A pid with another start time is a stranger that
-        inherited the number."""
-        try:
-            claim = json.loads(self._lock.read_text(encoding="utf-8"))
-            alive = psutil.Process(claim["pid"])
-            return (
-                alive.pid
-                if alive.create_time() == claim["created"] and alive.status() != psutil.STATUS_ZOMBIE
-                else None
+        owner = self.owner()
+        if owner is not None and owner.alive and owner.pid != os.getpid():
+            raise RunDirBusy(
+                f"{self.path} is in use by process {owner.pid}; stop it (t2rl stop {self.path}), or choose"
+                " another run.name"
             )
-        except (FileNotFoundError, json.JSONDecodeError, psutil.NoSuchProcess):
+
+    def owner(self) -> Owner | None:
+        """The process that opened it last and did not close it; whether that lives is the owner's to say."""
+        try:
+            return Owner.read(json.loads(self._lock.read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError):
             return None
 
     @property
@@ -153,7 +149,8 @@ class RunDir:
 
     def close(self) -> None:
         """Let others in; idempotent."""
-        if self._owner() == os.getpid():
+        owner = self.owner()
+        if owner is not None and owner.here and owner.pid == os.getpid():
             self._lock.unlink(missing_ok=True)
 
 

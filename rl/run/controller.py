@@ -53,6 +53,7 @@ from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import UNJUDGED, GroupState, PlanState
 from rl.stream.tickets import STALE
 from rl.stream.waiting import StreamTimeout, wait_for
+from rl.stream.waits import as_loop, run_as_loop, waiting
 from rl.weights.sync import Published, SyncReport, WeightSync
 from rollout.types import Prompt, RolloutGroup
 
@@ -116,7 +117,9 @@ class Controller:
             Exception: whatever ended a loop; a group of them if several died at once.
         """
         await self._first_signals()
-        loops = [asyncio.create_task(loop(), name=name) for name, loop in self._loops().items()]
+        loops = [
+            asyncio.create_task(run_as_loop(name, loop()), name=name) for name, loop in self._loops().items()
+        ]
         try:
             await first_failure(loops, until=loops[-1])
         finally:
@@ -185,7 +188,8 @@ class Controller:
         """
         async with asyncio.TaskGroup() as tasks:
             while True:
-                group = await self._buffer.next_waiting()
+                with waiting("a group to sample"):
+                    group = await self._buffer.next_waiting()
                 self._tasks[group.request.group_id] = tasks.create_task(self._finish(group))
 
     async def _finish(self, state: GroupState) -> None:
@@ -273,15 +277,14 @@ class Controller:
             record.publish_s = record.lap()
             if push is not None:
                 record.sync = await self._settled(push)
-            push = asyncio.create_task(self._push(published))
+            push = asyncio.create_task(run_as_loop("push", self._push(published)))
             if self.parts.saver.due(self.state.version) and self.state.version < self._steps:
                 await self.parts.saver.save(self.state, self.parts.learner)
                 record.save_s = record.lap()
             if self.parts.recorder.evaluation_due(self.state.version):
                 record.sync = await self._settled(push)
                 record.lap()
-                with self._signal.stopped_clock():
-                    await self.parts.recorder.evaluate(self.state.version)
+                await self._evaluate()
                 record.evaluate_s = record.lap()
             self.parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
         if push is not None:
@@ -289,19 +292,31 @@ class Controller:
 
     async def _next_batch(self) -> tuple[PlanState, TrainingBatch | None] | None:
         """The next batch, or None once ``stop`` was called."""
+        limit_s = self.config.stream.step_timeout_s
         get, stop = asyncio.create_task(self._batches.get()), asyncio.create_task(self._stopped.wait())
         try:
-            done, _ = await asyncio.wait(
-                {get, stop}, timeout=self.config.stream.step_timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            with waiting(self._describe_batch, limit_s=limit_s):
+                done, _ = await asyncio.wait(
+                    {get, stop}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
+                )
             if not done:
-                what = self._buffer.describe(self.state.version)
-                raise StreamTimeout(f"waited {self.config.stream.step_timeout_s:g} s for {what}")
+                raise StreamTimeout(f"waited {limit_s:g} s for {self._describe_batch()}")
             self._signal.notify()
             return get.result() if get in done else None
         finally:
             get.cancel()
             stop.cancel()
+
+    def _describe_batch(self) -> str:
+        return self._buffer.describe(self.state.version)
+
+    async def _evaluate(self) -> None:
+        with (
+            self._signal.stopped_clock(),
+            waiting(f"the evaluation of version {self.state.version}"),
+            as_loop("evaluation"),
+        ):
+            await self.parts.recorder.evaluate(self.state.version)
 
     async def _train(self, plan: PlanState, batch: TrainingBatch | None) -> StepResult:
         """One optimizer step, after which plan ``s`` is history and the version is ``s + 1``."""

@@ -15,6 +15,7 @@ from rl.run.checkpoint import CheckpointStore
 from rl.run.state import RunState
 from rl.stream.buffer import StreamBuffer
 from rl.stream.waiting import wait_for
+from rl.stream.waits import run_as_loop, waiting
 from rl.views.evaluations import evaluation_file, read_counts
 from rollout.statistics import StatisticsStore
 
@@ -71,7 +72,7 @@ class Saver:
             with self._trace.span("checkpoint", f"snapshot {version}"):
                 await learner.save(str(staging / "learner"))
             self._saved_version = version
-            self._writing = asyncio.create_task(self._write(version, frozen, learner))
+            self._writing = asyncio.create_task(run_as_loop("saver", self._write(version, frozen, learner)))
         if final:
             await self._wait_written()
 
@@ -89,7 +90,8 @@ class Saver:
     async def watch(self) -> None:
         """Run beside the loops: raises what a write in the background failed of, at once and not before the
         next checkpoint."""
-        await self._failed.wait()
+        with waiting("a checkpoint that cannot be written"):
+            await self._failed.wait()
         await self._wait_written()
 
     async def _write(self, version: int, frozen: RunState, learner: "LearnerGroup") -> None:
@@ -97,7 +99,8 @@ class Saver:
         try:
             with self._trace.span("checkpoint writer", f"write {version}"):
                 await learner.wait_saved()
-                await asyncio.to_thread(self._store.commit, version, frozen)
+                with waiting(f"the disk to take checkpoint {version}", limit_s=self._timeout_s):
+                    await asyncio.to_thread(self._store.commit, version, frozen)
             done = True
         finally:
             if not done:

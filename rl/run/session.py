@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,10 +30,13 @@ from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.prepare.inputs import Prepared
 from rl.run.start import stream_changed
 from rl.run.state import RunState
+from rl.run.status import RunStatus
 from rl.scorers.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
 from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.reward_weights import make_weigh
+from rl.scorers.states import scorer_actors
 from rl.scorers.verifiers import make_verifiers
+from rl.stream.waits import as_loop
 from rl.tasks.encoding import bare_ids
 from rl.weights.directory import fresh_weight_directory
 
@@ -53,9 +56,11 @@ class Session:
         checkpoint: Checkpoint | None,
         fingerprint: Fingerprint,
         phases: Phases,
+        status: RunStatus,
     ) -> None:
         self.config = config
         self.phases = phases
+        self.status = status
         self.prepared = prepared
         self.run_dir = run
         self.placed = placed
@@ -70,7 +75,7 @@ class Session:
         self.weights = fresh_weight_directory()
         batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
-        self.attempt = run.begin_attempt(restored_step=self.state.version)
+        self.attempt = status.attempt = run.begin_attempt(restored_step=self.state.version)
 
     async def run(self) -> bool:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in
@@ -83,6 +88,7 @@ class Session:
             with ProgressDisplay(
                 self.config.run.steps, first_step=self.state.version, limit=self._seconds_left
             ) as progress:
+                self._show(fleet, learner, scorer, eta_s=lambda: progress.eta_s)
                 controller, recorder = build_controller(
                     self.config,
                     self.prepared,
@@ -106,6 +112,21 @@ class Session:
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
 
+    def _show(
+        self,
+        fleet: EngineFleet,
+        learner: LearnerGroup,
+        scorer: Verifiers,
+        *,
+        eta_s: Callable[[], float | None] | None = None,
+    ) -> None:
+        """Let ``RUN/status.json`` tell of these actors."""
+        self.status.watch(
+            step=lambda: self.state.version,
+            actors=lambda: [*fleet.actors(), *learner.actors(), *scorer_actors(scorer)],
+            eta_s=eta_s,
+        )
+
     def _seconds_left(self) -> float | None:
         """Until ``run.wall_clock_s`` or ``run.rollout_token_budget`` ends the training, at the pace so
         far."""
@@ -127,11 +148,12 @@ class Session:
     async def _train(
         self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay
     ) -> bool:
+        self.status.state = "running"
         if self.state.version == 0:
             self.phases("evaluating the base")
-            await evaluator.run(version=0, temperatures=temperatures_of(self.config.evaluation))
+            await self._evaluate(evaluator)
         self.phases("training")
-        with _Interrupts(controller):
+        with _Interrupts(controller, self.status):
             finished = await controller.run()
         if finished:
             # The model first: whatever happens to the evaluation, the training is not lost.
@@ -139,10 +161,14 @@ class Session:
             with replaced(self.run_dir.path / "model") as staging:
                 await learner.export(str(staging), base=str(self.run_dir.base))
             self.phases("evaluating the trained policy")
+            await self._evaluate(evaluator)
+        return finished
+
+    async def _evaluate(self, evaluator: Evaluator) -> None:
+        with as_loop("evaluation"):
             await evaluator.run(
                 version=self.state.version, temperatures=temperatures_of(self.config.evaluation)
             )
-        return finished
 
     # -- parts -----------------------------------------------------------------------------------------------
 
@@ -170,9 +196,12 @@ class Session:
             f"starting {_count(engines, 'engine')}, {_count(ranks, 'learner rank')} and the verifiers,"
             " loading the model"
         )
+        self._show(fleet, learner, scorer)
         try:
-            await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
-            yield fleet, learner, scorer
+            async with self.status.ticking():
+                with as_loop("start"):
+                    await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
+                yield fleet, learner, scorer
         except (asyncio.CancelledError, KeyboardInterrupt):
             # The user left at once (a second Ctrl-C): nobody waits for the step or the file that an actor is
             # at.
@@ -247,8 +276,8 @@ class _Interrupts:
     """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the
     default handler."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
+    def __init__(self, controller: Controller, status: RunStatus) -> None:
+        self._controller, self._status = controller, status
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -259,6 +288,7 @@ class _Interrupts:
         asyncio.get_running_loop().remove_signal_handler(number)
         logger.warning("interrupted: finishing the step, then writing a checkpoint (again to leave at once)")
         self._controller.stop()
+        self._status.state = "stopping"
 
     def __exit__(self, *exc: object) -> None:
         loop = asyncio.get_running_loop()

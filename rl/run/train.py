@@ -13,6 +13,7 @@ from rl.config.schema import Config
 from rl.engines.errors import TransferGroupBroken
 from rl.learner.group import LearnerDead
 from rl.records.phases import Phases
+from rl.records.run_log import RunLog
 from rl.records.rundir import RunDir
 from rl.records.storage import storage_errors
 from rl.run.checkpoint import CheckpointStore
@@ -23,6 +24,7 @@ from rl.run.prepare.references import References
 from rl.run.report_table import print_summary
 from rl.run.session import Session
 from rl.run.start import Start, check_fingerprint, choose_start, open_run, warn_about_room
+from rl.run.status import RunStatus
 
 logger = logging.getLogger(__name__)
 
@@ -65,23 +67,38 @@ def train(
     if run.path != start.run.path:
         phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
     try:
+        with RunLog(run.logs) as log, RunStatus(run, phases, log, steps=config.run.steps) as status:
+            _drive(config, prepared, Start(run, start.checkpoint), fingerprint, phases, status)
+    finally:
+        run.close()
+    return run.path
+
+
+def _drive(
+    config: Config,
+    prepared: Prepared,
+    start: Start,
+    fingerprint: Fingerprint,
+    phases: Phases,
+    status: RunStatus,
+) -> None:
+    """Everything between the run directory that is open and its end."""
+    run = start.run
+    try:
         with storage_errors(run.path, advice=lambda: advice(run)):
             prepared.references.write(run.path)
             phases("starting Ray")
             start_ray(config, run.logs)
             try:
-                finished = _attempts(config, prepared, Start(run, start.checkpoint), fingerprint, phases)
+                finished = _attempts(config, prepared, start, fingerprint, phases, status)
             finally:
                 stop_ray()
             if finished:
                 print_summary(run, config, Console(), as_json=as_json)
     except KeyboardInterrupt as error:
         raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
-    finally:
-        run.close()
     if not finished:
         raise Interrupted(f"stopped with a checkpoint in {run.path}; resume=auto goes on from there")
-    return run.path
 
 
 def advice(run: RunDir) -> str:
@@ -98,7 +115,12 @@ def goes_on(run: RunDir) -> str:
 
 
 def _attempts(
-    config: Config, prepared: Prepared, start: Start, fingerprint: Fingerprint, phases: Phases
+    config: Config,
+    prepared: Prepared,
+    start: Start,
+    fingerprint: Fingerprint,
+    phases: Phases,
+    status: RunStatus,
 ) -> bool:
     """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and
     so does an engine lost from a transfer group (nccl, ipc) that none can rejoin."""
@@ -114,6 +136,7 @@ def _attempts(
             checkpoint=checkpoint,
             fingerprint=fingerprint,
             phases=phases,
+            status=status,
         )
         try:
             return asyncio.run(session.run())
@@ -124,7 +147,8 @@ def _attempts(
             left[died] -= 1
             checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"
-            logger.warning("%s; going on from %s (%d restarts left)", error, where, left[died])
+            logger.error("%s; going on from %s (%d restarts left)", error, where, left[died])
+            status.state = "starting"
 
 
 def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:

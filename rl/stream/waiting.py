@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from rl.stream.waits import waiting
+
 T = TypeVar("T")
 
 
@@ -14,11 +16,16 @@ class StreamTimeout(TimeoutError):
 
 
 async def wait_for(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
-    """Await with a limit.
+    """Await with a limit; meanwhile ``rl.stream.waits`` tells what the loop waits for.
 
     Raises:
         StreamTimeout: naming ``what`` after ``timeout_s`` seconds.
     """
+    with waiting(what, limit_s=timeout_s):
+        return await _limited(awaitable, timeout_s, what)
+
+
+async def _limited(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
     try:
         # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that meets a result, and the
         # caller's loop waits on.
@@ -71,13 +78,14 @@ class Signal:
             StreamTimeout: naming ``what`` if nothing changed for ``timeout_s`` seconds; progress restarts the
                 clock.
         """
-        while not predicate():
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await wait_for(waiter, timeout_s, what if isinstance(what, str) else what())
-            except StreamTimeout:
-                if not self._stopped_clocks:
-                    raise
-            finally:
-                self._waiters.discard(waiter)
+        with waiting(what, limit_s=timeout_s):
+            while not predicate():
+                waiter = asyncio.get_running_loop().create_future()
+                self._waiters.add(waiter)
+                try:
+                    await _limited(waiter, timeout_s, what if isinstance(what, str) else what())
+                except StreamTimeout:
+                    if not self._stopped_clocks:
+                        raise
+                finally:
+                    self._waiters.discard(waiter)

@@ -12,6 +12,7 @@ import yaml
 from rl.config.errors import suggest
 from rl.config.saved import in_todays_form
 from rl.records.rundir import RunDir
+from rl.records.status import read_status
 from rl.views.evaluations import Counts, evaluation_files, read_counts
 from rl.views.rows import GrowingRows, Row
 
@@ -113,6 +114,11 @@ class RunView:
             if path not in self._evaluations or self._evaluations[path][0] != written:
                 self._evaluations[path] = written, read_counts(path, **sampled)
         return [evaluation for path in files for evaluation in self._evaluations[path][1]]
+
+    def status(self) -> dict[str, Any] | None:
+        """``status.json`` with what may be concluded from it (``rl.records.status.read_status``); None where
+        the run has written none, as those from before 0.3.0."""
+        return read_status(self.path)
 
     @property
     def steps_done(self) -> int:

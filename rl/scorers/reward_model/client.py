@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from rl.config.reward_model import RewardModelConfig
+from rl.records.status import ActorState
 from rl.stream.waiting import StreamTimeout, wait_for
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class RewardModelClient:
     def __init__(self, config: RewardModelConfig, make_actor: Callable[[], Any]) -> None:
         self._config, self._make_actor = config, make_actor
         self._actor: Any = None
+        self._ready = False
         self._turn = asyncio.Lock()
         self._returning: asyncio.Task[None] | None = None
         self._fatal: RewardModelDead | None = None
@@ -43,6 +45,17 @@ class RewardModelClient:
         return {f"reward_model/{name}": float(self._counts[name]) for name in names} | {
             "reward_model/restarts": float(self._restarts)
         }
+
+    def actor(self) -> ActorState:
+        """What it is at."""
+        if self._fatal is not None:
+            state = "lost"
+        elif self._ready:
+            state = "busy" if self._turn.locked() else "live"
+        else:
+            state = "returning" if self._restarts else "starting"
+        detail = f"{self._restarts} restarts" if self._restarts else ""
+        return ActorState(name="reward_model", kind="reward_model", state=state, detail=detail)
 
     async def start(self) -> None:
         """Load the model; ready to score when it returns.
@@ -58,6 +71,7 @@ class RewardModelClient:
             await wait_for(self._actor.ready.remote(), self._config.start_timeout_s, what)
         except RayActorError as error:
             raise ValueError(f"reward_model.path: {_last_line(error)}") from error
+        self._ready = True
 
     async def score(self, prompt: str, texts: Sequence[str]) -> list[float] | None:
         """[G] scores in order, None if the model is away, busy or broken for longer than ``timeout_s``.
@@ -106,9 +120,9 @@ class RewardModelClient:
     def _lose(self, error: BaseException) -> None:
         """Kill the actor and bring a new one up."""
         ray.kill(self._actor)
-        self._actor = None
+        self._actor, self._ready = None, False
         self._restarts += 1
-        logger.warning("reward model lost (%s); restart %d", _last_line(error), self._restarts)
+        logger.error("reward model lost (%s); restart %d", _last_line(error), self._restarts)
         if self._restarts > self._config.max_restarts:
             self._fatal = RewardModelDead(
                 f"the reward model was lost {self._restarts} times"
@@ -128,7 +142,7 @@ class RewardModelClient:
             self._actor = actor
             self._lose(error)
         else:
-            self._actor = actor
+            self._actor, self._ready = actor, True
             logger.warning("the reward model is back")
 
     async def close(self) -> None:

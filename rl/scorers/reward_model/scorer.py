@@ -37,19 +37,19 @@ class ModelScorer:
     """
 
     def __init__(self, verifiers: Verifiers, model: RewardModelClient, component: str) -> None:
-        self.verifiers, self._model, self._component = verifiers, model, component
+        self.verifiers, self.model, self._component = verifiers, model, component
 
     async def start(self) -> None:
         """Start both."""
-        await asyncio.gather(self.verifiers.start(), self._model.start())
+        await asyncio.gather(self.verifiers.start(), self.model.start())
 
     async def close(self) -> None:
         """Stop both."""
-        await asyncio.gather(self.verifiers.close(), self._model.close())
+        await asyncio.gather(self.verifiers.close(), self.model.close())
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of both."""
-        return {**self.verifiers.metrics(), **self._model.metrics()}
+        return {**self.verifiers.metrics(), **self.model.metrics()}
 
     async def score(
         self, prompt: Prompt, texts: Sequence[str], truncated: Sequence[bool]
@@ -60,7 +60,7 @@ class ModelScorer:
             RewardModelDead: No restart is left.
         """
         results, scores = await asyncio.gather(
-            self.verifiers.score(prompt, texts, truncated), self._model.score(prompt.text, texts)
+            self.verifiers.score(prompt, texts, truncated), self.model.score(prompt.text, texts)
         )
         if scores is None:
             return [NOT_SCORED for _ in results]

@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from rl.config.verifiers import VerifiersConfig
+from rl.records.status import ActorState
 from rl.stream.waiting import StreamTimeout, wait_for
 from rollout.types import Failure, Prompt, RewardResult
 
@@ -55,6 +56,8 @@ class RayVerifiers:
         self._seats = [_Seat() for _ in range(config.actors)]
         self._free = asyncio.Condition()
         self._returning: set[asyncio.Task[None]] = set()
+        self._coming: set[_Seat] = set()
+        """Seats whose new actor is not up yet."""
         self._restarts = 0
         self._lost = 0
         self._fatal: VerifiersDead | None = None
@@ -67,6 +70,18 @@ class RayVerifiers:
             total.update(seat.metrics)
             total.update(seat.lost_metrics)
         return {**total, "reward/lost": float(self._lost), "reward_actors/restarts": float(self._restarts)}
+
+    def actors(self) -> list[ActorState]:
+        """What every actor is at."""
+        return [self._state(index, seat) for index, seat in enumerate(self._seats)]
+
+    def _state(self, index: int, seat: _Seat) -> ActorState:
+        if seat.actor is None:
+            state = "lost" if self._fatal is not None else "starting"
+        else:
+            state = "returning" if seat in self._coming else "live"
+        detail = f"{seat.groups} groups" if state == "live" else ""
+        return ActorState(name=f"verifier-{index}", kind="verifier", state=state, detail=detail)
 
     async def start(self) -> None:
         """Bring every actor up; ready to score when it returns.
@@ -151,7 +166,7 @@ class RayVerifiers:
         seat.lost_metrics.update(seat.metrics)
         seat.metrics = {}
         self._restarts += 1
-        logger.warning("verifier actor lost (%s); restart %d", _last_line(error), self._restarts)
+        logger.error("verifier actor lost (%s); restart %d", _last_line(error), self._restarts)
         if self._restarts > self._config.max_restarts:
             self._fatal = VerifiersDead(
                 f"verifier actors were lost {self._restarts} times"
@@ -166,12 +181,14 @@ class RayVerifiers:
     async def _return(self, seat: _Seat) -> None:
         actor = self._make_actor()
         seat.actor = actor
+        self._coming.add(seat)
         seat.groups += self._config.workers  # full until it is up
         try:
             await self._begin(actor)
         except (RayActorError, StreamTimeout, ValueError) as error:
             self._lose(seat, actor, error)
         finally:
+            self._coming.discard(seat)
             async with self._free:
                 seat.groups -= self._config.workers
                 self._free.notify_all()
