@@ -19,7 +19,7 @@ class RunLog(logging.FileHandler):
 
     def __init__(self, logs: Path) -> None:
         """Append to ``logs/controller.log``."""
-        super().__init__(logs / CONTROLLER, encoding="utf-8")
+        super().__init__(logs / CONTROLLER, encoding="utf-8", delay=True)
         self.setFormatter(logging.Formatter(FORMAT))
         self.last_error: str | None = None
         self.last_error_at: float | None = None

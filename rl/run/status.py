@@ -136,6 +136,8 @@ class RunStatus:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Say how it ended."""
+        self._ask()
+        self._sources = {}
         self._actors = [
             actor if actor.state == "lost" else replace(actor, state="stopped", detail="")
             for actor in self._actors
