@@ -87,7 +87,7 @@ class LearnerGroup:
         self._actors: list[Any] = []
         self._facts: list[dict[str, Any]] = []
         self._calls: list[str] = []
-        """What the ranks are at, oldest first."""
+        """Calls that the ranks are at, oldest first."""
         self._dead: int | None = None
 
     async def start(self) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ class LearnerGroup:
         return self._facts
 
     def actors(self) -> list[ActorState]:
-        """What every rank is at."""
+        """State of every rank."""
         facts = self._facts or [{} for _ in self._options]
         return [self._state(rank, fact) for rank, fact in enumerate(facts)]
 

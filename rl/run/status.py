@@ -53,7 +53,7 @@ class RunStatus:
 
     @property
     def state(self) -> State:
-        """What the run is at in one word."""
+        """The run's state in one word."""
         return self._state
 
     @state.setter

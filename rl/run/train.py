@@ -69,6 +69,8 @@ def train(
     try:
         with RunLog(run.logs) as log, RunStatus(run, phases, log, steps=config.run.steps) as status:
             _drive(config, prepared, Start(run, start.checkpoint), fingerprint, phases, status)
+            with storage_errors(run.path, advice=lambda: advice(run)):
+                print_summary(run, config, Console(), as_json=as_json)
     finally:
         run.close()
     return run.path
@@ -93,8 +95,6 @@ def _drive(
                 finished = _attempts(config, prepared, start, fingerprint, phases, status)
             finally:
                 stop_ray()
-            if finished:
-                print_summary(run, config, Console(), as_json=as_json)
     except KeyboardInterrupt as error:
         raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
     if not finished:

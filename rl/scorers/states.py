@@ -1,4 +1,4 @@
-"""What the verifiers and the reward model of a run are at, for ``RUN/status.json``."""
+"""States of the verifiers and the reward model of a run, for ``RUN/status.json``."""
 
 from rewards.processes.pool import VerifierPool
 from rl.records.status import ActorState

@@ -1,4 +1,4 @@
-"""What every loop of this process waits for right now.
+"""The waits of every loop of this process, as they are right now.
 
 Loops do not report: :func:`rl.stream.waiting.wait_for` and ``Signal.until`` put down what they wait for, and
 the few other waits do so with :func:`waiting`. Whose wait it is follows from the context of the task
@@ -105,7 +105,7 @@ def loop_states() -> dict[str, LoopState]:
 
 
 def _state(loop: _Loop) -> LoopState:
-    """Of several waits the oldest that must end counts: one without a limit is normal."""
+    """The oldest of several waits that must end counts: one without a limit is normal."""
     waits = [wait for wait in loop.waits.values() if not wait.inner]
     if not waits:
         return LoopState(waits_for=None, since=loop.changed_at)

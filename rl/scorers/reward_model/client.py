@@ -47,7 +47,7 @@ class RewardModelClient:
         }
 
     def actor(self) -> ActorState:
-        """What it is at."""
+        """Its state."""
         if self._fatal is not None:
             state = "lost"
         elif self._ready:

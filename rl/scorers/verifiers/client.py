@@ -72,7 +72,7 @@ class RayVerifiers:
         return {**total, "reward/lost": float(self._lost), "reward_actors/restarts": float(self._restarts)}
 
     def actors(self) -> list[ActorState]:
-        """What every actor is at."""
+        """State of every actor."""
         return [self._state(index, seat) for index, seat in enumerate(self._seats)]
 
     def _state(self, index: int, seat: _Seat) -> ActorState:
