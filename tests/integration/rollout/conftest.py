@@ -94,7 +94,7 @@ def host() -> Iterator[Any]:
         def __init__(self) -> None:
             super().__init__(EngineConfig(model=""))
 
-        async def swap(self, config: EngineConfig) -> dict[str, float]:
+        async def swap(self, config: EngineConfig) -> dict[str, float | str]:
             await self.stop()
             super().__init__(config)
             return await self.start()

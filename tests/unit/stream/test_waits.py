@@ -11,7 +11,7 @@ from rl.stream.waits import as_loop, loop_states, run_as_loop, waiting
 
 def test_a_loop_tells_what_it_waits_for_and_forgets_it_when_it_ends():
     async def scenario():
-        signal, done = Signal(), []
+        signal, done = Signal(), list[int]()
         finished = ["2 of 8"]
         task = asyncio.create_task(
             run_as_loop(
