@@ -60,9 +60,12 @@ class RolloutWorker:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1, under the version served now."""
         return await self._live.score(sequences)
 
-    async def abort(self, group_ids: Sequence[int]) -> None:
-        """Drop these groups; their ``generate`` calls raise asyncio.CancelledError."""
+    async def abort(self, group_ids: Sequence[int]) -> int:
+        """Drop these groups; their ``generate`` calls raise asyncio.CancelledError. Returns the tokens that
+        were sampled of them."""
+        sampled = [(await self._live.progress(group_id))[0] for group_id in group_ids]
         await self._live.abort(group_ids)
+        return sum(sampled)
 
     async def progress(self, group_id: int) -> tuple[int, int]:
         """Tokens sampled so far: (of this group, of everything since the start)."""

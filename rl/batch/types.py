@@ -127,6 +127,19 @@ def _joined(groups: list[RolloutGroup]) -> RolloutAux[np.ndarray]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPass:
+    """Sequences that went through a model once in a step, over all ranks; padding is not counted."""
+
+    kind: str
+    """``train`` (forward and backward of the policy), ``score`` (of the policy, forward only), ``reference``,
+    ``critic_score``, ``critic_train``."""
+    inputs: np.ndarray
+    """[n] int64 tokens that were fed of each sequence."""
+    predicted: int
+    """Positions at which the head ran."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
     """The outcome of one optimizer step, identical on every rank."""
 
@@ -135,3 +148,5 @@ class StepResult:
     metrics: dict[str, float] = field(default_factory=dict)
     """Keys ``learner/...`` and ``loss/...``; units in the name (``_s``, ``_tokens``)."""
     detail: dict[str, Any] = field(default_factory=dict)
+    passes: tuple[ModelPass, ...] = ()
+    """What the models computed for it."""

@@ -55,6 +55,9 @@ class EngineFleet:
         self._versions = EngineVersions()
         self._returning: set[asyncio.Task[None]] = set()
         self._fatal: FleetDead | None = None
+        self.tokens_lost = 0
+        """Tokens sampled in vain, since the start: of groups that an engine was told to drop. What an engine
+        had sampled when it died is not known."""
         self._proven = False
         """Some engine has answered: what fails from now on may work the next time."""
         self.changed = Signal()
@@ -81,6 +84,11 @@ class EngineFleet:
     def actors(self) -> list[ActorState]:
         """Every engine's state."""
         return [slot.state() for slot in self._slots]
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds with work to do, since the start, over all engines."""
+        return self.load.total_busy_s
 
     def metrics(self) -> dict[str, float]:
         """Deaths and recoveries so far."""
@@ -205,7 +213,8 @@ class EngineFleet:
         """A late group is dropped from its engine; an engine that cannot even do that has hung."""
         try:
             call = actor.abort.options(concurrency_group="control").remote([request.group_id])
-            await wait_for(call, self._timeouts.health, f"engine {slot.index} to abort a late group")
+            what = f"engine {slot.index} to abort a late group"
+            self.tokens_lost += await wait_for(call, self._timeouts.health, what)
         except LOST as error:
             self._lose(slot, actor, error)
 
@@ -214,7 +223,8 @@ class EngineFleet:
         for slot in [s for s in self._slots if s.live]:
             try:
                 call = slot.actor.abort.options(concurrency_group="control").remote([group_id])
-                await wait_for(call, self._timeouts.health, f"engine {slot.index} to abort group {group_id}")
+                what = f"engine {slot.index} to abort group {group_id}"
+                self.tokens_lost += await wait_for(call, self._timeouts.health, what)
             except LOST as error:
                 self._lose(slot, slot.actor, error)
 

@@ -17,6 +17,7 @@ class EngineLoad:
         self._outstanding = [0] * num_engines
         self._finished = 0
         self._busy_s = self._queued_s = self._running_s = 0.0
+        self._total_busy_s = 0.0
         self._since = self._updated = clock()
 
     def sent(self, engine: int, rollouts: int) -> None:
@@ -29,6 +30,12 @@ class EngineLoad:
         self._advance()
         self._outstanding[engine] -= rollouts
         self._finished += rollouts
+
+    @property
+    def total_busy_s(self) -> float:
+        """Seconds with something to sample, over all engines, since the start."""
+        self._advance()
+        return self._total_busy_s
 
     def metrics(self) -> dict[str, float]:
         """Figures since the last call, which begins the next interval.
@@ -54,5 +61,6 @@ class EngineLoad:
         for rollouts in self._outstanding:
             running = min(rollouts, self._capacity)
             self._busy_s += elapsed * (rollouts > 0)
+            self._total_busy_s += elapsed * (rollouts > 0)
             self._running_s += elapsed * running
             self._queued_s += elapsed * (rollouts - running)

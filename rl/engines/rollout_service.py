@@ -70,6 +70,8 @@ class RolloutService:
         self._trace = trace
         self.reissues: Counter[str] = Counter()
         """Why groups were issued again."""
+        self.tokens_lost = 0
+        """Sampled, since the start, for groups that came back but were issued again."""
 
     def metrics(self) -> dict[str, float]:
         """Re-issues so far, by reason."""
@@ -99,24 +101,28 @@ class RolloutService:
             state.issues += 1
             state.issued_version = self._fleet.confirmed_version
             state.issued_at = time.time()
+            completions: list[Completion] = []
             try:
                 completions = await self._fleet.generate(state.request, timeout_s=self._group_timeout_s)
                 if any(c.finish_reason is FinishReason.ABORTED for c in completions):
                     problem = "interrupted from outside"
-                    self.reissue(state, "aborted", problem)
+                    self.reissue(state, "aborted", problem, sampled=completions)
                     continue
                 group = await self._scored(state, completions)
                 state.group = group if self._expand is None else await self._expand(group)
             except EngineLost as error:
                 problem = str(error)
-                self.reissue(state, "engine lost", problem)
+                self.reissue(state, "engine lost", problem, sampled=completions)
                 continue
             state.status = GroupStatus.FINISHED
             state.finished_version = self._fleet.confirmed_version
             return state.group
 
-    def reissue(self, state: GroupState, reason: str, detail: str) -> None:
-        """Back to WAITING, with the reason counted and logged."""
+    def reissue(
+        self, state: GroupState, reason: str, detail: str, *, sampled: Sequence[Completion] = ()
+    ) -> None:
+        """Back to WAITING, with the reason counted and logged, and what was ``sampled`` in vain."""
+        self.tokens_lost += sum(len(c.token_ids) for c in sampled)
         logger.warning("group %d is issued again (%s): %s", state.request.group_id, reason, detail)
         self.reissues[reason] += 1
         state.reset()

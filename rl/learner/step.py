@@ -13,6 +13,7 @@ from rl.learner.models import Models
 from rl.learner.scoring import batch_logprobs, scores_on_every_rank
 from rl.learner.update import run_updates
 from rl.learner.update_plan import plan_updates
+from rl.learner.work import passes_of, scored
 
 
 def train_on_batch(
@@ -30,7 +31,8 @@ def train_on_batch(
 
     measured = measure(models, batch, context, progress)
     updates = plan_updates(batch, measured, context)
-    if context.needs_proximal and len(updates) > 1:
+    scored_again = context.needs_proximal and len(updates) > 1
+    if scored_again:
         later = [micro for update in updates[1:] for micro in update.micro_batches]
         proximal = batch_logprobs(models.engine, batch, later)
         updates[1:] = [replace(update, proximal_logprobs=proximal) for update in updates[1:]]
@@ -47,7 +49,12 @@ def train_on_batch(
         "updates": len(results),
         "micro_batches": sum(len(u.micro_batches) for u in updates[: len(results)]),
     }
-    return StepResult(applied=all(r.applied for r in results), metrics=metrics, detail=detail)
+    passes = passes_of(batch, updates[: len(results)], updates[: len(critic_results)], models, context)
+    if scored_again:
+        passes += scored(batch, updates[1:])
+    return StepResult(
+        applied=all(r.applied for r in results), metrics=metrics, detail=detail, passes=tuple(passes)
+    )
 
 
 def measure(models: Models, batch: TrainingBatch, context: StepContext, progress: Progress) -> Measured:

@@ -30,6 +30,11 @@ class PlannedUpdate:
     """This rank's, of all samples; empty without a critic of its own."""
     with_advantage: np.ndarray
     """[S] bool, True where the sample is in this update and some token has an advantage."""
+    trained: np.ndarray
+    """[S] bool, True where the sample is in this update and has a gradient: those of all ranks'
+    ``micro_batches``."""
+    with_tokens: np.ndarray
+    """[S] bool, True where the sample is in this update and has loss tokens."""
     proximal_logprobs: torch.Tensor | None = None
     """[N] log-probs of this rank's loss tokens under the weights at the start of the batch; None on the first
     update, where they are the policy's own, and where nothing reads them."""
@@ -79,6 +84,8 @@ def plan_update(
         micro_batches=own_micro_batches(batch, trained, context),
         critic_micro_batches=own_micro_batches(batch, with_tokens, context) if separate_critic else (),
         with_advantage=with_advantage,
+        trained=trained,
+        with_tokens=with_tokens,
     )
 
 

@@ -1,0 +1,1 @@
+"""The cost of a step: FLOPs from a model's shape, peaks of devices, totals of a run. Formulas only."""
