@@ -149,4 +149,4 @@ class StepResult:
     """Keys ``learner/...`` and ``loss/...``; units in the name (``_s``, ``_tokens``)."""
     detail: dict[str, Any] = field(default_factory=dict)
     passes: tuple[ModelPass, ...] = ()
-    """What the models computed for it."""
+    """Passes of the models that were computed for it."""

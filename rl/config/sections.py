@@ -204,6 +204,9 @@ class ClusterConfig(Section):
     """Nodes that the learner ranks are split over, packed within each."""
     object_store_mib: PositiveInt = 512
     """Size of the local Ray's object store."""
+    price_per_gpu_hour: NonNegativeFloat | None = None
+    """Price of one GPU for an hour, in whatever currency; ``cost/money`` is in it. None = no money is
+    counted."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``,
     ``HF_HOME``, ``VLLM_*``."""
@@ -211,5 +214,5 @@ class ClusterConfig(Section):
     @property
     def unread(self) -> frozenset[str]:
         """Without GPUs none are shared out; one machine has no nodes to divide."""
-        gpus = ("gpus_per_engine", "gpus_per_learner") if self.name == "local" else ()
+        gpus = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour") if self.name == "local" else ()
         return frozenset((*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes"))))

@@ -89,6 +89,8 @@ class LearnerGroup:
         self._calls: list[str] = []
         """Calls that the ranks are at, oldest first."""
         self._dead: int | None = None
+        self.device = "cpu"
+        """Name of rank 0's device, once it is up."""
 
     async def start(self) -> list[dict[str, Any]]:
         """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid,
@@ -106,6 +108,7 @@ class LearnerGroup:
         ]
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
         self._facts = await self._call("setup", address, port, timeout_s=self._start_timeout_s)
+        self.device = self._facts[0]["device"]
         return self._facts
 
     def actors(self) -> list[ActorState]:

@@ -66,7 +66,7 @@ class LearnerRank:
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
 
-        Returns pid, host and the seconds it took.
+        Returns pid, host, the device's name and the seconds it took.
         """
         started = time.perf_counter()
         config, rank, world_size = self._settings.config, self._settings.rank, self._settings.world_size
@@ -78,7 +78,12 @@ class LearnerRank:
 
         self._parts = build_parts(self._settings)
         self._engine = self._parts.models.engine
-        return {"pid": os.getpid(), "host": socket.gethostname(), "setup_s": time.perf_counter() - started}
+        return {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "device": torch.cuda.get_device_name() if config.device == "cuda" else "cpu",
+            "setup_s": time.perf_counter() - started,
+        }
 
     @property
     def _built(self) -> "RankParts":

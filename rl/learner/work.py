@@ -1,4 +1,4 @@
-"""The sequences that each model of a step read, so that the step's FLOPs can be counted (``rl.records.cost``).
+"""The sequences that each model of a step read, so that its FLOPs can be counted (``rl.records.cost``).
 
 Every rank plans all updates, so these are the sequences of all ranks.
 """

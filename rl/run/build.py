@@ -23,6 +23,8 @@ from rl.records.tracker import make_tracker
 from rl.run.advice import AdviceDesk
 from rl.run.checkpoint import CheckpointStore
 from rl.run.controller import Controller, Parts
+from rl.run.cost import build_meter
+from rl.run.cost_meter import CostMeter, Usage
 from rl.run.curriculum import assemble
 from rl.run.machine import Machine
 from rl.run.prepare.inputs import Prepared
@@ -165,8 +167,17 @@ def build_recorder(
         own=config.run.advisories,
         restored_step=restored_step,
     )
+    metrics = MetricsWriter(run.metrics, attempt=attempt, restored_step=restored_step, fsync_every=0)
+    cost = build_meter(
+        config,
+        model_path=prepared.model_path,
+        probe=prepared.probe(),
+        device=started.learner.device,
+        usage=lambda: usage_of(started),
+        run=run,
+    )
     return Recorder(
-        metrics=MetricsWriter(run.metrics, attempt=attempt, restored_step=restored_step, fsync_every=0),
+        metrics=metrics,
         groups=rows(run.trained_groups),
         choices=rows(run.curriculum),
         trace=started.trace,
@@ -194,16 +205,24 @@ def build_recorder(
             *([] if demonstrations is None else [demonstrations.metrics]),
             *([] if planner is None else [lambda plan: planner.bias(plan.step)]),
         ),
-        evaluate=advice.paused(partial(evaluate_between_steps, config, started)),
+        evaluate=advice.paused(partial(evaluate_between_steps, config, started, cost)),
         evaluate_every=config.evaluation.every,
         advice=advice,
+        cost=cost,
     )
 
 
-async def evaluate_between_steps(config: Config, started: Started, version: int) -> None:
+def usage_of(started: Started) -> Usage:
+    """Counters of the engines, and of what came back from them in vain."""
+    fleet = started.fleet
+    return Usage(busy_s=fleet.busy_s, tokens_lost=fleet.tokens_lost + started.service.tokens_lost)
+
+
+async def evaluate_between_steps(config: Config, started: Started, cost: CostMeter, version: int) -> None:
     """Evaluate the version that every engine serves, and say the result in the progress display."""
     temperatures = temperatures_of(config.evaluation)[:DURING_TRAINING]
-    counts = await started.evaluator.run(version=version, temperatures=temperatures)
+    with cost.evaluation(version):
+        counts = await started.evaluator.run(version=version, temperatures=temperatures)
     rates = ", ".join(
         f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts
     )

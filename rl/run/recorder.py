@@ -14,6 +14,7 @@ from rl.records.progress import ProgressDisplay
 from rl.records.trace import TraceWriter
 from rl.records.tracker import Tracker
 from rl.run.advice import AdviceDesk
+from rl.run.cost_meter import CostMeter
 from rl.run.state import RunState
 from rl.run.step_metrics import batch_metrics, group_metrics
 from rl.stream.plans import PlanState
@@ -69,6 +70,12 @@ class Recorder:
     of_plan: Sequence[Callable[[PlanState], Mapping[str, float]]] = ()
     """Figures that are computed from the plan that was just trained."""
     advice: AdviceDesk = field(default_factory=AdviceDesk)
+    cost: CostMeter | None = None
+
+    def begin(self) -> None:
+        """Training begins; what was done before it is no cost of a step."""
+        if self.cost is not None:
+            self.cost.begin()
 
     def figures(self) -> dict[str, float]:
         """Return what every source reports now."""
@@ -128,6 +135,15 @@ class Recorder:
             row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
             if record.sync.probe_gap is not None:
                 row["sync/probe_gap"] = record.sync.probe_gap
+        if self.cost is not None:
+            row |= self.cost.step(
+                plan=plan,
+                result=result,
+                elapsed_s=elapsed,
+                learner_s=record.train_s + record.publish_s + record.save_s,
+                train_s=record.train_s,
+                probed="sync/probe_gap" in row,
+            )
         row |= self.advice.step(record.step, row)
         self.metrics.write(record.step, row)
         self.tracker.log(record.step, row)

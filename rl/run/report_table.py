@@ -2,13 +2,18 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from rl.config.schema import Config
+from rl.evaluation.gain import extra_correct_since_base, tokens_per_correct
 from rl.evaluation.summary import EvaluationSummary, render, summarise, to_json
-from rl.records.metrics import read_metrics
+from rl.records.cost.lines import cost_lines
+from rl.records.jsonl import read_jsonl
+from rl.records.metrics import live_rows, read_metrics
 from rl.records.rundir import RunDir
 from rl.run.checkpoint import CheckpointStore
 from rl.run.saver import held_out_score
@@ -65,6 +70,8 @@ def print_summary(run: RunDir, config: Config, console: Console, *, as_json: boo
         tokens = steps[-1].get("rollout/total_tokens", 0)
         seconds = sum(row.get("time/step_s", 0.0) for row in steps)
         console.print(f"{len(steps)} steps, {tokens:,} sampled tokens, {seconds:.0f} s of training")
+        for line in cost_lines(steps, per_correct=_per_correct(run, config, steps), lost=_lost(run)):
+            console.print(line, highlight=False, soft_wrap=True)
     best = (
         CheckpointStore(run, keep=1, score=held_out_score(run, config)).best()
         if config.checkpoint.keep_best
@@ -78,6 +85,19 @@ def print_summary(run: RunDir, config: Config, console: Console, *, as_json: boo
         f"run directory: {run.path} (metrics.jsonl, trace.json for ui.perfetto.dev, eval/, checkpoints/,"
         " model/)"
     )
+
+
+def _per_correct(run: RunDir, config: Config, steps: Sequence[dict[str, Any]]) -> float | None:
+    """Tokens per right answer gained from the base to the end."""
+    extra = extra_correct_since_base(run.eval, len(steps), config.evaluation.temperature)
+    return tokens_per_correct(steps[-1].get("cost/total_rollout_tokens", 0), extra)
+
+
+def _lost(run: RunDir) -> list[dict[str, Any]]:
+    """Rows of steps that a later attempt trained again."""
+    rows = read_jsonl(run.metrics)
+    live = {(row["attempt"], row["step"]) for row in live_rows(rows)}
+    return [row for row in rows if "step" in row and (row["attempt"], row["step"]) not in live]
 
 
 def _steps(run: RunDir) -> int:

@@ -153,6 +153,7 @@ class Session:
             self.phases("evaluating the base")
             await self._evaluate(evaluator)
         self.phases("training")
+        controller.parts.recorder.begin()
         with _Interrupts(controller, self.status):
             finished = await controller.run()
         if finished:

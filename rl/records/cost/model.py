@@ -23,6 +23,7 @@ EXPERT = re.compile(r"\.experts\.")
 LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 CHOSEN = ("num_experts_per_tok", "moe_top_k", "top_k_experts")
+NEEDED = ("num_hidden_layers", "num_attention_heads", "hidden_size", "vocab_size")
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -50,7 +51,13 @@ def model_cost(config: Any, shapes: Mapping[str, tuple[int, ...]], *, lora: Any 
         config: transformers' config of the text model.
         shapes: name -> shape of every tensor of the checkpoint.
         lora: has ``r`` and ``target_modules`` (``all-linear`` or names); None without an adapter.
+
+    Raises:
+        ValueError: the config does not say how many layers, heads, ... there are.
     """
+    lacking = [name for name in NEEDED if getattr(config, name, None) is None]
+    if lacking:
+        raise ValueError(f"the model's config has no {', '.join(lacking)}")
     active = _share_of_experts(config)
     params = embeddings = adapter = 0.0
     for name, shape in shapes.items():

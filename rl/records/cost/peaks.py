@@ -1,6 +1,8 @@
 """Peak arithmetic of devices, for the share of it that a run reaches (MFU).
 
-Dense, without sparsity, accumulated in float32; ``float32`` is that of torch's default, without TensorFloat-32.
+Dense, without sparsity, accumulated in float32; ``float32`` is without TensorFloat-32.
+
+See docs/methods/cost.md#what-a-step-costs.
 """
 
 BF16 = ("bfloat16", "float16")

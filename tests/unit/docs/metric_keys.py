@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "metrics.md"
 FAMILIES = (
-    "advisory|buffer|critic|curriculum|dpo|eval|learner|loss|planner|references|"
+    "advisory|buffer|cost|critic|curriculum|dpo|eval|learner|loss|planner|references|"
     "reward|reward_actors|reward_model|rollout|sft|sync|system|time"
 )
 KEY = re.compile(rf"(?:{FAMILIES})/[A-Za-z0-9_{{}}./]+")

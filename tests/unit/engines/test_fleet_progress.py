@@ -44,8 +44,9 @@ class Actor:
             self._looks += 1
             return progress(self._looks)
 
-        async def abort(group_ids: list[int]) -> None:
+        async def abort(group_ids: list[int]) -> int:
             self.aborted += group_ids
+            return 3 * len(group_ids)
 
         async def nothing() -> dict[str, float]:
             return {}

@@ -56,7 +56,7 @@ def test_a_forward_pass_by_hand() -> None:
 def test_an_adapter_by_hand() -> None:
     adapted = ModelCost(shape=HAND.shape, windows=HAND.windows, adapter=10)
     assert adapted.score([3, 1], 2) == 1068 + 2 * 10 * 4
-    # Forward and the gradient of the inputs 2 * 1068, attention's second half 208, the adapter 3 * 2 * 10 * 4.
+    # Forward and inputs' gradient 2 * 1068, attention's other half 208, the adapter 3 * 2 * 10 * 4.
     assert adapted.train([3, 1], 2) == 2 * 1068 + 208 + 240
 
 
