@@ -1,6 +1,7 @@
 """Puts the parts of one attempt together: first those that a checkpoint restores, then, around the started
 actors, the controller with all that it works with."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -189,17 +190,7 @@ def build_recorder(
             attempt=attempt,
         ),
         progress=started.progress,
-        sources=(
-            prepared.references.metrics,
-            stateful.curriculum.metrics,
-            started.fleet.metrics,
-            started.fleet.load.metrics,
-            started.service.metrics,
-            started.scorer.metrics,
-            Machine(run.path).metrics,
-            prepared.battery.metrics,
-            *([planner.metrics] if planner else []),
-        ),
+        sources=sources_of(prepared, started, stateful, run),
         of_plan=(
             partial(at_bound, bound=bound),
             *([] if demonstrations is None else [demonstrations.metrics]),
@@ -209,6 +200,23 @@ def build_recorder(
         evaluate_every=config.evaluation.every,
         advice=advice,
         cost=cost,
+    )
+
+
+def sources_of(
+    prepared: Prepared, started: Started, stateful: Stateful, run: RunDir
+) -> tuple[Callable[[], Mapping[str, float]], ...]:
+    """Parts of the run that report figures of their own after each step."""
+    return (
+        prepared.references.metrics,
+        stateful.curriculum.metrics,
+        started.fleet.metrics,
+        started.fleet.load.metrics,
+        started.service.metrics,
+        started.scorer.metrics,
+        Machine(run.path).metrics,
+        prepared.battery.metrics,
+        *([] if stateful.planner is None else [stateful.planner.metrics]),
     )
 
 
