@@ -21,6 +21,7 @@ from rl.cli import (
     passk,
     plan,
     report,
+    push,
     rewards,
     sandbox,
     serve,
@@ -99,6 +100,7 @@ dpo.register(app)
 evaluate.register(app)
 export.register(app)
 report.register(app)
+push.register(app)
 passk.register(app)
 config.register(app)
 doctor.register(app)
