@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
@@ -17,7 +18,7 @@ from rl.records.storage import StorageError, require_writable, storage_errors
 from rl.run.base_files import replaced
 from rl.views.run_view import RunView
 
-CLIENT_ERROR = HfHubHTTPError.__bases__[0]
+CLIENT_ERROR: type[Exception] = cast(type[Exception], HfHubHTTPError.__bases__[0])
 """The HTTP client under ``huggingface_hub`` raises it; which client that is changes with its version."""
 
 
