@@ -21,9 +21,15 @@ from rollout.vllm_env import prepare_process
 class RolloutWorker:
     """Owns one engine: starts it in a prepared process, passes calls on, and says what it costs."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, name: str = "engine") -> None:
+        """``name``: among the processes of a run."""
         self._config = config
+        self._name = name
         self._engine: InferenceEngine | None = None
+
+    def __repr__(self) -> str:
+        """The name; Ray writes it at the head of the actor's log files."""
+        return self._name
 
     async def start(self) -> dict[str, float | str]:
         """Set the process up and load the model. Returns ``pid``, ``host``, ``seconds`` and

@@ -10,6 +10,7 @@ from rl.cli import (
     advisories,
     base,
     bases,
+    compare,
     config,
     curriculum,
     doctor,
@@ -23,9 +24,13 @@ from rl.cli import (
     push,
     report,
     rewards,
+    run_logs,
+    runs,
     sandbox,
     serve,
     sft,
+    status,
+    stop,
     tasks,
     train,
 )
@@ -95,6 +100,11 @@ def options(
 
 
 train.register(app)
+runs.register(app)
+status.register(app)
+stop.register(app)
+run_logs.register(app)
+compare.register(app)
 sft.register(app)
 dpo.register(app)
 evaluate.register(app)

@@ -22,6 +22,16 @@ def complete_overrides(incomplete: str) -> list[str]:
     return [f"{path}=" for path in leaf_paths(Config) if path.startswith(incomplete)]
 
 
+def complete_runs(incomplete: str) -> list[str]:
+    """Run directories below what is typed, and those of ./runs before anything is."""
+    typed = Path(incomplete or "runs/")
+    folder = typed if incomplete.endswith("/") or not incomplete else typed.parent
+    if not folder.is_dir():
+        return []
+    found = sorted(str(path) for path in folder.iterdir() if (path / "config.yaml").is_file())
+    return [path for path in found if path.startswith(incomplete)]
+
+
 Name = Annotated[
     str,
     typer.Argument(
@@ -40,5 +50,9 @@ Overrides = Annotated[
         ),
         autocompletion=complete_overrides,
     ),
+]
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run directory.", autocompletion=complete_runs),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

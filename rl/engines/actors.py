@@ -54,7 +54,9 @@ def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFlee
     """The engines of a run, in their seats, not yet started."""
     engine = engine_config(config, model_path)
     return EngineFleet(
-        make_actor=lambda index: create_engine_actor(engine, placed.engine_options(index)),
+        make_actor=lambda index: create_engine_actor(
+            engine, placed.engine_options(index), name=f"engine-{index}"
+        ),
         num_engines=config.rollout.num_engines,
         max_restarts=config.rollout.max_restarts,
         timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
@@ -63,14 +65,14 @@ def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFlee
     )
 
 
-def create_engine_actor(config: EngineConfig, options: dict[str, Any]) -> Any:
+def create_engine_actor(config: EngineConfig, options: dict[str, Any], *, name: str = "engine") -> Any:
     """An async actor around ``RolloutWorker``.
 
     Pause, load and health have a concurrency group of their own ("control"), so that no
     number of pending generates can hold them up.
     """
     actor = ray.remote(concurrency_groups={"control": 16})(RolloutWorker)
-    return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config)
+    return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config, name)
 
 
 def learner_options(config: Config, placed: Placed) -> list[dict[str, Any]]:

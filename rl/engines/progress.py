@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+from rl.stream.plans import group_words
 from rl.stream.waiting import StreamTimeout, wait_for
 from rl.stream.waits import waiting
 from rollout.engine import EngineDead
@@ -31,7 +32,7 @@ async def completions_of(
         StreamTimeout: the group gets no token, or the engine does not say how far it is.
     """
     answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
-    with waiting(f"engine {index} to finish group {request.group_id}", limit_s=timeout_s):
+    with waiting(f"engine {index} to finish {group_words(request.group_id)}", limit_s=timeout_s):
         return await _while_it_moves(answer, index, actor, request, timeout_s=timeout_s, health_s=health_s)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rl.config.sections import EvaluationConfig
 from rl.engines.rollout_service import RolloutService
-from rl.stream.plans import GroupState, request_seeds
+from rl.stream.plans import HELD_OUT_IDS, GroupState, request_seeds
 from rl.views.evaluations import Counts, evaluation_file
 from rollout.types import GroupRequest, Prompt, SamplingConfig
 
-EVAL_GROUP_IDS = 1 << 60
+EVAL_GROUP_IDS = HELD_OUT_IDS
 """Evaluation groups are numbered from here, so that they never meet a plan's."""
 
 

@@ -18,6 +18,10 @@ one up.
 class LearnerActor(LearnerRank):
     """Calls run one at a time, in order, but for those of the two other groups."""
 
+    def __repr__(self) -> str:
+        """The name; Ray writes it at the head of the actor's log files."""
+        return f"learner-{self._settings.rank}"
+
     def endpoint(self) -> tuple[str, int]:
         """This node's address and a port that was free a moment ago, where the other ranks will meet rank
         0."""

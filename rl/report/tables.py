@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from planner.estimators.bootstrap import Difference, paired_difference
 from planner.estimators.pass_at_k import pass_at_k
-from rl.report.differences import config_differences
 from rl.report.facts import span
 from rl.report.figures.equal_budget import Budget, spent, spent_at
 from rl.report.figures.held_out import RESAMPLES, pass_at
+from rl.views.differences import config_differences
 from rl.views.evaluations import Counts
 from rl.views.run_view import RunView
 

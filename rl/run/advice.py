@@ -19,6 +19,7 @@ from rl.records.advisories import (
     resolve_advisories,
 )
 from rl.records.jsonl import JsonlWriter
+from rl.stream.waits import loop_states, waiting
 from rl.views.evaluations import Counts, evaluation_files
 from rl.views.run_view import RunView
 
@@ -101,7 +102,8 @@ class AdviceDesk:
     async def watch(self) -> None:
         """Run beside the loops: speak of a step that does not end, while it does not."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            with waiting("its next look"):
+                await asyncio.sleep(LOOK_S)
             self.look()
 
     def look(self) -> None:
@@ -170,5 +172,9 @@ def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
 
 
 def loop_waits() -> dict[str, str]:
-    """Loop of this process -> what it waits for now."""
-    return {}
+    """Loop of this process -> what it waits for now, where waiting has a limit: without one it is normal."""
+    return {
+        name: loop.waits_for
+        for name, loop in loop_states().items()
+        if loop.waits_for is not None and loop.limit_s is not None
+    }

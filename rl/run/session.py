@@ -274,24 +274,30 @@ def _count(number: int, noun: str) -> str:
 
 
 class _Interrupts:
-    """First Ctrl-C (or SIGTERM): finish the step, checkpoint, leave. A second one falls through to the
-    default handler."""
+    """First Ctrl-C or SIGTERM: finish the step, checkpoint, leave. A second one, of either kind, does what it
+    would outside this block."""
 
     def __init__(self, controller: Controller, status: RunStatus) -> None:
         self._controller, self._status = controller, status
+        self._before = signal.getsignal(signal.SIGTERM)
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._once, number)
+            loop.add_signal_handler(number, self._once)
 
-    def _once(self, number: int) -> None:
-        asyncio.get_running_loop().remove_signal_handler(number)
+    def _once(self) -> None:
+        self._remove()
         logger.warning("interrupted: finishing the step, then writing a checkpoint (again to leave at once)")
         self._controller.stop()
         self._status.state = "stopping"
 
-    def __exit__(self, *exc: object) -> None:
+    def _remove(self) -> None:
+        """Take the handlers out; asyncio leaves Python's own for SIGINT, and none for SIGTERM."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGTERM, self._before)
+
+    def __exit__(self, *exc: object) -> None:
+        self._remove()

@@ -23,6 +23,7 @@ from rl.run.prepare.inputs import Prepared, prepare
 from rl.run.prepare.references import References
 from rl.run.report_table import print_summary
 from rl.run.session import Session
+from rl.run.signals import terminated_as_interrupted
 from rl.run.start import Start, check_fingerprint, choose_start, open_run, warn_about_room
 from rl.run.status import RunStatus
 
@@ -67,7 +68,11 @@ def train(
     if run.path != start.run.path:
         phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
     try:
-        with RunLog(run.logs) as log, RunStatus(run, phases, log, steps=config.run.steps) as status:
+        with (
+            terminated_as_interrupted(),
+            RunLog(run.logs) as log,
+            RunStatus(run, phases, log, steps=config.run.steps) as status,
+        ):
             _drive(config, prepared, Start(run, start.checkpoint), fingerprint, phases, status)
             with storage_errors(run.path, advice=lambda: advice(run)):
                 print_summary(run, config, Console(), as_json=as_json)

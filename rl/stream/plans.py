@@ -7,6 +7,8 @@ import numpy as np
 
 from rollout.types import GroupRequest, Prompt, RolloutGroup, RolloutStat, SamplingConfig
 
+HELD_OUT_IDS = 1 << 60
+"""Ids of evaluations' groups begin here; plans never get so far."""
 MAX_GROUPS_PER_ROUND = 1 << 14
 MAX_ROUNDS = 1 << 6
 UNJUDGED = "unjudged"
@@ -30,6 +32,15 @@ def make_group_id(plan_step: int, refill_round: int, position: int) -> int:
     """
     assert refill_round < MAX_ROUNDS and position < MAX_GROUPS_PER_ROUND
     return (plan_step * MAX_ROUNDS + refill_round) * MAX_GROUPS_PER_ROUND + position
+
+
+def group_words(group_id: int) -> str:
+    """``group 5 of plan 3``, ``held-out problem 12``, for people."""
+    if group_id >= HELD_OUT_IDS:
+        return f"held-out problem {group_id - HELD_OUT_IDS}"
+    rounds, position = divmod(group_id, MAX_GROUPS_PER_ROUND)
+    plan, refill = divmod(rounds, MAX_ROUNDS)
+    return f"group {position} of plan {plan}" + (f", refill {refill}" if refill else "")
 
 
 def request_seeds(run_seed: int, group_id: int, num_rollouts: int) -> tuple[int, ...]:

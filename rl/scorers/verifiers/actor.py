@@ -20,6 +20,10 @@ class VerifierHost:
     def __init__(self, reward: str, args: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         self._pool = VerifierPool(reward, args, **options)
 
+    def __repr__(self) -> str:
+        """The name; Ray writes it at the head of the actor's log files."""
+        return "verifier"
+
     async def start(self) -> None:
         """Start the pool."""
         await self._pool.start()

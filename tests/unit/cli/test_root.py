@@ -14,7 +14,7 @@ from rl.cli.root import ANYWHERE, flags_first
 from rl.records.terminal import QUIET
 
 runner = CliRunner()
-NO_TABLE = {"sft", "dpo", "export", "serve", "launch", "base build", "sandbox serve"}
+NO_TABLE = {"sft", "dpo", "export", "serve", "launch", "stop", "base build", "sandbox serve"}
 """Commands that print a line or nothing. One that prints a table takes --json."""
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl.report.differences import config_differences, flat
 from rl.report.facts import duration, facts_of
 from rl.report.figures.equal_budget import common_budget, spent, spent_at
 from rl.report.figures.held_out import curves
 from rl.report.results import results_of
 from rl.report.tables import advice, equal_budgets
+from rl.views.differences import config_differences, flat
 from rl.views.run_view import RunView
 from tests.unit.report.made_runs import made_run, write_evaluation
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rl.records.advisories import HEALTHY, WINDOW
 from rl.records.jsonl import JsonlWriter, read_jsonl
-from rl.run.advice import FEWEST, AdviceDesk, held_out
+from rl.run.advice import FEWEST, AdviceDesk, held_out, loop_waits
+from rl.stream.waits import as_loop, waiting
 from rl.views.evaluations import Counts
 from rollout.types import SamplingConfig
 
@@ -126,3 +127,14 @@ def test_evaluations_are_read_at_their_first_temperature_by_version() -> None:
     ]
     (one,) = held_out(counts)
     assert (one.version, dict(one.rates), dict(one.categories)) == (3, {"a": 0.25}, {"a": "sums"})
+
+
+def test_the_waits_of_loops_are_those_that_must_end() -> None:
+    with (
+        as_loop("batches"),
+        waiting("plan 3: 5 of 8 groups", limit_s=60),
+        as_loop("saver"),
+        waiting("a checkpoint that cannot be written"),
+        as_loop("learner"),
+    ):
+        assert loop_waits() == {"batches": "plan 3: 5 of 8 groups"}
