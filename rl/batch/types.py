@@ -3,8 +3,8 @@
 Shape letters: S = samples (rollouts) of the batch, N = all tokens of all samples, prompts included.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -140,8 +140,52 @@ class ModelPass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFigures:
+    """The learner's figures of each sample of a training batch, for the records."""
+
+    updated: np.ndarray
+    """[S] bool, True where the sample was in an update of the policy that was applied."""
+    advantage: np.ndarray
+    """[S] float64 mean over the sample's loss tokens; NaN where there is none: without loss tokens, or
+    shown."""
+    gap_mean: np.ndarray
+    """[S] float64 mean of |engine - learner| log-prob over the loss tokens, in nats, before the batch moved
+    the weights; NaN where the learner did not score the sample then: without an advantage nothing is scored,
+    and later updates are only where the loss reads the proximal policy."""
+    gap_max: np.ndarray
+    """[S] the largest of them."""
+    token_advantages: np.ndarray | None = None
+    """[N] float32, NaN where the loss mask is False; None unless tokens are recorded."""
+    token_logprobs: np.ndarray | None = None
+    """[N] float32 the learner's log-probs that the gap is made of, NaN elsewhere; None likewise."""
+
+    @classmethod
+    def merged(cls, ranks: "Sequence[SampleFigures | None]") -> "SampleFigures | None":
+        """The figures of all ranks' samples: each rank scored its own, and knows the rest of all of them."""
+        given = [figures for figures in ranks if figures is not None]
+        if not given:
+            return None
+        found = given[0]
+        for other in given[1:]:
+            logprobs = found.token_logprobs
+            if logprobs is not None and other.token_logprobs is not None:
+                logprobs = _either(logprobs, other.token_logprobs)
+            found = replace(
+                found,
+                gap_mean=_either(found.gap_mean, other.gap_mean),
+                gap_max=_either(found.gap_max, other.gap_max),
+                token_logprobs=logprobs,
+            )
+        return found
+
+
+def _either(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(first), second, first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """The outcome of one optimizer step, identical on every rank."""
+    """The outcome of one optimizer step, identical on every rank but for ``samples``."""
 
     applied: bool
     """False if the finite check stopped it: weights and optimizer are then untouched."""
@@ -150,3 +194,6 @@ class StepResult:
     detail: dict[str, Any] = field(default_factory=dict)
     passes: tuple[ModelPass, ...] = ()
     """Passes of the models that were computed for it."""
+    samples: SampleFigures | None = None
+    """Of a rank: the gaps of the samples that it scored. Of the group of ranks: of all. None unless rollouts
+    are recorded."""

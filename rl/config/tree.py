@@ -1,6 +1,6 @@
 """All sections of a run as one tree, not yet held against each other (:mod:`rl.config.checks` does that)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from rl.config.base import Section
 from rl.config.curriculum import CurriculumConfig
 from rl.config.learner import LearnerConfig
 from rl.config.model import ModelConfig
+from rl.config.records import RecordsConfig
 from rl.config.resume import ResumeConfig
 from rl.config.reward_model import RewardModelConfig
 from rl.config.sections import (
@@ -32,6 +33,8 @@ place."""
 
 class ConfigTree(Section):
     """One run; each section has checked itself."""
+
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"records"})
 
     run: RunConfig = RunConfig()
     """Name, directory, seed and length of the run."""
@@ -57,6 +60,8 @@ class ConfigTree(Section):
     """Held-out evaluations."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """Checkpoints: what survives a kill."""
+    records: RecordsConfig = RecordsConfig()
+    """Which rollouts are kept, with their texts."""
     cluster: ClusterConfig = ClusterConfig()
     """Where engines and learner ranks sit."""
     tracker: Literal["wandb", "none"] = "wandb"

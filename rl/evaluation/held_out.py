@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from rl.config.sections import EvaluationConfig
 from rl.engines.rollout_service import RolloutService
 from rl.stream.plans import HELD_OUT_IDS, GroupState, request_seeds
 from rl.views.evaluations import Counts, evaluation_file
-from rollout.types import GroupRequest, Prompt, SamplingConfig
+from rollout.types import GroupRequest, Prompt, RolloutGroup, SamplingConfig
+
+Keep = Callable[[int, Sequence[RolloutGroup]], Awaitable[None]]
 
 EVAL_GROUP_IDS = HELD_OUT_IDS
 """Evaluation groups are numbered from here, so that they never meet a plan's."""
@@ -32,7 +34,9 @@ class Evaluator:
         top_p: float,
         seed: int,
         directory: Path,
+        keep: Keep | None = None,
     ) -> None:
+        """``keep`` is given every completion of a version, once its counts are written."""
         self._service = service
         self._prompts = prompts
         self._config = config
@@ -40,6 +44,7 @@ class Evaluator:
         self._top_p = top_p
         self._seed = seed
         self._directory = directory
+        self._keep = keep
 
     async def run(self, *, version: int, temperatures: Sequence[float]) -> list[Counts]:
         """Counts for each temperature (0 = greedy, one sample), written to ``evaluation_file``.
@@ -47,11 +52,14 @@ class Evaluator:
         Raises:
             EvaluationError: the weights changed meanwhile.
         """
-        results = [await self._count_at(version, t) for t in temperatures]
+        found = [await self._count_at(version, t) for t in temperatures]
+        results = [counts for counts, _ in found]
         self._write(version, results)
+        if self._keep is not None:
+            await self._keep(version, [group for _, groups in found for group in groups])
         return results
 
-    async def _count_at(self, version: int, temperature: float) -> Counts:
+    async def _count_at(self, version: int, temperature: float) -> tuple[Counts, list[RolloutGroup]]:
         samples = 1 if temperature == 0 else self._config.samples_per_prompt
         top_p = 1.0 if temperature == 0 else self._top_p
         sampling = SamplingConfig(temperature=temperature, top_p=top_p, max_tokens=self._max_tokens)
@@ -76,7 +84,7 @@ class Evaluator:
                     "reward": float(group.rewards.sum()),
                 }
             )
-        return Counts(version=version, sampling=sampling, rows=rows)
+        return Counts(version=version, sampling=sampling, rows=rows), groups
 
     def _state(self, index: int, prompt: Prompt, sampling: SamplingConfig, samples: int) -> GroupState:
         """The same seeds at every version, so that before and after are paired."""

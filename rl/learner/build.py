@@ -60,6 +60,7 @@ def build_parts(settings: RankSettings) -> RankParts:
         max_tokens=settings.max_tokens,
         copies=copies,
         counted=settings.rank % copies == 0,
+        records=settings.records,
     )
     seed_everything(settings.seed * 1000 + settings.rank)
     return RankParts(

@@ -7,6 +7,7 @@ import torch
 
 from rl.config.algorithm import AlgorithmConfig, SharedCriticConfig
 from rl.config.learner import LearnerConfig
+from rl.learner.settings import Recorded
 from rl.objective.likelihood import resolve_likelihood
 
 
@@ -34,6 +35,8 @@ class StepContext:
     """Ranks with the same part, which share its sequences."""
     counted: bool = True
     """True on the one of those ranks that counts."""
+    records: Recorded = "none"
+    """What a step's result says of its samples."""
 
     gradient_scale: float = field(init=False)
     """Makes DeepSpeed's average over the parts a sum; each copy contributes the whole loss, and DeepSpeed

@@ -5,19 +5,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from rl.batch.types import StepResult, TrainingBatch
+from rl.batch.types import SampleFigures, StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.choice import Choice, OwnCode
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
 from rl.records.status import ActorState
 from rl.stream.waits import waiting
+from rl.learner.settings import Recorded
 from rollout.engine import WeightUpdate
 from rollout.user_code import absolute_target
 from rollout.weight_sender import Rendezvous
@@ -56,6 +58,7 @@ class LearnerGroup:
         total_steps: int,
         max_tokens: int,
         trust: bool = False,
+        records: Recorded = "none",
         actor_options: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
         timeout_s: float = 600.0,
         start_timeout_s: float = 1800.0,
@@ -71,6 +74,7 @@ class LearnerGroup:
             "total_steps": total_steps,
             "max_tokens": max_tokens,
             "trust": trust,
+            "records": records,
             "world_size": config.num_ranks,
         }
         shared = actor_options is None or isinstance(actor_options, dict)
@@ -138,7 +142,8 @@ class LearnerGroup:
         """One training batch on all ranks; it is put into the object store once, and each rank reads its
         share there."""
         reference = ray.put(batch)
-        return (await self._call("train", reference))[0]
+        results = await self._call("train", reference)
+        return replace(results[0], samples=SampleFigures.merged([result.samples for result in results]))
 
     async def publish(self, version: int, directory: str) -> WeightUpdate:
         """Write the weights to shared memory on rank 0's node as ``version``."""

@@ -27,9 +27,11 @@ def policy_loss(
     update: PlannedUpdate,
     measured: Measured,
     context: StepContext,
+    scores: list[tuple[MicroBatch, torch.Tensor]] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The estimator's loss of a micro-batch on the host, with the value loss where the critic shares the
-    trunk, and sums: the estimator's and the two losses."""
+    trunk, and sums: the estimator's and the two losses. The log-probs [T] are put into ``scores``, where they
+    are to be kept."""
     make_inputs = token_inputs(host, batch, update, measured, context, engine.device)
     critic = context.algorithm.critic
     shared = critic if isinstance(critic, SharedCriticConfig) else None
@@ -40,6 +42,8 @@ def policy_loss(
         policy = engine(*arguments)
     else:
         policy, values = engine(*arguments, True)
+    if scores is not None:
+        scores.append((host, policy.detach()))
     output = policy_gradient_loss(make_inputs(policy_logprobs=policy), context.algorithm)
     total, value = output.loss, output.loss.new_zeros(())
     if shared is not None:

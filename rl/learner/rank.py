@@ -14,7 +14,7 @@ import torch
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
-from rl.learner.settings import RankSettings
+from rl.learner.settings import RankSettings, Recorded
 from rollout.engine import WeightUpdate
 from rollout.weight_sender import Rendezvous, WeightSender
 
@@ -40,9 +40,11 @@ class LearnerRank:
         total_steps: int,
         max_tokens: int,
         trust: bool = False,
+        records: Recorded = "none",
     ) -> None:
         """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion
-        limit (Dr. GRPO); ``trust``: the base's own code may run."""
+        limit (Dr. GRPO); ``trust``: the base's own code may run; ``records``: what a step's result says of
+        its samples."""
         self._settings = RankSettings(
             config=config,
             algorithm=algorithm,
@@ -53,6 +55,7 @@ class LearnerRank:
             total_steps=total_steps,
             max_tokens=max_tokens,
             trust=trust,
+            records=records,
         )
         self._gather = config.zero_stage == 3
         self._parts: RankParts | None = None

@@ -1,9 +1,14 @@
 """Settings of one learner rank; read before DeepSpeed is imported."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
+
+Recorded = Literal["none", "samples", "tokens"]
+"""What the learner says of a batch's samples (``rl.batch.types.SampleFigures``): nothing, figures of each, or
+also of each token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +27,5 @@ class RankSettings:
     """Completion limit (Dr. GRPO)."""
     trust: bool = False
     """The base's own code may run."""
+    records: Recorded = "none"
+    """What a step's result says of its samples."""

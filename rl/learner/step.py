@@ -10,6 +10,7 @@ from rl.learner.context import Measured, Progress, StepContext
 from rl.learner.metrics import step_metrics, watched_kl
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.models import Models
+from rl.learner.sample_figures import Scores, sample_figures
 from rl.learner.scoring import batch_logprobs, scores_on_every_rank
 from rl.learner.update import run_updates
 from rl.learner.update_plan import plan_updates
@@ -39,7 +40,10 @@ def train_on_batch(
     lr = models.engine.get_lr()[0]
     critic = context.algorithm.critic
     warming = critic is not None and progress.batches < critic.warmup_steps
-    results, critic_results = run_updates(models, batch, updates, measured, context, warming=warming)
+    scores: Scores | None = [] if context.records != "none" else None
+    results, critic_results = run_updates(
+        models, batch, updates, measured, context, warming=warming, scores=scores
+    )
 
     metrics = step_metrics(batch, updates, measured, results, critic_results, dropped=dropped, lr=lr)
     if measured.reference_logprobs is not None:
@@ -52,8 +56,17 @@ def train_on_batch(
     passes = passes_of(batch, updates[: len(results)], updates[: len(critic_results)], models, context)
     if scored_again:
         passes += scored(batch, updates[1:])
+    samples = None
+    if scores is not None:
+        moved = 0 if warming else sum(r.applied for r in results)
+        tokens = context.records == "tokens"
+        samples = sample_figures(batch, updates, scores, applied=moved, tokens=tokens)
     return StepResult(
-        applied=all(r.applied for r in results), metrics=metrics, detail=detail, passes=tuple(passes)
+        applied=all(r.applied for r in results),
+        metrics=metrics,
+        detail=detail,
+        passes=tuple(passes),
+        samples=samples,
     )
 
 

@@ -57,11 +57,13 @@ def run_updates(
     context: StepContext,
     *,
     warming: bool,
+    scores: list[tuple[MicroBatch, torch.Tensor]] | None = None,
 ) -> tuple[list[UpdateResult], list[UpdateResult]]:
     """Run the updates in order: (results of the policy, results of a critic of its own). A non-finite
     gradient of the policy ends it there.
 
-    The critic learns first, from the same terms. While it is ``warming`` up the policy learns nothing.
+    The critic learns first, from the same terms. While it is ``warming`` up the policy learns nothing. The
+    log-probs of the first update, before which nothing moved, are put into ``scores``.
     """
     results: list[UpdateResult] = []
     critic_results: list[UpdateResult] = []
@@ -85,6 +87,7 @@ def run_updates(
             update=update,
             measured=measured,
             context=context,
+            scores=scores if index == 0 else None,
         )
         results.append(run_update(models.engine, update.micro_batches, context, loss=loss, size=SIZE))
         if not results[-1].applied:

@@ -10,6 +10,7 @@ Layout::
               trained_groups.jsonl  one row per trained group
               curriculum.jsonl      one row per step: what was chosen, by category
               status.json           what it is at now (rl.records.status)
+              rollouts/             every rollout with its text, one Parquet file per step
               trace.json            for ui.perfetto.dev
               eval/ checkpoints/ logs/
 """
@@ -48,7 +49,9 @@ class RunDir:
         self.curriculum = path / "curriculum.jsonl"
         self.advisories = path / "advisories.jsonl"
         self.trace = path / "trace.json"
+        self.rollouts = path / "rollouts"
         self.eval = path / "eval"
+        self.eval_rollouts = self.eval / "rollouts"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
         self._lock = path / ".owner"

@@ -87,7 +87,7 @@ def storage_errors(folder: Path, *, advice: Callable[[], str] = str) -> Iterator
         raise StorageError(f"cannot write to {folder}: {reason}. {advice()}".strip()) from error
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """``os.write`` until everything is written: on a disk that is nearly full it writes a part, and says so
     by a number only."""
     view = memoryview(data)

@@ -31,6 +31,7 @@ from rl.run.machine import Machine
 from rl.run.prepare.inputs import Prepared
 from rl.run.prompt_signals import PromptSignalSource
 from rl.run.recorder import Recorder
+from rl.run.rollout_records import RolloutRecords
 from rl.run.saver import Saver, held_out_score
 from rl.run.state import RunState
 from rl.run.step_metrics import at_bound
@@ -65,6 +66,7 @@ class Started:
     evaluator: Evaluator
     trace: TraceWriter
     progress: ProgressDisplay
+    rollouts: RolloutRecords
 
 
 def build_stateful(config: Config, prepared: Prepared, state: RunState, *, restore: bool) -> Stateful:
@@ -138,6 +140,7 @@ def build_controller(
         recorder=recorder,
         with_objective_inputs=with_demonstrations(with_objective_inputs, prepared.demonstrations),
         planner=stateful.planner,
+        rollouts=started.rollouts,
         signals=PromptSignalSource(started.learner, prompts, columns) if columns else None,
         with_length_budget=prepared.budget,
     )
@@ -266,4 +269,5 @@ def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDi
         every=config.checkpoint.every,
         timeout_s=config.stream.step_timeout_s,
         trace=started.trace,
+        first=started.rollouts.flush,
     )

@@ -47,6 +47,8 @@ from rl.run.group_source import GroupSource
 from rl.run.loops import first_failure
 from rl.run.prompt_signals import PromptSignalSource
 from rl.run.recorder import Recorder, StepRecord
+from rl.run.rollout_records import RolloutRecords
+from rl.run.rollout_rows import TrainedStep
 from rl.run.saver import Saver
 from rl.run.state import RunState
 from rl.stream.buffer import StreamBuffer
@@ -83,8 +85,14 @@ class Parts:
     """Sets training targets between steps; None = the config's."""
     signals: PromptSignalSource | None = None
     """Asks the learner what curriculum parts want to know of prompts; None = none of them wants anything."""
+    rollouts: RolloutRecords | None = None
+    """Keeps the rollouts of every step; None = nobody does."""
     with_length_budget: Callable[[Prompt, int], Prompt] | None = None
     """Writes a length budget, in tokens, into a prompt; None = the prompts' template has no place for it."""
+
+
+Batched = tuple[PlanState, list[RolloutGroup], TrainingBatch | None]
+"""A plan, the groups of it that train, and the batch made of them; None without any."""
 
 
 class Controller:
@@ -96,7 +104,7 @@ class Controller:
         self.state = state
         self._buffer = parts.buffer
         self._signal = parts.fleet.changed
-        self._batches: asyncio.Queue[tuple[PlanState, TrainingBatch | None]] = asyncio.Queue(maxsize=1)
+        self._batches: asyncio.Queue[Batched] = asyncio.Queue(maxsize=1)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._stopped = asyncio.Event()
         self._steps = config.run.steps
@@ -225,7 +233,7 @@ class Controller:
                 timeout_s=self.config.stream.step_timeout_s,
                 what=f"the learner to take batch {step - 1}",
             )
-            self._batches.put_nowait((plan, batch))
+            self._batches.put_nowait((plan, groups, batch))
 
     async def _whole(self, step: int) -> None:
         """Wait until plan ``step`` has all its groups, refilling dropped ones while rounds are left."""
@@ -268,9 +276,9 @@ class Controller:
             taken = await self._next_batch()
             if taken is None:
                 break
-            plan, batch = taken
+            plan, groups, batch = taken
             record.wait_s = record.lap()
-            result = await self._train(plan, batch)
+            result = await self._train(plan, groups, batch)
             record.figures = self.parts.recorder.figures()
             record.train_s = record.lap()
             published = await self.parts.sync.publish(self.state.version)
@@ -290,7 +298,7 @@ class Controller:
         if push is not None:
             await self._settled(push)
 
-    async def _next_batch(self) -> tuple[PlanState, TrainingBatch | None] | None:
+    async def _next_batch(self) -> Batched | None:
         """The next batch, or None once ``stop`` was called."""
         limit_s = self.config.stream.step_timeout_s
         get, stop = asyncio.create_task(self._batches.get()), asyncio.create_task(self._stopped.wait())
@@ -318,7 +326,9 @@ class Controller:
         ):
             await self.parts.recorder.evaluate(self.state.version)
 
-    async def _train(self, plan: PlanState, batch: TrainingBatch | None) -> StepResult:
+    async def _train(
+        self, plan: PlanState, groups: list[RolloutGroup], batch: TrainingBatch | None
+    ) -> StepResult:
         """One optimizer step, after which plan ``s`` is history and the version is ``s + 1``."""
         step = self.state.version
         assert plan.step == step
@@ -330,6 +340,9 @@ class Controller:
         else:
             result = await self.parts.learner.train(batch)
         self.parts.recorder.trained(plan, applied=result.applied)
+        if self.parts.rollouts is not None:
+            step_over = TrainedStep(plan=plan, groups=groups, batch=batch, result=result)
+            await self.parts.rollouts.trained(step_over)
         signals = None
         if self.parts.signals is not None:
             started = time.perf_counter()

@@ -1,7 +1,7 @@
 """Taking checkpoints while training goes on: snapshot now, write in the background, one at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -37,7 +37,10 @@ class Saver:
         every: int,
         timeout_s: float,
         trace: TraceWriter,
+        first: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``first`` returns when everything else that belongs to the steps before is on disk: a checkpoint
+        says that they need not be run again."""
         self._store = store
         self._buffer = buffer
         self._curriculum = curriculum
@@ -46,6 +49,7 @@ class Saver:
         self._every = every
         self._timeout_s = timeout_s
         self._trace = trace
+        self._first = first
         self._writing: asyncio.Task[None] | None = None
         self._failed = asyncio.Event()
         self._saved_version = -1
@@ -99,6 +103,8 @@ class Saver:
         try:
             with self._trace.span("checkpoint writer", f"write {version}"):
                 await learner.wait_saved()
+                if self._first is not None:
+                    await self._first()
                 with waiting(f"the disk to take checkpoint {version}", limit_s=self._timeout_s):
                     await asyncio.to_thread(self._store.commit, version, frozen)
             done = True

@@ -28,6 +28,7 @@ from rl.run.checkpoint import Checkpoint
 from rl.run.controller import Controller
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.prepare.inputs import Prepared
+from rl.run.rollout_records import RolloutRecords, wanted_of_learner
 from rl.run.start import stream_changed
 from rl.run.state import RunState
 from rl.run.status import RunStatus
@@ -76,6 +77,7 @@ class Session:
         batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
         self.attempt = status.attempt = run.begin_attempt(restored_step=self.state.version)
+        self.rollouts = RolloutRecords(config.records, run, attempt=self.attempt)
 
     async def run(self) -> bool:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in
@@ -100,6 +102,7 @@ class Session:
                         evaluator=evaluator,
                         trace=trace,
                         progress=progress,
+                        rollouts=self.rollouts,
                     ),
                     self.stateful,
                     state=self.state,
@@ -107,7 +110,7 @@ class Session:
                     attempt=self.attempt,
                     weights=self.weights,
                 )
-                with recorder:
+                with recorder, self.rollouts:
                     await controller.parts.sync.connect()
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
@@ -186,6 +189,7 @@ class Session:
             seed=config.run.seed,
             total_steps=config.run.steps,
             max_tokens=config.rollout.max_tokens,
+            records=wanted_of_learner(config.records),
             actor_options=learner_options(config, self.placed),
             timeout_s=config.stream.step_timeout_s,
             start_timeout_s=config.stream.start_timeout_s,
@@ -251,6 +255,7 @@ class Session:
             top_p=self.config.rollout.top_p,
             seed=self.config.run.seed,
             directory=self.run_dir.eval,
+            keep=self.rollouts.evaluated,
         )
 
 

@@ -4,17 +4,24 @@ Only files are read, so a run can be looked at while it trains, after it died, a
 was read is kept, and a later look reads what was added since: ``t2rl watch`` asks every second.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from rl.config.errors import suggest
 from rl.config.saved import in_todays_form
+from rl.records.rollouts.files import RolloutFile
 from rl.records.rundir import RunDir
 from rl.records.status import read_status
 from rl.views.evaluations import Counts, evaluation_files, read_counts
+from rl.views.rollouts import files_of, read_rollouts
 from rl.views.rows import GrowingRows, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
 ADVISORY = "advisory/"
 
@@ -119,6 +126,35 @@ class RunView:
         """``status.json`` with what may be concluded from it (``rl.records.status.read_status``); None where
         the run has written none, as those from before 0.3.0."""
         return read_status(self.path)
+
+    def rollouts(
+        self,
+        *,
+        columns: Sequence[str] | None = None,
+        steps: range | None = None,
+        where: "pc.Expression | None" = None,
+        evaluation: bool = False,
+    ) -> "pa.Table":
+        """Rollouts with their texts, by step and group, in the lineage of the newest weights: a pyarrow table
+        (``.to_pylist()`` gives rows); empty where the run kept none.
+
+        Args:
+            columns: names in ``rl.records.rollouts.schema``; None = all.
+            steps: only these, such as ``range(10, 20)``; of an evaluation, policy versions.
+            where: a filter, ``pyarrow.compute.field("reward") >= 0.5``; pushed down to the files.
+            evaluation: the completions of the evaluations instead.
+        """
+        try:
+            files = self.rollout_files(steps=steps, evaluation=evaluation)
+            return read_rollouts(files, columns=columns, where=where)
+        except FileNotFoundError:  # thinned away, or superseded by a resume, since the files were listed
+            files = self.rollout_files(steps=steps, evaluation=evaluation)
+            return read_rollouts(files, columns=columns, where=where)
+
+    def rollout_files(self, *, steps: range | None = None, evaluation: bool = False) -> list[RolloutFile]:
+        """The files that ``rollouts`` reads, by step (version); superseded ones are left out."""
+        folder = self.files.eval_rollouts if evaluation else self.files.rollouts
+        return files_of(folder, self._attempts.all(), steps=steps)
 
     @property
     def steps_done(self) -> int:

@@ -68,6 +68,7 @@ FREE = {
     "evaluation.bootstrap",
     "evaluation.every",
     "evaluation.ks",
+    "records",
     "resume",
     "run.advisories",
     "run.dir",

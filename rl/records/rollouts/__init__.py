@@ -1,0 +1,1 @@
+"""Every rollout with its text: Parquet files, one a step, that pandas and datasets read without us."""

@@ -1,0 +1,101 @@
+"""Keeps a run's rollouts: rows of each step and evaluation, built and written away from the loops."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rl.config.records import RecordsConfig
+from rl.learner.settings import Recorded
+from rl.records.rollouts.files import RolloutFile, file_name, remove_superseded
+from rl.records.rollouts.writer import RolloutWriter
+from rl.records.rundir import RunDir
+from rl.run.rollout_rows import Row, TrainedStep, evaluation_rows, step_rows
+from rollout.types import RolloutGroup
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rl.records.rollouts.thinning import Folder
+
+logger = logging.getLogger(__name__)
+
+
+def wanted_of_learner(config: RecordsConfig) -> Recorded:
+    """What the learner has to say of each sample."""
+    if config.rollouts == "none":
+        return "none"
+    return "tokens" if config.tokens else "samples"
+
+
+class RolloutRecords:
+    """The rollouts of one attempt. Where ``records.rollouts=none`` every method does nothing."""
+
+    def __init__(self, config: RecordsConfig, run: RunDir, *, attempt: int) -> None:
+        """Remove what this attempt supersedes; ``attempt`` is in ``attempts.jsonl`` already."""
+        self._config, self._attempt = config, attempt
+        self._writer = RolloutWriter()
+        self._folders: dict[str, Folder] = {}
+        for kind, path in (("step", run.rollouts), ("version", run.eval_rollouts)):
+            removed = remove_superseded(path, run.attempts)
+            if removed:
+                logger.info("%s: %d files of steps that are trained anew are removed", path, removed)
+            if config.rollouts != "none":
+                self._folders[kind] = self._folder(path, keeps_first=kind == "version")
+
+    def _folder(self, path: Path, *, keeps_first: bool) -> "Folder":
+        from rl.records.rollouts.thinning import Folder
+
+        max_bytes = self._config.max_mib << 20
+        return Folder(path, max_bytes=max_bytes, keeps_first=keeps_first, notice=logger.warning)
+
+    async def trained(self, step: TrainedStep) -> None:
+        """Keep the rollouts of a step that is over. Nothing may change them any more.
+
+        Raises:
+            OSError: an earlier file could not be written.
+        """
+        rows = partial(step_rows, step, attempt=self._attempt, tokens=self._config.tokens)
+        await self._put("step", step.plan.step, rows)
+
+    async def evaluated(self, version: int, groups: Sequence[RolloutGroup]) -> None:
+        """Keep the completions of an evaluation; raises as ``trained`` does."""
+        tokens = self._config.tokens
+        rows = partial(evaluation_rows, groups, version=version, attempt=self._attempt, tokens=tokens)
+        await self._put("version", version, rows)
+
+    async def _put(self, kind: str, number: int, rows: Callable[[], list[Row]]) -> None:
+        folder = self._folders.get(kind)
+        if folder is None:
+            return
+        path = folder.path / file_name(kind, number, self._attempt)
+        file = RolloutFile(path=path, kind=kind, number=number, attempt=self._attempt)
+        await self._writer.put(folder, file, partial(_table, rows, self._config))
+
+    async def flush(self) -> None:
+        """Return when everything so far is on disk; raises what writing raised."""
+        await self._writer.flush()
+
+    def __enter__(self) -> "RolloutRecords":
+        """Everything is written at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Close. Where an error ends the block, a failure to write is logged and does not take its place."""
+        try:
+            self._writer.close()
+        except OSError as failure:
+            if error is None:
+                raise
+            logger.warning("writing rollouts: %s", failure)
+
+
+def _table(rows: Callable[[], list[Row]], config: RecordsConfig) -> "pa.Table":
+    """In the writer's thread."""
+    from rl.records.rollouts.schema import table_of
+    from rl.records.rollouts.thinning import some_groups, with_count
+
+    table = with_count(table_of(rows(), tokens=config.tokens))
+    most = config.rollouts_per_step
+    return table if most is None else some_groups(table, most)
