@@ -307,10 +307,16 @@ class Hosts:
             self.processes.append(process)
 
     def build(
-        self, model_path: Path, *, world: int = 1, algorithm: dict[str, Any] | None = None, **config: Any
+        self,
+        model_path: Path,
+        *,
+        world: int = 1,
+        algorithm: dict[str, Any] | None = None,
+        records: str = "none",
+        **config: Any,
     ) -> None:
         """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
-        self._begin("build", model_path, world, algorithm, config)
+        self._begin("build", model_path, world, algorithm, config, records=records)
 
     def load(self, model_path: Path, *, warm_path: Path, world: int, **config: Any) -> list[dict[str, float]]:
         """What each of ``world`` processes says about loading the model, after it has loaded
@@ -322,7 +328,14 @@ class Hosts:
         return self._begin("in_parts_and_whole", model_path, world, None, config)
 
     def _begin(
-        self, operation: str, model_path: Path, world: int, algorithm: Any, config: Any, *more: Any
+        self,
+        operation: str,
+        model_path: Path,
+        world: int,
+        algorithm: Any,
+        config: Any,
+        *more: Any,
+        records: str = "none",
     ) -> list[Any]:
         self.world = world
         # ZeRO-3 replaces torch's linear for the rest of a process's life, which changes the order of
@@ -341,6 +354,7 @@ class Hosts:
             "seed": 3,
             "total_steps": 10,
             "max_tokens": 32,
+            "records": records,
         }
         port = free_port()
         return self.each(operation, [(arguments | {"rank": rank}, port, *more) for rank in range(world)])
