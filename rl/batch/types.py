@@ -195,5 +195,5 @@ class StepResult:
     passes: tuple[ModelPass, ...] = ()
     """Passes of the models that were computed for it."""
     samples: SampleFigures | None = None
-    """Of a rank: the gaps of the samples that it scored. Of the group of ranks: of all. None unless rollouts
-    are recorded."""
+    """From a rank: the gaps of the samples that it scored. From all ranks together: of all. None unless
+    rollouts are recorded."""

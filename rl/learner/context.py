@@ -36,7 +36,7 @@ class StepContext:
     counted: bool = True
     """True on the one of those ranks that counts."""
     records: Recorded = "none"
-    """What a step's result says of its samples."""
+    """Figures of its samples in a step's result."""
 
     gradient_scale: float = field(init=False)
     """Makes DeepSpeed's average over the parts a sum; each copy contributes the whole loss, and DeepSpeed

@@ -17,9 +17,9 @@ from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.choice import Choice, OwnCode
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
+from rl.learner.settings import Recorded
 from rl.records.status import ActorState
 from rl.stream.waits import waiting
-from rl.learner.settings import Recorded
 from rollout.engine import WeightUpdate
 from rollout.user_code import absolute_target
 from rollout.weight_sender import Rendezvous

@@ -1,4 +1,4 @@
-"""What the learner knows of each sample of a batch when the step is over: for the records, not for training.
+"""Figures of each sample of a batch when the step is over: for the records, not for training.
 
 The log-probs are those that the first update's forward passes gave on the way to the loss, kept on the device
 until the step is done, so nothing is computed twice and no number of the training changes.

@@ -7,7 +7,7 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 
 Recorded = Literal["none", "samples", "tokens"]
-"""What the learner says of a batch's samples (``rl.batch.types.SampleFigures``): nothing, figures of each, or
+"""The learner's figures of a batch's samples (``rl.batch.types.SampleFigures``): nothing, figures of each, or
 also of each token."""
 
 
@@ -28,4 +28,4 @@ class RankSettings:
     trust: bool = False
     """The base's own code may run."""
     records: Recorded = "none"
-    """What a step's result says of its samples."""
+    """Figures of its samples in a step's result."""

@@ -276,9 +276,9 @@ class Controller:
             taken = await self._next_batch()
             if taken is None:
                 break
-            plan, groups, batch = taken
+            plan, _, batch = taken
             record.wait_s = record.lap()
-            result = await self._train(plan, groups, batch)
+            result = await self._train(taken)
             record.figures = self.parts.recorder.figures()
             record.train_s = record.lap()
             published = await self.parts.sync.publish(self.state.version)
@@ -300,13 +300,11 @@ class Controller:
 
     async def _next_batch(self) -> Batched | None:
         """The next batch, or None once ``stop`` was called."""
-        limit_s = self.config.stream.step_timeout_s
+        limit_s, first = self.config.stream.step_timeout_s, asyncio.FIRST_COMPLETED
         get, stop = asyncio.create_task(self._batches.get()), asyncio.create_task(self._stopped.wait())
         try:
             with waiting(self._describe_batch, limit_s=limit_s):
-                done, _ = await asyncio.wait(
-                    {get, stop}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
-                )
+                done, _ = await asyncio.wait({get, stop}, timeout=limit_s, return_when=first)
             if not done:
                 raise StreamTimeout(f"waited {limit_s:g} s for {self._describe_batch()}")
             self._signal.notify()
@@ -326,11 +324,9 @@ class Controller:
         ):
             await self.parts.recorder.evaluate(self.state.version)
 
-    async def _train(
-        self, plan: PlanState, groups: list[RolloutGroup], batch: TrainingBatch | None
-    ) -> StepResult:
+    async def _train(self, taken: Batched) -> StepResult:
         """One optimizer step, after which plan ``s`` is history and the version is ``s + 1``."""
-        step = self.state.version
+        (plan, groups, batch), step = taken, self.state.version
         assert plan.step == step
         self._buffer.consume(step)
         if batch is None:
@@ -341,8 +337,8 @@ class Controller:
             result = await self.parts.learner.train(batch)
         self.parts.recorder.trained(plan, applied=result.applied)
         if self.parts.rollouts is not None:
-            step_over = TrainedStep(plan=plan, groups=groups, batch=batch, result=result)
-            await self.parts.rollouts.trained(step_over)
+            over = TrainedStep(plan=plan, groups=groups, batch=batch, result=result)
+            await self.parts.rollouts.trained(over)
         signals = None
         if self.parts.signals is not None:
             started = time.perf_counter()

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def wanted_of_learner(config: RecordsConfig) -> Recorded:
-    """What the learner has to say of each sample."""
+    """The figures of each sample that the learner has to give."""
     if config.rollouts == "none":
         return "none"
     return "tokens" if config.tokens else "samples"

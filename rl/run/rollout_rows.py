@@ -28,7 +28,7 @@ class TrainedStep:
 
     plan: PlanState
     groups: Sequence[RolloutGroup]
-    """Of the batch, in its order; none where nothing was kept."""
+    """The batch's groups, in its order; none where nothing was kept."""
     batch: TrainingBatch | None
     result: StepResult
 
@@ -128,7 +128,7 @@ def _decision(state: GroupState, index: int, *, own: bool, shown: bool) -> str:
 
 
 def _figures(step: TrainedStep, place: int | None, completion: Completion, *, tokens: bool) -> Row:
-    """What the learner made of the rollout at ``place`` of the batch; nothing where it was not in it."""
+    """The learner's figures of the rollout at ``place`` of the batch; nothing where it was not in it."""
     learned = step.result.samples
     if place is None or step.batch is None or learned is None:
         return {"trained": False}

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from planner.estimators.intervals import benchmark_pass_at_k
 from rl.views.evaluations import Counts
@@ -43,16 +44,14 @@ def draw_curves(run: RunView, path: Path) -> bool:
     return True
 
 
-def _curve(axes: object, counts: list[Counts], *, label: str, colour: str) -> None:
+def _curve(axes: Any, counts: list[Counts], *, label: str, colour: str) -> None:
     intervals = [
         benchmark_pass_at_k([r["n"] for r in rows], [r["c"] for r in rows], 1)
         for rows in ([row for row in c.rows if row["n"]] for c in counts)
     ]
     at = [c.version for c in counts]
-    axes.plot(at, [i.value for i in intervals], "o-", color=colour, markersize=3, label=label)  # type: ignore[attr-defined]
-    axes.fill_between(  # type: ignore[attr-defined]
-        at, [i.low for i in intervals], [i.high for i in intervals], color=colour, alpha=0.15
-    )
+    axes.plot(at, [i.value for i in intervals], "o-", color=colour, markersize=3, label=label)
+    axes.fill_between(at, [i.low for i in intervals], [i.high for i in intervals], color=colour, alpha=0.15)
 
 
 def _smooth(values: list[float]) -> list[float]:

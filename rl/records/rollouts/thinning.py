@@ -97,7 +97,7 @@ class Folder:
 
     @property
     def num_bytes(self) -> int:
-        """Of all its files."""
+        """Bytes of all its files together."""
         return sum(kept.size for kept in self._kept.values())
 
     def put(self, file: RolloutFile, table: pa.Table) -> None:

@@ -63,7 +63,7 @@ def test_a_run_that_kept_none_has_an_empty_table(tmp_path):
 
 def test_pandas_and_datasets_read_the_folder_without_us(run, tmp_path, monkeypatch):
     import datasets
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     remove_superseded(run / "rollouts", run / "attempts.jsonl")  # a resume does
     (run / "rollouts" / ".step-00000004.attempt-002.parquet.tmp").write_bytes(b"half a file")

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import threading
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +34,7 @@ def test_nobody_waits_until_several_files_do(folder):
             return table(step)
 
         for step in range(MOST_WAITING):
-            await asyncio.wait_for(writer.put(folder, file_of(folder, step), lambda s=step: make(s)), 1)
+            await asyncio.wait_for(writer.put(folder, file_of(folder, step), partial(make, step)), 1)
         assert made == [], "put does not wait for the writing"
         one_more = asyncio.ensure_future(writer.put(folder, file_of(folder, 9), lambda: make(9)))
         await asyncio.sleep(0.02)
