@@ -47,7 +47,7 @@ def assert_gaps(found: SampleFigures, expected: list[np.ndarray], samples: list[
 
 
 @pytest.mark.parametrize(
-    ("world", "budget", "packing"), [(1, 100_000, "padded"), (1, 70, "varlen"), (2, 70, "padded")]
+    ("world", "budget", "packing"), [(1, 100_000, "buckets"), (1, 70, "varlen"), (2, 70, "buckets")]
 )
 def test_advantages_and_gaps_are_each_samples_own(
     hosts: Hosts, tiny_llama: Path, gaps: list[np.ndarray], world: int, budget: int, packing: str
