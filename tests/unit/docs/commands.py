@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "deploy").glob("**/*.md"),
         *ROOT.glob("examples/**/*.md"),
     ]

@@ -95,7 +95,7 @@ def test_citations_have_one_form() -> None:
 
 def test_links_of_the_pages_and_to_them_lead_somewhere() -> None:
     lost = []
-    for page in [*(ROOT / "docs").glob("*.md"), *PAGES]:
+    for page in (ROOT / "docs").rglob("*.md"):
         for match in LINK.finditer(page.read_text(encoding="utf-8")):
             target = (page.parent / match["target"]).resolve() if match["target"] else page
             if "://" in match[0] or (METHODS not in target.parents and METHODS not in page.parents):
