@@ -20,7 +20,7 @@ CONFIGS = sorted((ROOT / "examples").glob("*.yaml"))
 
 
 def broken(page: Path, text: str) -> list[str]:
-    """Links of a page to files, folders or headings that are not there; addresses of the web are left alone."""
+    """Links of a page to files or headings that are not there; addresses of the web are left alone."""
     lost = []
     for match in LINK.finditer(re.sub(r"```.+?```|`[^`\n]*`", "", text, flags=re.S)):
         if "://" in match[0] or match["target"].startswith("mailto:"):
@@ -85,5 +85,5 @@ def test_the_sum_of_the_page_on_cost_prints_what_the_page_says() -> None:
     ((code, output),) = re.findall(r"```python\n(.+?)```\n```text\n(.*?)```", text, re.S)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        exec(compile(code, "what_one_step_costs.md", "exec"), {})  # noqa: S102
+        exec(compile(code, "what_one_step_costs.md", "exec"), {})
     assert said.getvalue() == output

@@ -1,4 +1,4 @@
-"""The paper index: presets, files, rewards and shapings that it names exist, and each paper of a preset is in it."""
+"""The paper index: what it names exists, and it has every preset that cites a paper."""
 
 import re
 from pathlib import Path
