@@ -75,7 +75,7 @@ def test_pictures_of_pages_have_a_text_for_who_does_not_see_them() -> None:
 def test_a_config_of_the_examples_loads_and_its_rows_are_there(file: Path) -> None:
     config = load_config(str(file), [])
     assert config.task.kind == "file" and config.model.kind == "recipe"
-    assert (ROOT / config.task.path).is_file()
+    assert config.task.path is not None and (ROOT / config.task.path).is_file()
     (guide,) = re.findall(r"\((docs/howto/\w+\.md)\)", file.read_text())
     assert f"examples/{file.name}" in (ROOT / guide).read_text(), "the guide that it names uses it"
 
