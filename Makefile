@@ -42,6 +42,7 @@ imports: setup
 
 # Unit tests on every core; the others share one machine's Ray, memory and cores, so they come one after the other.
 test: lint
+	@sh deploy/browser-setup.sh
 	$(VENV)/bin/python -m pytest tests/unit -n auto
 	$(VENV)/bin/python -m pytest tests/integration tests/e2e
 

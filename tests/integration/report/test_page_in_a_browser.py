@@ -2,12 +2,11 @@
 samples, with keys alone, on a phone, and in the dark."""
 
 import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from rl.report.command import report_cli
 from tests.unit.report.made_runs import made_run
@@ -23,16 +22,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run, other = made_run(folder / "mine"), made_run(folder / "other", lr=1e-3, seed=1)
     report_cli([run], to=None, baseline=other, samples=2000, as_json=True)
     return run / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    assert found is not None, "install Chromium: make setup says how"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 class Opened:

@@ -13,9 +13,6 @@ import pytest
 from deploy.site.check import faults
 
 ROOT = Path(__file__).parents[3]
-CHROMIUM = next(
-    (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +50,6 @@ def test_it_is_whole(site: Path) -> None:
     assert "Why a completion ended" in (site / "reference/api/types.html").read_text(), (
         "filled by mkdocstrings"
     )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium; without one the browser's part is skipped."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
