@@ -1,5 +1,7 @@
 """``t2rl train``."""
 
+from typing import Annotated
+
 import typer
 
 from rl.cli.arguments import AsJson, Name, Overrides
@@ -17,6 +19,8 @@ Examples:
 
 [bold]t2rl train quickstart resume=auto[/]   go on after Ctrl-C or a crash
 
+[bold]t2rl train quickstart cluster=gpu1 --dry-run[/]   placement, memory, disk, prompts; nothing starts
+
 [bold]t2rl train mine.yaml[/]   your file; begin it with  defaults: \\[quickstart, _self_]
 """
 
@@ -26,13 +30,28 @@ def register(app: typer.Typer) -> None:
     app.command("train", epilog=EPILOG)(train)
 
 
-def train(name: Name, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def train(
+    name: Name,
+    overrides: Overrides = None,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check and plan everything but weights and actors, print the plan, and stop."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Post-train a model: build or load the base, evaluate it, train, evaluate again."""
     with exit_codes():
         from rl.config.load import load_config
 
         phases = Phases()
         config = load_config(name, overrides)
+        if dry:
+            from rl.run.dry_run import dry_run
+
+            dry_run(config, phases, as_json=as_json)
+            return
         from rl.run.start import choose_start
 
         start = choose_start(config)

@@ -187,20 +187,47 @@ def open_run(run: RunDir, config: Config | StageConfig, fingerprint: Fingerprint
     return opened
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Bytes that a run may put on its disk."""
+
+    checkpoint: int
+    """One checkpoint."""
+    checkpoints: int
+    """That are there at once: one is written while the others stay."""
+    model: int
+    rollouts: int
+    """The bound of ``records.max_mib`` on both folders of texts; most runs stay far below it."""
+
+    @property
+    def least(self) -> int:
+        """Checkpoints and the model, without the texts."""
+        return self.checkpoint * self.checkpoints + self.model
+
+
+def room_of(config: Config, base: Path) -> Room:
+    """Count from the shapes of the base's tensors."""
+    numbers = sum(math.prod(shape) for shape in checkpoint_shapes(base).values())
+    records = config.records
+    return Room(
+        # float32 weights, and Adam's two moments of what is trained.
+        checkpoint=numbers * WEIGHT_BYTES * (1 if config.learner.lora is not None else ADAM_COPIES),
+        checkpoints=config.checkpoint.keep + 1 + config.checkpoint.keep_best,
+        model=numbers * WEIGHT_BYTES,
+        rollouts=0 if records.rollouts == "none" else 2 * (records.max_mib << 20),
+    )
+
+
 def warn_about_room(run: RunDir, config: Config, base: Path) -> None:
     """Say so if the disk has less room than the checkpoints of this run and its model will take."""
-    numbers = sum(math.prod(shape) for shape in checkpoint_shapes(base).values())
-    # float32 weights, and Adam's two moments of what is trained.
-    one = numbers * WEIGHT_BYTES * (1 if config.learner.lora is not None else ADAM_COPIES)
-    wanted = one * (config.checkpoint.keep + 1 + config.checkpoint.keep_best) + numbers * WEIGHT_BYTES
-    free = shutil.disk_usage(run.path).free
-    if wanted > free:
+    room, free = room_of(config, base), shutil.disk_usage(run.path).free
+    if room.least > free:
         logger.warning(
             "%s: %.1f GB are free; %d checkpoints (one is written while the others stay) of about %.1f GB and"
             " the model may take %.1f GB; lower checkpoint.keep, or choose another disk with run.dir",
             run.path,
             free / 1e9,
-            config.checkpoint.keep + 1 + config.checkpoint.keep_best,
-            one / 1e9,
-            wanted / 1e9,
+            room.checkpoints,
+            room.checkpoint / 1e9,
+            room.least / 1e9,
         )

@@ -62,19 +62,21 @@ class Prepared:
         return [flat[i * num_tokens : (i + 1) * num_tokens] for i in range(num_sequences)]
 
 
-def prepare(config: Config, *, references: References | None = None) -> Prepared:
+def prepare(config: Config, *, references: References | None = None, gpus_are_here: bool = True) -> Prepared:
     """Build or find the base, tokenise the prompts of both splits, try the reward.
 
     Args:
         config: Of the run.
         references: Judges the rows' own answers, and says which train prompts are left; None takes them on
             trust.
+        gpus_are_here: False for a plan that is made elsewhere: this machine's GPUs are not looked for.
 
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
     """
     resolve_advisories(config.run.advisories)
-    require_gpus(config)
+    if gpus_are_here:
+        require_gpus(config)
     check_own_parts(config)
     if config.rollout.engine_args:
         check_engine_args(config.rollout.engine_args)
