@@ -14,6 +14,7 @@ from rl.report.figures.series import MOST
 from rl.report.packing import packed_json, plotly_source, plotly_version
 from rl.report.parts import Part, drawn_sections
 from rl.report.results import Results, results_of
+from rl.report.samples.pack import pack_samples
 from rl.report.tables import Table, advice, equal_budgets, settings
 from rl.views.run_view import RunView
 
@@ -62,8 +63,11 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
         if (made := table(runs)) is not None:
             _of(sections, section).tables.append(made)
     figures = packed_json({card.id: card.content for part in sections for card in part.cards})
-    left_out.append(("Samples", NO_SAMPLES))
-    shown = [p for p in sections if p.cards or p.tables]
+    say("choosing samples")
+    browser = pack_samples(runs, most=samples, room=BOUND - len(plotly_source()) - len(figures) - REST)
+    if browser is None:
+        left_out.append(("Samples", NO_SAMPLES))
+    shown = [p for p in sections if p.cards or p.tables or (p.id == "samples" and browser)]
     say("putting the page together")
     html = (
         _environment()
@@ -76,7 +80,7 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
             notes=_notes(runs),
             sections=shown,
             left_out=left_out,
-            samples=None,
+            samples=browser,
             version=installed("t2rl") or "",
             written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             plotly=plotly_source(),
@@ -90,8 +94,8 @@ def assemble(runs: Sequence[RunView], *, samples: int = 0, say: Progress = lambd
     return Report(
         html=html,
         figures=sum(len(part.cards) for part in shown),
-        samples_shown=0,
-        samples_of=0,
+        samples_shown=browser.shown if browser else 0,
+        samples_of=browser.kept if browser else 0,
         left_out=left_out,
     )
 

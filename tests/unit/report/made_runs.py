@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import yaml
 
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
+from rl.records.rollouts.schema import table_of
 
 CATEGORIES = ("gcd", "sorting")
 CONFIG: dict[str, Any] = {
@@ -120,3 +122,79 @@ def write_evaluation(path: Path, version: int, rate: float, rng: np.random.Gener
 def numbers(values: Any) -> list[float]:
     """The values of a plotly trace that are numbers."""
     return [float(v) for v in values if v is not None and math.isfinite(float(v))]
+
+
+def made_rollouts(
+    path: Path, *, steps: int = 40, groups: int = 4, size: int = 4, tokens: bool = False, words: int = 12
+) -> None:
+    """Rollouts of every step and of two evaluations; every prompt comes again after ten steps."""
+    rng = np.random.default_rng(7)
+    for step in range(steps):
+        rows = [
+            rollout_row(step, group, index, rng, tokens=tokens, words=words)
+            for group in range(groups)
+            for index in range(size)
+        ]
+        write_rollouts(path / f"rollouts/step-{step:08d}.attempt-001.parquet", rows, tokens=tokens)
+    for version in (0, steps):
+        rows = [
+            {**rollout_row(version, problem, index, rng, words=words), "prompt_id": f"test/{problem}"}
+            for problem in range(6)
+            for index in range(4)
+        ]
+        write_rollouts(path / f"eval/rollouts/version-{version:08d}.attempt-001.parquet", rows, tokens=False)
+
+
+def write_rollouts(file: Path, rows: list[dict[str, Any]], *, tokens: bool) -> None:
+    """One file, as the records write it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table_of(rows, tokens=tokens), file, compression="zstd")
+
+
+def rollout_row(
+    step: int, group: int, index: int, rng: np.random.Generator, *, tokens: bool = False, words: int = 12
+) -> dict[str, Any]:
+    """A sum with a right answer in every second rollout; wrong ones are twice as long."""
+    right = bool(index % 2)
+    prompt = 10 * (step % 10) + group
+    text = " ".join(f"w{n}" for n in rng.integers(0, 500, words if right else 2 * words))
+    length = words if right else 2 * words
+    row = {
+        "attempt": 1,
+        "step": step,
+        "group_id": 1000 * step + group,
+        "index": index,
+        "prompt_id": f"train/{prompt}",
+        "category": CATEGORIES[group % 2],
+        "difficulty": 1 + group % 3,
+        "prompt": f"Add up {prompt} and {prompt}.",
+        "completion": f"{text} answer {2 * prompt if right else 'unknown'}",
+        "reward": float(right),
+        "components": [{"name": "accuracy", "value": float(right)}],
+        "reason": "equal" if right else "no answer",
+        "failure": "",
+        "judged": True,
+        "correct": right,
+        "kept": group != 0,
+        "decision": "" if group else "all_wrong",
+        "trained": group != 0,
+        "advantage": 0.5 if right else -0.5,
+        "length": length,
+        "prompt_length": 6,
+        "finish_reason": "stop" if right else "length",
+        "version_min": max(0, step - 1),
+        "version_max": step,
+        "staleness": 1,
+        "gap_mean": 0.01,
+        "gap_max": 0.1 + 0.01 * index,
+        "temperature": 1.0,
+    }
+    if tokens:
+        row |= {
+            "token_ids": [int(n) for n in rng.integers(0, 26, length)],
+            "token_versions": [step] * length,
+            "logprobs": [-0.5] * length,
+            "learner_logprobs": [-0.25] * length,
+            "token_advantages": [row["advantage"]] * length,
+        }
+    return row

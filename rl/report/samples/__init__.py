@@ -1,0 +1,1 @@
+"""The sample browser's rows: which ones a page shows, and how it holds them."""
