@@ -26,6 +26,7 @@ from rl.cli import (
     rewards,
     run_logs,
     runs,
+    samples,
     sandbox,
     serve,
     sft,
@@ -109,6 +110,7 @@ sft.register(app)
 dpo.register(app)
 evaluate.register(app)
 export.register(app)
+samples.register(app)
 report.register(app)
 push.register(app)
 passk.register(app)
