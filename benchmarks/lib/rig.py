@@ -28,7 +28,7 @@ from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
-from rl.records.tracker import NoTracker
+from rl.records.trackers.threads import Trackers
 from rl.run.checkpoint import CheckpointStore
 from rl.run.controller import Controller, Parts
 from rl.run.prepare.inputs import locate_model
@@ -324,7 +324,7 @@ class Rig:
             groups=JsonlWriter(self.dir / "groups.jsonl", attempt=1, restored_step=0, fsync_every=0),
             choices=JsonlWriter(self.dir / "curriculum.jsonl", attempt=1, restored_step=0, fsync_every=0),
             trace=self.trace,
-            tracker=NoTracker(),
+            tracker=Trackers({}),
             progress=clock,  # type: ignore[arg-type]
             sources=(curriculum.metrics, self.fleet.metrics, self.service.metrics),
             evaluate=evaluate,

@@ -127,6 +127,7 @@ rewards.register(app)
 tasks.register(app)
 advise.register(app)
 advisories.register(app)
+trackers.register(app)
 sandbox.register(app)
 join_help(app)
 

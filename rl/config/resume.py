@@ -42,5 +42,5 @@ class ResumeConfig(Section):
         return self.checkpoint == "auto"
 
 
-SHORTHANDS = {"resume": "checkpoint"}
+SHORTHANDS = {"resume": "checkpoint", "tracker": "use"}
 """Section -> the field that a plain value of the section means."""

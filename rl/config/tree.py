@@ -1,6 +1,6 @@
 """All sections of a run as one tree, not yet held against each other (:mod:`rl.config.checks` does that)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from rl.config.sections import (
 from rl.config.task import FileTaskConfig
 from rl.config.task_own import OwnTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
+from rl.config.tracker import TrackerConfig
 from rl.config.verifiers import VerifiersConfig
 
 TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig | OwnTaskConfig, Field(discriminator="kind")]
@@ -64,8 +65,7 @@ class ConfigTree(Section):
     """Which rollouts are kept, with their texts."""
     cluster: ClusterConfig = ClusterConfig()
     """Where engines and learner ranks sit."""
-    tracker: Literal["wandb", "none"] = "wandb"
-    """``wandb`` writes offline into the run directory (no account needed) unless WANDB_MODE says
-    otherwise."""
+    tracker: TrackerConfig = TrackerConfig()
+    """Where metrics go besides the run directory; ``tracker=wandb+tensorboard`` takes several."""
     resume: ResumeConfig = ResumeConfig()
     """``never`` | ``auto`` (newest checkpoint of the run, if any) | a checkpoint directory."""

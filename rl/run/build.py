@@ -20,7 +20,6 @@ from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
-from rl.records.tracker import make_tracker
 from rl.run.advice import AdviceDesk
 from rl.run.checkpoint import CheckpointStore
 from rl.run.controller import Controller, Parts
@@ -35,6 +34,7 @@ from rl.run.rollout_records import RolloutRecords
 from rl.run.saver import Saver, held_out_score
 from rl.run.state import RunState
 from rl.run.step_metrics import at_bound
+from rl.run.tracked import open_trackers
 from rl.scorers.reward_model.scorer import Verifiers
 from rl.stream.buffer import StreamBuffer
 from rl.weights.exchange import create_exchange
@@ -185,13 +185,7 @@ def build_recorder(
         groups=rows(run.trained_groups),
         choices=rows(run.curriculum),
         trace=started.trace,
-        tracker=make_tracker(
-            config.tracker,
-            run.path,
-            name=run.path.name,
-            config=config.model_dump(mode="json"),
-            attempt=attempt,
-        ),
+        tracker=open_trackers(config, run, attempt=attempt, restored_step=restored_step),
         progress=started.progress,
         sources=sources_of(prepared, started, stateful, run),
         of_plan=(
@@ -203,6 +197,8 @@ def build_recorder(
         evaluate_every=config.evaluation.every,
         advice=advice,
         cost=cost,
+        samples=config.tracker.samples,
+        samples_every=config.tracker.samples_every,
     )
 
 

@@ -12,11 +12,12 @@ from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.progress import ProgressDisplay
 from rl.records.trace import TraceWriter
-from rl.records.tracker import Tracker
+from rl.records.trackers.threads import Trackers
 from rl.run.advice import AdviceDesk
 from rl.run.cost_meter import CostMeter
 from rl.run.state import RunState
 from rl.run.step_metrics import batch_metrics, group_metrics
+from rl.run.tracked import sample_rows
 from rl.stream.plans import PlanState
 from rl.weights.sync import SyncReport
 
@@ -60,7 +61,7 @@ class Recorder:
     choices: JsonlWriter
     """The curriculum's choices, one ``curricula.measures.tally`` row a step."""
     trace: TraceWriter
-    tracker: Tracker
+    tracker: Trackers
     progress: ProgressDisplay
     sources: Sequence[Callable[[], Mapping[str, float]]]
     """Parts of the run that report figures of their own: curriculum, fleet, service, verifiers."""
@@ -71,6 +72,10 @@ class Recorder:
     """Figures that are computed from the plan that was just trained."""
     advice: AdviceDesk = field(default_factory=AdviceDesk)
     cost: CostMeter | None = None
+    samples: int = 0
+    """Rollouts that trackers show at a time."""
+    samples_every: int = 1
+    """Steps between showing them."""
 
     def begin(self) -> None:
         """Training begins; what was done before it is no cost of a step."""
@@ -146,6 +151,8 @@ class Recorder:
             )
         row |= self.advice.step(record.step, row)
         self.metrics.write(record.step, row)
+        if self.samples and self.tracker.wanted and record.step % self.samples_every == 0:
+            self.tracker.samples(record.step, sample_rows(plan, self.samples))
         self.tracker.log(record.step, row)
         self.trace.complete("learner", f"wait {record.step}", record.started, record.started + record.wait_s)
         train_start = record.started + record.wait_s

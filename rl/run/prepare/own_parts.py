@@ -1,7 +1,8 @@
-"""Parts of the objective and the learner that are the user's own code, loaded before any actor starts."""
+"""Parts of objective, learner and trackers that are the user's own code, loaded before any actor starts."""
 
 from rl.config.choice import OWN_CODE, Choice, OwnCode
 from rl.config.schema import Config
+from rollout.user_code import resolve_function
 
 
 def check_own_parts(config: Config) -> None:
@@ -11,6 +12,9 @@ def check_own_parts(config: Config) -> None:
         ValueError: There is no such code, or it is of another kind; names the field.
     """
     algorithm, learner = config.algorithm, config.learner
+    for name in config.tracker.use:
+        if OWN_CODE.fullmatch(name):
+            resolve_function("tracker", name, {})
     parts: tuple[Choice, ...] = (
         algorithm.advantage,
         algorithm.mask,

@@ -16,7 +16,7 @@ from rl.config.load import dump_config, load_config
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
 from rl.records.rundir import RunDir
-from rl.records.tracker import NoTracker
+from rl.records.trackers.threads import Trackers
 from rl.run.recorder import Recorder
 from rl.stream.plans import GroupStatus, PlanState, new_groups
 from rollout.types import (
@@ -248,7 +248,7 @@ def write_run(path: Path, *, attempt: int = 1, first: int = 0, steps: int = 3) -
         groups=JsonlWriter(run.trained_groups, **more),
         choices=JsonlWriter(run.curriculum, **more),
         trace=Nothing(),  # only closed
-        tracker=NoTracker(),
+        tracker=Trackers({}),
         progress=Nothing(),  # never shown
         sources=(),
         evaluate=None,  # never called

@@ -1,0 +1,29 @@
+"""``RUN/trackers.json``: the ids under which trackers know a run, so that a resume goes on with the same."""
+
+import json
+from pathlib import Path
+
+FILE = "trackers.json"
+
+
+def read_id(directory: Path, tracker: str) -> str | None:
+    """The id of a run at a tracker; None if it has none yet."""
+    found = _all(directory).get(tracker)
+    return None if found is None else str(found)
+
+
+def keep_id(directory: Path, tracker: str, value: str) -> None:
+    """Write the id of a run at a tracker down."""
+    path = directory / FILE
+    staging = path.with_suffix(f".{tracker}.tmp")
+    content = _all(directory) | {tracker: value}
+    staging.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    staging.replace(path)
+
+
+def _all(directory: Path) -> dict[str, str]:
+    try:
+        content: dict[str, str] = json.loads((directory / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content

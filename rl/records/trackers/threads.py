@@ -1,0 +1,150 @@
+"""Runs trackers in threads of their own, so that none of them holds a step up or ends a run.
+
+A tracker's library may be missing, its service down, its disk full. Then the run goes on, and a warning says
+so once.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from rl.records.jsonl import plain
+from rl.records.trackers import OpenTracker
+from rl.records.trackers.base import Row, SampleTracker, TrackedRun, Tracker
+
+logger = logging.getLogger(__name__)
+
+WAITING = 256
+"""Steps that may wait for a slow tracker before further ones are left out."""
+FINISH_S = 60.0
+"""Longest wait for all trackers together at the end of a run."""
+
+Job = Callable[[Tracker], None]
+
+
+class Trackers:
+    """All trackers of a run behind one object; its methods return at once, but for ``finish``."""
+
+    def __init__(
+        self,
+        chosen: Mapping[str, tuple[OpenTracker, TrackedRun]],
+        *,
+        waiting: int = WAITING,
+        finish_s: float = FINISH_S,
+    ) -> None:
+        """Open them, each in its thread.
+
+        Args:
+            chosen: name -> what opens it, and what it is opened for.
+            waiting: calls that may wait for one of them.
+            finish_s: seconds that ``finish`` may take.
+        """
+        self._finish_s = finish_s
+        self._threads = [_Thread(name, *given, waiting=waiting) for name, given in chosen.items()]
+
+    def log(self, step: int, metrics: Row) -> None:
+        """Record one step."""
+        row = plain(metrics)
+        for thread in self._threads:
+            thread.put(lambda tracker: tracker.log(step, row))
+
+    def samples(self, step: int, rows: Sequence[Row]) -> None:
+        """Show a few rollouts of a step, before its ``log``, where a tracker can."""
+        for thread in self._threads:
+            thread.put(lambda tracker: _show(tracker, step, rows))
+
+    @property
+    def wanted(self) -> bool:
+        """True if somebody listens."""
+        return any(not thread.ended for thread in self._threads)
+
+    def finish(self) -> None:
+        """Let all of them flush and end, for so long as there is time; idempotent."""
+        deadline = time.monotonic() + self._finish_s
+        for thread in self._threads:
+            thread.end(deadline)
+        for thread in self._threads:
+            thread.join(deadline)
+        self._threads = []
+
+
+def _show(tracker: Tracker, step: int, rows: Sequence[Row]) -> None:
+    if isinstance(tracker, SampleTracker):
+        tracker.samples(step, rows)
+
+
+class _Thread:
+    """One tracker and the calls that wait for it."""
+
+    def __init__(self, name: str, opened: OpenTracker, run: TrackedRun, *, waiting: int) -> None:
+        self._name = name
+        self._jobs: queue.Queue[Job | None] = queue.Queue(maxsize=waiting)
+        self._late = False
+        self.ended = False
+        """It has finished or failed."""
+        # A daemon: a service that does not answer must not keep the process alive.
+        self._thread = threading.Thread(
+            target=self._work, args=(opened, run), name=f"tracker {name}", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """Have a call made; it is left out where too many wait."""
+        if self.ended:
+            return
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            if not self._late:
+                self._late = True
+                logger.warning(
+                    "tracker %s is %d calls behind: some steps are missing there; metrics.jsonl has all",
+                    self._name,
+                    self._jobs.maxsize,
+                )
+
+    def end(self, deadline: float) -> None:
+        """No more calls follow."""
+        try:
+            self._jobs.put(None, timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Full:
+            pass  # join() says that it did not finish
+
+    def join(self, deadline: float) -> None:
+        """Wait until it has finished, or until the deadline."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            logger.warning(
+                "tracker %s did not finish in time: its last steps may be missing; metrics.jsonl has all",
+                self._name,
+            )
+
+    def _work(self, opened: OpenTracker, run: TrackedRun) -> None:
+        doing = "start"
+        try:
+            tracker = opened(run)
+            doing = "go on"
+            while (job := self._jobs.get()) is not None:
+                job(tracker)
+            doing = "finish"
+            tracker.finish()
+        except Exception as error:  # noqa: BLE001  the one place where code of trackers' libraries ends
+            logger.warning(
+                "tracker %s could not %s (%s: %s); the run goes on without it, and metrics.jsonl has all;"
+                " tracker=none silences this%s",
+                self._name,
+                doing,
+                type(error).__name__,
+                error,
+                "; pip install 't2rl[trackers]' brings the libraries" * isinstance(error, ImportError),
+            )
+        finally:
+            self.ended = True
+            self._drain()
+
+    def _drain(self) -> None:
+        """Whoever waits to put the end into a full queue need not wait."""
+        while not self._jobs.empty():
+            self._jobs.get_nowait()
