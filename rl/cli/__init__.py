@@ -33,6 +33,7 @@ from rl.cli import (
     status,
     stop,
     tasks,
+    trackers,
     train,
 )
 from rl.cli.exits import DEBUG, leave_now
