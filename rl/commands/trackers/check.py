@@ -16,5 +16,5 @@ def check(name: str, *, settings: str, as_json: bool) -> bool:
     try:
         findings = check_tracker(open_tracker, read_arguments(settings))
     except ImportError as error:
-        raise ValueError(f"{name}: {error}; pip install 't2rl[trackers]' brings the libraries") from error
+        raise ValueError(f"{name}: {error}; docs/trackers.md says how to install its library") from error
     return report(findings, title=f"tracker {name}", facts={"tracker": name}, as_json=as_json)

@@ -48,7 +48,7 @@ class SampleTracker(Protocol):
     """A tracker that also shows rollouts has this method beside those of ``Tracker``."""
 
     def samples(self, step: int, rows: Sequence[Row]) -> None:
-        """Show a few rollouts of a step; every row has the same keys (``rl.run.tracked_samples``)."""
+        """Show a few rollouts of a step; every row has the same keys (``rl.run.tracked.sample_rows``)."""
         ...
 
 

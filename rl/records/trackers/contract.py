@@ -39,7 +39,7 @@ class AskedTracker:
         self._number[0] += 1
         directory = self.root / f"run-{self._number[0]}"
         directory.mkdir()
-        config = {"run": {"name": directory.name, "steps": 3}, "learner": {"betas": [0.9, 0.95], "lora": None}}
+        config = {"run": {"name": directory.name}, "learner": {"betas": [0.9, 0.95], "lora": None}}
         return TrackedRun(directory=directory, name=directory.name, config=config, settings=self.settings)
 
     def opened(self, run: TrackedRun) -> Tracker:

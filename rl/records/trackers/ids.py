@@ -1,9 +1,12 @@
 """``RUN/trackers.json``: the ids under which trackers know a run, so that a resume goes on with the same."""
 
 import json
+import threading
 from pathlib import Path
 
 FILE = "trackers.json"
+WRITING = threading.Lock()
+"""Trackers open at the same time, each in its thread."""
 
 
 def read_id(directory: Path, tracker: str) -> str | None:
@@ -16,9 +19,10 @@ def keep_id(directory: Path, tracker: str, value: str) -> None:
     """Write the id of a run at a tracker down."""
     path = directory / FILE
     staging = path.with_suffix(f".{tracker}.tmp")
-    content = _all(directory) | {tracker: value}
-    staging.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    staging.replace(path)
+    with WRITING:
+        content = _all(directory) | {tracker: value}
+        staging.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        staging.replace(path)
 
 
 def _all(directory: Path) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """MLflow: ``tracker.mlflow.uri``, else MLFLOW_TRACKING_URI, else a database of its own in ``RUN/mlflow``;
 ``mlflow ui --backend-store-uri sqlite:///RUN/mlflow/mlflow.db`` shows it."""
 
+import logging
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,8 @@ PARAMETERS_AT_ONCE = 100
 """MLflow takes no more parameters in one call."""
 LONGEST_PARAMETER = 6000
 """Characters of a parameter that MLflow takes."""
+FOREIGN = re.compile(r"[^\w./ :-]", re.ASCII)
+"""MLflow takes no such character in the name of a metric or a parameter, as in ``pass@1``."""
 
 
 class MlflowRun:
@@ -23,6 +27,8 @@ class MlflowRun:
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
 
+        # It tells of every table that it makes.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._metric = Metric
         uri = run.settings.get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
         own = _own_place(run.directory) if uri is None else None
@@ -39,7 +45,7 @@ class MlflowRun:
         tags = {str(key): str(value) for key, value in run.settings.get("tags", {}).items()}
         self._id = self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
         keep_id(run.directory, "mlflow", self._id)
-        parameters = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in flat(run.config).items()]
+        parameters = [Param(FOREIGN.sub("_", key), str(value)[:LONGEST_PARAMETER]) for key, value in flat(run.config).items()]
         for start in range(0, len(parameters), PARAMETERS_AT_ONCE):
             self._client.log_batch(self._id, params=parameters[start : start + PARAMETERS_AT_ONCE])
 
@@ -47,7 +53,10 @@ class MlflowRun:
         """Record one step."""
         assert self._client is not None, "finished"
         now = int(1000 * time.time())
-        found = [self._metric(key, float(value), now, step) for key, value in numbers(metrics).items()]
+        found = [
+            self._metric(FOREIGN.sub("_", key), float(value), now, step)
+            for key, value in numbers(metrics).items()
+        ]
         self._client.log_batch(self._id, metrics=found)
 
     def samples(self, step: int, rows: Sequence[Row]) -> None:

@@ -25,6 +25,7 @@ class TensorBoardRun:
         assert self._writer is not None, "finished"
         for key, value in numbers(metrics).items():
             self._writer.add_scalar(key, value, step)
+        self._writer.flush()  # a killed run has lost nothing, and a running one can be watched
 
     def samples(self, step: int, rows: Sequence[Row]) -> None:
         """Show a table among the texts."""

@@ -17,8 +17,8 @@ from rl.records.trackers.base import Row, SampleTracker, TrackedRun, Tracker
 logger = logging.getLogger(__name__)
 
 WAITING = 256
-"""Steps that may wait for a slow tracker before further ones are left out."""
-FINISH_S = 60.0
+"""Calls that may wait for a slow tracker before further ones are left out."""
+FINISH_S = 30.0
 """Longest wait for all trackers together at the end of a run."""
 
 Job = Callable[[Tracker], None]
@@ -64,7 +64,7 @@ class Trackers:
         """Let all of them flush and end, for so long as there is time; idempotent."""
         deadline = time.monotonic() + self._finish_s
         for thread in self._threads:
-            thread.end(deadline)
+            thread.end()
         for thread in self._threads:
             thread.join(deadline)
         self._threads = []
@@ -80,7 +80,8 @@ class _Thread:
 
     def __init__(self, name: str, opened: OpenTracker, run: TrackedRun, *, waiting: int) -> None:
         self._name = name
-        self._jobs: queue.Queue[Job | None] = queue.Queue(maxsize=waiting)
+        self._waiting = waiting
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._late = False
         self.ended = False
         """It has finished or failed."""
@@ -94,23 +95,19 @@ class _Thread:
         """Have a call made; it is left out where too many wait."""
         if self.ended:
             return
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            if not self._late:
-                self._late = True
-                logger.warning(
-                    "tracker %s is %d calls behind: some steps are missing there; metrics.jsonl has all",
-                    self._name,
-                    self._jobs.maxsize,
-                )
+        if self._jobs.qsize() < self._waiting:
+            self._jobs.put(job)
+        elif not self._late:
+            self._late = True
+            logger.warning(
+                "tracker %s is %d calls behind: some steps are missing there; metrics.jsonl has all",
+                self._name,
+                self._waiting,
+            )
 
-    def end(self, deadline: float) -> None:
+    def end(self) -> None:
         """No more calls follow."""
-        try:
-            self._jobs.put(None, timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Full:
-            pass  # join() says that it did not finish
+        self._jobs.put(None)
 
     def join(self, deadline: float) -> None:
         """Wait until it has finished, or until the deadline."""
@@ -138,13 +135,7 @@ class _Thread:
                 doing,
                 type(error).__name__,
                 error,
-                "; pip install 't2rl[trackers]' brings the libraries" * isinstance(error, ImportError),
+                "; docs/trackers.md says how to install its library" * isinstance(error, ImportError),
             )
         finally:
             self.ended = True
-            self._drain()
-
-    def _drain(self) -> None:
-        """Whoever waits to put the end into a full queue need not wait."""
-        while not self._jobs.empty():
-            self._jobs.get_nowait()

@@ -1,13 +1,16 @@
-"""Trackio: a database on this machine that all runs share (TRACKIO_DIR, or Trackio's own place in the cache of
-Hugging Face), or a Space; ``trackio show`` shows it."""
+"""Trackio: a database on this machine that all runs share (TRACKIO_DIR, or Trackio's own place in the cache
+of Hugging Face), or a Space; ``trackio show`` shows it."""
 
+import logging
+import secrets
+import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
-from io import StringIO
 from typing import Any
 
 from rl.records.trackers.base import Row, TrackedRun, numbers
 from rl.records.trackers.ids import keep_id, read_id
+
+logger = logging.getLogger(__name__)
 
 
 class TrackioRun:
@@ -17,23 +20,23 @@ class TrackioRun:
         """Start or go on; raises what Trackio raises."""
         import trackio
 
+        _hush()
         self._trackio = trackio
         known = read_id(run.directory, "trackio")
         settings = run.settings
-        # Two runs may have the same name in different folders; the database knows them by it.
-        name = known or _free_name(trackio, settings.get("project", "t2rl"), run.name)
-        with redirect_stdout(StringIO()):
-            self._run: Any = trackio.init(
-                project=settings.get("project", "t2rl"),
-                name=name,
-                group=settings.get("group"),
-                space_id=settings.get("space"),
-                config=dict(run.config),
-                resume="allow" if known else "never",
-                embed=False,
-                auto_log_cpu=False,
-                auto_log_gpu=False,
-            )
+        # Runs in different folders may have the same name, by which the database would take them for one.
+        name = known or f"{run.name}-{secrets.token_hex(2)}"
+        self._run: Any = trackio.init(
+            project=settings.get("project", "t2rl"),
+            name=name,
+            group=settings.get("group"),
+            space_id=settings.get("space"),
+            config=dict(run.config),
+            resume="allow" if known else "never",
+            embed=False,
+            auto_log_cpu=False,
+            auto_log_gpu=False,
+        )
         if known is None:
             keep_id(run.directory, "trackio", name)
 
@@ -51,16 +54,17 @@ class TrackioRun:
     def finish(self) -> None:
         """Flush and end; idempotent."""
         if self._run is not None:
-            with redirect_stdout(StringIO()):
-                self._run.finish()
+            self._run.finish()
             self._run = None
 
 
-def _free_name(trackio: Any, project: str, name: str) -> str:
-    """``name``, or ``name-2``, ``name-3``, ... where the project has it already."""
-    taken = {run.name for run in trackio.Api().runs(project)}
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free
+def _hush() -> None:
+    """Trackio prints to standard output, which belongs to the run's own display and ``--json``. Redirecting
+    standard output would swallow what other threads print, so its modules get a ``print`` of their own."""
+    for name, module in list(sys.modules.items()):
+        if name == "trackio" or name.startswith("trackio."):
+            vars(module)["print"] = _log
+
+
+def _log(*words: object, **_: object) -> None:
+    logger.debug("%s", " ".join(map(str, words)))

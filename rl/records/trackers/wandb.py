@@ -6,6 +6,7 @@ uploads directories of one id in the order of their start.
 """
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ class WandbRun:
 
         self._wandb = wandb
         known = read_id(run.directory, "wandb")
-        own = known or wandb.util.generate_id()
+        own = known or secrets.token_hex(4)
         settings = run.settings
         mode: Any = os.environ.get("WANDB_MODE", "offline")
         self._run: Any = wandb.init(
