@@ -3,7 +3,7 @@ r"""A tracker of your own: a few metrics as a CSV file that a spreadsheet opens,
 Check it, then name it in a run, alone or beside others::
 
     t2rl trackers check examples/own_tracker.py:CsvTracker
-    t2rl train quickstart tracker=wandb+examples/own_tracker.py:CsvTracker 'tracker.own={columns: [reward/mean]}'
+    t2rl train quickstart tracker=wandb+examples/own_tracker.py:CsvTracker 'tracker.own.columns=[reward/mean]'
 """
 
 import csv
@@ -36,7 +36,7 @@ class CsvTracker:
     def samples(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """A few rollouts, every ``tracker.samples_every`` steps. Leave this method out if you want none."""
         for row in rows:
-            print(f"step {step}, reward {row['reward']:g}: {row['prompt']}{row['completion']}", file=self.texts)
+            self.texts.write(f"step {step}, reward {row['reward']:g}: {row['prompt']}{row['completion']}\n")
 
     def finish(self) -> None:
         """Called at the end, and perhaps twice."""

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME|file.py:attr|pkg.module:attr", help="The tracker.")],
-    args: Annotated[str, typer.Option(help="Its settings as a JSON object (tracker.NAME, tracker.own).")] = "{}",
+    args: Annotated[str, typer.Option(help="Settings as a JSON object: tracker.NAME or tracker.own.")] = "{}",
     as_json: AsJson = False,
 ) -> None:
     """Run the contract that every tracker must keep: steps, resumes, samples, and an end."""

@@ -85,11 +85,11 @@ class TrackerConfig(Section):
     samples_every: PositiveInt = 10
     """Steps between showing rollouts."""
     wandb: WandbConfig = WandbConfig()
-    """What ``wandb`` reads."""
+    """Settings of ``wandb``."""
     mlflow: MlflowConfig = MlflowConfig()
-    """What ``mlflow`` reads."""
+    """Settings of ``mlflow``."""
     trackio: TrackioConfig = TrackioConfig()
-    """What ``trackio`` reads."""
+    """Settings of ``trackio``."""
     own: dict[str, Any] = Field(default_factory=dict)
     """Settings of trackers of your own."""
 

@@ -1,4 +1,4 @@
-"""What a run gives to its trackers."""
+"""A run's trackers, and the rollouts that they show."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -10,7 +10,7 @@ def check(name: str, *, settings: str, as_json: bool) -> bool:
     """Print what the checks found; True if all passed.
 
     Raises:
-        ValueError: there is no such tracker, its library is not installed, or ``settings`` are no JSON object.
+        ValueError: there is no such tracker, its library is missing, or ``settings`` is no JSON object.
     """
     open_tracker = resolve_function("NAME", name, TRACKERS)
     try:

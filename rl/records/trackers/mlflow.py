@@ -45,7 +45,10 @@ class MlflowRun:
         tags = {str(key): str(value) for key, value in run.settings.get("tags", {}).items()}
         self._id = self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
         keep_id(run.directory, "mlflow", self._id)
-        parameters = [Param(FOREIGN.sub("_", key), str(value)[:LONGEST_PARAMETER]) for key, value in flat(run.config).items()]
+        parameters = [
+            Param(FOREIGN.sub("_", key), str(value)[:LONGEST_PARAMETER])
+            for key, value in flat(run.config).items()
+        ]
         for start in range(0, len(parameters), PARAMETERS_AT_ONCE):
             self._client.log_batch(self._id, params=parameters[start : start + PARAMETERS_AT_ONCE])
 

@@ -59,7 +59,7 @@ def test_version_names_the_parts_that_decide_what_it_does() -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("t2rl tra", "train"),
+        ("t2rl eva", "eval"),
         ("t2rl train gsm", "gsm8k"),
         ("t2rl train quickstart learner.mic", "learner.micro_batch_tokens="),
         ("t2rl eval runs/x evaluation.boot", "evaluation.bootstrap="),

@@ -27,7 +27,7 @@ WITHOUT_IMPORT = {
 }
 # Imported, and not declared.
 BY_HAND = {
-    "atheris": "benchmarks/conformance/fuzz_maths_atheris.py says how to install it; few Pythons have a wheel",
+    "atheris": "benchmarks/conformance/fuzz_maths_atheris.py says how to install it: few have a wheel",
     "mlflow": "`tracker=mlflow`: docs/trackers.md says how to install it",
     "trackio": "`tracker=trackio`: docs/trackers.md says how to install it",
 }
