@@ -42,7 +42,13 @@ def open_trackers(config: Config, run: RunDir, *, attempt: int, restored_step: i
 def sample_rows(plan: PlanState, count: int) -> list[dict[str, Any]]:
     """``count`` finished rollouts of a plan, evenly from the lowest reward to the highest, those without a
     verdict left out; the keys are columns of ``RUN/rollouts``."""
-    found = [(g.group.prompt, r) for g in plan.groups if g.group is not None for r in g.group.rollouts]
+    found = [
+        (g.group.prompt, rollout)
+        for g in plan.groups
+        if g.group is not None
+        for rollout in g.group.rollouts
+        if rollout.result.judged
+    ]
     found.sort(key=lambda one: one[1].result.value)
     return [
         {
