@@ -35,7 +35,7 @@ class Tracker(Protocol):
     they may block. What a call raises ends this tracker and nothing else."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Record the numbers of one step; after a resume steps begin again below the last one."""
+        """Record the finite numbers of one step; after a resume steps begin again below the last one."""
         ...
 
     def finish(self) -> None:

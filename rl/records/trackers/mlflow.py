@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rl.records.trackers.base import Row, TrackedRun, flat, markdown_table, numbers
+from rl.records.trackers.base import Row, TrackedRun, flat, markdown_table
 from rl.records.trackers.ids import keep_id, read_id
 
 PARAMETERS_AT_ONCE = 100
@@ -57,8 +57,7 @@ class MlflowRun:
         assert self._client is not None, "finished"
         now = int(1000 * time.time())
         found = [
-            self._metric(FOREIGN.sub("_", key), float(value), now, step)
-            for key, value in numbers(metrics).items()
+            self._metric(FOREIGN.sub("_", key), float(value), now, step) for key, value in metrics.items()
         ]
         self._client.log_batch(self._id, metrics=found)
 

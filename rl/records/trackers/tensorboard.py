@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from rl.records.trackers.base import Row, TrackedRun, markdown_table, numbers
+from rl.records.trackers.base import Row, TrackedRun, markdown_table
 
 
 class TensorBoardRun:
@@ -23,7 +23,7 @@ class TensorBoardRun:
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record one step."""
         assert self._writer is not None, "finished"
-        for key, value in numbers(metrics).items():
+        for key, value in metrics.items():
             self._writer.add_scalar(key, value, step)
         self._writer.flush()  # a killed run has lost nothing, and a running one can be watched
 

@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from rl.records.jsonl import plain
 from rl.records.trackers import OpenTracker
-from rl.records.trackers.base import Row, SampleTracker, TrackedRun, Tracker
+from rl.records.trackers.base import Row, SampleTracker, TrackedRun, Tracker, numbers
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +44,8 @@ class Trackers:
         self._threads = [_Thread(name, *given, waiting=waiting) for name, given in chosen.items()]
 
     def log(self, step: int, metrics: Row) -> None:
-        """Record one step."""
-        row = plain(metrics)
+        """Record the numbers of one step."""
+        row = numbers(metrics)
         for thread in self._threads:
             thread.put(lambda tracker: tracker.log(step, row))
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.records.trackers.base import Row, TrackedRun, numbers
+from rl.records.trackers.base import Row, TrackedRun
 from rl.records.trackers.ids import keep_id, read_id
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class TrackioRun:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record one step."""
-        self._run.log(numbers(metrics), step=step)
+        self._run.log(dict(metrics), step=step)
 
     def samples(self, step: int, rows: Sequence[Row]) -> None:
         """Show a table."""

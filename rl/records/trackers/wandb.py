@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.records.trackers.base import Row, TrackedRun, numbers
+from rl.records.trackers.base import Row, TrackedRun
 from rl.records.trackers.ids import keep_id, read_id
 
 
@@ -58,7 +58,7 @@ class WandbRun:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record one step, with the samples that were shown of it."""
-        self._run.log({"step": step, **numbers(metrics), **self._shown}, step=self._rows)
+        self._run.log({"step": step, **metrics, **self._shown}, step=self._rows)
         self._shown = {}
         self._rows += 1
 

@@ -1,4 +1,4 @@
-"""What a run gives to its trackers."""
+"""The trackers that a run opens, and the rollouts that it gives to them."""
 
 import numpy as np
 import pytest

@@ -50,7 +50,7 @@ def test_several_get_every_call_in_order_and_samples_only_where_there_is_a_metho
     trackers = Trackers({"a": (lambda run: Noting(first), RUN), "b": (lambda run: OnlyNumbers(second), RUN)})
     trackers.samples(0, [{"reward": 1.0}])
     trackers.log(0, {"x": 1})
-    trackers.log(1, {"x": 2})
+    trackers.log(1, {"x": 2, "text": "left out", "bad": float("nan"), "none": None})
     trackers.finish()
     trackers.finish()
     assert first == [("samples", 0, 1), ("log", 0, {"x": 1}), ("log", 1, {"x": 2}), ("finish",)]
