@@ -99,7 +99,7 @@ class TrackerConfig(Section):
         return value if isinstance(value, Mapping | cls) else {"use": value}
 
     def settings_of(self, name: str) -> dict[str, Any]:
-        """What the tracker ``name`` reads, in JSON's types."""
+        """Settings of the tracker ``name``, in JSON's types."""
         if OWN_CODE.fullmatch(name):
             return self.own
         section = getattr(self, name, None)
