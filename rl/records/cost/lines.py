@@ -60,10 +60,16 @@ def _held(last: Mapping[str, Any]) -> str:
         f"{name} {_share(last, name)} busy" for name in ("engine", "learner") if _share(last, name)
     )
     hours, money = last["cost/total_gpu_hours"], last.get("cost/total_money")
-    gpus = f"; {hours:,.2f} GPU-hours" if hours else ""
-    return busy + gpus + (f", {money:,.2f} in money" if money is not None else "")
+    if not hours:
+        return busy
+    price = "" if money is None else f", {money:,.2f} in money"
+    return f"{busy}; {hours:,.2f} GPU-hours{price}"
 
 
 def _share(last: Mapping[str, Any], name: str) -> str:
     held = last[f"cost/total_{name}_held_s"]
-    return f"{last[f'cost/total_{name}_s'] / held:.0%} of {held / HOUR_S:.2f} h" if held else ""
+    return f"{last[f'cost/total_{name}_s'] / held:.0%} of {_duration(held)}" if held else ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < HOUR_S / 10 else f"{seconds / HOUR_S:.2f} h"

@@ -237,8 +237,11 @@ def test_lines_at_the_end() -> None:
     assert lines == [
         "cost: 16 tokens sampled after 12 of prompts, 4 with a gradient, 12 without (75%)",
         f"      {rows[-1]['cost/total_flops']:.3g} FLOPs (sampling 100%), MFU {rows[0]['cost/mfu']:.1%}",
-        "      engine 0% of 0.01 h busy, learner 40% of 0.01 h busy; 0.01 GPU-hours, 20.00 in money",
+        "      engine 0% of 20 s busy, learner 40% of 20 s busy; 0.01 GPU-hours, 20.00 in money",
         "      12 sampled tokens per held-out answer gained",
         "      not in these figures: 1 steps, 8 tokens, that a restart lost",
     ]
+    on_cpus = meter(machines=Machines(engines=1, ranks=100, price_per_gpu_hour=2.0))
+    row = on_cpus.step(plan=plan(group(4)), result=result(trained=2), **TIMES)
+    assert cost_lines([row])[-1] == "      engine 0% of 10 s busy, learner 40% of 0.28 h busy"
     assert cost_lines([{"reward/mean": 0.5}]) == []
