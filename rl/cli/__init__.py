@@ -35,6 +35,7 @@ from rl.cli import (
     tasks,
     trackers,
     train,
+    watch,
 )
 from rl.cli.exits import DEBUG, leave_now
 from rl.cli.logs import log_to_stderr
@@ -113,6 +114,7 @@ evaluate.register(app)
 export.register(app)
 samples.register(app)
 report.register(app)
+watch.register(app)
 push.register(app)
 passk.register(app)
 config.register(app)
