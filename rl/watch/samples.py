@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def newest_samples(run: RunView) -> list[dict[str, Any]]:
-    """The newest step's samples, where it has any: at most ``SHOWN`` of different prompts, newest groups first."""
+    """At most ``SHOWN`` of the newest step with samples, of different prompts, newest groups first."""
     files = run.rollout_files()
     if not files:
         return []
