@@ -7,6 +7,9 @@ from typing import Any
 from rl.report.figures import FIGURES, SECTIONS
 from rl.views.run_view import RunView
 
+OF_SEVERAL = "compare"
+"""The section whose figures need several runs; a page shows one."""
+
 
 def figure_list() -> list[dict[str, Any]]:
     """``{name, title, caption, absent, wide, section, intro}`` of each figure, in the order of the page."""
@@ -21,6 +24,7 @@ def figure_list() -> list[dict[str, Any]]:
             "intro": section.intro,
         }
         for key, section in SECTIONS.items()
+        if key != OF_SEVERAL
         for name, figure in FIGURES.items()
         if figure.section == key
     ]
