@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,17 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
+def written(path: Path) -> list[Any]:
+    """All records of a finished run; wandb's service writes the last ones a moment after ``finish``."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = list(records(path))
+        if any(one.WhichOneof("record_type") == "exit" for one in found):
+            return found
+        assert time.monotonic() < deadline, "the end of the run never reached the file"
+        time.sleep(0.02)
+
+
 def records(path: Path) -> Iterator[Any]:
     """LevelDB's log format behind a header: in blocks, parts of (checksum, length, kind, bytes)."""
     data, place, whole = path.read_bytes(), FILE_HEADER, b""
@@ -39,6 +51,8 @@ def records(path: Path) -> Iterator[Any]:
             place += BLOCK - place % BLOCK
             continue
         _, length, kind = struct.unpack("<IHB", data[place : place + HEADER])
+        if place + HEADER + length > len(data):
+            return  # still being written
         whole += data[place + HEADER : place + HEADER + length]
         place += HEADER + length
         if kind in LAST_PARTS:
@@ -51,7 +65,7 @@ def records(path: Path) -> Iterator[Any]:
 def history(path: Path) -> list[dict[str, Any]]:
     return [
         {(one.key or "/".join(one.nested_key)): json.loads(one.value_json) for one in record.history.item}
-        for record in records(path)
+        for record in written(path)
         if record.WhichOneof("record_type") == "history"
     ]
 
@@ -65,6 +79,8 @@ def test_a_resume_is_the_same_run_and_goes_on_counting(tmp_path: Path) -> None:
         first.log(step, {"reward/mean": step / 2})
     first.finish()
     first.finish()
+    while list((tmp_path / "wandb").glob(f"*{time.strftime('%H%M%S')}*")):
+        time.sleep(0.05)  # directories are named by the second, and attempts do not follow so fast
     again = WandbRun(
         TrackedRun(
             directory=tmp_path, name="demo", config={"lr": 0.125}, settings=SETTINGS, attempt=2, rows_before=3
@@ -75,8 +91,8 @@ def test_a_resume_is_the_same_run_and_goes_on_counting(tmp_path: Path) -> None:
     known = json.loads((tmp_path / "trackers.json").read_text())["wandb"]
     files = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
     assert {file.name for file in files} == {f"run-{known}.wandb"}
-    old, new = files[0], files[-1]  # one file if both began within a second
-    started = next(one.run for one in records(old) if one.WhichOneof("record_type") == "run")
+    old, new = files
+    started = next(one.run for one in written(old) if one.WhichOneof("record_type") == "run")
     assert (started.run_id, started.project, started.entity, started.run_group) == (known, "mine", "us", "g")
     assert (started.display_name, list(started.tags), started.notes) == ("demo", ["a", "b"], "a longer text")
     rows = history(old)
