@@ -215,6 +215,7 @@ def sources_of(
         started.scorer.metrics,
         Machine(run.path).metrics,
         prepared.battery.metrics,
+        started.rollouts.metrics,
         *([] if stateful.planner is None else [stateful.planner.metrics]),
     )
 

@@ -36,6 +36,7 @@ class RolloutRecords:
         """Remove what this attempt supersedes; ``attempt`` is in ``attempts.jsonl`` already."""
         self._config, self._attempt = config, attempt
         self._writer = RolloutWriter()
+        self._reported_s = 0.0
         self._folders: dict[str, Folder] = {}
         for kind, path in (("step", run.rollouts), ("version", run.eval_rollouts)):
             removed = remove_superseded(path, run.attempts)
@@ -72,6 +73,13 @@ class RolloutRecords:
         path = folder.path / file_name(kind, number, self._attempt)
         file = RolloutFile(path=path, kind=kind, number=number, attempt=self._attempt)
         await self._writer.put(folder, file, partial(_table, rows, self._config))
+
+    def metrics(self) -> dict[str, float]:
+        """CPU seconds of the writing thread since the last call: of the rows of the step before, mostly."""
+        if not self._folders:
+            return {}
+        spent, self._reported_s = self._writer.busy_s - self._reported_s, self._writer.busy_s
+        return {"time/records_s": spent}
 
     async def flush(self) -> None:
         """Return when everything so far is on disk; raises what writing raised."""

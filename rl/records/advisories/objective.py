@@ -142,8 +142,10 @@ def little_gradient(seen: Seen) -> Said | None:
         return Said(
             text=f"{now:.0%} of the rollouts have no advantage; {wrong:.0%} of the groups are all wrong",
             cause="the prompts are too hard for the policy of now",
-            fix="give rollouts to the prompts where they can still meet a right answer (knapsack), begin with"
-            " easier prompts, or draw others in the place of dropped groups",
+            fix=(
+                "give rollouts to the prompts where they can still meet a right answer (knapsack), begin with"
+                " easier prompts, or draw others in the place of dropped groups"
+            ),
             knob="curriculum=knapsack, curriculum=easy_to_hard, curriculum=mixed with stream.refill_rounds",
         )
     return Said(text=f"{now:.0%} of the rollouts have no advantage (all right or all wrong)")
@@ -234,8 +236,10 @@ RULES: dict[str, Rule] = {
         find=never_correct,
         about="objective",
         symptom="rewards differ, and no sample counts as correct",
-        cause="a graded reward whose correctness nobody defined; pass rates, pass@k and most curricula read"
-        " correctness and see failures only",
+        cause=(
+            "a graded reward whose correctness nobody defined; pass rates, pass@k and most curricula read"
+            " correctness and see failures only"
+        ),
         fix="say what is correct: by a threshold, or in the RewardResult",
         knob="task.reward_args.correct_at",
         source="by definition",

@@ -237,8 +237,10 @@ RULES: dict[str, Rule] = {
         find=memory_low,
         about="system",
         severity="critical",
-        symptom=f"below {LITTLE_MEMORY:.0%}, or below {TIGHT_MEMORY:.0%} and gone within"
-        f" {SOON_S / 60:g} minutes at this pace",
+        symptom=(
+            f"below {LITTLE_MEMORY:.0%}, or below {TIGHT_MEMORY:.0%} and gone within"
+            f" {SOON_S / 60:g} minutes at this pace"
+        ),
         cause="a process leaks, or the caches are too large for this machine",
         fix="see which process grows; lower caches, engines or verifier processes",
         knob="rollout.kv_cache_mib, rollout.num_engines, verifiers.num_workers",
@@ -313,8 +315,9 @@ RULES: dict[str, Rule] = {
     "stale_posteriors": Rule(
         find=stale_posteriors,
         about="system",
-        symptom=f"predicted pass rates off by {BIASED:g} on one side, {WORKING:.0%} of the prompts unseen"
-        " at most",
+        symptom=(
+            f"predicted pass rates off by {BIASED:g} on one side, {WORKING:.0%} of the prompts unseen at most"
+        ),
         cause="the policy moves on faster than its statistics fade",
         fix="let old observations fade faster",
         knob="curriculum.discount, algorithm.advantage.planner.every",

@@ -86,8 +86,10 @@ def _contradicted(seen: Seen, before: HeldOut, after: HeldOut, *, sigmas: float)
     if gain >= LARGE_GAIN and moved.mean + 2 * moved.error < FOLLOWS * gain:
         return Said(
             text=figures.format(f"moved by {moved.mean:+.3f}"),
-            cause="the reward is gamed, the train prompts are learned by heart, or a curriculum has moved to"
-            " prompts with another pass rate",
+            cause=(
+                "the reward is gamed, the train prompts are learned by heart, or a curriculum has moved to"
+                " prompts with another pass rate"
+            ),
         )
     return None
 
@@ -224,9 +226,11 @@ RULES: dict[str, Rule] = {
         about="truth",
         severity="critical",
         of_rows=False,
-        symptom=f"the training reward rises by {GAIN:g} and held-out pass@1 falls by {FALL:g} and"
-        f" {SIGMAS:g} standard errors; or the one rises by {LARGE_GAIN:g} and the other by less than"
-        f" {FOLLOWS:.0%} of it",
+        symptom=(
+            f"the training reward rises by {GAIN:g} and held-out pass@1 falls by {FALL:g} and"
+            f" {SIGMAS:g} standard errors; or the one rises by {LARGE_GAIN:g} and the other by less than"
+            f" {FOLLOWS:.0%} of it"
+        ),
         cause="the reward is gamed: it pays for something else than being right",
         fix="read the best-paid samples, run the reward's battery, and stop until the reward is mended",
         knob="t2rl samples, t2rl rewards check, t2rl stop",
@@ -273,8 +277,10 @@ RULES: dict[str, Rule] = {
         find=length_takes_over,
         about="truth",
         of_rows=False,
-        symptom=f"completions {LONGER:g} times as long (or short), reward and length correlated"
-        f" ({LINKED:g}), and the held-out has not risen",
+        symptom=(
+            f"completions {LONGER:g} times as long (or short), reward and length correlated"
+            f" ({LINKED:g}), and the held-out has not risen"
+        ),
         cause="the reward pays for long answers, whatever they say",
         fix="take length out of the reward, or bound it",
         knob="task.reward_args, algorithm.shaping, rollout.max_tokens",
@@ -284,8 +290,10 @@ RULES: dict[str, Rule] = {
         find=categories_fall,
         about="truth",
         of_rows=False,
-        symptom=f"a held-out category falls by {CATEGORY_FALL:g} and {SIGMAS:g} standard errors while"
-        " another rises",
+        symptom=(
+            f"a held-out category falls by {CATEGORY_FALL:g} and {SIGMAS:g} standard errors while"
+            " another rises"
+        ),
         cause="what is not trained is forgotten",
         fix="mix its prompts in, hold the policy closer, or stop earlier",
         knob="task, curriculum=balanced, algorithm.kl.coefficient, checkpoint.keep_best",

@@ -1,6 +1,7 @@
 """Writes rollout files in a thread of their own, so that neither the event loop nor a step waits for them."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,13 +28,15 @@ class RolloutWriter:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rollout-files")
         self._waiting: deque[Future[None]] = deque()
+        self.busy_s = 0.0
+        """CPU seconds that the thread has spent on making and writing files."""
 
     async def put(self, folder: "Folder", file: "RolloutFile", make: "Callable[[], pa.Table]") -> None:
         """Have ``make()`` and the writing done in the thread; returns at once unless the disk is behind."""
         self._raise_failures()
         while len(self._waiting) >= MOST_WAITING:
             await self._oldest()
-        self._waiting.append(self._thread.submit(_write, folder, file, make))
+        self._waiting.append(self._thread.submit(self._write, folder, file, make))
 
     async def flush(self) -> None:
         """Return when everything brought so far is on disk."""
@@ -56,6 +59,9 @@ class RolloutWriter:
         self._thread.shutdown(wait=True)
         self._raise_failures()
 
-
-def _write(folder: "Folder", file: "RolloutFile", make: "Callable[[], pa.Table]") -> None:
-    folder.put(file, make())
+    def _write(self, folder: "Folder", file: "RolloutFile", make: "Callable[[], pa.Table]") -> None:
+        started = time.thread_time()
+        try:
+            folder.put(file, make())
+        finally:
+            self.busy_s += time.thread_time() - started
