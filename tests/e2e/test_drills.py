@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
 from rl.commands.export import export_checkpoint
@@ -65,6 +66,16 @@ def test_a_killed_learner_rank_brings_all_ranks_back_from_the_checkpoint(start):
     assert_exactly_once(job.run, steps=40, groups_per_step=4)
 
 
+def assert_every_rollout_is_kept_once(run, *, steps):
+    """In the folder as strangers read it, and as many of each step as the metrics say were sampled."""
+    frame = pd.read_parquet(run / "rollouts")
+    assert not frame.duplicated(["group_id", "index"]).any()
+    sampled = {row["step"]: row["rollout/rollouts"] for row in read_metrics(run / "metrics.jsonl")}
+    assert frame.groupby("step").size().to_dict() == sampled and sorted(sampled) == list(range(steps))
+    assert frame[frame.trained].advantage.notna().all() and (frame.completion.str.len() > 0).any()
+    assert (frame.gap_max[frame.staleness == 0].dropna() < 1e-3).all()
+
+
 def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
     job = start(*DRILL, "stream.max_staleness=2")
     job.until_step(10)
@@ -76,6 +87,7 @@ def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
     assert len(restored) == 2 and restored[1] >= 8
     assert_exactly_once(again.run, steps=40, groups_per_step=4)
     assert max(row["buffer/staleness_max"] for row in read_metrics(again.run / "metrics.jsonl")) <= 2
+    assert_every_rollout_is_kept_once(again.run, steps=40)
 
 
 def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_another_run(
