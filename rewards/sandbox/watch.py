@@ -176,7 +176,8 @@ class Watch:
             Stop.DISK: self.disk_full(),
             Stop.EXIT: self.stop_asked(),
         }
-        self._stop = next((stop for stop, over in exceeded.items() if over), None)
+        # A pipe may have been found over its limit since the last look; that stands.
+        self._stop = self._stop or next((stop for stop, over in exceeded.items() if over), None)
 
     def _kill_and_reap(self) -> None:
         """Kill what is left and wait until it is dead, init last: the kernel ends a pid namespace with its

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rewards.sandbox import Limits, Step, cgroups, open_sandbox, tree, view
+from rewards.sandbox.base import Stop
 from rewards.sandbox.bubblewrap import INIT, INIT_SCRIPT, arguments
 from rewards.sandbox.files import checked_name, copied_size, copy_tree, read_named, write_files
 from rewards.sandbox.unsafe import UnsafeSubprocess
+from rewards.sandbox.watch import Pipes, Watch
 
 
 def command(**fields: object) -> list[str]:
@@ -192,3 +195,21 @@ def test_open_sandbox_names_what_is_wrong(spec: object) -> None:
 def test_unsafe_warns(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(open_sandbox("unsafe_subprocess"), UnsafeSubprocess)
     assert "its files and its network" in caplog.text
+
+
+def test_a_look_at_the_limits_does_not_forget_that_a_pipe_was_over_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    idle = tree.Usage(cpu_s=0.0, resident_mib=1.0, processes=1)
+    monkeypatch.setattr(tree, "measure", lambda init: (idle, []))
+    reading, writing = os.pipe()
+    pipes = Pipes(stdin=-1, stdout=reading, stderr=-1, status=-1, release=-1)
+    process: Any = None
+    watch = Watch(process, pipes, Limits(output_kib=1), b"", None, lambda: False, lambda: False)
+    watch._texts = {reading: bytearray()}
+    os.write(writing, b"x" * 1025)
+    watch._read(reading)
+    watch._check(0.0)
+    assert watch._stop is Stop.OUTPUT
+    for fd in (reading, writing):
+        os.close(fd)
