@@ -19,9 +19,9 @@ from rl.engines.load import EngineLoad
 from rl.engines.progress import completions_of
 from rl.engines.slot import LOST, EngineSlot, FleetTimeouts
 from rl.records.status import ActorState
+from rl.stream.background import in_background
 from rl.stream.tickets import EngineVersions
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
-from rl.stream.waits import run_as_loop
 from rollout.engine import EngineFailed, WeightUpdate
 from rollout.types import Completion, GroupRequest
 
@@ -351,7 +351,7 @@ class EngineFleet:
             self.changed.notify()
             return
         ray.kill(actor)
-        task = asyncio.create_task(run_as_loop("fleet", self._return(slot)))
+        task = in_background("fleet", self._return(slot), what=f"restarting engine {slot.index}")
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
         self.changed.notify()

@@ -51,6 +51,7 @@ from rl.run.rollout_records import RolloutRecords
 from rl.run.rollout_rows import TrainedStep
 from rl.run.saver import Saver
 from rl.run.state import RunState
+from rl.stream.background import in_background
 from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import UNJUDGED, GroupState, PlanState
 from rl.stream.tickets import STALE
@@ -158,9 +159,8 @@ class Controller:
 
     def _out_of_budget(self) -> bool:
         run, totals = self.config.run, self.state.totals
-        out_of_tokens = (
-            run.rollout_token_budget is not None and totals.rollout_tokens >= run.rollout_token_budget
-        )
+        budget = run.rollout_token_budget
+        out_of_tokens = budget is not None and totals.rollout_tokens >= budget
         return out_of_tokens or (run.wall_clock_s is not None and totals.train_s >= run.wall_clock_s)
 
     # -- prompts ---------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ class Controller:
             record.publish_s = record.lap()
             if push is not None:
                 record.sync = await self._settled(push)
-            push = asyncio.create_task(run_as_loop("push", self._push(published)))
+            push = in_background("push", self._push(published), what="a weight push")
             if self.parts.saver.due(self.state.version) and self.state.version < self._steps:
                 await self.parts.saver.save(self.state, self.parts.learner)
                 record.save_s = record.lap()

@@ -11,7 +11,7 @@ from rl.learner.settings import Recorded
 from rl.records.rollouts.files import RolloutFile, file_name, remove_superseded
 from rl.records.rollouts.writer import RolloutWriter
 from rl.records.rundir import RunDir
-from rl.run.rollout_rows import Row, TrainedStep, evaluation_rows, step_rows
+from rl.run.rollout_rows import Columns, TrainedStep, evaluation_columns, step_columns
 from rollout.types import RolloutGroup
 
 if TYPE_CHECKING:
@@ -57,22 +57,23 @@ class RolloutRecords:
         Raises:
             OSError: an earlier file could not be written.
         """
-        rows = partial(step_rows, step, attempt=self._attempt, tokens=self._config.tokens)
-        await self._put("step", step.plan.step, rows)
+        columns = partial(step_columns, step, attempt=self._attempt, tokens=self._config.tokens)
+        await self._put("step", step.plan.step, columns)
 
     async def evaluated(self, version: int, groups: Sequence[RolloutGroup]) -> None:
         """Keep the completions of an evaluation; raises as ``trained`` does."""
-        tokens = self._config.tokens
-        rows = partial(evaluation_rows, groups, version=version, attempt=self._attempt, tokens=tokens)
-        await self._put("version", version, rows)
+        columns = partial(
+            evaluation_columns, groups, version=version, attempt=self._attempt, tokens=self._config.tokens
+        )
+        await self._put("version", version, columns)
 
-    async def _put(self, kind: str, number: int, rows: Callable[[], list[Row]]) -> None:
+    async def _put(self, kind: str, number: int, columns: Callable[[], Columns]) -> None:
         folder = self._folders.get(kind)
         if folder is None:
             return
         path = folder.path / file_name(kind, number, self._attempt)
         file = RolloutFile(path=path, kind=kind, number=number, attempt=self._attempt)
-        await self._writer.put(folder, file, partial(_table, rows, self._config))
+        await self._writer.put(folder, file, partial(_table, columns, self._config))
 
     def metrics(self) -> dict[str, float]:
         """CPU seconds of the writing thread since the last call: of the rows of the step before, mostly."""
@@ -99,11 +100,11 @@ class RolloutRecords:
             logger.warning("writing rollouts: %s", failure)
 
 
-def _table(rows: Callable[[], list[Row]], config: RecordsConfig) -> "pa.Table":
+def _table(columns: Callable[[], Columns], config: RecordsConfig) -> "pa.Table":
     """In the writer's thread."""
     from rl.records.rollouts.schema import table_of
     from rl.records.rollouts.thinning import some_groups, with_count
 
-    table = with_count(table_of(rows(), tokens=config.tokens))
+    table = with_count(table_of(columns(), tokens=config.tokens))
     most = config.rollouts_per_step
     return table if most is None else some_groups(table, most)

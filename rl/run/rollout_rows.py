@@ -1,17 +1,21 @@
-"""Rows of ``RUN/rollouts``: every finished rollout of a plan, with what the step made of it.
+"""Columns of ``RUN/rollouts``: every finished rollout of a plan, with what the step made of it.
 
 Rollouts of a group that was dropped, and those that could not be judged, are rows too. A demonstration is
 none: no policy wrote it. Where one took its group's place, the group's own rollouts say so in ``decision``.
 Answers at thinking budgets are rows of groups of their own (``rl.engines.thinking_budgets``).
+
+Built column by column: the thread that does it keeps the loops from running Python meanwhile.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from rl.batch.types import SampleFigures, StepResult, TrainingBatch
+from rl.batch.types import StepResult, TrainingBatch
+from rl.records.rollouts.lists import Lists
 from rl.stream.plans import GroupState, PlanState
 from rollout.types import Completion, Rollout, RolloutGroup
 
@@ -19,7 +23,10 @@ DEMONSTRATION = "demonstration"
 """Why the rollouts of a kept group do not train: its prompt's worked solution does."""
 NOT_CHOSEN = "not chosen"
 """Why a rollout of a kept group does not train: the curriculum chose others of it."""
-Row = dict[str, Any]
+Columns = dict[str, Any]
+"""Name -> one value a row; a column that is not there is null in every row."""
+Sample = tuple[RolloutGroup, int, Rollout]
+"""A rollout with its group and its place in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,67 +40,94 @@ class TrainedStep:
     result: StepResult
 
 
-def step_rows(step: TrainedStep, *, attempt: int, tokens: bool) -> list[Row]:
+def step_columns(step: TrainedStep, *, attempt: int, tokens: bool) -> Columns:
     """One row a finished rollout, groups by id, rollouts by their place in the group, the unjudged last."""
     places = _places(step)
     shown = {group.group_id for group in step.groups if group.demonstration}
-    shaped = _shaped(step)
-    rows: list[Row] = []
+    samples: list[Sample] = []
+    kept: list[bool] = []
+    decisions: list[str] = []
     for state in sorted(step.plan.groups, key=lambda state: state.request.group_id):
         if state.group is None:
             continue
-        of_group = {"attempt": attempt, "step": step.plan.step, "kept": state.kept}
         for group in (state.group, *state.group.answers):
-            own = group is state.group
-            for index, rollout in enumerate(group.sampled):
-                key = (group.group_id, index)
-                row = rollout_row(group, rollout, index, tokens=tokens) | of_group
-                row["staleness"] = step.plan.step - rollout.completion.min_policy_version
-                row["decision"] = _decision(state, index, own=own, shown=state.group.group_id in shown)
-                row["components"] = shaped.get(key, row["components"])
-                rows.append(row | _figures(step, places.get(key), rollout.completion, tokens=tokens))
-    return rows
+            samples += _samples(group)
+            count = len(group.sampled)
+            kept += [state.kept] * count
+            decisions += _decisions(
+                state, count, own=group is state.group, shown=state.group.group_id in shown
+            )
+    place = np.array([places.get((group.group_id, index), -1) for group, index, _ in samples], dtype=np.int64)
+    columns = sample_columns(samples, step=step.plan.step, attempt=attempt, tokens=tokens)
+    columns |= {"kept": kept, "decision": decisions}
+    columns["staleness"] = step.plan.step - columns["version_min"]
+    _put_shaped(columns, step, place)
+    return columns | _figures(step, place, columns["length"], tokens=tokens)
 
 
-def evaluation_rows(groups: Sequence[RolloutGroup], *, version: int, attempt: int, tokens: bool) -> list[Row]:
+def evaluation_columns(
+    groups: Sequence[RolloutGroup], *, version: int, attempt: int, tokens: bool
+) -> Columns:
     """One row a completion of an evaluation of one policy version; ``step`` is the version."""
-    known = {"attempt": attempt, "step": version, "trained": False}
-    return [
-        rollout_row(group, rollout, index, tokens=tokens) | known
-        for group in groups
-        for index, rollout in enumerate(group.sampled)
-    ]
+    samples = list(chain.from_iterable(_samples(group) for group in groups))
+    columns = sample_columns(samples, step=version, attempt=attempt, tokens=tokens)
+    return columns | {"trained": np.zeros(len(samples), dtype=bool)}
 
 
-def rollout_row(group: RolloutGroup, rollout: Rollout, index: int, *, tokens: bool) -> Row:
-    """The columns that a rollout and its group fill by themselves."""
-    completion, result, prompt = rollout.completion, rollout.result, group.prompt
-    row: Row = {
-        "group_id": group.group_id,
-        "index": index,
-        "prompt_id": prompt.id,
-        "category": prompt.category,
-        "difficulty": prompt.difficulty,
-        "prompt": prompt.text,
-        "completion": rollout.text,
-        "reward": result.value if result.judged else None,
-        "components": _components(result.components),
-        "reason": result.reason,
-        "failure": None if result.failure is None else result.failure.value,
-        "judged": result.judged,
-        "correct": result.correct if result.judged else None,
-        "length": len(completion.token_ids),
-        "prompt_length": len(prompt.token_ids),
-        "finish_reason": completion.finish_reason.value,
-        "version_min": completion.min_policy_version,
-        "version_max": completion.max_policy_version,
-        "temperature": group.sampling.temperature,
+def sample_columns(samples: Sequence[Sample], *, step: int, attempt: int, tokens: bool) -> Columns:
+    """The columns that rollouts and their groups fill by themselves."""
+    groups = [group for group, _, _ in samples]
+    prompts = [group.prompt for group in groups]
+    completions = [rollout.completion for _, _, rollout in samples]
+    results = [rollout.result for _, _, rollout in samples]
+    lengths = np.array([len(completion.token_ids) for completion in completions], dtype=np.int64)
+    columns: Columns = {
+        "attempt": np.full(len(samples), attempt),
+        "step": np.full(len(samples), step),
+        "group_id": [group.group_id for group in groups],
+        "index": [index for _, index, _ in samples],
+        "prompt_id": [prompt.id for prompt in prompts],
+        "category": [prompt.category for prompt in prompts],
+        "difficulty": [prompt.difficulty for prompt in prompts],
+        "prompt": [prompt.text for prompt in prompts],
+        "completion": [rollout.text for _, _, rollout in samples],
+        "reward": [result.value if result.judged else None for result in results],
+        "components": [result.components for result in results],
+        "reason": [result.reason for result in results],
+        "failure": [None if result.failure is None else result.failure.value for result in results],
+        "judged": [result.judged for result in results],
+        "correct": [result.correct if result.judged else None for result in results],
+        "length": lengths,
+        "prompt_length": [len(prompt.token_ids) for prompt in prompts],
+        "finish_reason": [completion.finish_reason.value for completion in completions],
+        "version_min": np.array([completion.min_policy_version for completion in completions]),
+        "version_max": np.array([completion.max_policy_version for completion in completions]),
+        "temperature": [group.sampling.temperature for group in groups],
     }
-    if tokens:
-        row["token_ids"] = completion.token_ids
-        row["token_versions"] = _versions(completion)
-        row["logprobs"] = _numbers(np.where(completion.loss_mask, completion.behavior_logprobs, np.nan))
-    return row
+    return columns | _token_columns(completions, lengths) if tokens else columns
+
+
+def _samples(group: RolloutGroup) -> list[Sample]:
+    return [(group, index, rollout) for index, rollout in enumerate(group.sampled)]
+
+
+def _token_columns(completions: Sequence[Completion], lengths: np.ndarray) -> Columns:
+    versions = [
+        np.full(span.end - span.start, span.policy_version)
+        for completion in completions
+        for span in completion.spans
+    ]
+    logprobs = _joined([completion.behavior_logprobs for completion in completions])
+    sampled = _joined([completion.loss_mask for completion in completions]).astype(bool)
+    return {
+        "token_ids": Lists(_joined([completion.token_ids for completion in completions]), lengths),
+        "token_versions": Lists(_joined(versions), lengths),
+        "logprobs": Lists(np.where(sampled, logprobs, np.nan), lengths),
+    }
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.empty(0)
 
 
 def _places(step: TrainedStep) -> dict[tuple[int, int], int]:
@@ -109,68 +143,49 @@ def _places(step: TrainedStep) -> dict[tuple[int, int], int]:
     return places
 
 
-def _shaped(step: TrainedStep) -> dict[tuple[int, int], list[Row]]:
-    """(group id, index) -> components, those that the curriculum added for the training included."""
+def _put_shaped(columns: Columns, step: TrainedStep, place: np.ndarray) -> None:
+    """Rollouts in the batch: their components with those that the curriculum added for the training."""
     rollouts = [rollout for group in step.groups for rollout in group.rollouts]
-    return {key: _components(rollouts[place].result.components) for key, place in _places(step).items()}
+    for row in np.flatnonzero(place >= 0):
+        columns["components"][row] = rollouts[place[row]].result.components
 
 
-def _decision(state: GroupState, index: int, *, own: bool, shown: bool) -> str:
-    """Why the rollout does not train; '' where it does."""
+def _decisions(state: GroupState, count: int, *, own: bool, shown: bool) -> list[str]:
+    """[count] why each rollout of the group does not train; '' where it does."""
     if not state.kept:
-        return state.reason
+        return [state.reason] * count
     if shown:
-        return DEMONSTRATION
-    judged = state.group is not None and index < len(state.group.rollouts)
-    if own and judged and state.indices is not None and index not in state.indices:
-        return NOT_CHOSEN
-    return ""
+        return [DEMONSTRATION] * count
+    if not own or state.group is None or state.indices is None:
+        return [""] * count
+    judged, chosen = len(state.group.rollouts), set(state.indices)
+    return [NOT_CHOSEN if index < judged and index not in chosen else "" for index in range(count)]
 
 
-def _figures(step: TrainedStep, place: int | None, completion: Completion, *, tokens: bool) -> Row:
-    """The learner's figures of the rollout at ``place`` of the batch; nothing where it was not in it."""
+def _figures(step: TrainedStep, place: np.ndarray, lengths: np.ndarray, *, tokens: bool) -> Columns:
+    """The learner's figures of each row; null where it was not in the batch (place -1)."""
     learned = step.result.samples
-    if place is None or step.batch is None or learned is None:
-        return {"trained": False}
-    row: Row = {
-        "trained": bool(learned.updated[place]),
-        "advantage": _number(learned.advantage[place]),
-        "gap_mean": _number(learned.gap_mean[place]),
-        "gap_max": _number(learned.gap_max[place]),
-    }
-    return row | _token_figures(step.batch, learned, place, completion) if tokens else row
+    inside = place >= 0
+    if step.batch is None or learned is None or not inside.any():
+        return {"trained": np.zeros(len(place), dtype=bool)}
+    columns: Columns = {"trained": inside & learned.updated[place]}
+    for name in ("advantage", "gap_mean", "gap_max"):
+        columns[name] = np.where(inside, getattr(learned, name)[place], np.nan)
+    if tokens and learned.token_logprobs is not None and learned.token_advantages is not None:
+        at = _tokens_at(step.batch.offsets, place, lengths)
+        logprobs = np.where(at >= 0, learned.token_logprobs[at], np.nan)
+        row_of = np.repeat(np.arange(len(place)), lengths)
+        scored = np.bincount(row_of, weights=~np.isnan(logprobs), minlength=len(place)) > 0
+        advantages = np.where(at >= 0, learned.token_advantages[at], np.nan)
+        columns["learner_logprobs"] = Lists(logprobs, lengths, missing=~scored)
+        columns["token_advantages"] = Lists(advantages, lengths, missing=~inside)
+    return columns
 
 
-def _token_figures(batch: TrainingBatch, learned: SampleFigures, place: int, completion: Completion) -> Row:
-    end = int(batch.offsets[place + 1])
-    own = slice(end - len(completion.token_ids), end)
-    if learned.token_logprobs is None or learned.token_advantages is None:
-        return {}
-    logprobs = learned.token_logprobs[own]
-    return {
-        "learner_logprobs": None if np.isnan(logprobs).all() else _numbers(logprobs),
-        "token_advantages": _numbers(learned.token_advantages[own]),
-    }
+def _tokens_at(offsets: np.ndarray, place: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """[tokens of all rows] where the batch has each token of each completion; -1 where it has not.
 
-
-def _components(components: Any) -> list[Row]:
-    return [{"name": name, "value": float(value)} for name, value in components.items()]
-
-
-def _versions(completion: Completion) -> np.ndarray:
-    versions = np.zeros(len(completion.token_ids), dtype=np.int32)
-    for span in completion.spans:
-        versions[span.start : span.end] = span.policy_version
-    return versions
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    """The values with None for NaN."""
-    plain: list[float | None] = values.tolist()
-    for place in np.flatnonzero(np.isnan(values)):
-        plain[place] = None
-    return plain
+    A sample's completion is the end of its tokens: the prompt comes first."""
+    starts = np.asarray(offsets)[place + 1] - lengths
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.where(np.repeat(place >= 0, lengths), np.repeat(starts, lengths) + within, -1)

@@ -13,9 +13,10 @@ from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
 from rl.run.checkpoint import CheckpointStore
 from rl.run.state import RunState
+from rl.stream.background import in_background
 from rl.stream.buffer import StreamBuffer
 from rl.stream.waiting import wait_for
-from rl.stream.waits import run_as_loop, waiting
+from rl.stream.waits import waiting
 from rl.views.evaluations import evaluation_file, read_counts
 from rollout.statistics import StatisticsStore
 
@@ -76,7 +77,8 @@ class Saver:
             with self._trace.span("checkpoint", f"snapshot {version}"):
                 await learner.save(str(staging / "learner"))
             self._saved_version = version
-            self._writing = asyncio.create_task(run_as_loop("saver", self._write(version, frozen, learner)))
+            writing = self._write(version, frozen, learner)
+            self._writing = in_background("saver", writing, what=f"writing checkpoint {version}")
         if final:
             await self._wait_written()
 

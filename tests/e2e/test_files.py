@@ -48,7 +48,7 @@ def write_model(path: Path) -> Path:
     return path
 
 
-README = Path(__file__).parents[2] / "README.md"
+HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "own_data.md"
 SMALL = [
     "run.steps=2",
     "stream.prompts_per_step=4",
@@ -59,18 +59,20 @@ SMALL = [
 LITTLE = ["evaluation.num_prompts=2", "evaluation.samples_per_prompt=2", "evaluation.ks=[1,2]"]
 
 
-def test_the_gsm8k_command_of_the_readme_trains_on_the_cpu_and_takes_a_chat_template(start, tmp_path):
+def test_the_gsm8k_command_of_the_guide_trains_on_the_cpu_and_takes_a_chat_template(start, tmp_path):
     (command,) = (
         line
-        for line in README.read_text().splitlines()
+        for line in HOWTO.read_text().splitlines()
         if line.startswith("t2rl train gsm8k ") and "local" in line
     )
     said = [
         word
         for word in shlex.split(command, comments=True)[3:]
-        if "DIR" not in word and not word.startswith("task.path=")
+        if not word.startswith(("model.path=", "task.path="))
     ]
-    assert said == ["cluster=local"], "besides model and rows, that one word is all"
+    assert said[0] == "cluster=local" and all(word.startswith("task.columns.") for word in said[1:]), (
+        "besides the model and the rows with their columns, that one word is all"
+    )
     model = write_model(tmp_path / "model")
     file = [f"task.path={DATA}", "task.chat=true", "rollout.max_model_len=1536"]
     job = start(f"model.path={model}", *file, *said, *SMALL, *LITTLE, config="gsm8k")

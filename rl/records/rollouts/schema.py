@@ -1,8 +1,12 @@
 """The columns of a rollout file (docs/samples.md says what each one means)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+
+from rl.records.rollouts.lists import Lists
 
 COLUMNS: dict[str, pa.DataType] = {
     "attempt": pa.int32(),
@@ -49,6 +53,40 @@ def schema(*, tokens: bool) -> pa.Schema:
     return pa.schema(COLUMNS | (TOKEN_COLUMNS if tokens else {}))
 
 
-def table_of(rows: list[dict[str, Any]], *, tokens: bool) -> pa.Table:
-    """A table of rows; a column that a row lacks is null there."""
-    return pa.Table.from_pylist(rows, schema=schema(tokens=tokens))
+def table_of(columns: Mapping[str, Any], *, tokens: bool) -> pa.Table:
+    """A table of columns, each a sequence, an array or ``Lists`` with one value a row; NaN and None are null.
+
+    ``components`` are mappings from a name to its value. A column that is missing is null in every row, and
+    one that the schema lacks is left out.
+    """
+    wanted = schema(tokens=tokens)
+    rows = len(columns["group_id"])
+    arrays = [
+        _array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in wanted
+    ]
+    return pa.Table.from_arrays(arrays, schema=wanted)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, Lists):
+        flat = pa.array(values.values, type=kind.value_type, from_pandas=True)
+        mask = None if values.missing is None else pa.array(values.missing)
+        return pa.ListArray.from_arrays(_offsets(values.lengths), flat, type=kind, mask=mask)
+    if kind == COLUMNS["components"]:
+        return _components(values, kind)
+    return pa.array(values, type=kind, from_pandas=True)
+
+
+def _components(values: Sequence[Mapping[str, float]], kind: pa.DataType) -> pa.Array:
+    names = [name for components in values for name in components]
+    numbers = [float(number) for components in values for number in components.values()]
+    pairs = pa.StructArray.from_arrays(
+        [pa.array(names, pa.string()), pa.array(numbers, pa.float64())], fields=list(kind.value_type)
+    )
+    lengths = np.array([len(components) for components in values], dtype=np.int64)
+    return pa.ListArray.from_arrays(_offsets(lengths), pairs, type=kind)
+
+
+def _offsets(lengths: np.ndarray) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())

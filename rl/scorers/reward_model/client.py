@@ -12,6 +12,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from rl.config.reward_model import RewardModelConfig
 from rl.records.status import ActorState
+from rl.stream.background import in_background
 from rl.stream.waiting import StreamTimeout, wait_for
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class RewardModelClient:
                 " raise reward_model.timeout_s if it is slow, else look at logs/ray of the run"
             )
             return
-        self._returning = asyncio.create_task(self._return())
+        self._returning = in_background("reward model", self._return(), what="restarting the reward model")
 
     async def _return(self) -> None:
         actor = self._make_actor()

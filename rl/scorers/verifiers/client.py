@@ -12,6 +12,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from rl.config.verifiers import VerifiersConfig
 from rl.records.status import ActorState
+from rl.stream.background import in_background
 from rl.stream.waiting import StreamTimeout, wait_for
 from rollout.types import Failure, Prompt, RewardResult
 
@@ -174,7 +175,7 @@ class RayVerifiers:
                 " logs/ray of the run"
             )
             return
-        task = asyncio.create_task(self._return(seat))
+        task = in_background("verifiers", self._return(seat), what="restarting a verifier actor")
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
-from rl.records.rollouts.schema import table_of
+from rl.records.rollouts.schema import schema
 
 CATEGORIES = ("gcd", "sorting")
 CONFIG: dict[str, Any] = {
@@ -148,7 +149,7 @@ def made_rollouts(
 def write_rollouts(file: Path, rows: list[dict[str, Any]], *, tokens: bool) -> None:
     """One file, as the records write it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table_of(rows, tokens=tokens), file, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema(tokens=tokens)), file, compression="zstd")
 
 
 def rollout_row(

@@ -5,7 +5,13 @@ import pytest
 
 from rl.batch.types import SampleFigures, StepResult, TrainingBatch
 from rl.records.rollouts.schema import COLUMNS, TOKEN_COLUMNS, table_of
-from rl.run.rollout_rows import DEMONSTRATION, NOT_CHOSEN, TrainedStep, evaluation_rows, step_rows
+from rl.run.rollout_rows import (
+    DEMONSTRATION,
+    NOT_CHOSEN,
+    TrainedStep,
+    evaluation_columns,
+    step_columns,
+)
 from rl.stream.plans import GroupState, GroupStatus, PlanState
 from rollout.types import (
     Completion,
@@ -80,8 +86,10 @@ def step_of(states, groups) -> TrainedStep:
     return TrainedStep(plan=PlanState(step=STEP, groups=states), groups=groups, batch=batch, result=result)
 
 
-def rows_of(states, groups, **options):
-    rows = step_rows(step_of(states, groups), attempt=2, **{"tokens": False} | options)
+def rows_of(states, groups, *, tokens=False):
+    columns = step_columns(step_of(states, groups), attempt=2, tokens=tokens)
+    assert set(columns) <= set(COLUMNS) | set(TOKEN_COLUMNS)
+    rows = table_of(columns, tokens=tokens).to_pylist()
     return {(row["group_id"], row["index"]): row for row in rows}
 
 
@@ -125,7 +133,6 @@ def test_what_is_known_of_a_rollout_is_in_its_row():
         }
         == row
     )
-    assert set(row) <= set(COLUMNS)
 
 
 def test_only_chosen_rollouts_of_a_group_train_and_the_figures_are_theirs():
@@ -178,21 +185,41 @@ def test_tokens_come_with_both_log_probs_and_null_where_nothing_was_sampled():
     group = state(7, [rollout(0.0), rollout(1.0, length=4)])
     tool = group.group.rollouts[1].completion.loss_mask
     tool[2] = False
-    rows = list(rows_of([group], [group.group], tokens=True).values())
-    table = table_of(rows, tokens=True)
-    assert table.column_names == [*COLUMNS, *TOKEN_COLUMNS]
-    row = table.to_pylist()[1]
+    row = rows_of([group], [group.group], tokens=True)[7, 1]
+    assert list(row) == [*COLUMNS, *TOKEN_COLUMNS]
     assert row["token_ids"] == [0, 1, 2, 3] and row["token_versions"] == [4, 4, 4, 4]
     assert row["logprobs"] == [-0.5, -0.5, None, -0.5]
     assert row["learner_logprobs"] == [-1.0, -1.0, None, -1.0]
     assert row["token_advantages"] == [1.0, 1.0, None, 1.0]
 
 
+def test_token_lists_are_null_where_the_learner_has_nothing_and_keep_their_place_beside_dropped_groups():
+    dropped = state(3, [rollout(0.0, length=2), rollout(0.0, length=5)], kept=False, reason="all_wrong")
+    shown, kept = state(5, [rollout(0.0, length=1)]), state(7, [rollout(0.0), rollout(1.0, length=4)])
+    kept.group.rollouts[0].completion.loss_mask[:] = False
+    rows = rows_of([kept, dropped, shown], [kept.group, shown.group], tokens=True)
+    lengths = {key: len(row["token_ids"]) for key, row in rows.items()}
+    assert lengths == {(3, 0): 2, (3, 1): 5, (5, 0): 1, (7, 0): 3, (7, 1): 4}
+    learned = {key: (row["learner_logprobs"], row["token_advantages"]) for key, row in rows.items()}
+    assert learned == {
+        (3, 0): (None, None),
+        (3, 1): (None, None),
+        (5, 0): ([-2.0], [2.0]),
+        (7, 0): (None, [None] * 3),
+        (7, 1): ([-1.0] * 4, [1.0] * 4),
+    }, "in the batch the groups stand in its order, here by id"
+
+
+def test_no_rollouts_are_a_table_without_rows():
+    for tokens in (False, True):
+        assert table_of(step_columns(step_of([], []), attempt=1, tokens=tokens), tokens=tokens).num_rows == 0
+
+
 def test_an_evaluation_has_the_version_for_its_step():
     groups = [state(9, [rollout(1.0), rollout(0.0, judged=False)]).group]
-    rows = evaluation_rows(groups, version=12, attempt=1, tokens=False)
+    table = table_of(evaluation_columns(groups, version=12, attempt=1, tokens=False), tokens=False)
+    rows = table.to_pylist()
     assert [(row["step"], row["trained"], row["index"]) for row in rows] == [(12, False, 0), (12, False, 1)]
-    table = table_of(rows, tokens=False)
     assert table["kept"].null_count == table["advantage"].null_count == 2
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -13,7 +14,7 @@ from rl.commands.samples.export import pair_rows, sft_rows
 from rl.config.stages import DpoConfig, SftConfig
 from rl.pretrain.tokenizer import char_tokenizer
 from rl.records.rollouts.files import RolloutFile, file_name
-from rl.records.rollouts.schema import table_of
+from rl.records.rollouts.schema import schema
 from rl.records.rollouts.thinning import Folder, with_count
 from rl.stages.preference import examples_of_file
 from rl.stages.supervised import sft_examples
@@ -65,7 +66,7 @@ def run(tmp_path: Path) -> Path:
             rows[2] |= {"completion": "[red]#[/red]\x1b[2J"}
         name = folder.path / file_name("step", step, 1)
         file = RolloutFile(path=name, kind="step", number=step, attempt=1)
-        folder.put(file, with_count(table_of(rows, tokens=False)))
+        folder.put(file, with_count(pa.Table.from_pylist(rows, schema=schema(tokens=False))))
     return path
 
 

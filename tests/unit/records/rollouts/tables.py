@@ -4,7 +4,7 @@ import random
 
 import pyarrow as pa
 
-from rl.records.rollouts.schema import table_of
+from rl.records.rollouts.schema import schema
 
 
 def table(step: int = 0, *, groups: int = 4, size: int = 2, noise: int = 0, attempt: int = 1) -> pa.Table:
@@ -27,4 +27,4 @@ def table(step: int = 0, *, groups: int = 4, size: int = 2, noise: int = 0, atte
         for group in range(groups)
         for index in range(size)
     ]
-    return table_of(rows, tokens=False)
+    return pa.Table.from_pylist(rows, schema=schema(tokens=False))
