@@ -1,4 +1,4 @@
-"""T² on real pretraining: nine Pythia sizes (14M to 12B) over checkpoints of 2B to 300B tokens, GSM8K and MATH.
+"""T² on real pretraining: nine Pythia sizes (14M to 12B), checkpoints of 2B to 300B tokens, GSM8K and MATH.
 
     python -m benchmarks.t2.pythia --data DIR
 
@@ -26,16 +26,20 @@ T²'s loss.
 **Isolines**: C = 6ND = 1e19, 1e20, 1e21, 1e22; a measured cell belongs to one within a factor of 2. C_inf is 8
 times the largest N (12B has 4 samples, 14M about 6,000); 2 and 32 times are reported.
 
-| claim | statistic (95% percentile intervals over problems, 200 replicates) | passes if |
-|---|---|---|
-| S1 shift at equal inference FLOPs | mean over isolines of log(r* at k = C_inf/2N over r* at k = 1), family surface | P(> 0) >= .95 |
-| S2 shift at equal k | the same with k = 64 for every N | P(> 0) >= .95 |
-| S3 S1 without a surface | best measured cell of each isoline with three cells or more | P(> 0) >= .95 |
-| E1 largest N held out | mean abs. log error of pass@1, 4, 16, 64 over readable cells: nearest cell minus family | P(> 0) >= .95 |
-| E2 largest D held out | the same | P(> 0) >= .95 |
-| E3 as T² reports it | relative error of approach 1 in its loss, approach 2 in pass@k, both hold-outs | <= 5%, <= 15% |
-| R rank of cells | Spearman of family against measured pass@64 over the held-out readable cells, both hold-outs | >= .8 |
-| A absent problems | S1, S3 and R with the absent problems put back unsolved: to 128 problems, to the whole benchmark | verdicts of S1, S3, R stay |
+**Claims**, with 95% percentile intervals over problems, 200 replicates:
+
+- S1, shift at equal inference FLOPs: the mean over isolines of log(r* at k = C_inf/2N over r* at k = 1), family
+  surface; passes with P(> 0) >= .95.
+- S2, shift at equal k: the same with k = 64 for every N; P(> 0) >= .95.
+- S3, S1 without a surface: the best measured cells of each isoline with three cells or more; P(> 0) >= .95.
+- E1, largest N held out: mean absolute log error of pass@1, 4, 16, 64 over its readable cells, nearest cell
+  minus family; P(> 0) >= .95.
+- E2, largest D held out: the same.
+- E3, as T² reports it: relative error of approach 1 in its loss <= 5%, of approach 2 in pass@k <= 15%, on both
+  hold-outs.
+- R, rank of cells: Spearman of family against measured pass@64 over the held-out readable cells >= .8 on both.
+- A, absent problems: the verdicts of S1, S3 and R stay when absent problems are put back unsolved, up to 128
+  problems and up to the whole benchmark (1,319 and 5,000).
 
 Expected before the fit: S1 passes on both; S2 is near 0; E2 fails, since the nearest cell (200B of the same
 size) is a strong baseline; E3 fails, since rates span three orders of magnitude.
