@@ -23,21 +23,21 @@ towards fewer weights and more tokens, at k = 1 and at large k alike. The file h
 is fitted to the posterior mean of -log pass@k, and approach 2 takes that at k = 1 as its loss. Neither is
 T²'s loss.
 
-**Isolines**: C = 6ND = 1e19, 1e20, 1e21, 1e22; a measured cell belongs to one within a factor of 2. C_inf is 8
-times the largest N (12B has 4 samples, 14M about 6,000); 2 and 32 times are reported.
+**Isolines**: C = 6ND = 1e19, 1e20, 1e21, 1e22; a measured cell belongs to one within a factor of 2. C_inf is
+8 times the largest N (12B has 4 samples, 14M about 6,000); 2 and 32 times are reported.
 
 **Claims**, with 95% percentile intervals over problems, 200 replicates:
 
-- S1, shift at equal inference FLOPs: the mean over isolines of log(r* at k = C_inf/2N over r* at k = 1), family
-  surface; passes with P(> 0) >= .95.
+- S1, shift at equal inference FLOPs: the mean over isolines of log(r* at k = C_inf/2N over r* at k = 1),
+  family surface; passes with P(> 0) >= .95.
 - S2, shift at equal k: the same with k = 64 for every N; P(> 0) >= .95.
 - S3, S1 without a surface: the best measured cells of each isoline with three cells or more; P(> 0) >= .95.
 - E1, largest N held out: mean absolute log error of pass@1, 4, 16, 64 over its readable cells, nearest cell
   minus family; P(> 0) >= .95.
 - E2, largest D held out: the same.
-- E3, as T² reports it: relative error of approach 1 in its loss <= 5%, of approach 2 in pass@k <= 15%, on both
-  hold-outs.
-- R, rank of cells: Spearman of family against measured pass@64 over the held-out readable cells >= .8 on both.
+- E3, as T² reports it: relative error of approach 1 in its loss <= 5%, of approach 2 in pass@k <= 15%, on
+  both hold-outs.
+- R, rank of cells: Spearman of family against measured pass@64 over the held-out readable cells >= .8, both.
 - A, absent problems: the verdicts of S1, S3 and R stay when absent problems are put back unsolved, up to 128
   problems and up to the whole benchmark (1,319 and 5,000).
 
