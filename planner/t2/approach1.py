@@ -73,9 +73,14 @@ def likelihood_loss(log_p: ArrayLike, k: ArrayLike) -> np.ndarray:
 
 
 def posterior_loss(n: ArrayLike, c: ArrayLike, k: ArrayLike, *, a: float, b: float) -> np.ndarray:
-    """[K] means of -log of the posterior mean pass@k, from counts [M]: what stands in where a problem was
-    never solved, instead of an infinite loss. (a, b): the population's Beta, fitted beforehand."""
+    """[K] means over problems of ``posterior_losses``."""
+    return posterior_losses(n, c, k, a=a, b=b).mean(axis=0)
+
+
+def posterior_losses(n: ArrayLike, c: ArrayLike, k: ArrayLike, *, a: float, b: float) -> np.ndarray:
+    """[M, K] of -log of the posterior mean pass@k, from counts [M]: what stands in where a problem was never
+    solved, instead of an infinite loss. (a, b): the population's Beta, fitted beforehand."""
     trials, right = (np.asarray(x, dtype=np.float64)[:, None] for x in (n, c))
     samples = np.asarray(k, dtype=np.float64)[None, :]
     first, second = a + right, b + trials - right
-    return -np.log(-np.expm1(betaln(first, second + samples) - betaln(first, second))).mean(axis=0)
+    return -np.log(-np.expm1(betaln(first, second + samples) - betaln(first, second)))
