@@ -230,7 +230,6 @@ class Table:
             return int(np.lexsort((cost, -right))[0])
         return int(np.where(enough, cost, np.inf).argmin())
 
-
     def best_single(self, problems: np.ndarray) -> int:
         """Index of the most accurate single model on these problems, the cheaper of equals."""
         alone = np.array([len(c.rungs) == 1 and c.rungs[0].samples == 1 for c in self.cascades])

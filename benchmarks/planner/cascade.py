@@ -16,7 +16,8 @@ the single model's. Both on problems that did not choose; 95% intervals over 1,0
 drawn again with replacement.
 
 - V, a perfect verifier, three rungs at most. Not a way to serve GSM8K: nothing checks its answers at test
-  time. It bounds what any verifier could save. Passes if the saving's interval is above 0 and the difference's above -.02.
+  time. It bounds what any verifier could save. Passes if the saving's interval is above 0
+  and the difference's above -.02.
 - A1, agreement of two models, escalated where they differ, when two wrong answers always agree (collision 1).
   The same threshold.
 - A0, the same with wrong answers that never agree (collision 0). The same threshold.
@@ -64,7 +65,7 @@ def load(folder: Path) -> Verdicts:
 
 
 def measured_collision(path: Path) -> dict[str, Any]:
-    """Pairs of wrong answers of different models that are the same number, over the open models in the file."""
+    """Pairs of wrong answers of different open models, and how many are the same number."""
     answers: dict[str, dict[int, str | None]] = defaultdict(dict)
     golds: dict[int, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():

@@ -44,3 +44,173 @@ T²'s loss.
 Expected before the fit: S1 passes on both; S2 is near 0; E2 fails, since the nearest cell (200B of the same
 size) is a strong baseline; E3 fails, since rates span three orders of magnitude.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.t2.pythia_data import Cells, load
+from benchmarks.t2.pythia_fit import (
+    PRIMARY,
+    Fitter,
+    HoldOut,
+    MeasuredShift,
+    budgets,
+    hold_outs,
+    interval,
+    summary,
+    surface_shift,
+)
+from planner.t2.holdout import KS
+from planner.t2.shift import measured_shift
+
+PUBLISHED = 128
+WHOLE = {"GSM8K": 1319, "MATH": 5000}
+SURE, RANKED = 0.95, 0.8
+
+
+def _draws(problems: int, replicates: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [
+        np.bincount(rng.integers(0, problems, problems), minlength=problems).astype(float)
+        for _ in range(replicates)
+    ]
+
+
+def shift_part(cells: Cells, draws: Sequence[np.ndarray]) -> dict[str, Any]:
+    """S1, S2, S3: by surface and budget, and from measured cells."""
+    fit = Fitter(cells)
+    fits = [fit(), *(fit(draw) for draw in draws)]
+    report: dict[str, Any] = {}
+    for budget, served in budgets(cells).items():
+        entry: dict[str, Any] = {}
+        for name in fits[0].scores():
+            found = [surface_shift(f.scores()[name], cells, served) for f in fits]
+            entry[name] = summary(found[0][0], [mean for mean, _ in found[1:]])
+            entry[name]["levels"] = found[0][1]
+            entry[name]["on_edge"] = float(
+                np.mean([bool(level["corrected"]["edges"]) for _, optima in found[1:] for level in optima])
+            )
+        measured = MeasuredShift(cells, served)
+        entry["measured"] = interval(measured, draws) | {"levels": measured.best()}
+        report[budget] = entry
+    return report
+
+
+def extrapolation_part(cells: Cells, draws: Sequence[np.ndarray]) -> dict[str, Any]:
+    """E1, E2, E3, R."""
+    report: dict[str, Any] = {}
+    for name, out in hold_outs(cells).items():
+        judge = HoldOut(cells, out)
+        point, replicates = judge(), [judge(draw) for draw in draws]
+        report[name] = {"held": list(judge.held.names)} | {
+            figure: summary(value, [r[figure] for r in replicates]) for figure, value in point.items()
+        }
+    return report
+
+
+def absent_part(cells: Cells, benchmark: str, draws: Sequence[np.ndarray]) -> dict[str, Any]:
+    """A: with absent problems put back as never solved. Measured cells all shrink by one factor, so S3 and
+    its cells cannot move; ``at_limit`` gives each absent problem the most that its samples allow (95%)."""
+    seen, report = cells.n.shape[1], {}
+    for total in (PUBLISHED, WHOLE[benchmark]):
+        count = total - seen
+        full = cells.with_absent(count)
+        grown = [np.concatenate([draw, np.ones(count)]) for draw in draws]
+        fit, served = Fitter(full), PRIMARY * float(cells.params.max())
+        fits = [fit(), *(fit(draw) for draw in grown)]
+        means = [surface_shift(f.family.accuracy, full, served)[0] for f in fits]
+        report[str(total)] = {
+            "S1": summary(means[0], means[1:]),
+            "R": {name: HoldOut(full, out)()["family_spearman"] for name, out in hold_outs(full).items()},
+            "at_limit": _at_limit(cells, count, served),
+        }
+    return report
+
+
+def _at_limit(cells: Cells, count: int, served: float) -> float:
+    """S3 when every absent problem has p = 1 - .05^(1/n) in each cell: the most that no success allows."""
+    measured = MeasuredShift(cells, served)
+    n = np.median(measured.inside.n, axis=1)
+    p = -np.expm1(np.log(0.05) / n)
+    share = count / (count + cells.n.shape[1])
+    single, many = (
+        (1 - share) * seen.mean(axis=1) + share * absent
+        for seen, absent in ((measured.one, p), (measured.many, -np.expm1(measured.k * np.log1p(-p))))
+    )
+    return measured_shift(measured.inside.ratios, measured.level, single, many)
+
+
+def judge(benchmark: str, cells: Cells, replicates: int) -> dict[str, Any]:
+    """Everything about one benchmark."""
+    draws = _draws(cells.n.shape[1], replicates)
+    return {
+        "problems": cells.n.shape[1],
+        "cells": [
+            {
+                "name": name,
+                "params": float(n),
+                "tokens": float(d),
+                "samples": float(np.median(cells.n[j])),
+                "pass": {str(k): float(cells.passed(k)[j].mean()) for k in KS},
+                "readable": bool(cells.readable[j]),
+            }
+            for j, (name, n, d) in enumerate(zip(cells.names, cells.params, cells.tokens, strict=True))
+        ],
+        "shift": shift_part(cells, draws),
+        "extrapolation": extrapolation_part(cells, draws),
+        "absent": absent_part(cells, benchmark, draws[: len(draws) // 2]),
+    }
+
+
+def verdicts(found: dict[str, Any]) -> dict[str, bool]:
+    """The claims."""
+    shift, out = found["shift"], found["extrapolation"]
+    primary = shift[f"C_inf={PRIMARY:g}Nmax"]
+    sure = {
+        "S1": primary["family"]["p_positive"],
+        "S2": shift["k=64"]["family"]["p_positive"],
+        "S3": primary["measured"]["p_positive"],
+        "E1": out["largest_N"]["nearest_minus_family"]["p_positive"],
+        "E2": out["largest_D"]["nearest_minus_family"]["p_positive"],
+    }
+    passed = {name: p >= SURE for name, p in sure.items()}
+    passed["E3"] = all(
+        o["approach1_loss_relative"]["estimate"] <= 0.05 and o["approach2_relative"]["estimate"] <= 0.15
+        for o in out.values()
+    )
+    passed["R"] = all(o["family_spearman"]["estimate"] >= RANKED for o in out.values())
+    passed["A"] = all(
+        (a["S1"]["p_positive"] >= SURE) == passed["S1"]
+        and all(rank >= RANKED for rank in a["R"].values()) == passed["R"]
+        for a in found["absent"].values()
+    )
+    return passed
+
+
+def main() -> None:
+    options = parser(__doc__ or "")
+    options.add_argument("--data", type=Path, required=True, help="the folder of the trajectories")
+    args = options.parse_args()
+    replicates = 8 if args.quick else 200
+    result: dict[str, Any] = {"machine": machine(), "command": "python -m benchmarks.t2.pythia --data DIR"}
+    found = {name: judge(name, cells, replicates) for name, cells in load(args.data).items()}
+    body_only = {
+        name: {budget: part["family"]["estimate"] for budget, part in shift_part(cells, []).items()}
+        for name, cells in load(args.data, embedding=False).items()
+    }
+    result["replicates"] = replicates
+    result["claims"] = {name: verdicts(part) for name, part in found.items()}
+    for part in ("problems", "shift", "extrapolation", "absent", "cells"):
+        result[part] = {name: entry[part] for name, entry in found.items()}
+    result["shift_without_output_matrix"] = body_only
+    for name, passed in result["claims"].items():
+        CONSOLE.print(name, passed)
+    save("t2_pythia", result, args=args)
+
+
+if __name__ == "__main__":
+    main()
