@@ -10,7 +10,7 @@ known:
   right answers agree. Two wrong ones agree with probability ``collision``, which verdicts alone do not tell:
   0 and 1 bound it, and ``collision_rate`` measures it from the answers themselves.
 
-See docs/methods/cascades.md.
+See docs/methods/strategies.md#cascades.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -221,10 +221,15 @@ class Table:
     cost: np.ndarray
     """[C, P]."""
 
+    def means(self, problems: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[C] accuracy and [C] cost over problems given by index; one that is named twice counts twice."""
+        weights = np.bincount(problems, minlength=self.right.shape[1]) / len(problems)
+        return self.right @ weights, self.cost @ weights
+
     def cheapest(self, problems: np.ndarray, accuracy: float) -> int:
         """Index of the cheapest cascade that is at least so accurate on these problems; the most accurate one
         where none is."""
-        right, cost = self.right[:, problems].mean(axis=1), self.cost[:, problems].mean(axis=1)
+        right, cost = self.means(problems)
         enough = right >= accuracy - 1e-12
         if not enough.any():
             return int(np.lexsort((cost, -right))[0])
@@ -233,7 +238,7 @@ class Table:
     def best_single(self, problems: np.ndarray) -> int:
         """Index of the most accurate single model on these problems, the cheaper of equals."""
         alone = np.array([len(c.rungs) == 1 and c.rungs[0].samples == 1 for c in self.cascades])
-        right, cost = self.right[:, problems].mean(axis=1), self.cost[:, problems].mean(axis=1)
+        right, cost = self.means(problems)
         return int(np.lexsort((cost, -np.where(alone, right, -1.0)))[0])
 
 

@@ -144,22 +144,31 @@ def _at_limit(cells: Cells, count: int, served: float) -> float:
     return measured_shift(measured.inside.ratios, measured.level, single, many)
 
 
+def cell_table(cells: Cells) -> list[dict[str, Any]]:
+    """What was measured, for the picture and the reader."""
+    budget = np.maximum(PRIMARY * float(cells.params.max()) / (2 * cells.params), 1.0)
+    means = {str(k): cells.passed(k).mean(axis=1) for k in KS} | {
+        "at_budget": cells.passed(budget).mean(axis=1)
+    }
+    return [
+        {
+            "name": name,
+            "params": float(cells.params[j]),
+            "tokens": float(cells.tokens[j]),
+            "samples": float(np.median(cells.n[j])),
+            "pass": {k: float(values[j]) for k, values in means.items()},
+            "readable": bool(cells.readable[j]),
+        }
+        for j, name in enumerate(cells.names)
+    ]
+
+
 def judge(benchmark: str, cells: Cells, replicates: int) -> dict[str, Any]:
     """Everything about one benchmark."""
     draws = _draws(cells.n.shape[1], replicates)
     return {
         "problems": cells.n.shape[1],
-        "cells": [
-            {
-                "name": name,
-                "params": float(n),
-                "tokens": float(d),
-                "samples": float(np.median(cells.n[j])),
-                "pass": {str(k): float(cells.passed(k)[j].mean()) for k in KS},
-                "readable": bool(cells.readable[j]),
-            }
-            for j, (name, n, d) in enumerate(zip(cells.names, cells.params, cells.tokens, strict=True))
-        ],
+        "cells": cell_table(cells),
         "shift": shift_part(cells, draws),
         "extrapolation": extrapolation_part(cells, draws),
         "absent": absent_part(cells, benchmark, draws[: len(draws) // 2]),

@@ -15,7 +15,7 @@ METHODS = ROOT / "docs" / "methods"
 PAGES = sorted(METHODS.glob("*.md"))
 OF_THE_SITE = ROOT / "tests" / "unit" / "site"
 """Its tests name pages as the site does, within docs/."""
-WITHOUT_EXAMPLES = {"README", "conflicts", "strategies"}
+WITHOUT_EXAMPLES = {"README", "conflicts"}
 HOUSES = (
     "benchmarks",
     "configs",
