@@ -1,10 +1,11 @@
 """The engine protocol: what the rollout worker needs from an inference server, whichever vLLM class is behind
 it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rollout.streaming import StreamRequest, TokenDelta
 from rollout.types import Completion, GroupRequest
 from rollout.user_code import load_attribute
 
@@ -158,6 +159,14 @@ class InferenceEngine(Protocol):
 
         Temperature 0 is greedy; its log-probs are those of the temperature-1 distribution. ValueError (of
         this call only) on a prompt or sampling config that the engine cannot serve.
+        """
+        ...
+
+    def stream(self, request: StreamRequest) -> AsyncGenerator[list[TokenDelta], None]:
+        """The same tokens as they are sampled, those of several steps or sequences together where the caller
+        is slower than the engine. Whoever stops early closes the iterator, and the group is dropped.
+
+        ValueError as ``generate``; asyncio.CancelledError after ``abort``.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rollout.streaming import MAX_TOP_LOGPROBS, StreamRequest
 from rollout.types import GroupRequest
 
 MIN_TEMPERATURE = 0.01
@@ -31,6 +32,19 @@ def check_request(request: GroupRequest, *, max_model_len: int, vocab_size: int)
         raise ValueError(f"{where}: sampling.top_p is {sampling.top_p}; use a value in (0, 1]")
     if not request.seeds or not all(0 <= seed <= MAX_SEED for seed in request.seeds):
         raise ValueError(f"{where}: seeds must be one or more integers in [0, 2**63)")
+
+
+def check_stream(request: StreamRequest, *, max_model_len: int, vocab_size: int) -> None:
+    """As ``check_request``, and the numbers of likeliest tokens."""
+    check_request(request.group, max_model_len=max_model_len, vocab_size=vocab_size)
+    for name, count in (
+        ("top_logprobs", request.top_logprobs),
+        ("prompt_logprobs", request.prompt_logprobs or 0),
+    ):
+        if not 0 <= count <= MAX_TOP_LOGPROBS:
+            raise ValueError(
+                f"group {request.group.group_id}: {name} is {count}; use 0 to {MAX_TOP_LOGPROBS}"
+            )
 
 
 def check_tokens(token_ids: Sequence[int], *, vocab_size: int, where: str) -> None:

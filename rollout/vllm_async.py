@@ -9,11 +9,13 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
-from rollout.requests import check_request, check_sequence
+from rollout.requests import check_request, check_sequence, check_stream
+from rollout.streaming import DeltaQueue, StreamRequest, TokenDelta, output_delta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_args import (
     engine_arguments,
@@ -65,7 +67,28 @@ class AsyncEngine:
     async def generate(self, request: GroupRequest) -> list[Completion]:
         """[G] completions in seed order; see ``InferenceEngine.generate``."""
         check_request(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
-        return await self._cross(self._generate(request))
+        outputs = await self._cross(self._generate(request))
+        completions = [completion_of(output.outputs[0]) for output in outputs]
+        self._tokens += sum(len(c.token_ids) for c in completions)
+        return completions
+
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[list[TokenDelta], None]:
+        """Tokens as the engine core sends them; see ``InferenceEngine.stream``."""
+        check_stream(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
+        deltas = DeltaQueue()
+
+        def watch(index: int, output: Any) -> None:
+            deltas.put(output_delta(index, output, request))
+            self._tokens += len(output.outputs[0].token_ids)
+
+        answer = asyncio.ensure_future(
+            self._cross(self._generate(request.group, request.sampling_arguments, watch))
+        )
+        try:
+            async for news in deltas.until(answer):
+                yield news
+        finally:
+            answer.cancel()  # AsyncLLM drops a request whose reader is cancelled
 
     async def update_weights(self, update: WeightUpdate) -> None:
         """Verify on every worker, pause (sequences stay), load, label, resume; see
@@ -164,7 +187,14 @@ class AsyncEngine:
         self._llm = None
         self._loop.stop()
 
-    async def _generate(self, request: GroupRequest) -> list[Completion]:
+    async def _generate(
+        self,
+        request: GroupRequest,
+        more: Mapping[str, Any] | None = None,
+        watch: Callable[[int, Any], None] | None = None,
+    ) -> list[Any]:
+        """[G] final ``RequestOutput``s; with ``watch`` every output holds only its news, and goes there
+        too."""
         from vllm.inputs.engine import tokens_input
 
         prompt = list(request.prompt_token_ids)
@@ -176,23 +206,21 @@ class AsyncEngine:
         in_flight.update(ids)
         try:
             with self._load.of(len(ids)):
-                outputs = await asyncio.gather(
+                return await asyncio.gather(
                     *(
                         self._sequence(
                             i,
                             tokens_input(prompt, cache_salt=salt),
-                            sampling_arguments(request.sampling, seed),
+                            sampling_arguments(request.sampling, seed) | dict(more or {}),
+                            None if watch is None else partial(watch, index),
                         )
-                        for i, seed in zip(ids, request.seeds, strict=True)
+                        for index, (i, seed) in enumerate(zip(ids, request.seeds, strict=True))
                     )
                 )
         finally:
             in_flight.difference_update(ids)
             if not in_flight:
                 self._groups.pop(request.group_id, None)
-        completions = [completion_of(output.outputs[0]) for output in outputs]
-        self._tokens += sum(len(c.token_ids) for c in completions)
-        return completions
 
     async def _score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         from vllm.inputs.engine import tokens_input
@@ -207,17 +235,26 @@ class AsyncEngine:
             )
         return [prompt_logprobs_of(output) for output in outputs]
 
-    async def _sequence(self, request_id: str, prompt: Any, arguments: dict[str, Any]) -> Any:
+    async def _sequence(
+        self,
+        request_id: str,
+        prompt: Any,
+        arguments: dict[str, Any],
+        watch: Callable[[Any], None] | None = None,
+    ) -> Any:
         """The final ``RequestOutput`` of one sequence. ValueError if vLLM refuses it, CancelledError if it
         was aborted."""
         from vllm.exceptions import VLLMClientError
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-        params = SamplingParams(**arguments, output_kind=RequestOutputKind.FINAL_ONLY)
+        kind = RequestOutputKind.FINAL_ONLY if watch is None else RequestOutputKind.DELTA
+        params = SamplingParams(**arguments, output_kind=kind)
         final = None
         try:
             async for output in self._llm.generate(prompt, params, request_id, lora_request=self._adapter):
                 final = output
+                if watch is not None and output.outputs[0].finish_reason != "abort":
+                    watch(output)
         except VLLMClientError as error:
             raise ValueError(f"vLLM refused the request: {error}") from error
         assert final is not None, "vLLM ended a request without an output"

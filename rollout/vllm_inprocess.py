@@ -13,13 +13,13 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
-from rollout.requests import check_request, check_sequence
+from rollout.requests import check_request, check_sequence, check_stream
+from rollout.streaming import DeltaQueue, StreamRequest, TokenDelta, step_delta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_args import (
     engine_arguments,
@@ -28,33 +28,10 @@ from rollout.vllm_args import (
     scoring_arguments,
     update_payload,
 )
+from rollout.vllm_jobs import Batch, Job, answer, reject
 from rollout.vllm_outputs import SequenceRecord
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """Something for the engine thread to run between steps. ``run`` answers ``future``, now or when its
-    sequences are done."""
-
-    run: Callable[[], None]
-    future: Future[Any]
-
-
-@dataclass(slots=True, eq=False)
-class _Batch:
-    """Sequences whose results belong to one call."""
-
-    future: Future[Any]
-    convert: Callable[[SequenceRecord, str], Any]
-    """(record, finish reason) -> one result."""
-    group_id: int | None = None
-    results: list[Any] = field(default_factory=list)
-    request_ids: list[str] = field(default_factory=list)
-    remaining: int = 0
-    tokens: int = 0
-    """Sampled so far, of all its sequences."""
 
 
 class InProcessEngine:
@@ -64,14 +41,14 @@ class InProcessEngine:
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
         self._version = config.initial_version
-        self._inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._sequences: dict[str, tuple[SequenceRecord, _Batch, int]] = {}
+        self._inbox: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._sequences: dict[str, tuple[SequenceRecord, Batch, int]] = {}
         """Request id -> record, the call it belongs to, its index there."""
         self._serial = itertools.count()
         self._thread: threading.Thread | None = None
         self._dead: EngineDead | None = None
         self._stopping = False
-        self._job: _Job | None = None
+        self._job: Job | None = None
         """The one that runs, or that the thread died in."""
         self._step_began: float | None = None
         self._busy_s = 0.0
@@ -99,12 +76,32 @@ class InProcessEngine:
     async def generate(self, request: GroupRequest) -> list[Completion]:
         """[G] completions in seed order; see ``InferenceEngine.generate``."""
         check_request(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
-        batch = _Batch(Future(), SequenceRecord.completion, group_id=request.group_id)
+        batch = Batch(Future(), SequenceRecord.completion, group_id=request.group_id)
         try:
             return await self._submit(lambda: self._add_group(request, batch), batch.future)
         except asyncio.CancelledError:
-            self._post(_Job(lambda: self._abort(batch), Future()))
+            self._post(Job(lambda: self._abort(batch), Future()))
             raise
+
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[list[TokenDelta], None]:
+        """Tokens as the steps bring them; see ``InferenceEngine.stream``."""
+        check_stream(request, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
+        group, deltas = request.group, DeltaQueue()
+        batch = Batch(
+            Future(),
+            SequenceRecord.completion,
+            group_id=group.group_id,
+            watch=lambda index, output: deltas.put(step_delta(index, output)),
+        )
+        adding = self._submit(lambda: self._add_group(group, batch, request.sampling_arguments), batch.future)
+        finishing = asyncio.ensure_future(adding)
+        try:
+            async for news in deltas.until(finishing):
+                yield news
+        finally:
+            if not finishing.done():
+                finishing.cancel()
+                self._post(Job(lambda: self._abort(batch), Future()))
 
     async def update_weights(self, update: WeightUpdate) -> None:
         """Verify, load, label, clear the caches: one job between two steps; see
@@ -120,7 +117,7 @@ class InProcessEngine:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1."""
         for sequence in sequences:
             check_sequence(sequence, max_model_len=self._config.max_model_len, vocab_size=self._vocab_size)
-        batch = _Batch(Future(), lambda record, _: record.prompt_logprobs)
+        batch = Batch(Future(), lambda record, _: record.prompt_logprobs)
         return (
             await self._submit(lambda: self._add_scores(sequences, batch), batch.future) if sequences else []
         )
@@ -149,7 +146,7 @@ class InProcessEngine:
     async def stop(self) -> None:
         """End the thread after the current step; waiting calls raise EngineDead."""
         self._stopping = True
-        self._inbox.put(_Job(lambda: None, Future()))
+        self._inbox.put(Job(lambda: None, Future()))
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         self._fail_everything(EngineDead("the engine was stopped"))
@@ -162,14 +159,14 @@ class InProcessEngine:
 
     async def _call(self, function: Callable[[], Any]) -> Any:
         future: Future[Any] = Future()
-        return await self._submit(lambda: _answer(future, function()), future)
+        return await self._submit(lambda: answer(future, function()), future)
 
     async def _submit(self, run: Callable[[], None], future: Future[Any]) -> Any:
         self._raise_if_dead()
-        self._post(_Job(run, future))
+        self._post(Job(run, future))
         return await asyncio.wrap_future(future)
 
-    def _post(self, job: _Job) -> None:
+    def _post(self, job: Job) -> None:
         self._inbox.put(job)
         if self._dead is not None:  # it may have died after its last look at the inbox
             self._fail_everything(self._dead)
@@ -225,19 +222,19 @@ class InProcessEngine:
         self._step_began = None
         self._busy_s += time.perf_counter() - began
 
-    def _run(self, job: _Job) -> None:
+    def _run(self, job: Job) -> None:
         self._step_began = time.perf_counter()
         self._job = job
         try:
             job.run()
             self._job = None
         except (ValueError, WeightUpdateRefused) as error:
-            _reject(job.future, error)
+            reject(job.future, error)
             self._job = None
         finally:
             self._step_began = None
 
-    def _add_group(self, request: GroupRequest, batch: _Batch) -> None:
+    def _add_group(self, request: GroupRequest, batch: Batch, more: Mapping[str, Any] | None = None) -> None:
         from vllm.inputs.engine import tokens_input
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -247,11 +244,12 @@ class InProcessEngine:
         salt = str(self._version) if self._config.kv_after_update == "keep" else None
         for seed in request.seeds:
             params = SamplingParams(
-                **sampling_arguments(request.sampling, seed), output_kind=RequestOutputKind.FINAL_ONLY
+                **sampling_arguments(request.sampling, seed) | dict(more or {}),
+                output_kind=RequestOutputKind.FINAL_ONLY,
             )
             self._add(tokens_input(prompt, cache_salt=salt), params, batch)
 
-    def _add_scores(self, sequences: Sequence[Sequence[int]], batch: _Batch) -> None:
+    def _add_scores(self, sequences: Sequence[Sequence[int]], batch: Batch) -> None:
         from vllm.inputs.engine import tokens_input
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -259,7 +257,7 @@ class InProcessEngine:
             params = SamplingParams(**scoring_arguments(), output_kind=RequestOutputKind.FINAL_ONLY)
             self._add(tokens_input(list(sequence)), params, batch)
 
-    def _add(self, prompt: Any, params: Any, batch: _Batch) -> None:
+    def _add(self, prompt: Any, params: Any, batch: Batch) -> None:
         from vllm.exceptions import VLLMClientError
 
         request_id = str(next(self._serial))
@@ -286,6 +284,8 @@ class InProcessEngine:
             return
         record, batch, index = self._sequences[output.request_id]
         record.add(output, version)
+        if batch.watch is not None:
+            batch.watch(index, output)
         batch.tokens += len(output.new_token_ids)
         self._sampled += len(output.new_token_ids)
         if output.finish_reason is None:
@@ -295,7 +295,7 @@ class InProcessEngine:
         batch.remaining -= 1
         self._tokens += len(record.logprobs)
         if not batch.remaining:
-            _answer(batch.future, batch.results)
+            answer(batch.future, batch.results)
 
     def _progress(self, group_id: int) -> tuple[int, int]:
         own = next(
@@ -307,11 +307,11 @@ class InProcessEngine:
         for batch in {id(b): b for _, b, _ in self._sequences.values() if b.group_id in group_ids}.values():
             self._abort(batch)
 
-    def _abort(self, batch: _Batch) -> None:
+    def _abort(self, batch: Batch) -> None:
         self._drop(batch)
         batch.future.cancel()
 
-    def _drop(self, batch: _Batch) -> None:
+    def _drop(self, batch: Batch) -> None:
         self._llm.engine_core.abort_requests(
             [i for i in batch.request_ids if self._sequences.pop(i, None) is not None]
         )
@@ -359,7 +359,7 @@ class InProcessEngine:
             except queue.Empty:  # another caller drains it too
                 break
         for future in futures:
-            _reject(future, type(error)(str(error)))
+            reject(future, type(error)(str(error)))
 
     def _release(self) -> None:
         if self._llm is None:
@@ -370,15 +370,3 @@ class InProcessEngine:
         self._llm = None
         gc.unfreeze()
         cleanup_dist_env_and_memory()
-
-
-def _answer(future: Future[Any], result: Any) -> None:
-    """Set the result unless the caller has gone."""
-    if future.set_running_or_notify_cancel():
-        future.set_result(result)
-
-
-def _reject(future: Future[Any], error: Exception) -> None:
-    """Set the exception unless the caller has gone or has an answer."""
-    if not future.done() and future.set_running_or_notify_cancel():
-        future.set_exception(error)

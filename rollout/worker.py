@@ -8,12 +8,14 @@ for it.
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 import psutil
 
 from rollout.engine import EngineConfig, EngineDead, InferenceEngine, WeightUpdate, build_engine
 from rollout.packing import CompletionBatch
+from rollout.streaming import StreamRequest, TokenDelta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_env import prepare_process
 
@@ -51,6 +53,12 @@ class RolloutWorker:
         """[G] completions in seed order. ValueError on a request it cannot serve, EngineDead, or
         CancelledError after ``abort``."""
         return CompletionBatch(await self._live.generate(request))
+
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[list[TokenDelta], None]:
+        """Tokens as they are sampled; raises as ``generate``."""
+        async with aclosing(self._live.stream(request)) as news:
+            async for deltas in news:
+                yield deltas
 
     async def update_weights(self, update: WeightUpdate) -> int:
         """Load a published set of weights; returns the version served now. WeightUpdateRefused leaves

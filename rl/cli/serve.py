@@ -22,6 +22,8 @@ a Hugging Face directory
 
 [bold]t2rl serve models/mine --samples 16[/]   no reward: majority votes that stop once they are settled
 
+[bold]t2rl serve models/mine --strategy none[/]   n samples as drawn, log-probs, echo: what lm-eval needs
+
 Requests: POST /v1/completions and /v1/chat/completions with an object [bold]t2rl[/] {id, category, answer,
 metadata, budget_tokens,
 strategy}; docs/serve.md.
@@ -38,7 +40,9 @@ RewardName = Annotated[
 ]
 StrategyName = Annotated[
     str | None,
-    typer.Option(help="repeated_sampling, majority, weighted_vote or best_of_n, instead of the plan's."),
+    typer.Option(
+        help="repeated_sampling, majority, weighted_vote or best_of_n, instead of the plan's; none: as drawn."
+    ),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Samples of a request at most, where there is no plan.")]
 RoundSamples = Annotated[

@@ -9,7 +9,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import ray
@@ -17,7 +18,7 @@ import ray
 from rl.engines.errors import EngineLost, FleetDead, TransferGroupBroken
 from rl.engines.load import EngineLoad
 from rl.engines.progress import completions_of
-from rl.engines.slot import LOST, EngineSlot, FleetTimeouts
+from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause
 from rl.records.status import ActorState
 from rl.stream.background import in_background
 from rl.stream.tickets import EngineVersions
@@ -112,7 +113,7 @@ class EngineFleet:
             await asyncio.gather(*(self._start_slot(slot) for slot in self._slots))
         except EngineFailed as error:
             # not the traceback of another process; that one is in the actor's log
-            raise FleetDead(_cause(error)) from None
+            raise FleetDead(cause(error)) from None
 
     async def _start_slot(self, slot: EngineSlot) -> None:
         slot.actor = self._make_actor(slot.index)
@@ -177,23 +178,29 @@ class EngineFleet:
             EngineLost: the engine died, hung or was replaced; issue the group again.
             FleetDead: no restart is left.
         """
+        async with self.seat(request, timeout_s=timeout_s) as slot:
+            return await completions_of(
+                slot.index, slot.actor, request, timeout_s=timeout_s, health_s=self._timeouts.health
+            )
+
+    @asynccontextmanager
+    async def seat(self, request: GroupRequest, *, timeout_s: float) -> AsyncIterator[EngineSlot]:
+        """The least loaded live engine, with the group counted as its work; what is raised inside decides
+        whether it is lost. Raises as ``generate``."""
         slot = await self._pick(timeout_s)
         actor, count = slot.actor, len(request.seeds)
         slot.outstanding += count
         self.load.sent(slot.index, count)
         try:
-            completions = await completions_of(
-                slot.index, actor, request, timeout_s=timeout_s, health_s=self._timeouts.health
-            )
+            yield slot
             self._proven = True
-            return completions
         except StreamTimeout as error:
             await self._abort_or_lose(slot, actor, request)
             raise EngineLost(str(error)) from error
         except LOST as error:
             self._lose(slot, actor, error)
             raise EngineLost(
-                f"engine {slot.index} died with group {request.group_id}: {_brief(error)}"
+                f"engine {slot.index} died with group {request.group_id}: {brief(error)}"
             ) from error
         finally:
             slot.outstanding -= count
@@ -327,7 +334,7 @@ class EngineFleet:
         if not self._rejoin:
             slot.failed = True
             self._fatal = self._fatal or TransferGroupBroken(
-                f"engine {slot.index} was lost ({_brief(error)}), and a restarted one cannot rejoin by "
+                f"engine {slot.index} was lost ({brief(error)}), and a restarted one cannot rejoin by "
                 "rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
             )
             logger.error("%s", self._fatal)
@@ -336,17 +343,17 @@ class EngineFleet:
         if isinstance(error, EngineFailed) and not self._proven:
             slot.failed = True
             self._fatal = FleetDead(
-                f"engine {slot.index} failed at its first request, and would again: {_cause(error)}"
+                f"engine {slot.index} failed at its first request, and would again: {cause(error)}"
             )
             self.changed.notify()
             return
         slot.restarts += 1
-        logger.error("engine %d lost (%s); restart %d", slot.index, _brief(error), slot.restarts)
+        logger.error("engine %d lost (%s); restart %d", slot.index, brief(error), slot.restarts)
         if slot.restarts > self._max_restarts:
             slot.failed = True
             self._fatal = FleetDead(
                 f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}):"
-                f" {_brief(error)}"
+                f" {brief(error)}"
             )
             self.changed.notify()
             return
@@ -363,11 +370,11 @@ class EngineFleet:
             except (*LOST, RuntimeError) as error:
                 slot.restarts += 1
                 logger.warning(
-                    "engine %d did not come back (%s); restart %d", slot.index, _brief(error), slot.restarts
+                    "engine %d did not come back (%s); restart %d", slot.index, brief(error), slot.restarts
                 )
                 if slot.restarts > self._max_restarts:
                     slot.failed = True
-                    self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {_brief(error)}")
+                    self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {brief(error)}")
                     self.changed.notify()
                     return
                 ray.kill(slot.actor)
@@ -380,15 +387,3 @@ class EngineFleet:
                     slot.version,
                 )
                 return
-
-
-def _cause(error: BaseException) -> str:
-    """The engine's own message."""
-    return str(getattr(error, "cause", None) or error).strip()
-
-
-def _brief(error: BaseException) -> str:
-    """Ray's errors carry whole remote tracebacks; the last line is the cause, and the actor's log has the
-    rest."""
-    cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1] if str(cause).strip() else ''}"

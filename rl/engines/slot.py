@@ -1,4 +1,4 @@
-"""A place in the fleet, its time limits, and what tells that the engine in it is lost."""
+"""A place in the fleet, its time limits, and what tells that the engine in it is lost, in short."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,3 +58,15 @@ class FleetTimeouts:
     start: float = 1800.0
     sync: float = 60.0
     health: float = 10.0
+
+
+def cause(error: BaseException) -> str:
+    """The engine's own message."""
+    return str(getattr(error, "cause", None) or error).strip()
+
+
+def brief(error: BaseException) -> str:
+    """Ray's errors carry whole remote tracebacks; the last line is the cause, and the actor's log has the
+    rest."""
+    inner = getattr(error, "cause", None) or error
+    return f"{type(inner).__name__}: {str(inner).strip().splitlines()[-1] if str(inner).strip() else ''}"

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from planner.strategies.base import Attempt, Result, Tokens
+from planner.strategies.base import Attempt, Policy, Result, Tokens
 from rewards.thinking import after_thinking
 from rl.config.thinking_tags import DEFAULT
 from rl.engines.decode import EnginePolicy
-from rl.serve.choice import Choice, Chooser
+from rl.serve.choice import Choice, Chooser, Defaults
 from rl.serve.errors import RequestError
 from rl.serve.prompts import Encoder
 from rl.serve.recording import RecordingPolicy
-from rl.serve.requests import Ask
+from rl.serve.requests import Ask, CompletionRequest
+from rl.serve.sequences import Sampler, StoppingPolicy
 from rl.serve.votes import AnswerOf, fallback
 from rl.tasks.values import without_nulls
 from rollout.requests import MIN_TEMPERATURE
@@ -48,6 +49,7 @@ class Answerer:
     """Everything that requests share: engines, judge, plan, tokenizer."""
 
     policy: EnginePolicy
+    sampler: Sampler
     chooser: Chooser
     encoder: Encoder
     vote: AnswerOf
@@ -62,7 +64,8 @@ class Answerer:
             EngineLost: its engine died.
             StreamTimeout: engine or verifiers do not answer.
         """
-        text, ids = self.encoder.encode(ask)
+        check_planned(ask)
+        ((text, ids),) = self.encoder.encode(ask)
         choice = self.chooser.choose(ask, len(ids))
         hints = ask.t2rl
         prompt = Prompt(
@@ -74,7 +77,7 @@ class Answerer:
             metadata=without_nulls(hints.metadata or {}),
             thinking_tags=self.thinking_tags,
         )
-        recording = RecordingPolicy(replace(self.policy, sampling=self._sampling(ask)))
+        recording = RecordingPolicy(self._policy(ask))
         rng = np.random.default_rng(None if ask.seed is None else ask.seed % MAX_SEED)
         judge = self._judge(choice, ask, prompt)
 
@@ -91,18 +94,11 @@ class Answerer:
         judge.check(prompt, ask.t2rl)
         return judge.verifier if choice.strategy == "repeated_sampling" else judge.scorer
 
-    def _sampling(self, ask: Ask) -> SamplingConfig:
-        defaults = self.chooser.defaults
-        temperature = defaults.temperature if ask.temperature is None else ask.temperature
-        if 0 < temperature < MIN_TEMPERATURE:
-            raise RequestError(
-                400,
-                f"temperature is {temperature}: use 0, or at least {MIN_TEMPERATURE}",
-                param="temperature",
-            )
-        return SamplingConfig(
-            temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p
-        )
+    def _policy(self, ask: Ask) -> Policy:
+        sampling = sampling_of(ask, self.chooser.defaults)
+        if ask.stops:
+            return StoppingPolicy(sampler=self.sampler, sampling=sampling, stops=ask.stops)
+        return replace(self.policy, sampling=sampling)
 
     def _served(
         self,
@@ -125,4 +121,41 @@ class Answerer:
             accepted=result.accepted,
             fallback=result.answer is None,
             tokens=result.tokens,
+        )
+
+
+def sampling_of(ask: Ask, defaults: Defaults) -> SamplingConfig:
+    """Temperature and top-p of a request.
+
+    Raises:
+        RequestError: 400: a temperature that engines would silently raise.
+    """
+    temperature = defaults.temperature if ask.temperature is None else ask.temperature
+    if 0 < temperature < MIN_TEMPERATURE:
+        raise RequestError(
+            400,
+            f"temperature is {temperature}: use 0, or at least {MIN_TEMPERATURE}",
+            param="temperature",
+        )
+    return SamplingConfig(temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p)
+
+
+def check_planned(ask: Ask) -> None:
+    """RequestError: 400: a field that only samples as they are drawn have."""
+    asked = {
+        "n": ask.samples > 1,
+        "logprobs": ask.logprobs is not None and ask.logprobs is not False,
+        "echo": isinstance(ask, CompletionRequest) and bool(ask.echo),
+        "prompt": isinstance(ask, CompletionRequest)
+        and len(ask.prompt) > 1
+        and isinstance(ask.prompt, list)
+        and not isinstance(ask.prompt[0], int),
+    }
+    for name in (name for name, found in asked.items() if found):
+        raise RequestError(
+            400,
+            f"{name}: this request gets one answer, planned and chosen among several samples; send"
+            ' t2rl={"strategy": "none"} for samples as they are drawn, or start the service with --strategy'
+            " none",
+            param=name,
         )

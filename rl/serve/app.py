@@ -8,24 +8,29 @@ needs no token. There are no CORS headers: a web page of another origin cannot r
 import hmac
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rl.engines.decode import DecodeInterrupted
 from rl.engines.errors import EngineLost
 from rl.serve import shapes
-from rl.serve.answering import Answerer, Served
+from rl.serve.answering import Answerer
 from rl.serve.body import read_body, unless_gone
 from rl.serve.errors import RequestError
-from rl.serve.gate import Gate
+from rl.serve.events import EventStream
+from rl.serve.gate import Gate, Place
+from rl.serve.plain import PlainAnswerer, Usage
 from rl.serve.requests import Ask, ChatRequest, CompletionRequest, read_request
+from rl.serve.sequences import Piece
+from rl.serve.shapes import Shape
 
 
 class ServeService:
@@ -43,6 +48,9 @@ class ServeService:
         self, answerer: Answerer, gate: Gate, *, model: str, token: str | None, max_body: int
     ) -> None:
         self._answerer, self._gate, self._model = answerer, gate, model
+        self._plain = PlainAnswerer(
+            sampler=answerer.sampler, chooser=answerer.chooser, encoder=answerer.encoder
+        )
         self._token, self._max_body = token, max_body
         self._created = int(time.time())
         self._tokens = 0
@@ -76,33 +84,79 @@ class ServeService:
         self._check_model(request.path_params["name"])
         return JSONResponse(shapes.model_card(self._model, self._created))
 
-    async def _completions(self, request: Request) -> JSONResponse:
-        request_id = f"cmpl-{uuid.uuid4().hex}"
-        served = await self._serve(request, lambda body: read_request(CompletionRequest, body), request_id)
-        return JSONResponse(
-            shapes.completion(served, id=request_id, created=int(time.time()), model=self._model)
-        )
+    async def _completions(self, request: Request) -> Response:
+        return await self._respond(request, lambda body: read_request(CompletionRequest, body), chat=False)
 
-    async def _chat(self, request: Request) -> JSONResponse:
-        request_id = f"chatcmpl-{uuid.uuid4().hex}"
-        served = await self._serve(request, lambda body: read_request(ChatRequest, body), request_id)
-        return JSONResponse(
-            shapes.chat_completion(served, id=request_id, created=int(time.time()), model=self._model)
-        )
+    async def _chat(self, request: Request) -> Response:
+        return await self._respond(request, lambda body: read_request(ChatRequest, body), chat=True)
 
-    async def _serve(self, request: Request, read: Callable[[Any], Ask], request_id: str) -> Served:
+    async def _respond(self, request: Request, read: Callable[[Any], Ask], *, chat: bool) -> Response:
         self._authorise(request)
-        async with self._gate.admitted():
-            ask = read(_parsed(await read_body(request, self._max_body)))
-            self._check_model(ask.model)
-            served = await unless_gone(request, self._in_turn(ask, request_id))
-        self._tokens += served.tokens.total
-        return served
+        with ExitStack() as holding:
+            place = holding.enter_context(self._gate.place())
+            async with place.in_time():
+                ask = read(_parsed(await read_body(request, self._max_body)))
+                self._check_model(ask.model)
+                shape = Shape(
+                    id=f"{'chatcmpl' if chat else 'cmpl'}-{uuid.uuid4().hex}",
+                    created=int(time.time()),
+                    model=self._model,
+                    chat=chat,
+                    logprobs=ask.logprobs is not None and ask.logprobs is not False,
+                )
+                if not ask.stream:
+                    return JSONResponse(await unless_gone(request, self._answer(ask, shape)))
+            return EventStream(request, lambda: self._events(ask, shape, place), holding.pop_all())
 
-    async def _in_turn(self, ask: Ask, request_id: str) -> Served:
+    async def _answer(self, ask: Ask, shape: Shape) -> dict[str, Any]:
+        async with self._turn():
+            if self._answerer.chooser.plans(ask):
+                served = await self._answerer.answer(ask, shape.id)
+                self._tokens += served.tokens.total
+                return shape.planned(served)
+            pieces, usage = await self._plain.whole(self._plain.prepare(ask))
+            self._tokens += usage.total
+            return shape.plain(pieces, usage)
+
+    async def _events(self, ask: Ask, shape: Shape, place: Place) -> AsyncGenerator[dict[str, Any], None]:
+        """Chunks of a streamed response. What is planned comes whole, once it is chosen."""
+        async with place.in_time(), self._turn():
+            chunks = self._planned_chunks if self._answerer.chooser.plans(ask) else self._plain_chunks
+            async with aclosing(chunks(ask, shape)) as made:
+                async for chunk in made:
+                    yield chunk
+
+    async def _planned_chunks(self, ask: Ask, shape: Shape) -> AsyncGenerator[dict[str, Any], None]:
+        served = await self._answerer.answer(ask, shape.id)
+        self._tokens += served.tokens.total
+        if (opening := shape.opening(0)) is not None:
+            yield opening
+        yield shape.chunk(0, Piece(text=served.text), None)
+        finish = "length" if served.truncated else "stop"
+        yield shape.chunk(0, Piece(text=""), finish) | {"t2rl": shapes.facts_of(served)}
+        if ask.stream_options is not None and ask.stream_options.include_usage:
+            yield shape.closing(shapes.planned_usage(served))
+
+    async def _plain_chunks(self, ask: Ask, shape: Shape) -> AsyncGenerator[dict[str, Any], None]:
+        drawing = self._plain.prepare(ask)
+        usage, begun = Usage(drawing.prompt_tokens), set()
+        async with aclosing(self._plain.pieces(drawing)) as pieces:
+            async for index, piece in pieces:
+                if index not in begun and (opening := shape.opening(index)) is not None:
+                    yield opening
+                begun.add(index)
+                usage = usage.plus(piece)
+                if piece.text or piece.tokens or piece.finish is not None:
+                    yield shape.chunk(index, piece, piece.finish)
+        self._tokens += usage.total
+        if ask.stream_options is not None and ask.stream_options.include_usage:
+            yield shape.closing(shapes.usage_of(usage))
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
         async with self._gate.turn:
             try:
-                return await self._answerer.answer(ask, request_id)
+                yield
             except (EngineLost, DecodeInterrupted) as error:
                 raise RequestError(
                     503, "the engine that worked on this was lost; try again", code="engine_lost"

@@ -7,7 +7,7 @@ from planner.strategies.base import Strategy
 from rl.serve.errors import RequestError
 from rl.serve.judges import Judge
 from rl.serve.plan_file import Entry, ServingPlan
-from rl.serve.requests import Ask, Hints
+from rl.serve.requests import NO_STRATEGY, Ask, Hints
 from rl.serve.votes import AnswerOf
 
 DEFAULT_ROUND = 4
@@ -67,8 +67,8 @@ class Chooser:
 
     def __post_init__(self) -> None:
         wanted = self.defaults.strategy
-        if wanted is not None and wanted not in STRATEGIES:
-            raise ValueError(f"--strategy {wanted}: choose one of {', '.join(STRATEGIES)}")
+        if wanted not in (None, NO_STRATEGY, *STRATEGIES):
+            raise ValueError(f"--strategy {wanted}: choose one of {', '.join((*STRATEGIES, NO_STRATEGY))}")
         if wanted in (*VERIFIED, *SCORED) and self.judge is None:
             raise ValueError(f"--strategy {wanted}: it needs a reward; give --reward NAME, or use majority")
         if wanted in VERIFIED and self.judge is not None and self.judge.form_only:
@@ -76,6 +76,10 @@ class Chooser:
                 f"--strategy {wanted}: the reward judges form only and accepts nothing; use best_of_n or"
                 " weighted_vote"
             )
+
+    def plans(self, ask: Ask) -> bool:
+        """False: the request gets its samples as they are drawn."""
+        return (ask.t2rl.strategy or self.defaults.strategy) != NO_STRATEGY
 
     def choose(self, ask: Ask, prompt_tokens: int) -> Choice:
         """Strategy, samples and budget of a request.
@@ -88,13 +92,13 @@ class Chooser:
         k = defaults.samples if entry is None else entry.k
         if _temperature(ask, defaults) == 0:
             k = 1
-        limit = self._max_tokens(ask, prompt_tokens)
+        limit = self.max_tokens(ask, prompt_tokens)
         return Choice(
             strategy=self._strategy(hints, entry),
             k=k,
             round_samples=min(k, self._round(k)),
             max_tokens=limit,
-            budget=self._budget(hints, prompt_tokens, k * (prompt_tokens + limit)),
+            budget=self.budget(hints, prompt_tokens, k * (prompt_tokens + limit)),
             category=hints.category or (entry and entry.category) or "default",
         )
 
@@ -127,7 +131,8 @@ class Chooser:
             return DEFAULT_ROUND
         return k if self.plan.mode == "parallel" else 1
 
-    def _max_tokens(self, ask: Ask, prompt_tokens: int) -> int:
+    def max_tokens(self, ask: Ask, prompt_tokens: int) -> int:
+        """Tokens of each sample at most; RequestError: 400: prompt and answer do not fit together."""
         asked = getattr(ask, "max_completion_tokens", None) or ask.max_tokens
         room = self.defaults.max_model_len - prompt_tokens
         if room < 1 or (asked is not None and asked > room):
@@ -141,7 +146,8 @@ class Chooser:
             )
         return min(self.defaults.max_tokens, room) if asked is None else asked
 
-    def _budget(self, hints: Hints, prompt_tokens: int, enough: int) -> int:
+    def budget(self, hints: Hints, prompt_tokens: int, enough: int) -> int:
+        """Tokens of the request at most; RequestError: 400: over the service's, or too little."""
         most = self.defaults.budget_tokens
         asked = hints.budget_tokens
         if asked is not None and most is not None and asked > most:

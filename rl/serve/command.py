@@ -27,6 +27,7 @@ from rl.serve.gate import Gate
 from rl.serve.judges import Judge
 from rl.serve.plan_file import read_plan
 from rl.serve.prompts import Encoder
+from rl.serve.sequences import Sampler
 from rl.serve.votes import answer_of
 from rl.tasks import build_task
 from rl.tasks.encoding import make_decode
@@ -179,8 +180,10 @@ def make_service(checked: Checked, shared: SharedFleet) -> ServeService:
     """The application over started engines."""
     options, tokenizer = checked.options, checked.tokenizer
     tags = thinking_tags_of(checked.config.task, tokenizer)
+    decode = make_decode(tokenizer, tags)
     answerer = Answerer(
-        policy=shared.policy(make_decode(tokenizer, tags)),
+        policy=shared.policy(decode),
+        sampler=Sampler(stream=shared.stream, decode=decode, token_text=tokenizer.batch_decode),
         thinking_tags=tags,
         chooser=checked.chooser,
         encoder=Encoder(tokenizer),

@@ -1,8 +1,8 @@
 """Who gets in: so many requests at work, so many waiting, each with a limit in time."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from rl.serve.errors import RequestError
 
@@ -17,10 +17,11 @@ class Gate:
 
     Example::
 
-        async with gate.admitted():       # 503 if full, 504 when time is up
-            ...                           # read and check
-            async with gate.turn:
-                ...                       # work
+        with gate.place() as place:             # 503 if full
+            async with place.in_time():         # 504 when time is up
+                ...                             # read and check
+                async with gate.turn:
+                    ...                         # work
     """
 
     def __init__(self, *, parallel: int, waiting: int, timeout_s: float) -> None:
@@ -34,18 +35,39 @@ class Gate:
         """Requests at work, or about to be."""
         return min(self.admitted_now, self._parallel)
 
-    @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Inside: counted and timed.
+    @contextmanager
+    def place(self) -> Iterator["Place"]:
+        """Counted inside.
 
         Raises:
-            RequestError: 503, the queue is full; 504, time is up.
+            RequestError: 503, the queue is full.
         """
         if self.admitted_now >= self._places:
             raise RequestError(503, "the queue is full; try again", code="queue_full")
         self.admitted_now += 1
         try:
-            async with asyncio.timeout(self._timeout_s):
+            yield Place(self._timeout_s)
+        finally:
+            self.admitted_now -= 1
+            self.done += 1
+
+
+class Place:
+    """A request's place in the queue, with its time limit from arrival on."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._deadline = asyncio.get_running_loop().time() + timeout_s
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Timed inside.
+
+        Raises:
+            RequestError: 504, time is up.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline):
                 yield
         except TimeoutError as error:
             text = (
@@ -53,6 +75,3 @@ class Gate:
                 " larger --timeout-s"
             )
             raise RequestError(504, text, code="timeout") from error
-        finally:
-            self.admitted_now -= 1
-            self.done += 1

@@ -8,6 +8,8 @@ from rl.serve.requests import ChatRequest, CompletionRequest
 from rl.tasks.chats import render_chat
 from rl.tasks.encoding import prompt_ids
 
+MAX_PROMPTS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
@@ -15,29 +17,29 @@ class Encoder:
 
     tokenizer: Any
 
-    def encode(self, ask: CompletionRequest | ChatRequest) -> tuple[str, tuple[int, ...]]:
-        """Text and token ids.
+    def encode(self, ask: CompletionRequest | ChatRequest) -> list[tuple[str, tuple[int, ...]]]:
+        """Text and token ids of each prompt.
 
         Raises:
-            RequestError: 400: several prompts, none, ids outside the vocabulary, messages that the chat
+            RequestError: 400: no prompt, too many, ids outside the vocabulary, messages that the chat
                 template refuses.
         """
         if isinstance(ask, ChatRequest):
             text = self._chat(ask)
-            (ids,) = prompt_ids(self.tokenizer, [text], from_template=True)
+            encoded = list(zip([text], prompt_ids(self.tokenizer, [text], from_template=True), strict=True))
         else:
-            prompt = _only(ask.prompt)
-            if isinstance(prompt, str):
-                text = prompt
-                (ids,) = prompt_ids(self.tokenizer, [prompt], from_template=False)
-            else:
-                self._check_ids(prompt)
-                text, ids = self.tokenizer.batch_decode([prompt])[0], tuple(prompt)
-        if not ids:
+            encoded = [self._completion(prompt) for prompt in _each(ask.prompt)]
+        if not encoded or not all(ids for _, ids in encoded):
             raise RequestError(
                 400, "prompt: there is nothing to continue; give at least one token", param="prompt"
             )
-        return text, ids
+        return encoded
+
+    def _completion(self, prompt: str | list[int]) -> tuple[str, tuple[int, ...]]:
+        if isinstance(prompt, str):
+            return prompt, prompt_ids(self.tokenizer, [prompt], from_template=False)[0]
+        self._check_ids(prompt)
+        return self.tokenizer.batch_decode([prompt])[0], tuple(prompt)
 
     def _chat(self, ask: ChatRequest) -> str:
         if not self.tokenizer.chat_template:
@@ -64,17 +66,14 @@ class Encoder:
             )
 
 
-def _only(prompt: str | list[int] | list[str] | list[list[int]]) -> str | list[int]:
-    """The one prompt of the forms that OpenAI allows."""
-    if isinstance(prompt, str) or not prompt:
-        return prompt if isinstance(prompt, str) else []
-    first = prompt[0]
-    if isinstance(first, int):
-        return [token for token in prompt if isinstance(token, int)]
-    if len(prompt) > 1:
+def _each(prompt: str | list[int] | list[str] | list[list[int]]) -> list[str | list[int]]:
+    """Every prompt of the forms that OpenAI allows."""
+    if isinstance(prompt, str):
+        return [prompt]
+    ids = [token for token in prompt if isinstance(token, int)]
+    many = [one for one in prompt if not isinstance(one, int)]
+    if len(many) > MAX_PROMPTS:
         raise RequestError(
-            400,
-            f"prompt: {len(prompt)} prompts; send each in a request of its own, they share the engine",
-            param="prompt",
+            400, f"prompt: {len(many)} prompts; send at most {MAX_PROMPTS} in a request", param="prompt"
         )
-    return first
+    return [ids] if ids else list(many)

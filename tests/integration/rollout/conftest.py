@@ -1,8 +1,10 @@
 """Tiny random models, a Ray actor that can run one engine after the other, and the Hugging Face model as the
 judge."""
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from rollout.engine import EngineConfig, WeightUpdate
+from rollout.streaming import StreamRequest, TokenDelta
 from rollout.weight_buffer import WeightBuffer, plan_layout
 from tests.integration.rollout.helpers import EOS, MAX_MODEL_LEN, VOCAB, Handle
 
@@ -98,6 +101,16 @@ def host() -> Iterator[Any]:
             await self.stop()
             super().__init__(config)
             return await self.start()
+
+        async def stream_all(self, request: StreamRequest) -> list[TokenDelta]:
+            return [delta async for deltas in self.stream(request) for delta in deltas]
+
+        async def stream_first(self, request: StreamRequest) -> int:
+            """Close the stream after its first news; how many tokens those had."""
+            async with aclosing(self.stream(request)) as news:
+                deltas = await anext(news)
+            await asyncio.sleep(0.5)
+            return sum(len(delta.tokens.ids) for delta in deltas)
 
         async def children(self) -> list[int]:
             import psutil

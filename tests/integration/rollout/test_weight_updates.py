@@ -17,6 +17,7 @@ from rl.config.learner import LearnerConfig
 from rl.learner.model import load_model
 from rl.learner.publishing import WeightPublisher
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
+from rollout.streaming import StreamRequest
 from rollout.types import Completion, FinishReason
 from tests.integration.rollout.helpers import EOS, MAX_MODEL_LEN, Handle, group, same
 from tests.unit.learner.models.model_bases import save_base
@@ -78,6 +79,30 @@ def test_end_tokens_end_a_completion(engine: str, host: Handle) -> None:
     assert bool(stopped) == (engine == "untied")  # only these models know an end token
     assert all(c.token_ids[-1] == EOS and EOS not in c.token_ids[:-1] for c in stopped)
     assert all(len(c.token_ids) == 24 for c in completions if c.finish_reason is FinishReason.LENGTH)
+
+
+@pytest.mark.usefixtures("engine")
+def test_streams_bring_the_same_tokens_with_the_likeliest_beside_them(host: Handle) -> None:
+    """In an engine of each kind; a stream that is closed early leaves it."""
+    asked = REQUESTS[0]
+    (expected,) = ray.get(host.generate(asked), timeout=60)
+    deltas = host.stream_all(StreamRequest(group=asked, top_logprobs=2, prompt_logprobs=1))
+    for index, completion in enumerate(expected):
+        own = [delta for delta in deltas if delta.index == index]
+        tokens = np.concatenate([delta.tokens.ids for delta in own])
+        logprobs = np.concatenate([delta.tokens.logprobs for delta in own])
+        assert tokens.shape[1] == 3 and np.array_equal(tokens[:, 0], completion.token_ids)
+        assert np.allclose(logprobs[:, 0], completion.behavior_logprobs, atol=1e-4)
+        assert (logprobs[:, 1] >= logprobs[:, 2]).all() and (logprobs[:, 1] >= logprobs[:, 0] - 1e-6).all()
+        assert [delta.finish_reason for delta in own][-1] is completion.finish_reason
+        (prompt,) = [delta.prompt for delta in own if delta.prompt is not None]
+        assert prompt.ids[:, 0].tolist() == list(asked.prompt_token_ids[1:])
+        (scores,) = host.score([list(asked.prompt_token_ids)])
+        assert np.allclose(prompt.logprobs[:, 0], scores, atol=1e-4)
+    assert host.stream_first(StreamRequest(group=group(77, max_tokens=200, ignore_eos=True))) >= 1
+    assert host.progress(77)[0] == 0, "nobody reads it any more"
+    with pytest.raises(ValueError, match="top_logprobs is 21"):
+        host.stream_all(StreamRequest(group=asked, top_logprobs=21))
 
 
 def test_bad_pushes_are_refused_and_the_old_weights_serve_on(

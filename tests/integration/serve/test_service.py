@@ -169,9 +169,76 @@ def test_the_openai_client_understands_it(client: Callable[[str], openai.OpenAI]
         "stop",
         "length",
     )
-    with pytest.raises(openai.BadRequestError, match="t2rl decides how many samples"):
+    with pytest.raises(openai.BadRequestError, match="n: this request gets one answer, planned"):
         ours.completions.create(model="nano", prompt=text, n=3)
     with pytest.raises(openai.NotFoundError):
         ours.completions.create(model="gpt", prompt=text)
     with pytest.raises(openai.AuthenticationError):
         client("x").models.list()
+
+
+PLAIN = {"t2rl": {"strategy": "none"}}
+
+
+def test_samples_as_drawn_with_n_stop_and_streams(
+    client: Callable[[str], openai.OpenAI], items: list[Any]
+) -> None:
+    ours, text = client(TOKEN), items[0].text
+    whole = ours.completions.create(model="nano", prompt=text, n=4, seed=3, extra_body=PLAIN)
+    texts = [choice.text for choice in whole.choices]
+    assert len(set(texts)) > 1 and [choice.index for choice in whole.choices] == [0, 1, 2, 3]
+    assert whole.usage is not None and 4 <= whole.usage.completion_tokens <= 4 * MAX_TOKENS
+
+    said = dict.fromkeys(range(4), "")
+    usage, pieces = None, 0
+    for chunk in ours.completions.create(
+        model="nano",
+        prompt=text,
+        n=4,
+        seed=3,
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body=PLAIN,
+    ):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            said[choice.index], pieces = said[choice.index] + choice.text, pieces + 1
+    assert list(said.values()) == texts, "the same draws, piece by piece"
+    assert pieces > 4 and usage is not None and usage.total_tokens == whole.usage.total_tokens
+
+    stop = next(letter for letter in texts[0][1:] if letter.strip())
+    cut = ours.completions.create(model="nano", prompt=text, n=4, seed=3, stop=[stop], extra_body=PLAIN)
+    assert [choice.text for choice in cut.choices] == [one.split(stop)[0] for one in texts]
+    assert cut.choices[0].finish_reason == "stop"
+
+    messages: Any = [{"role": "user", "content": text}]
+    chat = ours.chat.completions.create(
+        model="nano", messages=messages, stream=True, logprobs=True, top_logprobs=2, extra_body=PLAIN
+    )
+    deltas = [chunk.choices[0] for chunk in chat]
+    assert deltas[0].delta.role == "assistant" and deltas[-1].finish_reason in ("stop", "length")
+    tokens = [token for one in deltas if one.logprobs for token in one.logprobs.content or ()]
+    assert "".join(token.token for token in tokens).startswith(
+        "".join(one.delta.content or "" for one in deltas)
+    )
+    assert all(len(token.top_logprobs) == 2 and token.logprob <= 0 for token in tokens)
+
+
+def test_log_likelihoods_as_lm_eval_asks_for_them(process: Any, items: list[Any]) -> None:
+    """The requests of its ``local-completions`` as they were recorded: several prompts of token ids, whose
+    continuations are scored by echo, and one text with stops."""
+    _, address = process
+    ids = [list(item.token_ids) for item in items[:3]]
+    fields = {"temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234, "echo": True}
+    answer = ask(address, prompt=ids, **fields, **PLAIN)
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2]
+    for prompt, choice in zip(ids, answer["choices"], strict=True):
+        logprobs = choice["logprobs"]
+        values, likeliest = logprobs["token_logprobs"], logprobs["top_logprobs"]
+        assert len(values) == len(likeliest) == len(prompt) + 1 and values[0] is None
+        assert all(
+            value <= max(top.values()) + 1e-6 for value, top in zip(values[1:], likeliest[1:], strict=True)
+        )
+        assert values[-1] == max(likeliest[-1].values()), "the sampled one is greedy"
+    one = ask(address, prompt=ids[0], **fields, **PLAIN)["choices"][0]["logprobs"]["token_logprobs"]
+    assert one[1:] == pytest.approx(answer["choices"][0]["logprobs"]["token_logprobs"][1:], abs=1e-4)

@@ -2,7 +2,7 @@
 process."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,9 @@ from rl.serve.gate import Gate
 from rl.serve.judges import Judge
 from rl.serve.plan_file import ServingPlan
 from rl.serve.prompts import Encoder
+from rl.serve.sequences import Sampler
 from rl.serve.votes import answer_of
+from rollout.streaming import ScoredTokens, StreamRequest, TokenDelta
 from rollout.types import (
     Completion,
     FinishReason,
@@ -75,6 +77,8 @@ class Engine:
     texts: Sequence[str]
     wait: Callable[[], Any] | None = None
     requests: list[GroupRequest] = field(default_factory=list)
+    streamed: list[StreamRequest] = field(default_factory=list)
+    steps: int = 0
     generated: int = 0
     given: int = 0
 
@@ -84,6 +88,33 @@ class Engine:
             await self.wait()
         await asyncio.sleep(0)
         return [self._next(request.sampling.max_tokens) for _ in request.seeds]
+
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[list[TokenDelta], None]:
+        """A token a step, of all sequences together; log-probs are minus the token id, then those of the next
+        ids."""
+        self.requests.append(request.group)
+        self.streamed.append(request)
+        if self.wait is not None:
+            await self.wait()
+        made = [self._next(request.group.sampling.max_tokens) for _ in request.group.seeds]
+        for step in range(max(len(one.token_ids) for one in made)):
+            await asyncio.sleep(0)
+            deltas = []
+            for index, one in enumerate(made):
+                if step < len(one.token_ids):
+                    last = step == len(one.token_ids) - 1
+                    deltas.append(
+                        TokenDelta(
+                            index=index,
+                            tokens=scored([int(one.token_ids[step])], request.top_logprobs),
+                            prompt=None
+                            if step or request.prompt_logprobs is None
+                            else scored(request.group.prompt_token_ids[1:], request.prompt_logprobs),
+                            finish_reason=one.finish_reason if last else None,
+                        )
+                    )
+            self.steps += 1
+            yield deltas
 
     def _next(self, limit: int) -> Completion:
         whole = [*map(ord, self.texts[self.given % len(self.texts)]), END]
@@ -97,6 +128,13 @@ class Engine:
             spans=(VersionSpan(0, len(ids), 0),),
             finish_reason=FinishReason.LENGTH if len(whole) > limit else FinishReason.STOP,
         )
+
+
+def scored(ids: Sequence[int], top: int) -> ScoredTokens:
+    """Every token with the ``top`` next ids; log-prob = -id / 100."""
+    rows = np.array([[token, *range(token + 1, token + 1 + top)] for token in ids], dtype=np.int32)
+    rows = rows.reshape(len(ids), 1 + top)
+    return ScoredTokens(ids=rows, logprobs=(-rows / 100).astype(np.float32))
 
 
 @dataclass
@@ -131,6 +169,9 @@ def service(
     answerer = Answerer(
         policy=EnginePolicy(
             generate=engine.generate, decode=tokenizer.batch_decode, sampling=SamplingConfig()
+        ),
+        sampler=Sampler(
+            stream=engine.stream, decode=tokenizer.batch_decode, token_text=tokenizer.batch_decode
         ),
         chooser=Chooser(
             defaults=Defaults(**{"max_tokens": 10, "max_model_len": 100} | defaults), plan=plan, judge=judge

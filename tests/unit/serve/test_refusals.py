@@ -14,6 +14,7 @@ from rl.stream.waiting import StreamTimeout
 from tests.unit.serve.scripted import Characters, Engine, service
 
 ASK = {"model": "toy", "prompt": "2+2="}
+PLAIN = {"t2rl": {"strategy": "none"}}
 
 
 def refused(app: Any, path: str = "/v1/completions", **fields: Any) -> tuple[int, dict[str, Any]]:
@@ -27,10 +28,22 @@ def refused(app: Any, path: str = "/v1/completions", **fields: Any) -> tuple[int
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
-        ({"n": 2}, "n", "t2rl decides how many samples"),
-        ({"stream": True}, "stream", "judged"),
-        ({"stop": ["\n"]}, "stop", "not served"),
-        ({"logprobs": 0}, "logprobs", "not served"),
+        ({"n": 2}, "n", '{"strategy": "none"}'),
+        ({"n": 0}, "n", "greater than or equal to 1"),
+        ({"n": 129} | PLAIN, "n", "less than or equal to 128"),
+        ({"logprobs": 0}, "logprobs", '{"strategy": "none"}'),
+        ({"logprobs": 21} | PLAIN, "logprobs", "less than or equal to 20"),
+        ({"logprobs": True} | PLAIN, "logprobs", "integer"),
+        ({"echo": True}, "echo", "--strategy none"),
+        ({"stop": ["\n", ""]}, "stop", "at most 16 texts"),
+        ({"stop": ["x"] * 17}, "stop", "at most 16 texts"),
+        ({"stream": 1}, "stream", "boolean"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", "needs stream=true"),
+        ({"stream": True, "stream_options": {"usage": 1}}, "stream_options.usage", "no such field"),
+        ({"best_of": 3} | PLAIN, "best_of", "t2rl.strategy"),
+        ({"max_tokens": 0} | PLAIN, "max_tokens", "echo=true"),
+        ({"t2rl": {"strategy": "none", "answer": 4}}, "t2rl.answer", "judges nothing"),
+        ({"n": 3, "t2rl": {"strategy": "none", "budget_tokens": 33}}, "max_tokens", "may take 34 tokens"),
         ({"frequency_penalty": 0.5}, "frequency_penalty", "not served"),
         ({"max_tokens": 0}, "max_tokens", "greater than 0"),
         ({"max_tokens": "9"}, "max_tokens", "integer"),
@@ -42,7 +55,10 @@ def refused(app: Any, path: str = "/v1/completions", **fields: Any) -> tuple[int
         ({"model": "left out"}, "model", "required"),
         ({"prompt": ""}, "prompt", "nothing to continue"),
         ({"prompt": []}, "prompt", "nothing to continue"),
-        ({"prompt": ["a", "b"]}, "prompt", "2 prompts"),
+        ({"prompt": ["a", "b"]}, "prompt", "as they are drawn"),
+        ({"prompt": ["a"] * 257} | PLAIN, "prompt", "at most 256"),
+        ({"prompt": ["a", ""]} | PLAIN, "prompt", "nothing to continue"),
+        ({"stream": True, "prompt": "x" * 100}, "prompt", "do not fit"),
         ({"prompt": [5, 256]}, "prompt", "outside 0..255"),
         ({"prompt": "x" * 100}, "prompt", "do not fit"),
         ({"t2rl": {"k": 9}}, "t2rl.k", "no such field"),
@@ -72,8 +88,9 @@ def test_neutral_values_of_fields_that_are_not_served_pass() -> None:
     neutral = {
         "n": 1,
         "stream": False,
-        "stop": None,
+        "stop": "",
         "logprobs": None,
+        "echo": False,
         "frequency_penalty": 0.0,
         "user": "u",
         "best_of": 1,

@@ -109,9 +109,9 @@ def test_everything_that_makes_prompts_makes_the_same_ones(name: str, tmp_path: 
     assert all(e.completions[0].count(tokenizer.eos_token_id) == 1 for e in examples)
 
     served = Encoder(tokenizer)
-    assert served.encode(CompletionRequest(model="m", prompt=text)) == (text, plain.token_ids)
+    assert served.encode(CompletionRequest(model="m", prompt=text)) == [(text, plain.token_ids)]
     asked = ChatRequest.model_validate({"model": "m", "messages": chat})
-    assert served.encode(asked) == (shown.text, shown.token_ids)
+    assert served.encode(asked) == [(shown.text, shown.token_ids)]
 
     gym = ReasoningGymTask(
         ReasoningGymTaskConfig(style="question", categories=("gcd",), levels=(1,)),
