@@ -40,7 +40,12 @@ def test_places_of_unequal_width_are_filled_from_what_they_hold() -> None:
 def test_pieces_cross_threads_in_order_and_pile_up_while_nobody_reads() -> None:
     async def scenario() -> list[list[int]]:
         queue, answer = DeltaQueue(), asyncio.get_running_loop().create_future()
-        thread = threading.Thread(target=lambda: [queue.put(delta(i)) for i in range(5)])
+
+        def write() -> None:
+            for index in range(5):
+                queue.put(delta(index))
+
+        thread = threading.Thread(target=write)
         thread.start()
         await asyncio.to_thread(thread.join)
         asyncio.get_running_loop().call_soon(answer.set_result, None)
