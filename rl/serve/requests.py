@@ -85,7 +85,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
     """A last chunk without choices has the usage."""
     include_obfuscation: bool = False
-    """Of no use here: nothing is padded."""
+    """Not needed here: nothing is padded."""
 
 
 StopText = Annotated[str, Field(min_length=1)]
