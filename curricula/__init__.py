@@ -15,6 +15,7 @@ from curricula.categories.dump import UpperConfidence
 from curricula.categories.mixture import Mixture
 from curricula.categories.sec import SelfEvolving
 from curricula.categories.skill_it import SkillIt
+from curricula.drawing.shares import SharesSampler
 from curricula.drawing.uniform import EqualAllocator, UniformSampler
 from curricula.filters.balanced import Balanced
 from curricula.filters.dynamic_sampling import DynamicSampling
@@ -45,6 +46,7 @@ from rollout.user_code import load_attribute
 
 CURRICULA: dict[str, type[Curriculum]] = {
     "uniform": UniformSampler,
+    "shares": SharesSampler,
     "equal": EqualAllocator,
     "mixed": MixedOutcomes,
     "knapsack": Knapsack,

@@ -29,6 +29,7 @@ REWARDS: dict[str, str] = {
     "language": "rewards.components.language:LanguageReward",
     "length": "rewards.components.length:LengthReward",
     "math": "rewards.maths:MathReward",
+    "mixture": "rewards.mixture:MixtureReward",
     "multiple_choice": "rewards.components.multiple_choice:MultipleChoiceReward",
     "reasoning_gym": "rewards.reasoning_gym:ReasoningGymReward",
     "regex": "rewards.components.pattern:RegexReward",

@@ -1,5 +1,6 @@
 """The simplest reward: the text is the answer, letter by letter."""
 
+from rewards.accepted import accepted_answers
 from rewards.components.final_text import final_text, is_tagged
 from rewards.components.words import normalise as normalised
 from rewards.verdicts import right, wrong
@@ -7,7 +8,8 @@ from rollout.types import Prompt, RewardResult
 
 
 class ExactReward:
-    """1 if the completion equals the reference answer, surrounding whitespace aside.
+    """1 if the completion equals the reference answer, or one of ``metadata.answers``, surrounding whitespace
+    aside.
 
     Args:
         ignore_case: Capitals and small letters are the same.
@@ -21,7 +23,7 @@ class ExactReward:
 
     def check(self, prompt: Prompt) -> None:
         """Raise ``ValueError`` if no text could be right."""
-        if not (normalised(prompt.answer) if self._normalise else prompt.answer.strip()):
+        if not any(self._compared(answer) for answer in accepted_answers(prompt)):
             raise ValueError(
                 f"prompt {prompt.id}: the answer {prompt.answer!r} has nothing to compare with; fill it or"
                 " remove the row"
@@ -30,20 +32,21 @@ class ExactReward:
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> RewardResult:
         """Judge one completion text; one that was cut off might have gone on ("12" of "120"), unless its
         answer tags are closed."""
-        given, wanted = text.strip(), prompt.answer.strip()
-        if self._normalise:
-            given, wanted = normalised(final_text(prompt, text)), normalised(wanted)
-        elif self._ignore_case:
-            given, wanted = given.casefold(), wanted.casefold()
+        given = self._compared(final_text(prompt, text) if self._normalise else text)
         if truncated and not (self._normalise and is_tagged(prompt, text)):
             return wrong("truncated")
-        if given and given == wanted:
+        if given and any(given == self._compared(answer) for answer in accepted_answers(prompt)):
             return right()
         return wrong("wrong" if given else "no answer" if text.strip() else "empty")
 
+    def _compared(self, text: str) -> str:
+        if self._normalise:
+            return normalised(text)
+        return text.strip().casefold() if self._ignore_case else text.strip()
+
     def gold_texts(self, prompt: Prompt) -> list[str]:
-        """The answer itself."""
-        return [prompt.answer]
+        """The answers themselves."""
+        return list(accepted_answers(prompt))
 
 
 def example() -> tuple[Prompt, str]:

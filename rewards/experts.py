@@ -23,8 +23,10 @@ class ExpertsReward:
     def __init__(self, *, experts: Mapping[str, Any] | None = None, default: Any = None) -> None:
         if experts is None and default is None:
             default = "exact"
-        made = {category: _head(category, head) for category, head in (experts or {}).items()}
-        fallback = None if default is None else _head("default", default)
+        made = {
+            category: named_reward(f"experts.{category}", head) for category, head in (experts or {}).items()
+        }
+        fallback = None if default is None else named_reward("experts.default", default)
         self._experts = {category: head for category, (_, head) in made.items()}
         self._default = None if fallback is None else fallback[1]
         kinds = {bool(getattr(head, "form_only", False)) for head in self.heads}
@@ -65,20 +67,23 @@ class ExpertsReward:
         return gold_texts(self._route(prompt), prompt, finished=False)
 
 
-def _head(category: str, head: Any) -> tuple[str, Reward]:
-    """The expert, and the name that it was built from."""
+def named_reward(place: str, head: Any) -> tuple[str, Reward]:
+    """The reward that ``{reward, args}`` or a name alone stands for, behind the name that it was built from.
+
+    Raises:
+        ValueError: With ``place`` in front: other fields, or a reward that cannot be built.
+    """
     fields: dict[str, Any] = {"reward": head} if isinstance(head, str) else dict(head)
     unknown = fields.keys() - {"reward", "args"}
     if unknown or "reward" not in fields:
         raise ValueError(
-            f"experts.{category}: give reward and args, not {sorted(fields)}; a weight belongs to the"
-            " component"
+            f"{place}: give reward and args, not {sorted(fields)}; a weight belongs to the component"
         )
     try:
         name = str(fields["reward"])
         return name, build_reward(name, fields.get("args"))
     except ValueError as error:
-        raise ValueError(f"experts.{category}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error
 
 
 def example() -> tuple[Prompt, str]:

@@ -5,20 +5,23 @@ at which ``str.splitlines`` would cut them in two. A byte order mark at the star
 """
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 BOM = "\ufeff"
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+"""Suffixes of packed text."""
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, line) of every line that is not blank, numbers counting from 1. A file whose name ends in
-    ``.gz`` is unpacked.
+    ``.gz`` or ``.zst`` is unpacked.
 
     Raises:
-        ValueError: A line is not UTF-8, or the file is not what gzip wrote; names file and line.
+        ValueError: A line is not UTF-8, or the file is not what gzip or zstd wrote; names file and line.
     """
     number = 0
     with open_bytes(path) as file:
@@ -27,14 +30,21 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
                 text = decoded(line, f"{path}:{number}", first=number == 1)
                 if text.strip():
                     yield number, text
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except (EOFError, OSError, zlib.error) as error:
+            if path.suffix not in PACKED:
+                raise
+            kind = PACKED[path.suffix]
             raise ValueError(
-                f"{path}:{number + 1}: not a whole gzip file ({error}); write it again"
+                f"{path}:{number + 1}: not a whole {kind} file ({error}); write it again"
             ) from error
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The file for reading, unpacked if its name ends in ``.gz``."""
+    """The file for reading, unpacked if its name ends in ``.gz`` or ``.zst``."""
+    if path.suffix == ".zst":
+        import pyarrow  # has zstd, which Python itself has from 3.14 on
+
+        return io.BufferedReader(pyarrow.input_stream(str(path), compression="zstd"))
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 

@@ -1,15 +1,12 @@
 """F1 over words, for short free answers."""
 
 from collections import Counter
-from collections.abc import Sequence
 
+from rewards.accepted import KEY, accepted_answers
 from rewards.components.final_text import final_text, is_tagged
 from rewards.components.words import normalise
 from rewards.verdicts import graded, wrong
 from rollout.types import Prompt, RewardResult
-
-KEY = "answers"
-"""Where a prompt's metadata hold several accepted answers."""
 
 
 def f1(given: str, wanted: str) -> float:
@@ -21,11 +18,6 @@ def f1(given: str, wanted: str) -> float:
     left, right = Counter(normalise(given).split()), Counter(normalise(wanted).split())
     shared = (left & right).total()
     return 2 * shared / (left.total() + right.total()) if shared else 0.0
-
-
-def accepted_answers(prompt: Prompt) -> Sequence[str]:
-    """``metadata.answers`` if there are several, else the reference answer; null among them is absent."""
-    return [str(answer) for answer in prompt.metadata.get(KEY) or (prompt.answer,) if answer is not None]
 
 
 class F1Reward:

@@ -3,6 +3,7 @@
 import logging
 from functools import lru_cache
 
+from rewards.accepted import accepted_answers
 from rewards.golds import boxed, committed, in_words
 from rewards.maths.compare import Rules, same_answer
 from rewards.maths.extract import EXTRACTIONS, Extraction, extract_from, extract_reference
@@ -17,6 +18,8 @@ MAX_PRECISION = 12
 
 class MathReward:
     r"""1 if the completion's last committed answer equals the reference, as a number or by math-verify.
+
+    Any of ``metadata.answers`` is right, where a prompt has several.
 
     Committed: ``\boxed{...}``, ``#### ...``, ``<answer>...</answer>``. Else "the answer is ..." or the last
     number or formula counts, unless the completion was truncated. The reference may itself be boxed, or a
@@ -74,7 +77,8 @@ class MathReward:
             return _wrong("truncated")
         if len(answer.text) > MAX_ANSWER:
             return _wrong("answer too long")
-        if same_answer(reference(prompt.answer), answer.text, self._rules):
+        references = map(reference, accepted_answers(prompt))
+        if any(same_answer(one, answer.text, self._rules) for one in references):
             return RewardResult(value=1.0, correct=True)
         return _wrong("wrong")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rewards import build_reward, timeout_of_parts
 from rewards.golds import gold_texts
-from rewards.rubric.spec import RubricSpec, read_rubric
+from rewards.rubric.spec import RubricSpec, read_rubric, refuse_schedules
 from rewards.rubric.value import weighted_value
 from rewards.user_functions.returned import ask
 from rewards.verdicts import NOT_APPLICABLE
@@ -77,15 +77,7 @@ def _build(name: str, source: tuple[str, Mapping[str, Any]]) -> Reward:
         reward = build_reward(reward_name, args)
     except ValueError as error:
         raise ValueError(f"rubric: components.{name}: {error}") from error
-    for inner in (reward, *getattr(reward, "heads", ())):
-        spec = getattr(inner, "spec", None)
-        if isinstance(spec, RubricSpec) and any(
-            part.schedule.kind != "constant" for part in spec.components.values()
-        ):
-            raise ValueError(
-                f"rubric: components.{name}: a rubric inside another one cannot follow schedules; lift its"
-                " components out"
-            )
+    refuse_schedules(f"rubric: components.{name}", reward)
     return reward
 
 

@@ -156,3 +156,17 @@ def read_rubric(args: Mapping[str, Any]) -> RubricSpec:
             for item in error.errors()
         ]
         raise ValueError("\n".join(line.replace("Value error, ", "") for line in lines)) from error
+
+
+def refuse_schedules(place: str, reward: Any) -> None:
+    """Raise ``ValueError`` if a reward inside of another one is, or holds, a rubric that follows schedules:
+    only the outermost one is weighed at its step."""
+    for inner in (reward, *getattr(reward, "heads", ())):
+        spec = getattr(inner, "spec", None)
+        if isinstance(spec, RubricSpec) and any(
+            part.schedule.kind != "constant" for part in spec.components.values()
+        ):
+            raise ValueError(
+                f"{place}: a rubric inside another reward cannot follow schedules; lift its components out,"
+                " or give it constant weights"
+            )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rl.cli.arguments import AsJson, Name, Overrides
+from rl.cli.arguments import AsJson, Overrides, complete_names
 from rl.cli.exits import exit_codes
 from rl.config.exit_codes import FAILED
 
@@ -15,6 +15,8 @@ gives an object with name, reward_name, reward_args, thinking_tags and load(spli
 Examples:
 
 [bold]t2rl tasks check quickstart[/]   the task of a config
+
+[bold]t2rl tasks check rows.jsonl --column prompt=question --model DIR task.reward=math[/]   rows of a file
 
 [bold]t2rl tasks check quickstart '~task' 'task={kind: own, code: examples/own_task.py:Doubling}'[/]
 your own
@@ -32,16 +34,39 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    config: Name,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A config, by name or YAML file, or data: a file, a folder, hf:NAME:SPLIT.",
+            autocompletion=complete_names,
+        ),
+    ],
     overrides: Overrides = None,
-    prompts: Annotated[int, typer.Option(min=2, help="How many of each split are looked at.")] = 200,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NAME", help="Short for task.columns.ROLE=NAME; may be repeated."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|NAME", help="The policy, for its tokenizer: lengths, special tokens."),
+    ] = None,
+    prompts: Annotated[int, typer.Option(min=2, help="How many of each split the contract looks at.")] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """Run the contract that every task must keep: disjoint splits, the same prompts every time, a reward that
-    takes them. No model is needed."""
+    """Look at a task's data (lengths, tokens, repeats, held-out prompts in train, answers that their reward
+    rejects), and run the contract that every task must keep: disjoint splits, the same prompts every time, a
+    reward that takes them. No model is needed."""
     with exit_codes():
-        from rl.commands.tasks.check import check_config
+        from rl.commands.tasks.check import check_target
 
-        passed = check_config(config, list(overrides or []), limit=prompts, as_json=as_json)
+        passed = check_target(
+            target,
+            list(overrides or []),
+            columns=column or [],
+            model=model,
+            limit=prompts,
+            as_json=as_json,
+        )
     if not passed:
         raise typer.Exit(FAILED)

@@ -48,7 +48,11 @@ def without_tags(root: type[BaseModel], location: list[str]) -> list[str]:
     while rest:
         part = rest.pop(0)
         path.append(part)
-        sections = [s for annotation in field_names(sections).get(part, []) for s in sections_of(annotation)]
+        annotations = field_names(sections).get(part, [])
+        if rest and (values := [get_args(one)[1] for one in annotations if get_origin(one) is dict]):
+            path.append(rest.pop(0))
+            annotations = values
+        sections = [s for annotation in annotations for s in sections_of(annotation)]
         if len(sections) > 1 and rest:
             tag = rest.pop(0)
             sections = [s for s in sections if tag in (s.__name__, _kind(s))]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STACKED = "curriculum"
 """The group whose presets stack: ``curriculum=sec+knapsack`` is ``curriculum=[sec,knapsack]``."""
+MIXED = "task"
+"""The group whose presets become the parts of a mixture: ``task=[gsm8k,tiny]``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,8 @@ def _parse(text: str, groups: dict[str, set[str]], root: "type[BaseModel]") -> l
         )
     value = parsed.value()
     if key in groups and _selects(value):
-        return [_select(key, value, groups[key])]
+        selected = _select(key, value, groups[key])
+        return _mixed(selected) if key == MIXED and isinstance(value, list) else [selected]
     problem = explain_unknown(root, key.split("."))
     if problem:
         raise ConfigError(problem)
@@ -174,12 +177,26 @@ def _select(group: str, value: Any, presets: set[str]) -> Override:
         str(v.text if isinstance(v, QuotedString) else v)
         for v in (value if isinstance(value, list) else [value])
     )
-    if len(names) > 1 and group != STACKED:
-        raise ConfigError(f"{group}={value}: only {STACKED} presets stack; name one of: {listed(presets)}")
+    if len(names) > 1 and group not in (STACKED, MIXED):
+        raise ConfigError(
+            f"{group}={value}: only {STACKED} presets stack, and only {MIXED} presets mix; name one of:"
+            f" {listed(presets)}"
+        )
     for name in names:
         if name not in presets:
             raise ConfigError(
                 f"{group}={name}: no such preset.{suggest(name, presets)} Choices: {listed(presets)}"
             )
+    if len(set(names)) < len(names) and group == MIXED:
+        raise ConfigError(f"{group}={value}: a part of a mixture is named by its preset, so each comes once")
     spelled = f"[{','.join(names)}]" if isinstance(value, list) else names[0]
     return Override(text=f"{group}={spelled}", group=group, presets=names)
+
+
+def _mixed(selected: Override) -> list[Override]:
+    """The empty mixture, and every preset as a part of it under its own name."""
+    parts = [
+        Override(text=f"+{MIXED}@{MIXED}.parts.{name}={name}", group=f"{MIXED}@{MIXED}.parts.{name}")
+        for name in selected.presets
+    ]
+    return [Override(text=f"{MIXED}=mixture", group=MIXED, presets=("mixture",)), *parts]

@@ -17,7 +17,8 @@ class Columns(Section):
     prompt: str = "prompt"
     """The problem: a string, or chat messages [{role, content}, ...]."""
     answer: str = "answer"
-    """Reference answer, in the form that the reward expects."""
+    """Reference answer, in the form that the reward expects: text, a number, or a list of answers of which
+    any is right (``exact``, ``math``, ``f1``, or a reward of yours that reads ``metadata.answers``)."""
     category: str = "category"
     """Optional; 'default' where absent."""
     difficulty: str = "difficulty"
@@ -40,8 +41,9 @@ class FileTaskConfig(Section):
     name: str = "file"
     """First part of every prompt id, and the name in tables."""
     path: str | None = None
-    """One file (.jsonl, .json, .csv, .tsv, .parquet; text may be .gz), a folder or pattern of them, or a
-    dataset directory, carved into train, dev and test by each row's id."""
+    """One file (.jsonl, .json, .csv, .tsv, .parquet; text may be .gz or .zst), a folder or pattern of them, a
+    dataset directory, or a name on the Hugging Face hub with its split (``hf:NAME:SPLIT``,
+    ``hf:NAME:CONFIG:SPLIT``), carved into train, dev and test by each row's id."""
     train: str | None = None
     """File or directory of the train split, instead of ``path``."""
     dev: str | None = None
@@ -73,6 +75,11 @@ class FileTaskConfig(Section):
     """A name from ``rewards.REWARDS``, or your own: ``path/to/file.py:attr`` or ``pkg.module:attr``."""
     reward_args: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
+    on_error: Literal["error", "skip"] = "error"
+    """A row that cannot be used (a null or empty prompt or answer, a wrong type, a prompt that does not fit):
+    an error with file and row, or left out, counted and said."""
+    allow_overlap: bool = False
+    """Start although held-out prompts are in train, word for word."""
     on_bad_reference: Literal["drop", "error", "keep"] = "drop"
     """The fate of a row whose own answer the reward rejects, in every phrasing: left out of training, an
     error, or kept. If most rows are such, it is an error unless they are kept."""

@@ -17,6 +17,8 @@ class OwnTaskConfig(Section):
     **args)``; what it gives is a ``rl.tasks.base.Task``."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Its further arguments by name."""
+    allow_overlap: bool = False
+    """Start although held-out prompts are in train, word for word."""
     thinking_tags: tuple[str, str] | None = None
     """Tags that open and close a thinking where the task itself is not built (``t2rl serve``); None = by the
     tokenizer."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.base import Section
@@ -21,12 +21,17 @@ from rl.config.sections import (
     StreamConfig,
 )
 from rl.config.task import FileTaskConfig
+from rl.config.task_mixture import MixtureTaskConfig, list_as_mixture
 from rl.config.task_own import OwnTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.config.tracker import TrackerConfig
 from rl.config.verifiers import VerifiersConfig
 
-TaskConfig = Annotated[FileTaskConfig | ReasoningGymTaskConfig | OwnTaskConfig, Field(discriminator="kind")]
+TaskConfig = Annotated[
+    FileTaskConfig | ReasoningGymTaskConfig | OwnTaskConfig | MixtureTaskConfig,
+    Field(discriminator="kind"),
+    BeforeValidator(list_as_mixture),
+]
 DEFAULT_ALGORITHM = AlgorithmConfig()
 """Without a preset: clipped against the behaviour policy, where a truncated importance weight has no
 place."""
@@ -40,7 +45,7 @@ class ConfigTree(Section):
     run: RunConfig = RunConfig()
     """Name, directory, seed and length of the run."""
     task: TaskConfig
-    """Where prompts and their rewards come from."""
+    """Where prompts and their rewards come from; ``task=[A,B]``, or a list of sections, is a mixture."""
     model: ModelConfig
     """The base that is trained."""
     reward_model: RewardModelConfig | None = None

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rl.config.task_mixture import part_of, parts_of
 from rl.config.tree import TaskConfig
 from rl.pretrain.solutions import WRITERS, Mistakes
 from rollout.types import Prompt
@@ -19,14 +20,17 @@ def worked_solution(prompt: Prompt) -> str:
 
 
 def with_worked_solutions(prompts: Sequence[Prompt], task: TaskConfig, field: str) -> list[Prompt]:
-    """The prompts with ``metadata[field]`` where there is a writer for them; of other tasks the prompts as
-    they are."""
-    if task.kind != "reasoning_gym" or task.style != "compact" or task.extraction != "hash":
-        return list(prompts)
+    """The prompts with ``metadata[field]`` where there is a writer for them; of other tasks, and other parts
+    of a mixture, the prompts as they are."""
+    compact = {
+        name
+        for name, part in parts_of(task).items()
+        if part.kind == "reasoning_gym" and part.style == "compact" and part.extraction == "hash"
+    }
     return [
         (
             replace(p, metadata={**p.metadata, field: worked_solution(p)})
-            if p.metadata["dataset"] in WRITERS
+            if part_of(task, p.id) in compact and p.metadata["dataset"] in WRITERS
             else p
         )
         for p in prompts

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from curricula import build_curriculum
 from curricula.pool import PromptPool
 from curricula.stack import CurriculumStack
+from rl.config.curriculum_slots import curriculum_slots
 from rl.config.schema import Config
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt, SamplingConfig
@@ -23,7 +24,7 @@ def assemble(config: Config, prompts: Sequence[Prompt]) -> tuple[CurriculumStack
     discounts = {"discount": config.curriculum.discount, "budget_discount": config.curriculum.budget_discount}
     store = StatisticsStore(pool.ids, sampling_key=sampling.key, **discounts)
     stack = build_curriculum(
-        config.curriculum.model_dump(),
+        curriculum_slots(config),
         pool=pool,
         store=store,
         seed=config.run.seed,

@@ -1,5 +1,5 @@
-"""Where prompts come from: generators, files, Hugging Face datasets, and code outside the project
-(``kind: own``).
+"""Where prompts come from: generators, files, Hugging Face datasets, code outside the project
+(``kind: own``), and mixtures of them.
 
 A new kind of task is one module, one config section with its ``kind``, and one line in :data:`TASKS`.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rl.config.task import FileTaskConfig
+from rl.config.task_mixture import MixtureTaskConfig, in_part
 from rl.config.task_own import OwnTaskConfig
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.tasks.base import Split, Task, Tokenizer
@@ -33,10 +34,24 @@ def _own(config: OwnTaskConfig, tokenizer: Tokenizer, max_prompt_tokens: int) ->
     return own_task(config, tokenizer, max_prompt_tokens)
 
 
+def _mixture(config: MixtureTaskConfig, tokenizer: Tokenizer, max_prompt_tokens: int) -> Task:
+    from rl.tasks.mixture import MixtureTask
+
+    parts: dict[str, Task] = {}
+    for name, section in config.parts.items():
+        tagged = section.model_copy(update={"thinking_tags": config.thinking_tags})
+        try:
+            parts[name] = TASKS[section.kind](tagged, tokenizer, max_prompt_tokens)
+        except ValueError as error:
+            raise ValueError(in_part(name, str(error))) from error
+    return MixtureTask(config, tokenizer, parts)
+
+
 TASKS: dict[str, Callable[[Any, Tokenizer, int], Task]] = {
     "file": _file,
     "reasoning_gym": _reasoning_gym,
     "own": _own,
+    "mixture": _mixture,
 }
 """``kind`` -> factory(config, tokenizer, max_prompt_tokens). Factories import their module late: a run needs
 only one of them."""

@@ -1,22 +1,30 @@
 """Prompts from files: read, checked, split, templated and tokenised."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
+from rewards import REWARDS
+from rewards.accepted import KEY
 from rl.config.task import FileTaskConfig
 from rl.config.thinking_tags import thinking_tags_of
 from rl.tasks.base import Split, Tokenizer
 from rl.tasks.encoding import prompt_ids
 from rl.tasks.records import Record, parse_row
-from rl.tasks.rows import read_rows
+from rl.tasks.rows import MISSING, Row, read_rows
 from rl.tasks.templates import PromptTemplate
 from rollout.types import Prompt
 from rollout.user_code import absolute_target, absolute_targets
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+READ_SEVERAL = ("cosine_length", "exact", "experts", "f1", "math", "rubric")
+"""Shipped rewards that compare with every one of ``metadata.answers``, or hand the prompt to one that may."""
+SHOWN = 5
+MOSTLY = 0.5
+"""Share of a file's rows that must be usable where others are skipped."""
+Made = TypeVar("Made")
 
 
 class FileTask:
@@ -38,6 +46,9 @@ class FileTask:
         self._tokenizer = tokenizer
         self._template = PromptTemplate(config, tokenizer)
         self._max_prompt_tokens = max_prompt_tokens
+        self._skipping = config.on_error == "skip"
+        self._skipped: list[str] = []
+        self._loaded: dict[Split, list[Prompt]] = {}
 
     def load(self, split: Split, limit: int | None = None) -> list[Prompt]:
         """The first ``limit`` prompts of a split, in file order; all of them if None.
@@ -46,16 +57,54 @@ class FileTask:
             ValueError: Anything wrong with any file of the task, with file, line and fix; a split without
                 rows; a prompt too long.
         """
+        if self._skipping:
+            return self._whole(split)[:limit]
         records = self._records[split][:limit]
         if not records and limit != 0:
             raise ValueError(self._no_rows(split))
-        texts = [self._template.render(record) for record in records]
+        return self._prompts(split, records)
+
+    @property
+    def notes(self) -> list[str]:
+        """Rows that were left out of what has been loaded (``task.on_error=skip``), for the user to read."""
+        if not self._skipped:
+            return []
+        first = "".join(f"\n  {one}" for one in self._skipped[:SHOWN])
+        return [f"{len(self._skipped)} rows are left out (task.on_error=skip), the first:{first}"]
+
+    def _whole(self, split: Split) -> list[Prompt]:
+        """All usable prompts of a split."""
+        if split not in self._loaded:
+            records = self._records[split]
+            prompts = self._prompts(split, records)
+            if not prompts:
+                raise ValueError(self._no_rows(split))
+            self._loaded[split] = prompts
+        return self._loaded[split]
+
+    def _prompts(self, split: Split, records: list[Record]) -> list[Prompt]:
+        rendered = [(record, self._usable(self._template.render, record)) for record in records]
+        kept = [(record, text) for record, text in rendered if text is not None]
         token_ids: dict[int, tuple[int, ...]] = {}
         for is_chat in (False, True):
-            chosen = [i for i, record in enumerate(records) if self._template.is_chat(record) is is_chat]
-            encoded = prompt_ids(self._tokenizer, [texts[i] for i in chosen], from_template=is_chat)
+            chosen = [i for i, (record, _) in enumerate(kept) if self._template.is_chat(record) is is_chat]
+            encoded = prompt_ids(self._tokenizer, [kept[i][1] for i in chosen], from_template=is_chat)
             token_ids |= dict(zip(chosen, encoded, strict=True))
-        return [self._prompt(split, record, texts[i], token_ids[i]) for i, record in enumerate(records)]
+        made = (
+            self._usable(self._prompt, split, record, text, token_ids[i])
+            for i, (record, text) in enumerate(kept)
+        )
+        return [prompt for prompt in made if prompt is not None]
+
+    def _usable(self, make: Callable[..., Made], *args: Any) -> Made | None:
+        """The outcome of ``make``; None of a row that it refuses where such rows are skipped."""
+        try:
+            return make(*args)
+        except ValueError as error:
+            if not self._skipping:
+                raise
+            self._skipped.append(str(error))
+            return None
 
     def origin(self, prompt: Prompt) -> str:
         """File and line of a prompt of this task."""
@@ -92,7 +141,30 @@ class FileTask:
         return separate
 
     def _read(self, path: str) -> list[Record]:
-        return [parse_row(row, self._config.columns) for row in read_rows(path)]
+        rows = read_rows(path)
+        for role in ("prompt", "answer"):  # a column that no row has is no fault of a row
+            column = getattr(self._config.columns, role)
+            if self._skipping and all(row.get(column) is MISSING for row in rows):
+                parse_row(rows[0], self._config.columns)
+        records = [self._usable(self._record, row) for row in rows]
+        kept = [record for record in records if record is not None]
+        if len(kept) < MOSTLY * len(rows):
+            raise ValueError(
+                f"{path}: {len(rows) - len(kept)} of {len(rows)} rows cannot be used, so the settings do not"
+                f" seem to fit; the first: {self._skipped[-1]}"
+            )
+        return kept
+
+    def _record(self, row: Row) -> Record:
+        record = parse_row(row, self._config.columns)
+        reward, given = self._config.reward, row.get(self._config.columns.answer)
+        one_only = reward in REWARDS and reward not in READ_SEVERAL
+        if one_only and isinstance(given, list) and KEY in record.metadata:
+            raise ValueError(
+                f"{record.where}: {len(record.metadata[KEY])} answers, of which task.reward={reward} would"
+                f" compare with the first alone; give one, or use {', '.join(READ_SEVERAL)}"
+            )
+        return record
 
     def _prompt(self, split: Split, record: Record, text: str, token_ids: tuple[int, ...]) -> Prompt:
         if len(token_ids) > self._max_prompt_tokens:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rl.config.task_mixture import parts_of
 from rl.tasks.base import Tokenizer
 from rl.tasks.encoding import prompt_ids
 from rollout.types import Prompt
@@ -62,7 +63,8 @@ def prompt_budget(config: "Config", tokenizer: Any, prompts: Sequence[Prompt]) -
         ValueError: the longest prompt does not fit with the run's limit in it, or a prompt's tokens cannot be
             made again.
     """
-    if not any(PLACEHOLDER in str(getattr(config.task, field, None)) for field in FIELDS):
+    sections = parts_of(config.task).values()
+    if not any(PLACEHOLDER in str(getattr(one, field, None)) for one in sections for field in FIELDS):
         return None
     longest = max(prompts, key=lambda prompt: len(prompt.token_ids))
     fill = PromptBudget(

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.accepted import KEY
 from rl.config.task import Columns
 from rl.tasks.chats import Messages, read_messages
 from rl.tasks.rows import MISSING, Row
-from rl.tasks.values import is_absent, text_of, without_nulls
+from rl.tasks.values import is_absent, text_of, unix_newlines, without_nulls
 
 _DEFAULTS = Columns()
 _MESSAGES = re.compile(r"""\s*\[\s*\{\s*["'](?:role|content)["']\s*:""")
@@ -39,16 +40,18 @@ def parse_row(row: Row, columns: Columns) -> Record:
             fix.
     """
     prompt = parse_prompt(_field(row, columns, "prompt"), row.where)
+    answers = _answers(_field(row, columns, "answer"), row.where, columns.answer)
     given_id = _field(row, columns, "id")
     category = _field(row, columns, "category")
     return Record(
         where=row.where,
         id=prompt_hash(prompt) if given_id is None else text_of(given_id),
         prompt=prompt,
-        answer=_answer(_field(row, columns, "answer"), row.where, columns.answer),
+        answer=answers[0],
         category="default" if category is None else text_of(category),
         difficulty=_difficulty(_field(row, columns, "difficulty"), row.where, columns.difficulty),
-        metadata=_metadata(_field(row, columns, "metadata"), row.where, columns.metadata)
+        metadata=({KEY: answers} if len(answers) > 1 else {})
+        | _metadata(_field(row, columns, "metadata"), row.where, columns.metadata)
         | _demonstration(_field(row, columns, "demonstration"), row.where, columns.demonstration),
     )
 
@@ -82,6 +85,7 @@ def parse_prompt(value: Any, where: str) -> str | Messages:
     """
     if isinstance(value, str) and _MESSAGES.match(value):
         value = _messages_of(value, where)
+    value = unix_newlines(value)
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, list) and value:
@@ -107,17 +111,26 @@ def _messages_of(text: str, where: str) -> Any:
         ) from error
 
 
+def _answers(value: Any, where: str, column: str) -> list[str]:
+    """The answer, or each of a list of accepted ones; nulls among them are absent."""
+    if not isinstance(value, list):
+        return [_answer(value, where, column)]
+    present = [one for one in value if not is_absent(one)]
+    return [_answer(one, where, column) for one in present or [None]]
+
+
 def _answer(value: Any, where: str, column: str) -> str:
     if isinstance(value, dict | list):
         raise ValueError(
-            f"{where}: {column!r} is a {type(value).__name__}; the answer must be a string or a number"
+            f"{where}: {column!r} is a {type(value).__name__}; the answer must be a string or a number, or a"
+            " list of them of which any is right"
         )
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(
             f"{where}: the answer is {value} ({column!r}); fill it or remove the row, since nothing could"
             " ever be right"
         )
-    text = "" if value is None else text_of(value)
+    text = "" if value is None else unix_newlines(text_of(value))
     if not text.strip():
         raise ValueError(
             f"{where}: the answer is empty ({column!r}); fill it or remove the row, since nothing could ever"

@@ -138,7 +138,7 @@ def parquet(source: Path) -> Found:
             " another file"
         ) from error
     for number, fields in enumerate(table.to_pylist(), start=1):
-        yield f"{source} row {number}", _plain(fields)
+        yield f"{source} row {number}", plain_value(fields)
 
 
 def dataset_directory(source: Path) -> Found:
@@ -157,15 +157,15 @@ def dataset_directory(source: Path) -> Found:
             f" task.train={source / next(iter(dataset))}"
         )
     for number, fields in enumerate(dataset, start=1):
-        yield f"{source} row {number}", _plain(dict(fields))
+        yield f"{source} row {number}", plain_value(dict(fields))
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Arrow's values as JSON's: times in ISO 8601, decimals as numbers."""
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {name: plain_value(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
+        return [plain_value(inner) for inner in value]
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):

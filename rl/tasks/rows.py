@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rl.tasks import row_formats
+from rl.tasks.hub_rows import hub_rows
+from rollout.json_lines import PACKED
 
 FORMATS = (
-    "a .jsonl, .json, .csv, .tsv or .parquet file (text may be .gz), a folder or a pattern of them, or a"
-    " directory written by datasets.save_to_disk"
+    "a .jsonl, .json, .csv, .tsv or .parquet file (text may be .gz or .zst), a folder or a pattern of them, a"
+    " directory written by datasets.save_to_disk, or hf:NAME:SPLIT"
 )
 READERS: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {
     ".jsonl": row_formats.json_lines,
@@ -22,9 +24,12 @@ READERS: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {
     ".tsv": row_formats.tsv_table,
     ".parquet": row_formats.parquet,
 }
-"""Suffix -> reader of (where, fields); all but Parquet may be followed by ``.gz``."""
+"""Suffix -> reader of (where, fields); all but Parquet may be followed by ``.gz`` or
+``.zst``."""
 SPLIT_NAME = re.compile(r"(?:^|[^a-z])(train|test|dev|valid|validation|eval)(?:[^a-z]|$)", re.IGNORECASE)
 MISSING = object()
+HUB = "hf:"
+"""Before a dataset's name on the Hugging Face hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,9 @@ def read_rows(path: str) -> list[Row]:
             all.
     """
     source = Path(path).expanduser()
-    if is_saved_dataset(source):
+    if path.startswith(HUB):
+        rows = [Row(where=where, fields=fields) for where, fields in hub_rows(path.removeprefix(HUB))]
+    elif is_saved_dataset(source):
         found = row_formats.dataset_directory(source)
         rows = [Row(where=where, fields=fields) for where, fields in found]
     else:
@@ -111,8 +118,9 @@ def files_of(path: str) -> list[Path]:
 
 def suffix_of(file: Path) -> str:
     """The suffix that names the format, that of packed text included."""
-    inner = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
-    return "" if file.suffix == ".gz" and inner == ".parquet" else inner.lower()
+    packed = file.suffix in PACKED
+    inner = Path(file.stem).suffix if packed else file.suffix
+    return "" if packed and inner == ".parquet" else inner.lower()
 
 
 def reader_of(file: Path) -> Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]:

@@ -31,3 +31,13 @@ def text_of(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value)
+
+
+def unix_newlines(value: Any) -> Any:
+    """The value with Windows' line ends as line feeds, in texts at any depth: a row edited on Windows stays
+    the same prompt."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n")
+    if isinstance(value, Mapping):
+        return {name: unix_newlines(inner) for name, inner in value.items()}
+    return [unix_newlines(inner) for inner in value] if isinstance(value, list) else value

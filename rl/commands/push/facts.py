@@ -94,6 +94,8 @@ def base_of(config: Config | StageConfig) -> tuple[str, str | None]:
 def data_of(tree: Mapping[str, Any]) -> str:
     """The training data in words: a dataset's or file's name, never a path of this machine."""
     task = tree.get("task") or {}
+    if parts := task.get("parts"):
+        return "; ".join(f"{name}: {data_of({'task': part})}" for name, part in parts.items())
     kind = str(task.get("kind", "file"))
     if kind == "reasoning_gym":
         categories = ", ".join(map(str, task.get("categories") or ()))

@@ -47,8 +47,8 @@ class Choice:
     limit: int = 32
     """Prompts at most."""
 
-    def subject(self) -> Subject:
-        """The reward and its prompts.
+    def subjects(self) -> list[Subject]:
+        """The reward and its prompts; of a mixture those of each part.
 
         Raises:
             ValueError: what was chosen does not go together, or a file or config is wrong.
@@ -69,7 +69,7 @@ class Choice:
                 "--reward: give --rows FILE (prompts with their answers), --labelled FILE (judged"
                 " completions), or both"
             )
-        return of_rows(str(self.reward), read_arguments(self.args), self.rows, self.limit)
+        return [of_rows(str(self.reward), read_arguments(self.args), self.rows, self.limit)]
 
 
 def check_command(
@@ -86,25 +86,32 @@ def check_command(
     Raises:
         ValueError: the user's input, with option, or file, line and field.
     """
-    subject, labelled = choice.subject(), choice.labelled
+    subjects, labelled = choice.subjects(), choice.labelled
+    if labelled is not None and len(subjects) > 1:
+        raise ValueError("--labelled: completions of which part? Give --reward instead of a mixture")
     if spec is not None and labelled is None:
         raise ValueError("--write-spec: rates come from labelled completions; give --labelled FILE")
-    limits = limits_of(subject.reward, subject.args)
-    report = run_checks(
-        subject,
-        labelled=None if labelled is None else read_labelled(labelled, subject.reward, subject.args),
-        allow=allow,
-        workers=workers,
-        timeout_s=limits[0] if timeout_s is None else timeout_s,
-        memory_mib=limits[1],
-    )
+    reports = []
+    for subject in subjects:
+        limits = limits_of(subject.reward, subject.args)
+        report = run_checks(
+            subject,
+            labelled=None if labelled is None else read_labelled(labelled, subject.reward, subject.args),
+            allow=allow,
+            workers=workers,
+            timeout_s=limits[0] if timeout_s is None else timeout_s,
+            memory_mib=limits[1],
+        )
+        reports.append(report)
+        if not as_json:
+            _show(report)
+        if spec is not None and report.rates is not None:
+            write_spec(spec, report.rates, reward=subject.reward, args=subject.args)
+    passed = all(report.passed for report in reports)
     if as_json:
-        print(json.dumps(to_json(report)))
-    else:
-        _show(report)
-    if spec is not None and report.rates is not None:
-        write_spec(spec, report.rates, reward=subject.reward, args=subject.args)
-    return report.passed
+        shown = [to_json(report) for report in reports]
+        print(json.dumps(shown[0] if len(shown) == 1 else {"passed": passed, "parts": shown}))
+    return passed
 
 
 def _show(report: Report) -> None:

@@ -47,14 +47,16 @@ class PlainTokenizer:
         return "\n".join(f"{message['content']}{message.get('tool_calls') or ''}" for message in conversation)
 
 
-def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -> Subject:
-    """The task of a config.
+def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -> list[Subject]:
+    """The task of a config; of a mixture each part, since each has its own reward and form of answers.
 
     Raises:
         ValueError: The config, the task or its data are wrong, or a prompt lacks what the reward needs.
     """
     from rewards import build_reward, check_reward
+    from rl.config.task_mixture import part_of
     from rl.tasks import build_task
+    from rl.tasks.mixture import MixtureTask
 
     section = task_section(name_or_file, overrides)
     task = build_task(section, PlainTokenizer(), max_model_len=ROOM, max_tokens=1)
@@ -62,13 +64,26 @@ def of_task(name_or_file: str, overrides: list[str], split: Split, limit: int) -
     if not prompts:
         raise ValueError(f"task: the {split} split is empty; choose another one with --split")
     check_reward(build_reward(task.reward_name, task.reward_args), prompts)
-    return Subject(
-        name=f"{name_or_file}, {split}", reward=task.reward_name, args=task.reward_args, prompts=prompts
-    )
+    parts = task.parts if isinstance(task, MixtureTask) else {"": task}
+    return [
+        Subject(
+            name=f"{name_or_file}{name and f', {name}'}, {split}",
+            reward=part.reward_name,
+            args=part.reward_args,
+            prompts=prompts if part is task else part.load(split, limit),
+        )
+        for name, part in parts.items()
+        if part is task or any(part_of(section, prompt.id) == name for prompt in prompts)
+    ]
 
 
 def task_section(name_or_file: str, overrides: list[str]) -> Any:
-    """The task section of a config; its model need not be there.
+    """The task section of a config; its model need not be there. Errors as of :func:`checked_config`."""
+    return checked_config(name_or_file, overrides).task
+
+
+def checked_config(name_or_file: str, overrides: list[str]) -> Any:
+    """A config with a task; its model need not be there.
 
     Raises:
         ValueError: The config is wrong or has no task.
@@ -83,7 +98,7 @@ def task_section(name_or_file: str, overrides: list[str]) -> Any:
         raise ValueError(
             f"{name_or_file}: has no task; name a config of t2rl train, or give --reward and --rows"
         )
-    return config.task
+    return config
 
 
 def _model_unless_given(name_or_file: str, overrides: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from rl.config.checks.learner import learner_problems
 from rl.config.checks.lora import lora_problems
 from rl.config.checks.reward_model import reward_model_problems
 from rl.config.checks.verifiers import verifiers_problems
+from rl.config.curriculum_slots import weights_problems
 from rl.config.tree import ConfigTree
 from rollout.engine_args import engine_args_problems
 
@@ -113,6 +114,7 @@ CHECKS: tuple[Callable[[ConfigTree], Iterator[str]], ...] = (
     precision_problems,
     learner_problems,
     lora_problems,
+    weights_problems,
     curriculum_problems,
     reward_model_problems,
     verifiers_problems,

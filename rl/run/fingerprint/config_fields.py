@@ -4,6 +4,10 @@ the configs is in one.
 A name is a field's path or that of a section, whose fields it then decides; the longest one counts.
 """
 
+import re
+
+_OF_A_PART = re.compile(r"^task\.parts\.[^.]+\.")
+"""A field of a mixture's part is treated as the same field of a task alone."""
 IDENTITY = {
     # What is optimised, on what, chosen how.
     "algorithm",
@@ -58,7 +62,9 @@ FREE = {
     "reward_model.revision",
     "reward_model.trust_remote_code",
     "task.dev",
+    "task.allow_overlap",
     "task.on_bad_reference",
+    "task.on_error",
     "task.path",
     "task.reference_check_s",
     "task.test",
@@ -147,7 +153,7 @@ def is_identity(path: str) -> bool:
 
 def decision(path: str) -> bool | None:
     """True of IDENTITY, False of FREE, None of neither: decide whether a resume may change the field."""
-    name = path
+    name = _OF_A_PART.sub("task.", path)
     while name:
         if name in IDENTITY or name in FREE:
             return name in IDENTITY

@@ -34,6 +34,9 @@ def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, bo
             default = info.default
             yield prefix + name, value.name, isinstance(default, Choice) and default.name == value.name
             yield from _leaves(value, f"{prefix}{name}.")
+        elif isinstance(value, Mapping) and any(isinstance(part, BaseModel) for part in value.values()):
+            for key, part in value.items():
+                yield from _leaves(part, f"{prefix}{name}.{key}.")
         elif isinstance(value, BaseModel):
             if type(None) in get_args(info.annotation):
                 yield prefix + name, SET, False

@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rl.config.curriculum_slots import curriculum_slots
 from rl.config.schema import Config
 from rl.config.stages import StageConfig
+from rl.config.task_mixture import parts_of
 from rl.records.hashes import hash_values
 from rl.records.model_files import base_fingerprint, tokenizer_fingerprint
 from rl.run.fingerprint.code import code_fingerprint
@@ -27,7 +29,7 @@ def run_fingerprint(config: Config, prepared: Prepared) -> Fingerprint:
         "base": base_fingerprint(prepared.model_path),
         "tokenizer": tokenizer_fingerprint(prepared.tokenizer),
         "reward": {"name": reward[0], "args": hash_values([reward[1]]), **code_fingerprint(*reward)},
-        "curriculum_code": code_fingerprint(config.curriculum.model_dump()),
+        "curriculum_code": code_fingerprint(curriculum_slots(config)),
     }
     own_parts = algorithm_code(config)
     if own_parts:  # a run of an older T2RL could have none, and has no such thing
@@ -70,6 +72,10 @@ def _fingerprint(
 
 def _data_origin(task: Any) -> str:
     """``rows.jsonl``, or the generator's name."""
-    if task is None or task.kind != "file":
-        return "" if task is None else str(task.kind)
-    return ", ".join(str(path) for path in (task.path, task.train, task.dev, task.test) if path)
+    return "" if task is None else ", ".join(map(_origin_of_part, parts_of(task).values()))
+
+
+def _origin_of_part(section: Any) -> str:
+    if section.kind != "file":
+        return str(section.kind)
+    return ", ".join(str(path) for path in (section.path, section.train, section.dev, section.test) if path)

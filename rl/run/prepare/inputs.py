@@ -10,6 +10,7 @@ from rewards import build_reward, check_reward
 from rewards.user_functions.callables import CallableReward
 from rl.batch.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.cluster.gpus import require_gpus
+from rl.config.curriculum_slots import curriculum_slots
 from rl.config.hub import model_directory
 from rl.config.model import PathModelConfig, RecipeModelConfig, trusts_code
 from rl.config.schema import Config
@@ -17,6 +18,7 @@ from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
 from rl.records.advisories import resolve_advisories
 from rl.run.prepare.battery_trial import Battery
+from rl.run.prepare.overlap_check import check_overlap
 from rl.run.prepare.own_parts import check_own_parts
 from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.run.prepare.references import References
@@ -93,6 +95,9 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
     train_prompts, eval_prompts = _load_splits(config, task)
+    fresh = references is not None and references.previous is None
+    overlap = check_overlap(config.task, task, train_prompts, eval_prompts, refuse=fresh)
+    notes = [*notes, *getattr(task, "notes", ()), *overlap]
     prompts = [*train_prompts, *eval_prompts]
     check_prompt_ids(model_path, prompts, trust=trusts_code(config.model))
     battery = _check_rewards(config, task, reward, train_prompts, eval_prompts)
@@ -100,7 +105,7 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
         train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
         notes = [*notes, *references.notes]
     per_step = config.stream.prompts_per_step
-    check_prompts(config.curriculum.model_dump(), train_prompts, prompts_per_step=per_step)
+    check_prompts(curriculum_slots(config), train_prompts, prompts_per_step=per_step)
     budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
     if budget is not None:
         last = final_budget(config)
@@ -138,7 +143,7 @@ def _check_rewards(
     battery = Battery()
     if is_own(task.reward_name, task.reward_args):
         options = pool_options(config, task.reward_name, task.reward_args)
-        abstains = isinstance(reward, CallableReward)
+        abstains = any(isinstance(one, CallableReward) for one in (reward, *getattr(reward, "heads", ())))
         battery = try_reward(task.reward_name, task.reward_args, train, options, may_abstain=abstains)
     if config.reward_model is not None:
         check_reward_model(config.reward_model)

@@ -7,13 +7,14 @@ in the run's directory, so that a resumed run goes on without the same rows.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rewards.golds import gold_texts
 from rl.config.task import FileTaskConfig
+from rl.config.task_mixture import in_part, part_of, parts_of
 from rl.run.prepare.references_judge import Verdicts, judge_references
 from rl.tasks import Task
 from rollout.json_lines import text_lines
@@ -84,16 +85,21 @@ class References:
             ValueError: ``task.on_bad_reference=error`` and one is bad; or most are, so that reward and
                 answers do not fit.
         """
-        section = config.task
-        if not isinstance(section, FileTaskConfig) or section.reference_check_s == 0:
+        checked = {
+            name: part
+            for name, part in parts_of(config.task).items()
+            if isinstance(part, FileTaskConfig) and part.reference_check_s > 0
+        }
+        if not checked:
             return train
         if self.previous is not None:
             self._read(self.previous / FILE)
         else:
-            self._judge(config, task, reward, train, held_out)
-        if section.on_bad_reference != "drop":
+            self._judge(config, task, reward, train, held_out, checked)
+        dropping = {name for name, part in checked.items() if part.on_bad_reference == "drop"}
+        rejected = {one.id for one in self.bad if part_of(config.task, one.id) in dropping}
+        if not dropping:
             return train
-        rejected = {one.id for one in self.bad}
         left = [p for p in train if p.id not in rejected]
         self.counts["references/dropped"] = float(len(train) - len(left))
         return left
@@ -128,17 +134,17 @@ class References:
         reward: Reward,
         train: Sequence[Prompt],
         held_out: Sequence[Prompt],
+        checked: Mapping[str, FileTaskConfig],
     ) -> None:
         from rl.scorers.verifiers import pool_options
 
-        section = config.task
-        assert isinstance(section, FileTaskConfig)
-        asked = [(p, texts) for p in (*train, *held_out) if (texts := gold_texts(reward, p))]
-        silent = len(train) + len(held_out) - len(asked)
+        looked_at = [p for p in (*train, *held_out) if part_of(config.task, p.id) in checked]
+        asked = [(p, texts) for p in looked_at if (texts := gold_texts(reward, p))]
+        silent = len(looked_at) - len(asked)
         verdicts = Verdicts()
         if asked:
             options = pool_options(config, task.reward_name, task.reward_args)
-            seconds = section.reference_check_s
+            seconds = max(section.reference_check_s for section in checked.values())
             verdicts = judge_references(task.reward_name, task.reward_args, options, asked, seconds=seconds)
         order = {p.id: i for i, (p, _) in enumerate(asked)}
         origin = getattr(task, "origin", lambda prompt: f"prompt {prompt.id}")
@@ -163,11 +169,16 @@ class References:
             "references/no_time": verdicts.left,
             "references/no_gold": silent,
         }
-        self._decide(section, task.reward_name, verdicts, silent=silent, held_out={p.id for p in held_out})
+        self._say_unjudged(
+            " and ".join(sorted({s.reward for s in checked.values()})), verdicts, silent=silent
+        )
+        held = {p.id for p in held_out}
+        for name, section in checked.items():
+            ids = (*verdicts.accepted, *(one.id for one in found))
+            judged = sum(part_of(config.task, one) == name for one in ids)
+            self._decide(config.task, name, section, judged=judged, held_out=held)
 
-    def _decide(
-        self, section: FileTaskConfig, reward: str, verdicts: Verdicts, *, silent: int, held_out: set[str]
-    ) -> None:
+    def _say_unjudged(self, reward: str, verdicts: Verdicts, *, silent: int) -> None:
         if silent:
             self.notes.append(
                 f"{silent} reference answers were not tried: the reward {reward} does not say how a right"
@@ -183,33 +194,43 @@ class References:
                 f"{verdicts.judged} reference answers were tried in {verdicts.seconds:.0f} s, {verdicts.left}"
                 " were not (task.reference_check_s)"
             )
-        if self.doubtful:
-            first = "".join(one.shown for one in self.doubtful[:SHOWN])
+
+    def _decide(
+        self, task: Any, name: str, section: FileTaskConfig, *, judged: int, held_out: set[str]
+    ) -> None:
+        """Say what was found in a part of a mixture, or in the task ('')."""
+        reward = section.reward
+        bad, doubtful = (
+            [one for one in found if part_of(task, one.id) == name] for found in (self.bad, self.doubtful)
+        )
+        if doubtful:
+            first = "".join(one.shown for one in doubtful[:SHOWN])
             self.notes.append(
-                f"the reward {reward} takes the reference answers of {len(self.doubtful)} of"
-                f" {verdicts.judged} rows in some natural phrasings and not in others, so that right"
+                f"the reward {reward} takes the reference answers of {len(doubtful)} of"
+                f" {judged} rows in some natural phrasings and not in others, so that right"
                 f" completions may count as wrong; the first:{first}"
             )
-        if not self.bad:
+        if not bad:
             return
-        first = "".join(one.shown for one in self.bad[:SHOWN])
+        first = "".join(one.shown for one in bad[:SHOWN])
         text = (
-            f"the reward {reward} rejects the reference answers of {len(self.bad)} of {verdicts.judged} rows,"
+            f"the reward {reward} rejects the reference answers of {len(bad)} of {judged} rows,"
             f" the first:{first}"
         )
-        mostly = len(self.bad) > MOSTLY * verdicts.judged and section.on_bad_reference != "keep"
+        mostly = len(bad) > MOSTLY * judged and section.on_bad_reference != "keep"
         if mostly or section.on_bad_reference == "error":
             why = (
                 "so reward and answers do not seem to fit"
                 if mostly
                 else "no completion could ever be right there"
             )
-            raise ValueError(
-                f"task: {text}\n{why}; mend the answers or task.reward_args, look with t2rl rewards check, or"
+            said = (
+                f"{text}\n{why}; mend the answers or task.reward_args, look with t2rl rewards check, or"
                 f" set task.on_bad_reference={'keep' if mostly else 'drop'}"
             )
-        outside = sum(one.id in held_out for one in self.bad)
-        inside = len(self.bad) - outside
+            raise ValueError(in_part(name, said) if name else f"task: {said}")
+        outside = sum(one.id in held_out for one in bad)
+        inside = len(bad) - outside
         fate = (
             f"{inside} are left out of training"
             if section.on_bad_reference == "drop"

@@ -20,8 +20,8 @@ Asked = tuple[Prompt, list[str]]
 class Verdicts:
     """Verdicts on each prompt that there was time for."""
 
-    accepted: int = 0
-    """Prompts all of whose phrasings were taken."""
+    accepted: list[str] = field(default_factory=list)
+    """Ids of prompts all of whose phrasings were taken."""
     refused: list["Refused"] = field(default_factory=list)
     """Prompts with a phrasing that was not, in no order."""
     undecided: int = 0
@@ -32,7 +32,7 @@ class Verdicts:
     @property
     def judged(self) -> int:
         """Prompts with a verdict on their answer."""
-        return self.accepted + len(self.refused)
+        return len(self.accepted) + len(self.refused)
 
     def add(self, prompt: Prompt, texts: Sequence[str], results: Sequence[RewardResult]) -> None:
         """Count what became of one prompt's phrasings."""
@@ -48,7 +48,7 @@ class Verdicts:
                 Refused(prompt, text, reason, taken=len(decided) - len(wrong), of=len(decided))
             )
         else:
-            self.accepted += 1
+            self.accepted.append(prompt.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ GSM8K = ["task.train=data/train.jsonl", "task.test=data/test.jsonl"]
 NEEDED = {"gsm8k": ["model.path=models/any", *GSM8K]}
 """What a shipped run leaves to its user."""
 PRESET_NEEDS = {
+    "task=mixture": ["task.parts.sums={kind: file, path: rows.jsonl}"],
     "model=path": ["model.path=models/any"],
     "task=gsm8k": GSM8K,
     "rollout=gpu": ["learner=gpu", "cluster=node8"],

@@ -116,7 +116,8 @@ def call(*arguments: str) -> tuple[int, str]:
 def test_the_command_passes_what_ships_and_the_example(arguments: list[str]) -> None:
     code, output = call(*arguments, "--json")
     assert code == 0, output
-    assert [one["passed"] for one in json.loads(output)["findings"]] == [True] * len(CHECKS)
+    findings = json.loads(output)["findings"]
+    assert {one["check"] for one in findings} > set(CHECKS) and all(one["passed"] for one in findings)
 
 
 def test_the_command_tells_a_broken_task_from_a_wrong_config(tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ SECOND_LINES = [
     (bad(answer=None), "the answer is empty"),
     (bad(answer=" \n"), "the answer is empty"),
     (bad(answer=float("nan")), r"the answer is nan \('answer'\); fill it or remove the row"),
-    (bad(answer=["4"]), "'answer' is a list; the answer must be a string or a number"),
+    (bad(answer={"a": 4}), "'answer' is a dict; the answer must be a string or a number, or a list"),
+    (bad(answer=[]), "the answer is empty"),
+    (bad(answer=["4", " "]), "the answer is empty"),
+    (bad(answer=[["4"]]), "'answer' is a list; the answer must be a string or a number"),
     (bad(prompt=" "), "the prompt is empty; fill it"),
     (bad(prompt=[]), "the prompt is empty; fill it"),
     (bad(prompt=None), "the prompt is empty; fill it"),
@@ -251,6 +254,6 @@ def test_no_room_for_a_prompt_and_unknown_kinds(tokenizer: Any) -> None:
     ):
         build_task(config, tokenizer, max_model_len=64, max_tokens=64)
     with pytest.raises(
-        ValueError, match=r"task.kind: 'csv' is unknown; use one of \['file', 'own', 'reasoning_gym'\]"
+        ValueError, match=r"task.kind: 'csv' is unknown; use one of \['file', 'mixture', 'own'"
     ):
         build_task(FileTaskConfig.model_construct(kind="csv"), tokenizer, max_model_len=64, max_tokens=32)

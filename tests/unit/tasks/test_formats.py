@@ -57,6 +57,16 @@ WRITERS: dict[str, Callable[[list[dict[str, Any]], Path], object]] = {
 }
 
 
+def packed(content: str, path: Path) -> None:
+    with pyarrow.CompressedOutputStream(str(path), "zstd") as file:
+        file.write(content.encode())
+
+
+WRITERS["data.jsonl.zst"] = lambda rows, path: packed(lines(rows), path)
+WRITERS["data.json.zst"] = lambda rows, path: packed(json.dumps(rows), path)
+WRITERS["windows.jsonl"] = lambda rows, path: path.write_bytes(lines(rows).replace("\n", "\r\n").encode())
+
+
 def marked(rows: list[dict[str, Any]], path: Path) -> None:
     """Write a table that begins with a byte order mark."""
     table(rows, path, ",")
@@ -66,6 +76,11 @@ def marked(rows: list[dict[str, Any]], path: Path) -> None:
 TABLES: dict[str, Callable[[list[dict[str, Any]], Path], object]] = {
     "data.csv": lambda rows, path: table(rows, path, ","),
     "bom.csv": marked,
+    "windows.csv": lambda rows, path: table(
+        [{name: str(v).replace("\n", "\r\n") if v else v for name, v in row.items()} for row in rows],
+        path,
+        ",",
+    ),
     "data.tsv": lambda rows, path: table(rows, path, "\t"),
 }
 
@@ -219,6 +234,7 @@ BROKEN = [
     ("a.json", b"[1]", r"a.json row 1: a JSON int, not an object"),
     ("a.jsonl.gz", b"plain text", r"a.jsonl.gz:1: not a whole gzip file"),
     ("a.jsonl.gz", gzip.compress(b"{}\n" * 99)[:-12], r"a.jsonl.gz:\d+: not a whole gzip file"),
+    ("a.jsonl.zst", b"plain text", r"a.jsonl.zst:1: not a whole zstd file"),
     ("a.json.gz", b"plain text", r"a.json.gz: cannot be read"),
     ("a.csv", b"prompt,answer\n\xff,1\n", r"a.csv: not UTF-8"),
 ]
@@ -245,3 +261,88 @@ def test_nulls_are_absent_except_where_null_is_what_a_test_expects(task: Build, 
     first, second = task(train=str(path)).load("train")
     assert first.metadata == {"tests": [{"args": [None, 1], "expected": None}]}
     assert second.metadata == {"schema": {"x": None}}, "JSON text is what was written"
+
+
+def test_any_of_a_list_of_answers_is_right(task: Build, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"prompt": "a", "answer": ["Paris", "paris, France"]},
+        {"prompt": "b", "answer": [2, None, 2.5]},
+        {"prompt": "c", "answer": ["4"]},
+        {"prompt": "d", "answer": 7},
+    ]
+    for name in ("rows.jsonl", "windows.jsonl"):
+        WRITERS[name if name in WRITERS else "data.jsonl"](rows, tmp_path / name)
+        found = task(train=str(tmp_path / name)).load("train")
+        assert [p.answer for p in found] == ["Paris", "2", "4", "7"]
+        assert [p.metadata.get("answers") for p in found] == [
+            ["Paris", "paris, France"],
+            ["2", "2.5"],
+            None,
+            None,
+        ]
+    math, exact = build_reward("math"), build_reward("exact", {"ignore_case": True})
+    assert [math(found[1], f"#### {x}", truncated=False).correct for x in ("2", "2.5", "3")] == [
+        True,
+        True,
+        False,
+    ]
+    assert [exact(found[0], x, truncated=False).correct for x in ("PARIS, FRANCE", "France")] == [True, False]
+    with pytest.raises(
+        ValueError, match=r"2 answers, of which task\.reward=regex would compare with the first"
+    ):
+        task(train=str(tmp_path / "rows.jsonl"), reward="regex").load("train")
+
+
+def test_rows_that_cannot_be_used_are_left_out_and_counted_where_asked(task: Build, tmp_path: Path) -> None:
+    good: list[dict[str, Any]] = [{"prompt": str(i), "answer": i} for i in range(6)]
+    bad: list[dict[str, Any]] = [
+        {"prompt": None, "answer": 1},
+        {"prompt": "p", "answer": None},
+        {"prompt": "x" * 200, "answer": 1},
+    ]
+    WRITERS["data.jsonl"]([good[0], *bad, *good[1:]], tmp_path / "data.jsonl")
+    path = str(tmp_path / "data.jsonl")
+    built = task(train=path, on_error="skip")
+    assert [p.text for p in built.load("train")] == ["0", "1", "2", "3", "4", "5"]
+    assert built.load("train", 2) == built.load("train")[:2]
+    (note,) = built.notes
+    assert note.startswith("3 rows are left out (task.on_error=skip), the first:")
+    assert "data.jsonl:2: the prompt is empty" in note and "data.jsonl:3: the answer is empty" in note
+    assert "data.jsonl:4: the prompt is 201 tokens long" in note
+    assert task(train=path, on_error="skip").load("train", 1)[0].text == "0"
+    WRITERS["data.jsonl"]([*good[:2], *bad[:2], *bad[:2]], tmp_path / "data.jsonl")
+    with pytest.raises(ValueError, match="4 of 6 rows cannot be used, so the settings do not seem to fit"):
+        task(train=path, on_error="skip").load("train")
+    with pytest.raises(ValueError, match="no column 'solution'"):
+        task(train=path, on_error="skip", columns={"answer": "solution"}).load("train")
+
+
+def test_a_dataset_in_the_hubs_layout(task: Build, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    home = tmp_path / "rows"
+    home.mkdir()
+    for split in ("train", "test"):
+        rows = [{"prompt": f"{split} {i}", "answer": i} for i in range(3)]
+        WRITERS["data.jsonl"](rows, home / f"{split}.jsonl")
+    built = task(train=f"hf:{home}:train", test=f"hf:{home}:test")
+    assert [p.text for p in built.load("test")] == ["test 0", "test 1", "test 2"]
+    assert built.origin(built.load("train")[1]) == f"hf:{home}:train row 2"
+    with pytest.raises(ValueError, match=r"cannot load the split 'dev' of .*give data/dev"):
+        task(train=f"hf:{home}:dev").load("train")
+    with pytest.raises(ValueError, match="name the split too, as hf:NAME:SPLIT"):
+        task(train="hf:openai/gsm8k").load("train")
+
+
+def test_a_system_message_of_a_row_stands_before_the_configured_one(
+    task: Build, tmp_path: Path, chat_tokenizer: Any
+) -> None:
+    chats = [
+        [{"role": "system", "content": "own"}, {"role": "user", "content": "a"}],
+        [{"role": "user", "content": "b"}],
+    ]
+    WRITERS["data.jsonl"]([{"prompt": chat, "answer": 1} for chat in chats], tmp_path / "data.jsonl")
+    built = task(train=str(tmp_path / "data.jsonl"), use=chat_tokenizer, system_prompt="ours")
+    assert [p.text for p in built.load("train")] == [
+        "[system]own[user]a[assistant]",
+        "[system]ours[user]b[assistant]",
+    ]

@@ -40,7 +40,7 @@ def check(config: Config, tokenizer: Any, previous: Path | None = None) -> tuple
     task = build_task(config.task, tokenizer, max_model_len=500, max_tokens=9)
     references = References(previous=previous)
     reward = build_reward(task.reward_name, task.reward_args)
-    held_out = task.load("test") if config.task.test else []
+    held_out = task.load("test") if getattr(config.task, "test", None) else []
     return references, [
         p.answer for p in references.usable(config, task, reward, task.load("train"), held_out)
     ]
