@@ -1,4 +1,4 @@
-"""What it costs to look for held-out prompts in train before a run, and for repeats in train.
+"""The cost of looking for held-out prompts in train before a run, and for repeats in train.
 
     python -m benchmarks.speed.overlap [--quick] [--json FILE]
 

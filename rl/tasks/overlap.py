@@ -39,9 +39,9 @@ class Pair:
     """Two prompts that are the same, or nearly."""
 
     index: int
-    """Of the held-out prompt, or of the later one in train."""
+    """Place of the held-out prompt, or of the later one in train."""
     train: int
-    """Index of the train prompt."""
+    """Place of the train prompt."""
     share: float
     """Share of the words in common n-grams; 1 where the texts are equal, numbers aside."""
 
@@ -57,7 +57,7 @@ class Overlap:
 
 class TrainIndex:
     """The patterns of the train prompts, made once: 100,000 prompts of 60 words take seconds
-    (``benchmarks/data/overlap.py``).
+    (``benchmarks/speed/overlap.py``).
 
     Args:
         texts: Of the train prompts, as the policy sees them.
@@ -206,7 +206,7 @@ class Grams:
 
 
 def frame_of(texts: Sequence[str]) -> tuple[str, str]:
-    """What all texts begin and end with, in whole words: the template around them. Nothing of fewer than
+    """The text that all begin and end with, in whole words: the template around them. Nothing of fewer than
     three different ones."""
     different = set(texts)
     if len(different) < 3:
