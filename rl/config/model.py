@@ -1,4 +1,4 @@
-"""The model section: a base of our own recipe, or a directory / hub name."""
+"""The model section: a base of our own recipe, a directory / hub name, or a file of a Python package."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -139,9 +139,27 @@ class PathModelConfig(Section):
     """Run the Python files that the model brings along, in learner and engines; read them first."""
 
 
-ModelConfig = Annotated[RecipeModelConfig | PathModelConfig, Field(discriminator="kind")]
+class PackagedModelConfig(Section):
+    """A model that a Python package brings along as a GGUF file; converted by ``rl.pretrain`` on first use,
+    then cached."""
+
+    kind: Literal["package"] = "package"
+    """A model inside of a Python package."""
+    package: str = Field(pattern=r"^\w+$")
+    """Name that the package is imported by; it is looked for, never imported."""
+    file: str = Field(pattern=r"\.gguf$")
+    """GGUF file in the package's directory. Quantised weights are expanded to float32."""
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Checksum of that file; another content is an error."""
+    install: str
+    """Requirement for pip that brings the package, for the message where it is missing."""
 
 
-def trusts_code(model: RecipeModelConfig | PathModelConfig) -> bool:
+ModelConfig = Annotated[
+    RecipeModelConfig | PathModelConfig | PackagedModelConfig, Field(discriminator="kind")
+]
+
+
+def trusts_code(model: RecipeModelConfig | PathModelConfig | PackagedModelConfig) -> bool:
     """True if the base's own code may run (``model.trust_remote_code``)."""
     return model.kind == "path" and model.trust_remote_code

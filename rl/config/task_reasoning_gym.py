@@ -41,6 +41,9 @@ class ReasoningGymTaskConfig(Section):
     extraction: Literal["hash", "answer_tags", "last_number"] = "hash"
     """Where the answer is: after the last ``#``, in the last ``<answer>`` pair, or the last number of the
     text."""
+    question_template: str = Field(default="", exclude_if=lambda template: not template)
+    """Wording of a question instead of the library's (``question`` style): ``{expression}`` and the like
+    stand for what the item's metadata holds. It must hold all that the answer depends on."""
     instruction: str = ""
     """Appended to the question (``question`` style), e.g. how to give the answer."""
     thinking_tags: tuple[str, str] | None = None

@@ -53,7 +53,7 @@ def build_base(recipe: RecipeConfig, *, progress: bool = True) -> Path:
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(target.with_name(target.name + ".lock")):
+    with exclusive(target.with_name(target.name + ".lock")):
         if not target.exists():
             _build(recipe, target, progress=progress)
     return target
@@ -81,7 +81,7 @@ def _build(recipe: RecipeConfig, target: Path, *, progress: bool) -> None:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Exclusive between processes; released by the kernel when its holder dies."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -21,6 +21,7 @@ from rl.cluster.placement import Placement, plan_placement
 from rl.config.schema import Config
 from rl.learner.memory import learner_bytes, sizes
 from rl.pretrain.cache import base_dir
+from rl.pretrain.packaged import packaged_dir, packaged_file
 from rl.records.phases import Phases
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.run.prepare.references import References
@@ -95,8 +96,7 @@ def plan(config: Config, phases: Phases) -> list[Section]:
         _placement(plan_placement(config)),
         _limits(config),
     ]
-    if config.model.kind == "recipe" and not base_dir(config.model.recipe).is_dir():
-        said = f"would be built first, from {config.model.recipe.tokens:,} tokens (t2rl base build)"
+    if said := _still_to_make(config):
         return [
             *whole,
             Section(name="base", rows=(("base", said), ("unknown until then", "prompts, memory, disk"))),
@@ -117,6 +117,16 @@ def plan(config: Config, phases: Phases) -> list[Section]:
             else []
         ),
     ]
+
+
+def _still_to_make(config: Config) -> str:
+    """How a base that is not in the cache yet would be made; empty if there is nothing to make."""
+    model = config.model
+    if model.kind == "recipe" and not base_dir(model.recipe).is_dir():
+        return f"would be built first, from {model.recipe.tokens:,} tokens (t2rl base build)"
+    if model.kind == "package" and not packaged_dir(model).is_dir():
+        return f"would be converted first, from {packaged_file(model)}"
+    return ""
 
 
 def _placement(placement: Placement) -> Section:

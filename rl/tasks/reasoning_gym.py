@@ -89,7 +89,8 @@ class ReasoningGymTask:
         def text_of(entry: dict[str, Any]) -> str:
             if compact:
                 return compact.question(entry["metadata"])
-            return f"{entry['question']} {self.config.instruction}".strip()
+            asked = worded(self.config.question_template, category, entry)
+            return f"{asked} {self.config.instruction}".strip()
 
         for index, text, entry in iter_unique(entries, text_of=text_of, split=split, seen=seen):
             prompt_id = f"{split}/{category}/L{level}/{index}"
@@ -128,6 +129,23 @@ class ReasoningGymTask:
                 f" {fix}"
             )
         return replace(prompt, token_ids=ids)
+
+
+def worded(template: str, category: str, entry: Mapping[str, Any]) -> str:
+    """The question of a library entry: in the library's words, or in those of ``task.question_template``.
+
+    Raises:
+        ValueError: The template names what the entry's metadata lacks.
+    """
+    if not template:
+        return str(entry["question"])
+    try:
+        return template.format_map(entry["metadata"])
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(
+            f"task.question_template: {template!r} does not fit {category!r} ({error!r}); its items have"
+            f" {sorted(entry['metadata'])}, each written as {{name}}"
+        ) from error
 
 
 def reward_metadata(

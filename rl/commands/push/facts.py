@@ -85,6 +85,8 @@ def base_of(config: Config | StageConfig) -> tuple[str, str | None]:
             f"{recipe.name}, pretrained from scratch by T2RL's own recipe on {recipe.tokens:,} tokens",
             None,
         )
+    if model.kind == "package":
+        return f"{model.file.removesuffix('.gguf')}, expanded to float32", None
     local = Path(model.path)
     if local.exists() or local.is_absolute():
         return local.name, None

@@ -12,7 +12,7 @@ from rl.batch.demonstrations import Demonstrations, tokenise_demonstrations
 from rl.cluster.gpus import require_gpus
 from rl.config.curriculum_slots import curriculum_slots
 from rl.config.hub import model_directory
-from rl.config.model import PathModelConfig, RecipeModelConfig, trusts_code
+from rl.config.model import PackagedModelConfig, PathModelConfig, RecipeModelConfig, trusts_code
 from rl.config.schema import Config
 from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
@@ -176,15 +176,20 @@ class HasModel(Protocol):
     """A run's config, or a stage's."""
 
     @property
-    def model(self) -> RecipeModelConfig | PathModelConfig:
+    def model(self) -> RecipeModelConfig | PathModelConfig | PackagedModelConfig:
         """The base."""
         ...
 
 
 def locate_model(config: HasModel) -> Path:
-    """The directory of the base: built from its recipe (or found in the cache), or what the config names."""
+    """The directory of the base: built from its recipe or converted (or found in the cache), or what the
+    config names."""
     if config.model.kind == "recipe":
         from rl.pretrain.cache import build_base
 
         return build_base(config.model.recipe)
+    if config.model.kind == "package":
+        from rl.pretrain.packaged import convert_packaged
+
+        return convert_packaged(config.model)
     return model_directory(config.model.path, revision=config.model.revision)

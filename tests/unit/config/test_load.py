@@ -113,7 +113,7 @@ def test_unknown_preset_lists_the_choices() -> None:
         ("learner.lr=fast", "learner.lr: input should be a valid number"),
         ("learner.zero_stage=7", "learner.zero_stage: 7 is none of 0, 1, 2, 3"),
         ("tracker=wandbb", "Did you mean 'wandb'?"),
-        ("model.kind=foo", "model.kind: 'foo' is none of recipe, path"),
+        ("model.kind=foo", "model.kind: 'foo' is none of recipe, path, package"),
         ("run.name=2026", "quote it to keep it text"),
         ("evaluation.ks=1,8", "a list, evaluation.ks=[...]"),
         ("learner.lr", "an override is key=value"),

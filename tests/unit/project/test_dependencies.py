@@ -65,7 +65,7 @@ def test_every_exception_is_needed() -> None:
 def test_what_is_declared_is_pinned(extra: str) -> None:
     lines = (ROOT / f"constraints-{extra}.txt").read_text().splitlines()
     pinned = {normal(line.partition("==")[0]) for line in lines}
-    assert (declared() | declared("dev") | declared(extra)) - pinned == set()
+    assert (declared() | declared("dev") | declared("demo") | declared(extra)) - pinned == set()
 
 
 def test_imports_are_found_wherever_they_stand() -> None:

@@ -1,6 +1,7 @@
 """The reasoning-gym task: fixed by (seed, index), splits that cannot meet, even strata, clear refusals."""
 
 import json
+import re
 from collections import Counter
 from itertools import islice
 from typing import Any
@@ -119,6 +120,26 @@ def test_the_question_style_takes_any_dataset_with_levels_of_its_own_and_an_inst
     assert all(p.text.endswith("Just the number.") for p in prompts)
     assert prompts[0].text.startswith("Find the Least Common Multiple (LCM)")
     assert prompts[0].metadata["config"] == {"max_value": 9}
+
+
+def test_a_question_in_words_of_ones_own() -> None:
+    fields = {
+        "style": "question",
+        "categories": ("products",),
+        "levels": (1,),
+        "level_args": {"products": ({"min_digits": 1, "max_digits": 1},)},
+        "question_template": "What is {expression}?",
+        "instruction": "Just the number.",
+    }
+    prompts = make_task(500, **fields).load("train", 20)
+    for prompt in prompts:
+        asked = re.fullmatch(r"What is (\d) \* (\d)\? Just the number\.", prompt.text)
+        assert asked and int(asked[1]) * int(asked[2]) == int(prompt.answer)
+    fields["question_template"] = "What is {sum}?"
+    with pytest.raises(
+        ValueError, match=r"task\.question_template: .* does not fit 'products'.*'expression'"
+    ):
+        make_task(500, **fields).load("train", 1)
 
 
 def test_a_chat_template_is_applied_to_questions() -> None:
