@@ -55,7 +55,8 @@ class TokenDelta:
     finish_reason: FinishReason | None = None
     """Set on the last one."""
     at: float = 0.0
-    """``time.monotonic()`` of the engine's machine when the step was over."""
+    """``time.monotonic()`` of the engine's machine when the step was over: the same for all tokens of a step,
+    or, of an engine in other processes, when it heard of the token."""
 
 
 class DeltaQueue:
@@ -84,15 +85,15 @@ class DeltaQueue:
         await answer
 
 
-def step_delta(index: int, output: Any) -> TokenDelta:
-    """The news in one ``EngineCoreOutput``."""
+def step_delta(index: int, output: Any, *, at: float) -> TokenDelta:
+    """The news in one ``EngineCoreOutput`` of a step that ended at ``at``."""
     new, prompt = output.new_logprobs, output.new_prompt_logprobs_tensors
     return TokenDelta(
         index=index,
         tokens=_nothing() if new is None else _scored(new.logprob_token_ids, new.logprobs),
         prompt=None if prompt is None else _scored(prompt.logprob_token_ids, prompt.logprobs),
         finish_reason=None if output.finish_reason is None else FinishReason(str(output.finish_reason)),
-        at=time.monotonic(),
+        at=at,
     )
 
 

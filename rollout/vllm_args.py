@@ -70,6 +70,12 @@ def _lora_arguments(config: EngineConfig) -> dict[str, Any]:
     }
 
 
+def batched_tokens(config: EngineConfig) -> int:
+    """Tokens of one engine step at most, prefills included."""
+    default = CPU_BATCHED_TOKENS if config.device == "cpu" else CUDA_BATCHED_TOKENS
+    return max(config.max_model_len, config.max_batched_tokens or default)
+
+
 def _cpu_arguments(config: EngineConfig) -> dict[str, Any]:
     return {
         "enforce_eager": True,
@@ -77,14 +83,14 @@ def _cpu_arguments(config: EngineConfig) -> dict[str, Any]:
         # A split prefill of a seeded request crashes vLLM's CPU sampler, the re-prefill after a cache reset
         # included.
         "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(config.max_model_len, config.max_batched_tokens or CPU_BATCHED_TOKENS),
+        "max_num_batched_tokens": batched_tokens(config),
     }
 
 
 def _cuda_arguments(config: EngineConfig) -> dict[str, Any]:
     return {
         "gpu_memory_utilization": config.gpu_memory_utilization,
-        "max_num_batched_tokens": max(config.max_model_len, config.max_batched_tokens or CUDA_BATCHED_TOKENS),
+        "max_num_batched_tokens": batched_tokens(config),
     }
 
 

@@ -51,6 +51,7 @@ class InProcessEngine:
         self._job: Job | None = None
         """The one that runs, or that the thread died in."""
         self._step_began: float | None = None
+        self._step_ended = 0.0
         self._busy_s = 0.0
         self._tokens = 0
         self._sampled = 0
@@ -91,7 +92,7 @@ class InProcessEngine:
             Future(),
             SequenceRecord.completion,
             group_id=group.group_id,
-            watch=lambda index, output: deltas.put(step_delta(index, output)),
+            watch=lambda index, output: deltas.put(step_delta(index, output, at=self._step_ended)),
         )
         adding = self._submit(lambda: self._add_group(group, batch, request.sampling_arguments), batch.future)
         finishing = asyncio.ensure_future(adding)
@@ -217,6 +218,7 @@ class InProcessEngine:
         # Not LLMEngine.step(): for small models its output processor is a tenth of the cost, for text that
         # nobody reads.
         step = self._llm.engine_core.get_output()
+        self._step_ended = time.monotonic()
         for output in step.outputs:
             self._deliver(output, step.weight_version)
         self._step_began = None

@@ -3,7 +3,7 @@ is on the front."""
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from planner.cost.flops import ModelShape, kinetics_eflops
 from planner.cost.lengths import expected_longest, sequential_tokens
 from planner.cost.pareto import pareto
 from planner.cost.roofline import Server
+from planner.cost.serving import ServingCost
 from planner.estimators.beta_binomial import fit_gated
 from planner.estimators.bootstrap import Interval, bootstrap_mean
 from planner.estimators.pass_at_k import pass_at_k
@@ -63,7 +64,12 @@ class Scored:
 
 
 def tradeoff(
-    checkpoints: Sequence[Scored], device: Device, *, ks: Sequence[int] = KS, extrapolate: bool = False
+    checkpoints: Sequence[Scored],
+    device: Device,
+    *,
+    ks: Sequence[int] = KS,
+    extrapolate: bool = False,
+    costs: Mapping[tuple[str, int], ServingCost] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of every checkpoint for every k that its samples reach; the front is over all of them (FLOPs down,
     accuracy up).
@@ -71,9 +77,12 @@ def tradeoff(
     With ``extrapolate`` also for larger k, by a beta-binomial fit whose two variants give the interval; these
     rows say so, and are never on the front.
 
+    ``costs``: measured seconds by (checkpoint, bits), in place of the roofline on ``device``
+    (``planner.cost.measured.read_costs``).
+
     The verifier is taken as exact, so ``selected_acc`` is pass@k; an imperfect one is the planner's business.
     """
-    rows = [row for scored in checkpoints for row in _rows(scored, device, ks, extrapolate)]
+    rows = [row for scored in checkpoints for row in _rows(scored, device, ks, extrapolate, costs or {})]
     measured = [-1.0 if r["extrapolated"] else r["selected_acc"] for r in rows]
     front = pareto([r["flops_per_query"] for r in rows], measured) & (np.array(measured) >= 0)
     for row, on_front in zip(rows, front, strict=True):
@@ -81,8 +90,15 @@ def tradeoff(
     return rows
 
 
-def _rows(scored: Scored, device: Device, ks: Sequence[int], extrapolate: bool) -> Iterable[dict[str, Any]]:
+def _rows(
+    scored: Scored,
+    device: Device,
+    ks: Sequence[int],
+    extrapolate: bool,
+    costs: Mapping[tuple[str, int], ServingCost],
+) -> Iterable[dict[str, Any]]:
     server = Server(shape=scored.shape, device=device, bits=scored.bits)
+    timing = costs.get((scored.name, scored.bits), server)
     lengths = scored.lengths
     mean, p95 = _mean(lengths), _quantile(lengths, 0.95)
     right = _mean(scored.right_lengths) if scored.right_lengths else mean
@@ -119,16 +135,16 @@ def _rows(scored: Scored, device: Device, ks: Sequence[int], extrapolate: bool) 
                 "weight_bytes": server.weight_bytes,
                 "kv_bytes_peak": shape.kv_bytes_peak(prompt, p95, k if strategy == "parallel" else 1),
                 "latency_ms_seq": (
-                    1e3 * server.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent)
+                    1e3 * timing.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent)
                 ),
                 "latency_ms_par": (
                     1e3
-                    * server.latency_parallel_s(
+                    * timing.latency_parallel_s(
                         prompt, expected_longest(lengths, min(k, sum(lengths.values()))), k
                     )
                 ),
-                "tok_per_s": server.tokens_per_s(BATCH, prompt + mean / 2),
-                "usd_per_1k_queries": server.usd_per_1000_queries(prompt, mean, samples, batch=BATCH),
+                "tok_per_s": timing.tokens_per_s(BATCH, prompt + mean / 2),
+                "usd_per_1k_queries": timing.usd_per_1000_queries(prompt, mean, samples, batch=BATCH),
                 "pass@k": passed.value,
                 "ci_lo": passed.low,
                 "ci_hi": passed.high,

@@ -10,6 +10,7 @@ from rl.cli import (
     advisories,
     base,
     bases,
+    bench,
     compare,
     config,
     curriculum,
@@ -123,6 +124,7 @@ base.register(app)
 bases.register(app)
 plan.register(app)
 serve.register(app)
+bench.register(app)
 launch.register(app)
 curriculum.register(app)
 objective.register(app)

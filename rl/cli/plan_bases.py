@@ -44,6 +44,10 @@ def bases(
     categories: Annotated[
         str, typer.Option(metavar="NAME,...", help="Only these problems; written to DIR/plan/A+B.")
     ] = "",
+    cost: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Result of t2rl bench --to: measured seconds of its checkpoint."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a
@@ -60,6 +64,7 @@ def bases(
             total_flops=total_flops,
             resamples=resamples,
             categories=chosen,
+            cost_files=cost or (),
         )
         folder = plan_folder(directory, chosen)
         if as_json:

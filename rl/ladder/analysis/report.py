@@ -11,6 +11,7 @@ import numpy as np
 
 from planner.cost.devices import Device
 from planner.cost.flops import ModelShape
+from planner.cost.measured import read_costs
 from planner.cost.tradeoff import Scored, choices, to_csv, to_markdown, tradeoff
 from planner.t2.budget import Deployment, end_to_end
 from planner.t2.overtraining import fit_overtraining
@@ -36,6 +37,7 @@ def plan_bases(
     total_flops: float | None,
     resamples: int,
     categories: Sequence[str] = (),
+    cost_files: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Everything about one ladder; also written to ``DIR/plan``.
 
@@ -47,9 +49,11 @@ def plan_bases(
         resamples: bootstrap replicates.
         categories: only their problems; written to ``DIR/plan/A+B``, without the trade-off table and its
             picture.
+        cost_files: of ``t2rl bench --to``: measured seconds of checkpoints by name, for the trade-off table.
 
     Raises:
         ConfigError: nothing is scored, or on unequal problems.
+        ValueError: a cost file that is none, or of a model that the ladder does not have.
     """
     directory = LadderDir(path)
     scores = load_scores(directory)
@@ -58,7 +62,12 @@ def plan_bases(
     data = family_of(scores)
     fits = fit_surfaces(data)
     served = PRIMARY * float(data.params.max())
-    rows = [] if categories else tradeoff([_scored(s) for s in scores], device)
+    checkpoints, costs = [_scored(s) for s in scores], read_costs(cost_files)
+    strangers = sorted(name for name, _ in costs.keys() - {(one.name, one.bits) for one in checkpoints})
+    if strangers:
+        known = ", ".join(sorted({one.name for one in checkpoints}))
+        raise ValueError(f"--cost: measured for {strangers[0]}, which is not in the ladder ({known})")
+    rows = [] if categories else tradeoff(checkpoints, device, costs=costs)
     heads = [headline(s) for s in scores]
     mean_tokens = float(np.mean([h["mean_tokens"] for h in heads if not h["bits"]]))
     budget = total_flops or 4 * float((6 * data.params * data.tokens).max())

@@ -1,0 +1,171 @@
+"""Start an engine, run the load points, fit the cost, print and write what came out."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from planner.cost.measured import MeasuredCost, Observation, cost_to_json, fit
+from planner.cost.simulate import Arrival
+from rl.commands.bench.drive import Driver, Timed
+from rl.commands.bench.measure import measured, observations, predicted
+from rl.commands.bench.points import BenchOptions, LoadPoint, load_points
+from rl.commands.evaluate import resolve
+from rl.config.schema import Config
+from rl.engines.actors import engine_config
+from rollout.engine import EngineConfig, build_engine
+from rollout.vllm_args import batched_tokens
+from rollout.vllm_env import prepare_process
+
+WARM_UP = 2
+"""Requests of each length before anything is timed: kernels are chosen and memory is taken at first use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A finished load test."""
+
+    model: str
+    points: Sequence[LoadPoint]
+    timed: Sequence[Sequence[Timed]]
+    memory: dict[str, float]
+    engine: EngineConfig
+
+    def observed(self) -> list[Observation]:
+        """Of all points, for a fit."""
+        return [one for p, t in zip(self.points, self.timed, strict=True) for one in observations(p, t)]
+
+
+def bench_cli(
+    target: str, overrides: list[str], options: BenchOptions, *, to: Path | None, as_json: bool
+) -> None:
+    """Run, print a table or JSON, and write JSON to ``to``.
+
+    Raises:
+        ValueError: the user's input, before the engine starts.
+    """
+    config, model = resolve(Path(target), overrides)
+    points = load_points(options, max_model_len=config.rollout.max_model_len)
+    if len(points) < 3:
+        raise ValueError(
+            f"{len(points)} load points: a cost is fitted to at least 3; give --concurrency,"
+            " --prompt-tokens or --answer-tokens more values"
+        )
+    tested = asyncio.run(
+        load_test(config, model, points, seed=options.seed, tell=lambda line: print(line, file=sys.stderr))
+    )
+    result = result_of(tested, fit(tested.observed(), usd_per_hour=config.cluster.price_per_gpu_hour or 0.0))
+    if to is not None:
+        to.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        Console().print(table(result))
+        print(_words(result["cost"]))
+
+
+async def load_test(
+    config: Config,
+    model: Path,
+    points: Sequence[LoadPoint],
+    *,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Tested:
+    """Every load point, one after the other, on one engine of the config in this process.
+
+    Raises:
+        ValueError: the engine cannot be set up so.
+        EngineDead: it died.
+    """
+    process = psutil.Process()
+    before = process.memory_info().rss
+    engine_facts = engine_config(config, model)
+    prepare_process(engine_facts)
+    engine = build_engine(engine_facts)
+    tell(f"loading {model}")
+    await engine.start()
+    try:
+        loaded = process.memory_info().rss
+        size = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
+        driver = Driver(engine, size, np.random.default_rng(seed))
+        lengths = {(one.prompt, one.answer) for point in points for one in point.arrivals}
+        longest = [Arrival(at=0, prompt=max(p for p, _ in lengths), answer=2)] * WARM_UP
+        await driver.run(LoadPoint(name="warm-up", arrivals=tuple(longest), concurrency=WARM_UP, facts={}))
+        timed, peak = [], loaded
+        for number, point in enumerate(points, 1):
+            began = time.monotonic()
+            timed.append(await driver.run(point))
+            peak = max(peak, process.memory_info().rss)
+            tell(f"[{number}/{len(points)}] {point.name}: {time.monotonic() - began:.1f} s")
+    finally:
+        await engine.stop()
+    memory = {"loaded_mib": (loaded - before) / 2**20, "peak_mib": (peak - before) / 2**20}
+    return Tested(model=model.resolve().name, points=points, timed=timed, memory=memory, engine=engine_facts)
+
+
+def result_of(tested: Tested, cost: MeasuredCost) -> dict[str, Any]:
+    """What is written: settings, every point as measured and as the fitted cost has it, the cost."""
+    engine = tested.engine
+    limits = {"max_seqs": engine.max_num_seqs, "max_batched_tokens": batched_tokens(engine)}
+    rows = [
+        {
+            "name": point.name,
+            **point.facts,
+            "measured": asdict(measured(timed)),
+            "predicted": predicted(point, cost, **limits),
+        }
+        for point, timed in zip(tested.points, tested.timed, strict=True)
+    ]
+    settings = {
+        "backend": engine.backend,
+        "device": engine.device,
+        "dtype": engine.dtype,
+        "num_threads": engine.num_threads,
+        "max_model_len": engine.max_model_len,
+        **limits,
+    }
+    return {
+        "model": tested.model,
+        "bits": 0,
+        "engine": settings,
+        "memory": tested.memory,
+        "points": rows,
+        "cost": cost_to_json(cost),
+    }
+
+
+def table(result: dict[str, Any]) -> Table:
+    """One line for each load point; seconds of tokens in ms, the model's in brackets."""
+    made = Table(
+        title=f"{result['model']}: load test ({result['engine']['dtype']}, {result['engine']['device']})"
+    )
+    for column in ("load", "tokens/s", "first token p50, p95 (ms)", "between p50, p95 (ms)", "seconds"):
+        made.add_column(column, justify="left" if column == "load" else "right")
+    for row in result["points"]:
+        seen, said = row["measured"], row["predicted"]
+        made.add_row(
+            row["name"],
+            f"{seen['tokens_per_s']:.1f} ({said['tokens_per_s']:.1f})",
+            *(
+                f"{1e3 * seen[f'{kind}_p50_s']:.1f}, {1e3 * seen[f'{kind}_p95_s']:.1f}"
+                f" ({1e3 * said[f'{kind}_p50_s']:.1f})"
+                for kind in ("first", "between")
+            ),
+            f"{seen['seconds']:.2f} ({said['seconds']:.2f})",
+        )
+    return made
+
+
+def _words(cost: dict[str, Any]) -> str:
+    terms = " + ".join(f"{value:.3g} {name}" for name, value in cost["seconds_for_each"].items())
+    return f"seconds of a step = {terms}; median error on load points left out {cost['held_out_error']:.1%}"
