@@ -28,7 +28,7 @@ from rl.config.load import load_config
 from rl.run.prepare.inputs import locate_model
 from rollout.vllm_args import batched_tokens
 
-SEEN = {"concurrency": (1, 2, 4, 8), "prompt_tokens": (24, 96), "answer_tokens": (24,)}
+SEEN: dict[str, Any] = {"concurrency": (1, 2, 4, 8), "prompt_tokens": (24, 96), "answer_tokens": (24,)}
 UNSEEN: dict[str, Any] = {"concurrency": (3, 6, 12), "prompt_tokens": (48, 128), "answer_tokens": (40,)}
 MAX_MODEL_LEN = 192
 KINDS = ("tokens_per_s", "between_p50_s", "first_p50_s")

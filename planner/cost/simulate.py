@@ -72,7 +72,8 @@ def simulate(
         if not waiting and not running:
             now = arrivals[next_up].at
             continue
-        room, admitted = max_batched_tokens - len(running), []
+        room = max_batched_tokens - len(running)
+        admitted: list[int] = []
         while waiting and len(running) + len(admitted) < max_seqs:
             index = waiting[0][1]
             if arrivals[index].prompt > room and (admitted or running):

@@ -132,7 +132,7 @@ def test_the_driver_keeps_its_concurrency_and_times_every_token() -> None:
 
     engine = Engine()
     point = LoadPoint(name="", arrivals=(Arrival(at=0, prompt=4, answer=3),) * 6, concurrency=2, facts={})
-    timed = asyncio.run(Driver(engine, 9, np.random.default_rng(0)).run(point))  # type: ignore[arg-type]
+    timed = asyncio.run(Driver(engine, 9, np.random.default_rng(0)).run(point))
     assert engine.most == 2 and [len(one.tokens) for one in timed] == [3] * 6
     assert all(one.sent < one.tokens[0] <= one.tokens[-1] for one in timed)
 
