@@ -116,6 +116,7 @@ def _rows(
         for strategy in STRATEGIES if k > 1 else STRATEGIES[:1]:
             samples = k if strategy == "parallel" else spent / mean
             flops = shape.query(prompt, mean, samples)
+            longest = expected_longest(lengths, min(k, sum(lengths.values())))
             yield {
                 "ckpt": scored.name,
                 "N": int(shape.params),
@@ -137,12 +138,7 @@ def _rows(
                 "latency_ms_seq": (
                     1e3 * timing.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent)
                 ),
-                "latency_ms_par": (
-                    1e3
-                    * timing.latency_parallel_s(
-                        prompt, expected_longest(lengths, min(k, sum(lengths.values()))), k
-                    )
-                ),
+                "latency_ms_par": 1e3 * timing.latency_parallel_s(prompt, longest, k),
                 "tok_per_s": timing.tokens_per_s(BATCH, prompt + mean / 2),
                 "usd_per_1k_queries": timing.usd_per_1000_queries(prompt, mean, samples, batch=BATCH),
                 "pass@k": passed.value,

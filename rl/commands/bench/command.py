@@ -41,7 +41,7 @@ class Tested:
     engine: EngineConfig
 
     def observed(self) -> list[Observation]:
-        """Of all points, for a fit."""
+        """The observations of all points, for a fit."""
         return [one for p, t in zip(self.points, self.timed, strict=True) for one in observations(p, t)]
 
 
@@ -114,7 +114,7 @@ async def load_test(
 
 
 def result_of(tested: Tested, cost: MeasuredCost) -> dict[str, Any]:
-    """What is written: settings, every point as measured and as the fitted cost has it, the cost."""
+    """The result as it is written: settings, points as measured and as the fitted cost has them, the cost."""
     engine = tested.engine
     limits = {"max_seqs": engine.max_num_seqs, "max_batched_tokens": batched_tokens(engine)}
     rows = [

@@ -22,7 +22,7 @@ class Timed:
     sent: float
     """``time.monotonic()``, as all times here."""
     tokens: list[float] = field(default_factory=list)
-    """Of each token."""
+    """The time of each token."""
 
 
 @dataclass(slots=True)

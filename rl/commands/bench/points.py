@@ -23,7 +23,7 @@ class LoadPoint:
     arrivals: tuple[Arrival, ...]
     concurrency: int | None = None
     facts: dict[str, Any]
-    """What was asked for, for the table."""
+    """The options that made it, for the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class BenchOptions:
     """Requests a second, at random (Poisson)."""
     trace: Path | None = None
     requests: int | None = None
-    """Of each load point; default: three rounds of a closed one, 32 of an open one."""
+    """Number for each load point; default: three rounds of a closed one, 32 of an open one."""
     seed: int = 0
 
 

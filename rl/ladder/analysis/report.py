@@ -49,11 +49,10 @@ def plan_bases(
         resamples: bootstrap replicates.
         categories: only their problems; written to ``DIR/plan/A+B``, without the trade-off table and its
             picture.
-        cost_files: of ``t2rl bench --to``: measured seconds of checkpoints by name, for the trade-off table.
+        cost_files: of ``t2rl bench --to``, for the trade-off table.
 
     Raises:
-        ConfigError: nothing is scored, or on unequal problems.
-        ValueError: a cost file that is none, or of a model that the ladder does not have.
+        ValueError: nothing is scored, or on unequal problems; a cost file that does not fit.
     """
     directory = LadderDir(path)
     scores = load_scores(directory)
@@ -62,12 +61,7 @@ def plan_bases(
     data = family_of(scores)
     fits = fit_surfaces(data)
     served = PRIMARY * float(data.params.max())
-    checkpoints, costs = [_scored(s) for s in scores], read_costs(cost_files)
-    strangers = sorted(name for name, _ in costs.keys() - {(one.name, one.bits) for one in checkpoints})
-    if strangers:
-        known = ", ".join(sorted({one.name for one in checkpoints}))
-        raise ValueError(f"--cost: measured for {strangers[0]}, which is not in the ladder ({known})")
-    rows = [] if categories else tradeoff(checkpoints, device, costs=costs)
+    rows = [] if categories else _tradeoff(scores, device, cost_files)
     heads = [headline(s) for s in scores]
     mean_tokens = float(np.mean([h["mean_tokens"] for h in heads if not h["bits"]]))
     budget = total_flops or 4 * float((6 * data.params * data.tokens).max())
@@ -95,6 +89,17 @@ def plan_bases(
 
     draw_all(folder, data, fits, report, rows)
     return report
+
+
+def _tradeoff(
+    scores: Sequence[dict[str, Any]], device: Device, cost_files: Sequence[Path]
+) -> list[dict[str, Any]]:
+    checkpoints, costs = [_scored(one) for one in scores], read_costs(cost_files)
+    strangers = sorted(name for name, _ in costs.keys() - {(one.name, one.bits) for one in checkpoints})
+    if strangers:
+        known = ", ".join(sorted({one.name for one in checkpoints}))
+        raise ValueError(f"--cost: measured for {strangers[0]}, which is not in the ladder ({known})")
+    return tradeoff(checkpoints, device, costs=costs)
 
 
 def plan_folder(path: Path, categories: Sequence[str]) -> Path:
