@@ -8,8 +8,9 @@ from rollout.types import Prompt, RewardResult
 
 
 class ExactReward:
-    """1 if the completion equals the reference answer, or one of ``metadata.answers``, surrounding whitespace
-    aside.
+    """1 if the completion equals the reference answer, surrounding whitespace aside.
+
+    Any of ``metadata.answers`` is right, where a prompt has several.
 
     Args:
         ignore_case: Capitals and small letters are the same.

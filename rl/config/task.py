@@ -3,7 +3,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator, model_validator
 
 from rl.config.base import Section
 from rl.config.missing import MissingError
@@ -65,6 +65,11 @@ class FileTaskConfig(Section):
     """Wrapped around string prompts, and around the last user message of a chat, before the chat template;
     ``{prompt}`` stands for what it is wrapped around and ``{budget}`` for the length budget in tokens, which
     a length curriculum moves (held-out prompts name the last step's)."""
+    shots: NonNegativeInt = 0
+    """Worked examples in front of every prompt: rows of the train split, the same ones everywhere, never the
+    prompt's own. The demonstration answers, else the answer."""
+    shot_separator: str = "\n\n"
+    """Between examples of a plain text; in a chat they are messages of the user and the assistant."""
     continue_final_message: bool = False
     """A chat that ends with a message of the assistant is continued there: the policy goes on in the same
     turn. Without it such a chat is an error."""

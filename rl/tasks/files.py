@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from rewards import REWARDS
@@ -83,7 +83,7 @@ class FileTask:
         return self._loaded[split]
 
     def _prompts(self, split: Split, records: list[Record]) -> list[Prompt]:
-        rendered = [(record, self._usable(self._template.render, record)) for record in records]
+        rendered = [(record, self._usable(self._shown, record)) for record in records]
         kept = [(record, text) for record, text in rendered if text is not None]
         token_ids: dict[int, tuple[int, ...]] = {}
         for is_chat in (False, True):
@@ -95,6 +95,44 @@ class FileTask:
             for i, (record, text) in enumerate(kept)
         )
         return [prompt for prompt in made if prompt is not None]
+
+    def text_alone(self, prompt: Prompt) -> str:
+        """The text of a prompt of this task without the examples in front (``task.shots``)."""
+        return self._template.render(self._by_id[prompt.id]) if self._config.shots else prompt.text
+
+    def _shown(self, record: Record) -> str:
+        return self._template.render(record, self._shots_of(record))
+
+    def _shots_of(self, record: Record) -> list[Record]:
+        """The first ``task.shots`` examples that are not the prompt itself, under whatever id."""
+        wanted = self._config.shots
+        if not wanted:
+            return []
+        kind = isinstance(record.prompt, str)
+        others = (
+            one
+            for one in self._examples
+            if isinstance(one.prompt, str) is kind and one.id != record.id and one.prompt != record.prompt
+        )
+        shots = list(islice(others, wanted))
+        if len(shots) < wanted:
+            raise ValueError(
+                f"{record.where}: task.shots={wanted}, but train has {len(shots)} other rows of its kind;"
+                " lower it"
+            )
+        return shots
+
+    @cached_property
+    def _examples(self) -> list[Record]:
+        """The train split in the order of a hash of each id, so that other rows may come and go."""
+        return sorted(
+            self._records["train"],
+            key=lambda record: hashlib.blake2b(f"shot {record.id}".encode(), digest_size=8).digest(),
+        )
+
+    @cached_property
+    def _by_id(self) -> dict[str, Record]:
+        return {self._row_id(split, record): record for split in SPLITS for record in self._records[split]}
 
     def _usable(self, make: Callable[..., Made], *args: Any) -> Made | None:
         """The outcome of ``make``; None of a row that it refuses where such rows are skipped."""
@@ -112,9 +150,7 @@ class FileTask:
 
     @cached_property
     def _origins(self) -> dict[str, str]:
-        return {
-            self._row_id(split, record): record.where for split in SPLITS for record in self._records[split]
-        }
+        return {prompt_id: record.where for prompt_id, record in self._by_id.items()}
 
     def _row_id(self, split: Split, record: Record) -> str:
         return f"{self.name}/{split}/{record.id}"

@@ -1,11 +1,20 @@
 """From a record to the text that the policy sees: the prompt template, then the tokenizer's chat template if
 it is a chat."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from rl.tasks.base import Tokenizer
 from rl.tasks.chats import Messages, render_chat
 from rl.tasks.records import Record
+
+SETTING = ("system", "developer")
+"""Roles that speak before the first question."""
+
+
+def worked_answer(record: Record) -> str:
+    """How an example is answered: its demonstration, else its answer."""
+    return str(record.metadata.get("demonstration", record.answer))
 
 
 class TemplateConfig(Protocol):
@@ -40,13 +49,18 @@ class PromptTemplate:
         self._config = config
         self._tokenizer = tokenizer
         self._section = section
+        self._separator = getattr(config, "shot_separator", "")
 
     def is_chat(self, record: Record) -> bool:
         """True if the record goes through the chat template."""
         return self._config.chat or not isinstance(record.prompt, str)
 
-    def render(self, record: Record) -> str:
+    def render(self, record: Record, shots: Sequence[Record] = ()) -> str:
         """The text to tokenise.
+
+        Args:
+            record: The prompt.
+            shots: Worked examples to put in front, of its own kind (text or chat).
 
         Raises:
             ValueError: A chat without a chat template, a template that refuses the messages, a setting that
@@ -56,14 +70,16 @@ class PromptTemplate:
         if isinstance(record.prompt, str):
             text = self._filled(record.prompt)
             if config.chat:
-                return self._render_chat([{"role": "user", "content": text}], where)
+                asked_before = [turn for shot in shots for turn in self._worked(shot)]
+                return self._render_chat([*asked_before, {"role": "user", "content": text}], where)
             if config.system_prompt is not None:
                 own = self._section
                 raise ValueError(
                     f"{where}: {own}.system_prompt needs a chat, but this prompt is plain text; set"
                     f" {own}.chat=true"
                 )
-            return text
+            worked = [f"{self._filled(str(shot.prompt))}{worked_answer(shot)}" for shot in shots]
+            return self._separator.join([*worked, text])
         asked = max((i for i, message in enumerate(record.prompt) if message["role"] == "user"), default=None)
         if asked is None and config.prompt_template != "{prompt}":
             raise ValueError(
@@ -74,7 +90,18 @@ class PromptTemplate:
             {**m, "content": self._filled(m["content"])} if i == asked else dict(m)
             for i, m in enumerate(record.prompt)
         ]
-        return self._render_chat(messages, where)
+        begins = next((i for i, m in enumerate(messages) if m["role"] not in SETTING), len(messages))
+        turns = [turn for shot in shots for turn in self._worked(shot)]
+        return self._render_chat([*messages[:begins], *turns, *messages[begins:]], where)
+
+    def _worked(self, shot: Record) -> Messages:
+        """The turns of an example, without a setting of its own."""
+        asked: Messages = (
+            [{"role": "user", "content": self._filled(shot.prompt)}]
+            if isinstance(shot.prompt, str)
+            else [dict(m) for m in shot.prompt if m["role"] not in SETTING]
+        )
+        return [*asked, {"role": "assistant", "content": worked_answer(shot)}]
 
     def _filled(self, text: str) -> str:
         """Not by str.format: problems are full of braces."""

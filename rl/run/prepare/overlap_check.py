@@ -29,8 +29,8 @@ def check_overlap(
     Raises:
         ValueError: A held-out prompt is in train, word for word.
     """
-    index = TrainIndex([prompt.text for prompt in train])
-    found = index.overlap([prompt.text for prompt in held_out])
+    index = TrainIndex([text_alone(task, prompt) for prompt in train])
+    found = index.overlap([text_alone(task, prompt) for prompt in held_out])
     notes = []
     if found.exact:
         said = (
@@ -54,6 +54,12 @@ def check_overlap(
     return [*notes, *_repeats_note(index, task, train)]
 
 
+def text_alone(task: Task, prompt: Prompt) -> str:
+    """A prompt's text without worked examples in front, which prompts share on purpose."""
+    alone = getattr(task, "text_alone", None)
+    return prompt.text if alone is None else str(alone(prompt))
+
+
 def _repeats_note(index: TrainIndex, task: Task, train: Sequence[Prompt]) -> list[str]:
     """A note where train prompts are there twice."""
     found = index.repeats()
@@ -71,7 +77,9 @@ def _examples(
 ) -> str:
     origin = getattr(task, "origin", lambda one: one.id)
     shown = [(these[pair.index], train[pair.train]) for pair in pairs[:SHOWN]]
-    return "".join(f"\n  {origin(a)} and {origin(b)}: {_clipped(index.core(a.text))}" for a, b in shown)
+    return "".join(
+        f"\n  {origin(a)} and {origin(b)}: {_clipped(index.core(text_alone(task, a)))}" for a, b in shown
+    )
 
 
 def _clipped(text: str) -> str:
