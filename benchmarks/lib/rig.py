@@ -37,6 +37,7 @@ from rl.run.saver import Saver
 from rl.run.state import RunState
 from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import GroupState, new_groups
+from rl.weights.probe import GapJudge, calibration_requests
 from rl.weights.sync import WeightSync
 from rollout.statistics import StatisticsStore
 from rollout.types import Prompt, SamplingConfig
@@ -227,14 +228,15 @@ class Rig:
 
     def sync(self, *, probe_every: int) -> WeightSync:
         """Learner to engines of this rig."""
-        probe = self.prompts(Mix(name="probe", prompt_tokens=32))[:2]
+        rollout = self.config.rollout
+        judge = GapJudge(floor=rollout.probe_tolerance, factor=rollout.probe_factor, exact=True)
         return WeightSync(
             learner=self.learner,
             fleet=self.fleet,
             directory=self.weights,
-            probe=[list(p.token_ids) for p in probe],
+            judge=judge,
             probe_every=probe_every,
-            tolerance=self.config.rollout.probe_tolerance,
+            calibration=calibration_requests(self.prompts(Mix(name="probe", prompt_tokens=32)), self.config),
         )
 
     def plan(self, mix: Mix, step: int) -> list[GroupState]:

@@ -117,6 +117,7 @@ async def weight_sync(rig: Rig, *, repeats: int) -> dict[str, Any]:
 async def _sync(rig: Rig, *, probe: bool) -> tuple[int, float, float]:
     """Bytes, and seconds to publish and to push the learner's weights as the next version."""
     sync = rig.sync(probe_every=1 if probe else 0)
+    await sync.calibrate(timeout_s=60)
     rig.version += 1
     started = time.perf_counter()
     published = await sync.publish(rig.version)

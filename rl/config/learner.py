@@ -149,14 +149,21 @@ class OffloadConfig(Section):
 class LearnerConfig(Section):
     """One DeepSpeed engine per rank."""
 
-    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_restarts", "collective_timeout_s", "logits_per_chunk"})
+    LIMITS: ClassVar[frozenset[str]] = frozenset(
+        {"max_restarts", "collective_timeout_s", "logits_per_chunk", "dither"}
+    )
 
     num_ranks: PositiveInt = 1
     """DeepSpeed processes, data parallel."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """Sharding over the ranks: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the forward and backward pass."""
+    dtype: Literal["float32", "bfloat16", "autocast"] = "float32"
+    """Number format: ``float32``; ``bfloat16`` weights and arithmetic beside float32 masters; ``autocast``:
+    float32 weights, matrix products in bfloat16."""
+    dither: bool = True
+    """Of a base in bfloat16 files, trained for engines in bfloat16: each float32 weight or master begins at
+    random among the numbers that round to the base's, so that small updates move what is served from the
+    first one on. What is served before it is the base."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the ranks run."""
     optimizer: Optimizer = AdamW()

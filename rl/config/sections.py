@@ -74,7 +74,7 @@ class StreamConfig(Section):
 class RolloutConfig(Section):
     """Engines and sampling."""
 
-    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_restarts", "block_size"})
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_restarts", "block_size", "probe_factor"})
 
     backend: Literal["inprocess", "async"] = "inprocess"
     """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU
@@ -126,8 +126,11 @@ class RolloutConfig(Section):
     probe_every: NonNegativeInt = 1
     """Versions between log-prob probes of engine against learner; 0 = never."""
     probe_tolerance: PositiveFloat = 1e-3
-    """Largest mean |engine - learner| log-prob over the probe tokens before the run stops (bf16: raise
-    it)."""
+    """Mean |engine - learner| log-prob over the probe's tokens that is always allowed, in nats. In bf16
+    ``probe_factor`` allows more."""
+    probe_factor: float = Field(default=4.0, ge=1)
+    """Times the gap of the untouched base, measured at the start, that is allowed too. A larger gap warns; a
+    second one in a row ends the run, one over four times as large does at once."""
 
     @property
     def unread(self) -> frozenset[str]:

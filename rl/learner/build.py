@@ -12,6 +12,7 @@ from rl.learner.checkpoint_engine import BackgroundCheckpointEngine
 from rl.learner.context import Progress, StepContext
 from rl.learner.critic import SeparateCritic, build_separate_critic
 from rl.learner.deepspeed_setup import initialize_engine
+from rl.learner.masters import dither_weights
 from rl.learner.model import load_model
 from rl.learner.models import Models
 from rl.learner.publishing import WeightPublisher
@@ -40,8 +41,12 @@ def build_parts(settings: RankSettings) -> RankParts:
     seed_everything(settings.seed)
     shared_critic = isinstance(settings.algorithm.critic, SharedCriticConfig)
     model = load_model(settings.model_path, config, value_head=shared_critic, trust=settings.trust)
+    if dithers_weights(settings):
+        dither_weights(model, seed=settings.seed, rank=settings.rank if config.zero_stage == 3 else 0)
     sequences = SequenceParallel(model.causal_lm, config) if copies > 1 else None
-    engine = initialize_engine(model, config, total_updates=_policy_updates(settings), sequences=sequences)
+    engine = initialize_engine(
+        model, config, total_updates=_policy_updates(settings), sequences=sequences, seed=settings.seed
+    )
     engine.checkpoint_engine = BackgroundCheckpointEngine()
     critic = _build_critic(settings, engine, sequences)
     kl = settings.algorithm.kl
@@ -70,6 +75,14 @@ def build_parts(settings: RankSettings) -> RankParts:
         publisher=publisher,
         sequences=sequences,
     )
+
+
+def dithers_weights(settings: RankSettings) -> bool:
+    """True if the weights themselves are rounded on their way to the engines: bf16's own masters begin in
+    ``initialize_engine``, and adapters alone are not rounded where it matters."""
+    config = settings.config
+    adapter = config.lora is not None and config.lora.pushes_adapter
+    return config.dither and settings.serves_bf16 and config.dtype != "bfloat16" and not adapter
 
 
 def _policy_updates(settings: RankSettings) -> int:

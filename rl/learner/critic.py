@@ -8,6 +8,7 @@ from torch import nn
 
 from rl.config.algorithm import SeparateCriticConfig
 from rl.config.learner import AdamW, LearnerConfig, OffloadConfig
+from rl.learner.logprob_model import products
 from rl.learner.micro_batch import MicroBatch
 from rl.learner.sequence_parallel import SequenceParallel, hidden_states
 from rl.learner.value_head import ValueHead
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 class ValueModel(nn.Module):
     """A trunk of its own under a value head."""
 
-    def __init__(self, causal_lm: "PreTrainedModel") -> None:
+    def __init__(self, causal_lm: "PreTrainedModel", *, autocast: bool = False) -> None:
+        """``autocast``: the trunk's matrix products in bfloat16."""
         super().__init__()
+        self.autocast = autocast
         self.trunk = causal_lm.base_model
         self.head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype)
         self.sequence_group: Any = None
@@ -34,9 +37,11 @@ class ValueModel(nn.Module):
     ) -> torch.Tensor:
         """[T] values of the states at the flattened positions ``select``; see ``MicroBatch`` for the
         arguments."""
-        return self.head(
-            hidden_states(self.trunk, input_ids, position_ids, boundaries, select, self.sequence_group)
-        )
+        with products(self.autocast, input_ids.device):
+            hidden = hidden_states(
+                self.trunk, input_ids, position_ids, boundaries, select, self.sequence_group
+            )
+        return self.head(hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def build_separate_critic(
             "offload": _below(learner.offload, "critic"),
         }
     )
-    model = ValueModel(load_model(model_path, own, trust=trust).causal_lm)
+    model = ValueModel(load_model(model_path, own, trust=trust).causal_lm, autocast=own.dtype == "autocast")
     return SeparateCritic(
         initialize_engine(model, own, total_updates=total_updates, sequences=sequences), config
     )

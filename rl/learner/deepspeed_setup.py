@@ -17,6 +17,7 @@ from torch import nn
 
 from rl.config.deepspeed_options import merged
 from rl.config.learner import LearnerConfig
+from rl.learner.masters import begin_masters
 from rl.learner.optimizers import OPTIMIZERS, make_optimizer, whole_shape
 from rl.learner.schedules import lr_multiplier
 from rl.learner.sequence_parallel import SequenceParallel
@@ -48,10 +49,15 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
 
 
 def initialize_engine(
-    model: nn.Module, config: LearnerConfig, *, total_updates: int, sequences: SequenceParallel | None = None
+    model: nn.Module,
+    config: LearnerConfig,
+    *,
+    total_updates: int,
+    sequences: SequenceParallel | None = None,
+    seed: int = 0,
 ) -> Any:
-    """A DeepSpeed engine around ``model`` with our optimizer, our schedule and our own gradient reduction at
-    ZeRO-0.
+    """A DeepSpeed engine around ``model`` with our optimizer, our schedule, our own start of bf16's masters
+    (by ``seed``) and our own gradient reduction at ZeRO-0.
 
     With ``sequences``, ``model.sequence_group`` becomes the ranks that share each of them.
     """
@@ -68,6 +74,8 @@ def initialize_engine(
         config=deepspeed_config(config, num_parameters=sum(prod(whole_shape(p)) for p in model.parameters())),
     )
     _move_buffers(model, engine.device)
+    if config.dtype == "bfloat16":
+        begin_masters(engine, dither=config.dither, seed=seed)
     if engine.zero_optimization_stage() == 0:
         # We reduce before the step (rl.learner.gradients), to see the gradients that the step would apply.
         engine.enable_backward_allreduce = False

@@ -58,6 +58,7 @@ class LearnerGroup:
         total_steps: int,
         max_tokens: int,
         trust: bool = False,
+        serves_bf16: bool = False,
         records: Recorded = "none",
         actor_options: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
         timeout_s: float = 600.0,
@@ -74,6 +75,7 @@ class LearnerGroup:
             "total_steps": total_steps,
             "max_tokens": max_tokens,
             "trust": trust,
+            "serves_bf16": serves_bf16,
             "records": records,
             "world_size": config.num_ranks,
         }

@@ -4,6 +4,7 @@ tokens.
 Needs torch and transformers only.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,16 +29,29 @@ RESCALED_LOGITS = (
 own forward."""
 
 
+def products(low: bool, device: torch.device) -> AbstractContextManager[Any]:
+    """Inside the block matrix products run in bfloat16 if ``low``; what autocast holds to be delicate stays
+    in float32."""
+    return torch.autocast(device.type, torch.bfloat16) if low else nullcontext()
+
+
 class LogprobModel(nn.Module):
     """Wraps the causal LM so that DeepSpeed sees one module whose output is [T] log-probs."""
 
     def __init__(
-        self, causal_lm: "PreTrainedModel", *, value_head: bool = False, logits_per_chunk: int = 1 << 27
+        self,
+        causal_lm: "PreTrainedModel",
+        *,
+        value_head: bool = False,
+        logits_per_chunk: int = 1 << 27,
+        autocast: bool = False,
     ) -> None:
+        """``autocast``: matrix products in bfloat16, whatever the weights are in."""
         super().__init__()
         self.causal_lm = causal_lm
         self.rows_per_chunk = max(1, logits_per_chunk // causal_lm.config.vocab_size)
         self.value_head = ValueHead(causal_lm.config.hidden_size).to(causal_lm.dtype) if value_head else None
+        self.autocast = autocast
         self.sequence_group: Any = None
         """Ranks that share each sequence, once there are any."""
         self.rescales = any(
@@ -62,19 +76,35 @@ class LogprobModel(nn.Module):
         prompts and padding cost no logits. ``most_loss_tokens`` is the largest T of any rank in this call, so
         that all of them chunk alike.
         """
+        with products(self.autocast, input_ids.device):
+            logprobs, hidden = self._logprobs(
+                input_ids, position_ids, boundaries, select, targets, temperature, most_loss_tokens
+            )
+        if not with_values:
+            return logprobs
+        assert self.value_head is not None, "built without a value head"
+        return logprobs, self.value_head(hidden)
+
+    def _logprobs(
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor | None,
+        boundaries: torch.Tensor | None,
+        select: torch.Tensor,
+        targets: torch.Tensor,
+        temperature: float,
+        most_loss_tokens: int,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """[T] log-probs and the hidden states [T, H] that they come from, where the model shows them."""
         if self.rescales:
             arguments = packed_attention.row_arguments(
                 self.causal_lm.config, input_ids, position_ids, boundaries
             )
             logits = self.causal_lm(**arguments).logits.flatten(0, 1).index_select(0, select)
-            return token_logprobs(logits, targets, temperature)
+            return token_logprobs(logits, targets, temperature), None
         hidden = hidden_states(
             self.causal_lm.base_model, input_ids, position_ids, boundaries, select, self.sequence_group
         )
         head = self.causal_lm.get_output_embeddings()
         chunks = -(-max(most_loss_tokens, len(hidden)) // self.rows_per_chunk)
-        logprobs = head_logprobs(head, hidden, targets, temperature, chunks=chunks)
-        if not with_values:
-            return logprobs
-        assert self.value_head is not None, "built without a value head"
-        return logprobs, self.value_head(hidden)
+        return head_logprobs(head, hidden, targets, temperature, chunks=chunks), hidden

@@ -2,8 +2,8 @@
 checkpoint's shapes.
 
 Bytes a trained parameter, one rank: 20 in bfloat16 (weight 2, gradient 2, accumulated gradient 4, master 4,
-Adam's moments 8), 16 in float32 (4, 4 and 8). What ZeRO shards is divided by the number of ranks. Activations
-and logits come on top.
+Adam's moments 8), 16 in float32 and autocast (4, 4 and 8). What ZeRO shards is divided by the number of
+ranks. Activations and logits come on top.
 """
 
 from collections.abc import Mapping

@@ -14,20 +14,26 @@ from rl.learner.buffers import restore_buffers
 from rl.learner.deepspeed_setup import sharded_loading
 from rl.learner.dropout import silence_config, silence_layers
 from rl.learner.logprob_model import LogprobModel
+from rl.learner.masters import keep_low_bits, stored_in_bfloat16
 from rl.learner.names import adopt_names
 
 logger = logging.getLogger(__name__)
 
 
 def load_model(
-    model_path: str, config: LearnerConfig, *, value_head: bool = False, trust: bool = False
+    model_path: str,
+    config: LearnerConfig,
+    *,
+    value_head: bool = False,
+    trust: bool = False,
+    frozen: bool = False,
 ) -> LogprobModel:
-    """Load the base, with adapters if configured, in the dtype that it trains in (DeepSpeed keeps float32
-    masters beside bf16); no dropout.
+    """Load the base, with adapters if configured, in the dtype that its weights train in; no dropout.
 
     At ZeRO-3 a collective: no rank ever holds the whole model. ValueError for a model that cannot be packed
     (``packing=varlen`` on a GPU), or a value head for one that rescales its logits. ``trust``: the base's own
-    code may run.
+    code may run. Of a bf16 model that trains, what the files hold beyond bf16 is kept for its float32 masters
+    (``rl.learner.masters``); ``frozen`` ones have none.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -38,12 +44,21 @@ def load_model(
     # Rank 0 alone may draw numbers while a model is loaded in parts; fresh adapters must start equal on all
     # ranks.
     drawn = torch.get_rng_state()
-    with sharded_loading(config) as in_parts:
-        causal_lm = AutoModelForCausalLM.from_pretrained(
-            model_path, config=base, dtype=dtype, attn_implementation=attention, trust_remote_code=trust
-        )
+
+    def load(asked: LearnerConfig, dtype: torch.dtype) -> tuple[nn.Module, bool]:
+        with sharded_loading(asked) as in_parts:
+            causal_lm = AutoModelForCausalLM.from_pretrained(
+                model_path, config=base, dtype=dtype, attn_implementation=attention, trust_remote_code=trust
+            )
+        return causal_lm, in_parts
+
+    causal_lm, in_parts = load(config, dtype)
     if in_parts:
         restore_buffers(causal_lm, base, dtype=dtype, trust=trust)
+    trains_whole = config.lora is None and not frozen
+    if config.dtype == "bfloat16" and trains_whole and not stored_in_bfloat16(Path(model_path)):
+        # The float32 model is gone before the optimizer takes its memory.
+        keep_low_bits(causal_lm, load(config.model_copy(update={"dtype": "float32"}), torch.float32)[0])
     torch.set_rng_state(drawn)
     with sharded_loading(config):
         adopt_names(causal_lm, Path(model_path))
@@ -52,7 +67,12 @@ def load_model(
     silence_layers(causal_lm)
     if config.gradient_checkpointing:
         causal_lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    model = LogprobModel(causal_lm, value_head=value_head, logits_per_chunk=config.logits_per_chunk)
+    model = LogprobModel(
+        causal_lm,
+        value_head=value_head,
+        logits_per_chunk=config.logits_per_chunk,
+        autocast=config.dtype == "autocast",
+    )
     if value_head and model.rescales:
         raise ValueError(
             "algorithm.advantage.critic: shared does not know this model's own forward pass; use separate"

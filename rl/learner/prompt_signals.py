@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rl.learner.logprob_model import products
 from rl.learner.packed_attention import row_arguments
 
 
@@ -55,7 +56,10 @@ def prompt_signals(
         inputs = torch.zeros(len(batch), int(lengths[batch].max()), dtype=torch.int64)
         for row, index in enumerate(batch):
             inputs[row, : lengths[index]] = torch.tensor(prompts[index])
-        with _captured(trunk, wanted="intra" in columns or "inter" in columns) as caught:
+        with (
+            products(engine.module.autocast, engine.device),
+            _captured(trunk, wanted="intra" in columns or "inter" in columns) as caught,
+        ):
             last = trunk(
                 **row_arguments(trunk.config, inputs.to(engine.device), None, None)
             ).last_hidden_state

@@ -40,11 +40,12 @@ class LearnerRank:
         total_steps: int,
         max_tokens: int,
         trust: bool = False,
+        serves_bf16: bool = False,
         records: Recorded = "none",
     ) -> None:
         """``total_steps`` training batches end the learning-rate schedule; ``max_tokens`` is the completion
-        limit (Dr. GRPO); ``trust``: the base's own code may run; ``records``: what a step's result says of
-        its samples."""
+        limit (Dr. GRPO); ``trust``: the base's own code may run; ``serves_bf16``: engines round what is
+        published to bfloat16; ``records``: what a step's result says of its samples."""
         self._settings = RankSettings(
             config=config,
             algorithm=algorithm,
@@ -55,6 +56,7 @@ class LearnerRank:
             total_steps=total_steps,
             max_tokens=max_tokens,
             trust=trust,
+            serves_bf16=serves_bf16,
             records=records,
         )
         self._gather = config.zero_stage == 3

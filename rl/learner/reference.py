@@ -32,7 +32,7 @@ def _frozen_copy(engine: Any, model_path: str, learner: LearnerConfig, *, trust:
     from rl.learner.model import load_model
 
     plain = learner.model_copy(update={"lora": None, "gradient_checkpointing": False})
-    model = freeze(load_model(model_path, plain, trust=trust), plain)
+    model = freeze(load_model(model_path, plain, trust=trust, frozen=True), plain)
     model.sequence_group = engine.module.sequence_group
 
     def logprobs(micro: MicroBatch, temperature: float) -> torch.Tensor:

@@ -27,5 +27,7 @@ class RankSettings:
     """Completion limit (Dr. GRPO)."""
     trust: bool = False
     """The base's own code may run."""
+    serves_bf16: bool = False
+    """Engines round what is published to bfloat16."""
     records: Recorded = "none"
     """Figures of its samples in a step's result."""

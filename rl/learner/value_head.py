@@ -15,4 +15,4 @@ class ValueHead(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """[T] float32 values of hidden states [T, hidden]."""
-        return self.linear(hidden).float()[:, 0]
+        return self.linear(hidden.to(self.linear.weight.dtype)).float()[:, 0]

@@ -38,6 +38,7 @@ from rl.run.tracked import open_trackers
 from rl.scorers.reward_model.scorer import Verifiers
 from rl.stream.buffer import StreamBuffer
 from rl.weights.exchange import create_exchange
+from rl.weights.probe import GapJudge, calibration_requests, nominal_lengths
 from rl.weights.sync import WeightSync
 from rollout.statistics import StatisticsStore
 
@@ -175,7 +176,7 @@ def build_recorder(
     cost = build_meter(
         config,
         model_path=prepared.model_path,
-        probe=prepared.probe(),
+        probe=nominal_lengths(calibration_requests(prepared.train_prompts, config)),
         device=started.learner.device,
         usage=lambda: usage_of(started),
         run=run,
@@ -239,13 +240,18 @@ async def evaluate_between_steps(config: Config, started: Started, cost: CostMet
 
 def build_sync(config: Config, prepared: Prepared, started: Started, weights: Path) -> WeightSync:
     """The way of new weights from the learner to the engines."""
+    rollout = config.rollout
     return WeightSync(
         learner=started.learner,
         fleet=started.fleet,
         directory=weights,
-        probe=prepared.probe(),
-        probe_every=config.rollout.probe_every,
-        tolerance=config.rollout.probe_tolerance,
+        judge=GapJudge(
+            floor=rollout.probe_tolerance,
+            factor=rollout.probe_factor,
+            exact=rollout.dtype == config.learner.dtype == "float32",
+        ),
+        probe_every=rollout.probe_every,
+        calibration=calibration_requests(prepared.train_prompts, config),
         exchange=create_exchange(config, learner=started.learner, fleet=started.fleet),
     )
 

@@ -281,7 +281,7 @@ class Controller:
             result = await self._train(taken)
             record.figures = self.parts.recorder.figures()
             record.train_s = record.lap()
-            published = await self.parts.sync.publish(self.state.version)
+            published = await self.parts.sync.publish(self.state.version, batch)
             record.publish_s = record.lap()
             if push is not None:
                 record.sync = await self._settled(push)

@@ -23,7 +23,7 @@ def build_meter(
     config: Config,
     *,
     model_path: Path,
-    probe: Sequence[Sequence[int]],
+    probe: Sequence[int],
     device: str,
     usage: Callable[[], Usage],
     run: RunDir,
@@ -33,7 +33,7 @@ def build_meter(
     Args:
         config: the run's.
         model_path: the base.
-        probe: sequences that engines and learner are compared on.
+        probe: tokens of each sequence that engines and learner are compared on.
         device: name of the learner's; the engines' counts as the same.
         usage: counters of the engines.
         run: its directory.
@@ -49,7 +49,7 @@ def build_meter(
         ),
         usage=usage,
         extra_correct=partial(extra_correct_since_base, run.eval, temperature=temperature),
-        probe=[len(sequence) for sequence in probe],
+        probe=probe,
         last=rows[-1] if rows else None,
     )
 
@@ -59,7 +59,8 @@ def machines(config: Config, device: str) -> Machines:
     placed = plan_placement(config).totals.get("GPU", 0.0)
     cluster, ranks, engines = config.cluster, config.learner.num_ranks, config.rollout.num_engines
     model = config.reward_model
-    peaks = peak_of(device, config.rollout.dtype), peak_of(device, config.learner.dtype)
+    products = "bfloat16" if config.learner.dtype == "autocast" else config.learner.dtype
+    peaks = peak_of(device, config.rollout.dtype), peak_of(device, products)
     shares = engines * cluster.gpus_per_engine, ranks * cluster.gpus_per_learner
     peak = learner_peak = None
     if sum(shares) and peaks[0] is not None and peaks[1] is not None:

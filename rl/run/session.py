@@ -112,6 +112,7 @@ class Session:
                 )
                 with recorder, self.rollouts:
                     await controller.parts.sync.connect()
+                    await controller.parts.sync.calibrate(timeout_s=self.config.stream.group_timeout_s)
                     await self._restore(controller, learner)
                     return await self._train(controller, evaluator, learner, progress)
 
@@ -189,6 +190,7 @@ class Session:
             seed=config.run.seed,
             total_steps=config.run.steps,
             max_tokens=config.rollout.max_tokens,
+            serves_bf16=config.rollout.dtype == "bfloat16",
             records=wanted_of_learner(config.records),
             actor_options=learner_options(config, self.placed),
             timeout_s=config.stream.step_timeout_s,

@@ -2,23 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from rl.batch.types import TrainingBatch
+from rl.engines.errors import EngineLost
+from rl.weights.probe import GapJudge, ProbeSequence, gap, newest_sequences, probe_sequence
 from rollout.engine import WeightUpdate
+from rollout.types import GroupRequest
 
 if TYPE_CHECKING:
     from rl.engines.fleet import EngineFleet
     from rl.learner.group import LearnerGroup
     from rl.weights.exchange import WeightExchange
-
-
-class WeightMismatch(RuntimeError):
-    """Engine and learner disagree on fixed tokens right after a push: the weights that serve are not the
-    weights that train."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +25,10 @@ class Published:
     probe tokens."""
 
     update: WeightUpdate
-    learner_logprobs: list[list[float]] | None
-    """[sequences][T-1] nats, None if this version is not probed."""
+    probe: list[ProbeSequence]
+    """The tokens that this version is probed on; empty if it is not."""
+    learner_logprobs: list[list[float]]
+    """[sequences][T-1] nats of those."""
     publish_s: float
 
 
@@ -41,7 +41,7 @@ class SyncReport:
     push_s: float
     """0 for nccl and ipc, whose publishing is the push."""
     probe_gap: float | None
-    """Mean |engine - learner| log-prob over the probe tokens, worst engine; nats."""
+    """Mean |engine - learner| log-prob over the probe's sampled tokens, worst engine; nats."""
 
 
 class WeightSync:
@@ -57,17 +57,20 @@ class WeightSync:
         learner: "LearnerGroup",
         fleet: "EngineFleet",
         directory: Path,
-        probe: list[list[int]],
+        judge: GapJudge,
         probe_every: int,
-        tolerance: float,
+        calibration: Sequence[GroupRequest] = (),
         exchange: "WeightExchange | None" = None,
     ) -> None:
+        """``calibration``: what the engines are to sample for the first comparison."""
         self._learner = learner
         self._fleet = fleet
         self._directory = directory
-        self._probe = probe
+        self._judge = judge
         self._probe_every = probe_every
-        self._tolerance = tolerance
+        self._calibration = calibration
+        self._probe: list[ProbeSequence] = []
+        """The newest completions that are known here."""
         self._exchange = exchange
         self._engines = asyncio.Lock()
         """Held while a version is probed, so that the next one does not overtake it."""
@@ -78,18 +81,53 @@ class WeightSync:
         if self._exchange is not None:
             await self._exchange.connect()
 
-    async def publish(self, version: int) -> Published:
+    async def calibrate(self, *, timeout_s: float) -> None:
+        """Compare the untouched base in engines and learner, on completions sampled now. Before anything is
+        loaded or published; nothing to do where nothing is probed.
+
+        Raises:
+            WeightMismatch: the two do not compute the same model.
+            FleetDead: no engine is left.
+        """
+        if self._probe_every == 0:
+            return
+        self._probe = [await self._sampled(request, timeout_s) for request in self._calibration]
+        if not self._probe:
+            return
+        learner = await self._learner.score([s.token_ids for s in self._probe])
+        found = gap(self._probe, learner, await self._fleet.score([s.token_ids for s in self._probe]))
+        if found is not None:
+            self._judge.calibrate(found)
+
+    async def _sampled(self, request: GroupRequest, timeout_s: float) -> ProbeSequence:
+        while True:
+            try:
+                completions = await self._fleet.generate(request, timeout_s=timeout_s)
+            except EngineLost:
+                continue  # another engine, or the same one again; FleetDead ends it
+            return probe_sequence(request.prompt_token_ids, completions[0].token_ids.tolist())
+
+    async def publish(self, version: int, batch: TrainingBatch | None = None) -> Published:
         """Write the learner's current weights for ``version`` where engines can read them, or send them
         there.
+
+        Args:
+            version: of the weights.
+            batch: the newest completions, for the probe; None keeps those that it had.
 
         Raises:
             FleetDead: an engine failed during a transfer by nccl or ipc.
         """
         started = time.monotonic()
         update = await self._hand_over(version)
+        if batch is not None:
+            self._probe = newest_sequences(batch) or self._probe
         probed = self._probe_every > 0 and version % self._probe_every == 0
-        logprobs = await self._learner.score(self._probe) if probed else None
-        return Published(update=update, learner_logprobs=logprobs, publish_s=time.monotonic() - started)
+        probe = list(self._probe) if probed else []
+        logprobs = await self._learner.score([s.token_ids for s in probe]) if probe else []
+        return Published(
+            update=update, probe=probe, learner_logprobs=logprobs, publish_s=time.monotonic() - started
+        )
 
     async def _hand_over(self, version: int) -> WeightUpdate:
         if self._exchange is None:
@@ -101,7 +139,7 @@ class WeightSync:
         """Push to every live engine and compare on the probe.
 
         Raises:
-            WeightMismatch: the gap exceeds ``rollout.probe_tolerance``.
+            WeightMismatch: the gap is too large (``rl.weights.probe.GapJudge``).
         """
         async with self._engines:
             return await self._push(published)
@@ -112,31 +150,12 @@ class WeightSync:
             started = time.monotonic()
             await self._fleet.push(published.update)
             push_s = time.monotonic() - started
-        gap = None
-        if published.learner_logprobs is not None:
-            gap = self._gap(published.learner_logprobs, await self._fleet.score(self._probe))
-            if not gap <= self._tolerance:
-                raise WeightMismatch(
-                    f"version {published.update.version}: engine and learner log-probs differ by {gap:.2e}"
-                    f" nats on the probe (rollout.probe_tolerance={self._tolerance:g}); bf16 needs about 0.1"
-                )
+        found = None
+        if published.probe:
+            engines = await self._fleet.score([s.token_ids for s in published.probe])
+            found = gap(published.probe, published.learner_logprobs, engines)
+        if found is not None:
+            self._judge.judge(published.update.version, found)
         return SyncReport(
-            version=published.update.version, publish_s=published.publish_s, push_s=push_s, probe_gap=gap
+            version=published.update.version, publish_s=published.publish_s, push_s=push_s, probe_gap=found
         )
-
-    @staticmethod
-    def _gap(learner: list[list[float]], engines: list[list[list[float]]]) -> float:
-        """Worst engine's mean absolute difference; 0 engines left is the fleet's business, not a mismatch."""
-        gaps = [
-            float(
-                np.mean(
-                    [
-                        abs(a - b)
-                        for x, y in zip(learner, engine, strict=True)
-                        for a, b in zip(x, y, strict=True)
-                    ]
-                )
-            )
-            for engine in engines
-        ]
-        return max(gaps, default=0.0)

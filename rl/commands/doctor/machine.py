@@ -54,6 +54,8 @@ def features(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
             found=found,
             remedy="works; without AVX-512 the CPU engine is slower",
         )
+    if {"avx512_bf16", "amx_bf16"} & flags:
+        found += ": for models of 100M parameters and more, rollout.dtype=bfloat16 learner.dtype=autocast"
     return Check(name="cpu features", status="ok", found=found)
 
 

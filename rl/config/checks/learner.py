@@ -100,8 +100,9 @@ def _packing_problems(learner: LearnerConfig) -> Iterator[str]:
             "learner.packing: varlen is packed flash attention and needs learner.device=cuda; use buckets"
             " on CPU"
         )
-    elif learner.dtype == "float32":
+    elif learner.dtype != "bfloat16":
         yield (
             "learner.packing: varlen is packed flash attention, whose kernels know half precision only, and"
-            " learner.dtype=float32; set learner.dtype=bfloat16, or learner.packing=buckets"
+            f" learner.dtype={learner.dtype} gives them float32; set learner.dtype=bfloat16, or"
+            " learner.packing=buckets"
         )

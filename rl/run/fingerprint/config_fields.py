@@ -29,6 +29,7 @@ IDENTITY = {
     # The optimizer.
     "learner.betas",
     "learner.deepspeed",
+    "learner.dither",
     "learner.eps",
     "learner.grad_clip",
     "learner.lr",
@@ -119,6 +120,7 @@ FREE = {
     "rollout.num_threads",
     "rollout.prefix_cache",
     "rollout.probe_every",
+    "rollout.probe_factor",
     "rollout.probe_tolerance",
     "rollout.tensor_parallel",
     "rollout.weight_transfer",

@@ -57,12 +57,6 @@ class Prepared:
         """Token ids to text as rewards read it; reads only, so what is trained is never re-tokenised."""
         return make_decode(self.tokenizer, self.task.thinking_tags)
 
-    def probe(self, *, num_sequences: int = 2, num_tokens: int = 32) -> list[list[int]]:
-        """Fixed token sequences for the engine-learner comparison: train prompts, one after the other."""
-        flat = [t for p in self.train_prompts[:64] for t in p.token_ids]
-        flat *= 1 + num_sequences * num_tokens // len(flat)
-        return [flat[i * num_tokens : (i + 1) * num_tokens] for i in range(num_sequences)]
-
 
 def prepare(config: Config, *, references: References | None = None, gpus_are_here: bool = True) -> Prepared:
     """Build or find the base, tokenise the prompts of both splits, try the reward.

@@ -313,10 +313,11 @@ class Hosts:
         world: int = 1,
         algorithm: dict[str, Any] | None = None,
         records: str = "none",
+        serves_bf16: bool = False,
         **config: Any,
     ) -> None:
         """Start ``world`` ranks; ``config`` are LearnerConfig fields."""
-        self._begin("build", model_path, world, algorithm, config, records=records)
+        self._begin("build", model_path, world, algorithm, config, records=records, serves_bf16=serves_bf16)
 
     def load(self, model_path: Path, *, warm_path: Path, world: int, **config: Any) -> list[dict[str, float]]:
         """What each of ``world`` processes says about loading the model, after it has loaded
@@ -336,6 +337,7 @@ class Hosts:
         config: Any,
         *more: Any,
         records: str = "none",
+        serves_bf16: bool = False,
     ) -> list[Any]:
         self.world = world
         # ZeRO-3 replaces torch's linear for the rest of a process's life, which changes the order of
@@ -354,6 +356,7 @@ class Hosts:
             "seed": 3,
             "total_steps": 10,
             "max_tokens": 32,
+            "serves_bf16": serves_bf16,
             "records": records,
         }
         port = free_port()

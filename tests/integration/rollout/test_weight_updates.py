@@ -1,11 +1,13 @@
 """Weights pushed into a running engine, in both backends: afterwards it must be a fresh engine on those
 weights."""
 
+import asyncio
 import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ import torch
 from rl.config.learner import LearnerConfig
 from rl.learner.model import load_model
 from rl.learner.publishing import WeightPublisher
+from rl.learner.scoring import sequence_logprobs
+from rl.weights.probe import GapJudge, WeightMismatch
+from rl.weights.sync import WeightSync
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate, WeightUpdateRefused
 from rollout.streaming import StreamRequest
 from rollout.types import Completion, FinishReason
@@ -222,6 +227,82 @@ def test_a_push_reaches_models_that_transformers_renames_and_fuses(
         assert host.update_weights(publisher.publish(version, tmp_path / "weights")) == version
         assert gap() < 1e-4
     publisher.close()
+
+
+def permute(weight: torch.Tensor) -> torch.Tensor:
+    return weight[torch.randperm(len(weight), generator=torch.Generator().manual_seed(0))]
+
+
+@pytest.mark.parametrize(
+    ("name", "break_it"),
+    [
+        ("model.layers.1.mlp.down_proj.weight", permute),
+        ("model.layers.0.self_attn.v_proj.weight", lambda weight: 2 * weight),
+    ],
+)
+def test_healthy_bf16_versions_pass_the_probe_and_one_wrong_tensor_does_not(
+    host: Handle, models: dict[str, Path], tmp_path: Path, name: str, break_it: Callable[..., torch.Tensor]
+) -> None:
+    model = load_model(str(models["untied-old"]), LearnerConfig(dtype="bfloat16")).eval()
+    publisher = WeightPublisher(model.causal_lm, gather=False, is_writer=True)
+    tensor, broken = dict(model.causal_lm.named_parameters())[name], False
+    engine = SimpleNamespace(module=model, eval=model.eval, device=torch.device("cpu"))
+    host.swap(
+        EngineConfig(
+            model=str(models["untied-old"]), max_model_len=MAX_MODEL_LEN, kv_cache_mib=64, dtype="bfloat16"
+        )
+    )
+
+    class Learner:
+        async def publish(self, version: int, directory: str) -> WeightUpdate | None:
+            right = tensor.detach().clone()
+            if broken:
+                tensor.data.copy_(break_it(right))
+            update = publisher.publish(version, Path(directory))
+            tensor.data.copy_(right)
+            return update
+
+        async def score(self, sequences: list[list[int]]) -> list[list[float]]:
+            return sequence_logprobs(engine, sequences, token_budget=4096, packed=False)
+
+    class Fleet:
+        async def generate(self, request: Any, *, timeout_s: float) -> list[Completion]:
+            return ray.get(host.generate(request)[0], timeout=timeout_s)
+
+        async def push(self, update: WeightUpdate) -> None:
+            host.update_weights(update)
+
+        async def score(self, sequences: list[list[int]]) -> list[list[list[float]]]:
+            return [host.score(sequences)]
+
+    sync = WeightSync(
+        learner=Learner(),
+        fleet=Fleet(),
+        directory=tmp_path,
+        judge=GapJudge(floor=1e-3, factor=4.0, exact=False),
+        probe_every=1,
+        calibration=[group(i, size=1) for i in range(4)],
+    )
+
+    async def run_versions() -> None:
+        nonlocal broken
+        await sync.calibrate(timeout_s=60)
+        draw = torch.Generator().manual_seed(0)
+        for version in range(1, 5):
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.add_(0.01 * torch.randn(parameter.shape, generator=draw))
+            report = await sync.push(await sync.publish(version))
+            assert report.probe_gap is not None and 0 < report.probe_gap < 0.2
+        broken = True
+        with pytest.raises(WeightMismatch, match=r"version [56]"):
+            for version in (5, 6):
+                await sync.push(await sync.publish(version))
+
+    try:
+        asyncio.run(run_versions())
+    finally:
+        publisher.close()
 
 
 def test_without_the_cache_reset_the_comparison_fails(

@@ -93,7 +93,7 @@ class ScriptedSync:
     def __init__(self, fleet: ScriptedFleet) -> None:
         self.fleet = fleet
 
-    async def publish(self, version):
+    async def publish(self, version, batch):
         return version
 
     async def push(self, version):

@@ -17,10 +17,12 @@ from rl.engines.fleet import EngineFleet
 from rl.engines.slot import FleetTimeouts
 from rl.stream.waiting import StreamTimeout
 from rl.weights.exchange import WeightExchange
+from rl.weights.probe import GapJudge
 from rl.weights.sync import WeightSync
 from rollout.engine import EngineDead, WeightUpdate
 from rollout.weight_buffer import plan_layout
 from rollout.weight_sender import Rendezvous, WeightSender
+from tests.integration.learner.batches import make_batch
 
 LAYOUT = [("embed.weight", "bfloat16", (8, 4)), ("norm.weight", "float32", (4,))]
 NAMES = {
@@ -29,6 +31,8 @@ NAMES = {
     "shapes": [[8, 4], [4]],
 }
 BARRIER_S = 20.0
+BATCH = make_batch()
+"""Its completions are the probe's tokens."""
 
 
 class World:
@@ -114,7 +118,7 @@ class Learner:
 
     async def score(self, sequences):
         self.world.log.append("learner scores")
-        return [[-1.0]]
+        return [[-1.0] * (len(s) - 1) for s in sequences]
 
 
 class Method:
@@ -159,7 +163,7 @@ class Actor:
     async def do_score(self, sequences):
         self.world.log.append(f"engine {self.index} scores")
         await asyncio.sleep(0.02)
-        return [[-1.0]]
+        return [[-1.0] * (len(s) - 1) for s in sequences]
 
 
 class Rig:
@@ -309,9 +313,8 @@ def sync_of(rig: Rig, *, learner=None, fleet=None, exchange: WeightExchange | No
         learner=learner or rig.learner,
         fleet=fleet or rig.fleet,
         directory="unused",
-        probe=[[1, 2]],
+        judge=GapJudge(floor=0.1, factor=1.0, exact=True),
         probe_every=1,
-        tolerance=0.1,
         exchange=exchange,
     )
 
@@ -322,12 +325,12 @@ def test_sync_sends_while_it_publishes_and_a_probe_is_not_overtaken() -> None:
         sync = sync_of(rig, exchange=rig.exchange)
         await rig.fleet.start()
         await sync.connect()
-        first = await sync.publish(1)
+        first = await sync.publish(1, BATCH)
         assert rig.fleet.confirmed_version == 1, "on the engines when publish returns"
         rig.world.log.clear()
         push = asyncio.create_task(sync.push(first))
         await asyncio.sleep(0)
-        await sync.publish(2)
+        await sync.publish(2, BATCH)
         report = await push
         assert (report.version, report.probe_gap, report.push_s) == (1, 0.0, 0.0)
         assert rig.world.log.index("engine 0 scores") < rig.world.log.index("engine 0 serves 2")
@@ -343,20 +346,20 @@ def test_shared_memory_is_published_first_and_pushed_after() -> None:
             return WeightUpdate(version=version, transport="shm", path="f", tensors=(), checksum="c")
 
         async def score(self, sequences):
-            return [[-1.0]]
+            return [[-1.0] * (len(s) - 1) for s in sequences]
 
     class ShmFleet:
         async def push(self, update):
             log.append(f"push {update.version} {update.checksum}")
 
         async def score(self, sequences):
-            return [[[-1.0]]]
+            return [[[-1.0] * (len(s) - 1) for s in sequences]]
 
     async def run() -> None:
         rig = Rig(transport="ipc", engines=1)
         sync = sync_of(rig, learner=ShmLearner(), fleet=ShmFleet(), exchange=None)
         await sync.connect()
-        published = await sync.publish(3)
+        published = await sync.publish(3, BATCH)
         assert log == ["publish 3 in unused"]
         assert (await sync.push(published)).probe_gap == 0.0
         assert log == ["publish 3 in unused", "push 3 c"]
