@@ -58,6 +58,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "autocast, chunks of 2^25 logits": {"dtype": "autocast", "logits_per_chunk": 1 << 25},
     "autocast, chunks of 2^23 logits": {"dtype": "autocast", "logits_per_chunk": 1 << 23},
     "autocast, 1024, 2^25": {"dtype": "autocast", "micro_batch_tokens": 1024, "logits_per_chunk": 1 << 25},
+    "autocast, 1024, 2^25, shared prompts": {
+        "dtype": "autocast",
+        "micro_batch_tokens": 1024,
+        "logits_per_chunk": 1 << 25,
+        "packing": "shared",
+    },
     "autocast, recomputed layers": {"dtype": "autocast", "gradient_checkpointing": True},
 }
 

@@ -132,7 +132,14 @@ class VarlenPacking(Choice):
     """Ranks that share each sequence (Ulysses)."""
 
 
-Packing = Annotated[BucketPacking | VarlenPacking, ONE_OF]
+class SharedPacking(Choice):
+    """One row holds a prompt once and its completions after it."""
+
+    name: Literal["shared"] = "shared"
+    """A prompt once and its completions after it, each seeing the prompt and itself; torch's ``sdpa``."""
+
+
+Packing = Annotated[BucketPacking | VarlenPacking | SharedPacking, ONE_OF]
 
 
 class OffloadConfig(Section):
@@ -161,9 +168,9 @@ class LearnerConfig(Section):
     """Number format: ``float32``; ``bfloat16`` weights and arithmetic beside float32 masters; ``autocast``:
     float32 weights, matrix products in bfloat16."""
     dither: bool = True
-    """Of a base in bfloat16 files, trained for engines in bfloat16: each float32 weight or master begins at
-    random among the numbers that round to the base's, so that small updates move what is served from the
-    first one on. What is served before it is the base."""
+    """For a base in bfloat16 files and engines in bfloat16: each float32 weight or master begins at random
+    among the numbers that round to the base's, so that small updates move what is served from the first one
+    on. What is served before it is the base."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the ranks run."""
     optimizer: Optimizer = AdamW()

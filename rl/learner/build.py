@@ -56,6 +56,7 @@ def build_parts(settings: RankSettings) -> RankParts:
         gather=config.zero_stage == 3,
         is_writer=settings.rank == 0,
         adapter=config.lora is not None and config.lora.pushes_adapter,
+        in_bf16=settings.serves_bf16,
     )
     context = StepContext(
         config=config,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from rl.batch.types import TrainingBatch
+from rl.learner.shared_prompts import row_length, shared_layout, shared_rows
 
 if TYPE_CHECKING:  # a GPU is rehearsed where there is no pydantic, which the settings need
     from rl.learner.context import StepContext
@@ -27,7 +28,7 @@ class MicroBatchPlan:
     """The samples of one forward-backward."""
 
     samples: np.ndarray
-    """[B] int64 sample indices, longest first."""
+    """[B] int64 sample indices, longest first; rows with shared prompts: their indices."""
     padding: bool = False
     """True for a micro-batch of weight zero, there only because another rank has one more: ZeRO-2/3 reduce
     gradients in every backward, and a rank that runs fewer of them hangs the others."""
@@ -46,7 +47,8 @@ class MicroBatch:
     """None when padded (0, 1, 2, ... in every row). Packed: restarts at 0 with every sample."""
     boundaries: torch.Tensor | None
     """None when padded. Packed: [B + 1] int32 where each sample begins and the last one ends; stays on the
-    host."""
+    host. Shared prompts: [B, L] int16 the part of the row that a position is of
+    (``rl.learner.shared_prompts``)."""
     select: torch.Tensor
     """[T] int64 index into the flattened inputs of the position that predicts each loss token."""
     targets: torch.Tensor
@@ -87,6 +89,8 @@ class MicroBatch:
 
 def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: "StepContext") -> list[MicroBatch]:
     """This rank's micro-batches of the samples where ``wanted`` [S], padding ones included."""
+    if context.config.packing.name == "shared":
+        return _own_shared(batch, np.flatnonzero(wanted), context)
     plans = plan_micro_batches(
         np.diff(batch.offsets),
         np.flatnonzero(wanted),
@@ -95,6 +99,42 @@ def own_micro_batches(batch: TrainingBatch, wanted: np.ndarray, context: "StepCo
         loss_tokens=np.add.reduceat(batch.loss_mask.astype(np.int64), batch.offsets[:-1]),
     )[context.rank]
     return [build_micro_batch(batch, plan, packed=context.config.packing.name == "varlen") for plan in plans]
+
+
+def _own_shared(batch: TrainingBatch, samples: np.ndarray, context: "StepContext") -> list[MicroBatch]:
+    """The same in rows with shared prompts, planned as if each row were a sample."""
+    budget = context.config.micro_batch_tokens
+    # With nothing to train the shortest sample is there to be padding.
+    spare = np.array([np.argmin(np.diff(batch.offsets))])
+    rows = shared_rows(batch, samples if len(samples) else spare, token_budget=budget)
+    loss_tokens = np.add.reduceat(batch.loss_mask.astype(np.int64), batch.offsets[:-1])
+    plans = plan_micro_batches(
+        np.array([row_length(batch, row) for row in rows]),
+        np.arange(len(rows) if len(samples) else 0),
+        world_size=context.world_size,
+        token_budget=budget,
+        loss_tokens=np.array([loss_tokens[row].sum() for row in rows]),
+    )[context.rank]
+    return [build_shared_micro_batch(batch, plan, [rows[i] for i in plan.samples]) for plan in plans]
+
+
+def build_shared_micro_batch(
+    batch: TrainingBatch, plan: MicroBatchPlan, rows: list[np.ndarray]
+) -> MicroBatch:
+    """Rows that hold their samples' prompt once."""
+    layout = shared_layout(batch, rows)
+    return MicroBatch(
+        input_ids=torch.from_numpy(layout.inputs),
+        position_ids=torch.from_numpy(layout.positions),
+        boundaries=torch.from_numpy(layout.parts),
+        select=torch.from_numpy(layout.select),
+        targets=torch.from_numpy(batch.token_ids[layout.flat].astype(np.int64)),
+        flat=layout.flat,
+        sample=layout.sample,
+        num_tokens=int(np.diff(batch.offsets)[np.concatenate(rows)].sum()),
+        most_loss_tokens=max(plan.most_loss_tokens, len(layout.flat)),
+        padding=plan.padding,
+    )
 
 
 def plan_micro_batches(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rl.config.learner import LearnerConfig, LoraConfig
-from rl.learner import packed_attention
+from rl.learner import packed_attention, shared_prompts
 from rl.learner.buffers import restore_buffers
 from rl.learner.deepspeed_setup import sharded_loading
 from rl.learner.dropout import silence_config, silence_layers
@@ -45,7 +45,7 @@ def load_model(
     # ranks.
     drawn = torch.get_rng_state()
 
-    def load(asked: LearnerConfig, dtype: torch.dtype) -> tuple[nn.Module, bool]:
+    def load(asked: LearnerConfig, dtype: torch.dtype) -> tuple[Any, bool]:
         with sharded_loading(asked) as in_parts:
             causal_lm = AutoModelForCausalLM.from_pretrained(
                 model_path, config=base, dtype=dtype, attn_implementation=attention, trust_remote_code=trust
@@ -73,7 +73,13 @@ def load_model(
         logits_per_chunk=config.logits_per_chunk,
         autocast=config.dtype == "autocast",
     )
-    if value_head and model.rescales:
+    _check_rescaling(model, config)
+    return model
+
+
+def _check_rescaling(model: LogprobModel, config: LearnerConfig) -> None:
+    """ValueError for what does not know a model's own way to its logits."""
+    if model.value_head is not None and model.rescales:
         raise ValueError(
             "algorithm.advantage.critic: shared does not know this model's own forward pass; use separate"
         )
@@ -81,7 +87,6 @@ def load_model(
         raise ValueError(
             "learner.packing.sequence_parallel: does not know this model's own forward pass; set it to 1"
         )
-    return model
 
 
 def attention_for(model_path: str, config: LearnerConfig, *, trust: bool = False) -> str | None:
@@ -101,6 +106,13 @@ def attention_for(model_path: str, config: LearnerConfig, *, trust: bool = False
             )
         packed_attention.register()
         return packed_attention.NAME
+    if config.packing.name == "shared":
+        why = shared_prompts.refusal(own)
+        if why is not None:
+            raise ValueError(
+                f"learner.packing: shared cannot run {own.model_type}: {why}; set learner.packing=buckets"
+            )
+        return "sdpa"
     return "eager" if getattr(own, "attn_logit_softcapping", None) else None
 
 

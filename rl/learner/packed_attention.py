@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from rl.learner.shared_prompts import shared_mask
+
 NAME = "t2rl_varlen"
 """In transformers' table of attentions. Its table of masks must not have it: then a model makes no mask,
 where it would otherwise read the positions back from the device in every forward pass and fill a square of
@@ -36,14 +38,16 @@ def row_arguments(
     """Keyword arguments of a transformers model or trunk with this config, for rows as ``MicroBatch``
     describes them.
 
-    No cache and no attention mask: with either, transformers falls out of the exact causal path for packed
-    rows (off by nats, silently). The boundaries stay on the host until here, so that no layer waits for the
-    device to learn the longest sample.
+    No cache and no attention mask but that of shared prompts: with either, transformers falls out of the
+    exact causal path for packed rows (off by nats, silently). The boundaries stay on the host until here, so
+    that no layer waits for the device to learn the longest sample.
     """
     arguments: dict[str, Any] = {"input_ids": input_ids, "use_cache": False}
     if position_ids is not None:
         arguments["position_ids"] = position_ids
-    if config._attn_implementation == NAME:
+    if boundaries is not None and boundaries.ndim == 2:
+        arguments["attention_mask"] = shared_mask(boundaries.to(input_ids.device, non_blocking=True))
+    elif config._attn_implementation == NAME:
         if boundaries is None:  # padded rows: each is one sample, and what follows a token cannot change it
             rows, length = input_ids.shape
             boundaries = torch.arange(rows + 1, dtype=torch.int32) * length

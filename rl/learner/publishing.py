@@ -12,16 +12,29 @@ from rl.learner.weights import checkpoint_layout, has_adapters, iterate_weights
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
 
+Layout = tuple[str, str, tuple[int, ...]]
+"""Name, dtype name, shape."""
+
 
 class WeightPublisher:
     """Owned by every rank; only rank 0 holds buffers, the others take part in gathering."""
 
-    def __init__(self, causal_lm: nn.Module, *, gather: bool, is_writer: bool, adapter: bool = False) -> None:
-        """``adapter``: publish the adapter alone, for engines that serve base + adapter."""
+    def __init__(
+        self,
+        causal_lm: nn.Module,
+        *,
+        gather: bool,
+        is_writer: bool,
+        adapter: bool = False,
+        in_bf16: bool = False,
+    ) -> None:
+        """``adapter``: publish the adapter alone, for engines that serve base + adapter. ``in_bf16``: engines
+        round to bfloat16 anyway, so float32 matrices travel in it, at half the bytes."""
         self._causal_lm = causal_lm
         self._gather = gather
         self._is_writer = is_writer
         self._adapter = adapter
+        self._in_bf16 = in_bf16 and not adapter
         self._buffers: list[WeightBuffer] = []
         self._published = 0
 
@@ -47,8 +60,9 @@ class WeightPublisher:
     def _next_buffer(self, directory: Path) -> WeightBuffer:
         if not self._buffers:
             directory.mkdir(parents=True, exist_ok=True)
-            layout = plan_layout((adapter_layout if self._adapter else checkpoint_layout)(self._causal_lm))
-            self._buffers = [WeightBuffer.create(directory / f"weights-{i}", layout) for i in range(2)]
+            layout = (adapter_layout if self._adapter else checkpoint_layout)(self._causal_lm)
+            specs = plan_layout(_rounded(layout) if self._in_bf16 else layout)
+            self._buffers = [WeightBuffer.create(directory / f"weights-{i}", specs) for i in range(2)]
         buffer = self._buffers[self._published % 2]
         self._published += 1
         return buffer
@@ -58,6 +72,18 @@ class WeightPublisher:
         for buffer in self._buffers:
             buffer.close(unlink=True)
         self._buffers = []
+
+
+def _rounded(layout: list[Layout]) -> list[Layout]:
+    """Matrices in bfloat16. Vectors and what is no weight stay: engines keep a router's bias in float32."""
+    return [
+        (
+            name,
+            "bfloat16" if dtype == "float32" and len(shape) > 1 and name.endswith("weight") else dtype,
+            shape,
+        )
+        for name, dtype, shape in layout
+    ]
 
 
 class WeightStream:

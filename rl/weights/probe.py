@@ -53,8 +53,8 @@ class WeightMismatch(RuntimeError):
 
 def probe_sequence(prompt: Sequence[int], completion: Sequence[int]) -> ProbeSequence:
     """One of at most ``PROMPT_TOKENS`` + ``COMPLETION_TOKENS`` tokens."""
-    kept = [int(t) for t in prompt[-PROMPT_TOKENS:]]
-    return ProbeSequence(kept + [int(t) for t in completion[:COMPLETION_TOKENS]], len(kept))
+    kept = list(prompt[-PROMPT_TOKENS:])
+    return ProbeSequence([*kept, *completion[:COMPLETION_TOKENS]], len(kept))
 
 
 def newest_sequences(batch: TrainingBatch) -> list[ProbeSequence]:
@@ -63,7 +63,7 @@ def newest_sequences(batch: TrainingBatch) -> list[ProbeSequence]:
     sampled = np.flatnonzero(~batch.demonstration & (lengths > 0) & (batch.prompt_lens > 0))
     sequences = []
     for sample in sampled[_even(len(sampled))]:
-        tokens = batch.token_ids[batch.offsets[sample] : batch.offsets[sample + 1]]
+        tokens = batch.token_ids[batch.offsets[sample] : batch.offsets[sample + 1]].tolist()
         prompt = int(batch.prompt_lens[sample])
         sequences.append(probe_sequence(tokens[:prompt], tokens[prompt:]))
     return sequences

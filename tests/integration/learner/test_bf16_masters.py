@@ -48,7 +48,7 @@ def moved(before: dict, after: dict, step: dict[str, np.ndarray]) -> float:
     return along / sum(float(np.abs(s).sum(dtype=np.float64)) for s in step.values())
 
 
-@pytest.mark.parametrize(("world", "stage"), [(1, 0), (1, 2), (1, 3), (2, 2), (2, 3)])
+@pytest.mark.parametrize(("world", "stage"), [(1, 0), (2, 2), (2, 3)])
 @pytest.mark.parametrize("files", ["float32", "bfloat16"])
 def test_the_first_bf16_update_moves_the_policy_as_float32s_does(
     hosts: Hosts,
@@ -100,7 +100,7 @@ def test_float32_weights_of_bf16_files_move_what_bf16_engines_round(
     assert moved(before, served(hosts), step) == pytest.approx(1, abs=0.3)
 
 
-@pytest.mark.parametrize(("world", "stage"), [(1, 0), (2, 2), (2, 3)])
+@pytest.mark.parametrize(("world", "stage"), [(1, 0), (2, 3)])
 def test_autocast_follows_float32(hosts: Hosts, tiny_llama: Path, world: int, stage: int) -> None:
     hosts.build(tiny_llama)
     expected = [hosts.call("train", make_batch(seed)).metrics for seed in range(3)]

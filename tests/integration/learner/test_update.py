@@ -77,14 +77,19 @@ def test_loss_and_gradients_equal_plain_torch_however_the_batch_is_split(
 ) -> None:
     algorithm = {"aggregation": aggregation, "group_weight": "prompt"}
     loss, gradients = plain_gradients(tiny_llama, BATCHES[0], AlgorithmConfig(**algorithm))
-    for world, budget in ((1, 100_000), (1, 70), (2, 70)):
-        hosts.build(tiny_llama, world=world, micro_batch_tokens=budget, algorithm=algorithm)
+    for world, budget, packing in (
+        (1, 100_000, "buckets"),
+        (1, 70, "buckets"),
+        (2, 70, "buckets"),
+        (2, 70, "shared"),
+    ):
+        hosts.build(tiny_llama, world=world, micro_batch_tokens=budget, packing=packing, algorithm=algorithm)
         result, captured = hosts.run("train_and_capture", BATCHES[0])
         assert result.metrics["loss/total"] == pytest.approx(loss, abs=2e-6), (world, budget)
         assert captured.keys() == gradients.keys()
         for name, gradient in gradients.items():
             np.testing.assert_allclose(
-                captured[name], gradient, atol=2e-6, err_msg=f"{name} {world} ranks, budget {budget}"
+                captured[name], gradient, atol=2e-6, err_msg=f"{name} {world} ranks, {packing} of {budget}"
             )
     assert loss != 0
 
