@@ -13,6 +13,7 @@ from rl.commands.findings import report
 from rl.commands.rewards.check_inputs import ROOM, PlainTokenizer, checked_config
 from rl.commands.tasks.data_report import DataReport, data_report
 from rl.commands.tasks.tokens import Facts
+from rl.config.compose import run_names
 from rl.config.overrides import spell
 from rl.config.task_mixture import parts_of
 from rl.tasks import Task, build_task
@@ -79,6 +80,8 @@ def check_target(
 def is_data(target: str) -> bool:
     """True for rows, as a file, a folder, a saved dataset or a name on the hub; a config is a name or a YAML
     file."""
+    if target in run_names():
+        return False
     path = Path(target)
     return target.startswith(HUB) or suffix_of(path) in READERS or path.is_dir() or is_saved_dataset(path)
 
