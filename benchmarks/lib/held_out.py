@@ -87,7 +87,7 @@ async def evaluate(
         evaluator = Evaluator(
             service=service,
             prompts=prepared.eval_prompts,
-            config=config.evaluation,
+            samples=config.evaluation.samples_per_prompt,
             max_tokens=config.rollout.max_tokens,
             top_p=config.rollout.top_p,
             seed=0,

@@ -330,7 +330,6 @@ class Rig:
             progress=clock,  # type: ignore[arg-type]
             sources=(curriculum.metrics, self.fleet.metrics, self.service.metrics),
             evaluate=evaluate,
-            evaluate_every=0,
         )
 
 

@@ -41,10 +41,10 @@ class Scored:
 
     name: str
     shape: ModelShape
-    tokens: float
-    """D."""
-    train_flops: float
-    """Pretraining and post-training."""
+    tokens: float | None
+    """D; None where nobody knows."""
+    train_flops: float | None
+    """Pretraining and post-training; None where nobody knows."""
     post: bool
     bits: int
     n: np.ndarray
@@ -120,8 +120,8 @@ def _rows(
             yield {
                 "ckpt": scored.name,
                 "N": int(shape.params),
-                "D": int(scored.tokens),
-                "tok_per_param": scored.tokens / shape.params,
+                "D": None if scored.tokens is None else int(scored.tokens),
+                "tok_per_param": None if scored.tokens is None else scored.tokens / shape.params,
                 "post": int(scored.post),
                 "bits": scored.bits,
                 "train_flops": scored.train_flops,
@@ -203,6 +203,8 @@ def to_markdown(rows: Sequence[dict[str, Any]], columns: Sequence[str] = COLUMNS
 
 
 def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
     return f"{value:.5g}" if isinstance(value, float) else value
 
 

@@ -17,7 +17,53 @@ the final model of a run, on its own task; of an interrupted one, the newest che
 [bold]t2rl eval runs/quickstart --step 40[/]   the checkpoint of step 40
 
 [bold]t2rl eval models/mine quickstart evaluation.samples_per_prompt=32[/]   a Hugging Face directory
+
+[bold]t2rl eval models/a models/b --suite gsm8k,ifeval --data DIR --compare[/]
+two models on published problems; DIR has the files (docs/evaluation.md)
+
+[bold]t2rl eval models/eval-a models/eval-b --suite gsm8k --compare[/]   the same from what is on disk
 """
+PANEL = "Named suites"
+Target = Annotated[
+    str, typer.Argument(metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory.")
+]
+Step = Annotated[
+    str | None, typer.Option(metavar="N|best", help="A checkpoint of a run instead of what it ended with.")
+]
+To = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the counts go; default: in the run, or beside the model."),
+]
+Suites = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME[=FILE],...",
+        help="Published problems instead of the run's own task; every word without = is then a model.",
+        rich_help_panel=PANEL,
+    ),
+]
+Data = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where the suites' files are.", rich_help_panel=PANEL)
+]
+Problems = Annotated[
+    int | None, typer.Option(min=1, help="Of each suite. Default: all.", rich_help_panel=PANEL)
+]
+Samples = Annotated[
+    int, typer.Option(min=0, help="Completions a problem, beside the greedy one.", rich_help_panel=PANEL)
+]
+Temperature = Annotated[float, typer.Option(min=0.01, help="Of the samples.", rich_help_panel=PANEL)]
+Greedy = Annotated[bool, typer.Option(help="One completion at temperature 0.", rich_help_panel=PANEL)]
+MaxTokens = Annotated[
+    int | None, typer.Option(min=1, help="Of a completion. Default: the suite's own.", rich_help_panel=PANEL)
+]
+Chat = Annotated[
+    bool | None,
+    typer.Option(help="Through the chat template. Default: if there is one.", rich_help_panel=PANEL),
+]
+Compare = Annotated[bool, typer.Option(help="Paired differences to the first model.", rich_help_panel=PANEL)]
+Confidence = Annotated[
+    float, typer.Option(min=0.5, max=0.999, help="Of the intervals.", rich_help_panel=PANEL)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,22 +72,46 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    target: str = typer.Argument(
-        ..., metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."
-    ),
+    target: Target,
     overrides: Overrides = None,
-    step: Annotated[
-        str | None,
-        typer.Option(metavar="N|best", help="A checkpoint of a run instead of what it ended with."),
-    ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the counts go; default: in the run, or beside the model."),
-    ] = None,
+    step: Step = None,
+    to: To = None,
+    suite: Suites = "",
+    data: Data = None,
+    problems: Problems = None,
+    samples: Samples = 4,
+    temperature: Temperature = 0.6,
+    greedy: Greedy = True,
+    max_tokens: MaxTokens = None,
+    chat: Chat = None,
+    compare: Compare = False,
+    confidence: Confidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a model on held-out prompts: unbiased pass@k with intervals, by category."""
+    """Evaluate a model on held-out prompts, or several on published suites: unbiased pass@k with
+    intervals."""
     with exit_codes():
-        from rl.commands.evaluate import evaluate_cli
+        if not suite:
+            from rl.commands.evaluate import evaluate_cli
 
-        evaluate_cli(target, list(overrides or []), as_json=as_json, step=step, to=to)
+            evaluate_cli(target, list(overrides or []), as_json=as_json, step=step, to=to)
+            return
+        from rl.commands.suites.command import suites_cli
+
+        if step is not None:
+            raise ValueError("--step is of a run's own task; export the checkpoint first (t2rl export)")
+        suites_cli(
+            [target, *(overrides or [])],
+            suite,
+            data=data,
+            problems=problems,
+            samples=samples,
+            temperature=temperature,
+            greedy=greedy,
+            max_tokens=max_tokens,
+            chat=chat,
+            compare=compare,
+            confidence=confidence,
+            to=to,
+            as_json=as_json,
+        )

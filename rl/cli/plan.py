@@ -2,12 +2,13 @@
 
 import typer
 
-from rl.cli import plan_bases, plan_queries
+from rl.cli import plan_bases, plan_evals, plan_queries
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(no_args_is_help=True, help="Plan test-time compute.")
     plan_bases.register(group)
+    plan_evals.register(group)
     plan_queries.register(group)
     app.add_typer(group, name="plan")

@@ -77,12 +77,14 @@ class Placement:
 
 
 def plan_placement(config: "Config") -> Placement:
-    """Bundles and seats for every engine and learner rank of a validated config."""
+    """Bundles and seats for every engine and learner rank of a validated config; engines of evaluations are
+    the last ones. Without ranks (an evaluation) engines have all places."""
     return replace(_layout(config), env=config.cluster.env)
 
 
 def _layout(config: "Config") -> Placement:
-    cluster, num_engines, num_ranks = config.cluster, config.rollout.num_engines, config.learner.num_ranks
+    cluster, num_ranks = config.cluster, config.learner.num_ranks
+    num_engines = config.rollout.num_engines + config.evaluation.engines
     engine = Bundle(cluster.cpus_per_engine, cluster.gpus_per_engine)
     rank = Bundle(cluster.cpus_per_learner, cluster.gpus_per_learner)
     if cluster.name == "gpu1":
@@ -92,7 +94,7 @@ def _layout(config: "Config") -> Placement:
             engines=(Seat(0, 0, engine.cpus, engine.gpus),),
             learners=(Seat(0, 0, rank.cpus, rank.gpus),),
         )
-    if cluster.name == "multinode":
+    if cluster.name == "multinode" and num_ranks:
         per_node = num_ranks // cluster.learner_nodes
         node = Bundle(rank.cpus * per_node, rank.gpus * per_node)
         return Placement(

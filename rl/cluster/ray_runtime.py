@@ -51,9 +51,8 @@ def needed_cpus(config: "Config") -> int:
     """Logical CPUs that every actor of the config can be placed with."""
     cluster = config.cluster
     actors = (
-        config.rollout.num_engines * cluster.cpus_per_engine
-        + config.learner.num_ranks * cluster.cpus_per_learner
-    )
+        config.rollout.num_engines + config.evaluation.engines
+    ) * cluster.cpus_per_engine + config.learner.num_ranks * cluster.cpus_per_learner
     model = 0 if config.reward_model is None else config.reward_model.cpus
     verifiers = config.verifiers
     judges = verifiers.actors * verifiers.actor_cpus if verifiers.placement == "ray" else 0

@@ -89,10 +89,11 @@ def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> t
     config = load_config(names[0] if names else name, settings)
     # An exported model is merged, so engines have no adapter to wait for.
     learner = config.learner.model_copy(update={"lora": None})
-    return config.model_copy(update={"model": _path_model(model), "learner": learner}), model
+    return config.model_copy(update={"model": path_model(model), "learner": learner}), model
 
 
-def _path_model(model: Path) -> object:
+def path_model(model: Path) -> object:
+    """The ``model`` section of a directory."""
     from rl.config.model import PathModelConfig
 
     return PathModelConfig(path=str(model))
@@ -110,7 +111,7 @@ async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases:
         evaluator = Evaluator(
             service=service,
             prompts=prepared.eval_prompts,
-            config=config.evaluation,
+            samples=config.evaluation.samples_per_prompt,
             max_tokens=config.rollout.max_tokens,
             top_p=config.rollout.top_p,
             seed=config.run.seed,

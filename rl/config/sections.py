@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, Po
 
 from rl.config.base import Section
 from rl.config.names import require_path_name
+from rl.config.suites import SuiteConfig
 
 PathName = Annotated[str, AfterValidator(require_path_name)]
 """One component of a path."""
@@ -142,7 +143,7 @@ class RolloutConfig(Section):
 class EvaluationConfig(Section):
     """Held-out evaluation at fixed seeds, pinned to one policy version."""
 
-    LIMITS: ClassVar[frozenset[str]] = frozenset({"bootstrap"})
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"bootstrap", "engines", "suites"})
 
     every: NonNegativeInt = 0
     """Steps between evaluations; 0 = before and after only."""
@@ -162,6 +163,11 @@ class EvaluationConfig(Section):
     """Also report pass@1 at these, for the base and the final policy."""
     bootstrap: PositiveInt = 2000
     """Resamples of the interval."""
+    suites: dict[PathName, SuiteConfig] = Field(default_factory=dict)
+    """More held-out suites by name, each with its own problems and cadence (docs/evaluation.md)."""
+    engines: NonNegativeInt = 0
+    """Engines reserved for evaluations between steps: they hold one version while training goes on. 0 = the
+    rollout engines evaluate, and training waits."""
 
 
 class CheckpointConfig(Section):

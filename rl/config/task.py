@@ -100,7 +100,7 @@ class FileTaskConfig(Section):
     @model_validator(mode="after")
     def _sources_are_clear(self) -> "FileTaskConfig":
         separate = [name for name in ("train", "dev", "test") if getattr(self, name)]
-        if not self.path and not self.train:
+        if not self.path and not separate:
             raise MissingError(
                 "task.path",
                 "no data: set task.path=FILE (carved into splits) or task.train=FILE (with task.dev and"

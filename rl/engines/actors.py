@@ -50,14 +50,18 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
     )
 
 
-def create_fleet(config: Config, model_path: Path, placed: Placed) -> EngineFleet:
-    """The engines of a run, in their seats, not yet started."""
+def create_fleet(
+    config: Config, model_path: Path, placed: Placed, *, for_evaluation: bool = False
+) -> EngineFleet:
+    """The engines of a run, in their seats, not yet started; or those of ``evaluation.engines``."""
     engine = engine_config(config, model_path)
+    num_engines = config.evaluation.engines if for_evaluation else config.rollout.num_engines
     return EngineFleet(
         make_actor=lambda index: create_engine_actor(
             engine, placed.engine_options(index), name=f"engine-{index}"
         ),
-        num_engines=config.rollout.num_engines,
+        num_engines=num_engines,
+        first_index=config.rollout.num_engines if for_evaluation else 0,
         max_restarts=config.rollout.max_restarts,
         timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
         rejoin=config.rollout.weight_transfer == "shm",

@@ -41,15 +41,18 @@ class EngineFleet:
         timeouts: FleetTimeouts,
         rejoin: bool = True,
         capacity: int = 512,
+        first_index: int = 0,
     ) -> None:
         """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends
-        this fleet. ``capacity``: sequences that one engine samples at once."""
+        this fleet. ``capacity``: sequences that one engine samples at once. ``first_index``: of its engines,
+        where another fleet has the numbers before."""
         self._make_actor = make_actor
         self._max_restarts = max_restarts
         self._timeouts = timeouts
         self._rejoin = rejoin
-        self._slots = [EngineSlot(index=i) for i in range(num_engines)]
-        self.load = EngineLoad(num_engines=num_engines, capacity=capacity)
+        indices = range(first_index, first_index + num_engines)
+        self._slots = [EngineSlot(index=i) for i in indices]
+        self.load = EngineLoad(num_engines=indices.stop, capacity=capacity)
         self._push_lock = asyncio.Lock()
         self._update: WeightUpdate | None = None
         self._target_version = 0

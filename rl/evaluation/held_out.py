@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rl.config.sections import EvaluationConfig
 from rl.engines.rollout_service import RolloutService
@@ -12,9 +13,13 @@ from rl.views.evaluations import Counts, evaluation_file
 from rollout.types import GroupRequest, Prompt, RolloutGroup, SamplingConfig
 
 Keep = Callable[[int, Sequence[RolloutGroup]], Awaitable[None]]
+More = Callable[[RolloutGroup], Mapping[str, Any]]
+"""Further columns of a group's row."""
 
 EVAL_GROUP_IDS = HELD_OUT_IDS
 """Evaluation groups are numbered from here, so that they never meet a plan's."""
+RANGE = 1 << 32
+"""Group ids, and so request seeds, that each suite has to itself."""
 
 
 class EvaluationError(RuntimeError):
@@ -29,17 +34,35 @@ class Evaluator:
         *,
         service: RolloutService,
         prompts: Sequence[Prompt],
-        config: EvaluationConfig,
+        samples: int,
         max_tokens: int,
         top_p: float,
         seed: int,
         directory: Path,
+        first_id: int = EVAL_GROUP_IDS,
         keep: Keep | None = None,
+        more: More | None = None,
     ) -> None:
-        """``keep`` is given every completion of a version, once its counts are written."""
+        """Name what is asked, and how.
+
+        Args:
+            service: Samples and judges.
+            prompts: The problems.
+            samples: Completions of each problem; one where the temperature is 0.
+            max_tokens: Completion tokens at most.
+            top_p: Nucleus; 1 where the temperature is 0.
+            seed: The same seed gives the same request seeds at every version, so that two are paired.
+            directory: Where the counts go.
+            first_id: Groups are numbered from here; evaluations that run side by side need ranges of their
+                own.
+            keep: Given every completion of a version, once its counts are written.
+            more: Gives further columns of a problem's row.
+        """
         self._service = service
         self._prompts = prompts
-        self._config = config
+        self._samples = samples
+        self._first_id = first_id
+        self._more = more
         self._max_tokens = max_tokens
         self._top_p = top_p
         self._seed = seed
@@ -60,7 +83,7 @@ class Evaluator:
         return results
 
     async def _count_at(self, version: int, temperature: float) -> tuple[Counts, list[RolloutGroup]]:
-        samples = 1 if temperature == 0 else self._config.samples_per_prompt
+        samples = 1 if temperature == 0 else self._samples
         top_p = 1.0 if temperature == 0 else self._top_p
         sampling = SamplingConfig(temperature=temperature, top_p=top_p, max_tokens=self._max_tokens)
         states = [self._state(i, prompt, sampling, samples) for i, prompt in enumerate(self._prompts)]
@@ -82,13 +105,16 @@ class Evaluator:
                     "tokens": group.num_tokens,
                     "unjudged": len(group.unjudged),
                     "reward": float(group.rewards.sum()),
+                    "truncated": sum(r.completion.truncated for r in group.sampled),
+                    "prompt_tokens": len(group.prompt.token_ids),
+                    **({} if self._more is None else self._more(group)),
                 }
             )
         return Counts(version=version, sampling=sampling, rows=rows), groups
 
     def _state(self, index: int, prompt: Prompt, sampling: SamplingConfig, samples: int) -> GroupState:
         """The same seeds at every version, so that before and after are paired."""
-        group_id = EVAL_GROUP_IDS + index
+        group_id = self._first_id + index
         request = GroupRequest(
             group_id=group_id,
             prompt_token_ids=prompt.token_ids,

@@ -6,9 +6,11 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rl.evaluation.likelihood import read_rows
 from rl.records.advisories import (
     RULES,
     Advice,
@@ -20,7 +22,13 @@ from rl.records.advisories import (
 )
 from rl.records.jsonl import JsonlWriter
 from rl.stream.waits import loop_states, waiting
-from rl.views.evaluations import Counts, evaluation_files
+from rl.views.evaluations import (
+    Counts,
+    evaluation_files,
+    likelihood_files,
+    read_counts,
+    suite_folders,
+)
 from rl.views.run_view import RunView
 
 LOOK_S = 1.0
@@ -150,11 +158,15 @@ class NewEvaluations:
 
     def __call__(self) -> list[HeldOut] | None:
         """None if there is none since the last call."""
-        files = len(evaluation_files(self._view.files.eval))
+        folder = self._view.files.eval
+        suites = suite_folders(folder)
+        files = len(evaluation_files(folder)) + sum(
+            len(evaluation_files(one)) + len(likelihood_files(one)) for one in suites.values()
+        )
         if files == self._known:
             return None
         self._known = files
-        return held_out(self._view.evaluations())
+        return with_suites(held_out(self._view.evaluations()), suites)
 
 
 def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
@@ -168,6 +180,23 @@ def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
                 rates={row["id"]: row["c"] / row["n"] for row in rows},
                 categories={row["id"]: row.get("category", "default") for row in rows},
             )
+    return [found[version] for version in sorted(found)]
+
+
+def with_suites(evaluations: Sequence[HeldOut], suites: Mapping[str, Path]) -> list[HeldOut]:
+    """The same with every suite beside them, in the versions that both were evaluated in. A suite of text has
+    minus its bits a byte, so that less is worse there too."""
+    found = {one.version: one for one in evaluations}
+    for name, folder in suites.items():
+        counts = [c for path in evaluation_files(folder) for c in read_counts(path, max_tokens=1, top_p=1.0)]
+        rates = {one.version: (f"suite {name}", one.rates) for one in held_out(counts)}
+        for path in likelihood_files(folder):
+            rows = read_rows(path)
+            minus_bits = {row["id"]: -row["bits_per_byte"] for row in rows}
+            rates[rows[0]["version"]] = f"suite {name} (minus bits/byte)", minus_bits
+        for version in rates.keys() & found.keys():
+            others = {**found[version].others, rates[version][0]: rates[version][1]}
+            found[version] = replace(found[version], others=others)
     return [found[version] for version in sorted(found)]
 
 

@@ -13,7 +13,6 @@ from rl.batch.planner_targets import PlannerLoop
 from rl.config.schema import Config
 from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
-from rl.evaluation.held_out import Evaluator, temperatures_of
 from rl.learner.group import LearnerGroup
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter
@@ -24,8 +23,9 @@ from rl.run.advice import AdviceDesk
 from rl.run.checkpoint import CheckpointStore
 from rl.run.controller import Controller, Parts
 from rl.run.cost import build_meter
-from rl.run.cost_meter import CostMeter, Usage
+from rl.run.cost_meter import Usage
 from rl.run.curriculum import assemble
+from rl.run.evaluation.desk import EvaluationDesk
 from rl.run.machine import Machine
 from rl.run.prepare.inputs import Prepared
 from rl.run.prompt_signals import PromptSignalSource
@@ -41,9 +41,6 @@ from rl.weights.exchange import create_exchange
 from rl.weights.probe import GapJudge, calibration_requests, nominal_lengths
 from rl.weights.sync import WeightSync
 from rollout.statistics import StatisticsStore
-
-DURING_TRAINING = 2
-"""Temperatures that are evaluated between steps: the config's own, and greedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,7 @@ class Started:
     learner: LearnerGroup
     scorer: Verifiers
     service: RolloutService
-    evaluator: Evaluator
+    evaluations: EvaluationDesk
     trace: TraceWriter
     progress: ProgressDisplay
     rollouts: RolloutRecords
@@ -181,6 +178,7 @@ def build_recorder(
         usage=lambda: usage_of(started),
         run=run,
     )
+    started.evaluations.meter(cost.evaluation)
     return Recorder(
         metrics=metrics,
         groups=rows(run.trained_groups),
@@ -194,8 +192,9 @@ def build_recorder(
             *([] if demonstrations is None else [demonstrations.metrics]),
             *([] if planner is None else [lambda plan: planner.bias(plan.step)]),
         ),
-        evaluate=advice.paused(partial(evaluate_between_steps, config, started, cost)),
-        evaluate_every=config.evaluation.every,
+        evaluate=advice.paused(started.evaluations.between),
+        due=started.evaluations.due,
+        beside=started.evaluations.beside,
         advice=advice,
         cost=cost,
         samples=config.tracker.samples,
@@ -217,6 +216,7 @@ def sources_of(
         Machine(run.path).metrics,
         prepared.battery.metrics,
         started.rollouts.metrics,
+        started.evaluations.metrics,
         *([] if stateful.planner is None else [stateful.planner.metrics]),
     )
 
@@ -225,17 +225,6 @@ def usage_of(started: Started) -> Usage:
     """Counters of the engines, and of what came back from them in vain."""
     fleet = started.fleet
     return Usage(busy_s=fleet.busy_s, tokens_lost=fleet.tokens_lost + started.service.tokens_lost)
-
-
-async def evaluate_between_steps(config: Config, started: Started, cost: CostMeter, version: int) -> None:
-    """Evaluate the version that every engine serves, and say the result in the progress display."""
-    temperatures = temperatures_of(config.evaluation)[:DURING_TRAINING]
-    with cost.evaluation(version):
-        counts = await started.evaluator.run(version=version, temperatures=temperatures)
-    rates = ", ".join(
-        f"{'greedy' if c.greedy else f'T={c.sampling.temperature:g}'} {c.pass_rate:.3f}" for c in counts
-    )
-    started.progress.note(f"step {version}: held-out pass@1 {rates}")
 
 
 def build_sync(config: Config, prepared: Prepared, started: Started, weights: Path) -> WeightSync:

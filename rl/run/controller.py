@@ -290,7 +290,8 @@ class Controller:
                 await self.parts.saver.save(self.state, self.parts.learner)
                 record.save_s = record.lap()
             if self.parts.recorder.evaluation_due(self.state.version):
-                record.sync = await self._settled(push)
+                if not self.parts.recorder.beside:
+                    record.sync = await self._settled(push)
                 record.lap()
                 await self._evaluate()
                 record.evaluate_s = record.lap()
@@ -382,8 +383,7 @@ class Controller:
         """Let the one plan that is out come near its end before its weights change under it.
 
         It costs nothing that matters: where rollout is the slower half the learner would wait for that plan
-        anyway, and where the learner is, the plan is done. No ticket is left until the push, so the plan does
-        end.
+        anyway, else the plan is done. No ticket is left until the push, so the plan does end.
         """
         stream = self.config.stream
         if self._buffer.depth != 1 or stream.push_at_share >= 1:

@@ -67,7 +67,10 @@ class Recorder:
     """Parts of the run that report figures of their own: curriculum, fleet, service, verifiers."""
     evaluate: Callable[[int], Awaitable[None]]
     """Evaluates the version that every engine serves."""
-    evaluate_every: int
+    due: Callable[[int], bool] = lambda version: False
+    """Does a version's turn to be evaluated come after its step?"""
+    beside: bool = False
+    """Evaluations have engines of their own, so training does not wait for weights to arrive."""
     of_plan: Sequence[Callable[[PlanState], Mapping[str, float]]] = ()
     """Figures that are computed from the plan that was just trained."""
     advice: AdviceDesk = field(default_factory=AdviceDesk)
@@ -87,8 +90,8 @@ class Recorder:
         return {key: value for source in self.sources for key, value in source().items()}
 
     def evaluation_due(self, version: int) -> bool:
-        """True every ``evaluation.every`` steps."""
-        return self.evaluate_every > 0 and version % self.evaluate_every == 0
+        """True every ``evaluation.every`` steps, and where a suite's own cadence says so."""
+        return self.due(version)
 
     def trained(self, plan: PlanState, *, applied: bool) -> None:
         """Log every group that went into the weights, and what was chosen, before anything else can happen to

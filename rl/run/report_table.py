@@ -10,6 +10,8 @@ from rich.console import Console
 
 from rl.config.schema import Config
 from rl.evaluation.gain import extra_correct_since_base, tokens_per_correct
+from rl.evaluation.suite_results import render_suites, suite_lines
+from rl.evaluation.suite_results import to_json as suites_to_json
 from rl.evaluation.summary import EvaluationSummary, render, summarise, to_json
 from rl.records.cost.lines import cost_lines
 from rl.records.jsonl import read_jsonl
@@ -55,16 +57,23 @@ def summarise_run(run: RunDir, config: Config) -> EvaluationSummary:
 
 def print_summary(run: RunDir, config: Config, console: Console, *, as_json: bool = False) -> None:
     """Print the table, write it to ``RUN/summary.json``, and say where the rest is. ``as_json`` prints one
-    object instead: ``{run, steps, summary}``."""
+    object instead: ``{run, steps, summary}``, with ``suites`` where the run has some."""
     summary = summarise_run(run, config)
     lines = to_json(summary)
     (run.path / "summary.json").write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
+    suites = suite_lines(run.eval, upto=_steps(run), resamples=config.evaluation.bootstrap)
+    if suites:
+        text = json.dumps(suites_to_json(suites), indent=2) + "\n"
+        (run.path / "suites.json").write_text(text, encoding="utf-8")
     if as_json:
-        print(json.dumps({"run": str(run.path), "steps": _steps(run), "summary": lines}))
+        more = {"suites": suites_to_json(suites)} if suites else {}
+        print(json.dumps({"run": str(run.path), "steps": _steps(run), "summary": lines, **more}))
         return
     console.print(
         render(summary, title=f"{run.path.name}: held-out {config.evaluation.split} set, before and after")
     )
+    if suites:
+        console.print(render_suites(suites))
     steps = read_metrics(run.metrics)
     if steps:
         tokens = steps[-1].get("rollout/total_tokens", 0)

@@ -34,7 +34,7 @@ class RolloutRecords:
 
     def __init__(self, config: RecordsConfig, run: RunDir, *, attempt: int) -> None:
         """Remove what this attempt supersedes; ``attempt`` is in ``attempts.jsonl`` already."""
-        self._config, self._attempt = config, attempt
+        self._config, self._run, self._attempt = config, run, attempt
         self._writer = RolloutWriter()
         self._reported_s = 0.0
         self._folders: dict[str, Folder] = {}
@@ -51,6 +51,14 @@ class RolloutRecords:
         max_bytes = self._config.max_mib << 20
         return Folder(path, max_bytes=max_bytes, keeps_first=keeps_first, notice=logger.warning)
 
+    def _of_suite(self, suite: str) -> "Folder":
+        """``eval/SUITE/rollouts``."""
+        if suite not in self._folders:
+            path = self._run.eval / suite / "rollouts"
+            remove_superseded(path, self._run.attempts)
+            self._folders[suite] = self._folder(path, keeps_first=True)
+        return self._folders[suite]
+
     async def trained(self, step: TrainedStep) -> None:
         """Keep the rollouts of a step that is over. Nothing may change them any more.
 
@@ -60,17 +68,22 @@ class RolloutRecords:
         columns = partial(step_columns, step, attempt=self._attempt, tokens=self._config.tokens)
         await self._put("step", step.plan.step, columns)
 
-    async def evaluated(self, version: int, groups: Sequence[RolloutGroup]) -> None:
-        """Keep the completions of an evaluation; raises as ``trained`` does."""
+    async def evaluated(
+        self, version: int, groups: Sequence[RolloutGroup], *, suite: str | None = None
+    ) -> None:
+        """Keep the completions of an evaluation, of the held-out set or of a suite; raises as ``trained``
+        does."""
         columns = partial(
             evaluation_columns, groups, version=version, attempt=self._attempt, tokens=self._config.tokens
         )
-        await self._put("version", version, columns)
+        await self._put("version", version, columns, suite=suite)
 
-    async def _put(self, kind: str, number: int, columns: Callable[[], Columns]) -> None:
-        folder = self._folders.get(kind)
-        if folder is None:
+    async def _put(
+        self, kind: str, number: int, columns: Callable[[], Columns], *, suite: str | None = None
+    ) -> None:
+        if kind not in self._folders:
             return
+        folder = self._folders[kind] if suite is None else self._of_suite(suite)
         path = folder.path / file_name(kind, number, self._attempt)
         file = RolloutFile(path=path, kind=kind, number=number, attempt=self._attempt)
         await self._writer.put(folder, file, partial(_table, columns, self._config))

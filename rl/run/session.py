@@ -4,8 +4,9 @@ import asyncio
 import logging
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from rl.cluster.placement import Placed
@@ -16,7 +17,6 @@ from rl.engines.actors import create_fleet, learner_options
 from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
 from rl.engines.thinking_budgets import AnytimeAnswers
-from rl.evaluation.held_out import Evaluator, temperatures_of
 from rl.learner.group import LearnerGroup
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
@@ -26,6 +26,9 @@ from rl.run.base_files import replaced
 from rl.run.build import Started, build_controller, build_stateful
 from rl.run.checkpoint import Checkpoint
 from rl.run.controller import Controller
+from rl.run.evaluation.build import Asking
+from rl.run.evaluation.desk import Beside, EvaluationDesk
+from rl.run.evaluation.units import Unit
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.prepare.inputs import Prepared
 from rl.run.rollout_records import RolloutRecords, wanted_of_learner
@@ -78,6 +81,8 @@ class Session:
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
         self.attempt = status.attempt = run.begin_attempt(restored_step=self.state.version)
         self.rollouts = RolloutRecords(config.records, run, attempt=self.attempt)
+        self.reserved: EngineFleet | None = None
+        """Engines of evaluations beside the training."""
 
     async def run(self) -> bool:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in
@@ -85,12 +90,15 @@ class Session:
         async with self._actors() as (fleet, learner, scorer):
             trace = TraceWriter(self.run_dir.trace)
             weigh = make_weigh(self.config, self.prepared.task)
-            service = self._service(fleet, scorer, trace, expand=self._answers(fleet, scorer), weigh=weigh)
-            evaluator = self._evaluator(self._service(fleet, verifiers_of(scorer), trace))
+            answers = self._answers(fleet, scorer)
+            service = self._service(fleet, scorer=scorer, trace=trace, expand=answers, weigh=weigh)
             with ProgressDisplay(
                 self.config.run.steps, first_step=self.state.version, limit=self._seconds_left
             ) as progress:
                 self._show(fleet, learner, scorer, eta_s=lambda: progress.eta_s)
+                units = partial(self._units, scorer=verifiers_of(scorer), trace=trace)
+                reserved = self.reserved is not None
+                evaluations = EvaluationDesk(units(fleet), note=progress.note, beside=reserved)
                 controller, recorder = build_controller(
                     self.config,
                     self.prepared,
@@ -99,7 +107,7 @@ class Session:
                         learner=learner,
                         scorer=scorer,
                         service=service,
-                        evaluator=evaluator,
+                        evaluations=evaluations,
                         trace=trace,
                         progress=progress,
                         rollouts=self.rollouts,
@@ -110,11 +118,23 @@ class Session:
                     attempt=self.attempt,
                     weights=self.weights,
                 )
+                if self.reserved is not None:
+                    sync = controller.parts.sync
+                    beside = Beside(
+                        fleet=self.reserved,
+                        units=units(self.reserved),
+                        newest=lambda: sync.newest,
+                        directory=self.weights,
+                    )
+                    evaluations.go_beside(beside)
                 with recorder, self.rollouts:
                     await controller.parts.sync.connect()
                     await controller.parts.sync.calibrate(timeout_s=self.config.stream.group_timeout_s)
                     await self._restore(controller, learner)
-                    return await self._train(controller, evaluator, learner, progress)
+                    try:
+                        return await self._train(controller, evaluations, learner)
+                    finally:
+                        await evaluations.abandon()
 
     def _show(
         self,
@@ -127,7 +147,12 @@ class Session:
         """Let ``RUN/status.json`` tell of these actors."""
         self.status.watch(
             step=lambda: self.state.version,
-            actors=lambda: [*fleet.actors(), *learner.actors(), *scorer_actors(scorer)],
+            actors=lambda: [
+                *fleet.actors(),
+                *(self.reserved.actors() if self.reserved is not None else ()),
+                *learner.actors(),
+                *scorer_actors(scorer),
+            ],
             eta_s=eta_s,
         )
 
@@ -150,12 +175,12 @@ class Session:
         logger.info("resumed at step %d from %s", self.state.version, self.checkpoint.path)
 
     async def _train(
-        self, controller: Controller, evaluator: Evaluator, learner: LearnerGroup, progress: ProgressDisplay
+        self, controller: Controller, evaluations: EvaluationDesk, learner: LearnerGroup
     ) -> bool:
         self.status.state = "running"
         if self.state.version == 0:
             self.phases("evaluating the base")
-            await self._evaluate(evaluator)
+            await evaluations.whole(self.state.version)
         self.phases("training")
         controller.parts.recorder.begin()
         with _Interrupts(controller, self.status):
@@ -166,14 +191,8 @@ class Session:
             with replaced(self.run_dir.path / "model") as staging:
                 await learner.export(str(staging), base=str(self.run_dir.base))
             self.phases("evaluating the trained policy")
-            await self._evaluate(evaluator)
+            await evaluations.whole(self.state.version)
         return finished
-
-    async def _evaluate(self, evaluator: Evaluator) -> None:
-        with as_loop("evaluation"):
-            await evaluator.run(
-                version=self.state.version, temperatures=temperatures_of(self.config.evaluation)
-            )
 
     # -- parts -----------------------------------------------------------------------------------------------
 
@@ -182,6 +201,10 @@ class Session:
         """Engines, learner ranks and verifiers, started side by side and stopped whatever happens."""
         config, task = self.config, self.prepared.task
         fleet = create_fleet(config, self.prepared.model_path, self.placed)
+        fleets = [fleet]
+        if config.evaluation.engines:
+            self.reserved = create_fleet(config, self.prepared.model_path, self.placed, for_evaluation=True)
+            fleets.append(self.reserved)
         learner = LearnerGroup(
             config=config.learner,
             algorithm=config.algorithm,
@@ -198,7 +221,8 @@ class Session:
         )
         verifiers = make_verifiers(config, task.reward_name, task.reward_args)
         scorer = with_reward_model(verifiers, config.reward_model)
-        engines, ranks = config.rollout.num_engines, config.learner.num_ranks
+        engines = config.rollout.num_engines + config.evaluation.engines
+        ranks = config.learner.num_ranks
         self.phases(
             f"starting {_count(engines, 'engine')}, {_count(ranks, 'learner rank')} and the verifiers,"
             " loading the model"
@@ -207,30 +231,31 @@ class Session:
         try:
             async with self.status.ticking():
                 with as_loop("start"):
-                    await start_actors(fleet, learner, scorer, one_gpu=config.cluster.name == "gpu1")
+                    await start_actors(fleets, learner, scorer, one_gpu=config.cluster.name == "gpu1")
                 yield fleet, learner, scorer
         except (asyncio.CancelledError, KeyboardInterrupt):
             # The user left at once (a second Ctrl-C): nobody waits for the step or the file that an actor is
             # at.
-            fleet.kill()
+            for one in fleets:
+                one.kill()
             learner.kill()
             raise
         finally:
-            await asyncio.gather(fleet.stop(), learner.close(), scorer.close(), return_exceptions=True)
+            stops = [one.stop() for one in fleets]
+            await asyncio.gather(*stops, learner.close(), scorer.close(), return_exceptions=True)
             shutil.rmtree(self.weights, ignore_errors=True)
 
     def _service(
-        self, fleet: EngineFleet, scorer: Verifiers, trace: TraceWriter, **more: Any
+        self, fleet: EngineFleet, *, scorer: Verifiers, trace: TraceWriter, **more: Any
     ) -> RolloutService:
+        """``more``: over what the run's own prompts need."""
         return RolloutService(
             fleet=fleet,
             scorer=scorer,
-            decode=self.prepared.decode(),
             group_timeout_s=self.config.stream.group_timeout_s,
             max_issues=self.config.stream.max_issues,
             trace=trace,
-            watch=self.watch,
-            **more,
+            **{"decode": self.prepared.decode(), "watch": self.watch, **more},
         )
 
     def _answers(self, fleet: EngineFleet, scorer: Verifiers) -> AnytimeAnswers | None:
@@ -248,32 +273,35 @@ class Session:
             timeout_s=self.config.stream.group_timeout_s,
         )
 
-    def _evaluator(self, service: RolloutService) -> Evaluator:
-        return Evaluator(
-            service=service,
-            prompts=self.prepared.eval_prompts,
-            config=self.config.evaluation,
-            max_tokens=self.config.rollout.max_tokens,
-            top_p=self.config.rollout.top_p,
-            seed=self.config.run.seed,
-            directory=self.run_dir.eval,
-            keep=self.rollouts.evaluated,
+    def _units(self, fleet: EngineFleet, *, scorer: Verifiers, trace: TraceWriter) -> list[Unit]:
+        """The units that these engines evaluate."""
+        asking = Asking(
+            config=self.config,
+            prepared=self.prepared,
+            run=self.run_dir,
+            fleet=fleet,
+            scorer=scorer,
+            service=partial(self._service, fleet, trace=trace),
+            watch=self.watch,
+            rollouts=self.rollouts,
         )
+        return asking.units()
 
 
 async def start_actors(
-    fleet: EngineFleet, learner: LearnerGroup, scorer: Verifiers, *, one_gpu: bool
+    fleets: Sequence[EngineFleet], learner: LearnerGroup, scorer: Verifiers, *, one_gpu: bool
 ) -> None:
     """Start engines, learner ranks and verifiers side by side; on one shared GPU the learner waits for the
     engine.
 
     vLLM counts whatever device memory is taken while it starts as its own, and sizes its cache by the rest.
     """
+    starts = [fleet.start() for fleet in fleets]
     if one_gpu:
-        await asyncio.gather(fleet.start(), scorer.start())
+        await asyncio.gather(*starts, scorer.start())
         await learner.start()
     else:
-        await asyncio.gather(fleet.start(), learner.start(), scorer.start())
+        await asyncio.gather(*starts, learner.start(), scorer.start())
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ from rollout.json_lines import text_lines
 from rollout.types import SamplingConfig
 
 _FILE = re.compile(r"version-(\d{8})\.jsonl")
+_LIKELIHOOD = re.compile(r"likelihood-(\d{8})\.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +23,12 @@ class Counts:
     sampling: SamplingConfig
     """Temperature 0 is greedy."""
     rows: list[Row]
-    """One for each problem: ``{id, category, difficulty, n, c, tokens, unjudged, reward}``.
+    """One for each problem: ``{id, category, difficulty, n, c, tokens, unjudged, reward, truncated,
+    prompt_tokens}``; a suite's also ``majority`` {k: maj@k}.
 
     ``n`` completions were judged, ``c`` of them right, with ``tokens`` together; ``unjudged`` could not be,
-    and count nowhere. ``reward`` is the sum of the judged ones' values.
+    and count nowhere. ``reward`` is the sum of the judged ones' values. ``truncated`` ended at the limit of
+    tokens, of judged and unjudged ones.
     """
 
     @property
@@ -80,6 +83,19 @@ def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:
 def evaluation_file(directory: Path, version: int) -> Path:
     """Where the counts of a version are."""
     return directory / f"version-{version:08d}.jsonl"
+
+
+def suite_folders(directory: Path) -> dict[str, Path]:
+    """Suite -> its folder in a run's ``eval``; a folder without counts or likelihoods is none."""
+    if not directory.is_dir():
+        return {}
+    folders = sorted(path for path in directory.iterdir() if path.is_dir())
+    return {path.name: path for path in folders if evaluation_files(path) or likelihood_files(path)}
+
+
+def likelihood_files(directory: Path) -> list[Path]:
+    """The files of passages' likelihoods, oldest version first."""
+    return sorted(path for path in directory.iterdir() if _LIKELIHOOD.fullmatch(path.name))
 
 
 def evaluation_files(directory: Path) -> list[Path]:

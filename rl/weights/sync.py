@@ -72,6 +72,8 @@ class WeightSync:
         self._probe: list[ProbeSequence] = []
         """The newest completions that are known here."""
         self._exchange = exchange
+        self.newest: WeightUpdate | None = None
+        """The newest publication; it lies there until the publication after the next."""
         self._engines = asyncio.Lock()
         """Held while a version is probed, so that the next one does not overtake it."""
 
@@ -119,7 +121,7 @@ class WeightSync:
             FleetDead: an engine failed during a transfer by nccl or ipc.
         """
         started = time.monotonic()
-        update = await self._hand_over(version)
+        update = self.newest = await self._hand_over(version)
         if batch is not None:
             self._probe = newest_sequences(batch) or self._probe
         probed = self._probe_every > 0 and version % self._probe_every == 0

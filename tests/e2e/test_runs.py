@@ -135,3 +135,36 @@ def _untimed(row):
     return {
         key: value for key, value in row.items() if not key.startswith(TIMINGS) and not key.endswith(SECONDS)
     }
+
+
+def test_suites_are_evaluated_beside_the_training_and_compared(start, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("12+3\n\n40+2\n\n7+7")
+    harder = "{kind: reasoning_gym, style: compact, categories: [chain_sum], levels: [4], extraction: hash}"
+    suites = (
+        f"harder: {{task: {harder}, num_prompts: 6, samples_per_prompt: 2, every: 2}}",
+        f"sums: {{text: '{text}', every: 0}}",
+    )
+    job = start(
+        "run.steps=8",
+        "evaluation.every=4",
+        "evaluation.engines=1",
+        f"evaluation.suites={{{', '.join(suites)}}}",
+    )
+    assert job.wait() == 0, job.log
+    rows = read_metrics(job.run / "metrics.jsonl")
+    between = [row["eval/harder/version"] for row in rows if "eval/harder/version" in row]
+    assert between and set(between) <= {2, 4, 6, 8}
+    assert all(row["step"] + 1 >= row.get("eval/harder/version", 0) for row in rows)
+    harder_files = {
+        int(p.stem.removeprefix("version-")) for p in (job.run / "eval" / "harder").glob("*.jsonl")
+    }
+    assert {0, 8} <= harder_files <= {0, 2, 4, 6, 8} and set(between) <= harder_files
+    assert len(list((job.run / "eval" / "harder" / "rollouts").glob("*.parquet"))) == len(harder_files)
+    assert len(list((job.run / "eval" / "sums").glob("likelihood-*.jsonl"))) == 2
+    lines = json.loads((job.run / "suites.json").read_text())
+    assert {(line["suite"], line["metric"]) for line in lines} == {
+        ("harder", "greedy"), ("harder", "pass@1"), ("sums", "bits/byte"),
+    }  # fmt: skip
+    assert all((line["first"], line["last"]) == (0, 8) for line in lines)
+    assert "Suites, before and after" in job.log

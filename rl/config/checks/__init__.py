@@ -70,6 +70,18 @@ def evaluation_problems(config: ConfigTree) -> Iterator[str]:
             f"evaluation.ks: pass@{too_large[0]} cannot be estimated from evaluation.samples_per_prompt="
             f"{evaluation.samples_per_prompt}; raise the samples or drop the k"
         )
+    if taken := {"held_out", "rollouts"} & set(evaluation.suites):
+        yield f"evaluation.suites: {taken.pop()} is a name of the run's own files; choose another"
+    if evaluation.engines and config.rollout.weight_transfer != "shm":
+        yield (
+            f"evaluation.engines: they take weights from shared memory, and rollout.weight_transfer is"
+            f" {config.rollout.weight_transfer}; set it to shm, or the engines to 0"
+        )
+    if evaluation.engines and config.checkpoint.keep_best:
+        yield (
+            "evaluation.engines: checkpoint.keep_best judges a checkpoint when it is written, and evaluations"
+            " beside the training come later; set one of the two to 0 or false"
+        )
 
 
 def checkpoint_problems(config: ConfigTree) -> Iterator[str]:

@@ -96,6 +96,8 @@ def _layout(config: ConfigTree) -> Iterator[str]:
                 "cluster.name: gpu1 is one engine and one rank; set rollout.num_engines=1"
                 " learner.num_ranks=1, or cluster=node8"
             )
+        if config.evaluation.engines:
+            yield "evaluation.engines: the one GPU of cluster=gpu1 has no room for more engines; set it to 0"
         if cluster.gpus_per_engine + cluster.gpus_per_learner > 1:
             yield (
                 "cluster.gpus_per_engine: with cluster.gpus_per_learner more than the one GPU of"

@@ -28,6 +28,9 @@ class HeldOut:
     """Problem id -> share of its judged completions that were right."""
     categories: Mapping[str, str] = field(default_factory=dict)
     """Problem id -> category."""
+    others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Suite -> its problems' rates (of a text: minus its passages' bits a byte), where it was evaluated at
+    this version; in no mean."""
 
     @property
     def mean(self) -> float:

@@ -52,6 +52,18 @@ def by_category(before: HeldOut, after: HeldOut) -> dict[str, Change]:
     return {name: one for name, one in found.items() if one is not None}
 
 
+def by_suite(evaluations: Sequence[HeldOut]) -> dict[str, Change]:
+    """The change of every suite between the first and the newest version that it was evaluated at."""
+    found = {}
+    for name in dict.fromkeys(name for one in evaluations for name in one.others):
+        of_suite = [
+            HeldOut(version=one.version, rates=one.others[name]) for one in evaluations if name in one.others
+        ]
+        if len(of_suite) >= 2 and (moved := change(of_suite[0], of_suite[-1])) is not None:
+            found[name] = moved
+    return found
+
+
 def training_gain(seen: Seen, before: HeldOut, after: HeldOut) -> float | None:
     """Rise of the mean training reward from around one version to around another; None where no row tells."""
     start = _reward_around(seen, before.version)

@@ -4,6 +4,7 @@ from rl.records.advisories.base import HeldOut, Rule, Said, Seen, agreed, start_
 from rl.records.advisories.held_out import (
     Change,
     by_category,
+    by_suite,
     change,
     first_and_newest,
     highest_before,
@@ -99,14 +100,14 @@ def categories_fall(seen: Seen) -> str | None:
     pair = first_and_newest(seen.evaluations)
     if pair is None:
         return None
-    changes = by_category(*pair)
+    changes = by_category(*pair) | by_suite(seen.evaluations)
     fallen = {name: one for name, one in changes.items() if _fell(one)}
     risen = [name for name, one in changes.items() if one.mean > 2 * one.error and one.mean > 0]
     if not fallen or not risen:
         return None
     said = ", ".join(f"{name} by {-one.mean:.2f}" for name, one in sorted(fallen.items()))
     return (
-        f"since version {pair[0].version} the held-out pass rate fell in {said}, and rose in"
+        f"since version {pair[0].version} held-out results fell in {said}, and rose in"
         f" {', '.join(sorted(risen)[:5])}"
     )
 
@@ -291,12 +292,12 @@ RULES: dict[str, Rule] = {
         about="truth",
         of_rows=False,
         symptom=(
-            f"a held-out category falls by {CATEGORY_FALL:g} and {SIGMAS:g} standard errors while"
-            " another rises"
+            f"a held-out category, or a suite, falls by {CATEGORY_FALL:g} and {SIGMAS:g} standard errors"
+            " while another rises"
         ),
         cause="what is not trained is forgotten",
         fix="mix its prompts in, hold the policy closer, or stop earlier",
         knob="task, curriculum=balanced, algorithm.kl.coefficient, checkpoint.keep_best",
-        source="paired by problem; any evaluation with categories serves, a retention suite too",
+        source="paired by problem; any evaluation with categories serves, and every suite",
     ),
 }

@@ -73,8 +73,10 @@ FREE = {
     # How long, where to, and what is shown.
     "checkpoint",
     "evaluation.bootstrap",
+    "evaluation.engines",
     "evaluation.every",
     "evaluation.ks",
+    "evaluation.suites",
     "records",
     "resume",
     "run.advisories",

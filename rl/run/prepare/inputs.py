@@ -23,6 +23,7 @@ from rl.run.prepare.own_parts import check_own_parts
 from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.run.prepare.references import References
 from rl.run.prepare.reward_trial import is_own, try_reward
+from rl.run.prepare.suites import PreparedSuite, prepare_suites
 from rl.scorers.reward_model import check_reward_model
 from rl.scorers.reward_weights import make_weigh
 from rl.scorers.verifiers import pool_options
@@ -42,6 +43,8 @@ class Prepared:
     task: Task
     train_prompts: list[Prompt]
     eval_prompts: list[Prompt]
+    suites: tuple[PreparedSuite, ...] = ()
+    """More held-out problems, and text (``evaluation.suites``)."""
     demonstrations: Demonstrations | None = None
     """Demonstrations of the train prompts, where the objective asks for them."""
     budget: PromptBudget | None = None
@@ -92,7 +95,8 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
     fresh = references is not None and references.previous is None
     overlap = check_overlap(config.task, task, train_prompts, eval_prompts, refuse=fresh)
     notes = [*notes, *getattr(task, "notes", ()), *overlap]
-    prompts = [*train_prompts, *eval_prompts]
+    suites = prepare_suites(config, tokenizer)
+    prompts = [*train_prompts, *eval_prompts, *(prompt for suite in suites for prompt in suite.prompts)]
     check_prompt_ids(model_path, prompts, trust=trusts_code(config.model))
     battery = _check_rewards(config, task, reward, train_prompts, eval_prompts)
     if references is not None:
@@ -102,8 +106,7 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
     check_prompts(curriculum_slots(config), train_prompts, prompts_per_step=per_step)
     budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
     if budget is not None:
-        last = final_budget(config)
-        eval_prompts = [budget(prompt, last) for prompt in eval_prompts]
+        eval_prompts = [budget(prompt, final_budget(config)) for prompt in eval_prompts]
     train_prompts, demonstrations = _demonstrations(config, train_prompts, tokenizer)
     return Prepared(
         model_path=model_path,
@@ -111,6 +114,7 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
         task=task,
         train_prompts=train_prompts,
         eval_prompts=eval_prompts,
+        suites=suites,
         demonstrations=demonstrations,
         budget=budget,
         references=references or References(),

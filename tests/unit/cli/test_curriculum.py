@@ -252,7 +252,6 @@ def write_run(path: Path, *, attempt: int = 1, first: int = 0, steps: int = 3) -
         progress=Nothing(),  # never shown
         sources=(),
         evaluate=None,  # never called
-        evaluate_every=0,
     )
     for step in range(first, steps):
         plan = plan_of(step, [("p1", "add"), ("p2", "add"), (f"q{attempt}", "mul")], [2, 4, 10])

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -118,6 +119,19 @@ def test_a_category_that_is_forgotten_is_named_and_one_that_wavers_is_not() -> N
     )
     assert after({}, [before, evaluation(13, 0.8, changed={"spelling": 0.45})]) == {}
     assert after({}, [before, evaluation(13, 0.2)]) == {}, "all fall: not forgetting one thing for another"
+
+
+def test_a_suite_that_falls_is_forgotten_too() -> None:
+    def with_suite(version: int, rate: float, suite: float) -> HeldOut:
+        others = {"suite facts": {f"f{i}": suite + i % 3 / 100 for i in range(60)}}
+        return replace(evaluation(version, rate), others=others)
+
+    fallen = after({}, [with_suite(0, 0.5, 0.6), with_suite(13, 0.8, 0.3)])
+    assert "fell in suite facts by 0.30" in fallen["categories_fall"]
+    # A suite has a slower cadence: the newest version that has it counts.
+    late = after({}, [with_suite(0, 0.5, 0.6), with_suite(9, 0.7, 0.3), evaluation(13, 0.8)])
+    assert "suite facts" in late["categories_fall"]
+    assert after({}, [with_suite(0, 0.5, 0.6), with_suite(13, 0.8, 0.58)]) == {}
 
 
 LONGER = {"rollout/length_mean_tokens": 100.0, "reward/length_corr": 0.6}

@@ -1,5 +1,6 @@
 """Every figure from made runs, and none from runs without its data."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from rl.report.figures import FIGURES, SECTIONS
-from rl.report.figures.style import COLOURS
+from rl.report.figures.style import BAD, COLOURS, GOOD
 from rl.views.run_view import RunView
 from tests.unit.report.made_runs import CONFIG, made_run, numbers
 
@@ -95,3 +96,21 @@ def luminance(hex_colour: str) -> float:
     parts = [int(hex_colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_suites_show_what_was_gained_and_what_was_lost(tmp_path: Path) -> None:
+    run = RunView(made_run(tmp_path / "run"))
+    last = run.steps_done
+    for suite, rise in (("harder", 0.5), ("facts", -0.5)):
+        folder = run.files.eval / suite
+        folder.mkdir()
+        for version, right in ((0, 4), (last, 4 + int(6 * rise))):
+            rows = [
+                {"version": version, "temperature": 1.0, "id": f"p{i}", "n": 8, "c": right + i % 2}
+                for i in range(40)
+            ]
+            (folder / f"version-{version:08d}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    figure = FIGURES["suites"].draw([run])
+    found = {trace.name: (trace.x[0], trace.marker.color) for trace in figure.data}
+    assert found["harder: pass@1 (0.562 to 0.938)"] == (pytest.approx(0.375), GOOD)
+    assert found["facts: pass@1 (0.562 to 0.188)"] == (pytest.approx(-0.375), BAD)

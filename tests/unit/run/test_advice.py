@@ -4,11 +4,11 @@ import asyncio
 import json
 from pathlib import Path
 
-from rl.records.advisories import HEALTHY, WINDOW
+from rl.records.advisories import HEALTHY, WINDOW, HeldOut
 from rl.records.jsonl import JsonlWriter, read_jsonl
-from rl.run.advice import FEWEST, AdviceDesk, held_out, loop_waits
+from rl.run.advice import FEWEST, AdviceDesk, held_out, loop_waits, with_suites
 from rl.stream.waits import as_loop, waiting
-from rl.views.evaluations import Counts
+from rl.views.evaluations import Counts, suite_folders
 from rollout.types import SamplingConfig
 
 BROKEN = {**HEALTHY, "learner/applied": 0.0}
@@ -138,3 +138,18 @@ def test_the_waits_of_loops_are_those_that_must_end() -> None:
         as_loop("learner"),
     ):
         assert loop_waits() == {"batches": "plan 3: 5 of 8 groups"}
+
+
+def test_suites_stand_beside_the_evaluations_of_their_version(tmp_path: Path) -> None:
+    for name, file, row in (
+        ("asks", "version-00000004.jsonl", {"version": 4, "temperature": 1.0, "id": "a", "n": 4, "c": 1}),
+        ("asks", "version-00000006.jsonl", {"version": 6, "temperature": 1.0, "id": "a", "n": 4, "c": 4}),
+        ("text", "likelihood-00000004.jsonl", {"version": 4, "id": "t", "bits_per_byte": 1.5}),
+    ):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / file).write_text(json.dumps(row) + "\n")
+    own = [HeldOut(version=version, rates={"p": 0.5}) for version in (0, 4)]
+    first, second = with_suites(own, suite_folders(tmp_path))
+    assert first == own[0]
+    assert second.others == {"suite asks": {"a": 0.25}, "suite text (minus bits/byte)": {"t": -1.5}}
+    assert second.mean == 0.5

@@ -236,7 +236,6 @@ def test_a_chat_template_that_refuses_is_quoted(
     ("options", "message"),
     [
         ({}, "set task.path=FILE .* or task.train=FILE"),
-        ({"test": "t.jsonl"}, "set task.path=FILE .* or task.train=FILE"),
         ({"path": "p.jsonl", "test": "t.jsonl"}, "task.path and task.test are both set"),
         ({"path": "p.jsonl", "dev_share": 0.5, "test_share": 0.5}, "task.dev_share .* must be below 1"),
         ({"path": "p.jsonl", "prompt_template": "no place"}, "task.prompt_template must contain {prompt}"),

@@ -1,6 +1,6 @@
 """Held-out results: what the run is for."""
 
-from rl.report.figures import before_after, held_out, pass_at_k
+from rl.report.figures import before_after, held_out, pass_at_k, suites
 from rl.report.figures.figure import Figure
 
 FIGURES: dict[str, Figure] = {
@@ -35,6 +35,19 @@ FIGURES: dict[str, Figure] = {
         ),
         draw=before_after.draw,
         absent="the run was not evaluated.",
+        per_run=True,
+        wide=True,
+    ),
+    "suites": Figure(
+        section="results",
+        title="Suites, after minus before",
+        caption=(
+            "Each suite beside the held-out set, first evaluation to last, paired by problem; the names"
+            " say from where to where. Green is better, orange is worse: of bits/byte, lower. What fell"
+            " was forgotten."
+        ),
+        draw=suites.draw,
+        absent="no suite was evaluated twice (evaluation.suites).",
         per_run=True,
         wide=True,
     ),

@@ -1,0 +1,1 @@
+"""``t2rl eval MODEL... --suite``: models on named suites."""

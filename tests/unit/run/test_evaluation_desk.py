@@ -1,0 +1,124 @@
+"""When units are evaluated: with the training waiting, and beside it."""
+
+import asyncio
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rl.run.evaluation.desk import Beside, EvaluationDesk
+from rl.run.evaluation.units import figures_of
+from rl.views.evaluations import Counts
+from rollout.engine import WeightUpdate
+from rollout.types import SamplingConfig
+
+
+class ScriptedUnit:
+    def __init__(self, name: str, every: int) -> None:
+        self.name, self.every = name, every
+        self.asked: list[tuple[int, bool]] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self.failure: Exception | None = None
+
+    async def run(self, version: int, *, whole: bool) -> dict[str, float]:
+        self.asked.append((version, whole))
+        await self.go.wait()
+        if self.failure is not None:
+            raise self.failure
+        return {"greedy": version / 100}
+
+
+class ScriptedFleet:
+    def __init__(self) -> None:
+        self.pushed: list[tuple[int, str, str]] = []
+
+    async def push(self, update: WeightUpdate) -> None:
+        text = await asyncio.to_thread(Path(update.path).read_text)
+        self.pushed.append((update.version, Path(update.path).name, text))
+
+
+def update_of(path: Path, version: int) -> WeightUpdate:
+    path.write_text(f"weights {version}")
+    return WeightUpdate(version=version, transport="shm", path=str(path), tensors=(), checksum="")
+
+
+def test_each_suite_has_its_own_cadence_and_the_figures_come_once() -> None:
+    async def scenario() -> None:
+        main, often, never = ScriptedUnit("held_out", 4), ScriptedUnit("often", 2), ScriptedUnit("never", 0)
+        notes: list[str] = []
+        desk = EvaluationDesk([main, often, never], note=notes.append)
+        assert [version for version in range(1, 9) if desk.due(version)] == [2, 4, 6, 8]
+        await desk.whole(0)
+        await desk.between(2)
+        assert desk.metrics() == {"eval/often/greedy": 0.02, "eval/often/version": 2}
+        await desk.between(4)
+        assert desk.metrics() == {
+            "eval/held_out/greedy": 0.04,
+            "eval/held_out/version": 4,
+            "eval/often/greedy": 0.04,
+            "eval/often/version": 4,
+        }
+        assert desk.metrics() == {}
+        assert main.asked == [(0, True), (4, False)] and never.asked == [(0, True)]
+        assert notes == ["step 2: often greedy 0.020", "step 4: held_out greedy 0.040; often greedy 0.040"]
+
+    asyncio.run(scenario())
+
+
+def test_beside_the_training_one_version_is_held_and_nothing_waits(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        unit, fleet = ScriptedUnit("held_out", 1), ScriptedFleet()
+        newest: dict[str, WeightUpdate] = {}
+        notes: list[str] = []
+        metered: list[tuple[str, int]] = []
+
+        @contextmanager
+        def meter(version: int):
+            metered.append(("begin", version))
+            yield
+            metered.append(("end", version))
+
+        desk = EvaluationDesk([ScriptedUnit("held_out", 1)], note=notes.append, beside=True)
+        desk.go_beside(Beside(fleet=fleet, units=[unit], newest=lambda: newest["update"], directory=tmp_path))
+        desk.meter(meter)
+        unit.go.clear()
+        newest["update"] = update_of(tmp_path / "weights-0", 1)
+        await asyncio.wait_for(desk.between(1), 5)  # returns while the unit is at work
+        await asyncio.sleep(0)
+        assert desk.metrics() == {} and metered == []
+        newest["update"] = update_of(tmp_path / "weights-0", 2)  # the learner writes over its buffer
+        await desk.between(2)
+        assert "step 2: not evaluated, since an earlier evaluation still runs" in notes[0]
+        assert fleet.pushed == [(1, "evaluated", "weights 1")]
+        assert (tmp_path / "evaluated").read_text() == "weights 1"  # what an engine that comes back loads
+        unit.go.set()
+        await desk.settled()
+        assert desk.metrics() == {"eval/held_out/greedy": 0.01, "eval/held_out/version": 1}
+        assert metered == [("begin", 1), ("end", 1)]
+        assert unit.asked == [(1, False)]
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_beside_the_training_is_raised_at_the_next_step(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        unit = ScriptedUnit("held_out", 1)
+        unit.failure = RuntimeError("no engine is left")
+        desk = EvaluationDesk([unit], note=lambda text: None, beside=True)
+        update = update_of(tmp_path / "weights-0", 1)
+        desk.go_beside(Beside(fleet=ScriptedFleet(), units=[unit], newest=lambda: update, directory=tmp_path))
+        await desk.between(1)
+        await asyncio.sleep(0.05)
+        with pytest.raises(RuntimeError, match="no engine is left"):
+            desk.metrics()
+
+    asyncio.run(scenario())
+
+
+def test_figures_are_of_greedy_and_of_the_first_other_temperature() -> None:
+    def counts(temperature: float, right: int) -> Counts:
+        rows = [{"id": "a", "n": 4, "c": right}]
+        return Counts(version=1, sampling=SamplingConfig(temperature=temperature), rows=rows)
+
+    assert figures_of([counts(1.0, 1), counts(0.0, 4), counts(0.6, 3)]) == {"pass@1": 0.25, "greedy": 1.0}
