@@ -213,7 +213,8 @@ class HoldOut:
             error = np.abs(np.log(np.maximum(guess, self.floor) / np.maximum(observed, self.floor)))
             found[f"{name}_log_error"] = float(error.mean())
             above = observed > 0
-            found[f"{name}_relative"] = float((np.abs(guess - observed)[above] / observed[above]).mean())
+            relative = np.abs(guess - observed)[above] / observed[above]
+            found[f"{name}_relative"] = float(relative.mean()) if above.any() else float("nan")
             found[f"{name}_spearman"] = spearman(observed[:, -1], guess[:, -1])
         found["nearest_minus_family"] = found["nearest_log_error"] - found["family_log_error"]
         truth = np.average(self.loss, axis=1, weights=draw)
