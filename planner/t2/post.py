@@ -80,8 +80,8 @@ def fit_post(
     the truth of made curves in .7 to .8 of cases where it said .9, this one in .97.
 
     Priors: the plateau around the last value (1.5 in logits), the midpoint around the largest compute (a
-    factor 4.5), the slope around 1 (a factor 1.5). With few points on the rising part they are what bounds the
-    forecast.
+    factor 4.5), the slope around 1 (a factor 1.5). With few points on the rising part they are what bounds
+    the forecast.
 
     Args:
         compute: [T] spent by each evaluation, 0 for the base; steps, tokens or FLOPs.
