@@ -31,7 +31,7 @@ class Surfaces:
     approach2: Approach2
 
     def scores(self) -> dict[str, Score]:
-        """What is maximised, by surface."""
+        """Scores to maximise, by surface."""
         return {
             "family": self.family.accuracy,
             "approach1": lambda n, d, k: -self.approach1.loss(n, d, k),

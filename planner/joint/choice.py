@@ -16,7 +16,7 @@ REPLICATES = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an option must keep, on average over problems; None = no limit."""
+    """Limits that an option must keep, on average over problems; None = no limit."""
 
     cost: str = "usd"
     """Which of ``COSTS`` the budget is in, and what is saved where there is a target."""

@@ -26,7 +26,7 @@ SUBSETS = 200
 
 
 class ServingCost(Protocol):
-    """What a model costs to serve: ``planner.cost.roofline.Server``, or figures measured on an engine."""
+    """The cost of serving a model: ``planner.cost.roofline.Server``, or figures measured on an engine."""
 
     @property
     def shape(self) -> ModelShape:

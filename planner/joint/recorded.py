@@ -8,11 +8,11 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What was sampled and how it was judged; arrays of one problem have its samples in one order."""
+    """Samples and their verdicts; arrays of one problem have its samples in one order."""
 
     name: str
     bits: int
-    """Of the weights; 0 = as the device holds them."""
+    """Bits of the weights; 0 = as the device holds them."""
     temperature: float
     max_tokens: int
     """The limit that the samples were drawn under."""

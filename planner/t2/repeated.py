@@ -97,7 +97,7 @@ def fit_repeated(
         start = fit_chinchilla(n, worth, y, restarts=restarts, seed=seed, start=start)
         return float(((start.loss(n, worth) - y) ** 2).sum())
 
-    grid = np.linspace(*np.log(RANGE), GRID)
+    grid = np.linspace(float(np.log(RANGE[0])), float(np.log(RANGE[1])), GRID)
     errors = [error(x) for x in grid]
     at = int(np.argmin(errors))
     low, high = grid[max(at - 1, 0)], grid[min(at + 1, GRID - 1)]

@@ -50,7 +50,7 @@ class JointOptimum:
     optimum: Optimum
     rl_tokens: float
     shares: dict[str, float]
-    """Of the budget: pretraining, post-training, inference."""
+    """Shares of the budget: pretraining, post-training, inference."""
     edges: tuple[str, ...]
     """Limits of the search that it lies on; with any it is a bound. ``RL``: the most RL tokens allowed."""
 
@@ -107,13 +107,20 @@ def joint_end_to_end(
         found |= {float(t): o for t in finer if (o := best(float(t))) is not None}
         top = max(found, key=lambda t: found[t].score)
     optimum = found[top]
-    n = optimum.params
-    post = (RL_FLOPS * n * top + float(deployment.post(np.array(n)))) / deployment.total_flops
-    pretraining = 6 * n * optimum.tokens / deployment.total_flops
     edge = ("RL",) if fixed is None and top >= rl_tokens[1] * (1 - 1e-9) else ()
     return JointOptimum(
         optimum=optimum,
         rl_tokens=top,
-        shares={"pretraining": pretraining, "post-training": post, "inference": optimum.inference_share},
+        shares=_shares(deployment, optimum, top),
         edges=(*optimum.edges, *edge),
     )
+
+
+def _shares(deployment: Deployment, optimum: Optimum, rl_tokens: float) -> dict[str, float]:
+    n, total = optimum.params, deployment.total_flops
+    post = RL_FLOPS * n * rl_tokens + float(deployment.post(np.array(n)))
+    return {
+        "pretraining": 6 * n * optimum.tokens / total,
+        "post-training": post / total,
+        "inference": optimum.inference_share,
+    }

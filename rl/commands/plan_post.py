@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from planner.estimators.pass_at_k import pass_at_k
-from planner.t2.post import PostLaw, fit_post, sampling_error, stop_early
+from planner.t2.post import PostLaw, Stop, fit_post, sampling_error, stop_early
 from rl.config.errors import ConfigError
 from rl.views.evaluations import Counts
 from rl.views.run_view import RunView, is_run
@@ -51,7 +52,7 @@ def plan_post_cli(
     advice = stop_early(law, now=now, horizon=horizon, least=least)
     guess, low, high = law.forecast(horizon)
     plateau = np.quantile([float(x) for x in _plateaus(law)], [0.05, 0.95])
-    report = {
+    report: dict[str, Any] = {
         "k": k,
         "unit": unit,
         "evaluations": [
@@ -66,15 +67,24 @@ def plan_post_cli(
     if as_json:
         print(json.dumps(report))
         return
-    table = Table(title=f"{path}: held-out pass@{k} at T = {chosen:g}")
-    for column in (unit, f"pass@{k}", "error of samples", "law"):
+    _show(report, advice, least, title=f"{path}: held-out pass@{k} at T = {chosen:g}")
+
+
+def _show(report: dict[str, Any], advice: Stop, least: float, *, title: str) -> None:
+    unit = report["unit"]
+    table = Table(title=title)
+    for column in (unit, f"pass@{report['k']}", "error of samples", "law"):
         table.add_column(column, justify="right")
-    for s, v, e in zip(spent, value, error, strict=True):
-        table.add_row(f"{s:g}", f"{v:.3f}", f"{e:.3f}", f"{float(law.value(s)):.3f}")
+    for row in report["evaluations"]:
+        table.add_row(f"{row[unit]:g}", f"{row['value']:.3f}", f"{row['error']:.3f}", f"{row['law']:.3f}")
     console = Console()
     console.print(table)
-    console.print(f"plateau {law.plateau:.3f} ({plateau[0]:.3f} {plateau[1]:.3f}), 90%")
-    console.print(f"at {horizon:g} {unit}: {guess:.3f} ({low:.3f} {high:.3f})")
+    plateau, forecast = report["plateau"], report["forecast"]
+    console.print(f"plateau {plateau['value']:.3f} ({plateau['low']:.3f} {plateau['high']:.3f}), 90%")
+    console.print(
+        f"at {report['horizon']:g} {unit}: {forecast['value']:.3f} ({forecast['low']:.3f}"
+        f" {forecast['high']:.3f})"
+    )
     gain = f"forecast gain {advice.gain:+.3f} ({advice.low:+.3f} {advice.high:+.3f})"
     console.print(
         f"[bold]stop[/]: {gain}, even its upper end is below {least:g}"

@@ -29,13 +29,13 @@ class CandidateConfig(BaseModel):
     """A run directory, a Parquet file or folder of evaluation samples, or JSONL counts with ``tokens``."""
     model: Path | None = None
     """Directory of the model, for its shape; a run knows its own."""
-    bits: int = Field(0, ge=0, le=16)
-    """Of the weights, as the samples were drawn; 0 = as the device holds them."""
-    max_tokens: int | None = Field(None, ge=1)
+    bits: int = Field(default=0, ge=0, le=16)
+    """Bits of the weights, as the samples were drawn; 0 = as the device holds them."""
+    max_tokens: int | None = Field(default=None, ge=1)
     """Limit that the samples were drawn under; needed for counts, else the longest sample."""
     temperature: float | None = None
     """Only the samples of this temperature."""
-    prompt_tokens: float = Field(DEFAULT_PROMPT, ge=1)
+    prompt_tokens: float = Field(default=DEFAULT_PROMPT, ge=1)
     """Mean, where the samples do not say (counts)."""
 
 
@@ -202,7 +202,7 @@ def _shape(entry: CandidateConfig) -> ModelShape:
 
 
 def _model_of(run: Path) -> Path | None:
-    """What a run ended with, else a base that is a directory."""
+    """The model that a run ended with, else a base that is a directory."""
     if (run / "model" / "config.json").is_file():
         return run / "model"
     base = RunView(run).setting("model.path")
