@@ -32,7 +32,7 @@ class CandidateConfig(BaseModel):
     bits: int = Field(default=0, ge=0, le=16)
     """Bits of the weights, as the samples were drawn; 0 = as the device holds them."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Limit that the samples were drawn under; needed for counts, else the longest sample."""
+    """Limit that the samples were drawn under; a run knows its own, else the longest sample."""
     temperature: float | None = None
     """Only the samples of this temperature."""
     prompt_tokens: float = Field(default=DEFAULT_PROMPT, ge=1)
@@ -98,7 +98,9 @@ def _read(entry: CandidateConfig, answers: bool) -> list[Candidate]:
     if entry.samples.suffix == ".jsonl":
         return [Candidate(recorded=_from_counts(entry), shape=shape)]
     rows = _rows(entry, answers)
-    limit = entry.max_tokens or max(row["length"] for row in rows)
+    longest = max(row["length"] for row in rows)
+    drawn = RunView(entry.samples).setting("rollout.max_tokens") if is_run(entry.samples) else None
+    limit = entry.max_tokens or max(int(drawn or 0), longest)
     found = []
     for temperature in sorted({row["temperature"] for row in rows}):
         if entry.temperature is None or temperature == entry.temperature:
