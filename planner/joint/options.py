@@ -7,12 +7,12 @@ See docs/methods/cost.md#joint-choice.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from planner.cost.flops import ModelShape
 from planner.cost.lengths import expected_longest, tokens_until_accepted
+from planner.cost.serving import ServingCost
 from planner.estimators.majority import maj_at_k
 from planner.estimators.pass_at_k import pass_at_k
 from planner.joint.recorded import Recorded
@@ -25,25 +25,15 @@ BATCH = 64
 SUBSETS = 200
 
 
-class ServingCost(Protocol):
-    """The cost of serving a model: ``planner.cost.roofline.Server``, or figures measured on an engine."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Samples, with what the model that drew them costs to serve."""
 
-    @property
-    def shape(self) -> ModelShape:
-        """For FLOPs."""
-        ...
-
-    def latency_parallel_s(self, prompt: float, longest: float, k: int) -> float:
-        """Seconds of k samples side by side."""
-        ...
-
-    def latency_sequential_s(self, prompt: float, tokens: float) -> float:
-        """Seconds of samples one after the other that take ``tokens`` together."""
-        ...
-
-    def usd_per_1000_queries(self, prompt: float, generated: float, k: float, *, batch: float) -> float:
-        """Dollars at a full batch."""
-        ...
+    recorded: Recorded
+    shape: ModelShape
+    """For FLOPs."""
+    cost: ServingCost
+    """For seconds and dollars: the roofline, or a fit to a load test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +72,7 @@ class Options:
 
 
 def tabulate(
-    candidates: Sequence[tuple[Recorded, ServingCost]],
+    candidates: Sequence[Candidate],
     *,
     limits: int = 5,
     ks: Sequence[int] = KS,
@@ -91,7 +81,7 @@ def tabulate(
     """All options of candidates on the same problems (``on_same_problems``).
 
     Args:
-        candidates: with what each costs to serve.
+        candidates: all of them on the same problems.
         limits: token limits tried for each, at quantiles of its lengths.
         ks: samples; those beyond what was recorded are left out.
         verifier: answers can be checked where the model serves (``parallel`` and ``sequential``); else votes
@@ -100,12 +90,12 @@ def tabulate(
     Raises:
         ValueError: votes are asked for, and a candidate has no answers.
     """
-    if not verifier and (lacking := [r.name for r, _ in candidates if r.answers is None]):
+    if not verifier and (lacking := [c.recorded.name for c in candidates if c.recorded.answers is None]):
         raise ValueError(
             f"votes need the answers that were given, and {', '.join(lacking)} has none: give samples with"
             " their texts (RUN/eval/rollouts), or serve with a verifier"
         )
-    rows = [row for recorded, cost in candidates for row in _rows(recorded, cost, limits, ks, verifier)]
+    rows = [row for candidate in candidates for row in _rows(candidate, limits, ks, verifier)]
     return Options(
         options=tuple(option for option, _, _ in rows),
         right=np.array([right for _, right, _ in rows]),
@@ -116,12 +106,11 @@ def tabulate(
 Row = tuple[Option, np.ndarray, dict[str, np.ndarray]]
 
 
-def _rows(
-    recorded: Recorded, cost: ServingCost, limits: int, ks: Sequence[int], verifier: bool
-) -> Iterator[Row]:
+def _rows(candidate: Candidate, limits: int, ks: Sequence[int], verifier: bool) -> Iterator[Row]:
+    recorded = candidate.recorded
     for limit in recorded.limits(limits):
         some = recorded.cut(limit)
-        spent = _Spent(some, cost)
+        spent = _Spent(some, candidate)
         for k in (k for k in ks if k <= some.samples):
             for strategy in _strategies(k, verifier):
                 option = Option(
@@ -152,8 +141,8 @@ def _strategies(k: int, verifier: bool) -> tuple[str, ...]:
 class _Spent:
     """Scores and costs of one candidate at one token limit."""
 
-    def __init__(self, recorded: Recorded, cost: ServingCost) -> None:
-        self.cost, self.prompts = cost, recorded.prompt_tokens
+    def __init__(self, recorded: Recorded, candidate: Candidate) -> None:
+        self.cost, self.shape, self.prompts = candidate.cost, candidate.shape, recorded.prompt_tokens
         self.n = np.array([len(right) for right in recorded.right])
         self.c = np.array([int(right.sum()) for right in recorded.right])
         self.mean = np.array([lengths.mean() for lengths in recorded.lengths])
@@ -192,7 +181,7 @@ class _Spent:
         rows = list(zip(self.prompts.tolist(), self.mean.tolist(), samples.tolist(), strict=True))
         return {
             "usd": np.array([self.cost.usd_per_1000_queries(p, m, k, batch=BATCH) for p, m, k in rows]),
-            "flops": np.array([self.cost.shape.query(p, m, k) for p, m, k in rows]),
+            "flops": np.array([self.shape.query(p, m, k) for p, m, k in rows]),
             "latency": np.array(latency),
         }
 

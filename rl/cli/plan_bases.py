@@ -59,7 +59,7 @@ def bases(
         chosen = [name.strip() for name in categories.split(",") if name.strip()]
         report = plan_bases(
             directory,
-            device=_device(device),
+            device=device_named(device),
             queries=_numbers(queries),
             total_flops=total_flops,
             resamples=resamples,
@@ -73,7 +73,8 @@ def bases(
             print_plan(folder, report)
 
 
-def _device(name: str) -> "Device":
+def device_named(name: str) -> "Device":
+    """A device of the shipped file, or this machine as measured."""
     if name == "here":
         from rl.ladder.calibrate import this_machine
 

@@ -1,15 +1,13 @@
 """``t2rl plan serve``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rl.cli.arguments import AsJson
 from rl.cli.exits import exit_codes
-
-if TYPE_CHECKING:
-    from rl.commands.plan_serve.command import CostOf
+from rl.cli.plan_bases import device_named
 
 EPILOG = """
 Examples:
@@ -18,7 +16,7 @@ Examples:
 
 [bold]t2rl plan serve runs/small runs/large --target 0.8 --latency 2[/]   the cheapest that solves .8 in 2 s
 
-[bold]t2rl plan serve candidates.yaml --cost flops --budget 1e12 --to plan[/]   also plan.json and front.svg
+[bold]t2rl plan serve candidates.yaml --unit flops --budget 1e12 --to plan[/]   also plan.json and front.svg
 
 [bold]t2rl plan serve runs/small --target 0.6 --no-verifier[/]   votes decide, no answer can be checked
 """
@@ -41,15 +39,19 @@ def serve(
         ),
     ],
     budget: Annotated[
-        float | None, typer.Option(min=0, help="Most that a query may cost, by --cost.")
+        float | None, typer.Option(min=0, help="Most that a query may cost, in --unit.")
     ] = None,
     latency: Annotated[float | None, typer.Option(min=0, help="Most seconds of a query, on average.")] = None,
     target: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share to be solved, at the least cost.")
     ] = None,
-    cost: Annotated[
+    unit: Annotated[
         str, typer.Option(help="usd (for 1000 queries), flops or latency (seconds) of a query.")
     ] = "usd",
+    cost: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Result of t2rl bench --to: measured seconds of a candidate."),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Of planner/cost/devices.yaml, or 'here' to measure this machine.")
     ] = "here",
@@ -67,28 +69,15 @@ def serve(
         from planner.joint.options import COSTS
         from rl.commands.plan_serve.command import plan_serve_cli
 
-        if cost not in COSTS:
-            raise ValueError(f"--cost {cost}: one of {', '.join(COSTS)}")
+        if unit not in COSTS:
+            raise ValueError(f"--unit {unit}: one of {', '.join(COSTS)}")
         plan_serve_cli(
             candidates,
-            Limits(cost=cost, budget=budget, latency=latency, target=target),
-            cost_of=_roofline(device),
+            Limits(cost=unit, budget=budget, latency=latency, target=target),
+            device=device_named(device),
+            cost_files=cost or (),
             verifier=verifier,
             token_limits=token_limits,
             to=to,
             as_json=as_json,
         )
-
-
-def _roofline(name: str) -> "CostOf":
-    from planner.cost.roofline import Server
-
-    if name == "here":
-        from rl.ladder.calibrate import this_machine
-
-        found = this_machine()
-    else:
-        from planner.cost.devices import device
-
-        found = device(name)
-    return lambda candidate: Server(shape=candidate.shape, device=found, bits=candidate.recorded.bits)

@@ -1,7 +1,7 @@
 """Read candidates, tabulate their options, choose, print and write."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from planner.cost.devices import Device
+from planner.cost.measured import read_costs
+from planner.cost.roofline import Server
+from planner.cost.serving import ServingCost
 from planner.joint.choice import Band, Limits, Plan, plan
-from planner.joint.options import Options, ServingCost, tabulate
+from planner.joint.options import Candidate, Options, tabulate
 from planner.joint.recorded import on_same_problems
-from rl.commands.plan_serve.read import Candidate, read_candidates
+from rl.commands.plan_serve.read import Read, read_candidates
 
 UNITS = {"usd": "USD a 1000 queries", "flops": "FLOPs a query", "latency": "seconds a query"}
 SHOWN = 25
-CostOf = Callable[[Candidate], ServingCost]
 
 
 def plan_serve_cli(
     paths: Sequence[Path],
     limits: Limits,
     *,
-    cost_of: CostOf,
+    device: Device,
+    cost_files: Sequence[Path],
     verifier: bool,
     token_limits: int,
     to: Path | None,
@@ -39,7 +43,12 @@ def plan_serve_cli(
     candidates = read_candidates(paths, answers=not verifier)
     shared = on_same_problems([c.recorded for c in candidates])
     options = tabulate(
-        [(recorded, cost_of(c)) for recorded, c in zip(shared, candidates, strict=True)],
+        [
+            Candidate(recorded=recorded, shape=c.shape, cost=cost)
+            for recorded, c, cost in zip(
+                shared, candidates, _costs(candidates, device, cost_files), strict=True
+            )
+        ],
         limits=token_limits,
         verifier=verifier,
     )
@@ -57,6 +66,29 @@ def plan_serve_cli(
     _show(options, limits, found, Console())
     if to is not None:
         Console().print(f"written: {to / 'plan.json'}, {to / 'front.svg'}")
+
+
+def _costs(candidates: Sequence[Read], device: Device, files: Sequence[Path]) -> list[ServingCost]:
+    """Measured seconds of the candidates that a file names, by their name or their model's; the roofline of
+    the device for the others."""
+    measured, used = read_costs(files), set[tuple[str, int]]()
+    found: list[ServingCost] = []
+    for candidate in candidates:
+        bits = candidate.recorded.bits
+        keys = [(name, bits) for name in (candidate.recorded.name, candidate.model)]
+        key = next((key for key in keys if key in measured), None)
+        if key is None:
+            found.append(Server(shape=candidate.shape, device=device, bits=bits))
+        else:
+            used.add(key)
+            found.append(measured[key])
+    if strangers := sorted(measured.keys() - used):
+        name, bits = strangers[0]
+        raise ValueError(
+            f"--cost: measured for {name} at {bits} bits, which is no candidate; names are those of"
+            f" candidates or of their models: {', '.join(sorted({c.model for c in candidates}))}"
+        )
+    return found
 
 
 def to_dict(options: Options, limits: Limits, found: Plan) -> dict[str, Any]:

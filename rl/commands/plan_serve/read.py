@@ -39,15 +39,17 @@ class CandidateConfig(BaseModel):
     """Mean, where the samples do not say (counts)."""
 
 
-class Candidate(BaseModel):
-    """A candidate, read."""
+class Read(BaseModel):
+    """A candidate as it was read: without a cost."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     recorded: Recorded
     shape: ModelShape
+    model: str
+    """Name of the model's directory, by which measured costs know it too."""
 
 
-def read_candidates(paths: Sequence[Path], *, answers: bool) -> list[Candidate]:
+def read_candidates(paths: Sequence[Path], *, answers: bool) -> list[Read]:
     """One candidate for each entry and temperature.
 
     Args:
@@ -93,10 +95,11 @@ def _entries(path: Path) -> list[CandidateConfig]:
     ]
 
 
-def _read(entry: CandidateConfig, answers: bool) -> list[Candidate]:
-    shape = _shape(entry)
+def _read(entry: CandidateConfig, answers: bool) -> list[Read]:
+    directory, shape = _shape(entry)
+    model = directory.resolve().name
     if entry.samples.suffix == ".jsonl":
-        return [Candidate(recorded=_from_counts(entry), shape=shape)]
+        return [Read(recorded=_from_counts(entry), shape=shape, model=model)]
     rows = _rows(entry, answers)
     longest = max(row["length"] for row in rows)
     drawn = RunView(entry.samples).setting("rollout.max_tokens") if is_run(entry.samples) else None
@@ -105,9 +108,8 @@ def _read(entry: CandidateConfig, answers: bool) -> list[Candidate]:
     for temperature in sorted({row["temperature"] for row in rows}):
         if entry.temperature is None or temperature == entry.temperature:
             some = [row for row in rows if row["temperature"] == temperature]
-            found.append(
-                Candidate(recorded=_recorded(entry, some, float(temperature), limit, answers), shape=shape)
-            )
+            recorded = _recorded(entry, some, float(temperature), limit, answers)
+            found.append(Read(recorded=recorded, shape=shape, model=model))
     if not found:
         raise ConfigError(f"{entry.name}: no samples at temperature {entry.temperature}")
     return found
@@ -191,7 +193,7 @@ def _from_counts(entry: CandidateConfig) -> Recorded:
     )
 
 
-def _shape(entry: CandidateConfig) -> ModelShape:
+def _shape(entry: CandidateConfig) -> tuple[Path, ModelShape]:
     directory = entry.model
     if directory is None and is_run(entry.samples):
         directory = _model_of(entry.samples)
@@ -200,7 +202,7 @@ def _shape(entry: CandidateConfig) -> ModelShape:
     cost = read_model_cost(directory) if directory.is_dir() else None
     if cost is None:
         raise ConfigError(f"{entry.name}: {directory} holds no model (config.json and safetensors)")
-    return cost.shape
+    return directory, cost.shape
 
 
 def _model_of(run: Path) -> Path | None:

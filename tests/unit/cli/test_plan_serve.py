@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_choice_its_interval_and_what_it_gains(folder: Path) -> None:
     result = call(
-        str(folder / "candidates.yaml"), "--cost", "flops", "--target", "0.95", "--json", "--to", str(folder)
+        str(folder / "candidates.yaml"), "--unit", "flops", "--target", "0.95", "--json", "--to", str(folder)
     )
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -87,6 +87,23 @@ def test_the_table_names_what_to_serve(folder: Path) -> None:
     said = " ".join(result.output.split())
     assert "serve sampled T=1 max_tokens=" in said
     assert "scored on the other" in said
+
+
+def test_measured_seconds_take_the_place_of_the_roofline(folder: Path) -> None:
+    fitted = {"schema": 1, "seconds_for_each": {"steps": 2.0}, "usd_per_hour": 3.6, "held_out_error": 0.1}
+    (folder / "bench.json").write_text(json.dumps({"model": "model", "bits": 0, "cost": fitted}))
+    (folder / "one.yaml").write_text("candidates: [{name: a, samples: samples.parquet, model: model}]")
+    result = call(
+        str(folder / "one.yaml"), "--token-limits", "1", "--cost", str(folder / "bench.json"), "--json"
+    )
+    assert result.exit_code == 0, result.output
+    front = {o["k"]: o for o in json.loads(result.stdout)["front"] if o["strategy"] == "parallel"}
+    # 25 tokens on average at 2 s a step, one step for the prompt.
+    assert front[1]["latency"] == pytest.approx(2 + 25 * 2)
+    (folder / "bench.json").write_text(json.dumps({"model": "other", "bits": 0, "cost": fitted}))
+    refused = call(str(folder / "one.yaml"), "--cost", str(folder / "bench.json"))
+    assert refused.exit_code == 2
+    assert "measured for other at 0 bits, which is no candidate" in " ".join(refused.output.split())
 
 
 def test_votes_read_the_answers_off_the_texts(folder: Path) -> None:

@@ -6,7 +6,7 @@ from planner.cost.flops import ModelShape
 from planner.cost.roofline import Server
 from planner.estimators.pass_at_k import pass_at_k
 from planner.joint.choice import Limits, choose, plan
-from planner.joint.options import Options, tabulate
+from planner.joint.options import Candidate, Options, tabulate
 from planner.joint.recorded import Recorded, on_same_problems
 
 SMALL = ModelShape(params=1e6, layers=2, attention_width=64, kv_width=64)
@@ -29,8 +29,8 @@ def recorded(
     )
 
 
-def server(shape: ModelShape) -> Server:
-    return Server(shape=shape, device=device("cpu_core"))
+def on_cpu(some: Recorded, shape: ModelShape = SMALL) -> Candidate:
+    return Candidate(recorded=some, shape=shape, cost=Server(shape=shape, device=device("cpu_core")))
 
 
 def find(options: Options, **wanted: object) -> int:
@@ -56,8 +56,8 @@ def test_limits_are_quantiles_of_the_lengths_and_the_recorded_one() -> None:
 
 def test_options_are_what_pass_at_k_and_the_cost_model_say() -> None:
     some = recorded("a", [[1, 0, 0, 0], [1, 1, 0, 0]], [[10, 20, 30, 40]] * 2)
-    cost = server(SMALL)
-    options = tabulate([(some, cost)], limits=1)
+    cost = on_cpu(some).cost
+    options = tabulate([on_cpu(some)], limits=1)
     one = find(options, k=2, strategy="parallel")
     assert options.right[one].tolist() == pass_at_k([4, 4], [1, 2], 2).tolist()
     assert options.costs["flops"][one] == pytest.approx([SMALL.query(10, 25, 2)] * 2)
@@ -72,18 +72,18 @@ def test_options_are_what_pass_at_k_and_the_cost_model_say() -> None:
 
 def test_votes_stand_in_where_nothing_can_be_checked() -> None:
     some = recorded("a", [[1, 1, 0, 0]], [[10] * 4], [["1", "1.0", "2", "3"]])
-    options = tabulate([(some, server(SMALL))], limits=1, verifier=False)
+    options = tabulate([on_cpu(some)], limits=1, verifier=False)
     assert {o.strategy for o in options.options} == {"parallel", "majority"}
     assert options.right[find(options, strategy="majority", k=4)][0] == 1, "1 and 1.0 were both judged right"
     with pytest.raises(ValueError, match="a has none"):
-        tabulate([(recorded("a", [[1]], [[10]]), server(SMALL))], verifier=False)
+        tabulate([on_cpu(recorded("a", [[1]], [[10]]))], verifier=False)
 
 
 def two_models(problems: int = 40) -> Options:
     """The small model solves every other problem, always; the large one all of them."""
     small = recorded("small", [[i % 2] * 4 for i in range(problems)], [[10, 10, 10, 90]] * problems)
     large = recorded("large", [[1] * 4] * problems, [[20] * 4] * problems)
-    return tabulate([(small, server(SMALL)), (large, server(LARGE))], limits=3)
+    return tabulate([on_cpu(small), on_cpu(large, LARGE)], limits=3)
 
 
 def test_the_cheapest_that_reaches_a_target_and_the_best_within_a_budget() -> None:
@@ -116,9 +116,7 @@ def test_sequential_sampling_is_found_to_save_on_problems_that_did_not_choose() 
     rng = np.random.default_rng(0)
     right = rng.random((60, 8)) < rng.beta(1, 1, 60)[:, None]
     some = recorded("a", right.astype(int).tolist(), [[20] * 8] * 60)
-    found = plan(
-        tabulate([(some, server(SMALL))], limits=1), Limits(cost="flops", target=0.7), replicates=100
-    )
+    found = plan(tabulate([on_cpu(some)], limits=1), Limits(cost="flops", target=0.7), replicates=100)
     assert found.held_out is not None
     assert found.held_out.saving.low > 0.1
 
