@@ -24,7 +24,7 @@ class ExternalCheckpoint(Section):
     """One row of ``external.yaml``."""
 
     name: PathName
-    """Of the base; a post-trained row has its base's name."""
+    """Name of the base; a post-trained row has it too."""
     model: str
     params: PositiveInt
     """Without embeddings."""
