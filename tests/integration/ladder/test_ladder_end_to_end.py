@@ -59,19 +59,18 @@ def test_the_whole_way(ladder: Path) -> None:
     # Nothing is left to do.
     again = call("bases", "build", ladder / "ladder.yaml", "--dir", ladder, "--json")
     assert again["cells"][0]["name"] == "8k-r5"
-    base = ladder / "cells" / "8k-r20" / "model"
-    outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
-    (ladder / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
-    posts = call(
-        "bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20,other", "--json", *FAST
-    )["post"]
-    assert all(post["steps"] == 1 and post["post_flops"] > 0 for post in posts)
-    assert [post["name"] for post in posts] == ["32k-r20", "other"]
+    posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20", "--json", *FAST)[
+        "post"
+    ]
+    assert posts[0]["steps"] == 1 and posts[0]["post_flops"] > 0
     trained_on = yaml.safe_load((ladder / posts[0]["run"] / "config.yaml").read_text())["task"]
     assert trained_on["level_args"] == GCD, "the ladder's problems, not the quickstart's"
 
+    base = ladder / "cells" / "8k-r20" / "model"
+    outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
+    (ladder / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
     scores = {s["key"]: s for s in call("bases", "eval", ladder, "--bits", "4", "--json")["scores"]}
-    assert set(scores) >= {"8k-r5", "32k-r20", "32k-r20+rl", "32k-r20@int4", "other", "other+rl"}
+    assert set(scores) >= {"8k-r5", "32k-r20", "32k-r20+rl", "32k-r20@int4", "other"}
     assert scores["other"]["pass"] == scores["8k-r20"]["pass"]
     assert scores["32k-r20@int4"]["quantised_weights"] > 0
     assert all(abs(s["mode_gap_se"]) < 4.5 for s in scores.values())  # sampler, verifier and likelihood agree
