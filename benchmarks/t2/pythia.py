@@ -145,7 +145,7 @@ def _at_limit(cells: Cells, count: int, served: float) -> float:
 
 
 def cell_table(cells: Cells) -> list[dict[str, Any]]:
-    """What was measured, for the picture and the reader."""
+    """Measured cells, for the picture and the reader."""
     budget = np.maximum(PRIMARY * float(cells.params.max()) / (2 * cells.params), 1.0)
     means = {str(k): cells.passed(k).mean(axis=1) for k in KS} | {
         "at_budget": cells.passed(budget).mean(axis=1)

@@ -31,7 +31,7 @@ class Surfaces:
     approach2: Approach2
 
     def scores(self) -> dict[str, Score]:
-        """What is maximised, by surface."""
+        """Scores to maximise, by surface."""
         return {
             "family": self.family.accuracy,
             "approach1": lambda n, d, k: -self.approach1.loss(n, d, k),
@@ -213,7 +213,8 @@ class HoldOut:
             error = np.abs(np.log(np.maximum(guess, self.floor) / np.maximum(observed, self.floor)))
             found[f"{name}_log_error"] = float(error.mean())
             above = observed > 0
-            found[f"{name}_relative"] = float((np.abs(guess - observed)[above] / observed[above]).mean())
+            relative = np.abs(guess - observed)[above] / observed[above]
+            found[f"{name}_relative"] = float(relative.mean()) if above.any() else float("nan")
             found[f"{name}_spearman"] = spearman(observed[:, -1], guess[:, -1])
         found["nearest_minus_family"] = found["nearest_log_error"] - found["family_log_error"]
         truth = np.average(self.loss, axis=1, weights=draw)

@@ -55,8 +55,22 @@ def sequential_outcome(
 def sequential_tokens(
     n: np.ndarray, c: np.ndarray, cap: int, *, right_tokens: float, wrong_tokens: float
 ) -> float:
-    """Mean tokens of the same over measured problems [M]: unbiased survival C(n - c, j) / C(n, j) for j < cap
-    <= n."""
+    """Mean over problems of ``tokens_until_accepted``."""
+    return float(
+        tokens_until_accepted(n, c, cap, right_tokens=right_tokens, wrong_tokens=wrong_tokens).mean()
+    )
+
+
+def tokens_until_accepted(
+    n: np.ndarray,
+    c: np.ndarray,
+    cap: int,
+    *,
+    right_tokens: float | np.ndarray,
+    wrong_tokens: float | np.ndarray,
+) -> np.ndarray:
+    """[M] tokens of the same for measured problems: unbiased survival C(n - c, j) / C(n, j) for j < cap <= n.
+    Lengths are of all problems, or [M]."""
     trials, wrong = n.astype(np.float64), (n - c).astype(np.float64)
     total = np.zeros(len(n))
     alive = np.ones(len(n))
@@ -65,4 +79,4 @@ def sequential_tokens(
         miss = np.clip((wrong - j) / left, 0, 1)  # Of the next draw, given that the first j were wrong.
         total += alive * ((1 - miss) * right_tokens + miss * wrong_tokens)
         alive = alive * miss
-    return float(total.mean())
+    return total

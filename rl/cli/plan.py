@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli import plan_bases, plan_evals, plan_queries
+from rl.cli import plan_bases, plan_evals, plan_post, plan_queries, plan_serve
 
 
 def register(app: typer.Typer) -> None:
@@ -10,5 +10,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Plan test-time compute.")
     plan_bases.register(group)
     plan_evals.register(group)
+    plan_post.register(group)
     plan_queries.register(group)
+    plan_serve.register(group)
     app.add_typer(group, name="plan")

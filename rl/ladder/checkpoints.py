@@ -1,23 +1,13 @@
 """Every checkpoint of a ladder: its bases, what they became by post-training, and others that join by
-``external.yaml``.
-
-``external.yaml``::
-
-    checkpoints:
-      - {name: pythia-70m, model: DIR, params: 18915328, params_total: 70426624, tokens: 300e9}
-      - {name: pythia-70m+rl, model: DIR, params: 18915328, tokens: 300e9, post: true, post_flops: 1.0e15}
-"""
+``external.yaml`` (``rl.ladder.external``), which post-training takes like the ladder's own."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
-
-from rl.config.base import Section
 from rl.config.errors import ConfigError
+from rl.ladder.external import read_external
 from rl.ladder.layout import LadderDir
 
 
@@ -40,25 +30,6 @@ class Checkpoint:
     def key(self) -> str:
         """Name of its scores: the base's, with ``+rl`` where post-trained."""
         return f"{self.name}+rl" if self.post else self.name
-
-
-class ExternalCheckpoint(Section):
-    """One row of ``external.yaml``."""
-
-    name: str
-    model: str
-    params: PositiveInt
-    """Without embeddings."""
-    params_total: PositiveInt | None = None
-    tokens: PositiveFloat
-    post: bool = False
-    post_flops: NonNegativeFloat = 0.0
-
-
-class ExternalFile(Section):
-    """``external.yaml``."""
-
-    checkpoints: tuple[ExternalCheckpoint, ...]
 
 
 def all_checkpoints(directory: LadderDir) -> list[Checkpoint]:
@@ -86,33 +57,31 @@ def all_checkpoints(directory: LadderDir) -> list[Checkpoint]:
 
 
 def _external(directory: LadderDir) -> list[Checkpoint]:
+    """Its rows in order, each base followed by what post-training here made of it."""
     if not directory.external.is_file():
         return []
-    try:
-        file = ExternalFile.model_validate(yaml.safe_load(directory.external.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{directory.external}: {wrong}") from error
+    own = {cell.name for cell in directory.ladder().cells()}
+    rows = read_external(directory.external).checkpoints
+    given = {row.base for row in rows if row.post}
     made = []
-    for row in file.checkpoints:
-        model = Path(row.model).expanduser()
-        if not (model / "config.json").is_file():
+    for row in rows:
+        if row.base in own:
             raise ConfigError(
-                f"{directory.external}: {row.name}: {model} holds no config.json; give a Hugging Face model"
-                " directory"
+                f"{directory.external}: {row.base} is the name of a base of the ladder; give it another"
             )
-        made.append(
-            Checkpoint(
-                name=row.name.removesuffix("+rl") if row.post else row.name,
-                model=model,
-                params=row.params,
-                params_total=row.params_total or row.params,
-                tokens=row.tokens,
-                post=row.post,
-                post_flops=row.post_flops,
-                level=None,
-            )
-        )
+        common: dict[str, Any] = {
+            "name": row.base,
+            "params": row.params,
+            "params_total": row.params_total or row.params,
+            "tokens": row.tokens,
+            "level": None,
+        }
+        model = Path(row.model).expanduser()
+        made.append(Checkpoint(model=model, post=row.post, post_flops=row.post_flops, **common))
+        trained = directory.post(row.base)
+        if not row.post and row.base not in given and (trained / "post.json").is_file():
+            flops = json.loads((trained / "post.json").read_text(encoding="utf-8"))["post_flops"]
+            made.append(Checkpoint(model=trained / "model", post=True, post_flops=flops, **common))
     return made
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from rl.config.errors import ConfigError
+from rl.ladder.external import read_external
 from rl.ladder.ladder import Cell, LadderConfig, load_ladder
 
 
@@ -105,11 +106,20 @@ class LadderDir:
         )
 
     def ladder(self) -> LadderConfig:
-        """Read the ladder that ``adopt`` wrote.
+        """Read the ladder that ``adopt`` wrote. A directory of nothing but ``external.yaml`` is a ladder
+        without bases of its own, if that file says what they are evaluated on.
 
         Raises:
             ConfigError: the directory is no ladder's.
         """
+        if not self._ladder.is_file() and self.external.is_file():
+            evaluation = read_external(self.external).evaluation
+            if evaluation is None:
+                raise ConfigError(
+                    f"{self.external}: evaluation: is needed where there is no ladder.yaml, for example"
+                    " evaluation: {levels: [1], samples: 64}"
+                )
+            return load_ladder("smoke").model_copy(update={"name": self.path.name, "evaluation": evaluation})
         if not self._ladder.is_file():
             raise ConfigError(
                 f"{self.path} has no ladder.yaml: build it first with t2rl bases build LADDER --dir"

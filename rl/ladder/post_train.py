@@ -13,6 +13,7 @@ from rl.config.errors import ConfigError
 from rl.config.exit_codes import INTERRUPTED
 from rl.config.load import load_config
 from rl.config.overrides import spell
+from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.ladder.checkpoints import Checkpoint, all_checkpoints, chosen
 from rl.ladder.layout import LadderDir
 from rl.records.jsonl import read_jsonl
@@ -38,10 +39,10 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
         RuntimeError: a run failed; the message names its log.
     """
     directory = LadderDir(path)
-    bases = chosen([c for c in all_checkpoints(directory) if not c.post and c.level is not None], only)
+    bases = chosen(_bases(directory), only)
     if not bases:
         raise ConfigError(f"{path} has no finished base yet: t2rl bases build goes on with it")
-    plans = {base.name: run_overrides(directory, base, overrides) for base in bases}
+    plans = {base.name: run_overrides(directory, base, config, overrides) for base in bases}
     for plan in plans.values():
         load_config(config, plan)
     asked = {"config": config, "overrides": list(overrides)}
@@ -59,22 +60,39 @@ def post_train(path: Path, *, config: str, overrides: list[str], only: list[str]
     return [_read(directory, base.name) for base in bases]
 
 
-def run_overrides(directory: LadderDir, base: Checkpoint, overrides: list[str]) -> list[str]:
-    """Return what ``t2rl train`` is told beside its config: the base, where to write, the ladder's problems;
-    then the user's."""
-    evaluation = directory.ladder().evaluation
-    levels = ",".join(map(str, evaluation.levels))
-    return [
+def _bases(directory: LadderDir) -> list[Checkpoint]:
+    """Return the bases, the ladder's own and external ones, but those that ``external.yaml`` brings
+    post-trained already."""
+    every = all_checkpoints(directory)
+    external = {c.name for c in every if c.post and c.level is None and c.model != _model(directory, c.name)}
+    return [c for c in every if not c.post and c.name not in external]
+
+
+def run_overrides(directory: LadderDir, base: Checkpoint, config: str, overrides: list[str]) -> list[str]:
+    """Return what ``t2rl train`` is told beside its config: the base, where to write, the ladder's problems
+    where the run is on that kind of task, then the user's."""
+    placed = [
         "model=path",
         f"model.path={base.model.resolve()}",
         f"run.dir={_runs(directory).resolve()}",
         f"run.name={base.name}",
         "resume=auto",
+    ]
+    if not isinstance(load_config(config, [*placed, *overrides]).task, ReasoningGymTaskConfig):
+        return [*placed, *overrides]
+    evaluation = directory.ladder().evaluation
+    levels = ",".join(map(str, evaluation.levels))
+    return [
+        *placed,
         f"task.levels=[{levels}]",
         *(f"task.{name}={spell(value)}" for name, value in evaluation.task.items()),
         f"rollout.max_tokens={evaluation.max_tokens}",
         *overrides,
     ]
+
+
+def _model(directory: LadderDir, name: str) -> Path:
+    return directory.post(name) / "model"
 
 
 def _runs(directory: LadderDir) -> Path:

@@ -1,0 +1,1 @@
+"""One choice of model, weight format, temperature, token limit, samples and strategy, from samples."""

@@ -1,0 +1,1 @@
+"""The work behind ``t2rl plan serve``."""
