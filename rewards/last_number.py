@@ -59,4 +59,4 @@ def last_number(text: str) -> Fraction | None:
 
 def example() -> tuple[Prompt, str]:
     """A prompt and a text that scores 1."""
-    return Prompt(id="example", text="What is 3 + 4?", token_ids=(), answer="7"), "3 + 4 = 7."
+    return Prompt(id="example", text="What is 3 + 5?", token_ids=(), answer="8"), "3 + 5 = 8."

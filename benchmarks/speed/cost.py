@@ -1,7 +1,8 @@
 """The fitted cost model against loads that it has not seen: ``python -m benchmarks.speed.cost``.
 
-For each model (the quickstart's base, and others named by ``--model``) an engine of this process gets closed
-loads of two prompt lengths. A cost is fitted to their steps (docs/methods/cost.md#fitted-to-a-load-test).
+For the base of each config (``--config``; quickstart and smollm2 unless told) an engine of this process gets
+closed loads of two prompt lengths. A cost is fitted to their steps
+(docs/methods/cost.md#fitted-to-a-load-test).
 Then, started again, it gets loads of other lengths and concurrencies, requests by the clock, and the arrivals
 of a trace where ``--trace`` names one; the cost model, through a simulated engine, says how long they take.
 
@@ -36,26 +37,22 @@ KINDS = ("tokens_per_s", "between_p50_s", "first_p50_s")
 
 def main() -> None:
     args = parser("The fitted cost model against loads that it has not seen.")
-    args.add_argument(
-        "--model", action="append", default=[], metavar="DIR", help="one more model; may repeat"
-    )
+    args.add_argument("--config", action="append", metavar="NAME", help="whose base and engine; may repeat")
     args.add_argument("--trace", type=Path, default=None, help="JSONL of arrivals: t or t_ms, in, out")
     given = args.parse_args()
     before = machine()
-    targets = [str(locate_model(load_config("quickstart"))), *given.model]
     results = {}
-    for target in targets:
-        result = asyncio.run(one_model(target, trace=given.trace, quick=given.quick))
-        results[result["model"]] = result
-        CONSOLE.print(result["model"], result["relative_error"])
+    for name in given.config or ("quickstart", "smollm2"):
+        results[name] = asyncio.run(one_model(name, trace=given.trace, quick=given.quick))
+        CONSOLE.print(name, results[name]["relative_error"])
     worst = max(result["relative_error"]["tokens_per_s"]["median"] for result in results.values())
     save("cost", {"machine": before, "relative_error": worst, "models": results}, args=given)
 
 
-async def one_model(target: str, *, trace: Path | None, quick: bool) -> dict[str, Any]:
-    """Fit on the seen loads, judged on the others; both on one engine, one after the other."""
+async def one_model(name: str, *, trace: Path | None, quick: bool) -> dict[str, Any]:
+    """Fitted on the seen loads, judged on the others; one engine after the other."""
     settings = [f"rollout.max_model_len={MAX_MODEL_LEN}", "rollout.max_num_seqs=64", "rollout.cores=null"]
-    config, model = resolve(Path(target), ["quickstart", *settings])
+    config, model = resolve(locate_model(load_config(name)), [name, *settings])
     fitted_on = load_points(BenchOptions(**SEEN), max_model_len=MAX_MODEL_LEN)
     closed = load_points(BenchOptions(**UNSEEN), max_model_len=MAX_MODEL_LEN)
     tested = await load_test(config, model, fitted_on[:4] if quick else fitted_on, tell=CONSOLE.print)
@@ -78,7 +75,7 @@ async def one_model(target: str, *, trace: Path | None, quick: bool) -> dict[str
         for point, timed in zip(again.points, again.timed, strict=True)
     ]
     return {
-        "model": "tiny" if model.name.startswith("tiny-") else model.name.split("-v1")[0],
+        "model": model.name,
         "dtype": tested.engine.dtype,
         "threads": tested.engine.num_threads,
         "relative_error": {kind: spread_of([row["error"][kind] for row in rows]) for kind in KINDS},

@@ -41,7 +41,7 @@ class ReasoningGymTaskConfig(Section):
     extraction: Literal["hash", "answer_tags", "last_number"] = "hash"
     """Where the answer is: after the last ``#``, in the last ``<answer>`` pair, or the last number of the
     text."""
-    question_template: str = Field(default="", exclude_if=lambda template: not template)
+    question_template: str | None = None
     """Wording of a question instead of the library's (``question`` style): ``{expression}`` and the like
     stand for what the item's metadata holds. It must hold all that the answer depends on."""
     instruction: str = ""

@@ -131,7 +131,7 @@ class ReasoningGymTask:
         return replace(prompt, token_ids=ids)
 
 
-def worded(template: str, category: str, entry: Mapping[str, Any]) -> str:
+def worded(template: str | None, category: str, entry: Mapping[str, Any]) -> str:
     """The question of a library entry: in the library's words, or in those of ``task.question_template``.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from rollout.vllm_args import batched_tokens
 from rollout.vllm_env import prepare_process
 
 WARM_UP = 2
-"""Requests of each length before anything is timed: kernels are chosen and memory is taken at first use."""
+"""Requests of the longest prompt before anything is timed: memory is taken at first use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,8 @@ async def load_test(
     before = process.memory_info().rss
     engine_facts = engine_config(config, model)
     prepare_process(engine_facts)
+    if engine_facts.device == "cpu":  # the variables come too late for a torch that is imported
+        torch.set_num_threads(engine_facts.num_threads)
     engine = build_engine(engine_facts)
     tell(f"loading {model}")
     await engine.start()
@@ -98,9 +101,11 @@ async def load_test(
         loaded = process.memory_info().rss
         size = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
         driver = Driver(engine, size, np.random.default_rng(seed))
-        lengths = {(one.prompt, one.answer) for point in points for one in point.arrivals}
-        longest = [Arrival(at=0, prompt=max(p for p, _ in lengths), answer=2)] * WARM_UP
-        await driver.run(LoadPoint(name="warm-up", arrivals=tuple(longest), concurrency=WARM_UP, facts={}))
+        longest = max((one for point in points for one in point.arrivals), key=lambda one: one.prompt)
+        first = Arrival(at=0, prompt=longest.prompt, answer=min(longest.answer, 2))
+        await driver.run(
+            LoadPoint(name="warm-up", arrivals=(first,) * WARM_UP, concurrency=WARM_UP, facts={})
+        )
         timed, peak = [], loaded
         for number, point in enumerate(points, 1):
             began = time.monotonic()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -13,7 +14,8 @@ from starlette.testclient import TestClient
 from rl.engines.errors import EngineLost
 from rl.serve.gate import Gate
 from rl.serve.text import StopTexts, TextStream
-from tests.unit.serve.scripted import Characters, Engine, service
+from rollout.streaming import StreamRequest, TokenDelta
+from tests.unit.serve.scripted import Characters, Engine, scored, service
 
 STOP = st.text("ab;\n", min_size=1, max_size=4)
 CHAT = {"messages": [{"role": "user", "content": "2+2"}]}
@@ -224,3 +226,46 @@ def test_without_a_strategy_of_the_service_a_request_may_ask_for_it() -> None:
     answer = TestClient(app).post("/v1/completions", json=body).json()
     assert sorted(c["text"] for c in answer["choices"]) == ["4", "5"]
     assert Characters().batch_decode([[52]]) == ["4"]
+
+
+def test_a_client_that_leaves_a_stream_takes_its_sample_off_the_engine() -> None:
+    closed = []
+
+    class Endless(Engine):
+        async def stream(self, request: StreamRequest) -> AsyncGenerator[list[TokenDelta], None]:
+            try:
+                while True:
+                    await asyncio.sleep(0)
+                    yield [TokenDelta(index=0, tokens=scored([52], 0))]
+            finally:
+                closed.append(request.group.group_id)
+
+    async def scenario() -> tuple[int, int]:
+        gate, left = Gate(parallel=1, waiting=0, timeout_s=5), asyncio.Event()
+        app = service(Endless(["4"]), gate=gate, strategy="none").app
+        body = json.dumps({"model": "toy", "prompt": "?", "stream": True}).encode()
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if (message := next(messages, None)) is not None:
+                return message
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if len(sent) == 5:
+                left.set()
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/completions",
+            "headers": [],
+            "query_string": b"",
+        }
+        await asyncio.wait_for(app(scope | {"app": app}, receive, send), 5)
+        return len(closed), gate.admitted_now
+
+    assert asyncio.run(scenario()) == (1, 0)
