@@ -88,13 +88,15 @@ def test_every_unit_asks_its_problems_with_its_verifiers(
     prepared = SimpleNamespace(
         eval_prompts=prompts("own", 2),
         suites=(
-            PreparedSuite(name="more", config=given.suites["more"], task=task, prompts=prompts("more", 3)),  # type: ignore[arg-type]
+            PreparedSuite(name="more", config=given.suites["more"], task=task, prompts=prompts("more", 3)),
             PreparedSuite(name="text", config=given.suites["text"], passages=[passage]),
         ),
         tokenizer=None,
         decode=lambda: None,
     )
-    other, judged, kept = Scorer("other"), [], []
+    other = Scorer("other")
+    judged: list[tuple[str, str]] = []
+    kept: list[tuple[str | None, int, list[int]]] = []
     monkeypatch.setattr(build, "make_verifiers", lambda config, name, args: other)
     monkeypatch.setattr(build, "make_decode", lambda tokenizer, tags: None)
 
@@ -108,13 +110,13 @@ def test_every_unit_asks_its_problems_with_its_verifiers(
     run.eval.mkdir()
     asking = build.Asking(
         config=config,
-        prepared=prepared,  # type: ignore[arg-type]
+        prepared=prepared,
         run=run,
-        fleet=SimpleNamespace(score=score, confirmed_version=VERSION),  # type: ignore[arg-type]
-        scorer=Scorer("own", running=True),  # type: ignore[arg-type]
-        service=lambda *, scorer, decode, watch: Service(scorer, judged),  # type: ignore[arg-type,return-value]
-        watch=None,  # type: ignore[arg-type]
-        rollouts=SimpleNamespace(evaluated=keep),  # type: ignore[arg-type]
+        fleet=SimpleNamespace(score=score, confirmed_version=VERSION),
+        scorer=Scorer("own", running=True),
+        service=lambda *, scorer, decode, watch: Service(scorer, judged),  # type: ignore[return-value]
+        watch=None,
+        rollouts=SimpleNamespace(evaluated=keep),
     )
     units = asking.units()
     assert [(unit.name, unit.every) for unit in units] == [("held_out", 2), ("more", 3), ("text", 2)]
