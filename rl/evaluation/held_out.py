@@ -125,6 +125,7 @@ class Evaluator:
 
     def _write(self, version: int, results: list[Counts]) -> None:
         path = evaluation_file(self._directory, version)
+        path.parent.mkdir(parents=True, exist_ok=True)
         staging = path.with_suffix(".tmp")
         with staging.open("w", encoding="utf-8") as out:
             for counts in results:
