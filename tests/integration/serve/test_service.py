@@ -225,8 +225,8 @@ def test_samples_as_drawn_with_n_stop_and_streams(
 
 
 def test_log_likelihoods_as_lm_eval_asks_for_them(process: Any, items: list[Any]) -> None:
-    """The requests of its ``local-completions`` as they were recorded: several prompts of token ids, whose
-    continuations are scored by echo, and one text with stops."""
+    """The log-likelihood requests of its ``local-completions``, field by field: several prompts of token ids,
+    scored by echo. Those for texts have ``stop`` besides, which the test above sends."""
     _, address = process
     ids = [list(item.token_ids) for item in items[:3]]
     fields = {"temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234, "echo": True}
