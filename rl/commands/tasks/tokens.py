@@ -86,8 +86,7 @@ class Facts:
             return ""
         return (
             f"the chat template ends an answer with {self.tokenizer.decode([turn])!r} (id {turn}), which is"
-            f" no end token ({sorted(self.ends)}); add it to eos_token_id in generation_config.json, or set"
-            f" rollout.stop_token_ids=[{turn}]"
+            f" no end token ({sorted(self.ends)}); add it to eos_token_id in generation_config.json"
         )
 
     def _turn_end(self) -> int | None:

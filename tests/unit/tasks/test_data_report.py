@@ -91,7 +91,7 @@ def test_tokens_of_a_policy_are_looked_at(
     assert "names an end token" in failed(found)["an end token that is sampled"]
 
 
-@pytest.mark.parametrize(("eos", "problem"), [([5, 60], ""), ([5], "rollout.stop_token_ids=[60]")])
+@pytest.mark.parametrize(("eos", "problem"), [([5, 60], ""), ([5], "(id 60), which is")])
 def test_a_turn_of_a_chat_must_end_with_an_end_token(
     chat_tokenizer: Any, tmp_path: Path, eos: list[int], problem: str, monkeypatch: Any
 ) -> None:
