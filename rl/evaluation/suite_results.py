@@ -1,6 +1,7 @@
 """First against last evaluation of a run's suites: answers by pass@1 and greedy accuracy, text by bits a
 byte."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -131,7 +132,10 @@ def render_suites(lines: Sequence[SuiteLine]) -> Table:
 
 
 def _span(interval: Interval, *, sign: str = "") -> str:
-    return f"{interval.value:{sign}.3f} ({interval.low:{sign}.2f} {interval.high:{sign}.2f})"
+    """``.338 (.30 .38)``: without leading zeros, so that the table fits 80 columns."""
+    numbers = [f"{interval.value:{sign}.3f}", f"{interval.low:{sign}.2f}", f"{interval.high:{sign}.2f}"]
+    value, low, high = (n.replace("0.", ".", 1) if n.lstrip("+-").startswith("0.") else n for n in numbers)
+    return value if math.isnan(interval.low) else f"{value} ({low} {high})"
 
 
 def to_json(lines: Sequence[SuiteLine]) -> list[dict[str, Any]]:
