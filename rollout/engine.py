@@ -45,6 +45,11 @@ class EngineConfig:
     """``cpu`` | ``cuda``."""
     max_model_len: int = 128
     """Prompt plus completion, tokens."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion; the tokens that make them stay in it."""
+    stop_token_ids: tuple[int, ...] = ()
+    """Tokens that end a completion, beside the model's end tokens (those of generation_config.json
+    included)."""
     max_num_seqs: int = 512
     """Sequences stepped together; the rest wait inside the engine."""
     max_batched_tokens: int | None = None

@@ -19,7 +19,7 @@ class FinishReason(StrEnum):
     """Why a completion ended."""
 
     STOP = "stop"
-    """The policy sampled an end token."""
+    """The policy sampled an end token, or its text a stop string."""
     LENGTH = "length"
     """Reached max_tokens: final, scored as it is, counted as truncated."""
     ABORTED = "aborted"

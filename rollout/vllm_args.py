@@ -113,6 +113,19 @@ def sampling_arguments(sampling: SamplingConfig, seed: int) -> dict[str, Any]:
     }
 
 
+def stop_arguments(config: EngineConfig) -> dict[str, Any]:
+    """Keyword arguments of ``SamplingParams`` that end completions of ``AsyncLLM`` early. It reads texts only
+    if it may detokenise; special tokens count as text."""
+    if not config.stop:
+        return {"stop_token_ids": list(config.stop_token_ids)}
+    return {
+        "stop_token_ids": list(config.stop_token_ids),
+        "stop": list(config.stop),
+        "detokenize": True,
+        "skip_special_tokens": False,
+    }
+
+
 def scoring_arguments() -> dict[str, Any]:
     """Keyword arguments of ``SamplingParams`` that return the log-probs of the prompt itself."""
     return {

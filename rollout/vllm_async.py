@@ -22,6 +22,7 @@ from rollout.vllm_args import (
     load_calls,
     sampling_arguments,
     scoring_arguments,
+    stop_arguments,
     update_payload,
 )
 from rollout.vllm_outputs import completion_of, prompt_logprobs_of
@@ -211,7 +212,9 @@ class AsyncEngine:
                         self._sequence(
                             i,
                             tokens_input(prompt, cache_salt=salt),
-                            sampling_arguments(request.sampling, seed) | dict(more or {}),
+                            sampling_arguments(request.sampling, seed)
+                            | stop_arguments(self._config)
+                            | dict(more or {}),
                             None if watch is None else partial(watch, index),
                         )
                         for index, (i, seed) in enumerate(zip(ids, request.seeds, strict=True))

@@ -19,6 +19,7 @@ from typing import Any
 
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence, check_stream
+from rollout.stop_strings import StopStrings
 from rollout.streaming import DeltaQueue, StreamRequest, TokenDelta, step_delta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_args import (
@@ -58,6 +59,7 @@ class InProcessEngine:
         """Tokens of finished and unfinished sequences."""
         self._vocab_size = 0
         self._llm: Any = None
+        self._stops: StopStrings | None = None
         self._adapter: Any = None
         """vLLM's LoRARequest if the engine serves base + adapter."""
 
@@ -204,6 +206,8 @@ class InProcessEngine:
             self._llm.collective_rpc("clear_adapter")
             self._adapter = adapter_request()
         self._vocab_size = self._llm.model_config.get_vocab_size()
+        if self._config.stop:
+            self._stops = StopStrings(self._config.stop, self._llm.get_tokenizer().decode)
         # What was imported and loaded stays; without this every full collection walks over it.
         gc.collect()
         gc.freeze()
@@ -246,7 +250,9 @@ class InProcessEngine:
         salt = str(self._version) if self._config.kv_after_update == "keep" else None
         for seed in request.seeds:
             params = SamplingParams(
-                **sampling_arguments(request.sampling, seed) | dict(more or {}),
+                **sampling_arguments(request.sampling, seed)
+                | {"stop_token_ids": list(self._config.stop_token_ids)}
+                | dict(more or {}),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
             self._add(tokens_input(prompt, cache_salt=salt), params, batch)
@@ -286,6 +292,8 @@ class InProcessEngine:
             return
         record, batch, index = self._sequences[output.request_id]
         record.add(output, version)
+        if self._stops is not None:
+            self._end_at_stop(output, record)
         if batch.watch is not None:
             batch.watch(index, output)
         batch.tokens += len(output.new_token_ids)
@@ -298,6 +306,19 @@ class InProcessEngine:
         self._tokens += len(record.logprobs)
         if not batch.remaining:
             answer(batch.future, batch.results)
+
+    def _end_at_stop(self, output: Any, record: SequenceRecord) -> None:
+        """Finish a sequence whose text holds a stop string now; vLLM's core knows tokens alone."""
+        from vllm.v1.engine import FinishReason
+
+        assert self._stops is not None
+        end = self._stops.end(record.token_ids, len(output.new_token_ids))
+        if end is None:
+            return
+        record.cut(end)
+        if output.finish_reason is None:
+            self._llm.engine_core.abort_requests([output.request_id])
+        output.finish_reason = FinishReason.STOP
 
     def _progress(self, group_id: int) -> tuple[int, int]:
         own = next(

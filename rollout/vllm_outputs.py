@@ -83,6 +83,11 @@ class SequenceRecord:
         if output.new_prompt_logprobs_tensors is not None:
             self.prompt_logprobs += output.new_prompt_logprobs_tensors.logprobs[:, 0].tolist()
 
+    def cut(self, count: int) -> None:
+        """Keep the first ``count`` tokens."""
+        del self.token_ids[count:], self.logprobs[count:]
+        self.span_starts = [start for start in self.span_starts if start[0] < count]
+
     def completion(self, finish_reason: str) -> Completion:
         """The finished sequence. RuntimeError if vLLM ended it for a reason of its own."""
         ends = [start for start, _ in self.span_starts[1:]] + [len(self.token_ids)]

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from rl.config.base import Section
 from rl.config.names import require_path_name
@@ -92,6 +100,11 @@ class RolloutConfig(Section):
     """Completion tokens at most."""
     max_model_len: PositiveInt = 128
     """Prompt plus completion."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion, in training and evaluation. All tokens up to the one that completes the
+    text are trained; rewards see what stands in front of it."""
+    stop_token_ids: tuple[NonNegativeInt, ...] = ()
+    """Tokens that end a completion, beside the end tokens of the tokenizer and of generation_config.json."""
     ignore_eos: bool = False
     """Training rollouts go on to ``max_tokens`` whatever is sampled: fixed token counts, for benchmarks."""
     max_num_seqs: PositiveInt = 512
@@ -132,6 +145,13 @@ class RolloutConfig(Section):
     probe_factor: float = Field(default=4.0, ge=1)
     """Times the gap of the untouched base, measured at the start, that is allowed too. A larger gap warns; a
     second one in a row ends the run, one over four times as large does at once."""
+
+    @field_validator("stop")
+    @classmethod
+    def _stops_say_something(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("an empty text would end every completion; leave it out")
+        return value
 
     @property
     def unread(self) -> frozenset[str]:

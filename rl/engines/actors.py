@@ -24,6 +24,8 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
     rollout, lora = config.rollout, config.learner.lora
     served = lora if lora is not None and lora.pushes_adapter else None
     return EngineConfig(
+        stop=rollout.stop,
+        stop_token_ids=rollout.stop_token_ids,
         model=str(model_path),
         backend=rollout.backend,
         tensor_parallel=rollout.tensor_parallel,

@@ -180,7 +180,7 @@ def make_service(checked: Checked, shared: SharedFleet) -> ServeService:
     """The application over started engines."""
     options, tokenizer = checked.options, checked.tokenizer
     tags = thinking_tags_of(checked.config.task, tokenizer)
-    decode = make_decode(tokenizer, tags)
+    decode = make_decode(tokenizer, tags, checked.config.rollout.stop)
     answerer = Answerer(
         policy=shared.policy(decode),
         sampler=Sampler(stream=shared.stream, decode=decode, token_text=tokenizer.batch_decode),

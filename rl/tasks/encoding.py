@@ -13,6 +13,8 @@ Three kinds of text differ in the special tokens that belong around them:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from rollout.stop_strings import up_to_stop
+
 Decode = Callable[[Sequence[Sequence[int]]], list[str]]
 
 
@@ -98,16 +100,20 @@ def added_tokens(tokenizer: TextTokenizer) -> tuple[tuple[int, ...], tuple[int, 
     )
 
 
-def make_decode(tokenizer: Any, thinking_tags: Sequence[str]) -> Decode:
+def make_decode(tokenizer: Any, thinking_tags: Sequence[str], stops: Sequence[str] = ()) -> Decode:
     """Token ids to text as rewards read it: end, padding and turn tokens are left out, those that mark a
-    thinking stay.
+    thinking stay, and so does what stands in front of a stop string.
 
     Some tokenizers have their thinking tags as special tokens, others as ordinary ones; a reward sees both.
 
     Args:
         tokenizer: A transformers tokenizer.
         thinking_tags: What opens and closes a thinking; special tokens inside of them stay.
+        stops: ``rollout.stop``.
     """
+    if stops:
+        whole = make_decode(tokenizer, thinking_tags)
+        return lambda batch: [up_to_stop(text, stops) for text in whole(batch)]
     specials = special_tokens(tokenizer)
     dropped = {index for index, text in specials.items() if not any(text in tag for tag in thinking_tags)}
     if len(dropped) == len(specials):

@@ -24,6 +24,8 @@ IDENTITY = {
     "rollout.ignore_eos",
     "rollout.kv_after_update",
     "rollout.max_tokens",
+    "rollout.stop",
+    "rollout.stop_token_ids",
     "rollout.temperature",
     "rollout.top_p",
     # The optimizer.

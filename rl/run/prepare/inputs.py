@@ -53,12 +53,14 @@ class Prepared:
     references: References = field(default_factory=References)
     battery: Battery = field(default_factory=Battery)
     """Verdicts of a reward of the user's own on answers that must not count as right."""
+    stops: tuple[str, ...] = ()
+    """``rollout.stop``."""
     notes: tuple[str, ...] = ()
     """Notes that the user should read before training."""
 
     def decode(self) -> Decode:
         """Token ids to text as rewards read it; reads only, so what is trained is never re-tokenised."""
-        return make_decode(self.tokenizer, self.task.thinking_tags)
+        return make_decode(self.tokenizer, self.task.thinking_tags, self.stops)
 
 
 def prepare(config: Config, *, references: References | None = None, gpus_are_here: bool = True) -> Prepared:
@@ -117,6 +119,7 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
         suites=suites,
         demonstrations=demonstrations,
         budget=budget,
+        stops=config.rollout.stop,
         references=references or References(),
         battery=battery,
         notes=(*notes, *batch_repeats(per_step, len(train_prompts))),

@@ -57,6 +57,12 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
     """
     base = check_base(model_path, tokenizer, trust=trusts_code(config.model))
     check_end_token(model_path, base, tokenizer)
+    rows = base.get_text_config().vocab_size
+    beyond = [one for one in config.rollout.stop_token_ids if one >= rows]
+    if beyond:
+        raise ValueError(
+            f"rollout.stop_token_ids: {beyond[0]} is no token of {model_path}, whose ids end at {rows - 1}"
+        )
     check_engine(config.rollout, base)
     return dropout_note(silence_config(base))
 

@@ -137,6 +137,15 @@ def test_a_base_that_nothing_ends(base: Path) -> None:
         check(base)
 
 
+def test_a_stop_token_that_the_model_has_no_row_for(base: Path) -> None:
+    rows = json.loads((base / "config.json").read_text())["vocab_size"]
+    check(base, f"rollout.stop_token_ids=[{rows - 1}]")
+    with pytest.raises(
+        ValueError, match=f"rollout.stop_token_ids: {rows} is no token of .* end at {rows - 1}"
+    ):
+        check(base, f"rollout.stop_token_ids=[{rows}]")
+
+
 def test_a_tokenizer_of_another_model(base: Path) -> None:
     save_tokenizer(base, words=97)
     with pytest.raises(ValueError, match=r"'t96' as id 96, the model has 96 rows"):
