@@ -85,12 +85,8 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
     tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
     notes = check_model(config, model_path, tokenizer)
     check_learner(config, model_path)
-    task = build_task(
-        config.task,
-        tokenizer,
-        max_model_len=config.rollout.max_model_len,
-        max_tokens=config.rollout.max_tokens,
-    )
+    limits = {"max_model_len": config.rollout.max_model_len, "max_tokens": config.rollout.max_tokens}
+    task = build_task(config.task, tokenizer, **limits)
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
     train_prompts, eval_prompts = _load_splits(config, task)
