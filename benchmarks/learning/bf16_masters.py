@@ -195,7 +195,7 @@ def main() -> None:
         "command": " ".join(["python", "-m", "benchmarks.learning.bf16_masters", *sys.argv[1:]]),
     }
     with tempfile.TemporaryDirectory(prefix="t2rl-bf16-") as directory:
-        size = {"hidden": 128, "layers": 2} if args.quick else {"hidden": 512, "layers": 8}
+        size = {"hidden": 128, "layers": 2} if args.quick else {"hidden": 256, "layers": 4}
         paths = save_bases(Path(directory), **size)
         result |= {"base": size, "lr": {f"{lr:g}": measure(paths, lr) for lr in args.lr}}
     for lr, arms in result["lr"].items():
