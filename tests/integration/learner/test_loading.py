@@ -64,7 +64,9 @@ def test_a_rank_never_holds_the_whole_model_at_zero_3(
     assert {f["bytes_each"] for f in whole + parts} == {4 if dtype == "float32" else 2}
     for rank in range(2):
         assert parts[rank]["elements"] == pytest.approx(whole[rank]["elements"] / 2, rel=0.01)
-        assert 0.5 * size < parts[rank]["peak"] < 0.7 * size, (parts, size)  # its half, and a layer
+        # its half, and a layer; for a moment the same half in float32 and its low bits, for bf16's masters
+        most = 0.7 if dtype == "float32" else 2.2
+        assert 0.5 * size < parts[rank]["peak"] < most * size, (parts, size)
         # float32 is mapped from the file, and becomes the process's own when it is first written to
         if dtype == "bfloat16":
             assert whole[rank]["peak"] > 0.9 * size
