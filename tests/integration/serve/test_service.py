@@ -218,9 +218,9 @@ def test_samples_as_drawn_with_n_stop_and_streams(
     deltas = [chunk.choices[0] for chunk in chat]
     assert deltas[0].delta.role == "assistant" and deltas[-1].finish_reason in ("stop", "length")
     tokens = [token for one in deltas if one.logprobs for token in one.logprobs.content or ()]
-    assert "".join(token.token for token in tokens).startswith(
-        "".join(one.delta.content or "" for one in deltas)
-    )
+    # The text leaves out special tokens, which a tiny model draws in the middle now and then.
+    spelt = re.sub("<[a-z]+>", "", "".join(token.token for token in tokens))
+    assert spelt == "".join(one.delta.content or "" for one in deltas)
     assert all(len(token.top_logprobs) == 2 and token.logprob <= 0 for token in tokens)
 
 
