@@ -331,8 +331,7 @@ class Controller:
         assert plan.step == step
         self._buffer.consume(step)
         if batch is None:
-            text = "step %d: no group was kept (%s); the weights stay"
-            logger.warning(text, step, self._buffer.describe(step))
+            logger.warning("step %d: no group kept (%s); the weights stay", step, self._buffer.describe(step))
             result = StepResult(applied=False)
         else:
             result = await self.parts.learner.train(batch)
