@@ -13,7 +13,7 @@ from rl.watch.snapshot import Part, rows, state
 
 INTERVAL_S = 1.0
 """Seconds between two looks at a run, at least."""
-SHARE = 0.02
+SHARE = 0.005
 """Share of one core that looking and drawing may take: what took c seconds then rests for c / SHARE."""
 
 T = TypeVar("T")
