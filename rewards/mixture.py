@@ -24,7 +24,8 @@ class MixtureReward:
         parts: part -> {reward, args}; one reward's name alone stands for {reward: name}.
 
     Raises:
-        ValueError: No parts, one whose reward cannot be built, or a rubric that follows schedules.
+        ValueError: No parts, one whose reward cannot be built, or one that holds a rubric that
+            follows schedules; a part that is such a rubric is weighed at the step of its group.
     """
 
     def __init__(self, *, parts: Mapping[str, Any] | None = None) -> None:
@@ -36,7 +37,8 @@ class MixtureReward:
             raise ValueError("mixture: parts is empty; give each part its reward")
         self._parts = {name: reward for name, (_, reward) in made.items()}
         for name, reward in self._parts.items():
-            refuse_schedules(f"mixture: parts.{name}", reward)
+            for inner in getattr(reward, "heads", ()):
+                refuse_schedules(f"mixture: parts.{name}", inner)
         self.form_only = any(getattr(reward, "form_only", False) for reward in self.heads)
         self.pure = all(getattr(reward, "pure", True) for reward in self.heads)
         self.on_timeout = timeout_of_parts(list(made.values()))

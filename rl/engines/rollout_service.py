@@ -145,7 +145,7 @@ class RolloutService:
         if self._watch is not None:
             self._watch.see(state.prompt, results)
         if self._weigh is not None:
-            results = self._weigh(results, state.plan_step)
+            results = self._weigh(state.prompt, results, state.plan_step)
         self._trace.complete(
             "groups",
             f"plan {state.plan_step}",

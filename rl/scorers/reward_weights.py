@@ -7,35 +7,55 @@ the same.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rewards.mixture import SEPARATOR
 from rewards.rubric.spec import Weight, read_rubric
 from rewards.rubric.value import weighted_value
-from rollout.types import RewardResult
+from rollout.types import Prompt, RewardResult
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
     from rl.tasks import Task
 
-Weigh = Callable[[Sequence[RewardResult], int], list[RewardResult]]
-"""(results of one group, plan step) -> the same with the values of that step."""
+Weigh = Callable[[Prompt, Sequence[RewardResult], int], list[RewardResult]]
+"""(prompt, results of its group, plan step) -> the same with the values of that step."""
 
 
 def make_weigh(config: "Config", task: "Task") -> Weigh | None:
-    """The weights of the task's rubric and of the reward model; None where values never depend on the step.
+    """The weights of the task's rubric (in a mixture: of each part's own) and of the reward model; None where
+    values never depend on the step.
 
     Raises:
-        ValueError: The reward model's component or gate does not fit the rubric's components.
+        ValueError: The reward model's component or gate does not fit a rubric's components.
     """
-    rubric = read_rubric(task.reward_args).components if task.reward_name == "rubric" else {}
+    mixed = task.reward_name == "mixture"
+    parts = dict(task.reward_args.get("parts") or {}) if mixed else {}
+    whole = _rubric(task.reward_name, task.reward_args)
+    rubrics = {name: _rubric(*_reward_of(part)) for name, part in parts.items()}
     model = config.reward_model
-    if model is None and all(part.schedule.kind == "constant" for part in rubric.values()):
+    weights = [weight for rubric in (whole, *rubrics.values()) for weight in rubric.values()]
+    if model is None and all(weight.schedule.kind == "constant" for weight in weights):
         return None
     extra: dict[str, Weight] = {} if model is None else {model.component: model}
-    if rubric and extra:
+    for rubric in filter(None, (whole, *rubrics.values())):
         _check(rubric, extra)
     steps = config.run.steps
-    return lambda results, step: [weighed(result, rubric, extra, step / steps) for result in results]
+
+    def weigh(prompt: Prompt, results: Sequence[RewardResult], step: int) -> list[RewardResult]:
+        rubric = rubrics[prompt.category.partition(SEPARATOR)[0]] if mixed else whole
+        return [weighed(result, rubric, extra, step / steps) for result in results]
+
+    return weigh
+
+
+def _rubric(reward: str, args: Mapping[str, Any]) -> Mapping[str, Weight]:
+    return read_rubric(args).components if reward == "rubric" else {}
+
+
+def _reward_of(part: Any) -> tuple[str, Mapping[str, Any]]:
+    """Name and arguments of a mixture's part, which may be a name alone."""
+    return (part, {}) if isinstance(part, str) else (part["reward"], part.get("args") or {})
 
 
 def _check(rubric: Mapping[str, Weight], extra: Mapping[str, Weight]) -> None:

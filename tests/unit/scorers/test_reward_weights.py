@@ -3,6 +3,7 @@ after a resume."""
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewards import build_reward
 from rewards.processes.pool import VerifierPool
 from rewards.rubric.spec import read_rubric
 from rl.config.reward_model import RewardModelConfig
@@ -34,7 +36,12 @@ HANDOVER = {
 
 def weigh_of(reward: str, args: dict, *, model: RewardModelConfig | None = None, steps: int = 4) -> Any:
     config = SimpleNamespace(reward_model=model, run=SimpleNamespace(steps=steps))
-    return make_weigh(config, SimpleNamespace(reward_name=reward, reward_args=args))
+    made = make_weigh(config, SimpleNamespace(reward_name=reward, reward_args=args))
+    return None if made is None else partial(made, prompt_of("default"))
+
+
+def prompt_of(category: str) -> Prompt:
+    return Prompt(id="p", text="?", token_ids=(1,), answer="42", category=category)
 
 
 def result(value: float = 0.0, reason: str = "wrong", **components: float) -> RewardResult:
@@ -45,6 +52,32 @@ def test_values_follow_the_schedule_over_the_plan_steps() -> None:
     weigh = weigh_of("rubric", HANDOVER)
     values = [weigh([result(structure=1.0, answer=0.0)], step)[0].value for step in range(5)]
     assert values == pytest.approx([1, 0.8535534, 0.5, 0.1464466, 0])
+
+
+def test_parts_of_a_mixture_follow_their_own_schedules() -> None:
+    late = {
+        "components": {
+            "structure": {"reward": "format", "weight": 0, "schedule": {"kind": "cosine", "end": 2}}
+        }
+    }
+    parts = {
+        "a": {"reward": "rubric", "args": HANDOVER},
+        "b": {"reward": "rubric", "args": late},
+        "c": "exact",
+    }
+    config = SimpleNamespace(reward_model=None, run=SimpleNamespace(steps=4))
+    task = SimpleNamespace(reward_name="mixture", reward_args={"parts": parts})
+    weigh = make_weigh(config, task)
+    assert weigh is not None
+    given = [result(value=7.0, structure=1.0, answer=0.0)]
+    values = {c: [weigh(prompt_of(c), given, step)[0].value for step in (0, 4)] for c in ("a", "b/hard", "c")}
+    assert values == {"a": pytest.approx([1, 0]), "b/hard": pytest.approx([0, 2]), "c": [7, 7]}
+    build_reward("mixture", task.reward_args)
+    inner = {"reward": "experts", "args": {"experts": {"x": parts["a"]}}}
+    with pytest.raises(ValueError, match="cannot follow schedules"):
+        build_reward("mixture", {"parts": {"a": inner}})
+    with pytest.raises(ValueError, match="cannot follow schedules"):
+        build_reward("rubric", {"components": {"m": {"reward": "mixture", "args": task.reward_args}}})
 
 
 @given(st.floats(0, 1), st.floats(-1, 1), st.floats(-1, 1))
@@ -176,9 +209,9 @@ def test_a_group_that_is_drawn_again_gets_the_values_of_its_own_plan(tmp_path: P
         group_timeout_s=5,
         max_issues=3,
         trace=trace,
-        weigh=weigh_of("rubric", HANDOVER),
+        weigh=lambda prompt, results, step: weigh_of("rubric", HANDOVER)(results, step),
     )
-    prompt = Prompt(id="p", text="?", token_ids=(1,), answer="42")
+    prompt = prompt_of("default")
     (state,) = new_groups(
         plan_step=2,
         refill_round=0,
