@@ -42,6 +42,9 @@ class SuiteConfig(Section):
     max_tokens: PositiveInt | None = None
     """Completion tokens at most; None = ``rollout.max_tokens``."""
 
+    allow_overlap: bool = False
+    """Start although its problems, or passages, are among the train prompts, word for word."""
+
     @model_validator(mode="after")
     def _is_one_kind(self) -> "SuiteConfig":
         given = [name for name in ("task", "named", "text") if getattr(self, name) is not None]

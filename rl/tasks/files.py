@@ -96,9 +96,11 @@ class FileTask:
         )
         return [prompt for prompt in made if prompt is not None]
 
-    def text_alone(self, prompt: Prompt) -> str:
-        """The text of a prompt of this task without the examples in front (``task.shots``)."""
-        return self._template.render(self._by_id[prompt.id]) if self._config.shots else prompt.text
+    def problem_text(self, prompt: Prompt) -> str:
+        """A prompt of this task as its row has it, without template and examples; of a chat the messages, one
+        behind the other."""
+        given = self._by_id[prompt.id].prompt
+        return given if isinstance(given, str) else "\n".join(str(m["content"]) for m in given)
 
     def _shown(self, record: Record) -> str:
         return self._template.render(record, self._shots_of(record))

@@ -67,11 +67,11 @@ class MixtureTask:
         origin = getattr(self.parts[name], "origin", None)
         return f"prompt {prompt.id}" if origin is None else str(origin(replace(prompt, id=inner)))
 
-    def text_alone(self, prompt: Prompt) -> str:
-        """The text of a prompt of this task without the examples in front of it."""
+    def problem_text(self, prompt: Prompt) -> str:
+        """A prompt of this task as its part's row has it, or its text."""
         name, _, inner = prompt.id.partition(SEPARATOR)
-        alone = getattr(self.parts[name], "text_alone", None)
-        return prompt.text if alone is None else str(alone(replace(prompt, id=inner)))
+        bare = getattr(self.parts[name], "problem_text", None)
+        return prompt.text if bare is None else str(bare(replace(prompt, id=inner)))
 
     @property
     def notes(self) -> list[str]:

@@ -5,6 +5,10 @@
   alike) that one train prompt has too. That is the rule of Tülu 3 (arXiv 2411.15124); GPT-3 (2005.14165,
   appendix C) took single 13-grams, of which the instructions around prompts are full.
 
+Where a script puts no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), each character
+counts as a word, and white space beside it says nothing. Half of them count where a text needs some words to
+say anything at all.
+
 N-grams, and texts without their numbers, that more than a thousandth of the train prompts share (ten at
 least) are a template's or a generator's, and say nothing.
 """
@@ -28,8 +32,18 @@ MIN_WORDS = 4
 COMMON = 10
 """Train prompts that may share a pattern before it counts as a template's; a thousandth of them, if more."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_WORD = re.compile(r"\w+")
-_EDGE = re.compile(r"\W")
+_ALONE = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+"""Scripts without spaces between words, as a character class: Thai, Lao, Burmese, Khmer, kana, Han."""
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
+"""Signs inside of words that are no letters of their own: accents, vowels of Hebrew, Arabic and of India."""
+_ASCII_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"(?=\w)[{_ALONE}]|(?:[^\W{_ALONE}]|[{_MARKS}])+")
+_CHARACTER = re.compile(rf"(?=\w)[{_ALONE}]")
+_SPACE_BESIDE = re.compile(rf" (?=[{_ALONE}])|(?<=[{_ALONE}]) ")
+_EDGE = re.compile(rf"\W|[{_ALONE}]")
 """Where a word ends: a template is cut there."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -81,7 +95,19 @@ class TrainIndex:
         self._sizes = np.bincount(grams.docs, minlength=len(texts))
 
     def overlap(self, texts: Sequence[str]) -> Overlap:
-        """The held-out prompts that train has, or nearly has."""
+        """The held-out prompts that train has, or nearly has; near ones also inside of a template of their
+        own."""
+        found = self._overlap(texts)
+        frame = frame_of(texts)
+        if frame == self._frame or frame == ("", ""):
+            return found
+        known = {pair.index for pair in (*found.exact, *found.near)}
+        bare = self._overlap([inside(frame, text) for text in texts])
+        more = [pair for pair in (*bare.exact, *bare.near) if pair.index not in known]
+        near = sorted([*found.near, *more], key=lambda pair: (-pair.share, pair.index))
+        return Overlap(exact=found.exact, near=near)
+
+    def _overlap(self, texts: Sequence[str]) -> Overlap:
         plain = [normalised(text) for text in texts]
         exact = [Pair(i, self._exact[text], 1.0) for i, text in enumerate(plain) if text in self._exact]
         numberless = self._cores(texts)
@@ -98,10 +124,7 @@ class TrainIndex:
 
     def core(self, text: str) -> str:
         """The text without the template around all train prompts."""
-        before, behind = self._frame
-        if text.startswith(before) and text.endswith(behind) and len(text) > len(before) + len(behind):
-            return text[len(before) : len(text) - len(behind)]
-        return text
+        return inside(self._frame, text)
 
     def _cores(self, texts: Sequence[str]) -> list[str]:
         return [without_numbers(normalised(self.core(text))) for text in texts]
@@ -170,7 +193,7 @@ class TrainIndex:
         lengths = []
         for text in texts:
             before = len(flat)
-            flat.extend(map(number, _WORD.findall(text)))
+            flat.extend(map(number, words_of(text)))
             lengths.append(len(flat) - before)
         return Grams.of(np.frombuffer(flat, dtype=np.uint64) if flat else np.zeros(0, np.uint64), lengths)
 
@@ -220,14 +243,34 @@ def frame_of(texts: Sequence[str]) -> tuple[str, str]:
     return before, behind[first:]
 
 
+def inside(frame: tuple[str, str], text: str) -> str:
+    """The text without a template around it; a text that does not have the template stays."""
+    before, behind = frame
+    if text.startswith(before) and text.endswith(behind) and len(text) > len(before) + len(behind):
+        return text[len(before) : len(text) - len(behind)]
+    return text
+
+
 def _common(one: str, other: str) -> str:
     pairs = enumerate(zip(one, other, strict=False))
     return one[: next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))]
 
 
 def normalised(text: str) -> str:
-    """The text in one spelling: NFKC, folded case, single spaces."""
-    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
+    """The text in one spelling: NFKC, folded case, single spaces, none beside characters that stand for
+    words."""
+    if text.isascii():
+        return " ".join(text.casefold().split())
+    spaced = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return _SPACE_BESIDE.sub("", spaced)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a normalised text; single characters in scripts that put no spaces between words.
+
+    Example: ``"小明有 3 apples"`` is ``["小", "明", "有", "3", "apples"]``.
+    """
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
 def without_numbers(text: str) -> str:
@@ -239,7 +282,10 @@ def without_numbers(text: str) -> str:
 
 
 def _has_words(text: str) -> bool:
-    return sum(not word.isdigit() for word in _WORD.findall(text)) >= MIN_WORDS
+    return (
+        sum(0.5 if _CHARACTER.fullmatch(word) else 1.0 for word in words_of(text) if not word.isdigit())
+        >= MIN_WORDS
+    )
 
 
 def _first_places(texts: Sequence[str]) -> dict[str, int]:

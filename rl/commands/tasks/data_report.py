@@ -11,7 +11,7 @@ from rewards import build_reward, check_reward
 from rewards.golds import gold_texts
 from rl.commands.tasks.tokens import Facts
 from rl.config.task_mixture import parts_of
-from rl.run.prepare.overlap_check import check_overlap
+from rl.run.prepare.overlap_check import OverlapCheck
 from rl.run.prepare.references_judge import judge_references
 from rl.scorers.rules import limits_of
 from rl.tasks import Task
@@ -133,12 +133,14 @@ def _tokens(report: DataReport, prompts: Sequence[Prompt], facts: Facts) -> None
 
 def _overlap(report: DataReport, section: Any, task: Task, splits: Mapping[Split, Sequence[Prompt]]) -> None:
     held_out = [*splits.get("dev", ()), *splits.get("test", ())]
+    check = OverlapCheck(section, task, splits["train"])
     try:
-        notes = check_overlap(section, task, splits["train"], held_out, refuse=True)
+        notes = check.held_out(held_out, refuse=True)
         report.judge("held-out prompts are not in train", "")
     except ValueError as error:
         report.judge("held-out prompts are not in train", str(error))
-        notes = check_overlap(section, task, splits["train"], held_out, refuse=False)[1:]
+        notes = check.held_out(held_out, refuse=False)[1:]
+    notes += check.repeats()
     for note in notes:
         report.say("repeated" if note.startswith("of ") else "overlap", note, note)
 

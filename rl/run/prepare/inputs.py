@@ -18,7 +18,7 @@ from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
 from rl.records.advisories import resolve_advisories
 from rl.run.prepare.battery_trial import Battery
-from rl.run.prepare.overlap_check import check_overlap
+from rl.run.prepare.overlap_check import OverlapCheck
 from rl.run.prepare.own_parts import check_own_parts
 from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
 from rl.run.prepare.references import References
@@ -91,9 +91,11 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
     make_weigh(config, task)
     train_prompts, eval_prompts = _load_splits(config, task)
     fresh = references is not None and references.previous is None
-    overlap = check_overlap(config.task, task, train_prompts, eval_prompts, refuse=fresh)
-    notes = [*notes, *getattr(task, "notes", ()), *overlap]
+    overlap = OverlapCheck(config.task, task, train_prompts)
+    notes = [*notes, *getattr(task, "notes", ()), *overlap.held_out(eval_prompts, refuse=fresh)]
     suites = prepare_suites(config, tokenizer)
+    notes += [note for suite in suites for note in overlap.suite(suite, refuse=fresh)]
+    notes += overlap.repeats()
     prompts = [*train_prompts, *eval_prompts, *(prompt for suite in suites for prompt in suite.prompts)]
     check_prompt_ids(model_path, prompts, trust=trusts_code(config.model))
     battery = _check_rewards(config, task, reward, train_prompts, eval_prompts)

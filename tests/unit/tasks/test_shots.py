@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rl.run.prepare.overlap_check import check_overlap
+from rl.run.prepare.overlap_check import OverlapCheck
 from rl.tasks.files import FileTask
 
 Build = Callable[..., FileTask]
@@ -30,8 +30,8 @@ def test_every_prompt_has_the_same_examples_but_never_itself(task: Build, jsonl:
         "with their answers"
     )
     for prompt in train:
-        own = f"{built.text_alone(prompt)}{prompt.answer}"
-        assert prompt.text.endswith(f";{built.text_alone(prompt)}") and own not in shots_of(prompt.text)
+        own = f"{built.problem_text(prompt)}={prompt.answer}"
+        assert prompt.text.endswith(f";{built.problem_text(prompt)}=") and own not in shots_of(prompt.text)
         assert len(shots_of(prompt.text)) == shots
         assert own in everywhere or shots_of(prompt.text) == everywhere
     assert len(train[0].token_ids) > len(
@@ -39,7 +39,7 @@ def test_every_prompt_has_the_same_examples_but_never_itself(task: Build, jsonl:
     )
     turned = task(train=jsonl(ROWS[::-1], "turned.jsonl"), test=paths["test"], **options)
     assert turned.load("test") == test, "whatever the order of the rows"
-    assert check_overlap(built._config, built, train, test, refuse=True) == []
+    assert OverlapCheck(built._config, built, train).held_out(test, refuse=True) == []
 
 
 def test_in_a_chat_they_are_turns_behind_the_system_message(
