@@ -141,6 +141,11 @@ class CurriculumStack:
         return next((answer for answer in answers if answer is not None), None)
 
     @property
+    def gives_credit(self) -> bool:
+        """True if a part may give token advantages, for which it sees whole batches."""
+        return any(self._parts.having("token_advantages"))
+
+    @property
     def signal_columns(self) -> tuple[str, ...]:
         """Return what the parts read of the learner's model (``curricula.measures.prompt_signals.COLUMNS``);
         mostly nothing."""

@@ -122,6 +122,10 @@ class RunFacts:
     parts inside them: the rank's own step, the push of weights."""
     cpu: dict[str, float]
     """CPU seconds per step: engine, learner, controller, verifier, ray."""
+    engine_idle_share: float
+    """Share of the time in which the engines had nothing to sample."""
+    parts_per_batch: float
+    """In which batches reached the learner; 1 = whole."""
 
 
 class Rig:
@@ -180,24 +184,24 @@ class Rig:
 
     # -- work ------------------------------------------------------------------------------------------------
 
-    async def run(self, mix: Mix, *, steps: int, warm: int) -> RunFacts:
-        """Steps of the Controller from the current version on; the facts are of ``steps`` of them.
+    async def run(self, mix: Mix, *, steps: int, warm: int, stream: Sequence[str] = ()) -> RunFacts:
+        """Steps of the Controller from the current version on, with the overrides ``stream`` of how it
+        streams; the facts are of ``steps`` of them.
 
         ``warm`` steps before fill the pipeline; an asynchronous one gets a few behind too, so that its
         engines have the next plans to work on to the end of the window, as in the midst of a long run.
         """
-        staleness = self.config.stream.max_staleness
+        staleness = self.setting.config(mix, *stream).stream.max_staleness
         total = warm + steps + (staleness + 1 if staleness else 0)
-        config = self._config(mix, self.version + total)
+        config = self._config(mix, self.version + total, stream)
         clock = StepClock(warm=warm, last=warm + steps, probe=self.cpu_seconds)
         prompts = self.prompts(mix)
         curriculum, statistics = self._curriculum(config, prompts)
         recorder = self._recorder(clock, curriculum)
-        stream = config.stream
         buffer = StreamBuffer(
             max_staleness=staleness,
-            pipeline_depth=stream.pipeline_depth,
-            rollover_share=stream.rollover_share,
+            pipeline_depth=config.stream.pipeline_depth,
+            rollover_share=config.stream.rollover_share,
         )
         buffer.begin_at(self.version)
         parts = Parts(
@@ -293,8 +297,8 @@ class Rig:
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
-    def _config(self, mix: Mix, steps: int) -> Config:
-        return self.setting.config(mix, f"run.steps={steps}")
+    def _config(self, mix: Mix, steps: int, stream: Sequence[str] = ()) -> Config:
+        return self.setting.config(mix, f"run.steps={steps}", *stream)
 
     def _curriculum(
         self, config: Config, prompts: Sequence[Prompt], *, first: int | None = None
@@ -328,7 +332,7 @@ class Rig:
             trace=self.trace,
             tracker=Trackers({}),
             progress=clock,  # type: ignore[arg-type]
-            sources=(curriculum.metrics, self.fleet.metrics, self.service.metrics),
+            sources=(curriculum.metrics, self.fleet.metrics, self.fleet.load.metrics, self.service.metrics),
             evaluate=evaluate,
         )
 
@@ -377,4 +381,6 @@ def _facts(clock: StepClock, steps: int) -> RunFacts:
         rollout_tokens=mean("rollout/tokens"),
         parts={name: round(seconds, 4) for name, seconds in parts.items()},
         cpu={kind: round((end[kind] - start[kind]) / steps, 4) for kind in start},
+        engine_idle_share=round(mean("time/engine_idle_share"), 4),
+        parts_per_batch=max(1.0, mean("learner/parts")),
     )

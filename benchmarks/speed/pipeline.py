@@ -1,28 +1,30 @@
-"""Asynchronous against synchronous training on the same two cores, and how near the overlap comes to perfect.
+"""How near asynchronous training comes to perfect overlap, and to the best synchronous layout of the same
+cores.
 
     python -m benchmarks.speed.pipeline [--quick] [--json FILE] [--mix NAME] [--repeats N] [--steps N]
-    [--staleness N]
+    [--merge]
 
-Three fixed workloads; every step of one has the same requests, tokens and gradients. First each side's
-settings are timed, and for each workload the fastest of each side is taken. Then in each repeat the
-measurements follow each other: the engine alone, the learner alone, synchronous, asynchronous (the last two
-in turn first), and then:
+Three fixed workloads; every step of one has the same requests, tokens and gradients. In each repeat the
+measurements follow each other: the engine alone, the learner alone, then every way to run (turned round in
+every second repeat), each with the pipeline full.
 
-* ``async_over_sync``: steps per second, asynchronous over synchronous, both with the pipeline full.
-  Synchronous is ``max_staleness=0`` with one engine and one rank, each free to use both cores.
-* ``bound_share``: ``async_over_sync`` over (rollout + learner) / max(rollout, learner), seconds per step
-  measured alone, on one core. A synchronous side that is faster than rollout + learner, because it uses the
-  second core too, lowers it.
-* ``overlap_share``: max(rollout, learner) over the asynchronous step: what the asynchronous side itself falls
-  short of.
-* ``async_over_colocated``: against another synchronous layout, two engines and two ranks that take turns on
-  both cores.
+*Hardware of their own*: the engine has one core and the learner the other, in the synchronous run and the
+others alike, as on a cluster with separate GPUs. The ways are ``max_staleness`` 0 (synchronous), 1 and 2,
+each with whole batches and with ``stream.inside_batch``. The bound is (r + l) / max(r, l), with r and l the
+seconds per step of rollout and learner alone; ``bound_share`` is steps per second over the synchronous
+run's, over the bound.
 
-The result file is written after each workload.
+*Same hardware*: ``over_colocated`` is steps per second over those of the faster of two synchronous layouts
+that use both cores in either phase: two engines and two ranks that take turns, or one of each with two
+threads.
+
+A mix's headline is the way of the best median; all ways are in the file. With ``--merge``, mixes that the
+file holds already stay, so that mixes can be measured one at a time. The file is written after each.
 """
 
 import argparse
 import asyncio
+import json
 import logging
 import statistics
 import sys
@@ -31,7 +33,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, RESULTS, machine, parser, save, show, spread
 from benchmarks.lib.rig import Mix, Rig, RunFacts, Setting, make_rigs
 from benchmarks.speed.alone import Alone, learner_alone, rollout_alone
 from rl.cluster.ray_runtime import start_ray, stop_ray
@@ -43,29 +45,38 @@ MIXES = (
 )
 """Named by rollout : learner seconds."""
 
-FREE = ("rollout.cores=null", "learner.cores=null")
-SYNC = tuple(
-    Setting(
-        name=f"sync, {e} + {r} threads",
-        overrides=("stream.max_staleness=0", *FREE, f"rollout.num_threads={e}", f"learner.num_threads={r}"),
+OWN = Setting(name="a core each", overrides=("rollout.cores=[0]", "learner.cores=[1]"))
+SYNC = "staleness 0"
+WAYS: dict[str, tuple[str, ...]] = {
+    f"staleness {bound}{', in parts' if parts else ''}": (
+        f"stream.max_staleness={bound}",
+        f"stream.inside_batch={str(parts).lower()}",
     )
-    for e, r in ((2, 2), (1, 2))
-)
-"""Engine + rank."""
-PINNED = Setting(name="async, a core each", overrides=("rollout.cores=[0]", "learner.cores=[1]"))
-ASYNC = (
-    PINNED,
-    Setting(name="async, 2 engines and 1 rank", overrides=(*FREE, "rollout.num_engines=2")),
-)
-"""More threads than cores in one process, and pushing at once, were tried and are slower (docs/log.md)."""
-COLOCATED = Setting(
-    name="sync, 2 engines and 2 ranks",
-    overrides=(
-        "stream.max_staleness=0",
-        "rollout.cores=null",
-        "rollout.num_engines=2",
-        "learner.num_ranks=2",
-        "learner.cores=[0,1]",
+    for bound in (0, 1, 2)
+    for parts in (False, True)
+}
+"""Name -> overrides of a run with a core each; ``SYNC`` among them."""
+
+COLOCATED = (
+    Setting(
+        name="2 engines and 2 ranks",
+        overrides=(
+            "stream.max_staleness=0",
+            "rollout.cores=null",
+            "rollout.num_engines=2",
+            "learner.num_ranks=2",
+            "learner.cores=[0,1]",
+        ),
+    ),
+    Setting(
+        name="2 threads each",
+        overrides=(
+            "stream.max_staleness=0",
+            "rollout.cores=null",
+            "learner.cores=null",
+            "rollout.num_threads=2",
+            "learner.num_threads=2",
+        ),
     ),
 )
 FIRST_ALONE = 1 << 20
@@ -80,10 +91,6 @@ class Plan:
     steps: int
     warm: int
     alone_steps: int
-    calibration_steps: int
-    """0: take the first setting of each side."""
-    colocated: bool
-    staleness: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,81 +99,57 @@ class Repeat:
 
     rollout_alone: Alone
     learner_alone: Alone
-    runs: dict[str, RunFacts]
+    ways: dict[str, RunFacts]
+    colocated: dict[str, RunFacts]
 
     @property
     def bound(self) -> float:
-        """What perfect overlap would gain."""
+        """What perfect overlap would gain over synchronous training on the same hardware."""
         both = (self.rollout_alone.wall_s, self.learner_alone.wall_s)
         return sum(both) / max(both)
 
-    @property
-    def bound_share(self) -> float:
-        """How much of it came true."""
-        return self.gain("sync") / self.bound
+    def over_sync(self, way: str) -> float:
+        """Steps per second of ``way`` over those of the synchronous run."""
+        return self.ways[SYNC].step_s / self.ways[way].step_s
 
-    @property
-    def overlap_share(self) -> float:
-        """The slower half alone over the asynchronous step."""
-        return max(self.rollout_alone.wall_s, self.learner_alone.wall_s) / self.runs["async"].step_s
+    def bound_share(self, way: str) -> float:
+        """How much of the bound came true."""
+        return self.over_sync(way) / self.bound
 
-    def gain(self, baseline: str) -> float:
-        """Steps per second of "async" over those of ``baseline``."""
-        return self.runs[baseline].step_s / self.runs["async"].step_s
+    def overlap_share(self, way: str) -> float:
+        """The slower half alone over the step: what ``way`` itself falls short of."""
+        return max(self.rollout_alone.wall_s, self.learner_alone.wall_s) / self.ways[way].step_s
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Everything measured of one mix."""
-
-    mix: Mix
-    settings: dict[str, str]
-    """Mode -> name of its setting."""
-    calibration_step_s: dict[str, float]
-    repeats: list[Repeat]
+    def over_colocated(self, way: str) -> float:
+        """Steps per second of ``way`` over those of the faster colocated layout."""
+        return min(facts.step_s for facts in self.colocated.values()) / self.ways[way].step_s
 
 
-async def calibrate(plan: Plan, mixes: list[Mix]) -> dict[str, dict[str, float]]:
-    """Mix -> setting -> seconds per step. Each setting has the machine to itself."""
-    timed: dict[str, dict[str, float]] = {mix.name: {} for mix in mixes}
-    for setting in (*SYNC, *ASYNC):
-        async with started([at(setting, plan)]) as rigs:
-            for mix in mixes:
-                facts = await rigs[setting.name].run(mix, steps=plan.calibration_steps, warm=2)
-                timed[mix.name][setting.name] = round(facts.step_s, 4)
-                CONSOLE.print(f"{mix.name}: {setting.name}: {facts.step_s:.2f} s per step")
-    return timed
-
-
-async def measure(plan: Plan, mix: Mix, timed: dict[str, float]) -> Outcome:
+async def measure(plan: Plan, mix: Mix) -> list[Repeat]:
     """All repeats of one mix, on actors that are started once."""
-    sync, asynchronous = (min(side, key=lambda s: timed.get(s.name, 0.0)) for side in (SYNC, ASYNC))
-    chosen = {"sync": sync, "async": asynchronous} | ({"colocated": COLOCATED} if plan.colocated else {})
-    async with started(
-        [at(s, plan) for s in {s.name: s for s in (*chosen.values(), PINNED)}.values()]
-    ) as rigs:
-        repeats = []
-        for number in range(plan.repeats):
-            first = FIRST_ALONE + number * plan.alone_steps
-            rollout, batches = await rollout_alone(
-                rigs[PINNED.name], mix, first=first, steps=plan.alone_steps
-            )
-            learner = await learner_alone(rigs[PINNED.name], batches)
-            order = list(chosen) if number % 2 == 0 else list(reversed(chosen))
-            runs = {
-                mode: await rigs[chosen[mode].name].run(mix, steps=plan.steps, warm=plan.warm)
-                for mode in order
-            }
-            repeats.append(Repeat(rollout_alone=rollout, learner_alone=learner, runs=runs))
-            CONSOLE.print(line(mix, repeats[-1]))
-    names = {mode: setting.name for mode, setting in chosen.items()}
-    return Outcome(mix=mix, settings=names, calibration_step_s=timed, repeats=repeats)
+    async with started([OWN, *COLOCATED]) as rigs:
+        return [await one_repeat(plan, mix, rigs, number) for number in range(plan.repeats)]
 
 
-def at(setting: Setting, plan: Plan) -> Setting:
-    """The asynchronous settings at the staleness asked for."""
-    bound = (f"stream.max_staleness={plan.staleness}",) if setting in ASYNC else ()
-    return Setting(name=setting.name, overrides=(*setting.overrides, *bound))
+async def one_repeat(plan: Plan, mix: Mix, rigs: dict[str, Rig], number: int) -> Repeat:
+    """Everything once; every second time in the opposite order."""
+    own, first = rigs[OWN.name], FIRST_ALONE + number * plan.alone_steps
+    rollout, batches = await rollout_alone(own, mix, first=first, steps=plan.alone_steps)
+    learner = await learner_alone(own, batches)
+    runs = [(way, own, stream) for way, stream in WAYS.items()]
+    runs += [(setting.name, rigs[setting.name], ()) for setting in COLOCATED]
+    facts = {
+        name: await rig.run(mix, steps=plan.steps, warm=plan.warm, stream=stream)
+        for name, rig, stream in (runs if number % 2 == 0 else reversed(runs))
+    }
+    repeat = Repeat(
+        rollout_alone=rollout,
+        learner_alone=learner,
+        ways={way: facts[way] for way in WAYS},
+        colocated={setting.name: facts[setting.name] for setting in COLOCATED},
+    )
+    CONSOLE.print(line(mix, repeat))
+    return repeat
 
 
 @asynccontextmanager
@@ -188,43 +171,61 @@ async def started(settings: list[Setting]) -> AsyncIterator[dict[str, Rig]]:
 
 def line(mix: Mix, repeat: Repeat) -> str:
     """One repeat for the reader who waits."""
-    steps = ", ".join(f"{mode} {facts.step_s:.2f}" for mode, facts in repeat.runs.items())
+    steps = ", ".join(f"{name} {f.step_s:.2f}" for name, f in (repeat.ways | repeat.colocated).items())
+    shares = ", ".join(f"{way} {repeat.bound_share(way):.2f}" for way in WAYS if way != SYNC)
     return (
         f"{mix.name}: alone rollout {repeat.rollout_alone.wall_s:.2f} learner"
-        f" {repeat.learner_alone.wall_s:.2f}; seconds per step: {steps}; async/sync {repeat.gain('sync'):.2f}"
-        f" of {repeat.bound:.2f} = {repeat.bound_share:.2f}, overlap {repeat.overlap_share:.2f}"
+        f" {repeat.learner_alone.wall_s:.2f}; seconds per step: {steps}; bound {repeat.bound:.2f}, share of"
+        f" it: {shares}"
     )
 
 
-def mix_result(outcome: Outcome) -> dict[str, Any]:
-    """Spreads over the repeats, and where the time went."""
-    repeats = outcome.repeats
-    modes = list(repeats[0].runs)
-    gains = {
-        f"async_over_{mode}": spread([r.gain(mode) for r in repeats]) for mode in modes if mode != "async"
-    }
+def mix_result(mix: Mix, repeats: list[Repeat], load: list[float]) -> dict[str, Any]:
+    """Spreads over the repeats, way by way, and where the time went."""
+    figures = ("over_sync", "bound_share", "overlap_share", "over_colocated")
     return {
-        "workload": asdict(outcome.mix),
-        "rollout_tokens_per_step": repeats[0].runs["async"].rollout_tokens,
-        "settings": outcome.settings,
-        "calibration_step_s": outcome.calibration_step_s,
-        **gains,
-        "bound_share": spread([r.bound_share for r in repeats]),
-        "overlap_share": spread([r.overlap_share for r in repeats]),
+        "workload": asdict(mix),
+        "load_before": load,
+        "rollout_tokens_per_step": repeats[0].ways[SYNC].rollout_tokens,
         "bound": spread([r.bound for r in repeats]),
         "rollout_alone_s": spread([r.rollout_alone.wall_s for r in repeats]),
         "learner_alone_s": spread([r.learner_alone.wall_s for r in repeats]),
-        "step_s": {mode: spread([r.runs[mode].step_s for r in repeats]) for mode in modes},
-        "profile": {mode: profile([r.runs[mode] for r in repeats]) for mode in modes},
+        "ways": {
+            way: {figure: spread([getattr(r, figure)(way) for r in repeats]) for figure in figures}
+            | profile([r.ways[way] for r in repeats])
+            for way in WAYS
+        },
+        "colocated": {s.name: profile([r.colocated[s.name] for r in repeats]) for s in COLOCATED},
         "repeats": [asdict(r) for r in repeats],
     }
 
 
-def profile(runs: list[RunFacts]) -> dict[str, dict[str, float]]:
-    """Medians over the repeats, seconds per step: of the learner loop's turn, and CPU by process."""
+def profile(runs: list[RunFacts]) -> dict[str, Any]:
+    """Where a step's seconds went, as medians over the repeats: the learner loop's turn, CPU by process, and
+    the shares of both halves that were idle."""
     return {
+        "step_s": spread([r.step_s for r in runs]),
+        "learner_idle_share": spread([r.parts["wait_s"] / r.step_s for r in runs]),
+        "engine_idle_share": spread([r.engine_idle_share for r in runs]),
+        "parts_per_batch": statistics.median(r.parts_per_batch for r in runs),
         "learner_loop_s": {key: statistics.median(r.parts[key] for r in runs) for key in runs[0].parts},
         "cpu_s": {key: statistics.median(r.cpu[key] for r in runs) for key in runs[0].cpu},
+    }
+
+
+def headlines(mixes: dict[str, Any]) -> dict[str, Any]:
+    """The two comparisons by mix, each with the way of its best median."""
+
+    def best(figure: str) -> dict[str, Any]:
+        chosen = {
+            name: max(mix["ways"], key=lambda way, mix=mix: mix["ways"][way][figure]["median"])  # type: ignore[misc]
+            for name, mix in mixes.items()
+        }
+        return {name: {"way": way, **mixes[name]["ways"][way][figure]} for name, way in chosen.items()}
+
+    return {
+        "own_hardware": {"bound_share": best("bound_share")},
+        "same_hardware": {"over_colocated": best("over_colocated")},
     }
 
 
@@ -234,56 +235,41 @@ def main() -> None:
         "--mix", action="append", choices=[mix.name for mix in MIXES], help="only this one; may be repeated"
     )
     arguments.add_argument("--repeats", type=int, default=None)
-    arguments.add_argument("--steps", type=int, default=None, help="timed steps of one repeat")
-    arguments.add_argument("--staleness", type=int, default=1, help="max_staleness of the asynchronous side")
+    arguments.add_argument("--steps", type=int, default=None, help="timed steps of one run")
+    arguments.add_argument("--merge", action="store_true", help="keep the other mixes of the result file")
     args = arguments.parse_args()
-    quick = args.quick
     plan = Plan(
-        repeats=args.repeats or (2 if quick else 5),
-        steps=args.steps or (2 if quick else 8),
-        warm=1 if quick else 3,
-        alone_steps=1 if quick else 3,
-        calibration_steps=0 if quick else 6,
-        colocated=not quick,
-        staleness=args.staleness,
+        repeats=args.repeats or (1 if args.quick else 3),
+        steps=args.steps or (2 if args.quick else 6),
+        warm=1 if args.quick else 2,
+        alone_steps=1 if args.quick else 3,
     )
     logging.getLogger("rl").setLevel(logging.WARNING)
-    facts = machine()
     start_ray(Setting(name="ray", overrides=()).config())
     try:
-        result = asyncio.run(
-            everything(plan, [m for m in MIXES if not args.mix or m.name in args.mix], facts, args)
-        )
+        result = asyncio.run(everything(plan, [m for m in MIXES if not args.mix or m.name in args.mix], args))
     finally:
         stop_ray()
-    mixes = result["mixes"]
-    shown = [key for key in next(iter(mixes.values())) if key.startswith("async_over_")] + [
-        "bound_share",
-        "overlap_share",
-    ]
-    rows = {f"{key}, {name}": mix[key] for key in shown for name, mix in mixes.items()}
-    show(f"async over sync ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
-
-
-async def everything(
-    plan: Plan, mixes: list[Mix], facts: dict[str, Any], args: argparse.Namespace
-) -> dict[str, Any]:
-    """Calibrate, then measure mix by mix; what is done is on disk after each."""
-    timed = await calibrate(plan, mixes) if plan.calibration_steps else {mix.name: {} for mix in mixes}
-    result: dict[str, Any] = {
-        "machine": facts,
-        "command": " ".join(["python", *sys.argv]),
-        "plan": asdict(plan),
-        "mixes": {},
+    rows = {
+        f"{figure}, {name}, {found['way']}": found
+        for part in ("own_hardware", "same_hardware")
+        for figure, mixes in result[part].items()
+        for name, found in mixes.items()
     }
-    repeats: list[Repeat] = []
+    facts = result["machine"]
+    show(f"pipeline ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
+
+
+async def everything(plan: Plan, mixes: list[Mix], args: argparse.Namespace) -> dict[str, Any]:
+    """Measure mix by mix; what is done is on disk after each."""
+    path = args.json or RESULTS / "pipeline.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))["mixes"] if args.merge and path.is_file() else {}
+    result: dict[str, Any] = {"machine": machine(), "command": " ".join(["python", *sys.argv])}
+    result |= {"plan": asdict(plan), "mixes": kept}
     for mix in mixes:
-        outcome = await measure(plan, mix, timed[mix.name])
-        repeats += outcome.repeats
-        result["mixes"][mix.name] = mix_result(outcome)
-        for key in ("bound_share", "overlap_share"):
-            result[key] = spread([getattr(r, key) for r in repeats])
-        result["async_over_sync"] = spread([r.gain("sync") for r in repeats])
+        load = machine()["load_before"]
+        result["mixes"][mix.name] = mix_result(mix, await measure(plan, mix), load)
+        result |= headlines(result["mixes"])
         save("pipeline", result, args=args)
     return result
 

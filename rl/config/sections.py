@@ -46,7 +46,14 @@ class StreamConfig(Section):
     """Plans, staleness and timeouts."""
 
     LIMITS: ClassVar[frozenset[str]] = frozenset(
-        {"group_timeout_s", "start_timeout_s", "step_timeout_s", "sync_timeout_s", "max_issues"}
+        {
+            "group_timeout_s",
+            "inside_batch",
+            "start_timeout_s",
+            "step_timeout_s",
+            "sync_timeout_s",
+            "max_issues",
+        }
     )
 
     prompts_per_step: PositiveInt = 32
@@ -63,6 +70,9 @@ class StreamConfig(Section):
     """With one plan ahead, new weights wait until at most this share of it is still being sampled: every
     sequence in flight must be prefilled again under them. 1 pushes at once. With more plans ahead the engines
     are never that idle, and weights never wait."""
+    inside_batch: bool = False
+    """Train on finished groups of a batch while its last ones are still being sampled; one optimizer step on
+    the whole batch, as without it. Objectives that need whole batches wait for them, and the log says so."""
     rollover_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if
     still fresh enough."""

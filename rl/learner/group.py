@@ -97,6 +97,8 @@ class LearnerGroup:
         self._dead: int | None = None
         self.device = "cpu"
         """Name of rank 0's device, once it is up."""
+        self.whole_batch: str | None = None
+        """Why batches cannot come in parts (``accumulate``), once the ranks are up; None = they can."""
 
     async def start(self) -> list[dict[str, Any]]:
         """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid,
@@ -114,7 +116,7 @@ class LearnerGroup:
         ]
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
         self._facts = await self._call("setup", address, port, timeout_s=self._start_timeout_s)
-        self.device = self._facts[0]["device"]
+        self.device, self.whole_batch = self._facts[0]["device"], self._facts[0]["whole_batch"]
         return self._facts
 
     def actors(self) -> list[ActorState]:
@@ -143,9 +145,21 @@ class LearnerGroup:
     async def train(self, batch: TrainingBatch) -> StepResult:
         """One training batch on all ranks; it is put into the object store once, and each rank reads its
         share there."""
-        reference = ray.put(batch)
-        results = await self._call("train", reference)
-        return replace(results[0], samples=SampleFigures.merged([result.samples for result in results]))
+        return _merged(await self._call("train", ray.put(batch)))
+
+    async def accumulate(self, part: TrainingBatch) -> None:
+        """Forward and backward over some groups of the next batch, on all ranks; ``complete`` or ``abandon``
+        ends the step."""
+        await self._call("accumulate", ray.put(part))
+
+    async def complete(self, batch: TrainingBatch, rest: TrainingBatch | None) -> StepResult:
+        """As ``train``, where all of ``batch`` but ``rest`` was given to ``accumulate``."""
+        results = await self._call("complete", ray.put(batch), None if rest is None else ray.put(rest))
+        return _merged(results)
+
+    async def abandon(self) -> None:
+        """Forget what was given to ``accumulate``."""
+        await self._call("abandon")
 
     async def publish(self, version: int, directory: str) -> WeightUpdate:
         """Write the weights to shared memory on rank 0's node as ``version``."""
@@ -259,6 +273,11 @@ class LearnerGroup:
             self._calls.remove(waiting_for)
             for task in tasks:
                 task.cancel()
+
+
+def _merged(results: list[StepResult]) -> StepResult:
+    """Rank 0's result, with all ranks' samples."""
+    return replace(results[0], samples=SampleFigures.merged([result.samples for result in results]))
 
 
 def _with_absolute_files(section: SectionType, fields: Sequence[str]) -> SectionType:

@@ -4,6 +4,8 @@ it into Ray actors."""
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from rollout.weight_sender import Rendezvous, WeightSender
 
 if TYPE_CHECKING:
     from rl.learner.build import RankParts
+    from rl.learner.streamed import StreamedStep
 
 
 class LearnerRank:
@@ -64,6 +67,10 @@ class LearnerRank:
         self._engine: Any = None
         """DeepSpeed's, around the policy."""
         self._sender: WeightSender | None = None
+        self._streamed: StreamedStep | None = None
+        """The step that comes in parts; None between steps."""
+        self._step_s = 0.0
+        """Busy seconds of the step in progress."""
         self._busy_s = 0.0
         self._busy_cpu_s = 0.0
         self._tokens = 0
@@ -71,7 +78,7 @@ class LearnerRank:
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
 
-        Returns pid, host, the device's name and the seconds it took.
+        Returns pid, host, the device's name, why batches must come whole (or None), and the seconds it took.
         """
         started = time.perf_counter()
         config, rank, world_size = self._settings.config, self._settings.rank, self._settings.world_size
@@ -80,6 +87,7 @@ class LearnerRank:
 
         init_distributed(config, rank=rank, world_size=world_size, address=address, port=port)
         from rl.learner.build import build_parts
+        from rl.learner.whole_batch import needs_whole_batch
 
         self._parts = build_parts(self._settings)
         self._engine = self._parts.models.engine
@@ -87,6 +95,7 @@ class LearnerRank:
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "device": torch.cuda.get_device_name() if config.device == "cuda" else "cpu",
+            "whole_batch": needs_whole_batch(config, self._settings.algorithm),
             "setup_s": time.perf_counter() - started,
         }
 
@@ -103,12 +112,54 @@ class LearnerRank:
         """
         from rl.learner.step import train_on_batch
 
-        started, started_cpu = time.perf_counter(), time.process_time()
+        assert self._streamed is None, "a step in parts is to be completed or abandoned first"
         parts = self._built
-        result = train_on_batch(parts.models, batch, parts.context, parts.progress)
-        result.metrics["learner/step_s"] = time.perf_counter() - started
-        self._busy_s += result.metrics["learner/step_s"]
+        with self._busy():
+            result = train_on_batch(parts.models, batch, parts.context, parts.progress)
+        return self._timed(result, batch)
+
+    def accumulate(self, part: TrainingBatch) -> None:
+        """Forward and backward over some groups of the next batch, before the rest is there; only where
+        ``rl.learner.whole_batch`` says nothing. Collective."""
+        from rl.learner.streamed import StreamedStep
+
+        built = self._built
+        with self._busy():
+            if self._streamed is None:
+                self._streamed = StreamedStep(built.models, built.context, built.progress)
+            self._streamed.add(part)
+
+    def complete(self, batch: TrainingBatch, rest: TrainingBatch | None) -> StepResult:
+        """The optimizer step on ``batch``, of which all but ``rest`` was given to ``accumulate``. As
+        ``train``. Collective."""
+        streamed = self._streamed
+        assert streamed is not None, "accumulate() first"
+        with self._busy():
+            if rest is not None:
+                streamed.add(rest)
+            result = streamed.complete(batch)
+        self._streamed = None
+        return self._timed(result, batch)
+
+    def abandon(self) -> None:
+        """Forget what was given to ``accumulate``. Collective."""
+        if self._streamed is not None:
+            self._streamed.abandon()
+        self._streamed, self._step_s = None, 0.0
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Count the seconds inside."""
+        started, started_cpu = time.perf_counter(), time.process_time()
+        yield
+        elapsed = time.perf_counter() - started
+        self._step_s += elapsed
+        self._busy_s += elapsed
         self._busy_cpu_s += time.process_time() - started_cpu
+
+    def _timed(self, result: StepResult, batch: TrainingBatch) -> StepResult:
+        """Close the account of a step."""
+        result.metrics["learner/step_s"], self._step_s = self._step_s, 0.0
         self._tokens += len(batch.token_ids)
         return result
 

@@ -1,6 +1,7 @@
 """One training batch on one rank: measured, planned, run, reported."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,24 +13,40 @@ from rl.learner.micro_batch import MicroBatch
 from rl.learner.models import Models
 from rl.learner.sample_figures import Scores, sample_figures
 from rl.learner.scoring import batch_logprobs, scores_on_every_rank
-from rl.learner.update import run_updates
-from rl.learner.update_plan import plan_updates
+from rl.learner.update import UpdateResult, run_updates
+from rl.learner.update_plan import PlannedUpdate, plan_updates
 from rl.learner.work import passes_of, scored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """The updates of a batch that ran, and what was measured on the way."""
+
+    updates: Sequence[PlannedUpdate]
+    """All that were planned."""
+    measured: Measured
+    results: Sequence[UpdateResult]
+    """Of the policy."""
+    critic_results: Sequence[UpdateResult] = ()
+    """Of a critic of its own."""
+    scores: Scores | None = None
+    """Log-probs of the first update; None unless they are recorded."""
+    lr: float
+    """The first update's."""
+    dropped: int
+    """Loss tokens whose behaviour log-prob is not a number."""
+    warming: bool = False
+    """Only the critic learnt."""
+    scored_again: bool = False
+    """Later updates were scored with the weights at the start."""
 
 
 def train_on_batch(
     models: Models, batch: TrainingBatch, context: StepContext, progress: Progress
 ) -> StepResult:
     """Run the batch's updates in order; a non-finite gradient ends it there, with that update's weights
-    untouched.
-
-    Loss tokens whose behaviour log-prob is not a number leave the batch first: they can be neither trained on
-    nor counted.
-    """
-    usable = batch.loss_mask & np.isfinite(batch.behavior_logprobs)
-    dropped = int(batch.loss_mask.sum() - usable.sum())
-    batch = replace(batch, loss_mask=usable)
-
+    untouched."""
+    batch, dropped = usable(batch)
     measured = measure(models, batch, context, progress)
     updates = plan_updates(batch, measured, context)
     scored_again = context.needs_proximal and len(updates) > 1
@@ -44,23 +61,50 @@ def train_on_batch(
     results, critic_results = run_updates(
         models, batch, updates, measured, context, warming=warming, scores=scores
     )
+    ran = Ran(
+        updates=updates,
+        measured=measured,
+        results=results,
+        critic_results=critic_results,
+        scores=scores,
+        lr=lr,
+        dropped=dropped,
+        warming=warming,
+        scored_again=scored_again,
+    )
+    return report(models, batch, context, progress, ran)
 
-    metrics = step_metrics(batch, updates, measured, results, critic_results, dropped=dropped, lr=lr)
-    if measured.reference_logprobs is not None:
-        metrics |= watched_kl(batch, measured.reference_logprobs, progress, context.algorithm)
+
+def usable(batch: TrainingBatch) -> tuple[TrainingBatch, int]:
+    """The batch without its loss tokens whose behaviour log-prob is not a number, which can be neither
+    trained on nor counted; and how many those are."""
+    mask = batch.loss_mask & np.isfinite(batch.behavior_logprobs)
+    return replace(batch, loss_mask=mask), int(batch.loss_mask.sum() - mask.sum())
+
+
+def report(
+    models: Models, batch: TrainingBatch, context: StepContext, progress: Progress, ran: Ran
+) -> StepResult:
+    """The result of a batch whose updates are over; ``progress`` takes it in."""
+    updates, results, critic_results = ran.updates, ran.results, ran.critic_results
+    metrics = step_metrics(
+        batch, updates, ran.measured, results, critic_results, dropped=ran.dropped, lr=ran.lr
+    )
+    if ran.measured.reference_logprobs is not None:
+        metrics |= watched_kl(batch, ran.measured.reference_logprobs, progress, context.algorithm)
     progress.batches += 1
     detail = {
         "updates": len(results),
         "micro_batches": sum(len(u.micro_batches) for u in updates[: len(results)]),
     }
     passes = passes_of(batch, updates[: len(results)], updates[: len(critic_results)], models, context)
-    if scored_again:
+    if ran.scored_again:
         passes += scored(batch, updates[1:])
     samples = None
-    if scores is not None:
-        moved = 0 if warming else sum(r.applied for r in results)
+    if ran.scores is not None:
+        moved = 0 if ran.warming else sum(r.applied for r in results)
         tokens = context.records == "tokens"
-        samples = sample_figures(batch, updates, scores, applied=moved, tokens=tokens)
+        samples = sample_figures(batch, updates, ran.scores, applied=moved, tokens=tokens)
     return StepResult(
         applied=all(r.applied for r in results),
         metrics=metrics,

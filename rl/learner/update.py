@@ -127,23 +127,42 @@ def run_update(
     them, hence the factor ``gradient_scale``. Sums of a rank that is not ``counted`` are another rank's too.
     Nothing here waits for the device until the one reduction at the end.
     """
-    totals = torch.zeros(size + 1, dtype=torch.float64, device=engine.device)
+    totals = accumulate(engine, micro_batches, context, loss=loss, size=size)
+    return check_and_step(engine, totals)
+
+
+def accumulate(
+    engine: Any,
+    micro_batches: Sequence[MicroBatch],
+    context: StepContext,
+    *,
+    loss: MicroBatchLoss,
+    size: int,
+    scale: float = 1.0,
+) -> torch.Tensor:
+    """Add the gradients of the micro-batches, times ``scale``, to those that the engine holds; returns this
+    rank's sums [size] float64, without it."""
+    totals = torch.zeros(size, dtype=torch.float64, device=engine.device)
     for micro_batch in micro_batches:
         value, sums = loss(micro_batch)
-        engine.backward(value * context.gradient_scale, scale_wrt_gas=False)
+        engine.backward(value * (context.gradient_scale * scale), scale_wrt_gas=False)
         if context.counted and not micro_batch.padding:
-            totals[:size] += sums
-    return _step(engine, totals)
+            totals += sums
+    return totals
 
 
-def _step(engine: Any, totals: torch.Tensor) -> UpdateResult:
-    """Check all ranks' gradients and sums with one reduction, then step or discard on all of them. The last
-    entry is for the norm.
+def check_and_step(engine: Any, sums: torch.Tensor, *, scale: float | None = None) -> UpdateResult:
+    """Check all ranks' gradients and ``sums`` [size] with one reduction, then step or discard on all of them.
 
-    A loss may be broken where its gradient is not: a clipped token has none, whatever its reward.
+    A loss may be broken where its gradient is not: a clipped token has none, whatever its reward. With
+    ``scale`` the gradients are multiplied by it first.
     """
+    totals = torch.cat([sums, sums.new_zeros(1)])  # the last entry is for the norm
     reduce_unmanaged(engine)
-    squared = sum_of_squares(accumulated_gradients(engine), totals.device)
+    gradients = accumulated_gradients(engine)
+    if scale is not None:
+        torch._foreach_mul_(gradients, scale)
+    squared = sum_of_squares(gradients, totals.device)
     if engine.zero_optimization_stage() == 0:
         squared = squared / dist.get_world_size()  # every rank holds the same reduced gradients
     totals[-1] = squared

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 
+from rl.config.algorithm import AlgorithmConfig
 from rl.objective.segments import segment_size
 from rl.objective.shapes import PerSample, SegmentIds
 
@@ -58,3 +59,19 @@ def by_prompt(segment_ids: SegmentIds) -> PerSample:
 GroupWeightFunction = Callable[[SegmentIds], PerSample]
 
 GROUP_WEIGHTS: dict[str, GroupWeightFunction] = {"sample": by_sample, "prompt": by_prompt}
+
+
+def denominator(config: AlgorithmConfig, *, tokens: int, samples: int, groups: int) -> float:
+    """The divisor that all token weights of an update have in common: times it they are a sample's own.
+
+    Its three counts add up over parts of whole groups, so the loss of an update is the sum over its parts of
+    ``loss of the part alone * denominator of the part / denominator of the update``.
+
+    Args:
+        config: names the aggregation and the group weight.
+        tokens: loss tokens.
+        samples: with loss tokens or without.
+        groups: of those samples.
+    """
+    common = max(tokens, 1) if config.aggregation == "token" else samples
+    return common * groups / samples if config.group_weight == "prompt" else common

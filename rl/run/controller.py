@@ -32,18 +32,17 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curricula.base import FilterDecision
 from curricula.measures.prompt_signals import PromptSignals
 from curricula.stack import CurriculumStack
-from rl.batch.assemble import trained_groups
 from rl.batch.planner_targets import PlannerLoop
-from rl.batch.types import StepResult, TrainingBatch
+from rl.batch.types import StepResult
 from rl.config.schema import Config
 from rl.engines.rollout_service import RolloutService
 from rl.run.group_source import GroupSource
+from rl.run.intake import Batched, Intake
 from rl.run.loops import first_failure
 from rl.run.prompt_signals import PromptSignalSource
 from rl.run.recorder import Recorder, StepRecord
@@ -55,7 +54,7 @@ from rl.stream.background import in_background
 from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import UNJUDGED, GroupState, PlanState
 from rl.stream.tickets import STALE
-from rl.stream.waiting import StreamTimeout, wait_for
+from rl.stream.waiting import wait_for
 from rl.stream.waits import as_loop, run_as_loop, waiting
 from rl.weights.sync import Published, SyncReport, WeightSync
 from rollout.types import Prompt, RolloutGroup
@@ -92,10 +91,6 @@ class Parts:
     """Writes a length budget, in tokens, into a prompt; None = the prompts' template has no place for it."""
 
 
-Batched = tuple[PlanState, list[RolloutGroup], TrainingBatch | None]
-"""A plan, the groups of it that train, and the batch made of them; None without any."""
-
-
 class Controller:
     """Runs the loops from ``state`` to ``run.steps``. No algorithm lives here."""
 
@@ -105,10 +100,19 @@ class Controller:
         self.state = state
         self._buffer = parts.buffer
         self._signal = parts.fleet.changed
-        self._batches: asyncio.Queue[Batched] = asyncio.Queue(maxsize=1)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._stopped = asyncio.Event()
         self._steps = config.run.steps
+        self._intake = Intake(
+            config=config,
+            buffer=parts.buffer,
+            curriculum=parts.curriculum,
+            learner=parts.learner,
+            annotate=parts.with_objective_inputs,
+            signal=self._signal,
+            stopped=self._stopped,
+            trace=parts.recorder.trace,
+        )
         self._source = GroupSource(
             config=config,
             prompts=parts.prompts,
@@ -145,6 +149,7 @@ class Controller:
     def stop(self) -> None:
         """Finish the optimizer step in progress, then return from ``run`` with a checkpoint."""
         self._stopped.set()
+        self._signal.notify()
 
     def _loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         return {
@@ -219,21 +224,7 @@ class Controller:
         batches."""
         for step in range(self.state.version, self._steps):
             await self._whole(step)
-            plan = self._buffer.plans[step]
-            curriculum = self.parts.curriculum
-            groups = trained_groups(
-                plan.kept(),
-                shape=curriculum.shape,
-                credit=partial(curriculum.token_advantages, step),
-                annotate=self.parts.with_objective_inputs,
-            )
-            batch = TrainingBatch.from_groups(step, groups, progress=step / self._steps) if groups else None
-            await self._signal.until(
-                lambda: not self._batches.full(),
-                timeout_s=self.config.stream.step_timeout_s,
-                what=f"the learner to take batch {step - 1}",
-            )
-            self._batches.put_nowait((plan, groups, batch))
+            await self._intake.put(step)
 
     async def _whole(self, step: int) -> None:
         """Wait until plan ``step`` has all its groups, refilling dropped ones while rounds are left."""
@@ -273,14 +264,15 @@ class Controller:
         push: asyncio.Task[SyncReport] | None = None
         while self.state.version < self._steps and not self._stopped.is_set() and not self._out_of_budget():
             record = StepRecord(step=self.state.version)
-            taken = await self._next_batch()
+            taken = await self._intake.take(self.state.version)
             if taken is None:
                 break
             plan, _, batch = taken
-            record.wait_s = record.lap()
+            record.train_s = self._intake.busy_s
+            record.wait_s = record.lap() - record.train_s
             result = await self._train(taken)
             record.figures = self.parts.recorder.figures()
-            record.train_s = record.lap()
+            record.train_s += record.lap()
             published = await self.parts.sync.publish(self.state.version, batch)
             record.publish_s = record.lap()
             if push is not None:
@@ -299,24 +291,6 @@ class Controller:
         if push is not None:
             await self._settled(push)
 
-    async def _next_batch(self) -> Batched | None:
-        """The next batch, or None once ``stop`` was called."""
-        limit_s, first = self.config.stream.step_timeout_s, asyncio.FIRST_COMPLETED
-        get, stop = asyncio.create_task(self._batches.get()), asyncio.create_task(self._stopped.wait())
-        try:
-            with waiting(self._describe_batch, limit_s=limit_s):
-                done, _ = await asyncio.wait({get, stop}, timeout=limit_s, return_when=first)
-            if not done:
-                raise StreamTimeout(f"waited {limit_s:g} s for {self._describe_batch()}")
-            self._signal.notify()
-            return get.result() if get in done else None
-        finally:
-            get.cancel()
-            stop.cancel()
-
-    def _describe_batch(self) -> str:
-        return self._buffer.describe(self.state.version)
-
     async def _evaluate(self) -> None:
         with (
             self._signal.stopped_clock(),
@@ -330,11 +304,7 @@ class Controller:
         (plan, groups, batch), step = taken, self.state.version
         assert plan.step == step
         self._buffer.consume(step)
-        if batch is None:
-            logger.warning("step %d: no group kept (%s); the weights stay", step, self._buffer.describe(step))
-            result = StepResult(applied=False)
-        else:
-            result = await self.parts.learner.train(batch)
+        result = await self._intake.train(taken)
         self.parts.recorder.trained(plan, applied=result.applied)
         if self.parts.rollouts is not None:
             over = TrainedStep(plan=plan, groups=groups, batch=batch, result=result)

@@ -153,11 +153,19 @@ class StreamBuffer:
             StalenessViolation: a group that is kept is older than the bound.
         """
         plan = self._plans[step]
+        self.assert_fresh(step, plan.kept())
+        return plan
+
+    def assert_fresh(self, step: int, groups: Iterable[GroupState]) -> None:
+        """Check finished groups of plan ``step`` that the learner, at version ``step``, is to have now.
+
+        Raises:
+            StalenessViolation: one is older than the bound.
+        """
         assert step == min(self._plans), "batches are consumed in plan order"
-        for group in plan.kept():
+        for group in groups:
             assert group.group is not None
             self._tickets.assert_fresh(step=step, min_policy_version=group.group.min_policy_version)
-        return plan
 
     def discard(self, step: int) -> None:
         """Plan ``step`` was trained: it is history."""

@@ -69,6 +69,12 @@ class GroupState:
     indices: tuple[int, ...] | None = None
     """Rollouts that train, if kept; None = all."""
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the finished group's judged rollouts, the prompt counted with each."""
+        rollouts = () if self.group is None else self.group.rollouts
+        return sum(len(self.prompt.token_ids) + len(r.completion.token_ids) for r in rollouts)
+
     def reset(self) -> None:
         """Back to WAITING: the whole group is drawn again (keeping its finished members would favour short
         answers)."""

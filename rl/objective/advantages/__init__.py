@@ -4,10 +4,14 @@ Most look at whole samples (``(samples, config) -> [S]``) and give every token o
 ``reinforce_pp`` and ``brpo`` look at tokens. A group that says nothing (one member, equal rewards) gets
 exactly 0 from the former; ``gae`` and ``reinforce_pp`` have no baseline from the group, and
 ``reinforce_pp_baseline`` takes the batch's mean off afterwards.
+
+An estimator that reads nothing of other groups says so (``by_group``): its groups may be trained on before
+their batch is whole.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 
@@ -32,6 +36,7 @@ from rollout.user_code import resolve_function
 AdvantageFunction = Callable[[Samples, Tokens, AlgorithmConfig], Estimate]
 
 SampleFunction = Callable[[Samples, AlgorithmConfig], PerSample]
+EstimatorType = TypeVar("EstimatorType", bound=Callable[..., Any])
 
 
 def every_token(estimator: SampleFunction) -> Callable[[Samples, Tokens, AlgorithmConfig], Estimate]:
@@ -46,24 +51,31 @@ def every_token(estimator: SampleFunction) -> Callable[[Samples, Tokens, Algorit
             samples = replace(samples, rewards=(samples.rewards.double() - penalty).to(samples.rewards.dtype))
         return Estimate(advantages=estimator(samples, config)[tokens.sample])
 
-    return estimate
+    return by_group(estimate) if getattr(estimator, "by_group", False) else estimate
+
+
+def by_group(estimator: EstimatorType) -> EstimatorType:
+    """Mark an estimator, of samples or of tokens, whose answer for a group does not depend on other
+    groups."""
+    estimator.by_group = True  # type: ignore[attr-defined]
+    return estimator
 
 
 ADVANTAGES: dict[str, AdvantageFunction] = {
-    "grpo": every_token(grpo),
-    "dr_grpo": every_token(dr_grpo),
-    "rloo": every_token(rloo),
-    "max_rl": every_token(max_rl),
+    "grpo": every_token(by_group(grpo)),
+    "dr_grpo": every_token(by_group(dr_grpo)),
+    "rloo": every_token(by_group(rloo)),
+    "max_rl": every_token(by_group(max_rl)),
     "reinforce_pp": reinforce_pp,
     "reinforce_pp_baseline": reinforce_pp_baseline,
     "gae": gae,
-    "passk": every_token(passk),
-    "passk_s": every_token(pkpo_s),
-    "passk_s_loo": every_token(pkpo_s_loo),
-    "passk_s_loo_minus_one": every_token(pkpo_s_loo_minus_one),
-    "passk_chen": every_token(standardised_best_of_k),
-    "passk_weight": every_token(weight_form),
-    "brpo": brpo,
+    "passk": every_token(by_group(passk)),
+    "passk_s": every_token(by_group(pkpo_s)),
+    "passk_s_loo": every_token(by_group(pkpo_s_loo)),
+    "passk_s_loo_minus_one": every_token(by_group(pkpo_s_loo_minus_one)),
+    "passk_chen": every_token(by_group(standardised_best_of_k)),
+    "passk_weight": every_token(by_group(weight_form)),
+    "brpo": by_group(brpo),
 }
 
 

@@ -129,6 +129,7 @@ FREE = {
     "rollout.tensor_parallel",
     "rollout.weight_transfer",
     "stream.group_timeout_s",
+    "stream.inside_batch",
     "stream.max_issues",
     "stream.max_staleness",
     "stream.pipeline_depth",

@@ -1,5 +1,8 @@
 """Random training batches for the tests of the learner."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from rl.batch.types import TrainingBatch
@@ -40,4 +43,28 @@ def make_batch(
         segment_ids=np.array(segments, np.int32),
         group_ids=np.arange(len(sizes), dtype=np.int64),
         temperature=temperature,
+    )
+
+
+def part_of(batch: TrainingBatch, segments: Sequence[int]) -> TrainingBatch:
+    """Whole groups of a batch, in the order asked for, as a batch of their own."""
+    samples = np.concatenate([np.flatnonzero(batch.segment_ids == segment) for segment in segments])
+    lengths = np.diff(batch.offsets)[samples]
+    tokens = np.concatenate([np.arange(batch.offsets[s], batch.offsets[s + 1]) for s in samples])
+    sizes = [int((batch.segment_ids == segment).sum()) for segment in segments]
+    per_token = {
+        name: getattr(batch, name)[tokens]
+        for name in ("token_ids", "loss_mask", "behavior_logprobs", "token_versions")
+    }
+    per_sample = {
+        name: getattr(batch, name)[samples]
+        for name in ("prompt_lens", "rewards", "correct", "truncated", "demonstration")
+    }
+    return replace(
+        batch,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        segment_ids=np.repeat(np.arange(len(segments)), sizes).astype(np.int32),
+        group_ids=batch.group_ids[list(segments)],
+        **per_token,
+        **per_sample,
     )

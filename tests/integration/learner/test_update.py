@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from rl.batch.types import TrainingBatch
+from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.learner.micro_batch import plan_micro_batches
 from rl.objective.estimator import policy_gradient_loss
 from rl.objective.inputs import TokenInputs
 from rl.objective.samples import Samples, Tokens
 from rl.objective.terms import update_terms
-from tests.integration.learner.batches import VOCAB, make_batch
+from tests.integration.learner.batches import VOCAB, make_batch, part_of
 from tests.integration.learner.learner_host import LOSS, Hosts
 
 BATCHES = [make_batch(seed) for seed in range(3)]
@@ -107,18 +107,23 @@ def reference(hosts: Hosts, tiny_llama: Path) -> tuple[list[dict[str, float]], d
 def test_every_stage_follows_one_rank_and_refuses_a_nan(
     hosts: Hosts, tiny_llama: Path, reference: tuple, world: int, stage: int, dtype: str
 ) -> None:
-    """The NaN batch comes between the first and second of the three steps and must leave no trace."""
+    """The NaN batch comes between the first and second of the three steps, whole and in parts, and must leave
+    no trace; neither must parts that are given up. The second step is taken in parts, of which one has
+    nothing to train."""
     hosts.build(tiny_llama, world=world, zero_stage=stage, dtype=dtype, micro_batch_tokens=70)
     curve = [hosts.call("train", BATCHES[0])]
     before = hosts.run("weights")
     poisoned = replace(
         BATCHES[1], rewards=np.where(np.arange(len(BATCHES[1].rewards)) == 5, np.nan, BATCHES[1].rewards)
     )
-    refused = hosts.call("train", poisoned)
+    hosts.call("accumulate", part_of(BATCHES[2], [0, 1]))
+    hosts.call("abandon")
+    refusals = [hosts.call("train", poisoned), in_parts(hosts, poisoned, [[3], [1, 0]], rest=[2, 4])]
     after = hosts.run("weights")
-    curve += [hosts.call("train", batch) for batch in BATCHES[1:]]
+    curve += [in_parts(hosts, BATCHES[1], [[4], [2, 0], [1]], rest=[3]), hosts.call("train", BATCHES[2])]
 
-    assert not refused.applied and not np.isfinite(refused.metrics["learner/grad_norm"])
+    for refused in refusals:
+        assert not refused.applied and not np.isfinite(refused.metrics["learner/grad_norm"])
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert all(result.applied for result in curve)
     metrics, weights = reference
@@ -133,6 +138,13 @@ def test_every_stage_follows_one_rank_and_refuses_a_nan(
         assert result.metrics["learner/trained_tokens"] == expected["learner/trained_tokens"]
     for name, value in hosts.run("weights").items():
         np.testing.assert_allclose(value, weights[name], atol=weight_tolerance, err_msg=name)
+
+
+def in_parts(hosts: Hosts, batch: TrainingBatch, parts: list[list[int]], *, rest: list[int]) -> StepResult:
+    """One step on a batch whose groups come in parts."""
+    for groups in parts:
+        hosts.call("accumulate", part_of(batch, groups))
+    return hosts.call("complete", batch, part_of(batch, rest))
 
 
 @pytest.mark.parametrize("stage", [2, 3])
@@ -286,24 +298,3 @@ def test_a_reader_on_the_way_to_the_loss_seldom_returns_to_a_module(hosts: Hosts
     rooms = ["rl.learner.head" if module in FORWARD else module for module, _ in found]
     stays = [module for module, _ in itertools.groupby(rooms)]
     assert len(stays) <= 14 and len(stays) - len(set(stays)) <= 2, " ".join(stays)
-
-
-def part_of(batch: TrainingBatch, groups: tuple[int, ...]) -> TrainingBatch:
-    """The batch with only these groups."""
-    samples = np.flatnonzero(np.isin(batch.segment_ids, groups))
-    lengths = np.diff(batch.offsets)
-    tokens = np.isin(np.repeat(np.arange(len(lengths)), lengths), samples)
-    return replace(
-        batch,
-        token_ids=batch.token_ids[tokens],
-        offsets=np.concatenate([[0], np.cumsum(lengths[samples])]),
-        prompt_lens=batch.prompt_lens[samples],
-        loss_mask=batch.loss_mask[tokens],
-        behavior_logprobs=batch.behavior_logprobs[tokens],
-        token_versions=batch.token_versions[tokens],
-        rewards=batch.rewards[samples],
-        correct=batch.correct[samples],
-        truncated=batch.truncated[samples],
-        demonstration=batch.demonstration[samples],
-        segment_ids=np.unique(batch.segment_ids[samples], return_inverse=True)[1].astype(np.int32),
-    )
