@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LEAST_SHARE = 1 / 4
+"""The least that is given to a learner that waits, as a share of a micro-batch of every rank. A pass over
+much less takes as long, and what is left to do after the last group is up to so much."""
 Batched = tuple[PlanState, list[RolloutGroup], TrainingBatch | None]
 """A plan, the groups of it that train, and the batch made of them; None without any."""
 
@@ -150,12 +153,12 @@ class Intake:
         return result
 
     def _part(self, step: int) -> list[GroupState]:
-        """Groups of plan ``step`` that wait for the learner, if they fill a micro-batch on every rank."""
+        """Groups of plan ``step`` that wait for the learner, if they are worth a call."""
         if not self._in_parts or step not in self._buffer.plans:
             return []
         learner = self._config.learner
         waiting = [g for g in self._buffer.plans[step].kept() if g.request.group_id not in self._given]
-        enough = learner.num_ranks * learner.micro_batch_tokens
+        enough = LEAST_SHARE * learner.num_ranks * learner.micro_batch_tokens
         return waiting if sum(g.num_tokens for g in waiting) >= enough else []
 
     async def _give(self, step: int, states: list[GroupState]) -> None:

@@ -24,6 +24,9 @@ from rl.run.prepare.inputs import prepare
 from rl.run.start import check_fingerprint, choose_start
 from tests.e2e.conftest import DRILL, assert_exactly_once, attempts
 
+IN_PARTS = ["stream.inside_batch=true", "learner.micro_batch_tokens=64"]
+"""Every group that is finished goes to a learner that waits."""
+
 
 def test_a_killed_rollout_actor_is_replaced_and_its_groups_are_issued_again(start):
     job = start(*DRILL)
@@ -57,13 +60,14 @@ def test_a_lost_engine_process_of_the_async_backend_is_replaced(start, how):
 
 
 def test_a_killed_learner_rank_brings_all_ranks_back_from_the_checkpoint(start):
-    job = start(*DRILL, "learner.num_ranks=2", "learner.zero_stage=2")
+    job = start(*DRILL, *IN_PARTS, "learner.num_ranks=2", "learner.zero_stage=2")
     job.until_step(10)
     job.kill_descendant("ray::LearnerActor")
     assert job.wait() == 0, job.log
     restored = attempts(job.run)
     assert len(restored) == 2 and restored[1] % 4 == 0 and restored[1] >= 4
     assert_exactly_once(job.run, steps=40, groups_per_step=4)
+    assert max(row["learner/parts"] for row in read_metrics(job.run / "metrics.jsonl")) > 1
 
 
 def assert_every_rollout_is_kept_once(run, *, steps):
@@ -77,11 +81,11 @@ def assert_every_rollout_is_kept_once(run, *, steps):
 
 
 def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
-    job = start(*DRILL, "stream.max_staleness=2")
+    job = start(*DRILL, *IN_PARTS, "stream.max_staleness=2")
     job.until_step(10)
     job.process.kill()
     job.wait()
-    again = start(*DRILL, "stream.max_staleness=2", "resume=auto")
+    again = start(*DRILL, *IN_PARTS, "stream.max_staleness=2", "resume=auto")
     assert again.wait() == 0, again.log
     restored = attempts(again.run)
     assert len(restored) == 2 and restored[1] >= 8

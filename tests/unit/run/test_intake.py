@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rl.batch.types import StepResult
+from rl.stream.plans import make_group_id
 from tests.unit.run.test_controller import ScriptedLearner, build, snapshots_of, staleness_of
 
 MIXED = {"verdict": {"name": "mixed"}, "allocator": {"name": "knapsack"}}
@@ -51,9 +52,21 @@ def in_parts(*, learner=None, spread_s=0.02, **settings):
     """A run whose learner has room for a group or two at a time."""
     learner = learner or LearnerInParts()
     controller = build(learner=learner, inside_batch=True, **settings)
-    controller.config.learner.__dict__["micro_batch_tokens"] = 20
+    controller.config.learner.__dict__["micro_batch_tokens"] = 80
     controller.parts.fleet.spread_s = spread_s
     return controller
+
+
+def never_whole(controller, *, step):
+    """The last group of plan ``step`` is never sampled."""
+    generate = controller.parts.fleet.generate
+
+    async def held(request, *, timeout_s):
+        if request.group_id == make_group_id(step, 0, 5):
+            await asyncio.Event().wait()
+        return await generate(request, timeout_s=timeout_s)
+
+    controller.parts.fleet.generate = held
 
 
 @pytest.mark.parametrize("staleness", [0, 1, 2])
@@ -98,12 +111,13 @@ def test_a_learner_that_dies_in_the_middle_of_a_step_loses_nothing_and_doubles_n
     class Dying(LearnerInParts):
         async def accumulate(self, part):
             await super().accumulate(part)
-            if len(self.batches) == 4 and len(self.parts) == 2:
+            if len(self.batches) == 4:
                 raise RuntimeError("rank 0 died")
 
     whole = in_parts(steps=8, staleness=1)
     asyncio.run(whole.run())
     broken = in_parts(steps=8, staleness=1, learner=Dying())
+    never_whole(broken, step=4)
     with pytest.raises(RuntimeError, match="rank 0 died"):
         asyncio.run(broken.run())
     version, state = snapshots_of(broken)[-1]
@@ -122,6 +136,7 @@ def test_a_stop_in_the_middle_of_a_step_discards_its_parts():
                 controller.stop()
 
     controller = in_parts(steps=1000, staleness=0, learner=Stopping())
+    never_whole(controller, step=3)
     assert not asyncio.run(controller.run())
     learner = controller.parts.learner
     assert learner.abandoned == [1] and len(learner.batches) == controller.state.version == 3
