@@ -217,11 +217,12 @@ def headlines(mixes: dict[str, Any]) -> dict[str, Any]:
     """The two comparisons by mix, each with the way of its best median."""
 
     def best(figure: str) -> dict[str, Any]:
-        chosen = {
-            name: max(mix["ways"], key=lambda way, mix=mix: mix["ways"][way][figure]["median"])  # type: ignore[misc]
-            for name, mix in mixes.items()
-        }
-        return {name: {"way": way, **mixes[name]["ways"][way][figure]} for name, way in chosen.items()}
+        found = {}
+        for name, mix in mixes.items():
+            ways = {way: figures[figure] for way, figures in mix["ways"].items()}
+            way = max(ways, key=lambda way: ways[way]["median"])  # noqa: B023 - called at once
+            found[name] = {"way": way, **ways[way]}
+        return found
 
     return {
         "own_hardware": {"bound_share": best("bound_share")},
