@@ -23,7 +23,7 @@ import yaml
 from benchmarks.lib.common import CONSOLE
 
 CLOSE_S = 0.05
-"""What begins so soon after something ended was held up by it."""
+"""A span that begins so soon after another ended was held up by it."""
 
 SAMPLE, CALM, TRAIN, BATCH, BETWEEN, PUBLISH, PUSH = (
     "sampling the batch's last group",
@@ -48,7 +48,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """What the path is made of, by step; all spans are (start, end) in seconds since the epoch."""
+    """The spans that the path is made of, by step; all are (start, end) in seconds since the epoch."""
 
     train: dict[int, tuple[float, float]]
     push: dict[int, tuple[float, float]]

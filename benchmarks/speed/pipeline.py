@@ -220,7 +220,7 @@ def headlines(mixes: dict[str, Any]) -> dict[str, Any]:
         found = {}
         for name, mix in mixes.items():
             ways = {way: figures[figure] for way, figures in mix["ways"].items()}
-            way = max(ways, key=lambda way: ways[way]["median"])  # noqa: B023 - called at once
+            way = max(ways, key=lambda way: ways[way]["median"])
             found[name] = {"way": way, **ways[way]}
         return found
 

@@ -1,4 +1,4 @@
-"""What keeps a batch from coming in parts (``rl.learner.streamed``)."""
+"""Settings that keep a batch from coming in parts (``rl.learner.streamed``)."""
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
