@@ -26,9 +26,9 @@ class Ran:
     """All that were planned."""
     measured: Measured
     results: Sequence[UpdateResult]
-    """Of the policy."""
+    """The policy's, update by update."""
     critic_results: Sequence[UpdateResult] = ()
-    """Of a critic of its own."""
+    """Those of a critic of its own; none without one."""
     scores: Scores | None = None
     """Log-probs of the first update; None unless they are recorded."""
     lr: float
