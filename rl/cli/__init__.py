@@ -31,6 +31,7 @@ from rl.cli import (
     sandbox,
     serve,
     sft,
+    simulate,
     status,
     stop,
     tasks,
@@ -123,6 +124,7 @@ doctor.register(app)
 base.register(app)
 bases.register(app)
 plan.register(app)
+simulate.register(app)
 serve.register(app)
 bench.register(app)
 launch.register(app)

@@ -37,7 +37,7 @@ class Engine:
         fixed_s: float = 0.0,
         stretch: tuple[int, int] = (1, 1),
     ) -> None:
-        """``on_done`` hears of every group whose last token was sampled; ``stretch`` is (shortest, longest)."""
+        """``on_done`` hears of every group whose last token was sampled; ``stretch``: (shortest, longest)."""
         self.index, self.version, self.live = index, 0, True
         self.outstanding = 0
         """Rollouts that it has to do; what routing goes by."""

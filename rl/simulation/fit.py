@@ -111,9 +111,7 @@ def _busy_s(groups: Sequence[GroupTimes]) -> float:
     return total
 
 
-def _lay_out(
-    groups: Sequence[GroupTimes], engines: int, seats: int, seconds: np.ndarray
-) -> list[np.ndarray]:
+def _lay_out(groups: Sequence[GroupTimes], engines: int, seats: int, seconds: np.ndarray) -> list[np.ndarray]:
     """The work between each group's arrival and its last token, term by term and one for the overhead."""
     queues: list[list[int]] = [[] for _ in range(engines)]
     for index, group in enumerate(groups):  # the least loaded engine, as far as the true ends tell

@@ -80,4 +80,4 @@ class Lengths:
         between = rng.standard_normal((groups, 1)) * spec.prompt_share**0.5
         within = rng.standard_normal((groups, rollouts)) * (1 - spec.prompt_share) ** 0.5
         lengths = spec.median * np.exp(spec.sigma * (between + within))
-        return np.clip(np.rint(lengths), 1, spec.max_tokens).astype(int).tolist()  # type: ignore[no-any-return]
+        return np.clip(np.rint(lengths), 1, spec.max_tokens).astype(int).tolist()

@@ -108,8 +108,8 @@ class EngineSpec(Section):
     """Devices of one engine (tensor parallel)."""
     max_num_seqs: PositiveInt = 256
     kv_tokens: NonNegativeInt = 0
-    """Tokens that the cache of one engine holds; 0 = no limit. Beyond it the youngest sequence waits again and
-    its tokens are prefilled anew."""
+    """Tokens that the cache of one engine holds; 0 = no limit. Beyond it the youngest sequence waits again
+    and its tokens are prefilled anew."""
     seconds: StepSeconds = StepSeconds()
     """Measured; read where ``hardware`` is not given."""
     overhead_s: NonNegativeFloat = 0.0

@@ -1,6 +1,7 @@
 """The four loops of ``rl.run.controller`` in simulated time: plans, rollouts, batches, learner, with the real
 step tickets between them."""
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Generator
@@ -38,7 +39,8 @@ class Step:
     tokens: int
     """Of their completions."""
     discarded: int
-    """Tokens sampled in vain since the last step: groups dropped, cut off, too old, or lost with an engine."""
+    """Tokens sampled in vain since the last step: of groups dropped, cut off, too old, or lost with an
+    engine."""
 
 
 class System:
@@ -65,7 +67,8 @@ class System:
         capacity = spec.layout.cores if spec.layout.kind == "cores" else None
         self._shared = Pace(self._env, capacity=capacity)
         self._own = Pace(self._env)
-        self._workers = simpy.Resource(self._env, capacity=spec.verifiers.workers)
+        self._workers = [0.0] * spec.verifiers.workers
+        """When each verifier is free again."""
         self._load = EngineLoad(
             num_engines=spec.engines.count,
             capacity=spec.engines.max_num_seqs,
@@ -151,17 +154,18 @@ class System:
     def _judge(self, group: Group) -> Process:
         if self.spec.engines.overhead_s:
             yield self._env.timeout(self.spec.engines.overhead_s)
-        if self.spec.verifiers.seconds:
-            yield self._env.all_of([self._env.process(self._verdict()) for _ in group.lengths])
+        yield self._env.timeout(self._verdicts_at(len(group.lengths)) - self._env.now)
         self._finish(group)
 
-    def _verdict(self) -> Process:
-        with self._workers.request() as turn:
-            yield turn
-            if self.spec.layout.kind == "cores":
-                yield self._shared.work(self.spec.verifiers.seconds)
-            else:
-                yield self._env.timeout(self.spec.verifiers.seconds)
+    def _verdicts_at(self, completions: int) -> float:
+        """When the last of so many completions that come now is judged: each takes the worker that is free
+        first."""
+        ends = []
+        for _ in range(completions):
+            free = max(self._env.now, heapq.heappop(self._workers))
+            ends.append(free + self.spec.verifiers.seconds)
+            heapq.heappush(self._workers, ends[-1])
+        return max(ends)
 
     def _finish(self, group: Group) -> None:
         group.finished = True
@@ -251,7 +255,8 @@ class System:
         """The first groups to finish that are not too old; one that is too old is sampled anew."""
         need = self.spec.plan.prompts_per_step
         while True:
-            fresh, stale = [], []
+            fresh: list[Group] = []
+            stale: list[Group] = []
             for group in self._arrived:
                 is_fresh = self._tickets.is_fresh(step=step, min_policy_version=group.version)
                 (fresh if is_fresh else stale).append(group)

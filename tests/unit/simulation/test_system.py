@@ -10,7 +10,7 @@ from rl.simulation.system import System
 
 
 def spec(**sections) -> SystemSpec:
-    """8 prompts x 4 rollouts of 100 equal tokens at 10 ms: an engine needs 1 s for a plan, the learner 1 s."""
+    """8 prompts x 4 rollouts of 100 equal tokens at 10 ms: engine and learner need 1 s each."""
     made = {
         "plan": {"prompts_per_step": 8, "rollouts_per_prompt": 4},
         "lengths": {"median": 100, "sigma": 0, "prompt_tokens": 0},
@@ -81,7 +81,7 @@ def test_cores_are_shared_by_all_who_work() -> None:
 
 def test_refills_take_another_round() -> None:
     found = predict(spec(plan={"max_staleness": 0, "keep_share": 0.5, "refill_rounds": 30}), steps=20)
-    # rounds until 8 groups are kept, each kept with chance 1/2: the mean of the maximum of 8 geometric numbers
+    # rounds until 8 groups are kept, each with chance 1/2: the mean of the largest of 8 geometric numbers
     rounds = sum(1 - (1 - 0.5**n) ** 8 for n in range(60))
     assert found.step_s == pytest.approx(1.0 + rounds, rel=0.15)
     assert found.discarded_share == pytest.approx(0.5, abs=0.06)
