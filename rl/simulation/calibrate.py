@@ -27,7 +27,7 @@ class Held:
 
     @property
     def error(self) -> float:
-        """Of the simulated step, relative to the measured one."""
+        """Error of the simulated step, relative to the measured one."""
         return self.simulated.step_s / self.measured_s - 1
 
 

@@ -17,11 +17,11 @@ LEARNER_TERMS = ("step_s", "update_s", "token_s", "reduce_s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFit:
-    """What the groups' times say of an engine's step."""
+    """An engine's step, as the groups' times tell it."""
 
     seconds: StepSeconds
     overhead_s: float
-    """Of a group, beyond the steps."""
+    """Seconds of a group beyond the steps."""
     points: int
     error: float
     """Median relative error of a group's time."""

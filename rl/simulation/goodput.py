@@ -1,4 +1,4 @@
-"""What failures of learner devices cost: steps done again, and time until the run is back.
+"""The price of failures of learner devices: steps done again, and time until the run is back.
 
 A failure of an engine is part of the event model (``rl.simulation.system``); a learner that is lost ends the
 attempt, and the run goes on from its last checkpoint. Failures come as a Poisson process.
@@ -15,13 +15,13 @@ class Goodput:
     """Expected values."""
 
     failures_per_day: float
-    """Of all devices, engines' and learner's."""
+    """Failures of all devices, engines' and learner's."""
     share: float
     """Useful time over all time."""
 
 
 def goodput(spec: SystemSpec, step_s: float) -> Goodput:
-    """Of a system whose steps take ``step_s`` while nothing fails.
+    """Return the share of a system whose steps take ``step_s`` while nothing fails.
 
     Between two checkpoints the run does k steps, useful seconds u = k step_s. With failures at a rate r of
     the learner's devices, and R seconds until it is back, the expected time until the k steps are done is

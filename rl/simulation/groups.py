@@ -20,7 +20,7 @@ class Group:
     left: int = 0
     """Rollouts still to come of this issue."""
     version: int = -1
-    """Of the weights that sampled its first token; -1 = none yet."""
+    """Version of the weights that sampled its first token; -1 = none yet."""
     finished: bool = False
     kept: bool = False
     cut: bool = False
@@ -30,7 +30,7 @@ class Group:
 
     @property
     def tokens(self) -> int:
-        """Of its completions."""
+        """Tokens of its completions."""
         return sum(self.lengths)
 
     def send(self, engine: int) -> None:

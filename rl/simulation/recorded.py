@@ -1,4 +1,4 @@
-"""What a run directory holds that a simulated system is fitted to: seconds of steps, times and lengths of
+"""The parts of a run directory that a simulated system is fitted to: seconds of steps, times and lengths of
 groups."""
 
 import json
@@ -32,7 +32,7 @@ class RecordedRun:
 
     view: RunView
     rows: list[dict[str, Any]]
-    """Of ``metrics.jsonl``."""
+    """Rows of ``metrics.jsonl``."""
     groups: list[GroupTimes]
     """In the order in which they were sent, those of the first steps included."""
 
@@ -59,7 +59,7 @@ class RecordedRun:
         return cls(view=view, rows=rows, groups=groups)
 
     def median(self, key: str) -> float:
-        """Of a metric; 0 where no row has it."""
+        """Return the median of a metric; 0 where no row has it."""
         values = [row[key] for row in self.rows if key in row]
         return float(np.median(values)) if values else 0.0
 

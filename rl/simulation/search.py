@@ -12,7 +12,7 @@ ENOUGH = 0.97
 """The least staleness, and the smallest batch, that reaches this share of the best throughput is taken."""
 STRETCHES = 60
 SHARES = tuple(n / 8 for n in range(1, 8))
-"""Of the GPUs that engines get."""
+"""Shares of the GPUs that engines get."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from rl.config.base import Section
 
 
 class PlanSpec(Section):
-    """What a training step asks for; the names are those of a run's ``stream`` section."""
+    """The demand of a training step; the names are those of a run's ``stream`` section."""
 
     prompts_per_step: PositiveInt = 32
     rollouts_per_prompt: PositiveInt = 16
@@ -50,7 +50,7 @@ class LengthSpec(Section):
     recorded: tuple[tuple[PositiveInt, ...], ...] = ()
     """Completion lengths of recorded groups, one tuple a group; drawn again group by group."""
     median: PositiveFloat = 500.0
-    """Of the log-normal that lengths come from where none are recorded."""
+    """Median of the log-normal that lengths come from where none are recorded."""
     sigma: NonNegativeFloat = 0.6
     """Standard deviation of the logarithm of a length: 0 makes all equal, 1 is a heavy tail."""
     prompt_share: float = Field(default=0.5, ge=0, le=1)
@@ -64,7 +64,7 @@ class StepSeconds(Section):
     ``t2rl bench --to`` writes as ``cost.seconds_for_each``."""
 
     steps: NonNegativeFloat = 0.0
-    """Of any step."""
+    """Seconds of any step."""
     sampled: NonNegativeFloat = 0.0
     """For each sequence in it."""
     context: NonNegativeFloat = 0.0
@@ -125,16 +125,16 @@ class LearnerSpec(Section):
     gpus: PositiveFloat = 1.0
     """Devices of one rank."""
     step_s: NonNegativeFloat = 0.0
-    """Of any step, whatever its size and however many ranks there are."""
+    """Seconds of any step, whatever its size and however many ranks there are."""
     update_s: NonNegativeFloat = 0.0
-    """Of each optimizer update."""
+    """Seconds of each optimizer update."""
     token_s: NonNegativeFloat = 0.0
-    """Of one token (prompts included) on one rank, all its forward and backward passes together."""
+    """Seconds of one token (prompts included) on one rank, all its forward and backward passes together."""
     updates_per_batch: PositiveInt = 1
     reduce_s: NonNegativeFloat = 0.0
-    """Of each update, with more than one rank: what the gradients' exchange does not hide."""
+    """Seconds of each update, with more than one rank: what the gradients' exchange does not hide."""
     other_s: NonNegativeFloat = 0.0
-    """Of each turn of the loop, beside everything else."""
+    """Seconds of each turn of the loop, beside everything else."""
 
 
 class SyncSpec(Section):
@@ -157,7 +157,7 @@ class VerifierSpec(Section):
 
     workers: PositiveInt = 1
     seconds: NonNegativeFloat = 0.0
-    """Of one completion."""
+    """Seconds of one completion."""
 
 
 class LayoutSpec(Section):
@@ -171,11 +171,11 @@ class LayoutSpec(Section):
     switch_s: NonNegativeFloat = 0.0
     """Engines sleep and the learner comes back, or the other way round."""
     cores: PositiveFloat = 2.0
-    """Of kind ``cores``."""
+    """Read with kind ``cores``."""
 
 
 class FaultSpec(Section):
-    """What goes wrong, and what it costs."""
+    """Failures and stragglers, and their price."""
 
     gpu_mtbf_hours: NonNegativeFloat = 0.0
     """Mean time between failures of one device; 0 = nothing fails."""
@@ -192,7 +192,7 @@ class FaultSpec(Section):
 
 
 class CheckpointSpec(Section):
-    """What a failure of the learner goes back to."""
+    """The state that a failure of the learner goes back to."""
 
     every: NonNegativeInt = 0
     """Steps; 0 = none."""
@@ -222,7 +222,7 @@ class SystemSpec(Section):
 
     @model_validator(mode="after")
     def _can_run(self) -> "SystemSpec":
-        """What would wait for ever, or take no time, is refused by the name of its field."""
+        """Refuse a system that would wait for ever, or take no time, by the name of the field."""
         plan, layout, engines = self.plan, self.layout, self.engines
         if self.depth < self.sync.every - 1:
             raise ValueError(

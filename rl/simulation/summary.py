@@ -1,4 +1,4 @@
-"""What a simulated run says: throughput, idle shares, staleness, GPU-hours and money. Every figure is
+"""The figures of a simulated run: throughput, idle shares, staleness, GPU-hours and money. Every figure is
 simulated."""
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ class Prediction:
     rollouts_per_s: float
     """Trained."""
     tokens_per_s: float
-    """Of trained completions."""
+    """Counts trained completions."""
     discarded_share: float
-    """Of the tokens sampled."""
+    """Share of the tokens sampled."""
     staleness_mean: float
     staleness_max: int
     failures_per_day: float
@@ -35,7 +35,7 @@ class Prediction:
     gpu_hours_per_step: float
     usd_per_step: float
     usd_per_million_tokens: float
-    """Of trained completions, failures included."""
+    """Counts trained completions; failures included."""
     counts: dict[str, int]
     """Groups dropped, cut off, too old, moved on; engines lost."""
 

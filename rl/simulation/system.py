@@ -33,11 +33,11 @@ class Step:
     train_s: float
     engine_idle_share: float
     staleness: tuple[int, ...]
-    """Of every group that trained."""
+    """One for every group that trained."""
     rollouts: int
     """Trained."""
     tokens: int
-    """Of their completions."""
+    """Counts their completions."""
     discarded: int
     """Tokens sampled in vain since the last step: of groups dropped, cut off, too old, or lost with an
     engine."""

@@ -1,4 +1,4 @@
-"""What ``t2rl simulate`` prints. Every figure of it is marked as simulated."""
+"""The output of ``t2rl simulate``. Every figure of it is marked as simulated."""
 
 import json
 from collections.abc import Sequence
