@@ -85,9 +85,12 @@ def _assembled(runs: Sequence[RecordedRun], engine: EngineFit, learner: LearnerF
         return float(np.median([run.median(key) for run in runs]))
 
     rows = [row for run in runs for row in run.rows]
-    keys = ("wait_s", "train_s", "publish_s", "save_s")
     other = [
-        row["time/step_s"] - row["time/learner_wait_s"] - sum(row.get(f"time/{k}", 0.0) for k in keys[1:])
+        row["time/step_s"]
+        - row["time/learner_wait_s"]
+        - row["time/train_s"]
+        - row["time/publish_s"]
+        - row["time/save_s"]
         for row in rows
     ]
     judged, busy = rows[-1].get("reward/completions", 0.0), rows[-1].get("reward/busy_s", 0.0)
