@@ -1,5 +1,6 @@
 """A simulated system from recorded runs: fit its seconds, then hold it against the runs' own steps."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def calibrate(paths: Sequence[Path]) -> Calibration:
         ]
     )
     learner = fit_learner(alone)
-    spec = _fix_start(_assembled(runs, engine, learner), runs)
+    spec = _fit_cores(_fix_start(_assembled(runs, engine, learner), alone), runs)
     held = [hold(spec, run) for run in runs]
     return Calibration(spec=spec, engine=engine, learner=learner, held=held)
 
@@ -72,12 +73,29 @@ def hold(spec: SystemSpec, run: RecordedRun) -> Held:
 
 
 def _undisturbed(run: RecordedRun) -> bool:
-    """True if no engine and no rank had to share a core while it worked."""
-    layout = layout_of(run.view.setting)
-    if layout["kind"] != "cores":
+    """True if no two processes worked at once on the same machine's cores."""
+    setting = run.view.setting
+    if layout_of(setting)["kind"] != "cores":
         return True
-    most = max(run.view.setting("rollout.num_engines", 1), run.view.setting("learner.num_ranks", 1))
-    return run.view.setting("stream.max_staleness", 0) == 0 and most <= layout["cores"]
+    one = setting("rollout.num_engines", 1) == 1 and setting("learner.num_ranks", 1) == 1
+    return bool(one and setting("stream.max_staleness", 0) == 0)
+
+
+def _fit_cores(spec: SystemSpec, runs: Sequence[RecordedRun]) -> SystemSpec:
+    """With the cores' work that the machine's cores do at once: the one figure that runs with several
+    processes at work depend on, tried in steps of a twentieth."""
+    busy = [run for run in runs if not _undisturbed(run)]
+    if not busy:
+        return spec
+
+    def misfit(made: SystemSpec) -> float:
+        return sum(float(np.log1p(hold(made, run).error)) ** 2 for run in busy)
+
+    tried = [
+        spec.model_copy(update={"layout": spec.layout.model_copy(update={"cores": float(cores)})})
+        for cores in np.arange(1.0, (os.cpu_count() or 1) + 0.01, 0.05 if (os.cpu_count() or 1) <= 4 else 0.5)
+    ]
+    return min(tried, key=misfit)
 
 
 def _assembled(runs: Sequence[RecordedRun], engine: EngineFit, learner: LearnerFit) -> SystemSpec:

@@ -2,6 +2,7 @@
 arrive between two steps."""
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
@@ -12,15 +13,16 @@ from planner.cost.serving import ServingCost
 from rl.simulation.groups import Group
 from rl.simulation.pace import Bell, Pace
 
-Process = Generator[simpy.Event, Any, None]
+Process = Generator[simpy.Event, Any, Any]
 
 
 class Engine:
     """Decodes the running sequences in stretches of a few tokens, between which sequences come, go, and
     weights change.
 
-    A stretch ends at the next end of a sequence, but is never shorter than ``shortest`` nor longer than
-    ``longest`` tokens; a sequence that ends inside one is done at its end.
+    A stretch ends at the next end of a sequence, but plans for no fewer than ``shortest`` and no more than
+    ``longest`` tokens; a sequence that ends inside one is done at its end. New groups and new weights end it
+    early.
     """
 
     def __init__(
@@ -116,9 +118,26 @@ class Engine:
                 continue
             seconds, tokens = self._seconds(prompts)
             seconds += self._fixed_s if idle else 0.0
-            yield self._pace.work(seconds * self._slowness)
+            tokens = yield from self._decode(seconds * self._slowness, tokens)
             if life == self._life:
                 self._advance(tokens)
+
+    def _decode(self, seconds: float, tokens: int) -> Process:
+        """Work on a stretch; returns its tokens. What arrives meanwhile is taken up after the token that is
+        being decoded, where there is a seat for it, as the engine does."""
+        work = self._pace.work(seconds)
+        while tokens > 1 and not work.triggered:
+            yield work | self._bell.next
+            if work.triggered:
+                return tokens
+            if self._updates or len(self._running) < self._max_num_seqs:
+                share = 1 - self._pace.stop(work) / seconds
+                done = min(tokens, max(1, math.ceil(tokens * share - 1e-9)))
+                yield self._pace.work(max(0.0, seconds * (done / tokens - share)))
+                return done
+        if not work.processed:
+            yield work
+        return tokens
 
     def _update(self, life: int) -> Process:
         version, seconds, _, prefill, loaded = self._updates.pop(0)

@@ -1,6 +1,5 @@
 """The sections of a run's config that a simulated system needs, in its words."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -37,19 +36,9 @@ def with_config(spec: SystemSpec, setting: Setting) -> SystemSpec:
 
 
 def layout_of(setting: Setting) -> dict[str, Any]:
-    """Who shares what: on a CPU, engines and ranks that are pinned to cores of their own are split, all
-    others share the cores that there are; ``cluster=gpu1`` takes turns."""
+    """Who shares what: on a CPU all processes share the cores, pinned or not (two cores of one machine do
+    less than twice the work of one: ``layout.cores`` is what a calibration found); ``cluster=gpu1`` takes
+    turns; other GPUs are split."""
     if setting("cluster.name", "local") == "gpu1":
         return {"kind": "colocated"}
-    if setting("rollout.device", "cpu") != "cpu":
-        return {"kind": "split"}
-    engines, ranks = setting("rollout.cores", None), setting("learner.cores", None)
-    if engines and ranks and not set(engines) & set(ranks):
-        enough = len(engines) >= setting("rollout.num_engines", 1) and len(ranks) >= setting(
-            "learner.num_ranks", 1
-        )
-        if enough:
-            return {"kind": "split"}
-    pinned = {*(engines or ()), *(ranks or ())}
-    everywhere = not engines or not ranks
-    return {"kind": "cores", "cores": float((os.cpu_count() or 1) if everywhere else len(pinned))}
+    return {"kind": "cores" if setting("rollout.device", "cpu") == "cpu" else "split"}

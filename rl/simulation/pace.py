@@ -41,6 +41,15 @@ class Pace:
         self._set_alarm()
         return done
 
+    def stop(self, done: Event) -> float:
+        """Take a job back; returns the seconds of work that are left of it."""
+        self._advance()
+        at = next(i for i, job in enumerate(self._jobs) if job[2] is done)
+        end = self._jobs.pop(at)[0]
+        heapq.heapify(self._jobs)
+        self._set_alarm()
+        return max(0.0, end - self._clock)
+
     def hold(self) -> None:
         """Nothing advances until as many ``release`` calls."""
         self._advance()
@@ -94,6 +103,11 @@ class Bell:
         if self._next.callbacks:
             self._next.succeed()
             self._next = self._env.event()
+
+    @property
+    def next(self) -> Event:
+        """The event of the next ring."""
+        return self._next
 
     def until(self, predicate: Any) -> Any:
         """A generator to ``yield from``: returns once ``predicate()`` is true."""

@@ -10,7 +10,7 @@ from rl.simulation.summary import Prediction, predict
 
 ENOUGH = 0.97
 """The least staleness, and the smallest batch, that reaches this share of the best throughput is taken."""
-STRETCHES = 60
+STRETCHES = 100
 SHARES = tuple(n / 8 for n in range(1, 8))
 """Shares of the GPUs that engines get."""
 

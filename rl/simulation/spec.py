@@ -26,7 +26,7 @@ class PlanSpec(Section):
     """Weight updates that a token may be old when it is trained; 0 is synchronous."""
     pipeline_depth: NonNegativeInt | None = None
     """Plans ahead of the confirmed weights; None = ``max_staleness``."""
-    push_at_share: float = Field(default=1.0, ge=0, le=1)
+    push_at_share: float = Field(default=0.25, ge=0, le=1)
     """With one plan ahead, new weights wait until so large a share of a plan's rollouts is left."""
     keep_share: float = Field(default=1.0, gt=0, le=1)
     """Chance that the curriculum keeps a finished group."""

@@ -66,7 +66,6 @@ class System:
         self.steps: list[Step] = []
         capacity = spec.layout.cores if spec.layout.kind == "cores" else None
         self._shared = Pace(self._env, capacity=capacity)
-        self._own = Pace(self._env)
         self._workers = [0.0] * spec.verifiers.workers
         """When each verifier is free again."""
         self._load = EngineLoad(
@@ -106,11 +105,11 @@ class System:
             cost=spec.engine_cost(),
             max_num_seqs=spec.engines.max_num_seqs,
             kv_tokens=spec.engines.kv_tokens,
-            pace=self._shared if shared else self._own,
+            pace=self._shared if shared else Pace(self._env),
             on_done=self._sampled,
             slowness=spec.faults.slow_factor if slow else 1.0,
             fixed_s=spec.engines.fixed_s,
-            stretch=(max(1, longest // 4), longest),
+            stretch=(max(1, longest // 8), longest),
         )
 
     # -- prompts and rollouts --------------------------------------------------------------------------------

@@ -106,8 +106,7 @@ def test_one_number_of_updates_is_part_of_the_step() -> None:
 @pytest.mark.parametrize(
     ("settings", "kind"),
     [
-        ({"rollout__cores": [0], "learner__cores": [1]}, "split"),
-        ({"rollout__cores": [0], "learner__cores": [1], "rollout__num_engines": 2}, "cores"),
+        ({"rollout__cores": [0], "learner__cores": [1]}, "cores"),
         ({}, "cores"),
         ({"rollout__device": "cuda"}, "split"),
         ({"rollout__device": "cuda", "cluster__name": "gpu1"}, "colocated"),

@@ -10,10 +10,11 @@ def spec(**learner) -> SystemSpec:
     """A plan is 3.2 s of one engine and 1.6 s of one rank."""
     return SystemSpec.model_validate(
         {
-            "plan": {"prompts_per_step": 16, "rollouts_per_prompt": 2},
+            "plan": {"prompts_per_step": 16, "rollouts_per_prompt": 2, "push_at_share": 1.0},
             "lengths": {"median": 100, "sigma": 0, "prompt_tokens": 0},
             "engines": {"seconds": {"sampled": 0.001}},
             "learner": {"token_s": 1.6 / 3200, **learner},
+            "layout": {"switch_s": 0.1},
         }
     )
 

@@ -177,9 +177,9 @@ def test_a_push_waits_for_the_plan_in_flight_to_calm_down() -> None:
 
 def test_the_same_seed_gives_the_same_run_and_coarser_stretches_nearly() -> None:
     tail = spec(lengths={"sigma": 0.8, "median": 400, "max_tokens": 4000})
-    fine, again = (predict(tail, steps=10, seed=3) for _ in range(2))
+    fine, again = (predict(tail, steps=60, seed=3) for _ in range(2))
     assert fine == again
-    assert predict(tail, steps=10, seed=3, stretches=100).step_s == pytest.approx(fine.step_s, rel=0.02)
+    assert predict(tail, steps=60, seed=3, stretches=200).step_s == pytest.approx(fine.step_s, rel=0.05)
 
 
 def test_an_m_d_1_queue() -> None:
