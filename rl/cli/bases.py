@@ -18,6 +18,8 @@ Examples:
 isolines 1 to 4; Ctrl-C and the same command go on
 
 [bold]t2rl bases build standard --level 5[/]   adds the next isoline to it
+
+[bold]t2rl bases build small --seed 1 --dir runs/bases/small-1[/]   other weights and documents
 """
 POST_TRAIN = """
 Examples:
@@ -50,7 +52,10 @@ def register(app: typer.Typer) -> None:
 
 def build(
     ladder: Annotated[
-        str, typer.Argument(metavar="LADDER|FILE", help="smoke, mini, standard, or a YAML file.")
+        str,
+        typer.Argument(
+            metavar="LADDER|FILE", help="smoke, small, mini, distinct, standard, repeated, or a YAML file."
+        ),
     ],
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where; what is there is kept. Default: runs/bases/LADDER.")
@@ -58,6 +63,10 @@ def build(
     level: Annotated[int | None, typer.Option(min=1, help="Highest isoline of training compute.")] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Sizes at once, one core each (Ray). 1: this process alone.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the initial weights and the documents.")] = None,
+    unique_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Distinct tokens of data, seen again when they are used up.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +77,7 @@ def build(
         from rl.ladder.ladder import load_ladder
         from rl.ladder.tables import print_cells
 
-        config = load_ladder(ladder, max_level=level)
+        config = load_ladder(ladder, max_level=level, seed=seed, unique_tokens=unique_tokens)
         path = directory or Path("runs/bases") / config.name
         cells = run(config, path, jobs=jobs)
         if as_json:

@@ -66,7 +66,11 @@ class LadderConfig(Section):
     corpus: CorpusConfig = CorpusConfig(
         direct_share=1.0, sloppy_share=0.0, step_error=0.0, level_weights=(1.0, 1.0, 1.0)
     )
+    unique_tokens: PositiveInt | None = None
+    """Distinct tokens of the data, which are seen again in a new order once they are used up. None: an
+    endless generator."""
     seed: NonNegativeInt = 0
+    """Of the initial weights, and, added to the corpus's, of the documents."""
     evaluation: LadderEvaluation = LadderEvaluation()
 
     @model_validator(mode="after")
@@ -103,7 +107,7 @@ class LadderConfig(Section):
             muon_lr=self.muon_lr,
             decay_share=self.decay_share,
             max_positions=128,
-            corpus=self.corpus,
+            corpus=self.corpus.model_copy(update={"seed": self.corpus.seed + self.seed}),
             seed=self.seed,
         )
 
@@ -162,8 +166,14 @@ def non_embedding(recipe: RecipeConfig) -> int:
     return recipe.num_layers * (attention + mlp + 2 * recipe.hidden_size) + recipe.hidden_size
 
 
-def load_ladder(name_or_file: str, *, max_level: int | None = None) -> LadderConfig:
-    """A shipped ladder or the user's YAML.
+def load_ladder(
+    name_or_file: str,
+    *,
+    max_level: int | None = None,
+    seed: int | None = None,
+    unique_tokens: int | None = None,
+) -> LadderConfig:
+    """A shipped ladder or the user's YAML; what is given here replaces what stands there.
 
     Raises:
         ConfigError: no such ladder, or fields that do not fit.
@@ -180,10 +190,9 @@ def load_ladder(name_or_file: str, *, max_level: int | None = None) -> LadderCon
     if not path.is_file():
         raise ConfigError(f"{name_or_file}: no such file")
     content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if max_level is not None:
-        content = {**content, "max_level": max_level}
+    asked = {"max_level": max_level, "seed": seed, "unique_tokens": unique_tokens}
     try:
-        return LadderConfig.model_validate(content)
+        return LadderConfig.model_validate(content | {k: v for k, v in asked.items() if v is not None})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'ladder'}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{path.name}: {wrong}") from error

@@ -93,6 +93,7 @@ def train_size(
     recipe = ladder.recipe(size)
     saved = directory.trunk(size)
     trunk = Learner.load(recipe, saved) if saved.exists() else Learner.fresh(recipe)
+    unique = ladder.unique_tokens
     for cell in sorted((c for c in ladder.cells() if c.size == size), key=lambda c: c.tokens):
         if directory.has_cell(cell.name):
             continue
@@ -101,10 +102,12 @@ def train_size(
             # The cell was removed after the trunk had passed it.
             if trunk.at.tokens > fork + recipe.batch_tokens:
                 trunk = Learner.fresh(recipe)
-            if trunk.at.tokens < fork and not _advance(trunk, fork, saved, report=report, stop=stop):
+            if trunk.at.tokens < fork and not _advance(
+                trunk, fork, saved, report=report, stop=stop, unique_tokens=unique
+            ):
                 return False
             trunk.save(directory.branch(cell.name))
-        if not _finish_cell(cell, recipe, fork, directory, report=report, stop=stop):
+        if not _finish_cell(cell, recipe, fork, directory, report=report, stop=stop, unique_tokens=unique):
             return False
     return True
 
@@ -117,11 +120,20 @@ def _finish_cell(
     *,
     report: Report,
     stop: threading.Event,
+    unique_tokens: int | None,
 ) -> bool:
     """Take the branch of a cell to its end, and export it."""
     saved = directory.branch(cell.name)
     branch = Learner.load(recipe, saved)
-    if not _advance(branch, cell.tokens, saved, report=report, stop=stop, decay_from=fork):
+    if not _advance(
+        branch,
+        cell.tokens,
+        saved,
+        report=report,
+        stop=stop,
+        unique_tokens=unique_tokens,
+        decay_from=fork,
+    ):
         return False
     _export(cell, branch, directory)
     saved.unlink()
@@ -135,6 +147,7 @@ def _advance(
     *,
     report: Report,
     stop: threading.Event,
+    unique_tokens: int | None,
     decay_from: int | None = None,
 ) -> bool:
     """Train up to ``until`` tokens, decaying from ``decay_from`` on if given; saves now and then, and at the
@@ -142,7 +155,9 @@ def _advance(
     at, recipe = learner.at, learner.recipe
     started = saved = time.monotonic()
     before = at.seconds
-    stream = batches_from(recipe.corpus, at.block, at.batch, batch_tokens=recipe.batch_tokens)
+    stream = batches_from(
+        recipe.corpus, at.block, at.batch, batch_tokens=recipe.batch_tokens, unique_tokens=unique_tokens
+    )
     while at.tokens < until and not stop.is_set():
         (after_block, after_batch), docs = next(stream)
         loss = update(

@@ -9,7 +9,7 @@ from rl.config.errors import ConfigError
 from rl.ladder import stream
 from rl.ladder.ladder import SHIPPED, load_ladder, non_embedding
 from rl.ladder.layout import LadderDir
-from rl.ladder.stream import batches_from, block_batches
+from rl.ladder.stream import batches_from, block_batches, epoch_batches
 from rl.pretrain.corpus import documents
 from rl.pretrain.lean import LeanLlama
 from rl.pretrain.tokenizer import VOCAB_SIZE
@@ -95,6 +95,41 @@ def test_the_stream_can_be_entered_anywhere(monkeypatch: pytest.MonkeyPatch) -> 
     after, docs = next(batches)
     assert after == (1, 1) and docs not in first
     assert all(d.solution.startswith("#") for d in docs)  # answers without steps
+
+
+def test_distinct_tokens_are_seen_again_in_another_order() -> None:
+    corpus = load_ladder("repeated").corpus
+    batches = batches_from(corpus, 0, 0, batch_tokens=1024, unique_tokens=4000)
+    epochs: dict[int, list[str]] = {0: [], 1: [], 2: []}
+    at = (0, 0)
+    while at[0] < 3:
+        number, (at, docs) = at[0], next(batches)
+        epochs[number] += [d.prompt for d in docs]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+    assert epochs[0] != epochs[1] != epochs[2]
+    tokens = [
+        sum(d.num_tokens for d in docs)
+        for docs in epoch_batches(corpus, 0, batch_tokens=1024, unique_tokens=4000)
+    ]
+    assert 4000 <= sum(tokens) < 4100
+
+
+def test_a_seed_is_of_the_weights_and_of_the_documents() -> None:
+    first, second = load_ladder("small"), load_ladder("small", seed=2)
+    assert second.recipe("6k").seed == 2
+    assert second.recipe("6k").corpus.seed == first.recipe("6k").corpus.seed + 2
+    assert load_ladder("repeated", unique_tokens=500).unique_tokens == 500
+    assert second.evaluation == first.evaluation, "the problems are the same"
+
+
+def test_small_goes_on_below_distinct() -> None:
+    by_name = {c.name: c for c in load_ladder("distinct").cells()}
+    small = load_ladder("small", max_level=6)
+    assert small.corpus == load_ladder("distinct").corpus
+    for cell in small.cells():
+        if cell.name in by_name:
+            assert cell.params == by_name[cell.name].params
+            assert cell.level == by_name[cell.name].level + 2
 
 
 def test_levels_of_corpus_and_problems_are_the_same(tmp_path: Path) -> None:
