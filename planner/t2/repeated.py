@@ -17,6 +17,7 @@ PUBLISHED = 15.39
 RANGE = (0.05, 1000.0)
 """Between "a second epoch is worthless" and "epochs cost nothing at any number that was measured"."""
 GRID = 25
+NEAR = float(np.log(20.0))
 
 
 def effective_tokens(tokens: ArrayLike, unique: ArrayLike, decay: float = PUBLISHED) -> np.ndarray:
@@ -77,9 +78,19 @@ def fit_repeated(
     *,
     restarts: int = 20,
     seed: int = 0,
+    start: RepeatedLaw | None = None,
 ) -> RepeatedLaw:
     """Least squares over checkpoints [R]: Chinchilla's law in D' for each R* of a grid, then finer around the
     best.
+
+    Args:
+        params: [R] N.
+        tokens: [R] D.
+        unique: [R] distinct tokens.
+        nll: [R] loss, nats.
+        restarts: of each fit of Chinchilla's law.
+        seed: of the restarts.
+        start: an earlier fit to begin from, in place of grid and restarts; R* stays within a factor of 20.
 
     Raises:
         ValueError: fewer than seven checkpoints (six parameters), or none with repeated data.
@@ -89,26 +100,32 @@ def fit_repeated(
         raise ValueError(f"a law of 6 parameters needs at least 7 checkpoints, not {len(y)}")
     if not np.any(d > u * 1.001):
         raise ValueError("no checkpoint saw a token twice, so nothing says what repetition costs")
-    start: ChinchillaLaw | None = None
+    law: ChinchillaLaw | None = None if start is None else start.law
 
     def error(log_decay: float) -> float:
-        nonlocal start
+        nonlocal law
         worth = effective_tokens(d, u, float(np.exp(log_decay)))
-        start = fit_chinchilla(n, worth, y, restarts=restarts, seed=seed, start=start)
-        return float(((start.loss(n, worth) - y) ** 2).sum())
+        law = fit_chinchilla(n, worth, y, restarts=restarts, seed=seed, start=law)
+        return float(((law.loss(n, worth) - y) ** 2).sum())
 
-    grid = np.linspace(float(np.log(RANGE[0])), float(np.log(RANGE[1])), GRID)
-    errors = [error(x) for x in grid]
-    at = int(np.argmin(errors))
-    low, high = grid[max(at - 1, 0)], grid[min(at + 1, GRID - 1)]
-    start = None
-    error(grid[at])
+    lowest, highest = (float(np.log(limit)) for limit in RANGE)
+    if start is None:
+        grid = np.linspace(lowest, highest, GRID)
+        errors = [error(x) for x in grid]
+        at = int(np.argmin(errors))
+        low, high = grid[max(at - 1, 0)], grid[min(at + 1, GRID - 1)]
+        law = None
+        error(grid[at])
+    else:
+        centre = float(np.log(start.decay))
+        low, high = max(centre - NEAR, lowest), min(centre + NEAR, highest)
     best = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-3})
     decay = float(np.exp(best.x))
-    law = fit_chinchilla(n, effective_tokens(d, u, decay), y, restarts=restarts, seed=seed)
+    worth = effective_tokens(d, u, decay)
+    found = fit_chinchilla(n, worth, y, restarts=restarts, seed=seed, start=None if start is None else law)
     near = 1.02
     bounded = decay < RANGE[0] * near or decay > RANGE[1] / near
-    return RepeatedLaw(law=law, decay=decay, bounded=bounded, error=float(best.fun))
+    return RepeatedLaw(law=found, decay=decay, bounded=bounded, error=float(best.fun))
 
 
 def with_effective_tokens(rows: FamilyRows, unique: ArrayLike, decay: float = PUBLISHED) -> FamilyRows:

@@ -35,7 +35,7 @@ def test_params_are_counted_without_the_embedding(name: str) -> None:
             model = LeanLlama(recipe, VOCAB_SIZE)
         n = non_embedding(recipe)
         assert n == model.num_parameters() - model.embed.weight.numel()
-        assert n == pytest.approx(label, rel=0.02)
+        assert n == pytest.approx(label, rel=0.05)
         cell = next(c for c in ladder.cells() if c.size == size)
         assert cell.params_total == model.num_parameters()
 

@@ -45,6 +45,8 @@ def test_a_fit_that_takes_repeats_for_new_data_is_worse() -> None:
     found = fit_repeated(N, D, U, nll)
     blind = fit_chinchilla(N, D, nll, restarts=20)
     assert found.error < 0.01 * float(((blind.loss(N, D) - nll) ** 2).sum())
+    again = fit_repeated(N, D, U, LAW.loss(N, effective_tokens(D, U, 5.0)), start=found)
+    assert again.decay == pytest.approx(5.0, rel=0.05), "a replicate begins at an earlier fit"
 
 
 def test_repeats_that_cost_nothing_end_on_the_limit_and_are_said_to() -> None:
