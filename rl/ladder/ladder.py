@@ -70,7 +70,7 @@ class LadderConfig(Section):
     """Distinct tokens of the data, which are seen again in a new order once they are used up. None: an
     endless generator."""
     seed: NonNegativeInt = 0
-    """Of the initial weights, and, added to the corpus's, of the documents."""
+    """Draws the initial weights and, added to the corpus's own, the documents."""
     evaluation: LadderEvaluation = LadderEvaluation()
 
     @model_validator(mode="after")
