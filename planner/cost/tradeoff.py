@@ -20,7 +20,7 @@ from planner.estimators.bootstrap import Interval, bootstrap_mean
 from planner.estimators.pass_at_k import pass_at_k
 
 COLUMNS = (
-    "ckpt", "N", "D", "tok_per_param", "post", "bits", "train_flops", "strategy", "k", "temp",
+    "ckpt", "N", "D", "tok_per_param", "post", "bits", "train_flops", "strategy", "k", "temp", "max_tokens",
     "mean_prompt_tok", "mean_gen_tok",
     "p95_gen_tok", "flops_per_query", "eflops_per_query", "weight_bytes", "kv_bytes_peak", "latency_ms_seq",
     "latency_ms_par",
@@ -55,6 +55,8 @@ class Scored:
     """Tokens of a right sample -> how many."""
     wrong_lengths: dict[int, int]
     temperature: float = 1.0
+    max_tokens: int | None = None
+    """Limit of tokens; None where nobody says."""
 
     @property
     def lengths(self) -> dict[int, int]:
@@ -128,6 +130,7 @@ def _rows(
                 "strategy": strategy,
                 "k": k,
                 "temp": scored.temperature,
+                "max_tokens": scored.max_tokens,
                 "mean_prompt_tok": prompt,
                 "mean_gen_tok": mean,
                 "p95_gen_tok": p95,
@@ -178,7 +181,7 @@ def choices(rows: Sequence[dict[str, Any]], *, cost: str, count: int = 7) -> lis
     at each."""
     measured = [r for r in rows if not r["extrapolated"]]
     prices = [r[cost] for r in measured]
-    kept = ("ckpt", "bits", "strategy", "k", "selected_acc", cost)
+    kept = ("ckpt", "bits", "temp", "max_tokens", "strategy", "k", "selected_acc", cost)
     found = []
     for budget in np.geomspace(min(prices), max(prices), count) * (1 + 1e-9):
         row = cheapest(measured, cost=cost, budget=budget)

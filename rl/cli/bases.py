@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,9 @@ Examples:
 bases, post-trained ones and external.yaml; likelihood and sampling
 
 [bold]t2rl bases eval runs/bases/mini --bits 8,4[/]   also with fake-quantised weights
+
+[bold]t2rl bases eval runs/mine --config quickstart --temperatures 0.6,1 --max-tokens 8,24[/]
+by the engines, on a run's own task; the lower limit is read from the lengths
 """
 DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A directory that  t2rl bases build  made.")]
 Cells = Annotated[str, typer.Option(metavar="NAME,...", help="Only these; all of them unless told.")]
@@ -111,6 +114,18 @@ def post_train(
 
 def evaluate(
     directory: DirArgument,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[OVERRIDES]...", help="As of t2rl train; with --config.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Sample by the engines, on the task of this run.")
+    ] = "",
+    temperatures: Annotated[
+        str, typer.Option(metavar="T,...", help="With --config: sampled at each. Default: the run's.")
+    ] = "",
+    max_tokens: Annotated[
+        str, typer.Option(metavar="M,...", help="With --config: limits; the largest is sampled under.")
+    ] = "",
     bits: Annotated[
         str, typer.Option(metavar="8,4", help="Also score with weights fake-quantised to so many bits.")
     ] = "",
@@ -118,16 +133,56 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score every checkpoint on the same held-out problems: likelihood of the answer, and samples judged by
-    the verifier."""
+    the verifier. With --config by the engines, on any task, at any temperature and limit of tokens."""
     with exit_codes():
-        from rl.ladder.evaluate import evaluate_ladder, parse_bits
-        from rl.ladder.tables import print_scores
+        from rl.ladder.tables import print_sampled, print_scores
 
-        scores = evaluate_ladder(directory, bits=parse_bits(bits), only=_names(cells))
+        if config:
+            scores = _by_engines(directory, config, overrides or [], temperatures, max_tokens, bits, cells)
+            show = print_sampled
+        else:
+            from rl.ladder.evaluate import evaluate_ladder, parse_bits
+
+            _refuse_engine_options(overrides or [], temperatures, max_tokens)
+            scores = evaluate_ladder(directory, bits=parse_bits(bits), only=_names(cells))
+            show = print_scores
         if as_json:
             typer.echo(json.dumps({"dir": str(directory), "scores": scores}, indent=1))
         else:
-            print_scores(directory, scores)
+            show(directory, scores)
+
+
+def _by_engines(
+    directory: Path,
+    config: str,
+    overrides: list[str],
+    temperatures: str,
+    max_tokens: str,
+    bits: str,
+    cells: str,
+) -> list[dict[str, Any]]:
+    from rl.commands.bases_eval import Asked, sample_ladder
+    from rl.ladder.sampled import parse_axis
+
+    if bits:
+        raise ValueError("--bits rounds weights for the torch sampler; leave it out beside --config")
+    asked = Asked(
+        config=config,
+        overrides=tuple(overrides),
+        temperatures=tuple(parse_axis(temperatures, "--temperatures", float)),
+        cuts=tuple(parse_axis(max_tokens, "--max-tokens", int)),
+    )
+    return sample_ladder(directory, asked, only=_names(cells))
+
+
+def _refuse_engine_options(overrides: list[str], temperatures: str, max_tokens: str) -> None:
+    given = [
+        *overrides,
+        *(["--temperatures"] if temperatures else []),
+        *(["--max-tokens"] if max_tokens else []),
+    ]
+    if given:
+        raise ValueError(f"{' '.join(given)}: of engines on a run's task; add --config quickstart")
 
 
 def _names(text: str) -> list[str]:

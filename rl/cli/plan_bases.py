@@ -18,6 +18,8 @@ Examples:
 
 [bold]t2rl plan bases runs/bases/mini --device h100_sxm --queries 1e5,1e7 --total-flops 1e14[/]
 
+[bold]t2rl plan bases runs/mine --temperature 0.6 --max-tokens 64[/]   of the engines' samples, cut at 64
+
 [bold]t2rl plan bases runs/bases/mini --device here[/]   latencies by what  t2rl  measures on this machine
 """
 
@@ -48,6 +50,13 @@ def bases(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Result of t2rl bench --to: measured seconds of its checkpoint."),
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Of the engines' samples (t2rl bases eval --config) that surfaces are fitted to."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Limit of tokens that those samples are cut at.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Which size, how many tokens, how many samples: surfaces fitted to a ladder, their optima, and what a
@@ -65,6 +74,8 @@ def bases(
             resamples=resamples,
             categories=chosen,
             cost_files=cost or (),
+            temperature=temperature,
+            max_tokens=max_tokens,
         )
         folder = plan_folder(directory, chosen)
         if as_json:

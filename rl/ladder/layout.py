@@ -8,6 +8,7 @@ Layout::
         cells/NAME/{cell.json,model/}
         post/NAME/{post.json,model/}
         eval/NAME[+rl][@int4].json  facts, then per-problem rows
+        eval/sampled/NAME[+rl].json the same of the engines, with lengths (rl.ladder.sampled)
         work/                       unfinished trunks and branches
         plan/                       surface.json, tradeoff.csv, pictures
 """
@@ -51,6 +52,10 @@ class LadderDir:
     def eval_file(self, key: str) -> Path:
         """Scores of one checkpoint, ``NAME``, ``NAME+rl``, ``NAME@int4``, ..."""
         return self.path / "eval" / f"{key}.json"
+
+    def sampled_file(self, key: str) -> Path:
+        """Samples of one checkpoint by the engines."""
+        return self.path / "eval" / "sampled" / f"{key}.json"
 
     def trunk(self, size: str) -> Path:
         """Unfinished trunk of a size."""

@@ -61,5 +61,17 @@ def print_scores(path: Path, scores: Sequence[Mapping[str, Any]]) -> None:
     Console().print(table)
 
 
+def print_sampled(path: Path, scores: Sequence[Mapping[str, Any]]) -> None:
+    """Headline scores of every checkpoint, temperature and limit of tokens."""
+    table = Table(title=f"{path}: pass@k by the engines; a sample longer than max_tokens is wrong")
+    for column in ("checkpoint", "T", "max_tokens", "@1", "@4", "@16", "@64", "tokens"):
+        table.add_column(column, no_wrap=True)
+    for s in scores:
+        passes = [_number(s["pass"].get(str(k))) for k in (1, 4, 16, 64)]
+        axes = f"{s['temperature']:g}", str(s["max_tokens"])
+        table.add_row(s["key"], *axes, *passes, f"{s['mean_tokens']:.1f}")
+    Console().print(table)
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"

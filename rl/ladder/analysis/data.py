@@ -14,6 +14,7 @@ from planner.t2.rows import FamilyRows
 from rl.config.errors import ConfigError
 from rl.ladder.checkpoints import all_checkpoints
 from rl.ladder.layout import LadderDir
+from rl.ladder.sampled import Axis, axes_of, read_sampled, scores_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,50 @@ def load_scores(directory: LadderDir) -> list[dict[str, Any]]:
     if not found:
         raise ConfigError(f"{directory.path} has no scores yet: t2rl bases eval {directory.path}")
     return found
+
+
+def sampled_scores(directory: LadderDir, axis: Axis | None) -> list[dict[str, Any]]:
+    """The same of what the engines sampled: one entry for each checkpoint at ``axis``, or at every axis that
+    was asked for.
+
+    Raises:
+        ConfigError: there is none, or a checkpoint was not sampled at that axis.
+    """
+    found = []
+    for checkpoint in all_checkpoints(directory):
+        file = read_sampled(directory, checkpoint.key)
+        if file is not None:
+            found += [scores_at(file, one) for one in ([axis] if axis else axes_of(file))]
+    if not found:
+        raise ConfigError(
+            f"{directory.path} has no samples of the engines: t2rl bases eval {directory.path} --config NAME"
+        )
+    return found
+
+
+def chosen_axis(directory: LadderDir, temperature: float | None, max_tokens: int | None) -> Axis | None:
+    """The temperature and limit that surfaces are fitted at; None for the scores of ``eval/KEY.json``.
+
+    What is not given is the first temperature, and the limit, that the first checkpoint was sampled at. Where
+    nothing is given, the engines' samples are read only if there are no other scores.
+    """
+    checkpoints = all_checkpoints(directory)
+    given = temperature is not None or max_tokens is not None
+    if not given and any(directory.eval_file(c.key).is_file() for c in checkpoints):
+        return None
+    files = (read_sampled(directory, c.key) for c in checkpoints)
+    first = next((file for file in files if file is not None), None)
+    if first is None and not given:
+        return None
+    if first is None:
+        raise ConfigError(
+            f"--temperature and --max-tokens are of samples of the engines, and {directory.path} has none:"
+            f" t2rl bases eval {directory.path} --config NAME"
+        )
+    return Axis(
+        temperature=float(next(iter(first["temperatures"]))) if temperature is None else temperature,
+        max_tokens=first["max_tokens"] if max_tokens is None else max_tokens,
+    )
 
 
 def only_categories(scores: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -49,6 +49,9 @@ def _isolines(data: Family, fits: Fits) -> Any:
         panels = ((np.ones(len(some.keys)), None), (np.maximum(served / (2 * some.params), 1), served))
         for axis, (ks, budget) in zip(axes[row], panels, strict=True):
             observed = some.pass_at(ks)
+            outside = some.levels == 0
+            if outside.any():
+                axis.plot(some.ratios[outside], observed[outside], "kx", markersize=5, label="on no isoline")
             for level in sorted(set(some.levels.tolist()) - {0}):
                 cells = some.levels == level
                 line = axis.plot(

@@ -16,11 +16,19 @@ from planner.cost.tradeoff import Scored, choices, to_csv, to_markdown, tradeoff
 from planner.t2.budget import Deployment, end_to_end
 from planner.t2.overtraining import fit_overtraining
 from planner.t2.shift import discrete_choice
-from rl.ladder.analysis.data import Family, family_of, load_scores, only_categories
+from rl.ladder.analysis.data import (
+    Family,
+    chosen_axis,
+    family_of,
+    load_scores,
+    only_categories,
+    sampled_scores,
+)
 from rl.ladder.analysis.fit import Fits, fit_surfaces
 from rl.ladder.analysis.holdout import judge_holdouts
 from rl.ladder.analysis.shift import PRIMARY, shift_report
 from rl.ladder.layout import LadderDir
+from rl.ladder.sampled import Axis
 from rl.ladder.scores import headline
 
 MAX_K = 1024.0
@@ -38,6 +46,8 @@ def plan_bases(
     resamples: int,
     categories: Sequence[str] = (),
     cost_files: Sequence[Path] = (),
+    temperature: float | None = None,
+    max_tokens: int | None = None,
 ) -> dict[str, Any]:
     """Everything about one ladder; also written to ``DIR/plan``.
 
@@ -50,24 +60,27 @@ def plan_bases(
         categories: only their problems; written to ``DIR/plan/A+B``, without the trade-off table and its
             picture.
         cost_files: of ``t2rl bench --to``, for the trade-off table.
+        temperature: read what the engines sampled at this temperature (``t2rl bases eval --config``).
+        max_tokens: cut their samples at so many tokens. With either of the two, and where there are no other
+            scores, the trade-off table has every temperature and limit that was asked for.
 
     Raises:
         ValueError: nothing is scored, or on unequal problems; a cost file that does not fit.
     """
     directory = LadderDir(path)
-    scores = load_scores(directory)
-    if categories:
-        scores = only_categories(scores, categories)
+    axis = chosen_axis(directory, temperature, max_tokens)
+    scores, every = _read(directory, axis, categories)
     data = family_of(scores)
     fits = fit_surfaces(data)
     served = PRIMARY * float(data.params.max())
-    rows = [] if categories else _tradeoff(scores, device, cost_files)
+    rows = [] if categories else _tradeoff(every, device, cost_files)
     heads = [headline(s) for s in scores]
     mean_tokens = float(np.mean([h["mean_tokens"] for h in heads if not h["bits"]]))
     budget = total_flops or 4 * float((6 * data.params * data.tokens).max())
     report = {
         "ladder": directory.ladder().name,
         "device": asdict(device),
+        "axis": None if axis is None else asdict(axis),
         "checkpoints": heads,
         "problems": len(data.category),
         "surface": _surface(fits),
@@ -81,14 +94,29 @@ def plan_bases(
         "serving": {cost: choices(rows, cost=cost) for cost in SERVING_COSTS} if rows else None,
     }
     folder = plan_folder(path, categories)
-    directory.write_json(folder / "surface.json", _without_nan(report))
+    _write(folder, report, rows, data, fits)
+    return report
+
+
+def _write(
+    folder: Path, report: dict[str, Any], rows: Sequence[dict[str, Any]], data: Family, fits: Fits
+) -> None:
+    from rl.ladder.analysis.pictures import draw_all
+
+    LadderDir.write_json(folder / "surface.json", _without_nan(report))
     if rows:
         (folder / "tradeoff.csv").write_text(to_csv(rows), encoding="utf-8")
         (folder / "tradeoff.md").write_text(to_markdown(rows), encoding="utf-8")
-    from rl.ladder.analysis.pictures import draw_all
-
     draw_all(folder, data, fits, report, rows)
-    return report
+
+
+def _read(
+    directory: LadderDir, axis: Axis | None, categories: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what surfaces are fitted to, and what the trade-off table holds: every axis of samples."""
+    every = load_scores(directory) if axis is None else sampled_scores(directory, None)
+    scores = every if axis is None else sampled_scores(directory, axis)
+    return (only_categories(scores, categories) if categories else scores), every
 
 
 def _tradeoff(
@@ -250,6 +278,7 @@ def _scored(scores: dict[str, Any]) -> Scored:
         right_lengths=lengths["right"],
         wrong_lengths=lengths["wrong"],
         temperature=scores["temperature"],
+        max_tokens=scores.get("max_tokens"),
     )
 
 

@@ -59,18 +59,20 @@ def test_the_whole_way(ladder: Path) -> None:
     # Nothing is left to do.
     again = call("bases", "build", ladder / "ladder.yaml", "--dir", ladder, "--json")
     assert again["cells"][0]["name"] == "8k-r5"
-    posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", "32k-r20", "--json", *FAST)[
-        "post"
-    ]
-    assert posts[0]["steps"] == 1 and posts[0]["post_flops"] > 0
-    trained_on = yaml.safe_load((ladder / posts[0]["run"] / "config.yaml").read_text())["task"]
-    assert trained_on["level_args"] == GCD, "the ladder's problems, not the quickstart's"
-
     base = ladder / "cells" / "8k-r20" / "model"
     outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
     (ladder / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
+    names = "32k-r20,other"
+    posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", names, "--json", *FAST)[
+        "post"
+    ]
+    assert [post["name"] for post in posts] == ["32k-r20", "other"]
+    assert all(post["steps"] == 1 and post["post_flops"] > 0 for post in posts)
+    trained_on = yaml.safe_load((ladder / posts[0]["run"] / "config.yaml").read_text())["task"]
+    assert trained_on["level_args"] == GCD, "the ladder's problems, not the quickstart's"
+
     scores = {s["key"]: s for s in call("bases", "eval", ladder, "--bits", "4", "--json")["scores"]}
-    assert set(scores) >= {"8k-r5", "32k-r20", "32k-r20+rl", "32k-r20@int4", "other"}
+    assert set(scores) >= {"8k-r5", "32k-r20", "32k-r20+rl", "32k-r20@int4", "other", "other+rl"}
     assert scores["other"]["pass"] == scores["8k-r20"]["pass"]
     assert scores["32k-r20@int4"]["quantised_weights"] > 0
     assert all(abs(s["mode_gap_se"]) < 4.5 for s in scores.values())  # sampler, verifier and likelihood agree
@@ -86,6 +88,35 @@ def test_the_whole_way(ladder: Path) -> None:
         (ladder / "plan" / f"{name}.svg").stat().st_size > 1000
         for name in ("isolines", "r_star", "predicted", "pareto")
     )
+
+    _by_engines(ladder)
+
+
+def _by_engines(ladder: Path) -> None:
+    """Two bases through real vLLM on the run's own task; the planner reads one temperature, cut."""
+    asked = ["--config", "debug", "--temperatures", "0.7,1", "--max-tokens", "3,12"]
+    few = ["evaluation.num_prompts=6", "evaluation.samples_per_prompt=32"]
+    command = ["bases", "eval", ladder, "--cells", "8k-r20,other", *asked, "--json", *few]
+    rows = call(*command)["scores"]
+    at = {(r["key"], r["temperature"], r["max_tokens"]): r for r in rows}
+    assert set(at) == {(k, t, m) for k in ("8k-r20", "other") for t in (0.7, 1) for m in (3, 12)}
+    for key, temperature, _ in at:
+        short, long = (at[key, temperature, m] for m in (3, 12))
+        assert short["pass"]["1"] <= long["pass"]["1"]
+        assert short["mean_tokens"] <= 3 < long["mean_tokens"] <= 12
+    assert at["other", 0.7, 12]["pass"] == at["8k-r20", 0.7, 12]["pass"], (
+        "the same weights, problems and seeds"
+    )
+    assert at["8k-r20", 1, 12]["sampler"] == "vLLM"
+    kept = (ladder / "eval" / "sampled" / "other.json").stat().st_mtime_ns
+    assert call(*command)["scores"] == rows
+    assert (ladder / "eval" / "sampled" / "other.json").stat().st_mtime_ns == kept, "nothing is sampled again"
+    plan = ["plan", "bases", ladder, "--device", "h100_sxm", "--resamples", 2, "--json"]
+    report = call(*plan, "--temperature", 1, "--max-tokens", 3)
+    assert report["axis"] == {"temperature": 1.0, "max_tokens": 3}
+    assert [c["pass"]["1"] for c in report["checkpoints"]] == [
+        at[k, 1, 3]["pass"]["1"] for k in ("8k-r20", "other")
+    ]
 
 
 def test_wrong_input_is_told(ladder: Path, tmp_path: Path) -> None:
