@@ -24,6 +24,9 @@ a Hugging Face directory
 
 [bold]t2rl serve models/mine --strategy none[/]   n samples as drawn, log-probs, echo: what lm-eval needs
 
+[bold]t2rl serve models/small --cascade models/large[/]
+the large model where the small one's answer is not verified, or its samples differ
+
 Requests: POST /v1/completions and /v1/chat/completions with an object [bold]t2rl[/] {id, category, answer,
 metadata, budget_tokens,
 strategy}; docs/serve.md.
@@ -59,6 +62,19 @@ ChatTemplate = Annotated[
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and says which.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the bearer token that callers must send.")]
+Cascade = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL_DIR|RUN", help="Asked where the answer of the one before is not taken; may repeat."
+    ),
+]
+Agree = Annotated[
+    int, typer.Option(help="Samples of a cascade's model that must agree where nothing verifies.")
+]
+CostFiles = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Result of t2rl bench --to: prices a cascade's answers in money."),
+]
 Parallel = Annotated[int, typer.Option(min=1, help="Requests at work at once; they share the engines.")]
 TimeoutS = Annotated[
     float, typer.Option(min=0.1, help="Seconds for a request, its waiting included; then 504.")
@@ -73,7 +89,10 @@ def register(app: typer.Typer) -> None:
 def serve(
     target: Annotated[
         str,
-        typer.Argument(metavar="MODEL_DIR|RUN", help="A Hugging Face model directory, or a run directory."),
+        typer.Argument(
+            metavar="MODEL_DIR|RUN|FILE",
+            help="A Hugging Face model directory, a run directory, or a cascade of t2rl plan cascade.",
+        ),
     ],
     overrides: Overrides = None,
     plan: PlanFile = None,
@@ -83,6 +102,9 @@ def serve(
     samples: Samples = 8,
     round_samples: RoundSamples = None,
     budget_tokens: BudgetTokens = None,
+    cascade: Cascade = None,
+    agree: Agree = 4,
+    cost: CostFiles = None,
     name: ModelName = None,
     chat_template: ChatTemplate = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -117,4 +139,17 @@ def serve(
             timeout_s=timeout_s,
             max_body=max_body_kib << 10,
         )
-        serve_cli(target, list(overrides or []), options)
+        given = list(overrides or [])
+        if not cascade and not Path(target).is_file():
+            if cost:
+                raise ValueError("--cost: it prices a cascade's answers; give --cascade too")
+            serve_cli(target, given, options)
+            return
+        from rl.serve.cascade_plan import from_options, read_cascade
+        from rl.serve.cascade_start import serve_cascade_cli
+
+        if not cascade:
+            rungs = read_cascade(Path(target))
+        else:
+            rungs = from_options(target, cascade, samples=samples, agree=agree)
+        serve_cascade_cli(rungs, given, options, name=name or "cascade", costs=cost or ())

@@ -17,8 +17,8 @@ from rl.scorers.reward_model.scorer import Verifiers
 from rl.scorers.reward_watch import RewardWatch
 
 
-class StartableEngines(Engines, Protocol):
-    """Engines with a life of their own: a fleet, or one engine in this process."""
+class Startable(Protocol):
+    """Something with a life of its own: a fleet, several, or one engine in this process."""
 
     async def start(self) -> None:
         """Serve when it returns."""
@@ -29,13 +29,17 @@ class StartableEngines(Engines, Protocol):
         ...
 
 
+class StartableEngines(Engines, Startable, Protocol):
+    """Engines with a life of their own."""
+
+
 def seated_fleet(config: Config, model_path: Path) -> EngineFleet:
     """The config's engines, alone on the machine, not yet started. Ray must run."""
     return create_fleet(config, model_path, create_placement(plan_placement(config)))
 
 
 @asynccontextmanager
-async def side_by_side(engines: StartableEngines, scorer: Verifiers | None) -> AsyncIterator[None]:
+async def side_by_side(engines: Startable, scorer: Verifiers | None) -> AsyncIterator[None]:
     """Start engines and scorer at the same time; stop both at the end, also of a start that failed."""
     scorers = [] if scorer is None else [scorer]
     try:

@@ -24,6 +24,33 @@ MAX_SEED = 2**64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RungFacts:
+    """One rung of a cascade, as a request went through it."""
+
+    rung: int
+    """From 1."""
+    models: tuple[str, ...]
+    gate: str
+    """``verifier``, ``agreement``, or ``vote`` in the last rung of a request that nothing verifies."""
+    samples: int
+    prompt_tokens: int
+    completion_tokens: int
+    taken: bool
+    flops: float
+    usd: float | None
+    """None where no measured cost with a price was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadeFacts:
+    """Who answered, and what every rung took."""
+
+    rung: int
+    model: str
+    rungs: tuple[RungFacts, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """An answer and what it took."""
 
@@ -37,6 +64,7 @@ class Served:
     fallback: bool
     """The strategy had no answer, and the most frequent one stands in for it."""
     tokens: Tokens
+    cascade: CascadeFacts | None = None
 
     @property
     def stopped_early(self) -> bool:
@@ -67,17 +95,8 @@ class Answerer:
         check_planned(ask)
         ((text, ids),) = self.encoder.encode(ask)
         choice = self.chooser.choose(ask, len(ids))
-        hints = ask.t2rl
-        prompt = Prompt(
-            id=hints.id or request_id,
-            text=text,
-            token_ids=ids,
-            answer="" if hints.answer is None else str(hints.answer),
-            category=choice.category,
-            metadata=without_nulls(hints.metadata or {}),
-            thinking_tags=self.thinking_tags,
-        )
-        recording = RecordingPolicy(self._policy(ask))
+        prompt = self.prompt(ask, request_id, text, ids, category=choice.category)
+        recording = RecordingPolicy(self.policy_for(ask))
         rng = np.random.default_rng(None if ask.seed is None else ask.seed % MAX_SEED)
         judge = self._judge(choice, ask, prompt)
 
@@ -87,6 +106,23 @@ class Answerer:
         result = await choice.build(vote).run(prompt, recording, judge, choice.budget, rng)
         return self._served(result, recording.attempts, choice, vote, rng)
 
+    def plans(self, ask: Ask) -> bool:
+        """See ``Chooser.plans``."""
+        return self.chooser.plans(ask)
+
+    def prompt(self, ask: Ask, request_id: str, text: str, ids: tuple[int, ...], *, category: str) -> Prompt:
+        """The request as policies and rewards read it."""
+        hints = ask.t2rl
+        return Prompt(
+            id=hints.id or request_id,
+            text=text,
+            token_ids=ids,
+            answer="" if hints.answer is None else str(hints.answer),
+            category=category,
+            metadata=without_nulls(hints.metadata or {}),
+            thinking_tags=self.thinking_tags,
+        )
+
     def _judge(self, choice: Choice, ask: Ask, prompt: Prompt) -> Any:
         judge = self.chooser.judge
         if judge is None or choice.strategy == "majority":
@@ -94,7 +130,8 @@ class Answerer:
         judge.check(prompt, ask.t2rl)
         return judge.verifier if choice.strategy == "repeated_sampling" else judge.scorer
 
-    def _policy(self, ask: Ask) -> Policy:
+    def policy_for(self, ask: Ask) -> Policy:
+        """The engines under the request's sampling and stop texts."""
         sampling = sampling_of(ask, self.chooser.defaults)
         if ask.stops:
             return StoppingPolicy(sampler=self.sampler, sampling=sampling, stops=ask.stops)
@@ -140,8 +177,13 @@ def sampling_of(ask: Ask, defaults: Defaults) -> SamplingConfig:
     return SamplingConfig(temperature=temperature, top_p=defaults.top_p if ask.top_p is None else ask.top_p)
 
 
-def check_planned(ask: Ask) -> None:
-    """RequestError: 400: a field that only samples as they are drawn have."""
+PLAIN_INSTEAD = (
+    'send t2rl={"strategy": "none"} for samples as they are drawn, or start the service with --strategy none'
+)
+
+
+def check_planned(ask: Ask, *, instead: str = PLAIN_INSTEAD) -> None:
+    """RequestError: 400: a field that only samples as they are drawn have; ``instead``: how to get them."""
     asked = {
         "n": ask.samples > 1,
         "logprobs": ask.logprobs is not None and ask.logprobs is not False,
@@ -154,8 +196,6 @@ def check_planned(ask: Ask) -> None:
     for name in (name for name, found in asked.items() if found):
         raise RequestError(
             400,
-            f"{name}: this request gets one answer, planned and chosen among several samples; send"
-            ' t2rl={"strategy": "none"} for samples as they are drawn, or start the service with --strategy'
-            " none",
+            f"{name}: this request gets one answer, planned and chosen among several samples; {instead}",
             param=name,
         )

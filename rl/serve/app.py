@@ -1,4 +1,4 @@
-"""The HTTP application: OpenAI's routes over one ``Answerer``.
+"""The HTTP application: OpenAI's routes over one model, or over a cascade and its models.
 
 400: the request does not fit; 401: no or wrong token; 404: another model; 413: too large; 503 with
 Retry-After: the queue is full, or an engine is being restarted; 504: no answer in time. Only ``GET /health``
@@ -8,7 +8,7 @@ needs no token. There are no CORS headers: a web page of another origin cannot r
 import hmac
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from rl.engines.errors import EngineLost
 from rl.serve import shapes
 from rl.serve.answering import Answerer
 from rl.serve.body import read_body, unless_gone
+from rl.serve.cascade import CascadeAnswerer
 from rl.serve.errors import RequestError
 from rl.serve.events import EventStream
 from rl.serve.gate import Gate, Place
@@ -37,20 +38,21 @@ class ServeService:
     """The application and its state.
 
     Args:
-        answerer: Answers requests.
+        answerers: Name that requests must give -> what answers them; the first is the service's own name.
         gate: Admits them.
-        model: Name that requests must give.
         token: Required of every call but health; None: none is.
         max_body: Bytes of the largest request.
     """
 
     def __init__(
-        self, answerer: Answerer, gate: Gate, *, model: str, token: str | None, max_body: int
+        self,
+        answerers: Mapping[str, Answerer | CascadeAnswerer],
+        gate: Gate,
+        *,
+        token: str | None,
+        max_body: int,
     ) -> None:
-        self._answerer, self._gate, self._model = answerer, gate, model
-        self._plain = PlainAnswerer(
-            sampler=answerer.sampler, chooser=answerer.chooser, encoder=answerer.encoder
-        )
+        self._answerers, self._gate = answerers, gate
         self._token, self._max_body = token, max_body
         self._created = int(time.time())
         self._tokens = 0
@@ -73,16 +75,18 @@ class ServeService:
             "done": gate.done,
             "tokens": self._tokens,
         }
-        return JSONResponse({"status": "ok", "model": self._model, **counts})
+        return JSONResponse({"status": "ok", "model": next(iter(self._answerers)), **counts})
 
     async def _models(self, request: Request) -> JSONResponse:
         self._authorise(request)
-        return JSONResponse({"object": "list", "data": [shapes.model_card(self._model, self._created)]})
+        return JSONResponse(
+            {"object": "list", "data": [shapes.model_card(name, self._created) for name in self._answerers]}
+        )
 
     async def _one_model(self, request: Request) -> JSONResponse:
         self._authorise(request)
         self._check_model(request.path_params["name"])
-        return JSONResponse(shapes.model_card(self._model, self._created))
+        return JSONResponse(shapes.model_card(request.path_params["name"], self._created))
 
     async def _completions(self, request: Request) -> Response:
         return await self._respond(request, lambda body: read_request(CompletionRequest, body), chat=False)
@@ -100,7 +104,7 @@ class ServeService:
                 shape = Shape(
                     id=f"{'chatcmpl' if chat else 'cmpl'}-{uuid.uuid4().hex}",
                     created=int(time.time()),
-                    model=self._model,
+                    model=ask.model,
                     chat=chat,
                     logprobs=ask.logprobs is not None and ask.logprobs is not False,
                 )
@@ -110,24 +114,26 @@ class ServeService:
 
     async def _answer(self, ask: Ask, shape: Shape) -> dict[str, Any]:
         async with self._turn():
-            if self._answerer.chooser.plans(ask):
-                served = await self._answerer.answer(ask, shape.id)
+            answerer = self._answerers[ask.model]
+            if answerer.plans(ask):
+                served = await answerer.answer(ask, shape.id)
                 self._tokens += served.tokens.total
                 return shape.planned(served)
-            pieces, usage = await self._plain.whole(self._plain.prepare(ask))
+            plain = PlainAnswerer.over(answerer)
+            pieces, usage = await plain.whole(plain.prepare(ask))
             self._tokens += usage.total
             return shape.plain(pieces, usage)
 
     async def _events(self, ask: Ask, shape: Shape, place: Place) -> AsyncGenerator[dict[str, Any], None]:
         """Chunks of a streamed response. What is planned comes whole, once it is chosen."""
         async with place.in_time(), self._turn():
-            chunks = self._planned_chunks if self._answerer.chooser.plans(ask) else self._plain_chunks
+            chunks = self._planned_chunks if self._answerers[ask.model].plans(ask) else self._plain_chunks
             async with aclosing(chunks(ask, shape)) as made:
                 async for chunk in made:
                     yield chunk
 
     async def _planned_chunks(self, ask: Ask, shape: Shape) -> AsyncGenerator[dict[str, Any], None]:
-        served = await self._answerer.answer(ask, shape.id)
+        served = await self._answerers[ask.model].answer(ask, shape.id)
         self._tokens += served.tokens.total
         if (opening := shape.opening(0)) is not None:
             yield opening
@@ -138,9 +144,10 @@ class ServeService:
             yield shape.closing(shapes.planned_usage(served))
 
     async def _plain_chunks(self, ask: Ask, shape: Shape) -> AsyncGenerator[dict[str, Any], None]:
-        drawing = self._plain.prepare(ask)
+        plain = PlainAnswerer.over(self._answerers[ask.model])
+        drawing = plain.prepare(ask)
         usage, begun = Usage(drawing.prompt_tokens), set()
-        async with aclosing(self._plain.pieces(drawing)) as pieces:
+        async with aclosing(plain.pieces(drawing)) as pieces:
             async for index, piece in pieces:
                 if index not in begun and (opening := shape.opening(index)) is not None:
                     yield opening
@@ -174,10 +181,10 @@ class ServeService:
             )
 
     def _check_model(self, name: str) -> None:
-        if name != self._model:
+        if name not in self._answerers:
             raise RequestError(
                 404,
-                f"model {name!r} is not here; this service has {self._model!r}",
+                f"model {name!r} is not here; this service has {', '.join(map(repr, self._answerers))}",
                 param="model",
                 code="model_not_found",
             )

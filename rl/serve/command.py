@@ -178,10 +178,17 @@ async def _serve(checked: Checked, sock: socket.socket) -> None:
 
 def make_service(checked: Checked, shared: SharedFleet) -> ServeService:
     """The application over started engines."""
-    options, tokenizer = checked.options, checked.tokenizer
+    options = checked.options
+    answerers = {checked.name: make_answerer(checked, shared)}
+    return ServeService(answerers, make_gate(options), token=options.token, max_body=options.max_body)
+
+
+def make_answerer(checked: Checked, shared: SharedFleet) -> Answerer:
+    """One model's answers."""
+    tokenizer = checked.tokenizer
     tags = thinking_tags_of(checked.config.task, tokenizer)
     decode = make_decode(tokenizer, tags, checked.config.rollout.stop)
-    answerer = Answerer(
+    return Answerer(
         policy=shared.policy(decode),
         sampler=Sampler(stream=shared.stream, decode=decode, token_text=tokenizer.batch_decode),
         thinking_tags=tags,
@@ -189,5 +196,8 @@ def make_service(checked: Checked, shared: SharedFleet) -> ServeService:
         encoder=Encoder(tokenizer),
         vote=answer_of(*(checked.reward or (None, {}))),
     )
-    gate = Gate(parallel=options.parallel, waiting=options.queue, timeout_s=options.timeout_s)
-    return ServeService(answerer, gate, model=checked.name, token=options.token, max_body=options.max_body)
+
+
+def make_gate(options: ServeOptions) -> Gate:
+    """The queue."""
+    return Gate(parallel=options.parallel, waiting=options.queue, timeout_s=options.timeout_s)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rl.serve.answering import MAX_SEED, sampling_of
+from rl.serve.answering import MAX_SEED, Answerer, sampling_of
+from rl.serve.cascade import CascadeAnswerer
 from rl.serve.choice import Chooser
 from rl.serve.errors import RequestError
 from rl.serve.merging import merged
@@ -49,6 +50,12 @@ class PlainAnswerer:
     sampler: Sampler
     chooser: Chooser
     encoder: Encoder
+
+    @classmethod
+    def over(cls, answerer: "Answerer | CascadeAnswerer") -> "PlainAnswerer":
+        """The same model without a plan."""
+        assert isinstance(answerer, Answerer), "a cascade plans every request"
+        return cls(sampler=answerer.sampler, chooser=answerer.chooser, encoder=answerer.encoder)
 
     def prepare(self, ask: Ask) -> Drawing:
         """The sequences of a request.

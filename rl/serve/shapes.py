@@ -1,10 +1,10 @@
 """Responses in OpenAI's shapes, each with a ``t2rl`` object."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from rl.serve.answering import Served
+from rl.serve.answering import CascadeFacts, Served
 from rl.serve.plain import Usage
 from rl.serve.requests import NO_STRATEGY
 from rl.serve.sequences import Piece, Token
@@ -104,7 +104,7 @@ def planned_usage(served: Served) -> dict[str, int]:
 
 def facts_of(served: Served) -> dict[str, Any]:
     """The ``t2rl`` object of a planned answer."""
-    return {
+    facts = {
         "samples": served.samples,
         "k": served.choice.k,
         "accepted": served.accepted,
@@ -112,6 +112,16 @@ def facts_of(served: Served) -> dict[str, Any]:
         "strategy": served.choice.strategy,
         "budget_tokens": served.choice.budget,
         "stopped_early": served.stopped_early,
+    }
+    return facts if served.cascade is None else facts | cascade_facts(served.cascade)
+
+
+def cascade_facts(cascade: CascadeFacts) -> dict[str, Any]:
+    """Who answered, every rung's part, and the sums of what they cost."""
+    money = [rung.usd for rung in cascade.rungs if rung.usd is not None]
+    return asdict(cascade) | {
+        "flops": sum(rung.flops for rung in cascade.rungs),
+        "usd": sum(money) if len(money) == len(cascade.rungs) else None,
     }
 
 

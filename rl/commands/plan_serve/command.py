@@ -46,7 +46,7 @@ def plan_serve_cli(
         [
             Candidate(recorded=recorded, shape=c.shape, cost=cost)
             for recorded, c, cost in zip(
-                shared, candidates, _costs(candidates, device, cost_files), strict=True
+                shared, candidates, costs_of(candidates, device, cost_files), strict=True
             )
         ],
         limits=token_limits,
@@ -68,7 +68,7 @@ def plan_serve_cli(
         Console().print(f"written: {to / 'plan.json'}, {to / 'front.svg'}")
 
 
-def _costs(candidates: Sequence[Read], device: Device, files: Sequence[Path]) -> list[ServingCost]:
+def costs_of(candidates: Sequence[Read], device: Device, files: Sequence[Path]) -> list[ServingCost]:
     """Measured seconds of the candidates that a file names, by their name or their model's; the roofline of
     the device for the others."""
     measured, used = read_costs(files), set[tuple[str, int]]()

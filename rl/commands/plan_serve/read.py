@@ -47,6 +47,7 @@ class Read(BaseModel):
     shape: ModelShape
     model: str
     """Name of the model's directory, by which measured costs know it too."""
+    directory: Path
 
 
 def read_candidates(paths: Sequence[Path], *, answers: bool) -> list[Read]:
@@ -99,7 +100,7 @@ def _read(entry: CandidateConfig, answers: bool) -> list[Read]:
     directory, shape = _shape(entry)
     model = directory.resolve().name
     if entry.samples.suffix == ".jsonl":
-        return [Read(recorded=_from_counts(entry), shape=shape, model=model)]
+        return [Read(recorded=_from_counts(entry), shape=shape, model=model, directory=directory)]
     rows = _rows(entry, answers)
     longest = max(row["length"] for row in rows)
     drawn = RunView(entry.samples).setting("rollout.max_tokens") if is_run(entry.samples) else None
@@ -109,7 +110,7 @@ def _read(entry: CandidateConfig, answers: bool) -> list[Read]:
         if entry.temperature is None or temperature == entry.temperature:
             some = [row for row in rows if row["temperature"] == temperature]
             recorded = _recorded(entry, some, float(temperature), limit, answers)
-            found.append(Read(recorded=recorded, shape=shape, model=model))
+            found.append(Read(recorded=recorded, shape=shape, model=model, directory=directory))
     if not found:
         raise ConfigError(f"{entry.name}: no samples at temperature {entry.temperature}")
     return found

@@ -1,9 +1,10 @@
 """``t2rl serve`` as users start it: Ray, the in-process vLLM with the nano base, the verifiers; over
-loopback, ended by SIGINT."""
+loopback, ended by SIGINT. It is a cascade of two: one start serves a model alone and both together."""
 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,8 +43,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def process(files: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The running service and its address; interrupted at the end, which must be clean."""
-    model = str(locate_model(load_config("debug")))
+    base = locate_model(load_config("debug"))
+    small, large = (shutil.copytree(base, files / name) for name in ("nano", "copy"))
     options = [
+        "--cascade",
+        str(large),
+        "--agree",
+        "2",
         "--plan",
         str(files / "plan.json"),
         "--reward",
@@ -55,19 +61,19 @@ def process(files: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "--chat-template",
         str(files / "chat.jinja"),
         "--name",
-        "nano",
+        "both",
         "--port",
         "0",
         "--budget-tokens",
         str(BUDGET),
     ]
-    command = [sys.executable, "-m", "rl.cli", "serve", model, "debug", "rollout.cores=null", *options]
+    command = [sys.executable, "-m", "rl.cli", "serve", str(small), "debug", "rollout.cores=null", *options]
     service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ))
     watchdog = threading.Timer(300, service.kill)
     watchdog.start()
     assert service.stderr is not None
     said = ""
-    while not (found := re.search(r"serving nano at (\S+) ", said)):
+    while not (found := re.search(r"serving both, a cascade of 2, at (\S+) ", said)):
         line = service.stderr.readline()
         assert line, f"the service ended: {said}"
         said += line
@@ -91,7 +97,7 @@ def items() -> list[Any]:
 
 def ask(address: str, **fields: Any) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    body = {"model": "nano", **fields}
+    body = {"model": "nano"} | fields
     response = httpx.post(f"{address}/completions", json=body, headers=headers, timeout=60, trust_env=False)
     assert response.status_code == 200, response.text
     return response.json()
@@ -139,6 +145,26 @@ def test_the_real_verifier_decides(process: Any, items: list[Any]) -> None:
     assert claims, "the base never commits to an answer: nothing was tested"
 
 
+def test_a_cascade_asks_the_second_model_where_the_first_is_not_taken(process: Any, items: list[Any]) -> None:
+    _, address = process
+    found = {"verifier": 0, "agreement": 0}
+    for number, item in enumerate(items[:12]):
+        judged = {"answer": item.answer, "metadata": dict(item.metadata)}
+        for gate, hints in (("verifier", judged), ("agreement", {})):
+            hints |= {"budget_tokens": 180}
+            answer = ask(address, model="both", prompt=list(item.token_ids), seed=number, t2rl=hints)
+            facts, usage = answer["t2rl"], answer["usage"]
+            assert facts["strategy"] == "cascade" and facts["rungs"][0]["gate"] == gate
+            taken = facts["rungs"][0]["taken"]
+            assert taken == (len(facts["rungs"]) == 1) and facts["accepted"] == facts["rungs"][-1]["taken"]
+            assert (facts["model"] == "nano") == (facts["rung"] == 1)
+            spent = sum(r["prompt_tokens"] + r["completion_tokens"] for r in facts["rungs"])
+            assert usage["total_tokens"] == spent <= 180 and facts["flops"] > 0
+            found[gate] += 1 if taken else 100
+    # Both ways were taken under each gate: some answers at once, others by the second model.
+    assert all(count > 100 and count % 100 for count in found.values()), found
+
+
 @pytest.fixture
 def client(process: Any) -> Iterator[Callable[[str], openai.OpenAI]]:
     """Make OpenAI clients with a token; all are closed at the end."""
@@ -156,7 +182,7 @@ def client(process: Any) -> Iterator[Callable[[str], openai.OpenAI]]:
 
 def test_the_openai_client_understands_it(client: Callable[[str], openai.OpenAI], items: list[Any]) -> None:
     ours = client(TOKEN)
-    assert [model.id for model in ours.models.list()] == ["nano"]
+    assert [model.id for model in ours.models.list()] == ["both", "nano", "copy"]
     text = items[0].text
     completion = ours.completions.create(
         model="nano", prompt=text, max_tokens=8, extra_body={"t2rl": {"id": "easy"}}

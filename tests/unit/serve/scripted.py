@@ -164,9 +164,27 @@ def service(
     **defaults: Any,
 ) -> ServeService:
     """The application; ``defaults`` are fields of ``Defaults``."""
-    tokenizer = tokenizer or Characters()
     judge = None if reward is None else Judge(reward, args or {}, Rewarding(build_reward(reward, args)))
-    answerer = Answerer(
+    answerer = answerer_of(
+        engine, reward=reward, args=args, plan=plan, judge=judge, tokenizer=tokenizer, **defaults
+    )
+    gate = gate or Gate(parallel=4, waiting=4, timeout_s=5)
+    return ServeService({"toy": answerer}, gate, token=token, max_body=max_body)
+
+
+def answerer_of(
+    engine: Engine,
+    *,
+    reward: str | None = None,
+    args: dict[str, Any] | None = None,
+    plan: ServingPlan | None = None,
+    judge: Judge | None = None,
+    tokenizer: Characters | None = None,
+    **defaults: Any,
+) -> Answerer:
+    """One model's answers; ``defaults`` are fields of ``Defaults``."""
+    tokenizer = tokenizer or Characters()
+    return Answerer(
         policy=EnginePolicy(
             generate=engine.generate, decode=tokenizer.batch_decode, sampling=SamplingConfig()
         ),
@@ -179,5 +197,3 @@ def service(
         encoder=Encoder(tokenizer),
         vote=answer_of(reward, args or {}),
     )
-    gate = gate or Gate(parallel=4, waiting=4, timeout_s=5)
-    return ServeService(answerer, gate, model="toy", token=token, max_body=max_body)
