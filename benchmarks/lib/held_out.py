@@ -23,7 +23,7 @@ from rl.config.load import load_config
 from rl.config.schema import Config
 from rl.engines.actors import engine_config
 from rl.engines.serving import sampling_service
-from rl.evaluation.held_out import Evaluator
+from rl.evaluation.held_out import Evaluator, Keep
 from rl.learner.shard_files import read_shard
 from rl.run.prepare.inputs import Prepared, prepare
 from rollout.engine import InferenceEngine, WeightUpdate, build_engine
@@ -72,9 +72,16 @@ def read_snapshot(path: Path, names: Sequence[str]) -> dict[str, torch.Tensor]:
 
 
 async def evaluate(
-    config: Config, prepared: Prepared, snapshots: Sequence[Path], out: Path, temperatures: Sequence[float]
+    config: Config,
+    prepared: Prepared,
+    snapshots: Sequence[Path],
+    out: Path,
+    temperatures: Sequence[float],
+    *,
+    keep: Keep | None = None,
 ) -> None:
-    """Base first, then every snapshot, with the engine kept and only its weights replaced."""
+    """Base first, then every snapshot, with the engine kept and only its weights replaced; ``keep`` is given
+    every completion of a version."""
     engine = build_engine(engine_config(config, prepared.model_path))
     async with sampling_service(
         config,
@@ -92,6 +99,7 @@ async def evaluate(
             top_p=config.rollout.top_p,
             seed=0,
             directory=out,
+            keep=keep,
         )
         await evaluator.run(version=0, temperatures=temperatures)
         base = load_file(prepared.model_path / "model.safetensors")

@@ -178,7 +178,7 @@ async def _ask(
         seed=config.run.seed,
         directory=directory,
         first_id=EVAL_GROUP_IDS + list(asked.suites).index(task.name) * RANGE,
-        keep=partial(_keep_samples, directory / "rollouts"),
+        keep=partial(keep_samples, directory / "rollouts"),
         more=majority_of(vote, asked.ks, seed=config.run.seed) if task.suite.votes else None,
     )
     phases(f"{target.label}: {task.name}, {len(job.prompts)} problems")
@@ -206,7 +206,7 @@ async def _ask(
     }
 
 
-async def _keep_samples(folder: Path, version: int, groups: Sequence[RolloutGroup]) -> None:
+async def keep_samples(folder: Path, version: int, groups: Sequence[RolloutGroup]) -> None:
     """Every completion, as ``RUN/eval/rollouts`` has them."""
     from rl.records.rollouts.schema import table_of
     from rl.records.rollouts.thinning import Folder, with_count
