@@ -57,12 +57,16 @@ OPTIONAL = tuple(term for term in TERMS if term not in ALWAYS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """The mean step of a kind (with a prompt in it, or without) at one load point."""
+    """Steps of like work at one load point: as many prompts in each, as many sequences."""
 
     point: str
     """Load point; all of its observations are held out together."""
     work: StepWork
+    """The mean."""
     seconds: float
+    """The median."""
+    steps: int = 1
+    """So many; their weight in the fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class MeasuredCost(ServingCost):
 
     coefficients: StepWork
     """Seconds for one of each."""
+    turnaround_s: float = 0.0
+    """From the end of a request until the one that takes its place is sent, in a closed load."""
     usd_per_hour: float = 0.0
     held_out_error: float = float("nan")
     """Median relative error over load points that were left out in turn."""
@@ -94,9 +100,11 @@ class MeasuredCost(ServingCost):
         return self.seconds(StepWork(steps=0, prompt_tokens=prompt, prompt_squares=prompt**2))
 
 
-def fit(observations: Sequence[Observation], *, usd_per_hour: float = 0.0) -> MeasuredCost:
-    """Coefficients >= 0 of least relative squares; which optional terms there are is chosen by the median
-    relative error on load points left out in turn, fewer terms where that is no worse than 2% of it.
+def fit(
+    observations: Sequence[Observation], *, usd_per_hour: float = 0.0, turnaround_s: float = 0.0
+) -> MeasuredCost:
+    """Coefficients >= 0 of least relative squares over steps; which optional terms there are is chosen by the
+    median relative error on load points left out in turn, fewer terms where that is no worse than 2% of it.
 
     Raises:
         ValueError: fewer than three load points.
@@ -112,7 +120,10 @@ def fit(observations: Sequence[Observation], *, usd_per_hour: float = 0.0) -> Me
                 best = error, (*ALWAYS, *more)
     assert best is not None
     return MeasuredCost(
-        coefficients=_solve(observations, best[1]), usd_per_hour=usd_per_hour, held_out_error=best[0]
+        coefficients=_solve(observations, best[1]),
+        turnaround_s=turnaround_s,
+        usd_per_hour=usd_per_hour,
+        held_out_error=best[0],
     )
 
 
@@ -122,15 +133,17 @@ def _held_out_error(
     errors = []
     for point in points:
         cost = MeasuredCost(coefficients=_solve([o for o in observations if o.point != point], terms))
-        errors += [abs(cost.seconds(o.work) / o.seconds - 1) for o in observations if o.point == point]
-    return float(np.median(errors))
+        left_out = [o for o in observations if o.point == point]
+        errors += [[abs(cost.seconds(o.work) / o.seconds - 1)] * o.steps for o in left_out]
+    return float(np.median(np.concatenate(errors)))
 
 
 def _solve(observations: Sequence[Observation], terms: Sequence[str]) -> StepWork:
     columns = [TERMS.index(term) for term in terms]
-    rows = np.stack([_row(one.work)[columns] / one.seconds for one in observations])
+    weights = np.sqrt([one.steps for one in observations])
+    rows = np.stack([_row(one.work)[columns] / one.seconds for one in observations]) * weights[:, None]
     scale = np.maximum(np.abs(rows).max(axis=0), 1e-12)
-    values, _ = nnls(rows / scale, np.ones(len(rows)))
+    values, _ = nnls(rows / scale, weights)
     solved = dict.fromkeys(TERMS, 0.0) | dict(zip(terms, (values / scale).tolist(), strict=True))
     return StepWork(**solved)
 
@@ -144,6 +157,7 @@ def cost_to_json(cost: MeasuredCost) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "seconds_for_each": {k: v for k, v in asdict(cost.coefficients).items() if v},
+        "turnaround_s": cost.turnaround_s,
         "usd_per_hour": cost.usd_per_hour,
         "held_out_error": cost.held_out_error,
     }
@@ -169,6 +183,9 @@ def read_costs(files: Sequence[Path]) -> dict[tuple[str, int], MeasuredCost]:
         if cost["schema"] != SCHEMA:
             raise ValueError(f"{file}: cost.schema is {cost['schema']}, this version reads {SCHEMA}")
         costs[key] = MeasuredCost(
-            coefficients=each, usd_per_hour=cost["usd_per_hour"], held_out_error=cost["held_out_error"]
+            coefficients=each,
+            turnaround_s=cost.get("turnaround_s", 0.0),  # files of before have none
+            usd_per_hour=cost["usd_per_hour"],
+            held_out_error=cost["held_out_error"],
         )
     return costs

@@ -3,7 +3,7 @@
 See docs/methods/cost.md#a-load-at-measured-seconds.
 """
 
-import heapq
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,8 +27,18 @@ class Served:
     """The times of one request: seconds from the start."""
 
     arrived: float
-    first: float
-    end: float
+    tokens: tuple[float, ...]
+    """Of each token."""
+
+    @property
+    def first(self) -> float:
+        """The first token's."""
+        return self.tokens[0]
+
+    @property
+    def end(self) -> float:
+        """The last one's."""
+        return self.tokens[-1]
 
 
 def simulate(
@@ -42,50 +52,43 @@ def simulate(
     """Each request's times, in the order of ``arrivals``.
 
     A step gives every running sequence a token and prefills whole waiting prompts, first come first served,
-    as long as sequences and tokens of the step allow. With ``concurrency`` a request arrives when one of so
-    many is over, whatever its ``at`` says.
+    as long as sequences and tokens of the step allow. With ``concurrency`` a request is sent when one of so
+    many is over, whatever its ``at`` says, each ``cost.turnaround_s`` after the end, or after the one sent
+    before it: so an engine that is not idle has begun its next step without it.
     """
-    now, next_up = 0.0, 0
-    waiting: list[tuple[float, int]] = []
+    closed = concurrency is not None
+    sent = [one.at for one in arrivals[:concurrency]]
+    if closed:
+        sent = [number * cost.turnaround_s for number in range(len(sent))]
+    waiting: deque[int] = deque()
     running: dict[int, int] = {}
     """Request -> tokens that it has."""
-    arrived: dict[int, float] = {}
-    first: dict[int, float] = {}
-    end: dict[int, float] = {}
-
-    def arrive() -> None:
-        nonlocal next_up
-        while next_up < len(arrivals):
-            at = arrivals[next_up].at
-            if concurrency is not None:
-                if len(waiting) + len(running) >= concurrency:
-                    return
-                at = now
-            elif at > now:
-                return
-            arrived[next_up] = at
-            heapq.heappush(waiting, (at, next_up))
-            next_up += 1
-
-    while next_up < len(arrivals) or waiting or running:
-        arrive()
+    tokens: list[list[float]] = [[] for _ in arrivals]
+    now, arrived, done = 0.0, 0, 0
+    while done < len(arrivals):
+        while arrived < len(sent) and sent[arrived] <= now:
+            waiting.append(arrived)
+            arrived += 1
         if not waiting and not running:
-            now = arrivals[next_up].at
+            now = sent[arrived]
             continue
         room = max_batched_tokens - len(running)
         admitted: list[int] = []
         while waiting and len(running) + len(admitted) < max_seqs:
-            index = waiting[0][1]
-            if arrivals[index].prompt > room and (admitted or running):
+            prompt = arrivals[waiting[0]].prompt
+            if prompt > room and (admitted or running):
                 break
-            heapq.heappop(waiting)
-            admitted.append(index)
-            room -= arrivals[index].prompt
-        contexts = [arrivals[index].prompt + tokens for index, tokens in running.items()]
+            admitted.append(waiting.popleft())
+            room -= prompt
+        contexts = [arrivals[index].prompt + count for index, count in running.items()]
         now += cost.seconds(StepWork.of([arrivals[index].prompt for index in admitted], contexts))
-        first |= dict.fromkeys(admitted, now)
-        running = {index: tokens + 1 for index, tokens in running.items()} | dict.fromkeys(admitted, 1)
-        for index in [index for index, tokens in running.items() if tokens >= arrivals[index].answer]:
-            end[index] = now
+        running = {index: count + 1 for index, count in running.items()} | dict.fromkeys(admitted, 1)
+        for index in running:
+            tokens[index].append(now)
+        over = [index for index, count in running.items() if count >= arrivals[index].answer]
+        done += len(over)
+        for index in over:
             del running[index]
-    return [Served(arrived=arrived[i], first=first[i], end=end[i]) for i in range(len(arrivals))]
+            if closed and len(sent) < len(arrivals):
+                sent.append(max(now, sent[-1]) + cost.turnaround_s)
+    return [Served(arrived=at, tokens=tuple(of)) for at, of in zip(sent, tokens, strict=True)]

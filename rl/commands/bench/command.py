@@ -15,10 +15,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from planner.cost.measured import MeasuredCost, Observation, cost_to_json, fit
+from planner.cost.measured import MeasuredCost, cost_to_json, fit
 from planner.cost.simulate import Arrival
 from rl.commands.bench.drive import Driver, Timed
-from rl.commands.bench.measure import measured, observations, predicted
+from rl.commands.bench.measure import measured, observations, predicted, turnaround_of
 from rl.commands.bench.points import BenchOptions, LoadPoint, load_points
 from rl.commands.evaluate import resolve
 from rl.config.schema import Config
@@ -41,9 +41,11 @@ class Tested:
     memory: dict[str, float]
     engine: EngineConfig
 
-    def observed(self) -> list[Observation]:
-        """The observations of all points, for a fit."""
-        return [one for p, t in zip(self.points, self.timed, strict=True) for one in observations(p, t)]
+    def fitted(self, *, usd_per_hour: float = 0.0) -> MeasuredCost:
+        """The cost fitted to all points; ValueError: fewer than three."""
+        seen = [one for p, t in zip(self.points, self.timed, strict=True) for one in observations(p, t)]
+        turnaround = turnaround_of(self.points, self.timed)
+        return fit(seen, usd_per_hour=usd_per_hour, turnaround_s=turnaround)
 
 
 def bench_cli(
@@ -64,7 +66,7 @@ def bench_cli(
     tested = asyncio.run(
         load_test(config, model, points, seed=options.seed, tell=lambda line: print(line, file=sys.stderr))
     )
-    result = result_of(tested, fit(tested.observed(), usd_per_hour=config.cluster.price_per_gpu_hour or 0.0))
+    result = result_of(tested, tested.fitted(usd_per_hour=config.cluster.price_per_gpu_hour or 0.0))
     if to is not None:
         to.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if as_json:

@@ -12,6 +12,7 @@ from planner.cost.simulate import simulate
 from rl.commands.bench.drive import Timed
 from rl.commands.bench.points import LoadPoint
 
+PREDICTED = ("seconds", "tokens_per_s", "first_p50_s", "first_p95_s", "between_p50_s", "between_p95_s")
 SAME_STEP_S = 3e-4
 """Tokens of one engine step are told apart by less."""
 
@@ -64,39 +65,44 @@ def predicted(
         max_batched_tokens=max_batched_tokens,
         concurrency=point.concurrency,
     )
-    seconds = max(one.end for one in served) - min(one.arrived for one in served)
-    between = [
-        (one.end - one.first) / (asked.answer - 1)
-        for one, asked in zip(served, point.arrivals, strict=True)
-        if asked.answer > 1
-    ]
-    return {
-        "seconds": seconds,
-        "tokens_per_s": sum(asked.answer for asked in point.arrivals) / seconds,
-        "first_p50_s": float(np.quantile([one.first - one.arrived for one in served], 0.5)),
-        "between_p50_s": float(np.quantile(between, 0.5)) if between else 0.0,
-    }
+    figures = figures_of([(one.arrived, one.tokens) for one in served])
+    return {kind: getattr(figures, kind) for kind in PREDICTED}
 
 
 def observations(point: LoadPoint, timed: Sequence[Timed]) -> list[Observation]:
-    """Two of a load point: its median step with prompts in it, and its median step without, each with the
-    mean work of its kind. Medians, since another process may take the cores for a while."""
-    kinds: dict[bool, list[tuple[StepWork, float]]] = {False: [], True: []}
-    for work, seconds in steps_of(timed):
-        kinds[work.prefills > 0].append((work, seconds))
+    """One for each number of prompts and of sequences that its steps had: a step of eight prompts is no
+    average of one with none and one with sixteen. Medians, since another process may take the cores for a
+    while."""
+    cells: dict[tuple[int, int], list[tuple[StepWork, float]]] = {}
+    for work, seconds, prompts in steps_of(timed):
+        cells.setdefault((prompts, int(work.sampled)), []).append((work, seconds))
     made = []
-    for of_kind in kinds.values():
-        if of_kind:
-            works = np.array([[getattr(work, term) for term in TERMS] for work, _ in of_kind])
-            mean = StepWork(**dict(zip(TERMS, works.mean(axis=0).tolist(), strict=True)))
-            seconds = float(np.median([seconds for _, seconds in of_kind]))
-            made.append(Observation(point=point.name, work=mean, seconds=seconds))
+    for cell in cells.values():
+        works = np.array([[getattr(work, term) for term in TERMS] for work, _ in cell])
+        mean = StepWork(**dict(zip(TERMS, works.mean(axis=0).tolist(), strict=True)))
+        seconds = float(np.median([seconds for _, seconds in cell]))
+        made.append(Observation(point=point.name, work=mean, seconds=seconds, steps=len(cell)))
     return made
 
 
-def steps_of(timed: Sequence[Timed]) -> list[tuple[StepWork, float]]:
-    """Work and seconds of every engine step but those before which the engine was idle for an unknown while:
-    there the time runs from when its first request was sent."""
+def turnaround_of(points: Sequence[LoadPoint], timed: Sequence[Sequence[Timed]]) -> float:
+    """Median seconds, over closed loads, from the end of a request, or from the sending before, until the
+    next one is sent."""
+    gaps = []
+    for point, requests in zip(points, timed, strict=True):
+        if point.concurrency is not None:
+            ends = sorted(one.tokens[-1] for one in requests)
+            sent = sorted(one.sent for one in requests)
+            for before, at in itertools.pairwise(sent):
+                over = bisect.bisect_right(ends, at)
+                if over:  # not one of the first, which wait for nobody
+                    gaps.append(at - max(before, ends[over - 1]))
+    return float(np.median(gaps)) if gaps else 0.0
+
+
+def steps_of(timed: Sequence[Timed]) -> list[tuple[StepWork, float, int]]:
+    """Work, seconds and number of prompts of every engine step but those before which the engine was idle for
+    an unknown while: there the time runs from when its first request was sent."""
     stamps = sorted({at for one in timed for at in one.tokens})
     starts = [at for i, at in enumerate(stamps) if i == 0 or at - stamps[i - 1] > SAME_STEP_S]
     prompts: list[list[int]] = [[] for _ in starts]
@@ -115,5 +121,5 @@ def steps_of(timed: Sequence[Timed]) -> list[tuple[StepWork, float]]:
         busy = step > 0 and bool(contexts[step] or sent[step] < starts[step - 1])
         began = starts[step - 1] if busy else sent[step]
         if at > began:
-            found.append((StepWork.of(prompts[step], contexts[step]), at - began))
+            found.append((StepWork.of(prompts[step], contexts[step]), at - began, len(prompts[step])))
     return found

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,29 @@ from planner.cost.measured import MeasuredCost, StepWork, fit
 from planner.cost.simulate import Arrival, simulate
 from rl.cli import app as cli
 from rl.commands.bench.drive import Driver, Timed
-from rl.commands.bench.measure import figures_of, observations, predicted, steps_of
+from rl.commands.bench.measure import (
+    figures_of,
+    measured,
+    observations,
+    predicted,
+    steps_of,
+    turnaround_of,
+)
 from rl.commands.bench.points import BenchOptions, LoadPoint, load_points, parse_numbers
 from rollout.streaming import ScoredTokens, StreamRequest, TokenDelta
 
-LAW = MeasuredCost(coefficients=StepWork(steps=2e-3, prompt_tokens=1e-4, sampled=5e-4, context=1e-6))
+LAW = MeasuredCost(
+    coefficients=StepWork(steps=2e-3, prompt_tokens=1e-4, sampled=5e-4, context=1e-6), turnaround_s=4e-4
+)
 LIMITS = {"max_seqs": 8, "max_batched_tokens": 4096}
 
 
 def simulated(point: LoadPoint) -> list[Timed]:
-    """The point as an engine that keeps the law would serve it, all answers of one length."""
+    """The point as an engine that keeps the law would serve it."""
     served = simulate(point.arrivals, LAW, **LIMITS, concurrency=point.concurrency)
-    ends = sorted({one.end for one in served} | {one.first for one in served})
-    timed = []
-    for one, asked in zip(served, point.arrivals, strict=True):
-        tokens = np.linspace(one.first, one.end, asked.answer)
-        timed.append(Timed(asked, one.arrived, [float(t) for t in tokens]))
-    assert ends
-    return timed
+    return [
+        Timed(asked, one.arrived, list(one.tokens)) for one, asked in zip(served, point.arrivals, strict=True)
+    ]
 
 
 def test_load_points_are_combinations_and_clocks(tmp_path: Path) -> None:
@@ -94,26 +100,30 @@ def test_steps_of_a_load_follow_the_law_that_made_them() -> None:
     """Also where the engine was idle in between: the wait is nobody's step."""
     arrivals = tuple(Arrival(at=at, prompt=20, answer=2) for at in (0.0, 5.0, 5.0))
     timed = [
-        Timed(asked, one.arrived, [one.first, one.end])
+        Timed(asked, one.arrived, list(one.tokens))
         for one, asked in zip(simulate(arrivals, LAW, **LIMITS), arrivals, strict=True)
     ]
     found = steps_of(timed)
-    assert [work.prefills for work, _ in found] == [1, 0, 1, 0]
-    assert [work.sampled for work, _ in found] == [1, 1, 2, 2]
-    for work, seconds in found:
+    assert [work.prefills for work, _, _ in found] == [1, 0, 1, 0]
+    assert [(work.sampled, prompts) for work, _, prompts in found] == [(1, 1), (1, 0), (2, 2), (2, 0)]
+    for work, seconds, _ in found:
         assert seconds == pytest.approx(LAW.seconds(work), rel=1e-6)
 
 
-def test_a_fit_to_a_load_test_predicts_other_loads() -> None:
-    options = BenchOptions(concurrency=(1, 2, 4), prompt_tokens=(16, 64), answer_tokens=(2,))
+def test_a_fit_to_a_load_test_predicts_every_figure_of_other_loads() -> None:
+    options = BenchOptions(concurrency=(1, 2, 4), prompt_tokens=(16, 64), answer_tokens=(6,))
     points = load_points(options, max_model_len=200)
-    cost = fit([one for point in points for one in observations(point, simulated(point))])
+    seen = [simulated(point) for point in points]
+    observed = [one for point, timed in zip(points, seen, strict=True) for one in observations(point, timed)]
+    assert turnaround_of(points, seen) == pytest.approx(LAW.turnaround_s)
+    cost = fit(observed, turnaround_s=turnaround_of(points, seen))
+    assert cost.held_out_error < 1e-6, "cells of steps keep the law that their means would not"
     other = LoadPoint(
         name="other", arrivals=(Arrival(at=0, prompt=40, answer=20),) * 9, concurrency=3, facts={}
     )
-    served = simulate(other.arrivals, LAW, **LIMITS, concurrency=3)
-    said = predicted(other, cost, **LIMITS)
-    assert said["seconds"] == pytest.approx(max(one.end for one in served), rel=0.05)
+    truth, said = asdict(measured(simulated(other))), predicted(other, cost, **LIMITS)
+    assert said == {kind: pytest.approx(truth[kind], rel=1e-3) for kind in said}
+    assert {"first_p95_s", "between_p95_s"} <= said.keys()
 
 
 def test_the_driver_keeps_its_concurrency_and_times_every_token() -> None:

@@ -101,3 +101,21 @@ def test_closed_loads_keep_so_many_at_work() -> None:
     served = simulate(asked, LAW, max_seqs=8, max_batched_tokens=999, concurrency=2)
     assert [one.arrived for one in served[:2]] == [0.0, 0.0]
     assert served[2].arrived == served[0].end and served[4].arrived == served[2].end
+
+
+def test_the_next_request_is_sent_a_moment_later_and_misses_a_step() -> None:
+    """Two of three answers are long, so the engine is at work when the short one ends."""
+    slow = MeasuredCost(coefficients=LAW.coefficients, turnaround_s=1e-3)
+    asked = [Arrival(at=0.0, prompt=10, answer=answer) for answer in (2, 30, 2)]
+    first, _, third = simulate(asked, slow, max_seqs=8, max_batched_tokens=999, concurrency=2)
+    assert third.arrived == pytest.approx(first.end + 1e-3)
+    at_once = simulate(asked, LAW, max_seqs=8, max_batched_tokens=999, concurrency=2)[2]
+    missed = slow.seconds(StepWork.of([], [12]))
+    assert third.first - first.end > at_once.first - at_once.arrived + 0.9 * missed
+
+
+def test_many_steps_weigh_more_than_one() -> None:
+    outlier = [Observation(point=o.point, work=o.work, seconds=3 * o.seconds, steps=1) for o in observed(LAW)]
+    steps = [Observation(point=o.point, work=o.work, seconds=o.seconds, steps=500) for o in observed(LAW)]
+    work = StepWork.of([], [100] * 6)
+    assert fit(steps + outlier).seconds(work) == pytest.approx(LAW.seconds(work), rel=0.01)
