@@ -67,6 +67,8 @@ class EngineConfig:
     weight_transfer: str = "shm"
     """A member of ``TRANSPORTS``; nccl and ipc are vLLM's own, need GPUs, and have not been run on
     hardware."""
+    fixed_weights: bool = False
+    """The weights stay as they are loaded: no push is taken, and on a CPU they are packed for oneDNN."""
     lora_rank: int = 0
     """Above 0 the engine serves ``model`` plus one adapter of at most this rank, and takes adapters instead
     of whole weights."""
@@ -102,6 +104,8 @@ class EngineConfig:
             raise ValueError(
                 f"lora_rank: adapters travel by shm only, not {self.weight_transfer}; push merged weights"
             )
+        if self.lora_rank and self.fixed_weights:
+            raise ValueError("lora_rank: adapters are pushed, and an engine with fixed_weights takes no push")
         if self.backend == "inprocess" and self.tensor_parallel > 1:
             raise ValueError(
                 "tensor_parallel: the inprocess backend is one process; use backend=async to split a model"

@@ -10,7 +10,8 @@ from rollout.engine import EngineConfig, WeightUpdate
 from rollout.lora import buffer_rank, linear_modules
 from rollout.types import SamplingConfig
 
-EXTENSION = "rollout.weight_receiver.WeightReceiver"
+RECEIVER = "rollout.weight_receiver.WeightReceiver"
+FIXED = "rollout.weight_fixed.FixedWeights"
 CPU_BATCHED_TOKENS = 8192
 CUDA_BATCHED_TOKENS = 16384
 """vLLM's default is 2048 for engines built as ours are, and after every push all running sequences are
@@ -35,9 +36,10 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         # log_softmax(logits / T): the distribution that was sampled, which is what the ratio divides by.
         "logprobs_mode": "processed_logprobs",
         "disable_log_stats": True,
-        "worker_extension_cls": EXTENSION,
-        "weight_transfer_config": {"backend": config.weight_transfer},
+        "worker_extension_cls": FIXED if config.fixed_weights else RECEIVER,
     }
+    if not config.fixed_weights:
+        arguments["weight_transfer_config"] = {"backend": config.weight_transfer}
     if config.lora_rank:
         arguments |= _lora_arguments(config)
     arguments |= _cpu_arguments(config) if config.device == "cpu" else _cuda_arguments(config)

@@ -6,10 +6,6 @@ parent. Transports nccl and ipc are vLLM's own: they send from GPU to GPU, so no
 and the engine-learner log-prob probe is their check. They have not been run on hardware.
 """
 
-import ctypes
-import multiprocessing
-import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,27 +22,12 @@ from vllm.platforms import current_platform
 
 from rollout.checkpoint_weights import weight_shapes
 from rollout.engine import TensorSpec
+from rollout.parent_process import end_with_parent
 from rollout.weight_adapter import adapter_problem, clear_adapter, load_adapter
 from rollout.weight_buffer import WeightBuffer
 from rollout.weight_derived import loadable
 
 TIED_HEADS = {"lm_head.weight", "embed_out.weight"}
-PR_SET_PDEATHSIG = 1
-
-
-def end_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it ends, also if it hangs by then.
-
-    vLLM's engine core does not watch its parent: after the SIGKILL of an actor it would keep its GPU, and the
-    replacement would find no memory. A process that nobody started through multiprocessing is the actor
-    itself and is left alone.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent.pid:  # it ended before the kernel knew
-        os._exit(1)
 
 
 def keep_weights_unpacked() -> None:

@@ -175,17 +175,26 @@ def read_costs(files: Sequence[Path]) -> dict[tuple[str, int], MeasuredCost]:
             raise ValueError(f"{file}: no such file; t2rl bench MODEL --to {file} writes one")
         try:
             content: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            cost = content["cost"]
-            each = StepWork(**(dict.fromkeys(TERMS, 0.0) | cost["seconds_for_each"]))
-            key = (str(content["model"]), int(content["bits"]))
-        except (ValueError, TypeError, KeyError) as error:
+            for one in content.get("results", [content]):
+                if one["cost"]["schema"] != SCHEMA:
+                    schema = one["cost"]["schema"]
+                    raise CostFileError(f"{file}: cost.schema is {schema}, this version reads {SCHEMA}")
+                costs[str(one["model"]), int(one["bits"])] = _cost_of(one["cost"])
+        except CostFileError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{file}: not a result of t2rl bench with a fitted cost ({error!r})") from error
-        if cost["schema"] != SCHEMA:
-            raise ValueError(f"{file}: cost.schema is {cost['schema']}, this version reads {SCHEMA}")
-        costs[key] = MeasuredCost(
-            coefficients=each,
-            turnaround_s=cost.get("turnaround_s", 0.0),  # files of before have none
-            usd_per_hour=cost["usd_per_hour"],
-            held_out_error=cost["held_out_error"],
-        )
     return costs
+
+
+class CostFileError(ValueError):
+    """A file of another version."""
+
+
+def _cost_of(cost: Mapping[str, Any]) -> MeasuredCost:
+    return MeasuredCost(
+        coefficients=StepWork(**(dict.fromkeys(TERMS, 0.0) | cost["seconds_for_each"])),
+        turnaround_s=cost.get("turnaround_s", 0.0),  # files of before have none
+        usd_per_hour=cost["usd_per_hour"],
+        held_out_error=cost["held_out_error"],
+    )

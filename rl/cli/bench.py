@@ -19,6 +19,8 @@ closed loads, and requests by the clock
 [bold]t2rl bench models/mine --trace arrivals.jsonl --requests 100 --arrival-rate 2[/]
 rows {t, in, out}: seconds, prompt tokens, answer tokens
 
+[bold]t2rl bench models/mine --bits 16,8 --to cost.json[/]   also with int8 weights, and their log-probs
+
 [bold]t2rl plan bases runs/bases/mini --cost cost.json[/]   the planner reads the fitted cost; docs/cost.md
 """
 
@@ -46,6 +48,10 @@ def bench(
         Path | None, typer.Option(help="JSONL of arrivals: t (seconds) or t_ms, in, out.")
     ] = None,
     requests: Annotated[int | None, typer.Option(min=2, help="Requests of each load.")] = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="16,8,4", help="Weight formats, served for real: bfloat16, int8, int4."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of arrivals and prompts.")] = 0,
     to: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the result there, for --cost.")
@@ -66,5 +72,6 @@ def bench(
             trace=trace,
             requests=requests,
             seed=seed,
+            bits=() if bits is None else parse_numbers("--bits", bits),
         )
         bench_cli(target, list(overrides or []), options, to=to, as_json=as_json)

@@ -19,8 +19,11 @@ MAX_CALLS = 100_000
 in."""
 
 
-def engine_config(config: Config, model_path: Path) -> EngineConfig:
-    """Return what an engine needs to know, without the rest of the run."""
+def engine_config(config: Config, model_path: Path, *, fixed_weights: bool = False) -> EngineConfig:
+    """Return what an engine needs to know, without the rest of the run.
+
+    ``fixed_weights``: nothing will be pushed into it.
+    """
     rollout, lora = config.rollout, config.learner.lora
     served = lora if lora is not None and lora.pushes_adapter else None
     return EngineConfig(
@@ -40,6 +43,7 @@ def engine_config(config: Config, model_path: Path) -> EngineConfig:
         prefix_cache=rollout.prefix_cache,
         kv_after_update=rollout.kv_after_update,
         weight_transfer=rollout.weight_transfer,
+        fixed_weights=fixed_weights,
         lora_rank=0 if served is None else served.r,
         lora_modules=(
             () if served is None or isinstance(served.target_modules, str) else served.target_modules

@@ -1,11 +1,13 @@
-"""Start an engine, run the load points, fit the cost, print and write what came out."""
+"""Start an engine for each weight format, run the load points, fit the cost, print and write what came
+out."""
 
 import asyncio
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from rich.table import Table
 
 from planner.cost.measured import MeasuredCost, cost_to_json, fit
 from planner.cost.simulate import Arrival
+from rl.commands.bench.accuracy import accuracy_of, texts_for
 from rl.commands.bench.drive import Driver, Timed
 from rl.commands.bench.measure import measured, observations, predicted, turnaround_of
-from rl.commands.bench.points import BenchOptions, LoadPoint, load_points
+from rl.commands.bench.points import WHOLE, BenchOptions, LoadPoint, load_points
+from rl.commands.bench.quantised import BITS, write_quantised
 from rl.commands.evaluate import resolve
 from rl.config.schema import Config
 from rl.engines.actors import engine_config
@@ -40,6 +44,10 @@ class Tested:
     timed: Sequence[Sequence[Timed]]
     memory: dict[str, float]
     engine: EngineConfig
+    bits: int = 0
+    """Of the weights; 0: as the config has them."""
+    scores: Sequence[Sequence[float]] = ()
+    """Log-probs of the texts that were to be scored."""
 
     def fitted(self, *, usd_per_hour: float = 0.0) -> MeasuredCost:
         """The cost fitted to all points; ValueError: fewer than three."""
@@ -58,22 +66,55 @@ def bench_cli(
     """
     config, model = resolve(Path(target), overrides)
     points = load_points(options, max_model_len=config.rollout.max_model_len)
+    if wrong := set(options.bits) - {WHOLE, *BITS}:
+        raise ValueError(f"--bits {min(wrong)}: the formats are {', '.join(map(str, (WHOLE, *BITS)))}")
     if len(points) < 3:
         raise ValueError(
             f"{len(points)} load points: a cost is fitted to at least 3; give --concurrency,"
             " --prompt-tokens or --answer-tokens more values"
         )
-    tested = asyncio.run(
-        load_test(config, model, points, seed=options.seed, tell=lambda line: print(line, file=sys.stderr))
-    )
-    result = result_of(tested, tested.fitted(usd_per_hour=config.cluster.price_per_gpu_hour or 0.0))
+    results = asyncio.run(_results(config, model, points, options))
+    written = results[0] if len(results) == 1 else {"results": results}
     if to is not None:
-        to.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        to.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps(result, indent=2))
-    else:
+        print(json.dumps(written, indent=2))
+        return
+    for result in results:
         Console().print(table(result))
-        print(_words(result["cost"]))
+        print(_words(result))
+
+
+async def _results(
+    config: Config, model: Path, points: Sequence[LoadPoint], options: BenchOptions
+) -> list[dict[str, Any]]:
+    """One for each weight format, each on an engine of its own."""
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    price = config.cluster.price_per_gpu_hour or 0.0
+    if not options.bits:
+        tested = await load_test(config, model, points, seed=options.seed, tell=tell)
+        return [result_of(tested, tested.fitted(usd_per_hour=price))]
+    texts = texts_for(model, config)
+    exact = with_dtype(config, "float32")
+    reference = (await load_test(exact, model, (), tell=tell, texts=texts)).scores
+    results = []
+    with tempfile.TemporaryDirectory(prefix="t2rl-bench-") as folder:
+        for bits in options.bits:
+            some, served = config, model
+            if bits == WHOLE:
+                some = with_dtype(config, "bfloat16")
+            else:
+                served = Path(folder) / f"{bits}" / model.resolve().name
+                count = write_quantised(model, served, bits)
+                tell(f"{count} weights quantised to {bits} bits")
+            tested = await load_test(some, served, points, seed=options.seed, tell=tell, texts=texts)
+            tested = replace(tested, bits=bits)
+            result = result_of(tested, tested.fitted(usd_per_hour=price))
+            results.append(result | {"accuracy": accuracy_of(tested.scores, reference)})
+    return results
 
 
 async def load_test(
@@ -83,8 +124,10 @@ async def load_test(
     *,
     seed: int = 0,
     tell: Callable[[str], None] = lambda line: None,
+    texts: Sequence[Sequence[int]] = (),
 ) -> Tested:
-    """Every load point, one after the other, on one engine of the config in this process.
+    """Every load point, one after the other, on one engine of the config in this process; ``texts`` are
+    scored first.
 
     Raises:
         ValueError: the engine cannot be set up so.
@@ -92,7 +135,7 @@ async def load_test(
     """
     process = psutil.Process()
     before = process.memory_info().rss
-    engine_facts = engine_config(config, model)
+    engine_facts = engine_config(config, model, fixed_weights=True)
     prepare_process(engine_facts)
     if engine_facts.device == "cpu":  # the variables come too late for a torch that is imported
         torch.set_num_threads(engine_facts.num_threads)
@@ -103,11 +146,12 @@ async def load_test(
         loaded = process.memory_info().rss
         size = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
         driver = Driver(engine, size, np.random.default_rng(seed))
-        longest = max((one for point in points for one in point.arrivals), key=lambda one: one.prompt)
-        first = Arrival(at=0, prompt=longest.prompt, answer=min(longest.answer, 2))
-        await driver.run(
-            LoadPoint(name="warm-up", arrivals=(first,) * WARM_UP, concurrency=WARM_UP, facts={})
-        )
+        scores = await engine.score(texts) if texts else ()
+        asked = [one for point in points for one in point.arrivals] or [Arrival(at=0, prompt=1, answer=1)]
+        longest = max(asked, key=lambda one: one.prompt)
+        longest = replace(longest, at=0, answer=min(longest.answer, 2))
+        warm = LoadPoint(name="warm-up", arrivals=(longest,) * WARM_UP, concurrency=WARM_UP, facts={})
+        await driver.run(warm)
         timed, peak = [], loaded
         for number, point in enumerate(points, 1):
             began = time.monotonic()
@@ -117,7 +161,19 @@ async def load_test(
     finally:
         await engine.stop()
     memory = {"loaded_mib": (loaded - before) / 2**20, "peak_mib": (peak - before) / 2**20}
-    return Tested(model=model.resolve().name, points=points, timed=timed, memory=memory, engine=engine_facts)
+    return Tested(
+        model=model.resolve().name,
+        points=points,
+        timed=timed,
+        memory=memory,
+        engine=engine_facts,
+        scores=scores,
+    )
+
+
+def with_dtype(config: Config, dtype: str) -> Config:
+    """The same engine in another number format."""
+    return config.model_copy(update={"rollout": config.rollout.model_copy(update={"dtype": dtype})})
 
 
 def result_of(tested: Tested, cost: MeasuredCost) -> dict[str, Any]:
@@ -143,7 +199,7 @@ def result_of(tested: Tested, cost: MeasuredCost) -> dict[str, Any]:
     }
     return {
         "model": tested.model,
-        "bits": 0,
+        "bits": tested.bits,
         "engine": settings,
         "memory": tested.memory,
         "points": rows,
@@ -153,9 +209,9 @@ def result_of(tested: Tested, cost: MeasuredCost) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> Table:
     """One line for each load point; seconds of tokens in ms, the model's in brackets."""
-    made = Table(
-        title=f"{result['model']}: load test ({result['engine']['dtype']}, {result['engine']['device']})"
-    )
+    bits = f", {result['bits']}-bit weights" if result["bits"] else ""
+    engine = result["engine"]
+    made = Table(title=f"{result['model']}: load test ({engine['dtype']}, {engine['device']}{bits})")
     for column in ("load", "tokens/s", "first token p50, p95 (ms)", "between p50, p95 (ms)", "seconds"):
         made.add_column(column, justify="left" if column == "load" else "right")
     for row in result["points"]:
@@ -173,6 +229,14 @@ def table(result: dict[str, Any]) -> Table:
     return made
 
 
-def _words(cost: dict[str, Any]) -> str:
+def _words(result: dict[str, Any]) -> str:
+    cost, accuracy = result["cost"], result.get("accuracy")
     terms = " + ".join(f"{value:.3g} {name}" for name, value in cost["seconds_for_each"].items())
-    return f"seconds of a step = {terms}; median error on load points left out {cost['held_out_error']:.1%}"
+    fitted = f"seconds of a step = {terms}; median error on load points left out {cost['held_out_error']:.1%}"
+    if accuracy is None:
+        return fitted
+    return (
+        f"{fitted}\nlog-probs of {accuracy['tokens']} tokens of plain text against float32 weights: mean"
+        f" {accuracy['mean']:+.4f}, mean absolute difference {accuracy['mean_absolute']:.4f}, largest"
+        f" {accuracy['largest']:.3f}; resident {result['memory']['loaded_mib']:.0f} MiB"
+    )

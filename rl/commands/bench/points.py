@@ -11,6 +11,8 @@ import numpy as np
 
 from planner.cost.simulate import Arrival
 
+WHOLE = 16
+"""Bits of weights that are not quantised: bfloat16."""
 ROUNDS = 3
 """Requests of a closed load point for each one at work, where no number is given."""
 
@@ -39,6 +41,8 @@ class BenchOptions:
     requests: int | None = None
     """Number for each load point; default: three rounds of a closed one, 32 of an open one."""
     seed: int = 0
+    bits: tuple[int, ...] = ()
+    """Weight formats: 16, 8, 4; none: as the config has them."""
 
 
 def load_points(options: BenchOptions, *, max_model_len: int) -> list[LoadPoint]:

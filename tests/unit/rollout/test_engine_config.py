@@ -23,6 +23,7 @@ from rollout.vllm_env import vllm_environment
         ({"weight_transfer": "http"}, "use one of shm, nccl, ipc"),
         ({"weight_transfer": "nccl"}, "needs device=cuda"),
         ({"tensor_parallel": 2}, "use backend=async"),
+        ({"lora_rank": 4, "fixed_weights": True}, "takes no push"),
     ],
 )
 def test_impossible_configs(fields: dict[str, Any], message: str) -> None:
@@ -92,6 +93,15 @@ def test_more_arguments_are_passed_on_and_ours_are_refused_with_the_field_to_set
 def test_every_argument_that_we_give_vllm_is_ours(device: str) -> None:
     config = EngineConfig(model="m", device=device, lora_rank=4, lora_modules=("q_proj",))
     assert len(engine_args_problems(engine_arguments(config), device=device)) == len(engine_arguments(config))
+
+
+def test_engines_that_take_no_push_have_no_receiver() -> None:
+    """It would keep their weights unpacked."""
+    served = engine_arguments(EngineConfig(model="m", fixed_weights=True))
+    assert "weight_transfer_config" not in served and "weight_fixed" in served["worker_extension_cls"]
+    trained = engine_arguments(EngineConfig(model="m"))
+    assert trained["weight_transfer_config"] == {"backend": "shm"}
+    assert "weight_receiver" in trained["worker_extension_cls"]
 
 
 def test_log_probs_are_of_the_sampling_distribution() -> None:
