@@ -50,7 +50,7 @@ from rl.engines.actors import engine_config
 from rl.run.prepare.inputs import prepare
 from rollout.vllm_env import prepare_process
 
-PROBLEMS, SAMPLES, TEMPERATURES = 500, 16, (0.6, 1.0)
+PROBLEMS, SAMPLES, TEMPERATURES = 400, 8, (0.6, 1.0)
 LEAST_DIFFERENCE, LESS = -0.02, 0.05
 FOUR = 4
 
@@ -62,7 +62,7 @@ def sample(run: Path, out: Path, *, quick: bool) -> list[str]:
         f"evaluation.num_prompts={problems}",
         f"evaluation.samples_per_prompt={samples}",
         "rollout.cores=null",
-        "rollout.num_threads=2",
+        "stream.group_timeout_s=3600",  # all groups wait together
     ]
     config = load_config(str(run / "config.yaml"), settings)
     prepared = prepare(config)

@@ -25,7 +25,8 @@ def engine_config(config: Config, model_path: Path, *, fixed_weights: bool = Fal
     ``fixed_weights``: nothing will be pushed into it.
     """
     rollout, lora = config.rollout, config.learner.lora
-    served = lora if lora is not None and lora.pushes_adapter else None
+    pushed = lora is not None and lora.pushes_adapter and not fixed_weights
+    served = lora if pushed else None
     return EngineConfig(
         stop=rollout.stop,
         stop_token_ids=rollout.stop_token_ids,
@@ -57,10 +58,18 @@ def engine_config(config: Config, model_path: Path, *, fixed_weights: bool = Fal
 
 
 def create_fleet(
-    config: Config, model_path: Path, placed: Placed, *, for_evaluation: bool = False
+    config: Config,
+    model_path: Path,
+    placed: Placed,
+    *,
+    for_evaluation: bool = False,
+    fixed_weights: bool = False,
 ) -> EngineFleet:
-    """The engines of a run, in their seats, not yet started; or those of ``evaluation.engines``."""
-    engine = engine_config(config, model_path)
+    """The engines of a run, in their seats, not yet started; or those of ``evaluation.engines``.
+
+    ``fixed_weights``: nothing will be pushed into them.
+    """
+    engine = engine_config(config, model_path, fixed_weights=fixed_weights)
     num_engines = config.evaluation.engines if for_evaluation else config.rollout.num_engines
     return EngineFleet(
         make_actor=lambda index: create_engine_actor(

@@ -34,8 +34,10 @@ class StartableEngines(Engines, Startable, Protocol):
 
 
 def seated_fleet(config: Config, model_path: Path) -> EngineFleet:
-    """The config's engines, alone on the machine, not yet started. Ray must run."""
-    return create_fleet(config, model_path, create_placement(plan_placement(config)))
+    """The config's engines, alone on the machine, not yet started, for a model that stays as it is. Ray must
+    run."""
+    placed = create_placement(plan_placement(config))
+    return create_fleet(config, model_path, placed, fixed_weights=True)
 
 
 @asynccontextmanager

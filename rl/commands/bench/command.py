@@ -103,10 +103,10 @@ async def _results(
     results = []
     with tempfile.TemporaryDirectory(prefix="t2rl-bench-") as folder:
         for bits in options.bits:
-            some, served = config, model
-            if bits == WHOLE:
-                some = with_dtype(config, "bfloat16")
-            else:
+            # vLLM's int4 kernel for CPUs knows no float32; its int8 kernel takes both.
+            some = config if bits == 8 else with_dtype(config, "bfloat16")
+            served = model
+            if bits != WHOLE:
                 served = Path(folder) / f"{bits}" / model.resolve().name
                 count = write_quantised(model, served, bits)
                 tell(f"{count} weights quantised to {bits} bits")

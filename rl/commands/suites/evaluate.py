@@ -131,7 +131,7 @@ async def evaluate_model(target: Target, asked: Asked, phases: Phases) -> None:
     target.out.mkdir(parents=True, exist_ok=True)
     phases(f"{target.label}: starting the engines")
     placed = create_placement(plan_placement(config))
-    engines = create_fleet(config, target.model, placed)
+    engines = create_fleet(config, target.model, placed, fixed_weights=True)
     trace = TraceWriter(target.out / "trace.json")
     try:
         async with side_by_side(engines, None):
