@@ -54,7 +54,8 @@ def simulate(
     A step gives every running sequence a token and prefills whole waiting prompts, first come first served,
     as long as sequences and tokens of the step allow. With ``concurrency`` a request is sent when one of so
     many is over, whatever its ``at`` says, each ``cost.turnaround_s`` after the end, or after the one sent
-    before it: so an engine that is not idle has begun its next step without it.
+    before it: so an engine that is not idle has begun its next step without it, and an idle one takes a burst
+    of requests together.
     """
     closed = concurrency is not None
     sent = [one.at for one in arrivals[:concurrency]]
@@ -71,6 +72,10 @@ def simulate(
             arrived += 1
         if not waiting and not running:
             now = sent[arrived]
+            # An idle engine takes a burst together: each is sent while the one before is read.
+            while arrived + 1 < len(sent) and sent[arrived + 1] - now <= 1.01 * cost.turnaround_s:
+                arrived, now = arrived + 1, sent[arrived + 1]
+                waiting.append(arrived - 1)
             continue
         room = max_batched_tokens - len(running)
         admitted: list[int] = []

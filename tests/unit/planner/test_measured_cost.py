@@ -114,6 +114,17 @@ def test_the_next_request_is_sent_a_moment_later_and_misses_a_step() -> None:
     assert third.first - first.end > at_once.first - at_once.arrived + 0.9 * missed
 
 
+def test_an_idle_engine_takes_a_burst_together() -> None:
+    slow = MeasuredCost(coefficients=LAW.coefficients, turnaround_s=1e-4)
+    asked = [Arrival(at=0.0, prompt=10, answer=3)] * 8
+    served = simulate(asked, slow, max_seqs=8, max_batched_tokens=999, concurrency=4)
+    assert [one.arrived for one in served[:4]] == pytest.approx([0.0, 1e-4, 2e-4, 3e-4])
+    assert {one.first for one in served[:4]} == {
+        pytest.approx(3e-4 + slow.seconds(StepWork.of([10] * 4, [])))
+    }
+    assert len({one.first for one in served[4:]}) == 1
+
+
 def test_many_steps_weigh_more_than_one() -> None:
     outlier = [Observation(point=o.point, work=o.work, seconds=3 * o.seconds, steps=1) for o in observed(LAW)]
     steps = [Observation(point=o.point, work=o.work, seconds=o.seconds, steps=500) for o in observed(LAW)]
