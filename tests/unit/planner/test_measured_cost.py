@@ -119,9 +119,8 @@ def test_an_idle_engine_takes_a_burst_together() -> None:
     asked = [Arrival(at=0.0, prompt=10, answer=3)] * 8
     served = simulate(asked, slow, max_seqs=8, max_batched_tokens=999, concurrency=4)
     assert [one.arrived for one in served[:4]] == pytest.approx([0.0, 1e-4, 2e-4, 3e-4])
-    assert {one.first for one in served[:4]} == {
-        pytest.approx(3e-4 + slow.seconds(StepWork.of([10] * 4, [])))
-    }
+    together = 3e-4 + slow.seconds(StepWork.of([10] * 4, []))
+    assert [one.first for one in served[:4]] == pytest.approx([together] * 4)
     assert len({one.first for one in served[4:]}) == 1
 
 
