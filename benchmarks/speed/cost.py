@@ -48,7 +48,7 @@ UNSEEN: dict[str, Any] = {"concurrency": (3, 6, 12), "prompt_tokens": (48, 128),
 MAX_MODEL_LEN = 192
 REPEATS = 3
 RATE_TOKENS = 0.5
-"""Of what the engine did with eight at work: the load of requests by the clock."""
+"""Load of the requests by the clock, as a share of what the engine did with eight at work."""
 KINDS = ("tokens_per_s", "between_p50_s", "first_p50_s")
 
 
@@ -143,8 +143,8 @@ def judged(point: LoadPoint, seen: Any, cost: MeasuredCost, limits: dict[str, in
 
 
 def spread_of(each: list[list[float]]) -> dict[str, Any]:
-    """Of relative errors by repeat and load: median, its 95% bootstrap interval over loads (all repeats of a
-    load together), the largest, and the median of each repeat."""
+    """Summary of relative errors by repeat and load: median, its 95% bootstrap interval over loads (all
+    repeats of a load together), the largest, and the median of each repeat."""
     table = np.array(each)
     rng = np.random.default_rng(0)
     draws = rng.integers(0, table.shape[1], (2000, table.shape[1]))

@@ -118,8 +118,9 @@ def serve(
     """Serve a model over OpenAI's API, spending the planned samples on each request."""
     with exit_codes():
         token = token_for(host, token_file)
+        from rl.serve.cascade_start import Rungs, serve_any
         from rl.serve.choice import Defaults
-        from rl.serve.command import ServeOptions, serve_cli
+        from rl.serve.command import ServeOptions
 
         defaults = Defaults(
             samples=samples, round_samples=round_samples, strategy=strategy, budget_tokens=budget_tokens
@@ -139,17 +140,5 @@ def serve(
             timeout_s=timeout_s,
             max_body=max_body_kib << 10,
         )
-        given = list(overrides or [])
-        if not cascade and not Path(target).is_file():
-            if cost:
-                raise ValueError("--cost: it prices a cascade's answers; give --cascade too")
-            serve_cli(target, given, options)
-            return
-        from rl.serve.cascade_plan import from_options, read_cascade
-        from rl.serve.cascade_start import serve_cascade_cli
-
-        if not cascade:
-            rungs = read_cascade(Path(target))
-        else:
-            rungs = from_options(target, cascade, samples=samples, agree=agree)
-        serve_cascade_cli(rungs, given, options, name=name or "cascade", costs=cost or ())
+        rungs = Rungs(further=cascade or (), agree=agree, costs=cost or ())
+        serve_any(target, list(overrides or []), options, rungs)

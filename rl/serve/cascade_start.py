@@ -18,8 +18,8 @@ from rl.engines.serving import seated_fleet, side_by_side
 from rl.records.cost.model import read_model_cost
 from rl.serve.app import ServeService
 from rl.serve.cascade import CascadeAnswerer, Price, Rung, Voice
-from rl.serve.cascade_plan import CascadePlan
-from rl.serve.command import Checked, ServeOptions, check, make_answerer, make_gate
+from rl.serve.cascade_plan import CascadePlan, from_options, read_cascade
+from rl.serve.command import Checked, ServeOptions, check, make_answerer, make_gate, serve_cli
 from rl.serve.engines import SharedFleet
 
 PROCESS_BYTES = 700 << 20
@@ -43,6 +43,35 @@ class CheckedCascade:
     def first(self) -> Checked:
         """The first rung's model, whose reward verifies for all."""
         return next(iter(self.models.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rungs:
+    """The command's options that make a cascade."""
+
+    further: Sequence[str] = ()
+    """Models after the first."""
+    agree: int = 4
+    costs: Sequence[Path] = ()
+
+
+def serve_any(target: str, overrides: list[str], options: ServeOptions, rungs: Rungs) -> None:
+    """One model; a cascade where more models are given, or where ``target`` is its file.
+
+    Raises:
+        ValueError: the user's input, before anything starts.
+        FleetDead: engines died and no restart was left.
+    """
+    if rungs.further:
+        plan = from_options(target, rungs.further, samples=options.defaults.samples, agree=rungs.agree)
+    elif Path(target).is_file():
+        plan = read_cascade(Path(target))
+    else:
+        if rungs.costs:
+            raise ValueError("--cost: it prices a cascade's answers; give --cascade too")
+        serve_cli(target, overrides, options)
+        return
+    serve_cascade_cli(plan, overrides, options, name=options.name or "cascade", costs=rungs.costs)
 
 
 def serve_cascade_cli(
