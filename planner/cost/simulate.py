@@ -28,7 +28,7 @@ class Served:
 
     arrived: float
     tokens: tuple[float, ...]
-    """Of each token."""
+    """One for each token."""
 
     @property
     def first(self) -> float:

@@ -45,7 +45,7 @@ class Tested:
     memory: dict[str, float]
     engine: EngineConfig
     bits: int = 0
-    """Of the weights; 0: as the config has them."""
+    """Format of the weights; 0: as the config has them."""
     scores: Sequence[Sequence[float]] = ()
     """Log-probs of the texts that were to be scored."""
 
