@@ -7,17 +7,22 @@ stay as they are.
           └──► filter, statistics, pass rates: raw correctness of all rollouts
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from rl.batch.types import TrainingBatch
 from rl.stream.plans import GroupState
 from rollout.types import RolloutGroup
 
 Shape = Callable[[RolloutGroup], Mapping[str, np.ndarray]]
 Credit = Callable[[Sequence[RolloutGroup]], Sequence[Sequence[np.ndarray]] | None]
 Annotate = Callable[[list[RolloutGroup]], list[RolloutGroup]]
+JOINED_INLINE = 100_000
+"""Tokens of a batch that a few milliseconds join."""
 
 
 def trained_groups(
@@ -42,6 +47,13 @@ def trained_groups(
     tables = [group.aux.token_advantages for group in groups]
     width = next((table.shape[1] for table in tables if table is not None), None)
     return groups if width is None else [_with_credit(group, width) for group in groups]
+
+
+async def joined(step: int, groups: list[RolloutGroup], *, progress: float) -> TrainingBatch:
+    """``TrainingBatch.from_groups``, in a thread where the event loop would stand still for long."""
+    tokens = sum(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
+    join = partial(TrainingBatch.from_groups, step, groups, progress=progress)
+    return join() if tokens <= JOINED_INLINE else await asyncio.to_thread(join)
 
 
 def _with_credit(group: RolloutGroup, width: int) -> RolloutGroup:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from rl.engines.errors import EngineLost
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 DECODED_INLINE = 4096
 """Tokens of a group that take a millisecond or so to decode; a thread would cost as much."""
+
+DECODING = ThreadPoolExecutor(1, thread_name_prefix="decode")
+"""One thread: a tokenizer uses all cores for a batch, and the loops wait behind one thread only."""
 
 
 class GroupFailed(RuntimeError):
@@ -129,10 +133,11 @@ class RolloutService:
 
     async def _texts(self, completions: list[Completion]) -> list[str]:
         """[G] decoded; long ones in a thread, since the loops would stand still meanwhile."""
-        tokens = [c.token_ids.tolist() for c in completions]
-        if sum(map(len, tokens)) <= DECODED_INLINE:
-            return self._decode(tokens)
-        return await asyncio.to_thread(self._decode, tokens)
+        if sum(len(c.token_ids) for c in completions) <= DECODED_INLINE:
+            return self._decode([c.token_ids.tolist() for c in completions])
+        return await asyncio.get_running_loop().run_in_executor(
+            DECODING, lambda: self._decode([c.token_ids.tolist() for c in completions])
+        )
 
     async def _scored(self, state: GroupState, completions: list[Completion]) -> RolloutGroup:
         finished_at = time.time()

@@ -30,6 +30,8 @@ SectionType = TypeVar("SectionType", AlgorithmConfig, LearnerConfig)
 VERDICT_GRACE_S = 10.0
 """After one rank failed: how long the others get to say whether they died, since a peer's death also fails
 the survivors."""
+PUT_INLINE = 100_000
+"""Tokens of a batch that a millisecond or so copies."""
 CLOSE_TIMEOUT_S = 30.0
 
 
@@ -145,17 +147,17 @@ class LearnerGroup:
     async def train(self, batch: TrainingBatch) -> StepResult:
         """One training batch on all ranks; it is put into the object store once, and each rank reads its
         share there."""
-        return _merged(await self._call("train", ray.put(batch)))
+        return _merged(await self._call("train", await _put(batch)))
 
     async def accumulate(self, part: TrainingBatch) -> None:
         """Forward and backward over some groups of the next batch, on all ranks; ``complete`` or ``abandon``
         ends the step."""
-        await self._call("accumulate", ray.put(part))
+        await self._call("accumulate", await _put(part))
 
     async def complete(self, batch: TrainingBatch, rest: TrainingBatch | None) -> StepResult:
         """As ``train``, where all of ``batch`` but ``rest`` was given to ``accumulate``."""
-        results = await self._call("complete", ray.put(batch), None if rest is None else ray.put(rest))
-        return _merged(results)
+        whole = await _put(batch)
+        return _merged(await self._call("complete", whole, None if rest is None else await _put(rest)))
 
     async def abandon(self) -> None:
         """Forget what was given to ``accumulate``."""
@@ -273,6 +275,12 @@ class LearnerGroup:
             self._calls.remove(waiting_for)
             for task in tasks:
                 task.cancel()
+
+
+async def _put(batch: TrainingBatch) -> Any:
+    """Ray's reference of a copy in the object store; a large one is copied in a thread."""
+    large = len(batch.token_ids) > PUT_INLINE
+    return await asyncio.to_thread(ray.put, batch) if large else ray.put(batch)
 
 
 def _merged(results: list[StepResult]) -> StepResult:

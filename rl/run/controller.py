@@ -287,7 +287,7 @@ class Controller:
                 record.lap()
                 await self._evaluate()
                 record.evaluate_s = record.lap()
-            self.parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
+            await self.parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
         if push is not None:
             await self._settled(push)
 
@@ -306,6 +306,7 @@ class Controller:
         self._buffer.consume(step)
         result = await self._intake.train(taken)
         self.parts.recorder.trained(plan, applied=result.applied)
+        await asyncio.sleep(0)  # what follows takes as long again
         if self.parts.rollouts is not None:
             over = TrainedStep(plan=plan, groups=groups, batch=batch, result=result)
             await self.parts.rollouts.trained(over)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from curricula.stack import CurriculumStack
-from rl.batch.assemble import trained_groups
+from rl.batch.assemble import joined, trained_groups
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.schema import Config
 from rl.records.trace import TraceWriter
@@ -83,7 +83,7 @@ class Intake:
         """Make the batch of plan ``step``, which is whole, and leave it when the one before was taken."""
         plan = self._buffer.plans[step]
         groups = self._groups(step, plan.kept())
-        batch = self._batch(step, groups) if groups else None
+        batch = await self._batch(step, groups) if groups else None
         await self._signal.until(
             lambda: self._put is None,
             timeout_s=self._config.stream.step_timeout_s,
@@ -103,8 +103,8 @@ class Intake:
         self._made |= {group.group_id: group for group in made}
         return [self._made[state.request.group_id] for state in states]
 
-    def _batch(self, step: int, groups: list[RolloutGroup]) -> TrainingBatch:
-        return TrainingBatch.from_groups(step, groups, progress=step / self._config.run.steps)
+    async def _batch(self, step: int, groups: list[RolloutGroup]) -> TrainingBatch:
+        return await joined(step, groups, progress=step / self._config.run.steps)
 
     # -- the learner loop ------------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Intake:
             result = StepResult(applied=False)
         elif self._given:
             rest = [state for state in plan.kept() if state.request.group_id not in self._given]
-            part = self._batch(plan.step, self._groups(plan.step, rest)) if rest else None
+            part = await self._batch(plan.step, self._groups(plan.step, rest)) if rest else None
             result = await self._learner.complete(batch, part)
         else:
             result = await self._learner.train(batch)
@@ -164,7 +164,7 @@ class Intake:
     async def _give(self, step: int, states: list[GroupState]) -> None:
         started = time.time()
         self._buffer.assert_fresh(step, states)
-        await self._learner.accumulate(self._batch(step, self._groups(step, states)))
+        await self._learner.accumulate(await self._batch(step, self._groups(step, states)))
         self._given |= {state.request.group_id for state in states}
         self._num_parts += 1
         ended = time.time()

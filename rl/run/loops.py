@@ -1,7 +1,10 @@
 """Loops side by side: the first that fails ends them all, with one exception that says why."""
 
 import asyncio
+import gc
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +18,20 @@ async def first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[
         failures = [e for t in done if (e := t.exception()) is not None]
         if failures:
             raise _root_cause(BaseExceptionGroup("the run ended because its loops died", failures))
+
+
+@contextmanager
+def collector_spared() -> Iterator[None]:
+    """Inside the block garbage collections leave out what was there before: imports, prompts, the curriculum.
+
+    A full collection would walk over all of it, and the loops stand still meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,5 +1,6 @@
 """Write down what a run does, one call per event: metrics, trained groups, trace, progress, evaluations."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ from rl.stream.plans import PlanState
 from rl.weights.sync import SyncReport
 
 logger = logging.getLogger(__name__)
+FIGURES_INLINE = 1024
+"""Rollouts of a step whose figures take a few milliseconds."""
 
 
 @dataclass(slots=True)
@@ -110,7 +113,7 @@ class Recorder:
                 }
             )
 
-    def step(
+    async def step(
         self,
         record: StepRecord,
         *,
@@ -119,11 +122,13 @@ class Recorder:
         result: StepResult,
         state: RunState,
     ) -> None:
-        """One row for one optimizer step."""
+        """One row for one optimizer step; the figures of many rollouts are computed in a thread."""
         now = time.time()
         elapsed = now - record.started - record.evaluate_s
         state.totals.train_s += elapsed
-        row = batch_metrics(batch) | group_metrics(plan) | result.metrics
+        many = sum(len(group.sampled) for group in plan.finished_groups()) > FIGURES_INLINE
+        of_groups = await asyncio.to_thread(group_metrics, plan) if many else group_metrics(plan)
+        row = batch_metrics(batch) | of_groups | result.metrics
         row |= record.figures
         for figures in self.of_plan:
             row |= figures(plan)

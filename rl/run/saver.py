@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curricula.stack import CurriculumStack
 from rl.batch.planner_targets import PlannerLoop
@@ -72,21 +72,20 @@ class Saver:
         if state.version != self._saved_version:
             # The controller's half first and without an await in between: the other loops go on while the
             # learner is copied.
-            frozen, version = self._frozen(state), state.version
+            frozen, stream, version = self._frozen(state), self._buffer.snapshot(), state.version
             staging = self._store.begin(version)
             with self._trace.span("checkpoint", f"snapshot {version}"):
                 await learner.save(str(staging / "learner"))
             self._saved_version = version
-            writing = self._write(version, frozen, learner)
+            writing = self._write(frozen, stream, learner)
             self._writing = in_background("saver", writing, what=f"writing checkpoint {version}")
         if final:
             await self._wait_written()
 
     def _frozen(self, state: RunState) -> RunState:
-        """The state of now, which a thread may write while the loops go on."""
+        """The state of now but for the stream, which a thread may write while the loops go on."""
         return replace(
             state,
-            stream=self._buffer.state_dict(),
             curriculum=deepcopy(self._curriculum.state_dict()),
             statistics=self._statistics.state_dict(),
             planner={} if self._planner is None else deepcopy(self._planner.state_dict()),
@@ -100,15 +99,19 @@ class Saver:
             await self._failed.wait()
         await self._wait_written()
 
-    async def _write(self, version: int, frozen: RunState, learner: "LearnerGroup") -> None:
-        done = False
+    async def _write(
+        self, frozen: RunState, stream: Callable[[], dict[str, Any]], learner: "LearnerGroup"
+    ) -> None:
+        version, done = frozen.version, False
         try:
             with self._trace.span("checkpoint writer", f"write {version}"):
                 await learner.wait_saved()
                 if self._first is not None:
                     await self._first()
                 with waiting(f"the disk to take checkpoint {version}", limit_s=self._timeout_s):
-                    await asyncio.to_thread(self._store.commit, version, frozen)
+                    await asyncio.to_thread(
+                        lambda: self._store.commit(version, replace(frozen, stream=stream()))
+                    )
             done = True
         finally:
             if not done:

@@ -30,6 +30,7 @@ from rl.run.evaluation.build import Asking
 from rl.run.evaluation.desk import Beside, EvaluationDesk
 from rl.run.evaluation.units import Unit
 from rl.run.fingerprint.fingerprint import Fingerprint
+from rl.run.loops import collector_spared
 from rl.run.prepare.inputs import Prepared
 from rl.run.rollout_records import RolloutRecords, wanted_of_learner
 from rl.run.start import stream_changed
@@ -183,7 +184,7 @@ class Session:
             await evaluations.whole(self.state.version)
         self.phases("training")
         controller.parts.recorder.begin()
-        with _Interrupts(controller, self.status):
+        with _Interrupts(controller, self.status), collector_spared():
             finished = await controller.run()
         if finished:
             # The model first: whatever happens to the evaluation, the training is not lost.

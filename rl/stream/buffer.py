@@ -12,7 +12,8 @@ and rewards is the rollout service's business, and who wakes whom the controller
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -107,6 +108,7 @@ class StreamBuffer:
         assert group.status is GroupStatus.FINISHED, "only a whole group is judged"
         group.kept, group.reason = kept, reason
         group.indices = None if indices is None else tuple(indices)
+        group.summarise()
 
     def put_back(self, group: GroupState) -> None:
         """A group that was reset is to be sent again."""
@@ -175,8 +177,16 @@ class StreamBuffer:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and arrays, exact; shares the arrays of finished groups, which never change."""
-        plans = [SavedPlan.of(plan) for plan in self._plans.values()]
-        return SavedStream(tickets=self._tickets.state_dict(), plans=plans).model_dump()
+        return self.snapshot()()
+
+    def snapshot(self) -> Callable[[], dict[str, Any]]:
+        """Freeze the state of now; the function returned makes the ``state_dict`` of it, in any thread.
+
+        Joining the tokens of finished groups takes long where there are millions; freezing does not.
+        """
+        tickets = self._tickets.state_dict()
+        plans = [replace(p, groups=[replace(group) for group in p.groups]) for p in self._plans.values()]
+        return lambda: SavedStream(tickets=tickets, plans=list(map(SavedPlan.of, plans))).model_dump()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore. Nothing is in flight afterwards: groups that were are drawn again as a whole; finished

@@ -68,6 +68,7 @@ class GroupState:
     reason: str = ""
     indices: tuple[int, ...] | None = None
     """Rollouts that train, if kept; None = all."""
+    _stat: RolloutStat | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def num_tokens(self) -> int:
@@ -80,12 +81,20 @@ class GroupState:
         answers)."""
         self.status = GroupStatus.WAITING
         self.issued_version = -1
-        self.group = None
+        self.group = self._stat = None
 
     def stat(self) -> RolloutStat:
         """Return what the statistics store learns from the group."""
-        assert self.group is not None
-        return RolloutStat.of(self.group, kept=self.kept, reason=self.reason)
+        if self._stat is None:
+            assert self.group is not None
+            self._stat = RolloutStat.of(self.group, kept=self.kept, reason=self.reason)
+        return self._stat
+
+    def summarise(self) -> None:
+        """Make ``stat`` when the group is finished, and not of all groups of a plan at once."""
+        self._stat = None
+        if self.group is not None and self.group.rollouts:
+            self.stat()
 
 
 @dataclass(slots=True, kw_only=True)

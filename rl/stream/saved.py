@@ -326,8 +326,10 @@ class SavedStream(Saved):
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """Name -> value of a dataclass or of a ``Saved``, not copied and not converted."""
-    names = value.__class__.model_fields if isinstance(value, Saved) else [f.name for f in fields(value)]
+    """Name -> value of a dataclass (but for what it computes itself) or of a ``Saved``, not copied and not
+    converted."""
+    saved = isinstance(value, Saved)
+    names = value.__class__.model_fields if saved else [f.name for f in fields(value) if f.init]
     return {name: getattr(value, name) for name in names}
 
 

@@ -3,6 +3,7 @@ so; all resumed."""
 
 import asyncio
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from curricula.base import Ctx, Curriculum
-from rl.batch.assemble import credited, shaped, subset, trained_groups
+from rl.batch import assemble
+from rl.batch.assemble import credited, joined, shaped, subset, trained_groups
 from rl.batch.types import TrainingBatch
 from rl.engines.thinking_budgets import with_answers
 from rl.run.controller import Controller
@@ -291,3 +293,22 @@ def test_what_rides_along_is_known_by_name_and_goes_there_and_back() -> None:
     assert aux.map(lambda rows: rows.tolist()).pass_k == [1, 4]
     with pytest.raises(TypeError, match="hidden_states"):
         RolloutAux.from_dict({"hidden_states": np.ones(2)})
+
+
+def test_a_large_batch_is_joined_in_a_thread_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [group_of([True, False], lengths=[3, 5], group_id=0), group_of([True], lengths=[4], group_id=1)]
+    threads: list[str] = []
+    join = TrainingBatch.from_groups
+
+    def watched(*args: Any, **more: Any) -> TrainingBatch:
+        threads.append(threading.current_thread().name)
+        return join(*args, **more)
+
+    monkeypatch.setattr(TrainingBatch, "from_groups", watched)
+    here = asyncio.run(joined(3, groups, progress=0.5))
+    monkeypatch.setattr(assemble, "JOINED_INLINE", 11)
+    there = asyncio.run(joined(3, groups, progress=0.5))
+    assert threads[0] == threading.current_thread().name != threads[1]
+    for column in ("token_ids", "offsets", "token_versions", "behavior_logprobs", "rewards", "group_ids"):
+        assert np.array_equal(getattr(here, column), getattr(there, column))
+    assert (there.step, there.progress, len(there.token_ids)) == (3, 0.5, 15)

@@ -159,7 +159,7 @@ class ScriptedRecorder:
     def trained(self, plan, *, applied):
         self.trained_groups += [(plan.step, g.request.group_id) for g in plan.kept()]
 
-    def step(self, record, *, plan, batch, result, state):
+    async def step(self, record, *, plan, batch, result, state):
         self.records.append(plan)
 
 

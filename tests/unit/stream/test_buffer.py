@@ -1,6 +1,7 @@
 """Plans in, groups finished, batch s out: order, roll-over, staleness and restoring, without a clock."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from rl.stream.plans import GroupState, GroupStatus, new_groups
 from rl.stream.tickets import StalenessViolation
 from rollout.types import SamplingConfig
 from tests.unit.run.schemas.make import PROMPTS, finish
+from tests.unit.run.state_values import same
 
 
 def groups(step: int, count: int = 4, *, refill_round: int = 0) -> list[GroupState]:
@@ -126,3 +128,27 @@ def test_it_can_begin_at_any_step_with_nothing_known() -> None:
     assert buffer.can_open(confirmed_version=7) and buffer.open().step == 7
     assert not buffer.can_open(confirmed_version=7)
     assert buffer.describe(8) == "plan 8 to be drawn"
+
+
+def test_a_snapshot_is_of_its_time_and_can_be_made_into_a_state_anywhere() -> None:
+    buffer = drawn(0, 1)
+    finish(buffer, buffer.plans[0].groups[0])
+    expected, frozen = buffer.state_dict(), buffer.snapshot()
+    finish(buffer, buffer.plans[0].groups[1])
+    buffer.plans[0].groups[2].status = GroupStatus.INFLIGHT
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(frozen).result()
+    assert same(found, expected) and not same(found, buffer.state_dict())
+
+
+def test_a_groups_statistic_is_made_when_it_is_judged_and_again_when_it_is_drawn_anew() -> None:
+    buffer = drawn(0)
+    group = buffer.plans[0].groups[0]
+    finish(buffer, group)
+    first = group.stat()
+    assert first.kept and group.stat() is first
+    buffer.finish(group, kept=False, reason="easy", indices=None)
+    assert (group.stat().kept, group.stat().reason) == (False, "easy")
+    group.reset()
+    with pytest.raises(AssertionError):
+        group.stat()
