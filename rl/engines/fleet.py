@@ -209,7 +209,9 @@ class EngineFleet:
             slot.outstanding -= count
             self.load.done(slot.index, count)
 
-    async def _pick(self, timeout_s: float) -> EngineSlot:
+    async def serving(self, timeout_s: float = 0.0) -> None:
+        """Return once an engine is live; one may take ``timeout_s`` beyond its start. Raises as
+        ``generate``."""
         await self.changed.until(
             lambda: self._fatal is not None or any(s.live for s in self._slots),
             timeout_s=timeout_s + self._timeouts.start,
@@ -217,6 +219,9 @@ class EngineFleet:
         )
         if self._fatal is not None:
             raise self._fatal
+
+    async def _pick(self, timeout_s: float) -> EngineSlot:
+        await self.serving(timeout_s)
         return min((s for s in self._slots if s.live), key=lambda s: (s.outstanding, s.index))
 
     async def _abort_or_lose(self, slot: EngineSlot, actor: Any, request: GroupRequest) -> None:

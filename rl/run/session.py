@@ -182,6 +182,11 @@ class Session:
         if self.state.version == 0:
             self.phases("evaluating the base")
             await evaluations.whole(self.state.version)
+        elif missed := evaluations.missed(self.state.version):
+            self.phases(
+                f"evaluating version {self.state.version}, as the last attempt did not: {', '.join(missed)}"
+            )
+            await evaluations.catch_up(self.state.version)
         self.phases("training")
         controller.parts.recorder.begin()
         with _Interrupts(controller, self.status), collector_spared():

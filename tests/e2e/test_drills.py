@@ -81,14 +81,23 @@ def assert_every_rollout_is_kept_once(run, *, steps):
 
 
 def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
-    job = start(*DRILL, *IN_PARTS, "stream.max_staleness=2")
-    job.until_step(10)
+    more = "{kind: reasoning_gym, style: compact, categories: [chain_sum], levels: [4], extraction: hash}"
+    suite = f"evaluation.suites={{more: {{task: {more}, num_prompts: 40, samples_per_prompt: 4, every: 8}}}}"
+    job = start(*DRILL, *IN_PARTS, "stream.max_staleness=2", suite)
+    job.until(lambda: (job.run / "checkpoints" / "step-00000008").exists(), "the checkpoint of step 8")
     job.process.kill()
     job.wait()
-    again = start(*DRILL, *IN_PARTS, "stream.max_staleness=2", "resume=auto")
+    counts = job.run / "eval" / "more"
+    assert not (counts / "version-00000008.jsonl").exists(), "killed while the suite was evaluated"
+    again = start(*DRILL, *IN_PARTS, "stream.max_staleness=2", suite, "resume=auto")
     assert again.wait() == 0, again.log
     restored = attempts(again.run)
-    assert len(restored) == 2 and restored[1] >= 8
+    assert len(restored) == 2 and restored[1] == 8
+    every_8 = list(range(0, 41, 8))
+    assert sorted(int(path.stem[-8:]) for path in counts.glob("*.jsonl")) == every_8, "none lost, none more"
+    assert len(list((counts / "rollouts").glob("*.parquet"))) == len(every_8), "none twice"
+    rows = read_metrics(again.run / "metrics.jsonl")
+    assert [row["eval/more/version"] for row in rows if "eval/more/version" in row] == every_8[1:]
     assert_exactly_once(again.run, steps=40, groups_per_step=4)
     assert max(row["buffer/staleness_max"] for row in read_metrics(again.run / "metrics.jsonl")) <= 2
     assert_every_rollout_is_kept_once(again.run, steps=40)

@@ -3,7 +3,9 @@ again."""
 
 import json
 import math
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,8 +153,13 @@ def test_suites_are_evaluated_beside_the_training_and_compared(start, tmp_path):
         "evaluation.engines=1",
         f"evaluation.suites={{{', '.join(suites)}}}",
     )
+    job.until_step(2)
+    actors = json.loads((job.run / "status.json").read_text())["actors"]
+    os.kill(next(a["pid"] for a in actors if a["name"] == "engine-1"), signal.SIGKILL)  # the reserved one
     assert job.wait() == 0, job.log
+    assert "engine 1 lost" in (job.run / "logs" / "controller.log").read_text()
     rows = read_metrics(job.run / "metrics.jsonl")
+    assert rows[-1]["rollout/engine_restarts"] == 0, "the training's engine goes on"
     between = [row["eval/harder/version"] for row in rows if "eval/harder/version" in row]
     assert set(between) <= {2, 4, 6, 8}, "none where the steps were over before the evaluation was"
     assert all(row["step"] + 1 >= row.get("eval/harder/version", 0) for row in rows)

@@ -70,6 +70,7 @@ class Asking:
             every=self.config.evaluation.every,
             evaluator=there,
             temperatures=temperatures_of(self.config.evaluation),
+            directory=self.run.eval,
             between=DURING_TRAINING,
         )
 
@@ -88,6 +89,7 @@ class Asking:
             every=self._every(suite),
             evaluator=partial(_of_suite, self.config, self.prepared, suite, self.service, evaluator),
             temperatures=suite.config.temperatures,
+            directory=self.run.eval / suite.name,
         )
 
     def _text(self, suite: PreparedSuite) -> Unit:
@@ -96,7 +98,7 @@ class Asking:
             every=self._every(suite),
             passages=suite.passages,
             directory=self.run.eval / suite.name,
-            score=first_engine(self.fleet.score),
+            score=first_engine(self.fleet),
             version=lambda: self.fleet.confirmed_version,
         )
 

@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rl.engines.errors import EngineLost, FleetDead
+from rl.engines.rollout_service import GroupFailed
+from rl.engines.slot import brief
 from rl.run.evaluation.units import HELD_OUT, Unit
 from rl.stream.background import in_background
 from rl.stream.waits import as_loop
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from rl.engines.fleet import EngineFleet
 
 logger = logging.getLogger(__name__)
+ENGINE_LOST = (EngineLost, FleetDead, GroupFailed)
+"""Exceptions which tell that engines were lost, and not that anything is wrong with what was evaluated."""
 
 
 class Beside:
@@ -101,8 +106,35 @@ class EvaluationDesk:
             return
         await self.settled()
         await self._beside.pin(version)
-        work = self._run(self._beside.units, version)
+        work = self._beside_training(self._beside.units, version)
         self._running = in_background("evaluation beside", work, what=f"the evaluation of version {version}")
+
+    async def _beside_training(self, units: Sequence[Unit], version: int) -> None:
+        """Evaluate on reserved engines; once more where they were lost, and then not at all: losing them
+        never ends the training."""
+        for again in (True, False):
+            try:
+                await self._run([unit for unit in units if again or not unit.done(version)], version)
+            except ENGINE_LOST as error:
+                if again and not isinstance(error, FleetDead):
+                    self._note(f"step {version}: an engine was lost ({brief(error)}); evaluated again")
+                    continue
+                logger.warning("the evaluation of version %d is left out: %s", version, brief(error))
+                self._note(f"step {version}: not evaluated, since its engines were lost ({brief(error)})")
+            return
+
+    def missed(self, version: int) -> list[str]:
+        """Names of the units that were due at ``version`` and have no counts: the run ended in between."""
+        return [unit.name for unit in self._missed(version)]
+
+    async def catch_up(self, version: int) -> None:
+        """Evaluate what was missed at the version of a checkpoint that the run goes on from. The caller
+        trains and pushes nothing meanwhile."""
+        with as_loop("evaluation"):
+            await self._run(self._missed(version), version, here=True)
+
+    def _missed(self, version: int) -> list[Unit]:
+        return [unit for unit in self._units if _due(unit, version) and not unit.done(version)]
 
     async def settled(self) -> None:
         """Return once nothing runs beside the training.
@@ -134,13 +166,14 @@ class EvaluationDesk:
         found, self._figures = self._figures, {}
         return found
 
-    async def _run(self, units: Sequence[Unit], version: int) -> None:
+    async def _run(self, units: Sequence[Unit], version: int, *, here: bool = False) -> None:
+        """``here``: on the engines of the rollouts, whatever is reserved."""
         said = []
         for unit in units:
             if not _due(unit, version):
                 continue
             done = self._held_out_done(version) if unit.name == HELD_OUT else nullcontext()
-            if self._beside is None:
+            if here or self._beside is None:
                 with done:
                     figures = await unit.run(version, whole=False)
             else:

@@ -1,10 +1,11 @@
 """Things to evaluate: one unit is the held-out set, or one suite."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from rl.engines.errors import EngineLost
 from rl.evaluation.held_out import Evaluator
 from rl.evaluation.likelihood import (
     Passage,
@@ -14,7 +15,7 @@ from rl.evaluation.likelihood import (
     passage_rows,
     write_rows,
 )
-from rl.views.evaluations import Counts
+from rl.views.evaluations import Counts, evaluation_file
 
 HELD_OUT = "held_out"
 """Name of the run's own held-out set among the suites."""
@@ -26,6 +27,10 @@ class Unit(Protocol):
     name: str
     every: int
     """Steps between evaluations; 0 = before and after only."""
+
+    def done(self, version: int) -> bool:
+        """True where the counts of ``version`` are on disk."""
+        ...
 
     async def run(self, version: int, *, whole: bool) -> dict[str, float]:
         """Evaluate, write, and return figures by their last names (``greedy``, ``pass@1``).
@@ -45,11 +50,17 @@ class SampledUnit:
         every: int,
         evaluator: Callable[[], AbstractAsyncContextManager[Evaluator]],
         temperatures: Sequence[float],
+        directory: Path,
         between: int | None = None,
     ) -> None:
-        """``between``: the first so many temperatures are asked between steps; None = all."""
-        self.name, self.every = name, every
+        """``directory``: where the evaluator's counts go; ``between``: the first so many temperatures are
+        asked between steps; None = all."""
+        self.name, self.every, self._directory = name, every, directory
         self._evaluator, self._temperatures, self._between = evaluator, temperatures, between
+
+    def done(self, version: int) -> bool:
+        """See ``Unit``."""
+        return evaluation_file(self._directory, version).is_file()
 
     async def run(self, version: int, *, whole: bool) -> dict[str, float]:
         """See ``Unit``."""
@@ -75,6 +86,10 @@ class TextUnit:
         self.name, self.every = name, every
         self._passages, self._directory, self._score, self._version = passages, directory, score, version
 
+    def done(self, version: int) -> bool:
+        """See ``Unit``."""
+        return likelihood_file(self._directory, version).is_file()
+
     async def run(self, version: int, *, whole: bool) -> dict[str, float]:
         """See ``Unit``."""
         rows = await passage_rows(self._passages, self._score, version=version)
@@ -92,13 +107,35 @@ def figures_of(counts: Sequence[Counts]) -> dict[str, float]:
     return found
 
 
-def first_engine(score: Callable[[list[list[int]]], Awaitable[list[list[list[float]]]]]) -> Score:
-    """Scores of one engine, out of the [engines][n][T-1] that a fleet gives: all hold the same weights."""
+class Scoring(Protocol):
+    """The methods of a fleet that likelihoods need."""
+
+    async def serving(self) -> None:
+        """Return once an engine is live."""
+        ...
+
+    async def score(self, sequences: list[list[int]]) -> list[list[list[float]]]:
+        """[engines][n][T-1] log-probs of every live engine."""
+        ...
+
+
+TRIES = 3
+"""Times that sequences are scored anew after an engine was lost over them."""
+
+
+def first_engine(fleet: Scoring) -> Score:
+    """Scores of one engine, out of those of all: they hold the same weights. Where none is left, the first
+    that comes back is asked.
+
+    The scores raise EngineLost where engines are lost again and again, and FleetDead where none comes back.
+    """
 
     async def one(sequences: list[list[int]]) -> Sequence[Sequence[float]]:
-        engines = await score(sequences)
-        if not engines:
-            raise RuntimeError("no engine is left to score the text with")
-        return engines[0]
+        for _ in range(TRIES):
+            await fleet.serving()
+            engines = await fleet.score(sequences)
+            if engines:
+                return engines[0]
+        raise EngineLost(f"the engines were lost {TRIES} times over one piece of the text")
 
     return one

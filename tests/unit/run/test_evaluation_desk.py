@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rl.engines.errors import EngineLost, FleetDead
+from rl.engines.rollout_service import GroupFailed
 from rl.run.evaluation.desk import Beside, EvaluationDesk
 from rl.run.evaluation.units import figures_of
 from rl.views.evaluations import Counts
@@ -20,12 +22,20 @@ class ScriptedUnit:
         self.go = asyncio.Event()
         self.go.set()
         self.failure: Exception | None = None
+        self.failures = 1000
+        """Times that it fails."""
+        self.on_disk: set[int] = set()
+
+    def done(self, version: int) -> bool:
+        return version in self.on_disk
 
     async def run(self, version: int, *, whole: bool) -> dict[str, float]:
         self.asked.append((version, whole))
         await self.go.wait()
-        if self.failure is not None:
+        if self.failure is not None and self.failures:
+            self.failures -= 1
             raise self.failure
+        self.on_disk.add(version)
         return {"greedy": version / 100}
 
 
@@ -112,6 +122,50 @@ def test_a_failure_beside_the_training_is_raised_at_the_next_step(tmp_path: Path
         await asyncio.sleep(0.05)
         with pytest.raises(RuntimeError, match="no engine is left"):
             desk.metrics()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "asked", "said"),
+    [
+        (EngineLost("engine 1 died"), 1, [1, 1], "an engine was lost (EngineLost: engine 1 died); evaluated"),
+        (GroupFailed("four times"), 9, [1, 1], "not evaluated, since its engines were lost"),
+        (FleetDead("engine 1 died 4 times"), 9, [1], "not evaluated, since its engines were lost"),
+    ],
+)
+def test_reserved_engines_that_are_lost_cost_one_evaluation_at_most(
+    tmp_path: Path, error: Exception, failures: int, asked: list[int], said: str
+) -> None:
+    async def scenario() -> None:
+        before, unit = ScriptedUnit("before", 1), ScriptedUnit("held_out", 1)
+        unit.failure, unit.failures = error, failures
+        notes: list[str] = []
+        desk = EvaluationDesk([before, unit], note=notes.append, beside=True)
+        update = update_of(tmp_path / "weights-0", 1)
+        beside = Beside(
+            fleet=ScriptedFleet(), units=[before, unit], newest=lambda: update, directory=tmp_path
+        )
+        desk.go_beside(beside)
+        await desk.between(1)
+        await desk.settled()
+        assert [version for version, _ in unit.asked] == asked
+        assert len(before.asked) == 1, "what was evaluated before the loss is not asked again"
+        assert any(said in note for note in notes)
+        assert ("eval/held_out/greedy" in desk.metrics()) is (failures == 1)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_due_at_a_checkpoint_and_has_no_counts_is_caught_up_with() -> None:
+    async def scenario() -> None:
+        due, done, not_due = ScriptedUnit("due", 4), ScriptedUnit("done", 2), ScriptedUnit("not_due", 3)
+        done.on_disk.add(4)
+        desk = EvaluationDesk([due, done, not_due], note=lambda text: None, beside=True)
+        assert desk.missed(4) == ["due"] and desk.missed(5) == []
+        await desk.catch_up(4)
+        assert (due.asked, done.asked, not_due.asked) == ([(4, False)], [], [])
+        assert desk.metrics() == {"eval/due/greedy": 0.04, "eval/due/version": 4} and desk.missed(4) == []
 
     asyncio.run(scenario())
 

@@ -10,9 +10,11 @@ import pytest
 
 from rl.config.load import load_config
 from rl.config.sections import EvaluationConfig
+from rl.engines.errors import EngineLost
 from rl.evaluation.likelihood import Passage
 from rl.records.rundir import RunDir
 from rl.run.evaluation import build
+from rl.run.evaluation.units import first_engine
 from rl.run.prepare.suites import PreparedSuite
 from rl.views.evaluations import evaluation_file, read_counts, suite_folders
 from rollout.types import (
@@ -103,6 +105,9 @@ def test_every_unit_asks_its_problems_with_its_verifiers(
     async def score(sequences: list[list[int]]) -> list[list[list[float]]]:
         return [[[-1.0] * (len(s) - 1) for s in sequences]]
 
+    async def serving() -> None:
+        return None
+
     async def keep(version: int, groups: Any, *, suite: str | None = None) -> None:
         kept.append((suite, version, [group.group_id for group in groups]))
 
@@ -112,19 +117,21 @@ def test_every_unit_asks_its_problems_with_its_verifiers(
         config=config,
         prepared=prepared,
         run=run,
-        fleet=SimpleNamespace(score=score, confirmed_version=VERSION),
+        fleet=SimpleNamespace(score=score, serving=serving, confirmed_version=VERSION),
         scorer=Scorer("own", running=True),
         service=lambda *, scorer, decode, watch: Service(scorer, judged),  # type: ignore[return-value]
         watch=None,
         rollouts=SimpleNamespace(evaluated=keep),
     )
     units = asking.units()
+    assert not any(unit.done(VERSION) for unit in units)
     assert [(unit.name, unit.every) for unit in units] == [("held_out", 2), ("more", 3), ("text", 2)]
 
     async def all_of_them() -> list[dict[str, float]]:
         return [await unit.run(VERSION, whole=False) for unit in units]
 
     figures = asyncio.run(all_of_them())
+    assert all(unit.done(VERSION) and not unit.done(VERSION + 1) for unit in units)
     assert figures[:2] == [{"pass@1": 1.0, "greedy": 1.0}] * 2
     assert figures[2] == {"bits_per_byte": pytest.approx(2 / np.log(2) / 4)}
     assert {name for name, prompt in judged if prompt.startswith("own")} == {"own"}
@@ -138,3 +145,20 @@ def test_every_unit_asks_its_problems_with_its_verifiers(
     ]
     assert [(suite, version) for suite, version, _ in kept] == [(None, VERSION), ("more", VERSION)]
     assert not set(kept[0][2]) & set(kept[1][2]), "group ids of suites do not meet"
+
+
+def test_a_text_is_scored_by_the_engine_that_comes_back() -> None:
+    answers: list[list[list[list[float]]]] = [[], [[[-1.0]], [[-1.0]]]]
+    waited = 0
+
+    async def serving() -> None:
+        nonlocal waited
+        waited += 1
+
+    async def score(sequences: list[list[int]]) -> list[list[list[float]]]:
+        return answers.pop(0) if answers else []
+
+    one = first_engine(SimpleNamespace(serving=serving, score=score))
+    assert asyncio.run(one([[1, 2]])) == [[-1.0]] and waited == 2
+    with pytest.raises(EngineLost, match="lost 3 times"):
+        asyncio.run(one([[1, 2]]))
