@@ -83,13 +83,19 @@ class SamplingConfig:
     is the run's."""
     ignore_eos: bool = False
     """Go on to ``max_tokens`` whatever is sampled: for benchmarks with fixed token counts."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion, beside those of the engine."""
+    stop_token_ids: tuple[int, ...] = ()
+    """Tokens that end a completion, beside those of the engine and the model."""
 
     @property
     def key(self) -> str:
         """Identity used by the statistics store, e.g. ``t1-p1-m64``. A length budget does not change it: the
         store discounts by budget instead, or no prompt would have statistics under the present one."""
         limit = self.nominal_max_tokens or self.max_tokens
-        return f"t{self.temperature:g}-p{self.top_p:g}-m{limit}" + ("-ignore_eos" if self.ignore_eos else "")
+        ends = f"-stop{[*self.stop, *self.stop_token_ids]}" if self.stop or self.stop_token_ids else ""
+        more = ("-ignore_eos" if self.ignore_eos else "") + ends
+        return f"t{self.temperature:g}-p{self.top_p:g}-m{limit}{more}"
 
     def limited(self, tokens: int) -> "SamplingConfig":
         """The same sampling under a length budget: at most ``tokens``, and never more than the run's

@@ -115,17 +115,25 @@ def sampling_arguments(sampling: SamplingConfig, seed: int) -> dict[str, Any]:
     }
 
 
-def stop_arguments(config: EngineConfig) -> dict[str, Any]:
+def stop_arguments(config: EngineConfig, sampling: SamplingConfig) -> dict[str, Any]:
     """Keyword arguments of ``SamplingParams`` that end completions of ``AsyncLLM`` early. It reads texts only
     if it may detokenise; special tokens count as text."""
-    if not config.stop:
-        return {"stop_token_ids": list(config.stop_token_ids)}
+    tokens = stop_tokens(config, sampling)
+    texts = [*config.stop, *sampling.stop]
+    if not texts:
+        return tokens
     return {
-        "stop_token_ids": list(config.stop_token_ids),
-        "stop": list(config.stop),
+        **tokens,
+        "stop": texts,
         "detokenize": True,
         "skip_special_tokens": False,
     }
+
+
+def stop_tokens(config: EngineConfig, sampling: SamplingConfig) -> dict[str, Any]:
+    """The keyword argument of ``SamplingParams`` for tokens that end completions: the engine's and the
+    request's."""
+    return {"stop_token_ids": [*config.stop_token_ids, *sampling.stop_token_ids]}
 
 
 def scoring_arguments() -> dict[str, Any]:

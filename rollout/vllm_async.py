@@ -213,7 +213,7 @@ class AsyncEngine:
                             i,
                             tokens_input(prompt, cache_salt=salt),
                             sampling_arguments(request.sampling, seed)
-                            | stop_arguments(self._config)
+                            | stop_arguments(self._config, request.sampling)
                             | dict(more or {}),
                             None if watch is None else partial(watch, index),
                         )

@@ -27,6 +27,7 @@ from rollout.vllm_args import (
     load_calls,
     sampling_arguments,
     scoring_arguments,
+    stop_tokens,
     update_payload,
 )
 from rollout.vllm_jobs import Batch, Job, answer, reject
@@ -59,7 +60,6 @@ class InProcessEngine:
         """Tokens of finished and unfinished sequences."""
         self._vocab_size = 0
         self._llm: Any = None
-        self._stops: StopStrings | None = None
         self._adapter: Any = None
         """vLLM's LoRARequest if the engine serves base + adapter."""
 
@@ -206,8 +206,6 @@ class InProcessEngine:
             self._llm.collective_rpc("clear_adapter")
             self._adapter = adapter_request()
         self._vocab_size = self._llm.model_config.get_vocab_size()
-        if self._config.stop:
-            self._stops = StopStrings(self._config.stop, self._llm.get_tokenizer().decode)
         # What was imported and loaded stays; without this every full collection walks over it.
         gc.collect()
         gc.freeze()
@@ -248,10 +246,12 @@ class InProcessEngine:
         # With kept KV, cached prefixes hold old weights' values; the salt keeps new sequences from reading
         # them.
         salt = str(self._version) if self._config.kv_after_update == "keep" else None
+        if texts := (*self._config.stop, *request.sampling.stop):
+            batch.stops = StopStrings(texts, self._llm.get_tokenizer().decode)
         for seed in request.seeds:
             params = SamplingParams(
                 **sampling_arguments(request.sampling, seed)
-                | {"stop_token_ids": list(self._config.stop_token_ids)}
+                | stop_tokens(self._config, request.sampling)
                 | dict(more or {}),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
@@ -292,8 +292,8 @@ class InProcessEngine:
             return
         record, batch, index = self._sequences[output.request_id]
         record.add(output, version)
-        if self._stops is not None:
-            self._end_at_stop(output, record)
+        if batch.stops is not None:
+            self._end_at_stop(output, record, batch.stops)
         if batch.watch is not None:
             batch.watch(index, output)
         batch.tokens += len(output.new_token_ids)
@@ -307,12 +307,11 @@ class InProcessEngine:
         if not batch.remaining:
             answer(batch.future, batch.results)
 
-    def _end_at_stop(self, output: Any, record: SequenceRecord) -> None:
+    def _end_at_stop(self, output: Any, record: SequenceRecord, stops: StopStrings) -> None:
         """Finish a sequence whose text holds a stop string now; vLLM's core knows tokens alone."""
         from vllm.v1.engine import FinishReason
 
-        assert self._stops is not None
-        end = self._stops.end(record.token_ids, len(output.new_token_ids))
+        end = stops.end(record.token_ids, len(output.new_token_ids))
         if end is None:
             return
         record.cut(end)

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from rollout.stop_strings import StopStrings
 from rollout.streaming import Watch
 from rollout.vllm_outputs import SequenceRecord
 
@@ -27,6 +28,8 @@ class Batch:
     """(record, finish reason) -> one result."""
     group_id: int | None = None
     watch: Watch | None = None
+    stops: StopStrings | None = None
+    """Texts that end its sequences."""
     results: list[Any] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     remaining: int = 0

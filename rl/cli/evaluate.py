@@ -60,6 +60,34 @@ Chat = Annotated[
     bool | None,
     typer.Option(help="Through the chat template. Default: if there is one.", rich_help_panel=PANEL),
 ]
+Shot = Annotated[
+    str,
+    typer.Option(
+        metavar="N|NAME=N,...",
+        help="Worked examples in front of each problem, from the suite's train split.",
+        rich_help_panel=PANEL,
+    ),
+]
+ShotsFile = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME=FILE,...",
+        help="Files of worked examples. Default: the train split's in the same folder.",
+        rich_help_panel=PANEL,
+    ),
+]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Ends a completion; may be repeated, '' is none. Default: the suite's, without a chat template.",
+        rich_help_panel=PANEL,
+    ),
+]
+StopToken = Annotated[
+    list[int] | None,
+    typer.Option(metavar="ID", help="A token that ends a completion.", rich_help_panel=PANEL),
+]
 Compare = Annotated[bool, typer.Option(help="Paired differences to the first model.", rich_help_panel=PANEL)]
 Confidence = Annotated[
     float, typer.Option(min=0.5, max=0.999, help="Of the intervals.", rich_help_panel=PANEL)
@@ -84,6 +112,10 @@ def evaluate(
     greedy: Greedy = True,
     max_tokens: MaxTokens = None,
     chat: Chat = None,
+    shots: Shot = "",
+    shots_file: ShotsFile = "",
+    stop: Stop = None,
+    stop_token_id: StopToken = None,
     compare: Compare = False,
     confidence: Confidence = 0.95,
     as_json: AsJson = False,
@@ -110,6 +142,10 @@ def evaluate(
             greedy=greedy,
             max_tokens=max_tokens,
             chat=chat,
+            shots=shots,
+            shots_file=shots_file,
+            stop=stop or (),
+            stop_token_ids=stop_token_id or (),
             compare=compare,
             confidence=confidence,
             to=to,

@@ -42,6 +42,16 @@ class SuiteConfig(Section):
     max_tokens: PositiveInt | None = None
     """Completion tokens at most; None = ``rollout.max_tokens``."""
 
+    shots: NonNegativeInt = 0
+    """Worked examples in front of every problem of ``named``, from its train split; never the problems
+    themselves. A ``task`` has ``shots`` of its own."""
+    shots_file: str | None = None
+    """Where they come from, in the columns of ``named``; None = its train file beside ``file``."""
+    stop: tuple[str, ...] | None = None
+    """Texts that end its completions, beside ``rollout.stop``; None = those of ``named`` where the model has
+    no chat template."""
+    stop_token_ids: tuple[NonNegativeInt, ...] = ()
+    """Tokens that end its completions, beside ``rollout.stop_token_ids``."""
     allow_overlap: bool = False
     """Start although its problems, or passages, are among the train prompts, word for word."""
 
@@ -54,6 +64,10 @@ class SuiteConfig(Section):
             )
         if self.file is not None and self.named is None:
             raise ValueError("file is read with named only; a task names its own files")
+        if (self.shots or self.shots_file is not None) and self.named is None:
+            raise ValueError("shots is read with named only; a task has shots of its own (task.shots)")
+        if "" in (self.stop or ()):
+            raise ValueError("stop: an empty text would end every completion; leave it out")
         if not self.greedy and not self.samples_per_prompt and self.text is None:
             raise ValueError("greedy=false with samples_per_prompt=0 leaves nothing to ask")
         return self

@@ -39,9 +39,12 @@ class Evaluator:
         top_p: float,
         seed: int,
         directory: Path,
+        stop: Sequence[str] = (),
+        stop_token_ids: Sequence[int] = (),
         first_id: int = EVAL_GROUP_IDS,
         keep: Keep | None = None,
         more: More | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Name what is asked, and how.
 
@@ -53,10 +56,13 @@ class Evaluator:
             top_p: Nucleus; 1 where the temperature is 0.
             seed: The same seed gives the same request seeds at every version, so that two are paired.
             directory: Where the counts go.
+            stop: Texts that end a completion, beside ``rollout.stop``.
+            stop_token_ids: Tokens that end one, beside ``rollout.stop_token_ids``.
             first_id: Groups are numbered from here; evaluations that run side by side need ranges of their
                 own.
             keep: Given every completion of a version, once its counts are written.
             more: Gives further columns of a problem's row.
+            progress: Called with the completions of each problem that is done.
         """
         self._service = service
         self._prompts = prompts
@@ -68,6 +74,8 @@ class Evaluator:
         self._seed = seed
         self._directory = directory
         self._keep = keep
+        self._progress = progress
+        self._ends: dict[str, Any] = {"stop": tuple(stop), "stop_token_ids": tuple(stop_token_ids)}
 
     async def run(self, *, version: int, temperatures: Sequence[float]) -> list[Counts]:
         """Counts for each temperature (0 = greedy, one sample), written to ``evaluation_file``.
@@ -85,9 +93,11 @@ class Evaluator:
     async def _count_at(self, version: int, temperature: float) -> tuple[Counts, list[RolloutGroup]]:
         samples = 1 if temperature == 0 else self._samples
         top_p = 1.0 if temperature == 0 else self._top_p
-        sampling = SamplingConfig(temperature=temperature, top_p=top_p, max_tokens=self._max_tokens)
+        sampling = SamplingConfig(
+            temperature=temperature, top_p=top_p, max_tokens=self._max_tokens, **self._ends
+        )
         states = [self._state(i, prompt, sampling, samples) for i, prompt in enumerate(self._prompts)]
-        groups = await asyncio.gather(*(self._service.finish(s) for s in states))
+        groups = await asyncio.gather(*(self._finish(s) for s in states))
         rows = []
         for group in groups:
             versions = {s.policy_version for r in group.sampled for s in r.completion.spans}
@@ -111,6 +121,12 @@ class Evaluator:
                 }
             )
         return Counts(version=version, sampling=sampling, rows=rows), groups
+
+    async def _finish(self, state: GroupState) -> RolloutGroup:
+        group = await self._service.finish(state)
+        if self._progress is not None:
+            self._progress(len(state.request.seeds))
+        return group
 
     def _state(self, index: int, prompt: Prompt, sampling: SamplingConfig, samples: int) -> GroupState:
         """The same seeds at every version, so that before and after are paired."""

@@ -1,7 +1,7 @@
 """From a record to the text that the policy sees: the prompt template, then the tokenizer's chat template if
 it is a chat."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rl.tasks.base import Tokenizer
@@ -45,8 +45,16 @@ class PromptTemplate:
     """Renders records by the ``chat``, ``system_prompt`` and ``prompt_template`` of a section, ``task``
     unless told."""
 
-    def __init__(self, config: TemplateConfig, tokenizer: Tokenizer, *, section: str = "task") -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: TemplateConfig,
+        tokenizer: Tokenizer,
+        *,
+        section: str = "task",
+        worked: Callable[[Record], str] = worked_answer,
+    ) -> None:
+        """``worked``: how an example is answered, with what stands between a text and its answer."""
+        self._config, self._worked_answer = config, worked
         self._tokenizer = tokenizer
         self._section = section
         self._separator = getattr(config, "shot_separator", "")
@@ -78,7 +86,7 @@ class PromptTemplate:
                     f"{where}: {own}.system_prompt needs a chat, but this prompt is plain text; set"
                     f" {own}.chat=true"
                 )
-            worked = [f"{self._filled(str(shot.prompt))}{worked_answer(shot)}" for shot in shots]
+            worked = [f"{self._filled(str(shot.prompt))}{self._worked_answer(shot)}" for shot in shots]
             return self._separator.join([*worked, text])
         asked = max((i for i, message in enumerate(record.prompt) if message["role"] == "user"), default=None)
         if asked is None and config.prompt_template != "{prompt}":
@@ -101,7 +109,7 @@ class PromptTemplate:
             if isinstance(shot.prompt, str)
             else [dict(m) for m in shot.prompt if m["role"] not in SETTING]
         )
-        return [*asked, {"role": "assistant", "content": worked_answer(shot)}]
+        return [*asked, {"role": "assistant", "content": self._worked_answer(shot)}]
 
     def _filled(self, text: str) -> str:
         """Not by str.format: problems are full of braces."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +17,7 @@ from rl.commands.suites.tables import table_of
 from rl.commands.suites.targets import Target, targets_of
 from rl.evaluation.suites import load_suite
 from rl.evaluation.suites.packaged import packaged_file
-from rl.evaluation.suites.task import suite_file
+from rl.evaluation.suites.task import Shots, shots_of, suite_file
 from rl.records.phases import Phases
 from rl.records.storage import require_writable
 
@@ -35,6 +35,10 @@ def suites_cli(
     greedy: bool,
     max_tokens: int | None,
     chat: bool | None,
+    shots: str,
+    shots_file: str,
+    stop: Sequence[str],
+    stop_token_ids: Sequence[int],
     compare: bool,
     confidence: float,
     to: Path | None,
@@ -52,14 +56,18 @@ def suites_cli(
         raise ValueError("--compare needs two models at least: the first is what the others are held against")
     waiting = [target for target in targets if target.model is not None]
     wanted = names_of(suites)
+    files = suite_files(suites, data) if waiting else {}
     asked = Asked(
-        suites=suite_files(suites, data) if waiting else {},
+        suites=files,
         problems=problems,
         samples=samples,
         temperature=temperature,
         greedy=greedy,
         max_tokens=max_tokens,
         chat=chat,
+        shots=shots_wanted(shots, shots_file, files),
+        stop=tuple(filter(None, map(unescaped, stop))) if stop else None,
+        stop_token_ids=tuple(stop_token_ids),
     )
     for target in waiting:
         require_writable(target.out, field="--to")
@@ -116,3 +124,52 @@ def suite_files(suites: str, data: Path | None) -> dict[str, Path]:
     if not found:
         raise ValueError("--suite: name at least one, such as gsm8k,ifeval")
     return found
+
+
+def shots_wanted(shots: str, files: str, suites: Mapping[str, Path]) -> dict[str, Shots]:
+    """Worked examples of each suite.
+
+    Args:
+        shots: ``5``, for all suites whose rows have worked answers, or ``gsm8k=5,mbpp=3``.
+        files: where they come from, ``gsm8k=FILE``; else from the train split's file beside the suite's.
+        suites: name -> file, of the command.
+
+    Raises:
+        ValueError: no number, a suite that is not asked, one without worked answers, no file.
+    """
+    given = dict(_pair(part, "--shots") for part in shots.split(",") if "=" in part)
+    alone = [part for part in shots.split(",") if part.strip() and "=" not in part]
+    sources = dict(_pair(part, "--shots-file") for part in files.split(",") if part.strip())
+    if strange := [name for name in (*given, *sources) if name not in suites]:
+        raise ValueError(f"--shots, --shots-file: {strange[0]} is not among --suite {','.join(suites)}")
+    numbers = {name: _number(count) for name, count in given.items()}
+    if alone:
+        everywhere = {name: _number(alone[-1]) for name in suites if load_suite(name).worked is not None}
+        numbers = everywhere | numbers
+    return {
+        name: shots_of(
+            name,
+            count,
+            file=Path(sources[name]).expanduser() if name in sources else None,
+            beside=suites[name].parent,
+        )
+        for name, count in numbers.items()
+    }
+
+
+def _pair(part: str, option: str) -> tuple[str, str]:
+    name, sign, value = part.partition("=")
+    if not sign:
+        raise ValueError(f"{option}: {part!r} names no suite; write NAME={part}")
+    return name.strip(), value.strip()
+
+
+def _number(text: str) -> int:
+    if not text.strip().isdigit():
+        raise ValueError(f"--shots: {text!r} is no number; write 5, or gsm8k=5,mbpp=3")
+    return int(text)
+
+
+def unescaped(text: str) -> str:
+    """Line feeds and tabs as a command line can hold them: ``\\n`` and ``\\t``."""
+    return text.replace("\\n", "\n").replace("\\t", "\t")

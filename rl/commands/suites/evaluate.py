@@ -1,8 +1,8 @@
 """One model on several suites: one start of the engines, one pool of verifiers for each suite."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from rewards import build_reward, check_reward
 from rewards.final_answers import answer_of
 from rl.cluster.placement import create_placement, plan_placement
 from rl.commands.suites.facts import model_facts, write_facts
+from rl.commands.suites.progress import SuiteProgress
 from rl.commands.suites.targets import Target
 from rl.config.model import trusts_code
 from rl.config.schema import Config
@@ -20,7 +21,7 @@ from rl.engines.rollout_service import RolloutService
 from rl.engines.serving import side_by_side
 from rl.evaluation.held_out import EVAL_GROUP_IDS, RANGE, Evaluator
 from rl.evaluation.majority import majority_of
-from rl.evaluation.suites.task import SuiteTask, chosen
+from rl.evaluation.suites.task import Shots, SuiteTask
 from rl.records.phases import Phases
 from rl.records.rollouts.files import RolloutFile, file_name
 from rl.records.trace import TraceWriter
@@ -53,6 +54,11 @@ class Asked:
     """None = each suite's own."""
     chat: bool | None
     """None = through the chat template where the tokenizer has one."""
+    shots: Mapping[str, Shots] = field(default_factory=dict)
+    """Worked examples of suites that have some."""
+    stop: tuple[str, ...] | None = None
+    """Texts that end a completion, beside ``rollout.stop``; None = each suite's own."""
+    stop_token_ids: tuple[int, ...] = ()
 
     @property
     def temperatures(self) -> list[float]:
@@ -74,6 +80,7 @@ class Job:
     file: Path
     prompts: list[Prompt]
     max_tokens: int
+    stop: tuple[str, ...]
 
 
 def jobs_of(target: Target, asked: Asked, tokenizer: Any, *, context: int) -> list[Job]:
@@ -84,9 +91,17 @@ def jobs_of(target: Target, asked: Asked, tokenizer: Any, *, context: int) -> li
     """
     jobs = []
     for name, file in asked.suites.items():
-        task = SuiteTask(name, file, tokenizer, max_prompt_tokens=context, chat=asked.chat)
+        task = SuiteTask(
+            name,
+            file,
+            tokenizer,
+            max_prompt_tokens=context,
+            chat=asked.chat,
+            limit=asked.problems,
+            shots=asked.shots.get(name, Shots()),
+        )
         limit = task.suite.max_tokens if asked.max_tokens is None else asked.max_tokens
-        prompts = chosen(task.load("test"), asked.problems)
+        prompts = task.load("test")
         longest = max(len(prompt.token_ids) for prompt in prompts)
         if longest + limit > context:
             raise ValueError(
@@ -95,7 +110,10 @@ def jobs_of(target: Target, asked: Asked, tokenizer: Any, *, context: int) -> li
                 f" {max(1, context - longest)} or less"
             )
         check_reward(build_reward(task.reward_name, task.reward_args), prompts)
-        jobs.append(Job(task=task, file=file, prompts=prompts, max_tokens=limit))
+        if beyond := [one for one in asked.stop_token_ids if one >= len(tokenizer)]:
+            raise ValueError(f"--stop-token-id: {beyond[0]} is no token of {target.label}")
+        stop = task.stop if asked.stop is None else asked.stop
+        jobs.append(Job(task=task, file=file, prompts=prompts, max_tokens=limit, stop=stop))
     return jobs
 
 
@@ -162,12 +180,14 @@ async def _ask(
     service = RolloutService(
         fleet=engines,
         scorer=scorer,
-        decode=make_decode(tokenizer, task.thinking_tags),
+        decode=make_decode(tokenizer, task.thinking_tags, (*config.rollout.stop, *job.stop)),
         group_timeout_s=config.stream.group_timeout_s,
         max_issues=config.stream.max_issues,
         trace=trace,
         watch=RewardWatch(task.reward_name, first_batch=len(job.prompts)),
     )
+    per_problem = asked.samples + (1 if asked.greedy else 0)
+    about = f"{target.label}: {task.name}"
     vote = answer_of(task.reward_name, task.reward_args)
     evaluator = Evaluator(
         service=service,
@@ -175,13 +195,16 @@ async def _ask(
         samples=asked.samples,
         max_tokens=job.max_tokens,
         top_p=config.rollout.top_p,
+        stop=job.stop,
+        stop_token_ids=asked.stop_token_ids,
         seed=config.run.seed,
         directory=directory,
         first_id=EVAL_GROUP_IDS + list(asked.suites).index(task.name) * RANGE,
         keep=partial(keep_samples, directory / "rollouts"),
+        progress=SuiteProgress(about, per_problem * len(job.prompts), phases),
         more=majority_of(vote, asked.ks, seed=config.run.seed) if task.suite.votes else None,
     )
-    phases(f"{target.label}: {task.name}, {len(job.prompts)} problems")
+    phases(f"{about}, {len(job.prompts)} problems, {per_problem * len(job.prompts)} completions")
     try:
         await scorer.start()
         began = time.perf_counter()
@@ -189,6 +212,11 @@ async def _ask(
         seconds = time.perf_counter() - began
     finally:
         await scorer.close()
+    return {**_how(asked, job, config), "seconds": seconds}
+
+
+def _how(asked: Asked, job: Job, config: Config) -> dict[str, Any]:
+    """How a suite was asked, for its facts."""
     return {
         "file": str(job.file.resolve()),
         "problems": len(job.prompts),
@@ -197,9 +225,10 @@ async def _ask(
         "greedy": asked.greedy,
         "max_tokens": job.max_tokens,
         "top_p": config.rollout.top_p,
-        "chat": task.through_chat,
+        "chat": job.task.through_chat,
+        "shots": job.task.shots.count,
+        "stop": [*config.rollout.stop, *job.stop],
         "seed": config.run.seed,
-        "seconds": seconds,
         "engines": config.rollout.num_engines,
         "gpus": config.rollout.num_engines * config.cluster.gpus_per_engine,
         "price_per_gpu_hour": config.cluster.price_per_gpu_hour,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, Suite, need, problem
+from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, MATHS_STOP, Suite, need, problem, worked_maths
 from rl.tasks.rows import Row
 
 
@@ -22,6 +22,9 @@ SUITE = Suite(
     reward="math",
     chat=MATHS,
     plain=MATHS_PLAIN,
+    stop=MATHS_STOP,
+    worked=worked_maths,
+    train_stems=("aime_train", "aime_1983_2023"),
     max_tokens=8192,
     votes=True,
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rl.tasks.records import Record
 from rl.tasks.rows import MISSING, Row
 from rl.tasks.values import is_absent
 
@@ -15,6 +16,22 @@ MATHS = "{prompt}\n\nWork it out step by step. Write the final answer in \\boxed
 """Prompt of the maths suites for a model with a chat template."""
 MATHS_PLAIN = "Question: {prompt}\nAnswer:"
 """Prompt of the maths suites for a model without one."""
+MATHS_STOP = ("\nQuestion:",)
+"""Ends of a plain completion: base models go on with a question of their own."""
+Worked = Callable[[Record, bool], str]
+"""(row, asked through a chat template) -> how a worked example answers; in a plain text with the space that
+stands before it."""
+
+
+def worked_maths(record: Record, chat: bool) -> str:
+    """The row's solution, or its answer alone; in a chat with the box that the wording asks for."""
+    given = record.metadata.get("demonstration")
+    if not chat:
+        return f" {str(given or record.answer).strip()}"
+    if given is not None and "\\boxed" in given:
+        return str(given).strip()
+    work, _, final = record.answer.rpartition("####")
+    return f"{str(given or work).strip()}\n\\boxed{{{final.strip()}}}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +52,12 @@ class Suite:
     """``task.prompt_template`` where it has none."""
     max_tokens: int = 1024
     """Completion tokens at most."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion of a model without a chat template."""
+    worked: Worked | None = None
+    """Answers of worked examples; None = the suite's rows have none."""
+    train_stems: tuple[str, ...] = ()
+    """Names that the file of its train split may have, beside the suite's own: examples come from there."""
     votes: bool = False
     """Completions have a short final answer, so that a majority vote means something."""
 
@@ -68,7 +91,7 @@ def problem(
         prompt: the problem's text.
         answer: the reference; '-' where the tests are all that judges.
         ids: columns that may hold an id.
-        more: ``category``, ``difficulty``, ``metadata``.
+        more: ``category``, ``difficulty``, ``metadata``, ``demonstration``.
     """
     found = maybe(row, *ids)
     named = {} if found is None else {"id": found}

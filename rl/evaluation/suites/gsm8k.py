@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, Suite, need, problem
+from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, MATHS_STOP, Suite, need, problem, worked_maths
 from rl.tasks.rows import Row
 
 
@@ -17,6 +17,9 @@ SUITE = Suite(
     reward="math",
     chat=MATHS,
     plain=MATHS_PLAIN,
+    stop=MATHS_STOP,
+    worked=worked_maths,
+    train_stems=("gsm8k_train", "gsm8k/train", "gsm8k/main/train-00000-of-00001", "train"),
     max_tokens=512,
     votes=True,
 )

@@ -30,5 +30,6 @@ SUITE = Suite(
     reward="code",
     reward_args={"language": "python"},
     chat=CHAT,
+    stop=("\ndef ", "\nclass ", "\nif __name__", "\nprint("),
     max_tokens=768,
 )

@@ -3,7 +3,16 @@
 import re
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, Suite, maybe, need, problem
+from rl.evaluation.suites.base import (
+    MATHS,
+    MATHS_PLAIN,
+    MATHS_STOP,
+    Suite,
+    maybe,
+    need,
+    problem,
+    worked_maths,
+)
 from rl.tasks.rows import Row
 
 _LEVEL = re.compile(r"\d+")
@@ -11,12 +20,14 @@ _LEVEL = re.compile(r"\d+")
 
 def _row(row: Row) -> dict[str, Any]:
     subject, level = maybe(row, "subject", "type"), maybe(row, "level")
+    solution = maybe(row, "solution")
     digits = _LEVEL.search(str(level)) if level is not None else None
     return problem(
         row,
         prompt=need(row, "problem", "question"),
         answer=need(row, "answer", "solution"),
         ids=("unique_id", "id"),
+        **({} if solution is None else {"demonstration": str(solution)}),
         **({} if subject is None else {"category": subject}),
         **({} if digits is None else {"difficulty": int(digits[0])}),
     )
@@ -29,6 +40,9 @@ SUITE = Suite(
     reward="math",
     chat=MATHS,
     plain=MATHS_PLAIN,
+    stop=MATHS_STOP,
+    worked=worked_maths,
+    train_stems=("math_train", "MATH_train", "math/train", "train"),
     max_tokens=1024,
     votes=True,
 )

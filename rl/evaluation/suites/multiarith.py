@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, Suite, need, problem
+from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, MATHS_STOP, Suite, need, problem, worked_maths
 from rl.tasks.rows import Row
 
 
@@ -23,6 +23,9 @@ SUITE = Suite(
     reward="math",
     chat=MATHS,
     plain=MATHS_PLAIN,
+    stop=MATHS_STOP,
+    worked=worked_maths,
+    train_stems=("multiarith_train", "multiarith/train", "train"),
     max_tokens=256,
     votes=True,
 )

@@ -3,7 +3,16 @@ read."""
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, Suite, maybe, need, problem
+from rl.evaluation.suites.base import (
+    MATHS,
+    MATHS_PLAIN,
+    MATHS_STOP,
+    Suite,
+    maybe,
+    need,
+    problem,
+    worked_maths,
+)
 from rl.tasks.rows import Row
 
 
@@ -27,6 +36,9 @@ SUITE = Suite(
     reward="math",
     chat=MATHS,
     plain=MATHS_PLAIN,
+    stop=MATHS_STOP,
+    worked=worked_maths,
+    train_stems=("svamp_train", "SVAMP_train", "svamp/train", "train"),
     max_tokens=256,
     votes=True,
 )

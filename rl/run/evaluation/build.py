@@ -83,6 +83,8 @@ class Asking:
             first_id=EVAL_GROUP_IDS + number * RANGE,
             keep=partial(self.rollouts.evaluated, suite=suite.name),
             max_tokens=suite.config.max_tokens or self.config.rollout.max_tokens,
+            stop=suite.stop,
+            stop_token_ids=suite.config.stop_token_ids,
         )
         return SampledUnit(
             name=suite.name,
@@ -123,7 +125,7 @@ async def _of_suite(
     assert task is not None
     scorer = make_verifiers(config, task.reward_name, task.reward_args)
     watch = RewardWatch(task.reward_name, first_batch=len(suite.prompts))
-    decode = make_decode(prepared.tokenizer, task.thinking_tags)
+    decode = make_decode(prepared.tokenizer, task.thinking_tags, (*config.rollout.stop, *suite.stop))
     try:
         await scorer.start()
         yield asking(service=service(scorer=scorer, decode=decode, watch=watch))

@@ -10,7 +10,7 @@ from rl.config.schema import Config
 from rl.config.suites import PACKAGED, SuiteConfig
 from rl.evaluation.likelihood import Passage
 from rl.evaluation.suites.packaged import TEXT, packaged_file
-from rl.evaluation.suites.task import SuiteTask, chosen, suite_file
+from rl.evaluation.suites.task import SuiteTask, shots_of, suite_file
 from rl.tasks import Task, build_task
 from rl.tasks.encoding import added_tokens, bare_ids
 from rollout.types import Prompt
@@ -25,6 +25,8 @@ class PreparedSuite:
     task: Task | None = None
     prompts: Sequence[Prompt] = ()
     passages: Sequence[Passage] = ()
+    stop: tuple[str, ...] = ()
+    """Texts that end its completions, beside ``rollout.stop``."""
 
 
 def prepare_suites(config: Config, tokenizer: Any) -> tuple[PreparedSuite, ...]:
@@ -48,11 +50,15 @@ def prepare_suites(config: Config, tokenizer: Any) -> tuple[PreparedSuite, ...]:
 
 def _problems(config: Config, name: str, suite: SuiteConfig, tokenizer: Any) -> PreparedSuite:
     task, split, limit = _task(config, suite, tokenizer)
-    prompts = chosen(task.load(split), limit) if suite.named else task.load(split, limit)
+    prompts = task.load(split, limit)
     if not prompts:
         raise ValueError(f"the {split} split is empty; give it rows, or another split")
     check_reward(build_reward(task.reward_name, task.reward_args), prompts)
-    return PreparedSuite(name=name, config=suite, task=task, prompts=prompts)
+    beyond = [one for one in suite.stop_token_ids if one >= len(tokenizer)]
+    if beyond:
+        raise ValueError(f"stop_token_ids: {beyond[0]} is no token of the model's {len(tokenizer)}")
+    stop = getattr(task, "stop", ()) if suite.stop is None else suite.stop
+    return PreparedSuite(name=name, config=suite, task=task, prompts=prompts, stop=stop)
 
 
 def _task(config: Config, suite: SuiteConfig, tokenizer: Any) -> tuple[Task, Any, int]:
@@ -72,7 +78,11 @@ def _task(config: Config, suite: SuiteConfig, tokenizer: Any) -> tuple[Task, Any
             f"max_tokens {max_tokens} leaves no room for a prompt in"
             f" rollout.max_model_len={rollout.max_model_len}"
         )
-    return SuiteTask(suite.named, file, tokenizer, max_prompt_tokens=room), "test", suite.num_prompts
+    given = Path(suite.shots_file).expanduser() if suite.shots_file else None
+    shots = shots_of(suite.named, suite.shots, file=given, beside=file.parent)
+    limit = suite.num_prompts
+    task = SuiteTask(suite.named, file, tokenizer, max_prompt_tokens=room, limit=limit, shots=shots)
+    return task, "test", limit
 
 
 def _text(config: Config, name: str, suite: SuiteConfig, tokenizer: Any) -> PreparedSuite:

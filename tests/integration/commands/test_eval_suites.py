@@ -40,8 +40,11 @@ def test_two_models_two_suites_one_table(tmp_path: Path) -> None:
             ROWS[name] | ({"task_id": f"HumanEval/{i}"} if name == "humaneval" else {"id": i}) for i in (0, 1)
         ]
         write(data / f"{name}.jsonl", *rows)
+    train = [{**ROWS["gsm8k"], "question": f"Bob has {i} figs. How many?", "id": i} for i in range(2)]
+    write(data / "gsm8k_train.jsonl", *train)
     words = [str(tiny(tmp_path / "models" / name, seed)) for seed, name in enumerate(("a", "b"))]
     options = ["--data", str(data), "--samples", "4", "--max-tokens", "8", "--compare", "--json"]
+    options += ["--shots", "2", "--stop", "e", "--stop", "\\nQuestion:"]
     command = [T2RL, "eval", *words, "--suite", "gsm8k,humaneval", *options, "--to", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -63,6 +66,12 @@ def test_two_models_two_suites_one_table(tmp_path: Path) -> None:
         next((tmp_path / "out" / "b" / "gsm8k" / "rollouts").glob("*.parquet")), partitioning=None
     )
     assert samples.num_rows == 10 and set(samples["judged"].to_pylist()) == {True}
+    assert all(prompt.count("Question: Bob has") == 2 for prompt in samples["prompt"].to_pylist())
+    ended = [row for row in samples.to_pylist() if row["finish_reason"] == "stop"]
+    assert ended and not any("e" in row["completion"] for row in samples.to_pylist())
+    facts = json.loads((tmp_path / "out" / "a" / "facts.json").read_text())["suites"]
+    assert [facts[name]["shots"] for name in ("gsm8k", "humaneval")] == [2, 0]
+    assert "a: humaneval, 2 problems, 10 completions" in done.stderr
     folders = [str(tmp_path / "out" / name) for name in "ab"]
     command = [T2RL, "plan", "evals", *folders, "--device", "h100_sxm", "--json"]
     plan = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

@@ -45,14 +45,14 @@ def group(
     length: int = 40,
     max_tokens: int = 24,
     temperature: float = 1.0,
-    ignore_eos: bool = False,
+    **more: Any,
 ) -> GroupRequest:
-    """A request whose prompt and seeds follow from its index."""
+    """A request whose prompt and seeds follow from its index; ``more`` is of its sampling."""
     return GroupRequest(
         group_id=index,
         prompt_token_ids=prompt_of(index, length),
         seeds=tuple(1000 * index + i for i in range(size)),
-        sampling=SamplingConfig(temperature=temperature, max_tokens=max_tokens, ignore_eos=ignore_eos),
+        sampling=SamplingConfig(temperature=temperature, max_tokens=max_tokens, **more),
     )
 
 

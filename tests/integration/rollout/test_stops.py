@@ -37,13 +37,13 @@ def padded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def completions(host: Handle, model: Path, *, ignore_eos: bool = False, **engine: Any) -> list[Completion]:
+def completions(host: Handle, model: Path, sampling: dict[str, Any], **engine: Any) -> list[Completion]:
     host.swap(
         EngineConfig(
             model=str(model), max_model_len=MAX_MODEL_LEN, kv_cache_mib=64, max_num_seqs=128, **engine
         )
     )
-    requests = [group(i, size=4, max_tokens=48, ignore_eos=ignore_eos) for i in range(GROUPS)]
+    requests = [group(i, size=4, max_tokens=48, **sampling) for i in range(GROUPS)]
     return [one for found in ray.get(host.generate(*requests), timeout=120) for one in found]
 
 
@@ -54,7 +54,7 @@ def test_what_ends_a_completion_is_the_first_of_all_and_its_tokens_are_those_tha
 
     tokenizer = AutoTokenizer.from_pretrained(padded)
     assert tokenizer.pad_token_id is None
-    endless = completions(host, padded, ignore_eos=True)
+    endless = completions(host, padded, {"ignore_eos": True})
     assert {len(one.token_ids) for one in endless} == {48}
     assert max(one.token_ids.max() for one in endless) >= VOCAB, "rows beyond the tokenizer are sampled"
     also_ends, stop_token = (int(endless[i].token_ids[20]) for i in (0, 1))
@@ -74,7 +74,8 @@ def test_what_ends_a_completion_is_the_first_of_all_and_its_tokens_are_those_tha
         stop in tokenizer.decode(one.token_ids[:end]) for one, end in zip(endless, ends, strict=True)
     ), "each of them ends something"
     for backend in ("inprocess", "async"):
-        found = completions(host, padded, backend=backend, stop=(stop,), stop_token_ids=(stop_token,))
+        # The engine's own ends and those of a request count together.
+        found = completions(host, padded, {"stop": (stop,)}, backend=backend, stop_token_ids=(stop_token,))
         for whole, one, end in zip(endless, found, ends, strict=True):
             assert one.token_ids.tolist() == whole.token_ids[:end].tolist(), backend
             assert np.allclose(one.behavior_logprobs, whole.behavior_logprobs[:end], atol=1e-4)

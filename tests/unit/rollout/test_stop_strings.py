@@ -7,6 +7,7 @@ import pytest
 from rl.config.load import ConfigError, load_config
 from rl.engines.actors import engine_config
 from rollout.stop_strings import StopStrings, up_to_stop
+from rollout.types import SamplingConfig
 from rollout.vllm_args import stop_arguments
 from rollout.vllm_outputs import SequenceRecord
 
@@ -67,8 +68,18 @@ def test_engines_are_told_and_an_empty_stop_string_is_refused() -> None:
     config = load_config("debug", ['rollout.stop=["#", "a b"]', "rollout.stop_token_ids=[3]"])
     told = engine_config(config, Path("m"))
     assert (told.stop, told.stop_token_ids) == (("#", "a b"), (3,))
-    assert stop_arguments(told)["stop"] == ["#", "a b"] and stop_arguments(told)["detokenize"]
-    plain = stop_arguments(engine_config(load_config("debug"), Path("m")))
-    assert plain == {"stop_token_ids": []}, "nothing is read of what nobody asks for"
+    nothing = SamplingConfig()
+    assert (
+        stop_arguments(told, nothing)["stop"] == ["#", "a b"] and stop_arguments(told, nothing)["detokenize"]
+    )
+    silent = engine_config(load_config("debug"), Path("m"))
+    assert stop_arguments(silent, nothing) == {"stop_token_ids": []}, (
+        "nothing is read of what nobody asks for"
+    )
+    asked = SamplingConfig(stop=("Q:",), stop_token_ids=(7,))
+    assert stop_arguments(told, asked)["stop"] == ["#", "a b", "Q:"]
+    assert stop_arguments(told, asked)["stop_token_ids"] == [3, 7]
+    assert stop_arguments(silent, asked)["stop"] == ["Q:"] and stop_arguments(silent, asked)["detokenize"]
+    assert len({nothing.key, asked.key, SamplingConfig(stop=("7",)).key}) == 3
     with pytest.raises(ConfigError, match=r"rollout\.stop: an empty text would end every completion"):
         load_config("debug", ['rollout.stop=[""]'])

@@ -100,7 +100,7 @@ def test_every_unit_asks_its_problems_with_its_verifiers(
     judged: list[tuple[str, str]] = []
     kept: list[tuple[str | None, int, list[int]]] = []
     monkeypatch.setattr(build, "make_verifiers", lambda config, name, args: other)
-    monkeypatch.setattr(build, "make_decode", lambda tokenizer, tags: None)
+    monkeypatch.setattr(build, "make_decode", lambda tokenizer, tags, stops: None)
 
     async def score(sequences: list[list[int]]) -> list[list[list[float]]]:
         return [[[-1.0] * (len(s) - 1) for s in sequences]]

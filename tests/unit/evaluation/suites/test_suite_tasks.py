@@ -9,9 +9,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from rewards import REWARDS, build_reward, check_reward
+from rl.commands.suites.command import shots_wanted, unescaped
 from rl.evaluation.suites import SUITES, load_suite
 from rl.evaluation.suites.packaged import packaged_file
-from rl.evaluation.suites.task import SuiteTask, chosen, suite_file
+from rl.evaluation.suites.task import Shots, SuiteTask, chosen, shots_of, suite_file
 from rollout.types import Prompt
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -142,10 +143,117 @@ def test_a_wrong_file_is_said_with_line_and_columns(tmp_path: Path, tokenizer: A
         load_suite("gsm9k")
 
 
-def test_the_same_problems_are_chosen_whatever_else_the_file_holds() -> None:
-    prompts = [Prompt(id=f"p{i}", text="", token_ids=(0,), answer="") for i in range(100)]
-    some = chosen(prompts, 10)
-    assert len(some) == 10 and some == [p for p in prompts if p in some]
-    assert chosen(prompts[::-1], 10)[::-1] == some
-    assert {p.id for p in chosen(prompts, 5)} < {p.id for p in some}
-    assert chosen(prompts, None) == prompts
+def test_the_same_problems_are_chosen_whatever_else_the_file_holds(tmp_path: Path, tokenizer: Any) -> None:
+    rows = [f"p{i}" for i in range(100)]
+    some = chosen(rows, 10, id_of=str)
+    assert len(some) == 10 and some == [row for row in rows if row in some]
+    assert chosen(rows[::-1], 10, id_of=str)[::-1] == some
+    assert set(chosen(rows, 5, id_of=str)) < set(some)
+    assert chosen(rows, None, id_of=str) == rows
+    file = write(tmp_path / "gsm8k.jsonl", *(gsm8k_row(i) for i in range(20)))
+    task = SuiteTask("gsm8k", file, tokenizer, max_prompt_tokens=4096, limit=4)
+    ids = [f"gsm8k/test/{i}" for i in range(20)]
+    assert [prompt.id for prompt in task.load("test")] == chosen(ids, 4, id_of=str)
+
+
+def gsm8k_row(i: int) -> dict[str, Any]:
+    return {
+        "id": i,
+        "question": f"Ann has {i} figs and buys 2. How many?",
+        "answer": f"{i} + 2\n#### {i + 2}",
+    }
+
+
+def shot_of(row: dict[str, Any]) -> str:
+    return f"Question: {row['question']}\nAnswer: {row['answer']}\n\n"
+
+
+def test_worked_examples_are_of_the_train_split_and_never_of_what_is_asked(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    asked, train = [gsm8k_row(i) for i in (0, 1)], [gsm8k_row(i) for i in range(100, 108)]
+    file = write(tmp_path / "gsm8k_test.jsonl", *asked)
+    # The train file holds a problem that is asked, under another id and in another spelling.
+    leak = {**asked[0], "id": "leak", "question": asked[0]["question"].upper()}
+    write(tmp_path / "gsm8k_train.jsonl", leak, *train)
+    shots = shots_of("gsm8k", 8, file=None, beside=tmp_path)
+    prompts = SuiteTask("gsm8k", file, tokenizer, max_prompt_tokens=4096, shots=shots).load("test")
+    for prompt, row in zip(prompts, asked, strict=True):
+        assert prompt.text.endswith(f"Question: {row['question']}\nAnswer:")
+        assert all(shot_of(one) in prompt.text for one in train) and "ANN" not in prompt.text
+    with pytest.raises(ValueError, match="train has 8 other rows"):
+        nine = Shots(count=9, file=tmp_path / "gsm8k_train.jsonl")
+        SuiteTask("gsm8k", file, tokenizer, max_prompt_tokens=4096, shots=nine).load("test")
+    # One file alone: the examples are what is left of it.
+    both = write(tmp_path / "one.jsonl", *train)
+    task = SuiteTask(
+        "gsm8k", both, tokenizer, max_prompt_tokens=4096, limit=5, shots=Shots(count=3, file=both)
+    )
+    texts = [prompt.text for prompt in task.load("test")]
+    questions = {text.rpartition("Question: ")[2] for text in texts}
+    assert len(questions) == 5 and not any(
+        text.count(q) > (text.endswith(q)) for q in questions for text in texts
+    )
+
+
+def test_in_a_chat_examples_are_turns_with_the_box_that_is_asked_for(tmp_path: Path, tokenizer: Any) -> None:
+    chat = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        chat_template="{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}",
+    )
+    found: dict[str, str] = {}
+    rows: dict[str, dict[str, Any]] = {
+        "gsm8k": gsm8k_row(7),
+        "svamp": ROWS["svamp"],
+        "math500": {**ROWS["math500"], "solution": "Thus $\\boxed{42}$."},
+        "mbpp": {**ROWS["mbpp"], "code": "def twice(n):\r\n    return 2 * n"},
+    }
+    for name, row in rows.items():
+        key = next(k for k in ("question", "Question", "problem", "text") if k in row)
+        asked = {**row, key: f"Other: {row[key]}"}
+        file, train = write(tmp_path / "a.jsonl", asked), write(tmp_path / "b.jsonl", {**row, "task_id": 1})
+        shots = Shots(count=1, file=train)
+        (prompt,) = SuiteTask(name, file, chat, max_prompt_tokens=4096, shots=shots).load("test")
+        found[name] = prompt.text.split("[assistant]")[1].split("[user]")[0]
+    assert found == {
+        "gsm8k": "7 + 2\n\\boxed{9}",
+        "svamp": "\\boxed{42}",
+        "math500": "Thus $\\boxed{42}$.",
+        "mbpp": "```python\ndef twice(n):\n    return 2 * n\n```",
+    }
+
+
+@pytest.mark.parametrize(
+    ("shots", "files", "said"),
+    [
+        ("5", "", r"no file for worked examples \(none of gsm8k_train.*--shots-file gsm8k=FILE"),
+        ("gsm8k=x", "", "--shots: 'x' is no number"),
+        ("svamp=2", "", "svamp is not among --suite gsm8k,ifeval"),
+        ("ifeval=2", "ifeval=FILE", "rows of ifeval have no worked answers"),
+        ("2", "FILE", "names no suite"),
+    ],
+)
+def test_examples_that_cannot_be_had_are_said(
+    tmp_path: Path, tokenizer: Any, shots: str, files: str, said: str
+) -> None:
+    suites = {name: write(tmp_path / f"{name}.jsonl", ROWS[name]) for name in ("gsm8k", "ifeval")}
+    files = files.replace("FILE", str(suites["ifeval"]))
+    with pytest.raises(ValueError, match=said):
+        for name, one in shots_wanted(shots, files, suites).items():
+            SuiteTask(name, suites[name], tokenizer, max_prompt_tokens=4096, shots=one)
+
+
+def test_one_number_is_for_all_suites_with_worked_answers(tmp_path: Path) -> None:
+    suites = {name: write(tmp_path / f"{name}.jsonl", ROWS[name]) for name in ("gsm8k", "ifeval", "mbpp")}
+    for name in ("gsm8k_train", "mbpp_train"):
+        write(tmp_path / f"{name}.jsonl", ROWS[name.split("_")[0]])
+    found = shots_wanted("5,mbpp=3", "", suites)
+    assert {name: one.count for name, one in found.items()} == {"gsm8k": 5, "mbpp": 3}
+    assert unescaped("\\n\\nQuestion:") == "\n\nQuestion:"
+
+
+def test_a_model_without_a_chat_template_stops_at_the_next_question(tmp_path: Path, tokenizer: Any) -> None:
+    file = write(tmp_path / "gsm8k.jsonl", ROWS["gsm8k"])
+    task = SuiteTask("gsm8k", file, tokenizer, max_prompt_tokens=4096)
+    assert task.stop == ("\nQuestion:",)
+    assert task.suite.stop and not SuiteTask("gsm8k", file, tokenizer, max_prompt_tokens=9, chat=True).stop
