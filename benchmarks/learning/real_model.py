@@ -164,7 +164,7 @@ def main() -> None:
     command = " ".join(["python", "-m", "benchmarks.learning.real_model", *sys.argv[1:]])
     result = {"machine": machine(), "command": command} | measure(args, runs, directory)
     show(result)
-    save(stem, result, args=args)
+    save(stem, result, args=args, beside=True)  # benchmarks.speed.real_model has keys of its own there
 
 
 if __name__ == "__main__":

@@ -59,11 +59,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(name: str, result: dict[str, Any], *, args: argparse.Namespace) -> None:
+def save(name: str, result: dict[str, Any], *, args: argparse.Namespace, beside: bool = False) -> None:
     """Full results replace the last one in ``benchmarks/results``; quick ones are written only where
-    ``--json`` says."""
+    ``--json`` says. ``beside``: keys of the file that ``result`` lacks are another benchmark's, and stay."""
     path = args.json or (None if args.quick else RESULTS / f"{name}.json")
     if path is not None:
+        if beside and path.is_file():
+            result = json.loads(path.read_text(encoding="utf-8")) | result
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         CONSOLE.print(f"written to {path}")

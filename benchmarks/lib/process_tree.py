@@ -51,6 +51,11 @@ class CpuClock:
         self._done.set()
         self._thread.join()
 
+    @property
+    def began(self) -> float:
+        """When the first sample was taken, right after the start (``time.time()``)."""
+        return self._times[0]
+
     def between(self, start: float, end: float) -> float:
         """CPU seconds used between two wall-clock times (``time.time()``), interpolated.
 

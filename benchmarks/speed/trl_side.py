@@ -2,7 +2,7 @@
 ``vs_trl.py``.
 
     python -m benchmarks.speed.trl_side --config run.yaml --out DIR [--generator transformers|vllm]
-    [--attention sdpa|eager]
+    [--attention sdpa|eager] [--dtype float32|autocast|bfloat16] [--rows N]
 
 Writes ``DIR/steps.jsonl``, one row per optimizer step, and ``DIR/snapshots/NNNNNN`` (Hugging Face
 directories), the writing of which is off the clock. Uses as many threads as ``OMP_NUM_THREADS`` says.
@@ -134,12 +134,17 @@ def trainer_config(config: Config, args: argparse.Namespace) -> Any:
         "vllm_mode": "colocate",
         "vllm_max_model_length": rollout.max_model_len,
         "vllm_gpu_memory_utilization": 0.05,
+        "vllm_importance_sampling_correction": not args.no_correction,
     }
+    rows = args.rows or batch // updates
+    if (batch // updates) % rows:
+        raise ValueError(f"--rows {rows} does not divide the {batch // updates} rollouts of an update")
     return GRPOConfig(
         output_dir=str(args.out / "trainer"),
         max_steps=config.run.steps * updates,
-        per_device_train_batch_size=batch // updates,
-        steps_per_generation=updates,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=batch // updates // rows,
+        steps_per_generation=batch // rows,
         num_generations=stream.rollouts_per_prompt,
         max_completion_length=rollout.max_tokens,
         temperature=rollout.temperature,
@@ -152,7 +157,7 @@ def trainer_config(config: Config, args: argparse.Namespace) -> Any:
         max_grad_norm=learner.grad_clip,
         seed=config.run.seed,
         use_cpu=True,
-        bf16=False,
+        bf16=args.dtype == "autocast",
         gradient_checkpointing=False,
         save_strategy="no",
         logging_steps=50,
@@ -191,7 +196,9 @@ def train(config: Config, args: argparse.Namespace) -> None:
             "both sides must see the same prompt tokens"
         )
     model = AutoModelForCausalLM.from_pretrained(
-        prepared.model_path, dtype=torch.float32, attn_implementation=args.attention
+        prepared.model_path,
+        dtype=torch.bfloat16 if args.dtype == "bfloat16" else torch.float32,
+        attn_implementation=args.attention,
     )
     scorer = Scorer(prepared, max_tokens=config.rollout.max_tokens, eos=tokenizer.eos_token_id)
     rows = [{"prompt": p.text, "index": i} for i, p in enumerate(prepared.train_prompts)]
@@ -220,6 +227,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--generator", choices=["transformers", "vllm"], default="transformers")
     parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
+    parser.add_argument("--dtype", choices=["float32", "autocast", "bfloat16"], default="float32")
+    parser.add_argument("--rows", type=int, default=0, help="of a forward pass; 0 = all of an update")
+    parser.add_argument("--no-correction", action="store_true", help="of vLLM's samples: a pass less")
     parser.add_argument("--snapshot-every", type=int, default=0, help="optimizer steps; 0 = none")
     parser.add_argument(
         "--limit-s", type=float, default=float("inf"), help="stop after this many seconds of training"

@@ -40,13 +40,6 @@ from rl.run.prepare.inputs import locate_model
 from rl.views.evaluations import read_counts
 
 CORES = os.cpu_count() or 1
-CANDIDATES: tuple[tuple[str, int, str], ...] = tuple(
-    (generator, threads, attention)
-    for generator, attentions in {"transformers": ("sdpa", "eager"), "vllm": ("sdpa",)}.items()
-    for attention in attentions
-    for threads in sorted({1, CORES})
-)
-"""(generator, threads, attention) that TRL may run with."""
 Snapshots = dict[int, Path]
 """Batches trained -> weights."""
 NO_EVALUATION = (
@@ -60,6 +53,43 @@ NO_EVALUATION = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How TRL runs."""
+
+    generator: str
+    """``transformers``, or ``vllm`` in TRL's process."""
+    threads: int
+    attention: str = "sdpa"
+    """transformers' name of the learner's attention."""
+    dtype: str = "float32"
+    """``float32``; ``autocast`` over float32 weights, which is TRL's ``bf16=True``; ``bfloat16`` weights."""
+    rows: int = 0
+    """Rollouts of one forward and backward pass; 0 = all of an update."""
+    correction: bool = True
+    """TRL scores vLLM's samples again and weights them; without it trusts vLLM's log-probs, a pass less."""
+
+    def __str__(self) -> str:
+        rows, trust = f"{self.rows or 'all'} rows", "" if self.correction else ", no correction"
+        return f"{self.generator}, {self.threads} threads, {self.attention}, {self.dtype}, {rows}{trust}"
+
+    @property
+    def options(self) -> list[str]:
+        """Of ``trl_side.py``; threads are in the environment."""
+        options = ["--generator", self.generator, "--attention", self.attention, "--dtype", self.dtype]
+        options += ["--rows", str(self.rows)]
+        return options if self.correction else [*options, "--no-correction"]
+
+
+CANDIDATES = tuple(
+    Setting(generator=generator, threads=threads, attention=attention)
+    for generator, attentions in {"transformers": ("sdpa", "eager"), "vllm": ("sdpa",)}.items()
+    for attention in attentions
+    for threads in sorted({1, CORES})
+)
+"""What TRL may run with on the quickstart's base."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One training batch consumed: everything since the start of training."""
 
@@ -69,6 +99,8 @@ class Step:
     """Seconds since the epoch."""
     rollouts: int
     tokens: int
+    reward: float
+    """Mean of this batch's rollouts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +139,15 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
         "machine": machine(),
         "command": " ".join(["python", "benchmarks/speed/vs_trl.py", *sys.argv[1:]]),
     }
-    trial = _write(work / "trial.yaml", args.config, [*overrides, f"run.steps={args.trial_steps}"])
+    trial = write_config(work / "trial.yaml", args.config, [*overrides, f"run.steps={args.trial_steps}"])
     candidates = CANDIDATES if not args.quick else CANDIDATES[:2]
-    tried = {setting: _try_trl(trial, work / "-".join(map(str, setting)), *setting) for setting in candidates}
+    tried = {
+        setting: try_trl(trial, work / f"trial-{index}", setting) for index, setting in enumerate(candidates)
+    }
     setting = max(tried, key=tried.__getitem__)
-    by_name = {f"{g}, {t} threads, {a}": rate for (g, t, a), rate in tried.items()}
-    CONSOLE.print("TRL, rollouts/s:", {k: round(v, 1) for k, v in by_name.items()}, "->", setting)
-    chosen = dict(zip(("generator", "threads", "attention"), setting, strict=True))
-    result |= {"trl_rollouts_per_s_by_setting": by_name, "trl_setting": chosen}
+    by_name = {str(one): rate for one, rate in tried.items()}
+    CONSOLE.print("TRL, rollouts/s:", {k: round(v, 1) for k, v in by_name.items()}, "->", str(setting))
+    result |= {"trl_rollouts_per_s_by_setting": by_name, "trl_setting": asdict(setting)}
     sides: dict[str, list[Side]] = {"t2rl": [], "trl": []}
     curves: dict[str, list[list[tuple[float, float]]]] = {"t2rl": [], "trl": []}
     for repeat in range(args.repeats):
@@ -124,8 +157,8 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
             if name == "t2rl":
                 steps, clock, snapshots = run_ours(args.config, seeded, out, every=every)
             else:
-                path = _write(work / f"{repeat}.yaml", args.config, seeded)
-                steps, clock, snapshots = run_trl(path, out, *setting, every=every)
+                path = write_config(work / f"{repeat}.yaml", args.config, seeded)
+                steps, clock, snapshots = run_trl(path, out, setting, every=every)
             sides[name].append(summarise(steps, clock, first=args.first))
             curves[name].append(_curve(args, overrides, out, snapshots, sides[name][-1]))
             CONSOLE.print(
@@ -157,17 +190,25 @@ def run_ours(
         seconds += row["time/step_s"] - row["time/save_s"]
         rollouts += row["rollout/rollouts"]
         tokens += row["rollout/tokens"]
-        steps.append(Step(seconds=seconds, ended=ends[row["step"]], rollouts=rollouts, tokens=tokens))
+        steps.append(
+            Step(
+                seconds=seconds,
+                ended=ends[row["step"]],
+                rollouts=rollouts,
+                tokens=tokens,
+                reward=row["reward/mean"],
+            )
+        )
     return steps, clock, {int(p.name.split("-")[1]): p for p in (out / "run" / "checkpoints").glob("step-*")}
 
 
 def run_trl(
-    config: Path, out: Path, generator: str, threads: int, attention: str, *, every: int
+    config: Path, out: Path, setting: Setting, *, every: int
 ) -> tuple[list[Step], CpuClock, Snapshots]:
     """``trl_side.py`` with every core at its disposal."""
     # TRL counts optimizer steps; here a step is a batch
     updates = load_config(str(config)).learner.updates_per_batch
-    options = ["--generator", generator, "--attention", attention, "--snapshot-every", str(every * updates)]
+    options = [*setting.options, "--snapshot-every", str(every * updates)]
     command = [
         sys.executable,
         "-m",
@@ -178,22 +219,22 @@ def run_trl(
         str(out),
         *options,
     ]
-    clock = run_logged(command, out / "log.txt", {"OMP_NUM_THREADS": str(threads)})
+    clock = run_logged(command, out / "log.txt", {"OMP_NUM_THREADS": str(setting.threads)})
     rows = [json.loads(line) for line in (out / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
     batches = rows[updates - 1 :: updates]
     steps = [
-        Step(seconds=r["seconds"], ended=r["ended"], rollouts=r["rollouts"], tokens=r["tokens"])
+        Step(**{name: r[name] for name in ("seconds", "ended", "rollouts", "tokens", "reward")})
         for r in batches
     ]
     return steps, clock, {int(p.name) // updates: p for p in (out / "snapshots").glob("*")}
 
 
-def _try_trl(config: Path, out: Path, generator: str, threads: int, attention: str) -> float:
+def try_trl(config: Path, out: Path, setting: Setting) -> float:
     """Rollouts per second over a few steps; 0 if this setting does not run here."""
     try:
-        steps, clock, _ = run_trl(config, out, generator, threads, attention, every=0)
+        steps, clock, _ = run_trl(config, out, setting, every=0)
     except RuntimeError as error:
-        CONSOLE.print(f"TRL does not run with {generator}, {threads} threads, {attention}: {error}")
+        CONSOLE.print(f"TRL does not run with {setting}: {error}")
         return 0.0
     return summarise(steps, clock, first=len(steps) // 3).rollouts_per_s
 
@@ -204,7 +245,7 @@ def _train_ends(trace: Path) -> dict[int, float]:
     return {int(e["name"].split()[1]): (e["ts"] + e["dur"]) / 1e6 for e in events}
 
 
-def _write(path: Path, config: str, overrides: Sequence[str]) -> Path:
+def write_config(path: Path, config: str, overrides: Sequence[str]) -> Path:
     path.write_text(dump_config(load_config(config, list(overrides))), encoding="utf-8")
     return path
 
@@ -235,7 +276,7 @@ def _curve(
         f"evaluation.samples_per_prompt={args.eval_samples}",
     ]
     paths = [snapshots[step] for step in sorted(snapshots)]
-    config = _write(out / "held-out.yaml", args.config, [*overrides, *evaluation])
+    config = write_config(out / "held-out.yaml", args.config, [*overrides, *evaluation])
     command = [
         sys.executable,
         "-m",

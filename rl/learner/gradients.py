@@ -15,8 +15,15 @@ import torch.distributed as dist
 def reduce_unmanaged(engine: Any) -> None:
     """Average the gradients over ranks at ZeRO-0, where the step would otherwise do it too late to look at
     them."""
-    if engine.zero_optimization_stage() == 0:
+    if engine.zero_optimization_stage() > 0:
+        return
+    if dist.get_world_size() > 1:
         engine.buffered_allreduce_fallback()
+        return
+    # One rank's average is its own gradient: DeepSpeed would copy all of them twice. It leaves none out.
+    for parameter in engine.module.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def accumulated_gradients(engine: Any) -> list[torch.Tensor]:
