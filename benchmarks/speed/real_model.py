@@ -117,7 +117,10 @@ def settings(args: argparse.Namespace, parts: Parts) -> tuple[Setting, dict[str,
     def rate(setting: Setting) -> float | None:
         def measure(work: Path) -> float:
             steps = overrides_of(args, f"run.steps={args.trial_steps}")
-            return try_trl(write_config(work / "trial.yaml", CONFIG, steps), work / "trial", setting)
+            reached = try_trl(write_config(work / "trial.yaml", CONFIG, steps), work / "trial", setting)
+            if not reached and setting == START:
+                raise RuntimeError("TRL does not run here; nothing to compare with")
+            return reached
 
         found = parts.get(f"TRL, {setting}", measure)
         if found is not None:
