@@ -117,7 +117,8 @@ def settings(args: argparse.Namespace, parts: Parts) -> tuple[Setting, dict[str,
     def rate(setting: Setting) -> float | None:
         def measure(work: Path) -> float:
             steps = overrides_of(args, f"run.steps={args.trial_steps}")
-            reached = try_trl(write_config(work / "trial.yaml", CONFIG, steps), work / "trial", setting)
+            config = write_config(work / "trial.yaml", CONFIG, steps)
+            reached = try_trl(config, work / "trial", setting, first=0)
             if not reached and setting == START:
                 raise RuntimeError("TRL does not run here; nothing to compare with")
             return reached

@@ -229,14 +229,15 @@ def run_trl(
     return steps, clock, {int(p.name) // updates: p for p in (out / "snapshots").glob("*")}
 
 
-def try_trl(config: Path, out: Path, setting: Setting) -> float:
-    """Rollouts per second over a few steps; 0 if this setting does not run here."""
+def try_trl(config: Path, out: Path, setting: Setting, *, first: int | None = None) -> float:
+    """Rollouts per second over a few steps, from the end of the ``first`` (default: of a third of them); 0 if
+    this setting does not run here."""
     try:
         steps, clock, _ = run_trl(config, out, setting, every=0)
     except RuntimeError as error:
         CONSOLE.print(f"TRL does not run with {setting}: {error}")
         return 0.0
-    return summarise(steps, clock, first=len(steps) // 3).rollouts_per_s
+    return summarise(steps, clock, first=len(steps) // 3 if first is None else first).rollouts_per_s
 
 
 def _train_ends(trace: Path) -> dict[int, float]:

@@ -25,7 +25,7 @@ def test_the_target_is_a_mean_over_a_window_of_steps() -> None:
 def test_a_change_of_trl_that_helps_is_kept_and_bfloat16_weights_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rate(config: Path, out: Path, setting: Setting) -> float:
+    def rate(config: Path, out: Path, setting: Setting, *, first: int) -> float:
         return 2.0 + (not setting.correction) - (setting.threads == 1) + 5 * (setting.dtype == "bfloat16")
 
     monkeypatch.setattr(real_model, "try_trl", rate)
