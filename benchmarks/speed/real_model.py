@@ -11,9 +11,9 @@ Each part is kept in ``runs/benchmarks/real_model_speed/parts.json`` when it is 
 * the repeats: both sides, in alternating order, for a fixed number of steps;
 * the weight push at both sizes, beside a copy of the same bytes in memory.
 
-Rates are from the end of the second step. The target is a mean training reward of ``TARGET`` over three steps
-in a row (192 rollouts; the base has about .12), in seconds of training from the first step's begin. Both sides
-learn at ``RATE``.
+Rates are from the end of the second step. The target is a mean training reward of ``TARGET`` over three
+steps in a row (192 rollouts; the base has about .12), in seconds of training since the first step began. Both
+sides learn at ``RATE``.
 
 Claims, written before the first run:
 
