@@ -3,10 +3,10 @@ on a CPU. Used by ``real_model.py``.
 
     python -m benchmarks.speed.trl_async_side --config run.yaml --out DIR
 
-As shipped it needs a CUDA or ROCm GPU twice: its attention is FlashAttention 3 from the ``kernels`` package,
-and its weights travel by NCCL. Both are replaced here by what the CPU has, through TRL's own registries and
-arguments: dense attention of torch with the same mask, and our shared-memory transport
-(``rollout.weight_receiver``) into an otherwise stock ``vllm serve``. The rest is TRL's.
+As shipped it needs a GPU three times: its constructor asks CUDA for the device's name (for the FLOPs it could
+do), its attention is FlashAttention 3 from the ``kernels`` package, and its weights travel by NCCL. Here the
+question is answered with "unknown", attention is torch's dense one under the same mask, and weights take our
+shared-memory transport (``rollout.weight_receiver``) into a stock ``vllm serve``. The rest is TRL's.
 
 Writes ``DIR/steps.jsonl`` as ``trl_side.py`` does; there are no snapshots.
 """
@@ -234,8 +234,9 @@ def start_server(config: Config, model: Path, out: Path) -> tuple[subprocess.Pop
 
 def train(config: Config, args: argparse.Namespace, url: str) -> None:
     """Run it."""
-    from trl.experimental.async_grpo import AsyncGRPOConfig, AsyncGRPOTrainer
+    from trl.experimental.async_grpo import AsyncGRPOConfig, AsyncGRPOTrainer, async_grpo_trainer
 
+    async_grpo_trainer.get_peak_flops_per_device = lambda *_: None
     prepared = prepare(config)
     tokenizer = AutoTokenizer.from_pretrained(prepared.model_path)
     rollout, learner, stream = config.rollout, config.learner, config.stream

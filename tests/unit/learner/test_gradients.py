@@ -19,12 +19,12 @@ def engine_around(module: nn.Module, calls: list[str], *, stage: int = 0) -> Sim
 
 def half_used() -> tuple[nn.Module, torch.Tensor]:
     """Two trainable layers, one with a gradient, and a frozen one."""
-    module = nn.ModuleList([nn.Linear(2, 1, bias=False) for _ in range(3)])
-    module[2].requires_grad_(False)
-    module[0](torch.ones(1, 2)).sum().backward()
-    gradient = module[0].weight.grad
+    layers = [nn.Linear(2, 1, bias=False) for _ in range(3)]
+    layers[2].requires_grad_(False)
+    layers[0](torch.ones(1, 2)).sum().backward()
+    gradient = layers[0].weight.grad
     assert gradient is not None
-    return module, gradient
+    return nn.ModuleList(layers), gradient
 
 
 def test_the_gradients_of_a_single_rank_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
