@@ -27,7 +27,7 @@ os.environ.update(
     {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
 )
 
-import requests
+import httpx
 import torch
 from datasets import Dataset
 from transformers import AttentionInterface, AutoTokenizer, TrainerCallback
@@ -122,8 +122,8 @@ class SharedMemoryTransfer:
         answer = self._post("/collective_rpc", json={"method": method, "kwargs": arguments})
         return list(answer.json().get("results", [])) if answer.content else []
 
-    def _post(self, path: str, **arguments: Any) -> requests.Response:
-        answer = requests.post(self._url + path, timeout=600, **arguments)
+    def _post(self, path: str, **arguments: Any) -> httpx.Response:
+        answer = httpx.post(self._url + path, timeout=600, **arguments)
         if answer.status_code != 200:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
         return answer
@@ -307,9 +307,9 @@ def main() -> None:
             if server.poll() is not None:
                 raise RuntimeError(f"vllm serve ended with {server.returncode}")
             try:
-                if requests.get(url + "/health", timeout=5).status_code == 200:
+                if httpx.get(url + "/health", timeout=5).status_code == 200:
                     break
-            except requests.ConnectionError:
+            except httpx.TransportError:
                 time.sleep(1)
         train(config, args, url)
     finally:

@@ -22,7 +22,7 @@ def test_a_pretrained_chat_model_trains_on_gsm8k_rows(start, tmp_path):
         *("evaluation.extra_temperatures=[]", "evaluation.greedy=false", "checkpoint.every=0"),
     ]
     job = start(*overrides, config="smollm2")
-    assert job.wait() == 0, job.log
+    assert job.wait(600) == 0, job.log  # the model is converted first
     rows = read_metrics(job.run / "metrics.jsonl")
     assert [row["rollout/rollouts"] for row in rows] == [4, 4] and rows[-1]["sync/probe_gap"] < 0.3
     texts = pyarrow.parquet.read_table(job.run / "rollouts").to_pylist()

@@ -26,16 +26,16 @@ def test_a_change_of_trl_that_helps_is_kept_and_bfloat16_weights_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rate(config: Path, out: Path, setting: Setting, *, first: int) -> float:
-        return 2.0 + (not setting.correction) - (setting.threads == 1) + 5 * (setting.dtype == "bfloat16")
+        return 3.0 + (setting.rows == 16) - (setting.threads == 1) + 5 * (setting.dtype == "bfloat16")
 
     monkeypatch.setattr(real_model, "try_trl", rate)
     monkeypatch.setattr(real_model, "write_config", lambda path, *_: path)
-    args = argparse.Namespace(trial_steps=3, overrides=[])
+    args = argparse.Namespace(trial_steps=3, overrides=[], settings=len(real_model.CHANGES))
     found = real_model.settings(args, real_model.Parts(tmp_path, minutes=1))
     assert found is not None
     best, rates = found
-    assert not best.correction and best.dtype == "autocast" and best.threads == real_model.CORES
-    assert len(rates) == 1 + len(real_model.CHANGES) and max(rates.values()) == 8.0
+    assert best.rows == 16 and best.dtype == "autocast" and best.threads == real_model.CORES
+    assert len(rates) == 1 + len(real_model.CHANGES) and max(rates.values()) == 9.0
     # What was measured is remembered; without time nothing is begun.
     assert real_model.settings(args, real_model.Parts(tmp_path, minutes=-1)) == found
     assert real_model.settings(args, real_model.Parts(tmp_path / "new", minutes=-1)) is None
