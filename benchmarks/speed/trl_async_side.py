@@ -39,7 +39,7 @@ from rl.config.schema import Config
 from rl.run.prepare.inputs import prepare
 from rollout.engine import WeightUpdate
 from rollout.types import Prompt
-from rollout.vllm_args import EXTENSION, load_calls, update_payload
+from rollout.vllm_args import RECEIVER, load_calls, update_payload
 from rollout.vllm_env import COMMON_ENVIRONMENT, CPU_ENVIRONMENT
 from rollout.weight_buffer import WeightBuffer, plan_layout
 
@@ -214,7 +214,7 @@ def start_server(config: Config, model: Path, out: Path) -> tuple[subprocess.Pop
         "max_num_batched_tokens": 8192,
         "kv_cache_memory_bytes": 256 << 20,
         "logprobs_mode": "processed_logprobs",
-        "worker_extension_cls": EXTENSION,
+        "worker_extension_cls": RECEIVER,
         "weight_transfer_config": {"backend": "shm"},
     }
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
