@@ -71,6 +71,9 @@ def _step(wire: Any, field: str) -> Step:
             _expect(text, str, f"{field}.{name}")
             if "\0" in text:
                 raise ValueError(f"{field}.{name}: a null character")
+    for name in env:
+        if not name or "=" in name:
+            raise ValueError(f"{field}.env: {name!r} is no name of a variable")
     if not argv:
         raise ValueError(f"{field}.argv: empty; the first item is the program")
     return Step(
@@ -89,13 +92,12 @@ def _limits(wire: Any, field: str) -> Limits:
     for name, value in wire.items():
         if name not in known:
             raise ValueError(f"{field}.{name} is unknown; there are {sorted(known)}")
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not value > 0
-            or value == float("inf")
-        ):
-            raise ValueError(f"{field}.{name} is {value!r}; it must be a positive number")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        # Some limits are whole: what is left of 0.5 processes is none.
+        if not number or not 0 < value < float("inf") or not type(known[name])(value):
+            raise ValueError(
+                f"{field}.{name} is {value!r}; it must be a positive number, 1 at least if it is whole"
+            )
     return Limits(**{name: type(known[name])(value) for name, value in wire.items()})
 
 

@@ -12,18 +12,22 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from rewards.sandbox import codec
 from rewards.sandbox.base import Job, Limits, Sandbox, SandboxError
+from rewards.sandbox.description import describe
 
 MAX_BODY_MIB = 64
 RETRY_AFTER_S = 1
+CLIENT_GONE = 499
+"""Nobody reads it; the log of a proxy may."""
 WAITING_PER_WORKER = 4
 CEILING = Limits(wall_s=600, cpu_s=2400, memory_mib=16_384, processes=1024, output_kib=65_536, disk_mib=4096)
 """Highest limits that a request may ask for; one client must not take the host from the others."""
@@ -49,7 +53,11 @@ class SandboxService:
         self._admitted = 0
         self._done = 0
         self.app = Starlette(
-            routes=[Route("/run", self._run, methods=["POST"]), Route("/health", self._health)]
+            routes=[
+                Route("/run", self._run, methods=["POST"]),
+                Route("/health", self._health),
+                Route("/openapi.json", self._description),
+            ]
         )
 
     async def _health(self, request: Request) -> JSONResponse:
@@ -61,6 +69,11 @@ class SandboxService:
             "done": self._done,
         }
         return JSONResponse({"status": "ok", **state})
+
+    async def _description(self, request: Request) -> JSONResponse:
+        if not self._may_call(request.headers):
+            return self._unknown()
+        return JSONResponse(describe(version("t2rl"), CEILING, max_steps=MAX_STEPS))
 
     async def _run(self, request: Request) -> JSONResponse:
         refusal = self._refusal(request.headers)
@@ -75,10 +88,8 @@ class SandboxService:
 
     def _refusal(self, headers: Mapping[str, str]) -> JSONResponse | None:
         """Return what can be refused before the body is read."""
-        if self._token is not None and not hmac.compare_digest(
-            headers.get("authorization", "").encode(), f"Bearer {self._token}".encode()
-        ):
-            return _error(401, "missing or wrong token; the service was started with --token-file")
+        if not self._may_call(headers):
+            return self._unknown()
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._max_body:
             return self._too_large()
@@ -86,15 +97,25 @@ class SandboxService:
             return JSONResponse({"error": "the queue is full"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
         return None
 
+    def _may_call(self, headers: Mapping[str, str]) -> bool:
+        given = headers.get("authorization", "").encode()
+        return self._token is None or hmac.compare_digest(given, f"Bearer {self._token}".encode())
+
+    def _unknown(self) -> JSONResponse:
+        return _error(401, "missing or wrong token; the service was started with --token-file")
+
     def _too_large(self) -> JSONResponse:
         return _error(413, f"the request is over {self._max_body >> 20} MiB")
 
     async def _admit(self, request: Request) -> JSONResponse:
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_body:
-                return self._too_large()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > self._max_body:
+                    return self._too_large()
+        except ClientDisconnect:
+            return _error(CLIENT_GONE, "the client left")
         try:
             jobs = jobs_of(bytes(body))
         except ValueError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.config.load import ConfigError, load_config
+from rl.config.secrets import is_secret_variable
 
 EXCLUDES = ("/.git/", "/.venv*/", "/runs/", "/wandb/", "__pycache__/", "*.safetensors")
 """Not uploaded with the working directory, in .gitignore's syntax."""
@@ -40,6 +41,7 @@ class Submission:
             ConfigError: The config is wrong, its file lies outside the working directory, which is all that
                 the cluster sees, or its results would lie in a directory that the cluster throws away.
         """
+        _refuse_secrets(overrides)
         # A job must join the cluster that runs it; without an address it would start a Ray of its own beside
         # it.
         joined = (
@@ -69,6 +71,24 @@ class Submission:
     def as_json(self) -> str:
         """For ``--dry-run``."""
         return json.dumps(asdict(self), indent=2)
+
+
+def _refuse_secrets(overrides: list[str]) -> None:
+    """A job's command stands in the dashboard, in the job's record and in the head's list of processes."""
+    for override in overrides:
+        field, _, value = override.lstrip("+").partition("=")
+        variable = field.removeprefix("cluster.env.")
+        if (
+            variable != field
+            and is_secret_variable(variable)
+            and value
+            and not value.lstrip("'\"").startswith("${")
+        ):
+            raise ConfigError(
+                f"{field}: a secret would stand in the job's command, which the dashboard shows. Set"
+                f" {variable} in the environment of ray start on every node, or pass"
+                f" {field}='${{oc.env:{variable}}}' to take the head's"
+            )
 
 
 def _inside(name: str, working_dir: Path) -> str:

@@ -102,6 +102,8 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
         num_gpus=None if _uses_gpus(config) else 0,
         object_store_memory=config.cluster.object_store_mib << 20,
         include_dashboard=False,
+        # With any other address Ray listens on every interface, and who reaches it runs code as us.
+        _node_ip_address="127.0.0.1",
         _temp_dir=str(temp),
         **common,
     )

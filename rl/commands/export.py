@@ -16,6 +16,7 @@ from rl.config.schema import Config
 from rl.config.stages import StageConfig
 from rl.pretrain.cache import base_dir
 from rl.pretrain.packaged import packaged_dir
+from rl.records.manifest import damage
 from rl.records.model_files import base_fingerprint
 from rl.records.rundir import RunDir
 from rl.records.storage import require_writable, storage_errors
@@ -102,6 +103,10 @@ def choose_checkpoint(run: Path, step: str | None) -> Exportable:
             f"--step {step}: {run} has no such checkpoint; there are {there} (checkpoint.keep says how many)"
         )
     path = found[number]
+    if (broken := damage(path)) is not None:
+        raise ValueError(
+            f"--step {number}: the checkpoint is damaged: {broken}. Export another one with --step"
+        )
     own = path / "config.yaml"
     return Exportable(
         run=directory, step=number, path=path, config=run_config(own) if own.is_file() else config

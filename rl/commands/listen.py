@@ -10,6 +10,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from rl.commands.connections import SERVER
+
 GRACE_S = 5
 """Seconds that requests at work have left after the first signal."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -62,7 +64,7 @@ async def listen(
         Exception: whatever ``watch`` raised, once the server has stopped.
     """
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off"
+        app, log_level="warning", timeout_graceful_shutdown=GRACE_S, lifespan="off", **SERVER
     )
     server, loop = Listener(config), asyncio.get_running_loop()
 

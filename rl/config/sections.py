@@ -9,11 +9,13 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_serializer,
     field_validator,
 )
 
 from rl.config.base import Section
 from rl.config.names import require_path_name
+from rl.config.secrets import without_secrets
 from rl.config.suites import SuiteConfig
 
 PathName = Annotated[str, AfterValidator(require_path_name)]
@@ -207,6 +209,8 @@ class CheckpointConfig(Section):
     """Steps between checkpoints; 0 = only at the end and on interrupt."""
     keep: PositiveInt = 2
     """Newest checkpoints that stay."""
+    keep_hours: PositiveFloat | None = None
+    """Also keep those written less than so many hours ago."""
     keep_best: bool = False
     """Also keep the checkpoint with the best held-out pass@1, at ``evaluation.temperature``; needs
     ``evaluation.every``."""
@@ -248,7 +252,11 @@ class ClusterConfig(Section):
     counted."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every engine and learner process, on any node: ``NCCL_SOCKET_IFNAME``,
-    ``HF_HOME``, ``VLLM_*``."""
+    ``HF_HOME``, ``VLLM_*``. The value of one that is named like a secret is written to no file."""
+
+    @field_serializer("env", when_used="json")
+    def _env_to_write(self, env: dict[str, str]) -> dict[str, str]:
+        return without_secrets(env)
 
     @property
     def unread(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from rl.config.base import Section
 from rl.config.learner import LoraConfig
 from rl.config.model import ModelConfig
 from rl.config.resume import ResumeConfig
+from rl.config.secrets import secret_problems
 from rl.config.sections import CheckpointConfig, ClusterConfig, PathName, RolloutConfig
 from rl.config.tree import TaskConfig
 
@@ -162,10 +163,18 @@ class StageConfig(Section):
 
     @model_validator(mode="after")
     def _no_held_out_set(self) -> "StageConfig":
-        if self.checkpoint.keep_best or not self.checkpoint.at_end:
+        checkpoint = self.checkpoint
+        if checkpoint.keep_best or checkpoint.keep_hours is not None or not checkpoint.at_end:
             raise ValueError(
-                "checkpoint: keep_best and at_end are for t2rl train; leave them at their defaults here"
+                "checkpoint: keep_best, keep_hours and at_end are for t2rl train; leave them at their"
+                " defaults here"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_secrets_in_files(self) -> "StageConfig":
+        if found := list(secret_problems(self.model_dump(mode="json"))):
+            raise ValueError("\n".join(found))
         return self
 
 

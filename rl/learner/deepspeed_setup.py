@@ -6,6 +6,7 @@ set before.
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from rl.learner.schedules import lr_multiplier
 from rl.learner.sequence_parallel import SequenceParallel
 
 NO_CLIP = 0.0
+LOOPBACK = "127.0.0.1"
 
 
 def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, address: str, port: int) -> None:
@@ -44,8 +46,26 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
     # On CPU DeepSpeed compiles this operator when the process group starts, and dies where there is no ninja
     # or C++ compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    backend = "gloo" if config.device == "cpu" else "nccl"
-    deepspeed.init_distributed(dist_backend=backend, timeout=timedelta(seconds=config.collective_timeout_s))
+    backend, timeout = (
+        "gloo" if config.device == "cpu" else "nccl",
+        timedelta(seconds=config.collective_timeout_s),
+    )
+    if config.device == "cpu" and address == LOOPBACK:
+        _join_on_loopback(rank=rank, world_size=world_size, port=port, timeout=timeout)
+    deepspeed.init_distributed(dist_backend=backend, timeout=timeout)
+
+
+def _join_on_loopback(*, rank: int, world_size: int, port: int, timeout: timedelta) -> None:
+    """A gloo group whose sockets nobody outside of this machine reaches: torch's own store listens on every
+    interface, whatever its address. DeepSpeed takes a group that is there."""
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    listening = {"master_listen_fd": socket.create_server((LOOPBACK, port)).detach()} if rank == 0 else {}
+    store = torch.distributed.TCPStore(
+        LOOPBACK, port, world_size, rank == 0, timeout, wait_for_workers=False, **listening
+    )
+    torch.distributed.init_process_group(
+        "gloo", store=store, rank=rank, world_size=world_size, timeout=timeout
+    )
 
 
 def initialize_engine(

@@ -250,6 +250,7 @@ def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDi
     store = CheckpointStore(
         run,
         keep=config.checkpoint.keep,
+        hours=config.checkpoint.keep_hours,
         score=held_out_score(run, config) if config.checkpoint.keep_best else None,
     )
     return Saver(

@@ -1,17 +1,20 @@
 """Checkpoints: one atomic directory each, written in the background, newest found by itself.
 
 Layout: ``checkpoints/step-00000020/`` with ``learner/``, ``base/``, ``state.json``, ``arrays.npz``,
-``config.yaml`` and ``fingerprint.json``. A directory appears under its final name only after everything in it
-is on disk, so whatever is found can be restored.
+``config.yaml``, ``fingerprint.json``, and ``manifest.json`` with the hash of each file. A directory appears
+under its final name only after everything in it is on disk; what happens to it later, the manifest tells.
 """
 
+import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rl.records.manifest import damage, write_manifest
 from rl.records.rundir import RunDir
 from rl.run.base_files import keep_identity
 from rl.run.fingerprint.fingerprint import FILE as FINGERPRINT
@@ -19,7 +22,11 @@ from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.state import RunState
 from rl.run.state_file import STATE, damaged, read_document, write_document
 
+logger = logging.getLogger(__name__)
+
 _NAME = re.compile(r"^step-(\d{8})$")
+ASIDE = "left-"
+"""Before the name of a checkpoint that the run went back behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,15 @@ class Checkpoint:
         """Read what the run was made of when it was written; None for one of T2RL 0.1."""
         return Fingerprint.read(self.path / FINGERPRINT)
 
+    def damage(self) -> str | None:
+        """The first file in words that is not as it was written; None if all are. Reads all of them."""
+        return damage(self.path)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was written."""
+        return time.time() - (self.path / STATE).stat().st_mtime
+
     def load_state(self) -> RunState:
         """The controller's state.
 
@@ -59,16 +75,23 @@ class Checkpoint:
 class CheckpointStore:
     """The ``checkpoints`` directory of one run."""
 
-    def __init__(self, run: RunDir, *, keep: int, score: Callable[[int], float | None] | None = None) -> None:
-        """Keep the ``keep`` newest, and the one of the highest ``score(step)`` beside (the newest of equals),
-        if that is given.
+    def __init__(
+        self,
+        run: RunDir,
+        *,
+        keep: int,
+        hours: float | None = None,
+        score: Callable[[int], float | None] | None = None,
+    ) -> None:
+        """Keep the ``keep`` newest, beside them those written less than ``hours`` ago, and the one of the
+        highest ``score(step)`` (the newest of equals), if these are given.
 
         A checkpoint is scored while it is among the newest, so None, not scored yet, costs none that would be
         the best.
         """
         self._run = run
         self.directory = run.checkpoints
-        self._keep = keep
+        self._keep, self._hours = keep, hours
         self._score = score
 
     def begin(self, step: int) -> Path:
@@ -85,12 +108,14 @@ class CheckpointStore:
         staging, final = self.directory / f"tmp-step-{step:08d}", self.directory / f"step-{step:08d}"
         write_document(staging, state.document())
         keep_identity(self._run, staging)
+        write_manifest(staging)
         for path in sorted(staging.rglob("*")):
             if path.is_file():
                 _fsync(path)
         if final.exists():
             shutil.rmtree(final)
         staging.rename(final)
+        self._set_aside_after(step)
         _fsync(self.directory)
         self._prune()
         return Checkpoint(final, step)
@@ -103,13 +128,47 @@ class CheckpointStore:
         return sorted((Checkpoint(p, int(m[1])) for p, m in matches if m), key=lambda c: c.step)
 
     def latest(self) -> Checkpoint | None:
-        """The newest complete checkpoint, None if there is none."""
-        return max(self.all(), key=lambda c: c.step, default=None)
+        """The newest whole checkpoint, None if there is none; each newer one that is damaged is logged as an
+        error. Reads all of its files."""
+        for checkpoint in reversed(self.all()):
+            if (found := checkpoint.damage()) is None:
+                return checkpoint
+            logger.error("checkpoint of step %d is damaged and passed over: %s", checkpoint.step, found)
+        return None
+
+    def require_latest(self) -> Checkpoint | None:
+        """:meth:`latest`, None only for a run that has no checkpoint yet.
+
+        Raises:
+            ValueError: It has some, and all of them are damaged.
+        """
+        found = self.latest()
+        if found is None and (damaged := self.all()):
+            raise ValueError(
+                f"resume: all {len(damaged)} checkpoints in {self.directory} are damaged, the newest:"
+                f" {damaged[-1].damage()}. Bring the files back from a copy, or begin anew with resume=never"
+            )
+        return found
+
+    def _set_aside_after(self, step: int) -> None:
+        """Give those of later steps another name: the run went back behind them, because they are damaged or
+        because the user said so, and they must neither count as the newest nor push out the new ones."""
+        for later in self.all():
+            if later.step > step:
+                aside = self.directory / f"{ASIDE}{later.path.name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                later.path.rename(aside)
+                logger.warning(
+                    "%s is no part of this run any more, which went on from an earlier step; kept as %s",
+                    later.path,
+                    aside.name,
+                )
 
     def _prune(self) -> None:
         best = self.best()
         for old in self.all()[: -self._keep]:
-            if old != best:
+            young = self._hours is not None and old.age_s < self._hours * 3600
+            if old != best and not young:
                 shutil.rmtree(old.path)
 
     def best(self) -> Checkpoint | None:

@@ -76,7 +76,7 @@ def choose_start(config: Config) -> Start:
         return Start(run)
     store = CheckpointStore(run, keep=config.checkpoint.keep)
     if config.resume.auto:
-        checkpoint = store.latest()
+        checkpoint = store.require_latest()
     else:
         path = Path(config.resume.checkpoint).resolve()
         checkpoint = next((c for c in store.all() if c.path.resolve() == path), None)
@@ -84,6 +84,10 @@ def choose_start(config: Config) -> Start:
             raise ValueError(
                 f"resume: {path} is not a complete checkpoint (a directory checkpoints/step-00000000 of a"
                 " run)"
+            )
+        if (found := checkpoint.damage()) is not None:
+            raise ValueError(
+                f"resume: {path} is damaged: {found}. resume=auto goes on from the newest whole checkpoint"
             )
     if checkpoint is not None:
         if checkpoint.step > config.run.steps:

@@ -150,7 +150,7 @@ def _attempts(
             if died is None or not left[died]:
                 raise
             left[died] -= 1
-            checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).latest()
+            checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).require_latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"
             logger.error("%s; going on from %s (%d restarts left)", error, where, left[died])
             status.state = "starting"

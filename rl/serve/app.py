@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 from pydantic_core import from_json
@@ -25,6 +26,7 @@ from rl.serve import shapes
 from rl.serve.answering import Answerer
 from rl.serve.body import read_body, unless_gone
 from rl.serve.cascade import CascadeAnswerer
+from rl.serve.description import describe
 from rl.serve.errors import RequestError
 from rl.serve.events import EventStream
 from rl.serve.gate import Gate, Place
@@ -63,6 +65,7 @@ class ServeService:
                 Route("/v1/models", self._models),
                 Route("/v1/models/{name:path}", self._one_model),
                 Route("/health", self._health),
+                Route("/openapi.json", self._description),
             ],
             exception_handlers={RequestError: _refused, HTTPException: _not_found, Exception: _failed},
         )
@@ -76,6 +79,10 @@ class ServeService:
             "tokens": self._tokens,
         }
         return JSONResponse({"status": "ok", "model": next(iter(self._answerers)), **counts})
+
+    async def _description(self, request: Request) -> JSONResponse:
+        self._authorise(request)
+        return JSONResponse(describe(version("t2rl")))
 
     async def _models(self, request: Request) -> JSONResponse:
         self._authorise(request)

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from rl.cluster.gpus import require_gpus
 from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.commands.callers import LocalCallers
 from rl.commands.evaluate import resolve
 from rl.commands.listen import bound, listen
 from rl.config.model import trusts_code
@@ -165,12 +168,14 @@ async def _serve(checked: Checked, sock: socket.socket) -> None:
     fleet = seated_fleet(config, checked.model)
     shared = SharedFleet(fleet, timeout_s=options.timeout_s)
     async with side_by_side(fleet, checked.verifiers):
-        service = make_service(checked, shared)
+        app: ASGIApp = make_service(checked, shared).app
+        if options.token is None:
+            app = LocalCallers(app)
         name, port = checked.name, sock.getsockname()[1]
         line = f"serving {name} at http://{options.host}:{port}/v1 (Ctrl-C ends it)"
         try:
             await listen(
-                service.app, sock, watch=fleet.watch(), ready=lambda: print(line, file=sys.stderr, flush=True)
+                app, sock, watch=fleet.watch(), ready=lambda: print(line, file=sys.stderr, flush=True)
             )
         finally:
             await shared.settle()

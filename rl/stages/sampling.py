@@ -25,7 +25,8 @@ def sampling_config(config: DpoConfig) -> Config:
     Raises:
         ConfigError: They do not fit together.
     """
-    sections: dict[str, Any] = config.model_dump(include={"task", "model", "rollout", "cluster"}, mode="json")
+    sections: dict[str, Any] = config.model_dump(include={"task", "model", "rollout"}, mode="json")
+    sections["cluster"] = config.cluster.model_dump()  # With its secrets, which JSON leaves out.
     run = {"name": config.run.name, "dir": config.run.dir, "seed": config.run.seed}
     learner = {"device": "cuda", "dtype": "bfloat16"} if config.rollout.device == "cuda" else {}
     return validate(

@@ -7,6 +7,7 @@
 ``/api/runs/RUN/events``               server-sent events: each part of the snapshot whenever it changes
 ``/api/runs/RUN``                      all parts at once
 ``/api/runs/RUN/figures/FIGURE``       a Plotly figure as JSON, with an ETag
+``/openapi.json``                      this list for machines
 =====================================  ================================================================
 
 Runs and figures are looked up by name in what was found, static files in what the page has: no part of an
@@ -19,6 +20,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import TypeVar
 
 from starlette.applications import Starlette
@@ -27,6 +29,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from rl.watch.description import describe
 from rl.watch.reader import INTERVAL_S, RunReader
 from rl.watch.runs import Runs
 from rl.watch.static import Asset, assets
@@ -66,6 +69,7 @@ class WatchService:
                 Route("/api/runs/{run}", self._whole),
                 Route("/api/runs/{run}/events", self._events),
                 Route("/api/runs/{run}/figures/{figure}", self._figure),
+                Route("/openapi.json", self._description),
             ],
             exception_handlers={HTTPException: _refused},
         )
@@ -82,6 +86,9 @@ class WatchService:
         if name not in self._assets:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no {name}")
         return _asset(request, self._assets[name])
+
+    async def _description(self, request: Request) -> Response:
+        return JSONResponse(describe(version("t2rl")))
 
     async def _list(self, request: Request) -> Response:
         return JSONResponse(await self._read(self._runs.listed), headers={"Cache-Control": FRESH})

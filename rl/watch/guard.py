@@ -8,7 +8,6 @@
 """
 
 import hmac
-import ipaddress
 import re
 import socket
 from collections.abc import Iterable
@@ -19,6 +18,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rl.commands.callers import LOCALHOST, is_ours
 
 METHODS = ("GET", "HEAD")
 POLICY = "; ".join(
@@ -56,7 +57,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, names: Iterable[str] = (), token: str | None = None) -> None:
         self._app, self._token = app, token
-        self._names = {"localhost", *(name.lower() for name in names)}
+        self._names = {LOCALHOST, *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on; either with the security headers."""
@@ -72,7 +73,7 @@ class Guard:
 
     def _answer(self, request: Request) -> Response | None:
         """The answer to give instead of the application's; None if it may answer."""
-        if not self._is_ours(request.headers.get("host", "")):
+        if not is_ours(request.headers.get("host", ""), self._names):
             text = "This name is not one of t2rl watch's. Use the address that it printed, or --host NAME."
             return PlainTextResponse(text, HTTPStatus.MISDIRECTED_REQUEST)
         if request.method not in METHODS:
@@ -102,10 +103,6 @@ class Guard:
     def _matches(self, given: str | None) -> bool:
         return given is not None and hmac.compare_digest(given.encode(), (self._token or "").encode())
 
-    def _is_ours(self, host: str) -> bool:
-        name = _without_port(host).lower()
-        return name in self._names or _is_address(name)
-
 
 def cookie_name(request: Request) -> str:
     """Cookies know no ports: each server behind one host name needs a name of its own."""
@@ -115,17 +112,3 @@ def cookie_name(request: Request) -> str:
 def own_names(host: str) -> list[str]:
     """Names that this machine may be called by: the one listened on and its host name."""
     return [host, socket.gethostname()]
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

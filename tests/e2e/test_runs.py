@@ -1,6 +1,7 @@
 """Whole runs: the debug config from the command line, without a compiler, twice the same, and evaluated
 again."""
 
+import contextlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from planner.estimators.counts_file import read_counts_file
@@ -18,8 +20,26 @@ from tests.e2e.conftest import assert_exactly_once
 
 TIMINGS = ("time/", "system/", "advisory/")
 """Families that depend on clocks and on what else the machine does."""
+PLANTED = "planted9b1f27c4"
+"""A secret in the environment and in the config, which no file may show."""
 SECONDS = "_s"
 """Ending of every metric that is a duration or a speed."""
+
+
+def addresses_of(job):
+    """Addresses that the run's processes listen on."""
+    family = [psutil.Process(job.process.pid), *psutil.Process(job.process.pid).children(recursive=True)]
+    found = set()
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == "LISTEN"}
+    return found
+
+
+def files_with(secret, folder):
+    """Files below ``folder``, the printed output included, that hold the secret."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [str(path) for path in files if secret.encode() in path.read_bytes()]
 
 
 def test_a_run_leaves_everything_it_promises(start, cache):
@@ -30,9 +50,14 @@ def test_a_run_leaves_everything_it_promises(start, cache):
         "learner.lora={}",
         "curriculum=knapsack+mixed",
         "stream.refill_rounds=1",
+        f"cluster.env.OWN_TOKEN={PLANTED}",
         *best,
+        env={"WANDB_API_KEY": PLANTED * 3, "HF_TOKEN": PLANTED, "MLFLOW_TRACKING_PASSWORD": PLANTED},
     )
+    job.until_step(1)
+    assert addresses_of(job) == {"127.0.0.1"}, "ports of Ray, ranks and engines"
     assert job.wait() == 0, job.log
+    assert files_with(PLANTED, job.run.parent) == [], "a secret was written down"
     rows = ("metrics.jsonl", "trained_groups.jsonl", "curriculum.jsonl")
     for name in ("config.yaml", *rows, "summary.json", "model/model.safetensors", "wandb"):
         assert (job.run / name).exists(), name

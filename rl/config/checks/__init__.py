@@ -10,6 +10,7 @@ from rl.config.checks.lora import lora_problems
 from rl.config.checks.reward_model import reward_model_problems
 from rl.config.checks.verifiers import verifiers_problems
 from rl.config.curriculum_slots import weights_problems
+from rl.config.secrets import secret_problems
 from rl.config.tree import ConfigTree
 from rollout.engine_args import engine_args_problems
 
@@ -105,6 +106,11 @@ def precision_problems(config: ConfigTree) -> Iterator[str]:
         )
 
 
+def secrets_in_files(config: ConfigTree) -> Iterator[str]:
+    """What every file of the run would show."""
+    yield from secret_problems(config.model_dump(mode="json"))
+
+
 CHECKS: tuple[Callable[[ConfigTree], Iterator[str]], ...] = (
     stream_problems,
     rollout_problems,
@@ -120,4 +126,5 @@ CHECKS: tuple[Callable[[ConfigTree], Iterator[str]], ...] = (
     reward_model_problems,
     verifiers_problems,
     cluster_problems,
+    secrets_in_files,
 )

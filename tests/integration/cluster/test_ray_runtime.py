@@ -30,9 +30,12 @@ logs = Path(sys.argv[1])
 start_ray(load_config("debug"), logs)
 speaker = Speaker.remote()
 ray.get(speaker.speak.remote(), timeout=60)
-children = [p.pid for p in psutil.Process().children(recursive=True)]
+family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+children = [p.pid for p in family[1:]]
+open_to = sorted({c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == "LISTEN"})
 have = ray.cluster_resources()
-print(json.dumps({"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0)}), flush=True)
+facts = {"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0), "open_to": open_to}
+print(json.dumps(facts), flush=True)
 if sys.argv[2] == "hang":
     time.sleep(300)
 stop_ray()
@@ -88,6 +91,7 @@ def test_stop_keeps_the_logs_and_removes_the_rest(scratch: Path, tmp_path: Path)
     assert process.wait(timeout=60) == 0
     process.stdout.close()
     assert facts["cpus"] == 3 and facts["gpus"] == 0
+    assert facts["open_to"] == ["127.0.0.1"], "Ray takes code from whoever reaches its ports"
     assert "words of an actor" in words(tmp_path / "logs")
     assert not list(scratch.glob("t2rl-ray-*"))
     assert gone(facts["children"], within_s=20)

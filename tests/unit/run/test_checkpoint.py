@@ -1,6 +1,10 @@
 """Checkpoints on disk: atomic, newest found, in-flight groups rewound; the lineage of trained groups."""
 
 import json
+import os
+import time
+
+import pytest
 
 from rl.records.rundir import RunDir
 from rl.run.base_files import keep_base_files
@@ -56,6 +60,38 @@ def test_the_best_one_stays_beside_the_newest(tmp_path):
     assert kept == [[5], [10], [10, 15], [10, 20], [25]], "of equals the newest"
     assert store.best().step == 25
     assert CheckpointStore(RunDir(tmp_path), keep=1).best() is None
+
+
+def test_the_newest_whole_one_is_taken_and_the_damaged_one_is_said(tmp_path, caplog):
+    store = CheckpointStore(RunDir(tmp_path), keep=1, hours=1)
+    for step in (5, 10, 15):
+        write(store, step, RunState(version=step))
+    first, second, third = store.all()
+    (third.path / "state.json").write_text('{"schema"')
+    (second.path / "arrays.npz").unlink()
+    assert store.latest() == first
+    assert "step 15 is damaged and passed over" in caplog.text and "arrays.npz is missing" in caplog.text
+
+    write(store, 7, RunState(version=7))
+    assert [c.step for c in store.all()] == [5, 7], "the new one is the newest"
+    assert {p.name for p in store.directory.glob("left-*")} == {"left-step-00000010", "left-step-00000015"}
+    for checkpoint in store.all():
+        (checkpoint.path / "state.json").write_text("")
+    assert store.latest() is None
+    with pytest.raises(ValueError, match=r"all 2 checkpoints .* are damaged.*state\.json.*resume=never"):
+        store.require_latest()
+
+
+def test_young_ones_stay_beside_the_newest(tmp_path):
+    store = CheckpointStore(RunDir(tmp_path), keep=1, hours=2)
+    for step in (5, 10, 15):
+        write(store, step, RunState(version=step))
+    assert [c.step for c in store.all()] == [5, 10, 15]
+    for checkpoint, hours in zip(store.all(), (3, 1, 0), strict=True):
+        written = time.time() - 3600 * hours
+        os.utime(checkpoint.path / "state.json", (written, written))
+    write(store, 20, RunState(version=20))
+    assert [c.step for c in store.all()] == [10, 15, 20]
 
 
 def test_a_checkpoint_holds_what_the_run_was_when_it_was_written(tmp_path):

@@ -1,0 +1,69 @@
+"""Who may call a service that asks for no token: programs of this machine, not pages in its browser.
+
+A page of any site can send requests to 127.0.0.1, and one whose name is made to point there (DNS rebinding)
+can read the answers too. Such requests name the site in ``Origin`` or ``Host``.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOCALHOST = "localhost"
+
+
+class LocalCallers:
+    """ASGI middleware that refuses requests of web pages.
+
+    Args:
+        app: Asked for everything else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """403 in the form of an error of the OpenAI API, or what the application says."""
+        answer = self._app
+        if scope["type"] == "http" and not _is_local(Request(scope)):
+            message = (
+                "without --token-file this service answers programs that call it by address or as localhost,"
+                " not web pages or other names"
+            )
+            answer = JSONResponse(
+                {"error": {"message": message, "type": "permission_error", "param": None, "code": None}},
+                HTTPStatus.FORBIDDEN,
+            )
+        await answer(scope, receive, send)
+
+
+def _is_local(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    return is_ours(request.headers.get("host", "")) and (
+        origin is None or is_ours(urlsplit(origin).netloc.rpartition("@")[2])
+    )
+
+
+def is_ours(host: str, names: Iterable[str] = (LOCALHOST,)) -> bool:
+    """True if ``host``, with or without a port, is an address or one of ``names``."""
+    name = without_port(host).lower()
+    return name in names or _is_address(name)
+
+
+def without_port(host: str) -> str:
+    """``[::1]:80`` is ``::1``."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
