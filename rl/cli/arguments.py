@@ -55,4 +55,16 @@ Run = Annotated[
     Path,
     typer.Argument(metavar="RUN", help="A run directory.", autocompletion=complete_runs),
 ]
+RunOrJob = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|JOB",
+        help="A run directory, or with --address a job of t2rl launch.",
+        autocompletion=complete_runs,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Dashboard of the Ray head on which RUN is a job: http://head:8265."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

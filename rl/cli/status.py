@@ -2,7 +2,7 @@
 
 import typer
 
-from rl.cli.arguments import AsJson, Run
+from rl.cli.arguments import Address, AsJson, RunOrJob
 from rl.cli.exits import exit_codes
 from rl.config.exit_codes import FAILED
 
@@ -15,6 +15,8 @@ Examples:
 
 [bold]t2rl status runs/quickstart --json[/]   for a script
 
+[bold]t2rl status raysubmit_abc --address http://head:8265[/]   the job of a run on a cluster
+
 Exit codes: 0 it is at work or ended as it should, 1 it failed, died or hangs, 2 there is no such run.
 """
 
@@ -24,12 +26,17 @@ def register(app: typer.Typer) -> None:
     app.command("status", epilog=EPILOG)(status)
 
 
-def status(run: Run, as_json: AsJson = False) -> None:
+def status(run: RunOrJob, address: Address = None, as_json: AsJson = False) -> None:
     """Say what a run is at: its state, what each of its loops waits for and for how long, its actors and its
     last error."""
     with exit_codes():
         from rl.commands.runs.status import print_status
 
-        well = print_status(run, as_json=as_json)
+        if address is None:
+            well = print_status(run, as_json=as_json)
+        else:
+            from rl.commands.runs.jobs import print_job
+
+            well = print_job(address, str(run), as_json=as_json)
     if not well:
         raise typer.Exit(FAILED)

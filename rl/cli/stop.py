@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rl.cli.arguments import Run
+from rl.cli.arguments import Address, RunOrJob
 from rl.cli.exits import exit_codes
 from rl.config.exit_codes import FAILED
 
@@ -15,6 +15,8 @@ Examples:
 
 [bold]t2rl stop runs/quickstart --now[/]   it leaves at once; what was trained since the last checkpoint is
 lost
+
+[bold]t2rl stop raysubmit_abc --address http://head:8265[/]   the job of a run on a cluster, likewise
 
 Exit codes: 0 it has left, or was not running; 1 it is still there; 2 there is no such run, or it is on
 another host.
@@ -27,7 +29,8 @@ def register(app: typer.Typer) -> None:
 
 
 def stop(
-    run: Run,
+    run: RunOrJob,
+    address: Address = None,
     now: Annotated[bool, typer.Option("--now", help="Leave at once, without another checkpoint.")] = False,
     timeout: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for it to leave.")
@@ -37,6 +40,13 @@ def stop(
     with exit_codes():
         from rl.commands.runs.stop import stop_run
 
-        left = stop_run(run, now=now, timeout_s=timeout, say=typer.echo)
+        if address is None:
+            left = stop_run(run, now=now, timeout_s=timeout, say=typer.echo)
+        else:
+            from rl.cluster.jobs import stop_job
+
+            if now:
+                raise ValueError("--now: not for a job; it has --timeout seconds for its checkpoint")
+            left = stop_job(address, str(run), timeout_s=timeout, say=typer.echo)
     if not left:
         raise typer.Exit(FAILED)

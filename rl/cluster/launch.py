@@ -1,23 +1,19 @@
 """Running a config as a Ray job: the cluster's head starts ``t2rl train`` in a copy of the working
 directory."""
 
-import asyncio
 import json
 import shlex
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rl.cluster.jobs import STOP_WAIT_S, follow_job, job_server
 from rl.config.load import ConfigError, load_config
 from rl.config.secrets import is_secret_variable
 
 EXCLUDES = ("/.git/", "/.venv*/", "/runs/", "/wandb/", "__pycache__/", "*.safetensors")
 """Not uploaded with the working directory, in .gitignore's syntax."""
-POLL_S = 5.0
-STOPPED = 130
-"""Exit code of a job that somebody stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +59,7 @@ class Submission:
             runtime_env={
                 "working_dir": working_dir,
                 "excludes": list(EXCLUDES),
-                "env_vars": {"WANDB_MODE": "offline"},
+                "env_vars": {"WANDB_MODE": "offline", "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S)},
             },
             metadata={"name": config.run.name, "cluster": config.cluster.name},
         )
@@ -112,47 +108,9 @@ def submit(job: Submission, *, echo: Callable[[str], object]) -> int:
     Raises:
         ConfigError: No dashboard answers, or it has no job server.
     """
-    from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
-
-    try:
-        client = JobSubmissionClient(job.address)
+    with job_server(job.address) as client:
         job_id = client.submit_job(
             entrypoint=job.entrypoint, runtime_env=job.runtime_env, metadata=job.metadata
         )
-    except AuthenticationError as error:
-        raise ConfigError(
-            f"--address {job.address}: the cluster asks for its token; set RAY_AUTH_MODE=token, with the"
-            " head's ~/.ray/auth_token in RAY_AUTH_TOKEN or in that file here"
-        ) from error
-    except (ConnectionError, RuntimeError) as error:
-        raise ConfigError(
-            f"--address {job.address}: cannot submit ({str(error).strip().splitlines()[0]}). The head needs"
-            " Ray's dashboard and job server: pip install 'ray[default]' there, ray start --head, and reach"
-            " port 8265 (ray dashboard forwards it)"
-        ) from error
-    echo(f"job {job_id} at {job.address}; ray job stop {job_id} --address {job.address} ends it\n")
-    try:
-        asyncio.run(_follow(client, job_id, echo))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"job {job_id} goes on; ray job logs -f {job_id} --address {job.address} follows it again"
-        ) from None
-    # The log ends early if its connection breaks; the job's own end is what counts.
-    while not (info := client.get_job_info(job_id)).status.is_terminal():
-        time.sleep(POLL_S)
-    return exit_code(info)
-
-
-async def _follow(client: Any, job_id: str, echo: Callable[[str], object]) -> None:
-    async for text in client.tail_job_logs(job_id):
-        echo(text)
-
-
-def exit_code(info: Any) -> int:
-    """0, the driver's own exit code, or 130 for a job that was stopped."""
-    if info.status == "SUCCEEDED":
-        return 0
-    if info.status == "STOPPED":
-        return STOPPED
-    return info.driver_exit_code or 1
+    echo(f"job {job_id}; t2rl status|logs|stop {job_id} --address {job.address} looks at it and ends it\n")
+    return follow_job(job.address, job_id, echo=echo)

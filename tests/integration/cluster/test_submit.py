@@ -1,6 +1,7 @@
 """A real submission to a real job server, where the installed Ray has one; and the words when it has none."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -21,10 +22,11 @@ ray.shutdown()
 """
 CLIENT = """
 import sys, typer
+from dataclasses import replace
 from rl.cli.exits import exit_codes
 from rl.cluster.launch import Submission, submit
-job = Submission(address=sys.argv[1], entrypoint=sys.argv[2], runtime_env={"working_dir": sys.argv[3]},
-    metadata={"name": "test"})
+plan = Submission.plan("debug", ["run.dir=/runs"], address=sys.argv[1], working_dir=sys.argv[3])
+job = replace(plan, entrypoint=sys.argv[2])
 def run():
     with exit_codes():
         code = submit(job, echo=lambda text: print(text, end="", flush=True))
@@ -32,6 +34,19 @@ def run():
 sys.argv = sys.argv[:1]
 typer.run(run)
 """
+SLOW_TO_LEAVE = """
+import signal, sys, time
+
+def leave(*_):
+    time.sleep(5)  # Longer than the 3 s that Ray itself waits.
+    open(sys.argv[1], "w").write("checkpoint")
+    sys.exit(130)
+
+signal.signal(signal.SIGTERM, leave)
+print("training", flush=True)
+time.sleep(300)
+"""
+TOKEN = os.environ | {"RAY_AUTH_MODE": "token"}
 PORT = 28265
 HAS_JOB_SERVER = all(
     importlib.util.find_spec(m) for m in ("aiohttp_cors", "opencensus", "virtualenv", "smart_open")
@@ -89,3 +104,36 @@ def test_the_log_is_followed_and_the_exit_code_is_the_jobs(head: str, tmp_path: 
     assert failed.returncode == 3, failed.stderr
     stranger = submit(head, "true", tmp_path, RAY_AUTH_MODE="disabled")
     assert stranger.returncode == 2 and "asks for its token" in stranger.stderr
+
+
+@pytest.mark.skipif(not HAS_JOB_SERVER, reason="needs ray[default]")
+def test_a_job_is_looked_at_and_stopped_with_time_for_its_checkpoint(head: str, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_TO_LEAVE)
+    saved = tmp_path / "saved"
+    command = [sys.executable, "-c", CLIENT, head, f"{sys.executable} slow.py {saved}", str(tmp_path)]
+    launched = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=TOKEN)
+    assert launched.stdout is not None
+    job = launched.stdout.readline().split()[1].rstrip(";")
+    while "training" not in launched.stdout.readline():
+        assert launched.poll() is None
+    running = t2rl("status", job, "--address", head, "--json")
+    state = json.loads(running.stdout)
+    assert (running.returncode, state["status"], state["name"]) == (0, "RUNNING", "debug")
+    assert "training" in t2rl("logs", job, "--address", head, "--tail", "5").stdout
+
+    stopped = t2rl("stop", job, "--address", head)
+    assert stopped.returncode == 0 and "resume=auto" in stopped.stdout, stopped.stderr
+    assert saved.read_text() == "checkpoint"
+    assert launched.wait(30) == 130
+    launched.stdout.close()
+    ended = t2rl("status", job, "--address", head)
+    assert ended.returncode == 0 and "stopped" in ended.stdout
+    assert "is not running" in t2rl("stop", job, "--address", head).stdout
+    nobody = t2rl("status", "raysubmit_nobody", "--address", head)
+    assert nobody.returncode == 2 and "there is no job raysubmit_nobody" in nobody.stderr
+
+
+def t2rl(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "rl.cli", *words]
+    env = TOKEN | {"COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
