@@ -12,6 +12,8 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,20 +98,33 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     _remove_leftovers()
     temp = _make_temp(logs)
     # address="local": the default would join whatever Ray another user of this machine has started.
-    ray.init(
-        address="local",
-        num_cpus=config.cluster.num_cpus or needed_cpus(config),
-        num_gpus=None if _uses_gpus(config) else 0,
-        object_store_memory=config.cluster.object_store_mib << 20,
-        include_dashboard=False,
-        # With any other address Ray listens on every interface, and who reaches it runs code as us.
-        _node_ip_address="127.0.0.1",
-        _temp_dir=str(temp),
-        **common,
-    )
+    with _loopback():
+        ray.init(
+            address="local",
+            num_cpus=config.cluster.num_cpus or needed_cpus(config),
+            num_gpus=None if _uses_gpus(config) else 0,
+            object_store_memory=config.cluster.object_store_mib << 20,
+            include_dashboard=False,
+            _temp_dir=str(temp),
+            **common,
+        )
     _claim(temp, logs, helpers=psutil.Process().children(recursive=True))
     if logs is not None:
         _link(logs / "ray", temp / "session_latest" / "logs")
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """A Ray that starts inside the block takes 127.0.0.1 for this node's address and listens there alone, as
+    it does on macOS. Else its servers listen on every interface, and whoever reaches them runs code as us."""
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _own_code_first() -> Any:

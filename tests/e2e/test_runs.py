@@ -32,7 +32,11 @@ def addresses_of(job):
     found = set()
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
-            found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == "LISTEN"}
+            found |= {
+                c.laddr.ip.removeprefix("::ffff:")
+                for c in process.net_connections("inet")
+                if c.status == "LISTEN"
+            }
     return found
 
 

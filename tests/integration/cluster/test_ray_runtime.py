@@ -32,7 +32,8 @@ speaker = Speaker.remote()
 ray.get(speaker.speak.remote(), timeout=60)
 family = [psutil.Process(), *psutil.Process().children(recursive=True)]
 children = [p.pid for p in family[1:]]
-open_to = sorted({c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == "LISTEN"})
+ports = [c for p in family for c in p.net_connections("inet") if c.status == "LISTEN"]
+open_to = sorted({c.laddr.ip.removeprefix("::ffff:") for c in ports})
 have = ray.cluster_resources()
 facts = {"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0), "open_to": open_to}
 print(json.dumps(facts), flush=True)
