@@ -89,7 +89,7 @@ def job_state(address: str, job: str) -> JobState:
 
 
 def job_log(address: str, job: str) -> str:
-    """What the job has printed so far.
+    """Everything that the job has printed so far.
 
     Raises:
         ConfigError: As of :func:`job_state`.

@@ -59,7 +59,9 @@ def _join_on_loopback(*, rank: int, world_size: int, port: int, timeout: timedel
     """A gloo group whose sockets nobody outside of this machine reaches: torch's own store listens on every
     interface, whatever its address. DeepSpeed takes a group that is there."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    listening = {"master_listen_fd": socket.create_server((LOOPBACK, port)).detach()} if rank == 0 else {}
+    listening: dict[str, Any] = {}
+    if rank == 0:
+        listening["master_listen_fd"] = socket.create_server((LOOPBACK, port)).detach()
     store = torch.distributed.TCPStore(
         LOOPBACK, port, world_size, rank == 0, timeout, wait_for_workers=False, **listening
     )

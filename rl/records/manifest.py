@@ -1,4 +1,4 @@
-"""What a directory must hold to be whole: the size and the hash of every file in it, in ``manifest.json``.
+"""A list of what a directory must hold to be whole: size and hash of every file, in ``manifest.json``.
 
 The hash is XXH3 (128 bits): it finds what a disk, a copy or a kill did to the bytes. It is no signature: who
 can write the files can write the manifest too.

@@ -1,4 +1,4 @@
-"""What ``t2rl watch`` answers, as an OpenAPI 3.1 document. There is nothing but GET and HEAD."""
+"""The addresses of ``t2rl watch`` as an OpenAPI 3.1 document. There is nothing but GET and HEAD."""
 
 from typing import Any
 
@@ -35,8 +35,10 @@ def describe(version: str) -> dict[str, Any]:
 
 def _operation(path: str, summary: str, media: tuple[str, ...], more: tuple[int, ...]) -> dict[str, Any]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    content = {kind: {"schema": {}} for kind in media}
-    refusal = {"content": {kind: {"schema": {}} for kind in ("application/json", "text/plain")}}
+    content: dict[str, Any] = {kind: {"schema": {}} for kind in media}
+    refusal: dict[str, Any] = {
+        "content": {kind: {"schema": {}} for kind in ("application/json", "text/plain")}
+    }
     return {
         "summary": summary,
         "parameters": [

@@ -107,7 +107,7 @@ def precision_problems(config: ConfigTree) -> Iterator[str]:
 
 
 def secrets_in_files(config: ConfigTree) -> Iterator[str]:
-    """What every file of the run would show."""
+    """Secrets that every file of the run would show."""
     yield from secret_problems(config.model_dump(mode="json"))
 
 

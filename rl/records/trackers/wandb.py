@@ -45,6 +45,8 @@ class WandbRun:
                 x_disable_stats=True,
                 disable_git=True,
                 disable_code=True,
+                # It holds the command line, which may have a secret in cluster.env.
+                x_disable_meta=True,
             ),
         )
         if known is None:
