@@ -66,11 +66,11 @@ def _serve(host: str, port: int, workers: int | None, token: str | None, max_bod
 
     from rewards.sandbox.local import LocalSandbox
     from rewards.sandbox.server import SandboxService
-    from rl.commands.callers import LocalCallers
+    from rl.commands.callers import for_callers
     from rl.commands.connections import SERVER
 
     places = workers or len(os.sched_getaffinity(0))
     with LocalSandbox(parallel=places) as sandbox:
         service = SandboxService(sandbox, workers=places, token=token, max_body_mib=max_body_mib)
-        app = service.app if token is not None else LocalCallers(service.app)
+        app = for_callers(service.app, token)
         uvicorn.run(app, host=host, port=port, log_level="info", **SERVER)

@@ -16,6 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 LOCALHOST = "localhost"
 
 
+def for_callers(app: ASGIApp, token: str | None) -> ASGIApp:
+    """``app`` as a service shows it: behind :class:`LocalCallers` where no token is asked for."""
+    return app if token is not None else LocalCallers(app)
+
+
 class LocalCallers:
     """ASGI middleware that refuses requests of web pages.
 

@@ -11,6 +11,7 @@ import psutil
 
 from planner.cost.measured import MeasuredCost, read_costs
 from rl.cluster.ray_runtime import needed_cpus, start_ray, stop_ray
+from rl.commands.callers import for_callers
 from rl.commands.listen import bound, listen
 from rl.config.schema import Config
 from rl.engines.fleet import EngineFleet
@@ -203,13 +204,13 @@ async def _serve(checked: CheckedCascade, sock: socket.socket) -> None:
     shared = {path: SharedFleet(fleet, timeout_s=options.timeout_s) for path, fleet in fleets.items()}
     together = Fleets(list(fleets.values()))
     async with side_by_side(together, checked.first.verifiers):
-        service = make_cascade_service(checked, shared)
+        app = for_callers(make_cascade_service(checked, shared).app, options.token)
         port, rungs = sock.getsockname()[1], len(checked.plan.rungs)
         address = f"http://{options.host}:{port}/v1"
         line = f"serving {checked.name}, a cascade of {rungs}, at {address} (Ctrl-C ends it)"
         try:
             await listen(
-                service.app,
+                app,
                 sock,
                 watch=together.watch(),
                 ready=lambda: print(line, file=sys.stderr, flush=True),

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from starlette.types import ASGIApp
-
 from rl.cluster.gpus import require_gpus
 from rl.cluster.ray_runtime import start_ray, stop_ray
-from rl.commands.callers import LocalCallers
+from rl.commands.callers import for_callers
 from rl.commands.evaluate import resolve
 from rl.commands.listen import bound, listen
 from rl.config.model import trusts_code
@@ -168,9 +166,7 @@ async def _serve(checked: Checked, sock: socket.socket) -> None:
     fleet = seated_fleet(config, checked.model)
     shared = SharedFleet(fleet, timeout_s=options.timeout_s)
     async with side_by_side(fleet, checked.verifiers):
-        app: ASGIApp = make_service(checked, shared).app
-        if options.token is None:
-            app = LocalCallers(app)
+        app = for_callers(make_service(checked, shared).app, options.token)
         name, port = checked.name, sock.getsockname()[1]
         line = f"serving {name} at http://{options.host}:{port}/v1 (Ctrl-C ends it)"
         try:
