@@ -41,7 +41,7 @@ FORMATS = (
     ("bfloat16", "int4"),
 )
 """vLLM's int4 kernel for CPUs raises on float32 ("cpu_gemm_wna16" not implemented for 'Float')."""
-REPEATS, BATCHES, PROMPT, ANSWER = 3, (1, 8), 64, 12
+REPEATS, BATCHES, PROMPT, ANSWER, PASSAGES = 3, (1, 8), 64, 12, 8
 
 
 def engine_of(model: Path, dtype: str, *, packed: bool) -> Any:
@@ -116,7 +116,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    texts = texts_for(model, config)
+    texts = texts_for(model, config)[:PASSAGES]
     repeats: list[dict[str, dict[str, Any]]] = []
     with tempfile.TemporaryDirectory(prefix="t2rl-formats-") as folder:
         copies = {f"int{bits}": Path(folder) / str(bits) for bits in BITS}
