@@ -48,6 +48,12 @@ def table(title: str, rows: Sequence[Row]) -> None:
     CONSOLE.print(shown)
 
 
+def read(section: str, *, args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the result file has of a section; {} where it has nothing."""
+    path = args.json or FILE
+    return dict(json.loads(path.read_text(encoding="utf-8")).get(section, {})) if path.is_file() else {}
+
+
 def record(section: str, result: Mapping[str, Any], *, args: argparse.Namespace) -> None:
     """Put a section into the result file; quick ones are written only where ``--json`` says."""
     path = args.json or (None if args.quick else FILE)

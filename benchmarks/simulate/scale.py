@@ -3,7 +3,7 @@
     python -m benchmarks.simulate.scale [--quick] [--json FILE]
 
 The shipped system ``h100-7b``: a roofline and assumed shares of the peak, nothing measured. Synchronous takes
-turns on all GPUs; asynchronous is the best of four splits at staleness 2. An engine has one GPU up to 256
+turns on all GPUs; asynchronous is the better of two splits at staleness 2. An engine has one GPU up to 256
 GPUs and eight from 2,048 on. The batch stays the same at every size: learning, not hardware, sets it.
 """
 
@@ -16,22 +16,22 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.lib.common import CONSOLE, machine, parser
-from benchmarks.simulate.results import record
+from benchmarks.simulate.results import read, record
 from rl.simulation.goodput import best_interval_s, goodput, spare_engines
 from rl.simulation.load import load_system
 from rl.simulation.spec import SystemSpec
 from rl.simulation.summary import Prediction, predict
 
-SIZES = (8, 32, 128, 512, 2048, 4096)
+SIZES = (8, 64, 512, 4096)
 TAILS = (0.4, 1.1)
 """Standard deviation of the logarithm of lengths, at the same mean."""
-BATCHES = (128, 1024)
-"""Prompts, times 16 rollouts."""
-SHARES = (0.375, 0.5, 0.625, 0.75)
+BATCHES = (128,)
+"""Prompts, times 16 rollouts; larger ones take minutes."""
+SHARES = (0.5, 0.75)
 MEAN_TOKENS = 3000.0
 STEPS = 1000
 """Of the run that GPU-hours and money are of."""
-STRETCHES = 50
+STRETCHES = 40
 
 
 def system(gpus: int, *, prompts: int, sigma: float, share: float | None) -> SystemSpec:
@@ -97,21 +97,26 @@ def row(gpus: int, *, prompts: int, sigma: float, steps: int) -> dict[str, Any]:
 
 
 def stops_paying(rows: list[dict[str, Any]]) -> int | None:
-    """The first size whose next one, several times as large, is less than 1.5 times as fast; None: it pays to
-    the end."""
+    """The first size from which the next one is less than half as much faster as it is larger; None: it pays
+    to the end."""
     for small, large in itertools.pairwise(rows):
-        if small["async_step_s"] / large["async_step_s"] < 1.5:
+        if small["async_step_s"] / large["async_step_s"] < large["gpus"] / small["gpus"] / 2:
             return int(small["gpus"])
     return None
 
 
 def main() -> None:
-    args = parser(__doc__ or "").parse_args()
-    steps, sizes = (3, SIZES[:2]) if args.quick else (8, SIZES)
-    rows: list[dict[str, Any]] = []
-    paying: dict[str, int | None] = {}
+    arguments = parser(__doc__ or "")
+    arguments.add_argument(
+        "--sigma", type=float, choices=TAILS, help="only this tail; the other stays as it is"
+    )
+    args = arguments.parse_args()
+    steps, sizes = (3, SIZES[:2]) if args.quick else (4, SIZES)
+    before = read("scale", args=args) if args.sigma is not None else {}
+    rows: list[dict[str, Any]] = [one for one in before.get("rows", []) if one["sigma"] != args.sigma]
+    paying: dict[str, int | None] = dict(before.get("stops_paying_after_gpus", {}))
     for prompts in BATCHES:
-        for sigma in TAILS:
+        for sigma in TAILS if args.sigma is None else (args.sigma,):
             series = [row(gpus, prompts=prompts, sigma=sigma, steps=steps) for gpus in sizes]
             rows += series
             paying[f"{prompts} prompts, sigma {sigma}"] = stops_paying(series)

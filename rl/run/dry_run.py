@@ -23,6 +23,7 @@ from rl.learner.memory import learner_bytes, sizes
 from rl.pretrain.cache import base_dir
 from rl.pretrain.packaged import packaged_dir, packaged_file
 from rl.records.phases import Phases
+from rl.run.estimate import estimate
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.run.prepare.references import References
 from rl.run.start import choose_start, room_of
@@ -111,6 +112,7 @@ def plan(config: Config, phases: Phases) -> list[Section]:
         _step(config, prepared),
         _memory(config, prepared.model_path),
         _disk(config, prepared.model_path),
+        *([Section(name="estimate", rows=rows)] if (rows := estimate(config)) else []),
         *(
             [Section(name="notes", rows=tuple((str(n), note) for n, note in enumerate(prepared.notes, 1)))]
             if prepared.notes

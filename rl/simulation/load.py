@@ -4,8 +4,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from rl.config.errors import ConfigError, listed, suggest
-from rl.config.load import dump_config, load_as
+from rl.config.load import load_as
 from rl.simulation.calibrate import calibrate
 from rl.simulation.spec import SystemSpec
 from rl.views.run_view import is_run
@@ -43,10 +45,16 @@ def load_system(name: str, overrides: Sequence[str]) -> SystemSpec:
     return load_as(SystemSpec, str(path), list(overrides))
 
 
+def system_yaml(spec: SystemSpec) -> str:
+    """A file that ``load_system`` reads; the lengths of a group stand on one line."""
+    tree = spec.model_dump(mode="json")
+    return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
+
+
 def _with(spec: SystemSpec, overrides: Sequence[str]) -> SystemSpec:
     if not overrides:
         return spec
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "system.yaml"
-        file.write_text(dump_config(spec), encoding="utf-8")
+        file.write_text(system_yaml(spec), encoding="utf-8")
         return load_as(SystemSpec, str(file), list(overrides))

@@ -8,10 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rl.config.load import dump_config
 from rl.records.jsonl import plain
 from rl.simulation.calibrate import Calibration, calibrate
-from rl.simulation.load import load_system
+from rl.simulation.load import load_system, system_yaml
 from rl.simulation.search import Advice, Option, search
 from rl.simulation.spec import SystemSpec
 from rl.simulation.summary import Prediction, predict, synchronous
@@ -28,11 +27,11 @@ def calibrate_cli(runs: Sequence[Path], *, to: Path | None, as_json: bool) -> No
     found = calibrate(runs)
     if to is not None:
         to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_text(dump_config(found.spec), encoding="utf-8")
+        to.write_text(system_yaml(found.spec), encoding="utf-8")
     if as_json:
         print(json.dumps(plain(_fit_json(found))))
     elif to is None:
-        print(dump_config(found.spec), end="")
+        print(system_yaml(found.spec), end="")
     else:
         _show_fit(found, to)
 
