@@ -120,11 +120,19 @@ def _lengths(result: SuiteResult, temperature: float) -> tuple[dict[int, int], d
 
 def _front(suite: str, rows: Sequence[dict[str, Any]], device: Device) -> Table:
     """The rows that no other beats in FLOPs and accuracy, cheapest first."""
-    table = Table(title=f"{suite}: the front of FLOPs a query against solved; {device.name}", box=None)
+    title = f"{suite}: the front of FLOPs a query against solved; {device.name}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for name in ("model", "weights", "T", "strategy", "k", "tokens", "FLOPs/query", "ms", "solved"):
         table.add_column(name, justify="left" if name in ("model", "strategy") else "right", no_wrap=True)
     for row in sorted((r for r in rows if r["on_pareto"]), key=lambda r: r["flops_per_query"]):
         cells = [row[name] for name in SHOWN]
-        solved = f"{row['pass@k']:.3f} ({row['ci_lo']:.2f} {row['ci_hi']:.2f})"
-        table.add_row(*(f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells[:-1]), solved)
+        solved = f"{row['pass@k']:.3f} ({row['ci_lo']:.2f} {row['ci_hi']:.2f})".replace("0.", ".")
+        table.add_row(*map(_cell, cells[:-1]), solved)
     return table
+
+
+def _cell(value: Any) -> str:
+    """Whole numbers of a million and more in millions, so that the table fits 80 columns."""
+    if isinstance(value, int) and value >= 1_000_000:
+        return f"{value / 1e6:.3g}M"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

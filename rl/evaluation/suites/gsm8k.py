@@ -2,16 +2,32 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, MATHS_STOP, Suite, need, problem, worked_maths
+from rl.evaluation.suites.base import (
+    MATHS,
+    MATHS_PLAIN,
+    MATHS_STOP,
+    Suite,
+    maybe,
+    need,
+    problem,
+    worked_maths,
+)
 from rl.tasks.rows import Row
 
 
 def _row(row: Row) -> dict[str, Any]:
-    return problem(row, prompt=need(row, "question"), answer=need(row, "answer"), ids=("id",))
+    solution = maybe(row, "solution")  # of files whose answer is the number alone
+    return problem(
+        row,
+        prompt=need(row, "question"),
+        answer=need(row, "answer"),
+        ids=("id",),
+        **({} if solution is None else {"demonstration": str(solution)}),
+    )
 
 
 SUITE = Suite(
-    about="GSM8K's test split, rows {question, answer} whose answer ends in '#### N'",
+    about="GSM8K's test split, rows {question, answer} whose answer ends in '#### N' (or is N)",
     stems=("gsm8k_test", "gsm8k", "gsm8k/test", "gsm8k/main/test-00000-of-00001", "test"),
     row=_row,
     reward="math",
