@@ -173,7 +173,16 @@ class Scorer:
 
 
 def build(
-    *, steps=12, staleness=1, seed=0, curriculum=None, state=None, loss_rate=0.0, learner=None, **stream
+    *,
+    steps=12,
+    staleness=1,
+    seed=0,
+    curriculum=None,
+    state=None,
+    loss_rate=0.0,
+    learner=None,
+    fleet=None,
+    **stream,
 ):
     config = Config.model_validate(
         {
@@ -192,7 +201,8 @@ def build(
             },
         }
     )
-    fleet = ScriptedFleet(random.Random(seed), loss_rate=loss_rate, version=state.version if state else 0)
+    version = state.version if state else 0
+    fleet = fleet or ScriptedFleet(random.Random(seed), loss_rate=loss_rate, version=version)
     pool = PromptPool.from_prompts(PROMPTS)
     store = StatisticsStore(pool.ids, sampling_key="t1-p1-m64")
     stack = build_curriculum(config.curriculum.model_dump(), pool=pool, store=store, seed=seed, lag=staleness)
