@@ -4,6 +4,7 @@ batches continuously, and a learner whose seconds are known. Nothing here depend
 import asyncio
 import random
 import selectors
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,8 +47,9 @@ class SharedEngine(ScriptedFleet):
 
     def __init__(self) -> None:
         super().__init__(random.Random(0))
-        self.waiting, self.running = [], []
-        self.work = None
+        self.waiting: list[list[Any]] = []
+        self.running: list[list[Any]] = []
+        self.work: asyncio.Task[None] | None = None
 
     async def _generate(self, request):
         version = self.confirmed_version
