@@ -108,7 +108,7 @@ def test_a_killed_controller_resumes_from_the_newest_checkpoint(start):
 
 
 def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_another_run(
-    start, cache, monkeypatch
+    start, cache, monkeypatch, caplog
 ):
     job = start(*DRILL)
     job.until_step(6)
@@ -156,6 +156,14 @@ def test_ctrl_c_leaves_a_checkpoint_that_can_be_exported_and_resumed_but_not_as_
     steps, final = export_checkpoint(again.run)
     weights = [(folder / "model.safetensors").read_bytes() for folder in (final, again.run / "model")]
     assert steps == 40 and weights[0] == weights[1], "the newest checkpoint is what the run ended with"
+
+    before, newest = CheckpointStore(RunDir(again.run), keep=100).all()[-2:]
+    os.truncate(next(newest.learner_dir.rglob("*.pt")), 100)
+    start_again = choose_start(load_config("debug", own))
+    assert start_again.checkpoint == before, "the newest whole one"
+    assert "step 40 is damaged and passed over" in caplog.text and "100 bytes of" in caplog.text
+    with pytest.raises(ValueError, match=r"--step 40: the checkpoint is damaged"):
+        export_checkpoint(again.run, step="40")
 
 
 def resumed(*overrides):
