@@ -110,7 +110,7 @@ def check_cascade(
             f"{twice[0]} is the name of two models, or of a model and of the cascade, and requests name them;"
             " rename a directory, or give --name"
         )
-    prices = _prices(models, read_costs(costs))
+    prices = prices_of(models, read_costs(costs))
     _require_memory(models, prices)
     vocabularies = [one.tokenizer.get_vocab() for one in models.values()]
     return CheckedCascade(
@@ -135,19 +135,26 @@ def _checked(directory: Path, overrides: list[str], options: ServeOptions, first
     return replace(one, reward=first.reward, chooser=chooser)
 
 
-def _prices(
+def prices_of(
     models: Mapping[Path, Checked], measured: Mapping[tuple[str, int], MeasuredCost]
 ) -> dict[Path, Price]:
-    known = {name: cost for (name, _), cost in measured.items()}
-    prices = {}
+    """What the tokens of every model cost; ValueError: a measured cost is of no model that is served."""
+    left, prices = dict(measured), {}
     for directory, one in models.items():
-        cost = read_model_cost(one.model)
-        if cost is None:
+        shape = read_model_cost(one.model)
+        if shape is None:
             raise ValueError(f"{one.model}: no safetensors, whose headers a price is read from")
-        prices[directory] = Price(shape=cost.shape, cost=known.pop(one.model.resolve().name, None))
-    if known:
-        there = ", ".join(one.model.resolve().name for one in models.values())
-        raise ValueError(f"--cost: measured for {sorted(known)[0]}, and the models are {there}")
+        name = one.model.resolve().name
+        own = left.pop((name, 0), None)
+        if own is None and BYTES.get(one.config.rollout.dtype) == 2:
+            own = left.pop((name, 16), None)
+        prices[directory] = Price(shape=shape.shape, cost=own)
+    if left:
+        (name, bits), there = min(left), ", ".join(one.model.resolve().name for one in models.values())
+        raise ValueError(
+            f"--cost: measured for {name} at {bits} bits, which is not served here; the models are {there},"
+            " as rollout.dtype has them (bits 0, or 16 for bfloat16)"
+        )
     return prices
 
 

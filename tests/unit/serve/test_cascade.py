@@ -1,9 +1,12 @@
 """Cascades over scripted engines: who is asked, what is taken, what it costs, and what is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from starlette.testclient import TestClient
 
 from planner.cost.flops import ModelShape
@@ -12,6 +15,7 @@ from rewards import build_reward
 from rl.serve.app import ServeService
 from rl.serve.cascade import CascadeAnswerer, Price, Rung, Voice
 from rl.serve.cascade_plan import CascadePlan, from_options, read_cascade
+from rl.serve.cascade_start import prices_of
 from rl.serve.gate import Gate
 from rl.serve.judges import Judge
 from tests.unit.serve.scripted import Engine, Rewarding, answerer_of
@@ -183,3 +187,25 @@ def test_agree_from_the_command_line() -> None:
     with pytest.raises(ValueError, match="no such file; t2rl plan cascade"):
         read_cascade(Path("nowhere.json"))
     assert CascadePlan.model_validate({"rungs": [{"model": "a"}, {"model": "b"}]}).rungs[0].agree == 4
+
+
+def test_prices_are_those_of_the_format_that_is_served(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "llama", "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 8,'
+        ' "intermediate_size": 16, "vocab_size": 32}'
+    )
+    weight = {"model.layers.0.mlp.up_proj.weight": np.zeros((16, 8), dtype=np.float32)}
+    save_file(weight, tmp_path / "model.safetensors")
+    name = tmp_path.resolve().name
+
+    def priced(dtype: str, *keys: tuple[str, int]) -> MeasuredCost | None:
+        served: Any = SimpleNamespace(
+            model=tmp_path, config=SimpleNamespace(rollout=SimpleNamespace(dtype=dtype))
+        )
+        return prices_of({tmp_path: served}, dict.fromkeys(keys, PER_TOKEN))[tmp_path].cost
+
+    assert priced("float32", (name, 0)) is PER_TOKEN and priced("bfloat16", (name, 16)) is PER_TOKEN
+    assert priced("float32") is None
+    for dtype, key in (("float32", (name, 16)), ("bfloat16", (name, 8)), ("float32", ("other", 0))):
+        with pytest.raises(ValueError, match=f"--cost: measured for {key[0]} at {key[1]} bits"):
+            priced(dtype, key)
