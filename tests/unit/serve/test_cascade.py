@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from planner.cost.flops import ModelShape
 from planner.cost.measured import MeasuredCost, StepWork
+from planner.cost.serving import ServingCost
 from rewards import build_reward
 from rl.serve.app import ServeService
 from rl.serve.cascade import CascadeAnswerer, Price, Rung, Voice
@@ -198,7 +199,7 @@ def test_prices_are_those_of_the_format_that_is_served(tmp_path: Path) -> None:
     save_file(weight, tmp_path / "model.safetensors")
     name = tmp_path.resolve().name
 
-    def priced(dtype: str, *keys: tuple[str, int]) -> MeasuredCost | None:
+    def priced(dtype: str, *keys: tuple[str, int]) -> ServingCost | None:
         served: Any = SimpleNamespace(
             model=tmp_path, config=SimpleNamespace(rollout=SimpleNamespace(dtype=dtype))
         )
