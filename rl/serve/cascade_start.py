@@ -138,7 +138,7 @@ def _checked(directory: Path, overrides: list[str], options: ServeOptions, first
 def prices_of(
     models: Mapping[Path, Checked], measured: Mapping[tuple[str, int], MeasuredCost]
 ) -> dict[Path, Price]:
-    """What the tokens of every model cost; ValueError: a measured cost is of no model that is served."""
+    """Prices of every model's tokens; ValueError: a measured cost is of no model that is served."""
     left, prices = dict(measured), {}
     for directory, one in models.items():
         shape = read_model_cost(one.model)
