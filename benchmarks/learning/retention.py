@@ -37,7 +37,6 @@ from rl.run.prepare.inputs import locate_model
 from rl.tasks.encoding import added_tokens, bare_ids
 from rl.views.evaluations import evaluation_file, read_counts
 
-SAMPLES = 2
 RESULTS = ROOT / "runs" / "benchmarks" / "retention"
 
 
@@ -62,20 +61,18 @@ def bits_per_byte(model: Path, passages: int | None) -> np.ndarray:
 def instructions(model: Path, out: Path, problems: int | None) -> dict[str, Any]:
     """Metric -> [problems], and what it took."""
     limit = [] if problems is None else ["--problems", str(problems)]
-    settings = ["rollout.dtype=bfloat16", "--samples", str(SAMPLES), "--temperature", "1"]
+    settings = ["rollout.dtype=bfloat16", "--samples", "0"]
     command = [sys.executable, "-m", "rl.cli", "eval", str(model), "--suite", "instructions", *settings]
     began = time.monotonic()
     subprocess.run([*command, *limit, "--to", str(out), "--json"], check=True, stdout=subprocess.DEVNULL)
     folder = out / model.name
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["suites"]["instructions"]
     file = evaluation_file(folder / "instructions", 0)
-    counts = {c.sampling.temperature: c for c in read_counts(file, max_tokens=facts["max_tokens"], top_p=1)}
-    tokens = sum(row["tokens"] for row in counts[1.0].rows) / sum(row["n"] for row in counts[1.0].rows)
+    (counts,) = read_counts(file, max_tokens=facts["max_tokens"], top_p=1)
     return {
-        "greedy": per_problem(counts[0]),
-        "pass@1, T = 1": per_problem(counts[1.0]),
-        "tokens": tokens,
-        "cut": sum(row["truncated"] for row in counts[1.0].rows) / sum(row["n"] for row in counts[1.0].rows),
+        "greedy": per_problem(counts),
+        "tokens": sum(row["tokens"] for row in counts.rows) / len(counts.rows),
+        "cut": sum(row["truncated"] for row in counts.rows) / len(counts.rows),
         "seconds": time.monotonic() - began,
     }
 
@@ -90,7 +87,7 @@ def measure(base: Path, runs: Mapping[str, Path], *, quick: bool) -> dict[str, A
     """The base once, then every run's final model."""
     before = asked(base, RESULTS / "base", quick=quick)
     after = {name: asked(run / "model", RESULTS / name, quick=quick) for name, run in runs.items()}
-    metrics = ("greedy", "pass@1, T = 1", "bits a byte")
+    metrics = ("greedy", "bits a byte")
     pooled = {m: over_seeds([(before[m], one[m]) for one in after.values()]) for m in metrics}
     text, greedy = pooled["bits a byte"], pooled["greedy"]
     return {
