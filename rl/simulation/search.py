@@ -13,6 +13,8 @@ ENOUGH = 0.97
 STRETCHES = 100
 SHARES = tuple(n / 8 for n in range(1, 8))
 """Shares of the GPUs that engines get."""
+HYBRID_SHARES = (0.25, 0.5)
+"""Shares of the GPUs that the learner and some of the engines take turns on; the other engines have theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +26,14 @@ class Option:
 
     @property
     def layout(self) -> str:
-        """``40:24``, GPUs of engines and learner; ``64 shared`` where they take turns."""
+        """``40:24``, GPUs of engines and learner; ``64 shared`` where they take turns, ``64, 16 shared``
+        where only some of the engines do."""
         engines = self.spec.engines.count * self.spec.engines.gpus
         learner = self.spec.learner.ranks * self.spec.learner.gpus
         if self.spec.layout.kind == "colocated":
             return f"{learner:g} shared"
+        if self.spec.layout.kind == "hybrid":
+            return f"{engines:g}, {learner:g} shared"
         return f"{engines:g}:{learner:g}"
 
 
@@ -118,14 +123,19 @@ def _layouts(spec: SystemSpec, gpus: int) -> Iterator[SystemSpec]:
     count, ranks = int(gpus / spec.engines.gpus), int(gpus / spec.learner.gpus)
     if count >= 1 and ranks >= 1:
         yield _placed(spec, "colocated", count, ranks)
+    for share in HYBRID_SHARES:
+        shared = int(gpus * share / spec.engines.gpus)
+        ranks = int(shared * spec.engines.gpus / spec.learner.gpus)
+        if 0 < shared < count and ranks >= 1:
+            yield _placed(spec, "hybrid", count, ranks, shared=shared)
 
 
-def _placed(spec: SystemSpec, kind: str, count: int, ranks: int) -> SystemSpec:
+def _placed(spec: SystemSpec, kind: str, count: int, ranks: int, *, shared: int = 0) -> SystemSpec:
     return spec.model_copy(
         update={
             "engines": spec.engines.model_copy(update={"count": count}),
             "learner": spec.learner.model_copy(update={"ranks": ranks}),
-            "layout": spec.layout.model_copy(update={"kind": kind, "shared_engines": 0}),
+            "layout": spec.layout.model_copy(update={"kind": kind, "shared_engines": shared}),
         }
     )
 

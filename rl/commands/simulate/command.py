@@ -184,7 +184,7 @@ def _show_advice(spec: SystemSpec, advice: Advice) -> None:
             )
         console.print(table)
     chosen = advice.chosen
-    text = f"take {chosen.layout} (engines:learner), plan.max_staleness={chosen.spec.plan.max_staleness},"
+    text = f"take GPUs {chosen.layout}, plan.max_staleness={chosen.spec.plan.max_staleness},"
     text += f" plan.prompts_per_step={chosen.spec.plan.prompts_per_step}"
     if advice.spare_engines:
         text += f", {advice.spare_engines} spare engines"

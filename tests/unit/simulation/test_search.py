@@ -31,6 +31,13 @@ def test_a_larger_batch_is_taken_where_the_step_has_fixed_seconds() -> None:
     assert found.chosen.spec.plan.prompts_per_step == 64
 
 
+def test_all_three_layouts_are_tried() -> None:
+    tried = search(spec(), 4, max_staleness=1, batches=(1.0,), steps=4).splits
+    assert {one.spec.layout.kind for one in tried} == {"split", "colocated", "hybrid"}
+    assert all(one.spec.gpus <= 4 for one in tried)
+    assert {one.layout for one in tried} >= {"2:2", "4 shared", "4, 1 shared"}
+
+
 def test_too_few_gpus_are_named() -> None:
     with pytest.raises(ValueError, match="--gpus 1"):
         search(spec(gpus=2), 1, max_staleness=0)

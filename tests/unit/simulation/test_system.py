@@ -72,6 +72,17 @@ def test_turns_on_one_device_are_synchronous_and_pay_for_switching() -> None:
     assert predict(ahead, steps=20).step_s == pytest.approx(2.0, rel=0.02), "no overlap on one device"
 
 
+def test_a_hybrid_lies_between_split_and_turns() -> None:
+    def step_s(**layout) -> float:
+        engines = {"count": 2, "seconds": {"sampled": 0.01 / 16}}
+        return predict(spec(layout=layout, engines=engines, plan={"max_staleness": 1}), steps=20).step_s
+
+    split, turns = step_s(kind="split"), step_s(kind="colocated")
+    # the two engines need 1 s for a plan while nobody stops them; the learner needs 1 s, too
+    assert (split, turns) == (pytest.approx(1.0, rel=0.03), pytest.approx(2.0, rel=0.03))
+    assert split < step_s(kind="hybrid", shared_engines=1) <= turns + 0.01
+
+
 def test_cores_are_shared_by_all_who_work() -> None:
     one = spec(layout={"kind": "cores", "cores": 1}, plan={"max_staleness": 1})
     two = spec(layout={"kind": "cores", "cores": 2}, plan={"max_staleness": 1})
