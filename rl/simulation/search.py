@@ -14,7 +14,7 @@ STRETCHES = 100
 SHARES = tuple(n / 8 for n in range(1, 8))
 """Shares of the GPUs that engines get."""
 HYBRID_SHARES = (0.25, 0.5)
-"""Shares of the GPUs that the learner and some of the engines take turns on; the other engines have theirs."""
+"""Shares of the GPUs that the learner and some engines take turns on; the other engines have their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,9 +188,9 @@ def test_a_push_waits_for_the_plan_in_flight_to_calm_down() -> None:
 
 def test_the_same_seed_gives_the_same_run_and_coarser_stretches_nearly() -> None:
     tail = spec(lengths={"sigma": 0.8, "median": 400, "max_tokens": 4000})
-    fine, again = (predict(tail, steps=60, seed=3) for _ in range(2))
+    fine, again = (predict(tail, steps=30, seed=3) for _ in range(2))
     assert fine == again
-    assert predict(tail, steps=60, seed=3, stretches=200).step_s == pytest.approx(fine.step_s, rel=0.05)
+    assert predict(tail, steps=30, seed=3, stretches=200).step_s == pytest.approx(fine.step_s, rel=0.05)
 
 
 def test_an_m_d_1_queue() -> None:
@@ -219,7 +219,7 @@ def test_an_m_d_1_queue() -> None:
     kept = []
 
     def arrivals():
-        for _ in range(20_000):
+        for _ in range(10_000):
             yield env.timeout(rng.exponential(1 / rho))
             group = Group(plan=0, lengths=[10], prompt=0)
             kept.append(group)
@@ -228,5 +228,5 @@ def test_an_m_d_1_queue() -> None:
 
     env.process(arrivals())
     env.run()
-    assert len(times) == 20_000
-    assert math.isclose(np.mean(times), 1 + rho / (2 * (1 - rho)), rel_tol=0.05)
+    assert len(times) == 10_000
+    assert math.isclose(np.mean(times), 1 + rho / (2 * (1 - rho)), rel_tol=0.07)
