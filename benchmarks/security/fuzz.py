@@ -99,7 +99,7 @@ def _attack(
     command = [program, "run", f"http://127.0.0.1:{port}/openapi.json", "--checks", CHECKS]
     command += ["-H", f"Authorization: Bearer {TOKEN}", "--max-examples", str(examples), "--seed", "1"]
     command += ["--mode", "all", "--phases", "examples,coverage,fuzzing", "--no-color"]
-    # A job may have 10,000 steps, and schemathesis tries the most that is allowed.
+    # A machine at work runs a sandbox's job late.
     command += ["--request-timeout", "600"]
     # The stream of events has no end, which schemathesis would wait for.
     command += ["--exclude-path", "/api/runs/{run}/events"] if kind == "watch" else []

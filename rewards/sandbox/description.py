@@ -68,7 +68,8 @@ def _jobs(ceiling: Limits, *, max_steps: int) -> dict[str, Any]:
         },
         "argv",
     )
-    steps = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": step}
+    # In words, because a fuzzer tries the most that is allowed: minutes of work, which are granted.
+    steps = {"type": "array", "minItems": 1, "items": step, "description": f"At most {max_steps}."}
     steps = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": step}
     job = _object({"files": FILES, "steps": steps, "stop_at_failure": {"type": "boolean"}}, "files", "steps")
     return _object({"jobs": {"type": "array", "minItems": 1, "maxItems": 2, "items": job}}, "jobs")
