@@ -19,8 +19,8 @@ def texts_for(model: Path, config: Config) -> list[list[int]]:
     tokenizer = load_tokenizer(model, trust=trusts_code(config.model))
     passages = TEXT.read_text(encoding="utf-8").split("\n\n")[:PASSAGES]
     most = min(TOKENS, config.rollout.max_model_len - 1)
-    encoded = tokenizer(passages)["input_ids"]
-    return [list(ids[:most]) for ids in encoded if len(ids) > 1]
+    encoded = tokenizer(passages, truncation=True, max_length=most)["input_ids"]
+    return [list(ids) for ids in encoded if len(ids) > 1]
 
 
 def accuracy_of(
