@@ -4,14 +4,19 @@ it.
 The file is the tensors at their 64-byte aligned offsets, then a 16-byte fingerprint of the layout. The owner
 of a buffer must not write to it again until every engine has confirmed the last update, so a weight sync
 keeps two and alternates.
+
+The bytes are hashed in blocks: the writer hashes each block while it is still in the core's cache, and a
+reader that may use several threads hashes several at once.
 """
 
 import math
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
 import xxhash
 
@@ -20,6 +25,10 @@ from rollout.engine import TensorSpec
 SHARED_MEMORY = Path("/dev/shm")
 ALIGNMENT = 64
 FINGERPRINT_BYTES = 16
+BLOCK_BYTES = 1 << 18
+"""Hashed at once: source and copy of a block fit together into a core's second-level cache."""
+BLOCKS_A_THREAD = 16
+"""At least; fewer are hashed sooner than a thread starts."""
 
 
 def torch_dtype(name: str) -> torch.dtype:
@@ -59,6 +68,15 @@ def layout_fingerprint(tensors: Sequence[TensorSpec]) -> bytes:
     return xxhash.xxh3_128_digest(text.encode())
 
 
+def copy_bytes(target: torch.Tensor, source: torch.Tensor) -> bool:
+    """Copy as plain bytes. False, and nothing done, where they are not alike or torch has threads for it."""
+    plain = _is_plain(target) and _is_plain(source) and target.dtype == source.dtype
+    if not plain or torch.get_num_threads() > 1:
+        return False
+    np.copyto(_bytes_of(target), _bytes_of(source))
+    return True
+
+
 class WeightBuffer:
     """A mapped weight file. Make one with ``create`` (empties the path) or ``open`` (refuses a file of
     another layout)."""
@@ -69,6 +87,11 @@ class WeightBuffer:
         self._fingerprint = layout_fingerprint(tensors)
         self._mapping = mapping
         self._payload = torch.frombuffer(mapping, dtype=torch.uint8)[: _payload_bytes(tensors)]
+        self._bytes = self._payload.numpy()
+        self._identity = _identity(path)
+        self._digests: list[bytes] = []
+        """Digests of the blocks up to ``_written``, if all before it was written in order; else empty."""
+        self._written = 0
 
     @classmethod
     def create(cls, path: Path | str, tensors: Sequence[TensorSpec]) -> "WeightBuffer":
@@ -128,14 +151,77 @@ class WeightBuffer:
             raise ValueError(
                 f"tensor: {name!r} has shape {tuple(tensor.shape)}, the layout says {self.specs[name].shape}"
             )
-        with torch.no_grad():
-            self._view(self.specs[name]).copy_(tensor)
+        spec = self.specs[name]
+        in_order = spec.offset == self._written
+        if spec.offset == 0:
+            self._digests, in_order = [], True
+        source, target = tensor.detach(), self._view(spec)
+        one_thread = torch.get_num_threads() == 1  # several copy by torch, and hash in ``checksum``
+        if in_order and one_thread and _is_plain(source) and source.dtype == target.dtype:
+            self._copy_and_hash(spec.offset, _bytes_of(source))
+        else:
+            target.copy_(source)
+        self._written = _align(spec.offset + spec.num_bytes) if in_order else -1
+        if one_thread:
+            self._hash_whole_blocks()
+
+    def _copy_and_hash(self, offset: int, source: np.ndarray) -> None:
+        """Copy [bytes] to ``offset``, block by block, and hash each block right after it."""
+        done = 0
+        while done < len(source):
+            size = min(len(source) - done, BLOCK_BYTES - (offset + done) % BLOCK_BYTES)
+            self._bytes[offset + done : offset + done + size] = source[done : done + size]
+            done += size
+            self._written = offset + done
+            self._hash_whole_blocks()
+
+    def _hash_whole_blocks(self) -> None:
+        while self._written >= (len(self._digests) + 1) * BLOCK_BYTES:
+            self._digests.append(self._block_digest(len(self._digests)))
+
+    def _block_digest(self, index: int) -> bytes:
+        return xxhash.xxh3_128_digest(self._bytes[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES].data)
 
     def checksum(self) -> str:
-        """xxh3-128 hex over the layout and every payload byte (paddings are zero and count too)."""
-        digest = xxhash.xxh3_128(self._fingerprint)
-        digest.update(self._payload.numpy().data)
-        return digest.hexdigest()
+        """xxh3-128 hex over the layout and the xxh3-128 of every block of the payload (paddings are zero and
+        count too)."""
+        number = -(-len(self._bytes) // BLOCK_BYTES)
+        # What was written in order is hashed already; after anything else every block is.
+        digests = self._digests if self._written == len(self._bytes) else []
+        self._digests, self._written = [], -1
+        rest = range(len(digests), number)
+        threads = min(torch.get_num_threads(), len(rest) // BLOCKS_A_THREAD)
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                shares = np.array_split(np.asarray(rest), threads)
+                parts = pool.map(lambda share: [self._block_digest(i) for i in share], shares)
+                digests = [*digests, *(digest for part in parts for digest in part)]
+        else:
+            digests = [*digests, *(self._block_digest(i) for i in rest)]
+        return xxhash.xxh3_128_hexdigest(self._fingerprint + b"".join(digests))
+
+    @property
+    def layout(self) -> tuple[TensorSpec, ...]:
+        """The tensors, in order."""
+        return tuple(self.specs.values())
+
+    def is_file(self, path: Path | str, tensors: Sequence[TensorSpec]) -> bool:
+        """True if ``open`` would map the same file, not another of its name, with the same layout."""
+        path = SHARED_MEMORY / path
+        return path == self.path and _identity(path) == self._identity and self.layout == tuple(tensors)
+
+    def offset_of(self, tensor: torch.Tensor) -> int | None:
+        """Bytes from the start to the tensor's first element; None if it lies elsewhere."""
+        offset = tensor.data_ptr() - self._payload.data_ptr()
+        same = tensor.untyped_storage().data_ptr() == self._payload.untyped_storage().data_ptr()
+        return offset if same and 0 <= offset < len(self._bytes) else None
+
+    def strided(
+        self, dtype: torch.dtype, size: tuple[int, ...], stride: tuple[int, ...], offset: int
+    ) -> torch.Tensor:
+        """A view of these elements; ``offset`` in bytes."""
+        flat = self._payload[offset : offset + (len(self._bytes) - offset) // dtype.itemsize * dtype.itemsize]
+        return flat.view(dtype).as_strided(size, stride)
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """(name, view into the buffer) in layout order. Copy what must outlive the next write or
@@ -147,12 +233,32 @@ class WeightBuffer:
         """Let go of the mapping, which is freed with the last view; ``unlink`` removes the file too.
         Idempotent."""
         self._payload = torch.empty(0, dtype=torch.uint8)
+        self._bytes = self._payload.numpy()
         if unlink:
             self.path.unlink(missing_ok=True)
 
     def _view(self, spec: TensorSpec) -> torch.Tensor:
         flat = self._payload[spec.offset : spec.offset + spec.num_bytes]
         return flat.view(torch_dtype(spec.dtype)).view(spec.shape)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """True if its bytes lie in order in this machine's memory."""
+    return tensor.device.type == "cpu" and tensor.is_contiguous()
+
+
+def _bytes_of(tensor: torch.Tensor) -> np.ndarray:
+    """[bytes] of a contiguous tensor, not copied."""
+    return tensor.reshape(-1).view(torch.uint8).numpy()
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Facts that tell a file from a later one of its name, and from itself cut short; None without a file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size
 
 
 def _align(offset: int) -> int:

@@ -15,22 +15,33 @@ from vllm.model_executor.layers.attention import is_deferred_attention_layer
 from vllm.model_executor.layers.fused_moe.experts.cpu_moe import CPUUnquantizedExperts
 
 
-@contextmanager
-def loadable(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """Inside the block ``model.load_weights`` may be called; afterwards the model computes with what it
-    loaded.
+class Derived:
+    """The parts of a loaded model that hold something computed from its weights."""
 
-    ``dtype`` is the model's. If the block fails, the model is unusable.
-    """
-    packed = list(_packed_experts(model))
-    for experts, layer in packed:
-        _unpack(experts, layer)
-    yield
-    for experts, layer in packed:
-        experts.process_weights_after_loading(layer)
-    deferred: list[Any] = [module for module in model.modules() if is_deferred_attention_layer(module)]
-    for attention in deferred:
-        attention.process_weights_after_loading(dtype)
+    def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
+        """``dtype`` is the model's."""
+        self._dtype = dtype
+        self._packed = list(_packed_experts(model))
+        self._deferred: list[Any] = [one for one in model.modules() if is_deferred_attention_layer(one)]
+
+    @property
+    def moves(self) -> bool:
+        """True if weights lie elsewhere after every ``loadable``."""
+        return bool(self._packed)
+
+    @contextmanager
+    def loadable(self) -> Iterator[None]:
+        """Inside the block weights may be loaded; afterwards the model computes with what was loaded.
+
+        If the block fails, the model is unusable.
+        """
+        for experts, layer in self._packed:
+            _unpack(experts, layer)
+        yield
+        for experts, layer in self._packed:
+            experts.process_weights_after_loading(layer)
+        for attention in self._deferred:
+            attention.process_weights_after_loading(self._dtype)
 
 
 def _packed_experts(model: nn.Module) -> Iterator[tuple[Any, nn.Module]]:

@@ -25,7 +25,8 @@ from rollout.engine import TensorSpec
 from rollout.parent_process import end_with_parent
 from rollout.weight_adapter import adapter_problem, clear_adapter, load_adapter
 from rollout.weight_buffer import WeightBuffer
-from rollout.weight_derived import loadable
+from rollout.weight_copies import Copies, recorded_copies
+from rollout.weight_derived import Derived
 
 TIED_HEADS = {"lm_head.weight", "embed_out.weight"}
 
@@ -82,6 +83,13 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
         super().__init__(*args)
         self._verified: WeightBuffer | None = None
         self._checksum = ""
+        self._open: list[WeightBuffer] = []
+        """The newest two: a file that is mapped anew costs a page fault every few pages."""
+        self._copies: Copies | None = None
+        """Copies of the last load, from a buffer of ``_copied_layout``; None if it did more than copy."""
+        self._copied_layout: tuple[TensorSpec, ...] = ()
+        self._derived: Derived | None = None
+        """From the first push on."""
         empty = [name for name, parameter in self.model.named_parameters() if not parameter.numel()]
         if empty:
             raise ValueError(
@@ -106,7 +114,7 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
                 " what it was then"
             )
         try:
-            buffer = WeightBuffer.open(update.path, update.specs)
+            buffer = self._mapped(update)
         except (ValueError, OSError) as error:
             return str(error)
         shapes = {t.name: t.shape for t in update.specs}
@@ -122,6 +130,16 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
             return f"checksum: {update.path} hashes to {actual}, the sender said {update.checksum}"
         self._verified, self._checksum = buffer, update.checksum
         return ""
+
+    def _mapped(self, update: SharedMemoryUpdate) -> WeightBuffer:
+        """The buffer of a push; a sender's two files take turns, and stay mapped."""
+        known = [buffer for buffer in self._open if buffer.is_file(update.path, update.specs)]
+        buffer = known[0] if known else WeightBuffer.open(update.path, update.specs)
+        others = [one for one in self._open if one is not buffer]
+        for one in others[:-1]:
+            one.close()
+        self._open = [*others[-1:], buffer]
+        return buffer
 
     def _layout_problem(self, sent: dict[str, tuple[int, ...]]) -> str:
         expected = self._expected
@@ -160,19 +178,29 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
         """Load the buffer that ``verify`` accepted. RuntimeError if it is another one, or if a parameter
         stayed as it was."""
         buffer = self._take_verified(update_info)
-        with loadable(self.model, self.model_config.dtype):
+        if self._derived is None:
+            self._derived = Derived(self.model, self.model_config.dtype)
+        with self._derived.loadable():
+            known = self._copies if self._copied_layout == buffer.layout else None
+            if known is not None and known.fit(self.model):
+                known.make(buffer)
+            else:
+                self._load(buffer, again=not self._derived.moves)
+
+    def _load(self, buffer: WeightBuffer, *, again: bool) -> None:
+        """By the model's own ``load_weights``; its copies are kept if they can be made ``again``."""
+        with recorded_copies(self.model, buffer) as found:
             loaded = self.model.load_weights(buffer.tensors())
-        buffer.close()
         stale = sorted(name for name, _ in self.model.named_parameters() if name not in loaded)
         if stale:
             raise RuntimeError(f"the push did not reach {', '.join(stale[:3])} ({len(stale)} parameters)")
+        self._copies, self._copied_layout = found[0] if found and again else None, buffer.layout
 
     def receive_adapter(self, update_info: dict[str, Any]) -> None:
         """Fill the adapter's slot from the buffer that ``verify`` accepted; RuntimeError as in
         ``receive_weights``."""
         buffer = self._take_verified(self.parse_update_info(update_info))
         load_adapter(self.model, buffer.tensors())
-        buffer.close()
 
     def _take_verified(self, update_info: SharedMemoryUpdate) -> WeightBuffer:
         buffer, self._verified = self._verified, None
@@ -181,8 +209,10 @@ class SharedMemoryEngine(WeightTransferEngine[SharedMemoryInit, SharedMemoryUpda
         return buffer
 
     def shutdown(self) -> None:
-        """Drop the mapping, if any."""
-        self._verified = None
+        """Drop the mappings, if any."""
+        for buffer in self._open:
+            buffer.close()
+        self._open, self._verified, self._copies = [], None, None
 
 
 class WeightReceiver:

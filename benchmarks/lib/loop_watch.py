@@ -14,7 +14,7 @@ class LoopWatch:
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.cpu_seconds: list[float] = []
-        """Of the loop's own thread: without what it waited for a core, or for another thread of Python."""
+        """CPU seconds of the loop's own thread: without waiting for a core or for another thread."""
         self.longest: dict[str, tuple[float, float]] = {}
 
     @contextmanager

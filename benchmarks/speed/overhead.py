@@ -1,6 +1,6 @@
 """What T2RL costs on top of the libraries it drives.
 
-    python -m benchmarks.speed.overhead [--quick] [--json FILE]
+    python -m benchmarks.speed.overhead [--quick] [--json FILE] [--only weights]
 
 * ``rollout_share``: completion tokens per second of a rollout worker, asked group by group through Ray, over
   those of a bare ``LLMEngine`` with the same arguments, requests, seeds and order, which gets all of them at
@@ -9,7 +9,7 @@
   the batch in the controller to the result in the controller.
 * ``weight_sync_over_memcpy``: milliseconds from learner to confirmed engine (written, hashed, read, hashed
   again, loaded, caches cleared), over those of one copy of the same bytes in memory; of a model of 100 MB,
-  and of the tiny one under ``weight_sync``.
+  and of the tiny one and one of SmolLM2-135M's shape under ``weight_sync``.
 
 Ours and bare take turns. All engines sit on core 0, all learners on core 1.
 """
@@ -44,6 +44,15 @@ LARGE = {
     "num_key_value_heads": 8,
 }
 """About 100 MB in float32 with the tiny vocabulary."""
+SMOLLM2 = {
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "vocab_size": 49_152,
+}
+"""SmolLM2-135M: 538 MB in float32."""
 
 
 async def rollouts(rig: Rig, *, repeats: int, steps: int) -> dict[str, Any]:
@@ -151,70 +160,75 @@ def _speeds(rows: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, floa
     return {who: spread([r[who]["tokens"] / r[who]["wall_s"] for r in rows]) for who in ("ours", "bare")}
 
 
-def save_large_model(directory: Path, tokenizer: Any) -> Path:
-    """A Llama with random weights, saved where the engine and the learner find it."""
+def save_model(directory: Path, tokenizer: Any, shape: dict[str, int]) -> Path:
+    """A Llama of this shape with random weights, saved where the engine and the learner find it."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **LARGE
+        **{"vocab_size": len(tokenizer), "max_position_embeddings": 512, "tie_word_embeddings": True} | shape
     )
     LlamaForCausalLM(config).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
 
 
-async def measure(*, repeats: int, steps: int) -> dict[str, Any]:
-    """Everything, on one rig for the tiny model and one for the large one."""
+async def measure(*, repeats: int, steps: int, only_weights: bool) -> dict[str, Any]:
+    """Everything, on one rig for the tiny model and one for each large one."""
     rig = make_rigs([PINNED])[PINNED.name]
     try:
         CONSOLE.print("starting the tiny model")
         await rig.start()
-        result: dict[str, Any] = {"rollout": await rollouts(rig, repeats=repeats, steps=steps)}
-        CONSOLE.print("rollouts measured")
-        result["learner"] = await training(rig, repeats=2 * repeats)
-        tiny = await weight_sync(rig, repeats=4 * repeats)
+        result: dict[str, Any] = {}
+        if not only_weights:
+            result["rollout"] = await rollouts(rig, repeats=repeats, steps=steps)
+            CONSOLE.print("rollouts measured")
+            result["learner"] = await training(rig, repeats=2 * repeats)
+        result["weight_sync"] = {"tiny": await weight_sync(rig, repeats=4 * repeats)}
     finally:
         await rig.stop()
-    with tempfile.TemporaryDirectory(prefix="t2rl-bench-large-") as directory:
-        large = Rig(
-            PINNED, model_path=save_large_model(Path(directory), rig.tokenizer), tokenizer=rig.tokenizer
-        )
-        try:
-            CONSOLE.print("starting the large model")
-            await large.start()
-            result["weight_sync"] = {"tiny": tiny, "large": await weight_sync(large, repeats=2 * repeats)}
-        finally:
-            await large.stop()
+    for name, shape in (("large", LARGE), ("smollm2", SMOLLM2)):
+        with tempfile.TemporaryDirectory(prefix="t2rl-bench-") as directory:
+            model_path = save_model(Path(directory), rig.tokenizer, shape)
+            large = Rig(PINNED, model_path=model_path, tokenizer=rig.tokenizer)
+            try:
+                CONSOLE.print(f"starting the model {name}")
+                await large.start()
+                result["weight_sync"][name] = await weight_sync(large, repeats=2 * repeats)
+            finally:
+                await large.stop()
     return result
 
 
 def main() -> None:
-    args = parser(__doc__ or "").parse_args()
+    options = parser(__doc__ or "")
+    options.add_argument("--only", choices=["weights"], help="the weight push alone; give --json as well")
+    args = options.parse_args()
+    only_weights = args.only is not None
+    if only_weights and args.json is None:
+        options.error("--only weights needs --json: it holds a part of the results")
     logging.getLogger("rl").setLevel(logging.WARNING)
     facts = machine()
     start_ray(PINNED.config())
     try:
-        detail = asyncio.run(measure(repeats=2 if args.quick else 7, steps=1 if args.quick else 3))
+        repeats, steps = (2, 1) if args.quick else (7, 3)
+        detail = asyncio.run(measure(repeats=repeats, steps=steps, only_weights=only_weights))
     finally:
         stop_ray()
     syncs = detail["weight_sync"]
-    shares = {
-        "rollout_share": detail["rollout"]["share"],
-        "learner_share": detail["learner"]["share"],
-        "weight_sync_over_memcpy": syncs["large"]["over_memcpy"],
-    }
-    rows = shares | {
-        "rollout_share by CPU seconds": detail["rollout"]["cpu_share"],
-        "learner_share by CPU seconds": detail["learner"]["cpu_share"],
-    }
+    shares = {f"{part}_share": detail[part]["share"] for part in ("rollout", "learner") if part in detail}
+    shares["weight_sync_over_memcpy"] = syncs["large"]["over_memcpy"]
+    rows = dict(shares)
+    for part in ("rollout", "learner"):
+        if part in detail:
+            rows[f"{part}_share by CPU seconds"] = detail[part]["cpu_share"]
     for sync in syncs.values():
         rows |= {
             f"weight sync, {sync['bytes'] / 1e6:.1f} MB, {key.replace('_ms', '')} (ms)": sync[key]
             for key in sync
             if "_ms" in key
-        }
+        } | {f"weight sync, {sync['bytes'] / 1e6:.1f} MB, over memcpy": sync["over_memcpy"]}
     show(f"overhead ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
     save(
         "overhead",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rl.batch.types import TrainingBatch
 from rl.engines.errors import EngineLost
+from rl.stream.background import in_background
 from rl.weights.probe import GapJudge, ProbeSequence, gap, newest_sequences, probe_sequence
 from rollout.engine import WeightUpdate
 from rollout.types import GroupRequest
@@ -27,8 +28,8 @@ class Published:
     update: WeightUpdate
     probe: list[ProbeSequence]
     """The tokens that this version is probed on; empty if it is not."""
-    learner_logprobs: list[list[float]]
-    """[sequences][T-1] nats of those."""
+    learner_logprobs: asyncio.Task[list[list[float]]] | None
+    """[sequences][T-1] nats of those, once the learner has found them; None if it was not asked."""
     publish_s: float
 
 
@@ -46,6 +47,8 @@ class SyncReport:
 
 class WeightSync:
     """Publishing needs the learner idle; pushing needs only the engines, so it overlaps with the next step.
+
+    The learner is asked for its side of the probe before it trains on; the push awaits the answer.
 
     Not so with an ``exchange`` (nccl, ipc): learner and engines work on one transfer together, so it is over
     when ``publish`` returns, and only the probe is left to ``push``.
@@ -126,7 +129,11 @@ class WeightSync:
             self._probe = newest_sequences(batch) or self._probe
         probed = self._probe_every > 0 and version % self._probe_every == 0
         probe = list(self._probe) if probed else []
-        logprobs = await self._learner.score([s.token_ids for s in probe]) if probe else []
+        logprobs = None
+        if probe:
+            score = self._learner.score([s.token_ids for s in probe])
+            logprobs = in_background("probe", score, what="the learner's side of the probe")
+            await asyncio.sleep(0)  # so that the learner is asked before it trains on
         return Published(
             update=update, probe=probe, learner_logprobs=logprobs, publish_s=time.monotonic() - started
         )
@@ -153,9 +160,9 @@ class WeightSync:
             await self._fleet.push(published.update)
             push_s = time.monotonic() - started
         found = None
-        if published.probe:
+        if published.learner_logprobs is not None:
             engines = await self._fleet.score([s.token_ids for s in published.probe])
-            found = gap(published.probe, published.learner_logprobs, engines)
+            found = gap(published.probe, await published.learner_logprobs, engines)
         if found is not None:
             self._judge.judge(published.update.version, found)
         return SyncReport(

@@ -76,6 +76,10 @@ def test_synced_engine_equals_a_fresh_one(
     after = run(host)
     assert same(after, fresh[engine])
     assert (versions_of(before), versions_of(after)) == ({0}, {update.version})
+    # Later pushes make the copies of the first one again.
+    for name, expected in ((f"{engine}-old", before), (f"{engine}-new", fresh[engine])):
+        host.update_weights(publish(name))
+        assert same(run(host), expected)
 
 
 def test_end_tokens_end_a_completion(engine: str, host: Handle) -> None:

@@ -1,12 +1,14 @@
 """The shared-memory weight file: layout, round trip, and every way in which it must refuse a bad file."""
 
+import math
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from rollout.engine import TensorSpec
-from rollout.weight_buffer import WeightBuffer, plan_layout
+from rollout.weight_buffer import BLOCK_BYTES, WeightBuffer, plan_layout
 
 ITEMS = [("a", "float32", (3, 5)), ("b", "bfloat16", (7,)), ("c", "float32", ())]
 
@@ -117,3 +119,47 @@ def test_close_can_unlink_and_is_idempotent(tmp_path: Path) -> None:
     buffer.close(unlink=True)
     buffer.close(unlink=True)
     assert not (tmp_path / "w").exists()
+
+
+BIG = plan_layout([("a", "float32", (300, 333)), ("b", "bfloat16", (77,)), ("c", "float32", (5, 100_000))])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("order", ["abc", "cba", "ab", "abca", "abcb", "aabc"])
+def test_a_checksum_while_writing_is_that_of_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, threads: int
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    written, reader = WeightBuffer.create(tmp_path / "w", BIG), WeightBuffer.open(tmp_path / "w", BIG)
+    seen = {reader.checksum()}
+    for turn in range(2):
+        for position, name in enumerate(order):
+            spec = written.specs[name]
+            numbers = torch.arange(math.prod(spec.shape)).reshape(spec.shape) % 251 + turn + position
+            written.write(name, numbers.float())
+        assert written.checksum() == reader.checksum() == written.checksum()
+        seen.add(written.checksum())
+    assert len(seen) == 3
+
+
+def test_every_block_counts(tmp_path: Path) -> None:
+    buffer = WeightBuffer.create(tmp_path / "w", BIG)
+    seen = {buffer.checksum()}
+    for at in range(0, len(memoryview(buffer._bytes)), BLOCK_BYTES):
+        buffer._bytes[at] ^= 1
+        seen.add(buffer.checksum())
+    assert len(seen) == 2 + (len(buffer._bytes) - 1) // BLOCK_BYTES >= 10
+
+
+def test_another_file_of_the_same_name_is_another_one(tmp_path: Path) -> None:
+    old = WeightBuffer.create(tmp_path / "w", BIG)
+    mapped = WeightBuffer.open(tmp_path / "w", BIG)
+    assert mapped.is_file(tmp_path / "w", BIG) and not mapped.is_file(tmp_path / "w", BIG[:2])
+    size = (tmp_path / "w").stat().st_size
+    os.truncate(tmp_path / "w", 1000)
+    assert not mapped.is_file(tmp_path / "w", BIG), "reading past its end would kill the process"
+    os.truncate(tmp_path / "w", size)
+    WeightBuffer.create(tmp_path / "w", BIG)
+    assert not mapped.is_file(tmp_path / "w", BIG)
+    old.close(unlink=True)
+    assert not mapped.is_file(tmp_path / "w", BIG)

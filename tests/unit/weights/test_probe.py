@@ -158,3 +158,31 @@ def test_sync_calibrates_on_completions_of_the_base_and_then_judges() -> None:
             await sync.push(await sync.publish(2))
 
     asyncio.run(run())
+
+
+def test_the_learner_scores_the_probe_while_the_engines_load() -> None:
+    events: list[str] = []
+
+    class Slow(Scripted):
+        async def push(self, update):
+            events.append("loaded")
+
+        async def score(self, sequences):
+            events.append("asked")
+            while "loaded" not in events:
+                await asyncio.sleep(0)
+            events.append("scored")
+            return await super().score(sequences)
+
+    world = Slow()
+    fleet = SimpleNamespace(push=world.push, score=world.engine_score)
+    sync = WeightSync(learner=world, fleet=fleet, directory="unused", judge=judge(), probe_every=1)
+    sync._probe = [probe_sequence((1, 2, 3), (7, 8))]
+
+    async def run() -> float | None:
+        published = await sync.publish(1)
+        assert events == ["asked"]
+        return (await sync.push(published)).probe_gap
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == pytest.approx(0.02)
+    assert events == ["asked", "loaded", "scored"]
