@@ -1,4 +1,5 @@
-"""``t2rl bench`` as users start it: the real engine under loads and a trace, and a cost for the planner."""
+"""``t2rl bench`` as users start it: int8 weights on the real engine under loads and a trace, and a cost for
+the planner."""
 
 import json
 import subprocess
@@ -25,6 +26,8 @@ def test_a_load_test_of_a_real_engine_and_its_cost(tmp_path: Path) -> None:
         "6",
         "--trace",
         str(trace),
+        "--bits",
+        "8",
     ]
     command = [sys.executable, "-m", "rl.cli", "bench", str(model), "debug", "rollout.cores=null", *loads]
     done = subprocess.run(
@@ -38,11 +41,14 @@ def test_a_load_test_of_a_real_engine_and_its_cost(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "[7/7] trace trace.jsonl" in done.stderr and "seconds of a step = " in done.stdout
     result = json.loads(out.read_text())
+    assert "quantised to 8 bits" in done.stderr and result["bits"] == 8
+    # Other kernels than float32's, and not far from them.
+    assert 1e-6 < result["accuracy"]["mean_absolute"] < 0.5
     assert result["memory"]["peak_mib"] >= result["memory"]["loaded_mib"] > 0
     for row in result["points"]:
         seen = row["measured"]
         assert seen["requests"] == 6 and seen["tokens_per_s"] > 0
         assert 0 < seen["first_p50_s"] <= seen["first_p95_s"] <= seen["seconds"]
         assert 0 < seen["between_p50_s"] <= seen["between_p95_s"]
-    cost = read_costs([out])[model.name, 0]
+    cost = read_costs([out])[model.name, 8]
     assert cost.step_s(4, 10) < 4 * cost.step_s(1, 10), "a batch costs less than its sequences alone"
