@@ -45,11 +45,12 @@ def test_claims_are_read_off_the_ratios() -> None:
     def side(rate: float, curve: list[tuple[float, float]]) -> dict[str, object]:
         return {"rollouts_per_s": rate, "rollouts_per_cpu_s": rate, "curve": curve, "probe_gaps": [0.05]}
 
-    ours = [side(8, [(10.0, 0.1), (20.0, 0.5)])] * 2
-    theirs = [side(2, [(40.0, 0.1), (60.0, 0.5)]), side(1, [(40.0, 0.1), (60.0, 0.2)])]
+    ours = [side(8, [(10.0, 0.1), (20.0, 0.5)])] * 3
+    slow = side(1, [(40.0, 0.1), (60.0, 0.2)])
+    theirs = [side(2, [(40.0, 0.1), (60.0, 0.5)]), slow, slow]
     found = real_model.figures({"t2rl": ours, "trl": theirs}, {"float32": {"over_memcpy": {"median": 11}}})
-    assert found["rollouts_per_s_ratio"] == {"min": 4, "median": 6, "max": 8}
-    assert found["target_reached_s"] == {"t2rl": [15.0, 15.0], "trl": [50.0, None]}
+    assert found["rollouts_per_s_ratio"] == {"min": 4, "median": 8, "max": 8}
+    assert found["target_reached_s"] == {"t2rl": [15.0] * 3, "trl": [50.0, None, None]}
     assert found["target_time_ratio"]["median"] == pytest.approx(50 / 15)
     assert found["claims"] == {
         "rollouts_per_s_ratio": True,
@@ -58,6 +59,8 @@ def test_claims_are_read_off_the_ratios() -> None:
         "gap": True,
         "push": False,
     }
+    few = real_model.figures({"t2rl": ours[:2], "trl": theirs[:2]}, {})
+    assert few["claims"] == {"gap": True}, "two repeats decide nothing about a ratio"
 
 
 def test_a_result_leaves_the_keys_of_the_other_benchmark(tmp_path: Path) -> None:
