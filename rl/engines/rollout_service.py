@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,8 +22,9 @@ logger = logging.getLogger(__name__)
 DECODED_INLINE = 4096
 """Tokens of a group that take a millisecond or so to decode; a thread would cost as much."""
 
-DECODING = ThreadPoolExecutor(1, thread_name_prefix="decode")
-"""One thread: a tokenizer uses all cores for a batch, and the loops wait behind one thread only."""
+DECODING = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+"""A tokenizer decodes one text at a time and lets others run meanwhile; with many threads the loops wait long
+for their turn."""
 
 
 class GroupFailed(RuntimeError):
