@@ -19,11 +19,27 @@ STATE, ARRAYS, PICKLE = "state.json", "arrays.npz", "state.pkl"
 
 Document = dict[str, Any]
 
-SCHEMA = 1
+SCHEMA = 2
 PART_VERSIONS = {"tickets": 1, "statistics": 3, "curriculum": 4, "planner": 1}
 """Versions of the states inside a document of this schema; a part that changes its own needs a new schema
 here."""
-MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
+
+
+def _with_stops(value: Any) -> Any:
+    """Schema 2 holds stop strings and stop tokens of every sampling; before, requests had none of their own."""
+    if isinstance(value, list | tuple):
+        return type(value)(_with_stops(one) for one in value)
+    if not isinstance(value, dict):
+        return value
+    entries = {key: _with_stops(one) for key, one in value.items()}
+    return entries | {"stop": (), "stop_token_ids": ()} if SAMPLING <= entries.keys() else entries
+
+
+SAMPLING = frozenset(("temperature", "top_p", "max_tokens", "nominal_max_tokens", "ignore_eos"))
+"""The fields of a sampling, by which one is told in a document of schema 1."""
+MIGRATIONS: dict[int, Callable[[Document], Document]] = {
+    1: lambda document: {**document, "stream": _with_stops(document["stream"])}
+}
 """Schema n -> what makes a document of schema n one of schema n + 1 (``docs/decisions/0006``)."""
 
 TUPLE, PAIRS, ARRAY, SCALAR = "__tuple__", "__pairs__", "__array__", "__scalar__"

@@ -72,8 +72,8 @@ class SavedSampling(Saved):
     max_tokens: int
     nominal_max_tokens: int | None
     ignore_eos: bool
-    stop: tuple[str, ...] = ()
-    stop_token_ids: tuple[int, ...] = ()
+    stop: tuple[str, ...]
+    stop_token_ids: tuple[int, ...]
 
     @classmethod
     def of(cls, sampling: SamplingConfig) -> "SavedSampling":

@@ -53,12 +53,18 @@ def build(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
 
     from rl.learner.rank import LearnerRank
 
-    if state["rank"] is not None:
-        state["rank"].close()
+    leave(state)
     # counts up over a process's life, and ZeRO-3 ranks of different pasts would compare ids
     Init.param_id = 0
     state["rank"] = LearnerRank(**arguments)
     state["rank"].setup("127.0.0.1", port)
+
+
+def leave(state: dict[str, Any]) -> None:
+    """Close the rank, if there is one, and its process group with it."""
+    if state["rank"] is not None:
+        state["rank"].close()
+        state["rank"] = None
 
 
 def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path: str) -> dict[str, float]:
@@ -69,6 +75,7 @@ def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path:
     from rl.learner.deepspeed_setup import init_distributed
     from rl.learner.model import load_model
 
+    leave(state)
     config = arguments["config"]
     init_distributed(
         config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port
@@ -102,6 +109,7 @@ def in_parts_and_whole(state: dict[str, Any], arguments: dict[str, Any], port: i
     from rl.learner.deepspeed_setup import init_distributed
     from rl.learner.model import load_model
 
+    leave(state)
     config = arguments["config"]
     init_distributed(
         config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from rl.cli import app
 from rl.serve.cascade_plan import read_cascade
 
-PROBLEMS = 12
+PROBLEMS = 40
 
 
 def call(*arguments: str) -> Any:

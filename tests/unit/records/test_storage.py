@@ -4,7 +4,7 @@ import asyncio
 import errno
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -139,6 +139,9 @@ class Learner:
 class Stateful:
     def state_dict(self) -> dict[str, int]:
         return {}
+
+    def snapshot(self) -> Callable[[], dict[str, int]]:
+        return self.state_dict
 
 
 def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_once(tmp_path: Path) -> None:
