@@ -26,13 +26,13 @@ here."""
 
 
 def _with_stops(value: Any) -> Any:
-    """Schema 2 holds stop strings and stop tokens of every sampling; before, requests had none of their own."""
+    """Schema 2 holds the stop strings and stop tokens of every sampling; before it they had none."""
     if isinstance(value, list | tuple):
         return type(value)(_with_stops(one) for one in value)
     if not isinstance(value, dict):
         return value
     entries = {key: _with_stops(one) for key, one in value.items()}
-    return entries | {"stop": (), "stop_token_ids": ()} if SAMPLING <= entries.keys() else entries
+    return entries | {"stop": (), "stop_token_ids": ()} if entries.keys() >= SAMPLING else entries
 
 
 SAMPLING = frozenset(("temperature", "top_p", "max_tokens", "nominal_max_tokens", "ignore_eos"))

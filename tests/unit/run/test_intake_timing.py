@@ -4,7 +4,9 @@ batches continuously, and a learner whose seconds are known. Nothing here depend
 import asyncio
 import random
 import selectors
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from rollout.types import Completion, FinishReason, VersionSpan
 from tests.unit.run.test_controller import ScriptedFleet, build
 from tests.unit.run.test_intake import LearnerInParts
 
+Ts = TypeVarTuple("Ts")
+T = TypeVar("T")
 SEATS = 128
 STEP_S, SEQUENCE_S, PREFILL_S = 0.003, 68e-6, 1.4e-3
 """An engine step, each sequence in it, and each that joins: about the quickstart's with a quarter of its
@@ -41,9 +45,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.clock.now
 
-    def run_in_executor(self, executor, func, *args):
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Work of threads takes no time and is done at once: the clock would not wait for it."""
-        done = self.create_future()
+        done: asyncio.Future[T] = self.create_future()
         done.set_result(func(*args))
         return done
 
