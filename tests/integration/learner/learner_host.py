@@ -67,19 +67,24 @@ def leave(state: dict[str, Any]) -> None:
         state["rank"] = None
 
 
+def join(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
+    """A process group without a rank of ours."""
+    from rl.learner.deepspeed_setup import init_distributed
+
+    leave(state)
+    rank, world_size = arguments["rank"], arguments["world_size"]
+    init_distributed(arguments["config"], rank=rank, world_size=world_size, address="127.0.0.1", port=port)
+
+
 def load(state: dict[str, Any], arguments: dict[str, Any], port: int, warm_path: str) -> dict[str, float]:
     """Load the model as ``build`` does, without an engine around it: how it lies in memory, and what loading
     took at its peak."""
     from deepspeed import comm
 
-    from rl.learner.deepspeed_setup import init_distributed
     from rl.learner.model import load_model
 
-    leave(state)
     config = arguments["config"]
-    init_distributed(
-        config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port
-    )
+    join(state, arguments, port)
     load_model(warm_path, config)  # the first one imports what it needs
     libc = ctypes.CDLL(None)
     # M_MMAP_THRESHOLD: what is freed goes back to the system at once, and is seen to
@@ -106,14 +111,10 @@ def in_parts_and_whole(state: dict[str, Any], arguments: dict[str, Any], port: i
     from deepspeed import comm
     from deepspeed.runtime.zero import GatheredParameters
 
-    from rl.learner.deepspeed_setup import init_distributed
     from rl.learner.model import load_model
 
-    leave(state)
     config = arguments["config"]
-    init_distributed(
-        config, rank=arguments["rank"], world_size=arguments["world_size"], address="127.0.0.1", port=port
-    )
+    join(state, arguments, port)
     parts, whole = (
         load_model(arguments["model_path"], config.model_copy(update={"zero_stage": stage}))
         for stage in (3, 2)
