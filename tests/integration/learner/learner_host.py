@@ -53,25 +53,21 @@ def build(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
 
     from rl.learner.rank import LearnerRank
 
-    leave(state)
+    if state["rank"] is not None:
+        state["rank"].close()
     # counts up over a process's life, and ZeRO-3 ranks of different pasts would compare ids
     Init.param_id = 0
     state["rank"] = LearnerRank(**arguments)
     state["rank"].setup("127.0.0.1", port)
 
 
-def leave(state: dict[str, Any]) -> None:
-    """Close the rank, if there is one, and its process group with it."""
-    if state["rank"] is not None:
-        state["rank"].close()
-        state["rank"] = None
-
-
 def join(state: dict[str, Any], arguments: dict[str, Any], port: int) -> None:
     """A process group without a rank of ours."""
     from rl.learner.deepspeed_setup import init_distributed
 
-    leave(state)
+    if state["rank"] is not None:
+        state["rank"].close()
+        state["rank"] = None
     rank, world_size = arguments["rank"], arguments["world_size"]
     init_distributed(arguments["config"], rank=rank, world_size=world_size, address="127.0.0.1", port=port)
 
