@@ -52,6 +52,9 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file.write_text(yaml.safe_dump(LADDER))
     built = call("bases", "build", file, "--dir", path / "out", "--jobs", 2, "--json")
     assert len(built["cells"]) == 6
+    base = path / "out" / "cells" / "8k-r20" / "model"
+    outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
+    (path / "out" / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
     return path / "out"
 
 
@@ -59,9 +62,6 @@ def test_the_whole_way(ladder: Path) -> None:
     # Nothing is left to do.
     again = call("bases", "build", ladder / "ladder.yaml", "--dir", ladder, "--json")
     assert again["cells"][0]["name"] == "8k-r5"
-    base = ladder / "cells" / "8k-r20" / "model"
-    outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
-    (ladder / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
     names = "32k-r20,other"
     posts = call("bases", "post-train", ladder, "--config", "debug", "--cells", names, "--json", *FAST)[
         "post"
@@ -89,10 +89,8 @@ def test_the_whole_way(ladder: Path) -> None:
         for name in ("isolines", "r_star", "predicted", "pareto")
     )
 
-    _by_engines(ladder)
 
-
-def _by_engines(ladder: Path) -> None:
+def test_by_engines(ladder: Path) -> None:
     """Two bases through real vLLM on the run's own task; the planner reads one temperature, cut."""
     asked = ["--config", "debug", "--temperatures", "0.7,1", "--max-tokens", "3,12"]
     few = ["evaluation.num_prompts=6", "evaluation.samples_per_prompt=32"]
