@@ -53,8 +53,9 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = call("bases", "build", file, "--dir", path / "out", "--jobs", 2, "--json")
     assert len(built["cells"]) == 6
     base = path / "out" / "cells" / "8k-r20" / "model"
-    outside = {"name": "other", "model": str(base), "params": 9000, "tokens": 2e5}
-    (path / "out" / "external.yaml").write_text(yaml.safe_dump({"checkpoints": [outside]}))
+    facts = {"model": str(base), "params": 9000, "tokens": 2e5}
+    outside = {"checkpoints": [{"name": name} | facts for name in ("other", "twin")]}
+    (path / "out" / "external.yaml").write_text(yaml.safe_dump(outside))
     return path / "out"
 
 
@@ -94,26 +95,26 @@ def test_by_engines(ladder: Path) -> None:
     """Two bases through real vLLM on the run's own task; the planner reads one temperature, cut."""
     asked = ["--config", "debug", "--temperatures", "0.7,1", "--max-tokens", "3,12"]
     few = ["evaluation.num_prompts=6", "evaluation.samples_per_prompt=32"]
-    command = ["bases", "eval", ladder, "--cells", "8k-r20,other", *asked, "--json", *few]
+    command = ["bases", "eval", ladder, "--cells", "8k-r20,twin", *asked, "--json", *few]
     rows = call(*command)["scores"]
     at = {(r["key"], r["temperature"], r["max_tokens"]): r for r in rows}
-    assert set(at) == {(k, t, m) for k in ("8k-r20", "other") for t in (0.7, 1) for m in (3, 12)}
+    assert set(at) == {(k, t, m) for k in ("8k-r20", "twin") for t in (0.7, 1) for m in (3, 12)}
     for key, temperature, _ in at:
         short, long = (at[key, temperature, m] for m in (3, 12))
         assert short["pass"]["1"] <= long["pass"]["1"]
         assert short["mean_tokens"] <= 3 < long["mean_tokens"] <= 12
-    assert at["other", 0.7, 12]["pass"] == at["8k-r20", 0.7, 12]["pass"], (
+    assert at["twin", 0.7, 12]["pass"] == at["8k-r20", 0.7, 12]["pass"], (
         "the same weights, problems and seeds"
     )
     assert at["8k-r20", 1, 12]["sampler"] == "vLLM"
-    kept = (ladder / "eval" / "sampled" / "other.json").stat().st_mtime_ns
+    kept = (ladder / "eval" / "sampled" / "twin.json").stat().st_mtime_ns
     assert call(*command)["scores"] == rows
-    assert (ladder / "eval" / "sampled" / "other.json").stat().st_mtime_ns == kept, "nothing is sampled again"
+    assert (ladder / "eval" / "sampled" / "twin.json").stat().st_mtime_ns == kept, "nothing is sampled again"
     plan = ["plan", "bases", ladder, "--device", "h100_sxm", "--resamples", 2, "--json"]
     report = call(*plan, "--temperature", 1, "--max-tokens", 3)
     assert report["axis"] == {"temperature": 1.0, "max_tokens": 3}
     assert [c["pass"]["1"] for c in report["checkpoints"]] == [
-        at[k, 1, 3]["pass"]["1"] for k in ("8k-r20", "other")
+        at[k, 1, 3]["pass"]["1"] for k in ("8k-r20", "twin")
     ]
 
 
