@@ -67,16 +67,15 @@ def simulate(
     tokens: list[list[float]] = [[] for _ in arrivals]
     now, arrived, done = 0.0, 0, 0
     while done < len(arrivals):
+        if not waiting and not running:
+            now, last = max(now, sent[arrived]), arrived
+            # An idle engine takes a burst together: each is sent while the one before is read.
+            while last + 1 < len(sent) and sent[last + 1] - now <= 1.01 * cost.turnaround_s:
+                last += 1
+                now = max(now, sent[last])
         while arrived < len(sent) and sent[arrived] <= now:
             waiting.append(arrived)
             arrived += 1
-        if not waiting and not running:
-            now = sent[arrived]
-            # An idle engine takes a burst together: each is sent while the one before is read.
-            while arrived + 1 < len(sent) and sent[arrived + 1] - now <= 1.01 * cost.turnaround_s:
-                arrived, now = arrived + 1, sent[arrived + 1]
-                waiting.append(arrived - 1)
-            continue
         room = max_batched_tokens - len(running)
         admitted: list[int] = []
         while waiting and len(running) + len(admitted) < max_seqs:

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.cluster.placement import create_placement, plan_placement
 from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.commands.evaluate import ask_held_out
 from rl.commands.suites.evaluate import without_training
 from rl.config.errors import ConfigError
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.engines.actors import create_fleet
-from rl.engines.serving import sampling_service
-from rl.evaluation.held_out import Evaluator
 from rl.ladder.checkpoints import Checkpoint, all_checkpoints, chosen
 from rl.ladder.layout import LadderDir
 from rl.ladder.post_train import run_overrides
@@ -23,10 +20,7 @@ from rl.ladder.scores import headline
 from rl.records.cost.model import read_model_cost
 from rl.records.model_files import base_fingerprint
 from rl.records.phases import Phases
-from rl.run.prepare.inputs import Prepared, prepare
-from rl.scorers.reward_watch import RewardWatch
-from rl.scorers.verifiers import make_verifiers
-from rl.views.evaluations import Counts
+from rl.run.prepare.inputs import prepare
 from rollout.types import RolloutGroup
 
 SAMPLER = "vLLM"
@@ -110,7 +104,8 @@ def _sample(
     temperatures = list(asked.temperatures) or [config.evaluation.temperature]
     phases(f"{checkpoint.key}: {len(prepared.eval_prompts)} problems at {len(temperatures)} temperatures")
     folder = directory.sampled_file(checkpoint.key).with_suffix("")
-    counts = asyncio.run(_ask(config, prepared, folder, temperatures))
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = asyncio.run(ask_held_out(config, prepared, folder, temperatures=temperatures, more=lengths_of))
     cost = read_model_cost(prepared.model_path)
     if cost is None:
         raise ConfigError(f"{checkpoint.model} has no safetensors, which say the model's shape")
@@ -133,36 +128,6 @@ def _sample(
         "max_tokens": config.rollout.max_tokens,
         "temperatures": {f"{c.sampling.temperature:g}": [_row(row) for row in c.rows] for c in counts},
     }
-
-
-async def _ask(
-    config: Config, prepared: Prepared, folder: Path, temperatures: Sequence[float]
-) -> list[Counts]:
-    """Start the engines on this checkpoint, ask, and leave the seats to the next one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    placed = create_placement(plan_placement(config))
-    engines = create_fleet(config, prepared.model_path, placed)
-    reward, args = prepared.task.reward_name, prepared.task.reward_args
-    scorer = make_verifiers(config, reward, args)
-    watch = RewardWatch(reward, first_batch=len(prepared.eval_prompts))
-    trace = folder / "trace.json"
-    try:
-        async with sampling_service(
-            config, engines, scorer, decode=prepared.decode(), trace=trace, watch=watch
-        ) as service:
-            evaluator = Evaluator(
-                service=service,
-                prompts=prepared.eval_prompts,
-                samples=config.evaluation.samples_per_prompt,
-                max_tokens=config.rollout.max_tokens,
-                top_p=config.rollout.top_p,
-                seed=config.run.seed,
-                directory=folder,
-                more=lengths_of,
-            )
-            return await evaluator.run(version=0, temperatures=temperatures)
-    finally:
-        placed.remove()
 
 
 def lengths_of(group: RolloutGroup) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,8 @@ from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.commands.export import export_checkpoint
 from rl.config.load import load_config
 from rl.config.schema import Config
-from rl.engines.serving import sampling_service, seated_fleet
-from rl.evaluation.held_out import Evaluator, temperatures_of
+from rl.engines.serving import lent_fleet, sampling_service
+from rl.evaluation.held_out import Evaluator, More, temperatures_of
 from rl.evaluation.summary import render, summarise, to_json
 from rl.records.phases import Phases
 from rl.records.storage import require_writable
@@ -42,7 +43,9 @@ def evaluate_cli(
     phases("starting Ray")
     start_ray(config)
     try:
-        counts = asyncio.run(_evaluate(config, prepared, directory, phases))
+        phases("starting the engines and the verifiers, then evaluating")
+        temperatures = temperatures_of(config.evaluation)
+        counts = asyncio.run(ask_held_out(config, prepared, directory, temperatures=temperatures))
     finally:
         stop_ray()
     summary = summarise(
@@ -99,23 +102,39 @@ def path_model(model: Path) -> object:
     return PathModelConfig(path=str(model))
 
 
-async def _evaluate(config: Config, prepared: Prepared, directory: Path, phases: Phases) -> list[Counts]:
-    engines = seated_fleet(config, prepared.model_path)
-    scorer = make_verifiers(config, prepared.task.reward_name, prepared.task.reward_args)
-    watch = RewardWatch(prepared.task.reward_name, first_batch=len(prepared.eval_prompts))
-    phases("starting the engines and the verifiers")
+async def ask_held_out(
+    config: Config,
+    prepared: Prepared,
+    directory: Path,
+    *,
+    temperatures: Sequence[float],
+    more: More | None = None,
+) -> list[Counts]:
+    """Start the engines on a model, ask it the held-out problems, and leave the seats to the next one.
+
+    Args:
+        config: Of the model.
+        prepared: Its prompts and its task.
+        directory: Exists; takes counts and samples.
+        temperatures: Of the samples; one pass each.
+        more: Gives further columns of a problem's row.
+    """
+    reward, args = prepared.task.reward_name, prepared.task.reward_args
+    scorer = make_verifiers(config, reward, args)
+    watch = RewardWatch(reward, first_batch=len(prepared.eval_prompts))
     trace = directory / "trace.json"
-    async with sampling_service(
-        config, engines, scorer, decode=prepared.decode(), trace=trace, watch=watch
-    ) as service:
-        evaluator = Evaluator(
-            service=service,
-            prompts=prepared.eval_prompts,
-            samples=config.evaluation.samples_per_prompt,
-            max_tokens=config.rollout.max_tokens,
-            top_p=config.rollout.top_p,
-            seed=config.run.seed,
-            directory=directory,
-        )
-        phases("evaluating")
-        return await evaluator.run(version=0, temperatures=temperatures_of(config.evaluation))
+    with lent_fleet(config, prepared.model_path) as engines:
+        async with sampling_service(
+            config, engines, scorer, decode=prepared.decode(), trace=trace, watch=watch
+        ) as service:
+            evaluator = Evaluator(
+                service=service,
+                prompts=prepared.eval_prompts,
+                samples=config.evaluation.samples_per_prompt,
+                max_tokens=config.rollout.max_tokens,
+                top_p=config.rollout.top_p,
+                seed=config.run.seed,
+                directory=directory,
+                more=more,
+            )
+            return await evaluator.run(version=0, temperatures=temperatures)

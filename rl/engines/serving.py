@@ -2,8 +2,8 @@
 samples from a model without training it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +38,16 @@ def seated_fleet(config: Config, model_path: Path) -> EngineFleet:
     run."""
     placed = create_placement(plan_placement(config))
     return create_fleet(config, model_path, placed, fixed_weights=True)
+
+
+@contextmanager
+def lent_fleet(config: Config, model_path: Path) -> Iterator[EngineFleet]:
+    """The same, whose seats are free again at the end, for the next model."""
+    placed = create_placement(plan_placement(config))
+    try:
+        yield create_fleet(config, model_path, placed, fixed_weights=True)
+    finally:
+        placed.remove()
 
 
 @asynccontextmanager

@@ -102,12 +102,12 @@ def turnaround_of(points: Sequence[LoadPoint], timed: Sequence[Sequence[Timed]])
 
 def steps_of(timed: Sequence[Timed]) -> list[tuple[StepWork, float, int]]:
     """Work, seconds and number of prompts of every engine step but those before which the engine was idle for
-    an unknown while: there the time runs from when its first request was sent."""
+    an unknown while: there the time runs from when the last of its requests was sent."""
     stamps = sorted({at for one in timed for at in one.tokens})
     starts = [at for i, at in enumerate(stamps) if i == 0 or at - stamps[i - 1] > SAME_STEP_S]
     prompts: list[list[int]] = [[] for _ in starts]
     contexts: list[list[int]] = [[] for _ in starts]
-    sent = [float("inf")] * len(starts)
+    first, last = [float("inf")] * len(starts), [0.0] * len(starts)
     for one in timed:
         for position, at in enumerate(one.tokens):
             step = bisect.bisect_right(starts, at) - 1
@@ -115,11 +115,11 @@ def steps_of(timed: Sequence[Timed]) -> list[tuple[StepWork, float, int]]:
                 contexts[step].append(one.asked.prompt + position)
             else:
                 prompts[step].append(one.asked.prompt)
-                sent[step] = min(sent[step], one.sent)
+                first[step], last[step] = min(first[step], one.sent), max(last[step], one.sent)
     found = []
     for step, at in enumerate(starts):
-        busy = step > 0 and bool(contexts[step] or sent[step] < starts[step - 1])
-        began = starts[step - 1] if busy else sent[step]
+        busy = step > 0 and bool(contexts[step] or first[step] < starts[step - 1])
+        began = starts[step - 1] if busy else last[step]
         if at > began:
             found.append((StepWork.of(prompts[step], contexts[step]), at - began, len(prompts[step])))
     return found

@@ -9,16 +9,14 @@ from typing import Any
 
 from rewards import build_reward, check_reward
 from rewards.final_answers import answer_of
-from rl.cluster.placement import create_placement, plan_placement
 from rl.commands.suites.facts import model_facts, write_facts
 from rl.commands.suites.progress import SuiteProgress
 from rl.commands.suites.targets import Target
 from rl.config.model import trusts_code
 from rl.config.schema import Config
-from rl.engines.actors import create_fleet
 from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
-from rl.engines.serving import side_by_side
+from rl.engines.serving import lent_fleet, side_by_side
 from rl.evaluation.held_out import EVAL_GROUP_IDS, RANGE, Evaluator
 from rl.evaluation.majority import majority_of
 from rl.evaluation.suites.task import Shots, SuiteTask
@@ -148,18 +146,16 @@ async def evaluate_model(target: Target, asked: Asked, phases: Phases) -> None:
     facts = model_facts(target.model, trust=trust, dtype=rollout.dtype, device=rollout.device)
     target.out.mkdir(parents=True, exist_ok=True)
     phases(f"{target.label}: starting the engines")
-    placed = create_placement(plan_placement(config))
-    engines = create_fleet(config, target.model, placed, fixed_weights=True)
     trace = TraceWriter(target.out / "trace.json")
     try:
-        async with side_by_side(engines, None):
-            for job in jobs:
-                facts["suites"][job.task.name] = await _ask(
-                    target, asked, job, config, engines, tokenizer, trace, phases
-                )
+        with lent_fleet(config, target.model) as engines:
+            async with side_by_side(engines, None):
+                for job in jobs:
+                    facts["suites"][job.task.name] = await _ask(
+                        target, asked, job, config, engines, tokenizer, trace, phases
+                    )
     finally:
         trace.close()
-        placed.remove()  # the next model takes the same seats
     write_facts(target.out, facts)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, MATHS_STOP, Suite, need, problem, worked_maths
+from rl.evaluation.suites.base import maths_suite, need, problem
 from rl.tasks.rows import Row
 
 
@@ -15,16 +15,10 @@ def _row(row: Row) -> dict[str, Any]:
     )
 
 
-SUITE = Suite(
+SUITE = maths_suite(
     about="AIME problems, rows {problem, answer}",
     stems=("aime", "aime_2024", "aime_2025", "aime24", "aime25"),
     row=_row,
-    reward="math",
-    chat=MATHS,
-    plain=MATHS_PLAIN,
-    stop=MATHS_STOP,
-    worked=worked_maths,
     train_stems=("aime_train", "aime_1983_2023"),
     max_tokens=8192,
-    votes=True,
 )

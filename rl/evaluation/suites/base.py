@@ -62,6 +62,26 @@ class Suite:
     """Completions have a short final answer, so that a majority vote means something."""
 
 
+def maths_suite(
+    *, about: str, stems: tuple[str, ...], train_stems: tuple[str, ...], row: RowOf, max_tokens: int
+) -> Suite:
+    """Problems whose answer is one number or formula, with the wording and the reward that all of them
+    share; arguments as in ``Suite``."""
+    return Suite(
+        about=about,
+        stems=stems,
+        row=row,
+        reward="math",
+        chat=MATHS,
+        plain=MATHS_PLAIN,
+        stop=MATHS_STOP,
+        worked=worked_maths,
+        train_stems=train_stems,
+        max_tokens=max_tokens,
+        votes=True,
+    )
+
+
 def need(row: Row, *names: str) -> Any:
     """The first of these columns that the row has and that is not null.
 

@@ -2,16 +2,7 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import (
-    MATHS,
-    MATHS_PLAIN,
-    MATHS_STOP,
-    Suite,
-    maybe,
-    need,
-    problem,
-    worked_maths,
-)
+from rl.evaluation.suites.base import maths_suite, maybe, need, problem
 from rl.tasks.rows import Row
 
 
@@ -26,16 +17,10 @@ def _row(row: Row) -> dict[str, Any]:
     )
 
 
-SUITE = Suite(
+SUITE = maths_suite(
     about="GSM8K's test split, rows {question, answer} whose answer ends in '#### N' (or is N)",
     stems=("gsm8k_test", "gsm8k", "gsm8k/test", "gsm8k/main/test-00000-of-00001", "test"),
     row=_row,
-    reward="math",
-    chat=MATHS,
-    plain=MATHS_PLAIN,
-    stop=MATHS_STOP,
-    worked=worked_maths,
     train_stems=("gsm8k_train", "gsm8k/train", "gsm8k/main/train-00000-of-00001", "train"),
     max_tokens=512,
-    votes=True,
 )

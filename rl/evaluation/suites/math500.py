@@ -3,16 +3,7 @@
 import re
 from typing import Any
 
-from rl.evaluation.suites.base import (
-    MATHS,
-    MATHS_PLAIN,
-    MATHS_STOP,
-    Suite,
-    maybe,
-    need,
-    problem,
-    worked_maths,
-)
+from rl.evaluation.suites.base import maths_suite, maybe, need, problem
 from rl.tasks.rows import Row
 
 _LEVEL = re.compile(r"\d+")
@@ -33,16 +24,10 @@ def _row(row: Row) -> dict[str, Any]:
     )
 
 
-SUITE = Suite(
+SUITE = maths_suite(
     about="MATH-500, rows {problem, answer, subject, level, unique_id}",
     stems=("math500", "math_500", "MATH-500", "math500/test", "MATH-500/test"),
     row=_row,
-    reward="math",
-    chat=MATHS,
-    plain=MATHS_PLAIN,
-    stop=MATHS_STOP,
-    worked=worked_maths,
     train_stems=("math_train", "MATH_train", "math/train", "train"),
     max_tokens=1024,
-    votes=True,
 )

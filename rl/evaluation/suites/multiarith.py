@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rl.evaluation.suites.base import MATHS, MATHS_PLAIN, MATHS_STOP, Suite, need, problem, worked_maths
+from rl.evaluation.suites.base import maths_suite, need, problem
 from rl.tasks.rows import Row
 
 
@@ -16,16 +16,10 @@ def _row(row: Row) -> dict[str, Any]:
     )
 
 
-SUITE = Suite(
+SUITE = maths_suite(
     about="MultiArith, rows {input, target} or {question, final_ans}",
     stems=("multiarith", "MultiArith", "multiarith/test"),
     row=_row,
-    reward="math",
-    chat=MATHS,
-    plain=MATHS_PLAIN,
-    stop=MATHS_STOP,
-    worked=worked_maths,
     train_stems=("multiarith_train", "multiarith/train", "train"),
     max_tokens=256,
-    votes=True,
 )

@@ -3,16 +3,7 @@ read."""
 
 from typing import Any
 
-from rl.evaluation.suites.base import (
-    MATHS,
-    MATHS_PLAIN,
-    MATHS_STOP,
-    Suite,
-    maybe,
-    need,
-    problem,
-    worked_maths,
-)
+from rl.evaluation.suites.base import maths_suite, maybe, need, problem
 from rl.tasks.rows import Row
 
 
@@ -29,16 +20,10 @@ def _row(row: Row) -> dict[str, Any]:
     )
 
 
-SUITE = Suite(
+SUITE = maths_suite(
     about="SVAMP.json, rows {Body, Question, Answer, Type, ID}",
     stems=("svamp", "SVAMP", "svamp/test"),
     row=_row,
-    reward="math",
-    chat=MATHS,
-    plain=MATHS_PLAIN,
-    stop=MATHS_STOP,
-    worked=worked_maths,
     train_stems=("svamp_train", "SVAMP_train", "svamp/train", "train"),
     max_tokens=256,
-    votes=True,
 )

@@ -41,7 +41,10 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, list[float]
     def prepare(config: Any) -> SimpleNamespace:
         return SimpleNamespace(eval_prompts=[1, 2], model_path=Path(config.model.path))
 
-    async def ask(config: Any, prepared: Any, folder: Path, temperatures: list[float]) -> list[Counts]:
+    async def ask(
+        config: Any, prepared: Any, folder: Path, *, temperatures: list[float], more: Any
+    ) -> list[Counts]:
+        assert more is bases_eval.lengths_of, "limits are read from recorded lengths"
         assert config.learner.num_ranks == 0, "engines have the machine to themselves"
         starts.append((prepared.model_path.name, config.rollout.max_tokens, list(temperatures)))
         facts = {"category": "c", "difficulty": 1, "prompt_tokens": 4, "truncated": 0, "unjudged": 0}
@@ -51,7 +54,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, list[float]
 
     shape = SimpleNamespace(layers=1, width=8, attention_width=8, kv_width=8, vocabulary=10)
     monkeypatch.setattr(bases_eval, "prepare", prepare)
-    monkeypatch.setattr(bases_eval, "_ask", ask)
+    monkeypatch.setattr(bases_eval, "ask_held_out", ask)
     monkeypatch.setattr(bases_eval, "start_ray", lambda config: None)
     monkeypatch.setattr(bases_eval, "stop_ray", lambda: None)
     monkeypatch.setattr(bases_eval, "read_model_cost", lambda path: SimpleNamespace(shape=shape))

@@ -116,10 +116,12 @@ def test_the_next_request_is_sent_a_moment_later_and_misses_a_step() -> None:
 
 def test_an_idle_engine_takes_a_burst_together() -> None:
     slow = MeasuredCost(coefficients=LAW.coefficients, turnaround_s=1e-4)
-    asked = [Arrival(at=1 + 1e-4 * number, prompt=10, answer=3) for number in range(4)]
-    served = simulate(asked, slow, max_seqs=8, max_batched_tokens=999)
-    together = 1 + 3e-4 + slow.seconds(StepWork.of([10] * 4, []))
-    assert [one.first for one in served] == pytest.approx([together] * 4)
+    asked = [Arrival(at=0.0, prompt=10, answer=3)] * 8
+    served = simulate(asked, slow, max_seqs=8, max_batched_tokens=999, concurrency=4)
+    assert [one.arrived for one in served[:4]] == pytest.approx([0.0, 1e-4, 2e-4, 3e-4])
+    together = 3e-4 + slow.seconds(StepWork.of([10] * 4, []))
+    assert [one.first for one in served[:4]] == pytest.approx([together] * 4)
+    assert len({one.first for one in served[4:]}) == 1
 
 
 def test_many_steps_weigh_more_than_one() -> None:
