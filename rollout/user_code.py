@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -85,11 +86,10 @@ def load_module(place: str) -> ModuleType:
         assert spec is not None and spec.loader is not None, "a .py file has a loader"
         _last_on_path(path.parent)
         sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        try:
+        with ExitStack() as undo:
+            undo.callback(sys.modules.pop, name)  # half a module must not be taken for it the next time
             spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]  # half a module must not be taken for it the next time
-            raise
+            undo.pop_all()
     return sys.modules[name]
 
 
