@@ -214,6 +214,10 @@ class CheckpointConfig(Section):
     keep_best: bool = False
     """Also keep the checkpoint with the best held-out pass@1, at ``evaluation.temperature``; needs
     ``evaluation.every``."""
+    background: bool = True
+    """Training goes on while a copy of the learner's state, held in the host's memory, is written
+    (``--dry-run`` says its bytes). False: it waits until the disk has everything, and no copy stays in
+    memory."""
     at_end: bool = True
     """Also write one when the run gets to its end, so that more steps can follow; it is about 3 times as
     large as the weights (Adam's two moments). False: a finished run leaves ``model/`` and the checkpoints of

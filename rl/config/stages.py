@@ -164,10 +164,11 @@ class StageConfig(Section):
     @model_validator(mode="after")
     def _no_held_out_set(self) -> "StageConfig":
         checkpoint = self.checkpoint
-        if checkpoint.keep_best or checkpoint.keep_hours is not None or not checkpoint.at_end:
+        own = {"keep_best", "keep_hours", "background", "at_end"}
+        if any(getattr(checkpoint, name) != type(checkpoint).model_fields[name].default for name in own):
             raise ValueError(
-                "checkpoint: keep_best, keep_hours and at_end are for t2rl train; leave them at their"
-                " defaults here"
+                "checkpoint: keep_best, keep_hours, background and at_end are for t2rl train; leave them at"
+                " their defaults here"
             )
         return self
 

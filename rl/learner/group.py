@@ -206,9 +206,10 @@ class LearnerGroup:
         reference = ray.put(prompts)
         return (await self._call("prompt_signals", reference, list(columns), template))[0]
 
-    async def save(self, directory: str) -> None:
-        """Snapshot all ranks; returns when training may go on, before the files are complete."""
-        await self._call("save", directory)
+    async def save(self, directory: str, *, background: bool = True) -> None:
+        """Snapshot all ranks; returns when training may go on, in the ``background`` before the files are
+        complete."""
+        await self._call("save", directory, background)
 
     async def wait_saved(self) -> None:
         """Return when all ranks' files of the last ``save`` are complete."""

@@ -60,6 +60,23 @@ def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig
     return parts
 
 
+def snapshot_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig) -> int:
+    """Bytes of host memory that rank 0's copy of what a checkpoint holds takes: weights, masters, moments.
+
+    Below ZeRO-3 rank 0 alone keeps the weights; without ZeRO it keeps everything.
+    """
+    counts = [size.parameters if config.lora is None else size.adapters]
+    if isinstance(algorithm.critic, SeparateCriticConfig):
+        counts.append(size.parameters)
+    frozen = size.parameters if config.lora is not None else 0
+    weight = 2 if config.dtype == "bfloat16" else 4
+    low, shards = config.dtype == "bfloat16", _shards(config, 1)
+    masters = 4 if low or config.zero_stage else 0
+    in_parts = _shards(config, 3) if config.zero_stage == 3 else 1
+    whole = 0 if config.zero_stage == 3 else weight
+    return sum(whole * n + (8 + masters) * n // shards for n in counts) + weight * frozen // in_parts
+
+
 def shortage(parts: Mapping[str, int], room: int) -> str | None:
     """Return a note when the parts take more than ``room`` bytes of the device; None when they fit."""
     needed = sum(parts.values())

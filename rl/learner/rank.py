@@ -223,15 +223,16 @@ class LearnerRank:
         budget = self._settings.config.micro_batch_tokens
         return prompt_signals(self._engine, prompts, columns=columns, template=shared, token_budget=budget)
 
-    def save(self, directory: str) -> None:
-        """Snapshot weights, optimizer, schedule, counters and RNG, and write them in the background.
-        Collective.
+    def save(self, directory: str, background: bool = True) -> None:
+        """Snapshot weights, optimizer, schedule, counters and RNG, and write them in the ``background``, or
+        before it returns. Collective.
 
         ``directory`` must be fresh; it is complete when ``wait_saved`` has returned on every rank.
         """
         from rl.learner.checkpoint import save_state
 
         self._engine.checkpoint_engine.wait()
+        self._engine.checkpoint_engine.background = background
         counters = {
             "busy_s": self._busy_s,
             "busy_cpu_s": self._busy_cpu_s,
@@ -249,7 +250,8 @@ class LearnerRank:
         """Restore what ``save`` wrote; the next batch trains as if there had been no interruption.
         Collective.
 
-        ValueError if it was written by another number of ranks, ZeRO stage, dtype or adapter.
+        Another number of ranks or ZeRO stage, and a critic more or less, are taken up. ValueError if it was
+        written with another dtype, optimizer or adapter.
         """
         from rl.learner.checkpoint import load_state
 

@@ -263,4 +263,5 @@ def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDi
         timeout_s=config.stream.step_timeout_s,
         trace=started.trace,
         first=started.rollouts.flush,
+        background=config.checkpoint.background,
     )

@@ -86,8 +86,8 @@ class CheckpointStore:
         """Keep the ``keep`` newest, beside them those written less than ``hours`` ago, and the one of the
         highest ``score(step)`` (the newest of equals), if these are given.
 
-        A checkpoint is scored while it is among the newest, so None, not scored yet, costs none that would be
-        the best.
+        A checkpoint is scored while it is the newest; until then its score may be missing, or be left of a
+        lineage that the run went back behind. So the newest never takes the best one's place.
         """
         self._run = run
         self.directory = run.checkpoints
@@ -165,17 +165,21 @@ class CheckpointStore:
                 )
 
     def _prune(self) -> None:
-        best = self.best()
-        for old in self.all()[: -self._keep]:
+        checkpoints = self.all()
+        best = self._best(checkpoints[:-1])
+        for old in checkpoints[: -self._keep]:
             young = self._hours is not None and old.age_s < self._hours * 3600
             if old != best and not young:
                 shutil.rmtree(old.path)
 
     def best(self) -> Checkpoint | None:
         """The one of the highest score, the newest of equals; None without any."""
+        return self._best(self.all())
+
+    def _best(self, checkpoints: list[Checkpoint]) -> Checkpoint | None:
         if self._score is None:
             return None
-        scored = [(score, c.step, c) for c in self.all() if (score := self._score(c.step)) is not None]
+        scored = [(score, c.step, c) for c in checkpoints if (score := self._score(c.step)) is not None]
         return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 

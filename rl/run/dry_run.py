@@ -19,7 +19,7 @@ from rich.table import Table
 from rl.cluster.gpus import require_gpus
 from rl.cluster.placement import Placement, plan_placement
 from rl.config.schema import Config
-from rl.learner.memory import learner_bytes, sizes
+from rl.learner.memory import learner_bytes, sizes, snapshot_bytes
 from rl.pretrain.cache import base_dir
 from rl.pretrain.packaged import packaged_dir, packaged_file
 from rl.records.phases import Phases
@@ -195,6 +195,7 @@ def _memory(config: Config, base: Path) -> Section:
         if rollout.device == "cpu"
         else ("engine: share of the GPU, cache included", rollout.gpu_memory_utilization)
     )
+    copied = snapshot_bytes(size, config.learner, config.algorithm) if config.checkpoint.background else 0
     where = "of the host's memory" if config.learner.device == "cpu" else "of one GPU"
     return Section(
         name="memory",
@@ -203,6 +204,7 @@ def _memory(config: Config, base: Path) -> Section:
             ("engine: weight bytes", weights),
             cache,
             *((f"learner rank: {name} bytes, {where}", count) for name, count in parts.items()),
+            ("learner rank: bytes of the copy that a checkpoint is written from", copied),
             ("object store bytes", config.cluster.object_store_mib << 20),
         ),
     )

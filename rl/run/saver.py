@@ -39,9 +39,10 @@ class Saver:
         timeout_s: float,
         trace: TraceWriter,
         first: Callable[[], Awaitable[None]] | None = None,
+        background: bool = True,
     ) -> None:
-        """``first`` returns when everything else that belongs to the steps before is on disk: a checkpoint
-        says that they need not be run again."""
+        """``background``: training goes on while files are written. ``first`` returns when everything else
+        that belongs to the steps before is on disk: a checkpoint says that they need not be run again."""
         self._store = store
         self._buffer = buffer
         self._curriculum = curriculum
@@ -51,6 +52,7 @@ class Saver:
         self._timeout_s = timeout_s
         self._trace = trace
         self._first = first
+        self._background = background
         self._writing: asyncio.Task[None] | None = None
         self._failed = asyncio.Event()
         self._saved_version = -1
@@ -60,7 +62,8 @@ class Saver:
         return self._every > 0 and version % self._every == 0
 
     async def save(self, state: RunState, learner: "LearnerGroup", *, final: bool = False) -> None:
-        """Snapshot controller and learner between two steps; the files are written while training goes on.
+        """Snapshot controller and learner between two steps; the files are written while training goes on,
+        but for a checkpoint that is ``final`` or not taken in the background.
 
         Args:
             state: Not changed by others meanwhile: call it from the learner loop only, or after the loops
@@ -75,11 +78,11 @@ class Saver:
             frozen, stream, version = self._frozen(state), self._buffer.snapshot(), state.version
             staging = self._store.begin(version)
             with self._trace.span("checkpoint", f"snapshot {version}"):
-                await learner.save(str(staging / "learner"))
+                await learner.save(str(staging / "learner"), background=self._background)
             self._saved_version = version
             writing = self._write(frozen, stream, learner)
             self._writing = in_background("saver", writing, what=f"writing checkpoint {version}")
-        if final:
+        if final or not self._background:
             await self._wait_written()
 
     def _frozen(self, state: RunState) -> RunState:

@@ -4,7 +4,7 @@ import pytest
 
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig, LoraConfig
-from rl.learner.memory import GIB, Sizes, learner_bytes, shortage, sizes, state_bytes
+from rl.learner.memory import GIB, Sizes, learner_bytes, shortage, sizes, snapshot_bytes, state_bytes
 
 BILLION = Sizes(1_000_000_000, 0)
 
@@ -57,6 +57,28 @@ def test_a_critic_and_a_reference_count() -> None:
         "reference": 500_000_000,
     }
     assert learner_bytes(BILLION, bf16, AlgorithmConfig()) == {"policy": 4_500_000_000}
+
+
+@pytest.mark.parametrize(
+    ("config", "bytes_each"),
+    [
+        ({"dtype": "float32"}, 12),
+        ({"dtype": "float32", "zero_stage": 1, "num_ranks": 2}, 4 + 12 / 2),
+        ({"dtype": "bfloat16"}, 2 + 12),
+        ({"dtype": "bfloat16", "zero_stage": 2, "num_ranks": 4}, 2 + 12 / 4),
+        ({"dtype": "bfloat16", "zero_stage": 3, "num_ranks": 8}, 12 / 8),
+    ],
+)
+def test_the_copy_for_a_checkpoint_is_weights_masters_and_moments(config: dict, bytes_each: float) -> None:
+    learner = LearnerConfig(**config)
+    assert snapshot_bytes(BILLION, learner, AlgorithmConfig()) == pytest.approx(bytes_each * 1e9)
+    ppo = AlgorithmConfig.model_validate({"advantage": {"name": "gae", "critic": "separate"}})
+    assert snapshot_bytes(BILLION, learner, ppo) == pytest.approx(2 * bytes_each * 1e9), "the critic's too"
+
+
+def test_the_copy_of_adapters_has_the_frozen_base_beside_them() -> None:
+    lora = LearnerConfig(dtype="bfloat16", lora=LoraConfig(r=2))
+    assert snapshot_bytes(Sizes(1000, 80), lora, AlgorithmConfig()) == 2 * 1000 + (2 + 12) * 80
 
 
 def test_what_does_not_fit_is_said_with_ways_out() -> None:

@@ -57,9 +57,22 @@ def test_the_best_one_stays_beside_the_newest(tmp_path):
     for step in scores:
         write(store, step, RunState(version=step))
         kept.append([c.step for c in store.all()])
-    assert kept == [[5], [10], [10, 15], [10, 20], [25]], "of equals the newest"
-    assert store.best().step == 25
+    assert kept == [[5], [5, 10], [10, 15], [10, 20], [10, 25]], "the newest is judged when the next comes"
+    assert store.best().step == 25, "of equals the newest"
     assert CheckpointStore(RunDir(tmp_path), keep=1).best() is None
+
+
+def test_a_score_of_steps_that_the_run_went_back_behind_costs_no_checkpoint(tmp_path):
+    scores = {5: 0.5, 10: 0.6}
+    store = CheckpointStore(RunDir(tmp_path), keep=1, score=scores.get)
+    for step in (5, 10):
+        write(store, step, RunState(version=step))
+    write(store, 7, RunState(version=7))  # resumed from 5: what was 10 is none of this run any more
+    write(store, 10, RunState(version=10))
+    assert [c.step for c in store.all()] == [5, 10], "the .6 is the old 10's"
+    scores |= {7: 0.4, 10: 0.3}
+    write(store, 15, RunState(version=15))
+    assert [c.step for c in store.all()] == [5, 15]
 
 
 def test_the_newest_whole_one_is_taken_and_the_damaged_one_is_said(tmp_path, caplog):

@@ -65,6 +65,8 @@ def test_with_the_base_at_hand_it_knows_prompts_memory_and_disk(
     parameters = found["memory"]["parameters_of_the_base"]
     assert found["memory"]["engine_weight_bytes"] == found["disk"]["model_bytes"] == 4 * parameters
     assert found["memory"]["learner_rank_policy_bytes_of_the_host_s_memory"] == 16 * parameters
+    copied = found["memory"]["learner_rank_bytes_of_the_copy_that_a_checkpoint_is_written_from"]
+    assert copied == 12 * parameters
     assert (
         found["disk"]["a_checkpoint_s_bytes"] == 12 * parameters and found["disk"]["checkpoints_at_once"] == 2
     )
