@@ -49,16 +49,16 @@ async def main(directory: Path) -> None:
     run, part, rank = RunDir(directory), Stateful(), Rank()
     saver = Saver(
         store=CheckpointStore(run, keep=1),
-        buffer=part,  # type: ignore[arg-type]
-        curriculum=part,  # type: ignore[arg-type]
-        statistics=part,  # type: ignore[arg-type]
+        buffer=part,
+        curriculum=part,
+        statistics=part,
         every=1,
         timeout_s=60,
         trace=TraceWriter(run.trace),
     )
-    await saver.save(RunState(version=1), rank, final=True)  # type: ignore[arg-type]
+    await saver.save(RunState(version=1), rank, final=True)
     rank.numbers = torch.zeros(NUMBERS)
-    await saver.save(RunState(version=2), rank)  # type: ignore[arg-type]
+    await saver.save(RunState(version=2), rank)
     print("training goes on", flush=True)
     await saver.settle()
     print("written", flush=True)
