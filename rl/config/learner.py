@@ -153,6 +153,39 @@ class OffloadConfig(Section):
     """Directory on the NVMe device."""
 
 
+class GradientSync(Choice):
+    """Every update is one of all ranks: they add up their gradients before each step."""
+
+    name: Literal["gradients"] = "gradients"
+    """All ranks add up their gradients before every step."""
+
+
+class DilocoSync(Choice):
+    """Low-communication data parallel: every rank is a replica that trains on its own share, and the replicas
+    exchange how far they have moved every few batches (Streaming DiLoCo, arXiv 2501.18512)."""
+
+    name: Literal["diloco"] = "diloco"
+    """Replicas step alone and exchange how far they have moved every few batches."""
+    every: PositiveInt = 8
+    """H: training batches between two exchanges of the same weights."""
+    fragments: PositiveInt = 1
+    """P: parts of the weights, exchanged in turn, so that no more than 1/P of them travel at once."""
+    overlap: NonNegativeInt = 0
+    """Tau: batches that a part is under way while training goes on; 0 waits for it."""
+    mixing: float = Field(default=0.0, ge=0, lt=1)
+    """Alpha: the share of a replica's own weights that it keeps when a part arrives."""
+    outer_lr: PositiveFloat = 0.7
+    """Step size of the outer optimizer; 1 with ``outer_momentum=0`` is the plain mean of the replicas."""
+    outer_momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Nesterov momentum of the outer optimizer."""
+    bits: Literal[32, 8, 4] = 32
+    """What a weight's way travels in: 32, float32; 8, integers with a scale for every 256 weights; 4, powers
+    of two below such a scale."""
+
+
+Sync = Annotated[GradientSync | DilocoSync, ONE_OF]
+
+
 class LearnerConfig(Section):
     """One DeepSpeed engine per rank."""
 
@@ -162,6 +195,8 @@ class LearnerConfig(Section):
 
     num_ranks: PositiveInt = 1
     """DeepSpeed processes, data parallel."""
+    sync: Sync = GradientSync()
+    """How the ranks stay one model."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """Sharding over the ranks: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
     dtype: Literal["float32", "bfloat16", "autocast"] = "float32"

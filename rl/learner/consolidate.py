@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rl.config.learner import LearnerConfig
+from rl.config.learner import DilocoSync, LearnerConfig
+from rl.learner.diloco.replica import outer_tensors
 from rl.learner.model import add_adapters
 from rl.learner.names import adopt_names
 from rl.learner.shard_files import data_only, read_shard
@@ -51,7 +52,10 @@ def consolidated(
     if config.dtype == "bfloat16":
         for parameter in causal_lm.parameters():  # not the buffers, as in the learner
             parameter.data = parameter.data.bfloat16()
-    state = _sharded_state(learner_dir) if config.zero_stage == 3 else _whole_state(learner_dir)
+    if isinstance(config.sync, DilocoSync):
+        state = _outer_state(learner_dir)
+    else:
+        state = _sharded_state(learner_dir) if config.zero_stage == 3 else _whole_state(learner_dir)
     own = {name.removeprefix(PREFIX): tensor for name, tensor in state.items() if name.startswith(PREFIX)}
     causal_lm.load_state_dict(own)
     return causal_lm.eval()
@@ -62,6 +66,12 @@ def _whole_state(learner_dir: Path) -> dict[str, Any]:
     path = learner_dir / POLICY / "mp_rank_00_model_states.pt"
     state: dict[str, Any] = read_shard(path, map_location="cpu")["module"]
     return state
+
+
+def _outer_state(learner_dir: Path) -> dict[str, Any]:
+    """Replicas: what all of them agree on, and what none of them trains."""
+    state = _whole_state(sorted(learner_dir.glob("replica-*"))[0])
+    return state | outer_tensors(learner_dir, {name: tensor.shape for name, tensor in state.items()})
 
 
 def _sharded_state(learner_dir: Path) -> dict[str, Any]:

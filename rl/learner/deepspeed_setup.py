@@ -56,17 +56,23 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
 
 
 def _join_on_loopback(*, rank: int, world_size: int, port: int, timeout: timedelta) -> None:
-    """A gloo group whose sockets nobody outside of this machine reaches: torch's own store listens on every
-    interface, whatever its address. DeepSpeed takes a group that is there."""
+    """A gloo group whose sockets nobody outside of this machine reaches. DeepSpeed takes a group that is
+    there."""
+    store = loopback_store(rank=rank, world_size=world_size, port=port, timeout=timeout)
+    torch.distributed.init_process_group(
+        "gloo", store=store, rank=rank, world_size=world_size, timeout=timeout
+    )
+
+
+def loopback_store(*, rank: int, world_size: int, port: int, timeout: timedelta) -> Any:
+    """A store on 127.0.0.1, where gloo's sockets are from now on too: torch's own listens on every interface,
+    whatever its address."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     listening: dict[str, Any] = {}
     if rank == 0:
         listening["master_listen_fd"] = socket.create_server((LOOPBACK, port)).detach()
-    store = torch.distributed.TCPStore(
+    return torch.distributed.TCPStore(
         LOOPBACK, port, world_size, rank == 0, timeout, wait_for_workers=False, **listening
-    )
-    torch.distributed.init_process_group(
-        "gloo", store=store, rank=rank, world_size=world_size, timeout=timeout
     )
 
 

@@ -69,8 +69,9 @@ class LearnerGroup:
         """``actor_options`` go to Ray's ``.options(...)``: one dict for all ranks, or one per rank (placement
         group bundles)."""
         self._config = config
-        self._arguments = {
-            "config": _with_absolute_files(config, ("optimizer", "schedule")),
+        self._ranks_config = _with_absolute_files(config, ("optimizer", "schedule"))
+        self._arguments: dict[str, Any] = {
+            "config": self._ranks_config,
             "algorithm": _with_absolute_files(algorithm, ("advantage", "mask", "likelihood", "shaping")),
             "model_path": model_path,
             "seed": seed,
@@ -147,17 +148,17 @@ class LearnerGroup:
     async def train(self, batch: TrainingBatch) -> StepResult:
         """One training batch on all ranks; it is put into the object store once, and each rank reads its
         share there."""
-        return _merged(await self._call("train", await _put(batch)))
+        return _merged(await self._call("train", await put_batch(batch)))
 
     async def accumulate(self, part: TrainingBatch) -> None:
         """Forward and backward over some groups of the next batch, on all ranks; ``complete`` or ``abandon``
         ends the step."""
-        await self._call("accumulate", await _put(part))
+        await self._call("accumulate", await put_batch(part))
 
     async def complete(self, batch: TrainingBatch, rest: TrainingBatch | None) -> StepResult:
         """As ``train``, where all of ``batch`` but ``rest`` was given to ``accumulate``."""
-        whole = await _put(batch)
-        return _merged(await self._call("complete", whole, None if rest is None else await _put(rest)))
+        whole = await put_batch(batch)
+        return _merged(await self._call("complete", whole, None if rest is None else await put_batch(rest)))
 
     async def abandon(self) -> None:
         """Forget what was given to ``accumulate``."""
@@ -256,7 +257,7 @@ class LearnerGroup:
 
     async def _gather(self, references: list[Any], waiting_for: str, timeout_s: float) -> list[Any]:
         """Results of one reference per rank, or the exception that explains the failure best."""
-        tasks = [asyncio.ensure_future(_resolve(reference)) for reference in references]
+        tasks = [asyncio.ensure_future(resolved(reference)) for reference in references]
         self._calls.append(waiting_for)
         try:
             with waiting(waiting_for, limit_s=timeout_s):
@@ -278,7 +279,7 @@ class LearnerGroup:
                 task.cancel()
 
 
-async def _put(batch: TrainingBatch) -> Any:
+async def put_batch(batch: TrainingBatch) -> Any:
     """Ray's reference of a copy in the object store; a large one is copied in a thread."""
     large = len(batch.token_ids) > PUT_INLINE
     return await asyncio.to_thread(ray.put, batch) if large else ray.put(batch)
@@ -300,7 +301,8 @@ def _absolute(part: Choice | tuple[ShapingConfig, ...]) -> Choice | tuple[Shapin
     return part.model_copy(update={"name": absolute_target(part.name)}) if isinstance(part, OwnCode) else part
 
 
-async def _resolve(reference: Any) -> Any:
+async def resolved(reference: Any) -> Any:
+    """The result behind one of Ray's references."""
     return await reference
 
 

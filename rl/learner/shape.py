@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.config.algorithm import AlgorithmConfig
-from rl.config.learner import LearnerConfig
+from rl.config.learner import DilocoSync, LearnerConfig
 
 SHAPE_FILE = "learner.json"
 
@@ -23,6 +23,8 @@ def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: 
         "lora": None if config.lora is None else config.lora.model_dump(mode="json", exclude={"push"}),
         "weight_decay_groups": config.weight_decay > 0,
         "critic": None if algorithm.critic is None else algorithm.critic.name,
+        # The parts in which outer weights travel; None is also what older checkpoints say.
+        "sync": f"diloco, {config.sync.fragments} fragments" if isinstance(config.sync, DilocoSync) else None,
     }
 
 

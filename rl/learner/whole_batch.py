@@ -1,7 +1,7 @@
 """Settings that keep a batch from coming in parts (``rl.learner.streamed``)."""
 
 from rl.config.algorithm import AlgorithmConfig
-from rl.config.learner import LearnerConfig
+from rl.config.learner import DilocoSync, LearnerConfig
 from rl.objective.advantages import resolve_advantage
 
 
@@ -11,6 +11,7 @@ def needs_whole_batch(config: LearnerConfig, algorithm: AlgorithmConfig) -> str 
     advantage = algorithm.advantage.name
     # Muon changes gradients, and offload takes their norm, before the step: both would see them too large.
     reasons = {
+        "learner.sync is diloco, whose replicas divide it": isinstance(config.sync, DilocoSync),
         f"learner.updates_per_batch is {config.updates_per_batch}": config.updates_per_batch > 1,
         "learner.offload is on": config.offload is not None,
         "learner.optimizer is muon": config.optimizer.name == "muon",

@@ -11,12 +11,14 @@ from typing import Any
 
 from rl.cluster.placement import Placed
 from rl.config.algorithm import BrpoAdvantage
+from rl.config.learner import DilocoSync
 from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.engines.actors import create_fleet, learner_options
 from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
 from rl.engines.thinking_budgets import AnytimeAnswers
+from rl.learner.diloco.group import ReplicaGroup
 from rl.learner.group import LearnerGroup
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
@@ -211,7 +213,8 @@ class Session:
         if config.evaluation.engines:
             self.reserved = create_fleet(config, self.prepared.model_path, self.placed, for_evaluation=True)
             fleets.append(self.reserved)
-        learner = LearnerGroup(
+        group = ReplicaGroup if isinstance(config.learner.sync, DilocoSync) else LearnerGroup
+        learner = group(
             config=config.learner,
             algorithm=config.algorithm,
             model_path=str(self.prepared.model_path),

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from rl.config.algorithm import SeparateCriticConfig
 from rl.config.deepspeed_options import option_problems
-from rl.config.learner import ConstantSchedule, LearnerConfig, Muon, VarlenPacking
+from rl.config.learner import ConstantSchedule, DilocoSync, LearnerConfig, Muon, VarlenPacking
 from rl.config.tree import ConfigTree
 
 
@@ -15,6 +16,7 @@ def learner_problems(config: ConfigTree) -> Iterator[str]:
     yield from _sequence_problems(config.learner)
     yield from _packing_problems(config.learner)
     yield from option_problems(config.learner.deepspeed)
+    yield from _diloco_problems(config)
 
 
 def _schedule_problems(config: ConfigTree) -> Iterator[str]:
@@ -105,4 +107,52 @@ def _packing_problems(learner: LearnerConfig) -> Iterator[str]:
             "learner.packing: varlen is packed flash attention, whose kernels know half precision only, and"
             f" learner.dtype={learner.dtype} gives them float32; set learner.dtype=bfloat16, or"
             " learner.packing=buckets"
+        )
+
+
+def _diloco_problems(config: ConfigTree) -> Iterator[str]:
+    learner, sync = config.learner, config.learner.sync
+    if not isinstance(sync, DilocoSync):
+        return
+    field, kl = "learner.sync", config.algorithm.kl
+    if learner.num_ranks < 2:
+        yield f"{field}: diloco is for replicas, and learner.num_ranks=1 has one; raise it, or use gradients"
+    if learner.zero_stage:
+        yield (
+            f"{field}: with diloco every rank holds a model of its own, and learner.zero_stage="
+            f"{learner.zero_stage} would divide it; set learner.zero_stage=0"
+        )
+    if learner.dtype == "bfloat16":
+        yield (
+            f"{field}: diloco moves float32 weights, which learner.dtype=bfloat16 keeps inside DeepSpeed; use"
+            " float32 or autocast"
+        )
+    if learner.sequence_parallel > 1 or learner.offload is not None:
+        yield (
+            f"{field}: diloco works with neither learner.packing.sequence_parallel nor learner.offload; leave"
+            " them out"
+        )
+    if config.rollout.weight_transfer in ("nccl", "ipc"):
+        yield (
+            f"{field}: diloco publishes outer weights through files, not by rollout.weight_transfer="
+            f"{config.rollout.weight_transfer}; use shm"
+        )
+    if isinstance(config.algorithm.critic, SeparateCriticConfig):
+        yield (
+            f"{field}: a critic of its own would stay apart on every replica; use"
+            " algorithm.advantage.critic=shared, or learner.sync=gradients"
+        )
+    if kl is not None and kl.adaptive is not None:
+        yield (
+            f"{field}: each replica would adapt a KL coefficient of its own; leave algorithm.kl.adaptive out"
+        )
+    if sync.fragments > sync.every:
+        yield (
+            f"{field}.fragments: {sync.fragments} parts do not each have a batch of their own in"
+            f" {field}.every={sync.every}; lower it"
+        )
+    if sync.overlap >= sync.every:
+        yield (
+            f"{field}.overlap: a part would still be under way after {sync.overlap} batches, when it is"
+            f" due again ({field}.every={sync.every}); lower it"
         )

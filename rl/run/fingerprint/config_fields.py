@@ -39,6 +39,7 @@ IDENTITY = {
     "learner.optimizer.momentum",
     "learner.optimizer.muon_lr",
     "learner.schedule",
+    "learner.sync",
     "learner.updates_per_batch",
     "learner.warmup_steps",
     "learner.weight_decay",
