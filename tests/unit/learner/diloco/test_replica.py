@@ -1,5 +1,5 @@
-"""Replicas over real gloo, one a thread, with steps that are known: against the algorithm written down once more
-without parts, links or threads."""
+"""Replicas over real gloo, one a thread, with steps that are known: against the algorithm written down once
+more without parts, links or threads."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -130,7 +130,9 @@ def test_replicas_follow_the_algorithm(pool: ThreadPoolExecutor, config: dict[st
     for model, replica, mine in zip(models, replicas, own, strict=True):
         torch.testing.assert_close(outer(replica, model), theta, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(flat(model), mine, atol=1e-5, rtol=1e-5)
-    assert all(torch.equal(outer(replicas[0], models[0]), outer(r, m)) for r, m in zip(replicas, models))
+    assert all(
+        torch.equal(outer(replicas[0], models[0]), outer(r, m)) for r, m in zip(replicas, models, strict=True)
+    )
 
 
 def test_parts_travel_in_turn_and_all_of_them_at_the_end(pool: ThreadPoolExecutor) -> None:
@@ -217,7 +219,7 @@ def test_a_checkpoint_keeps_what_is_under_way(pool: ThreadPoolExecutor, tmp_path
     run(models, replicas, range(1, 5))
     assert replicas[0]._flights, "a part is under way when the checkpoint is taken"
     writers = [torch.save, None]
-    list(pool.map(lambda pair: pair[0].save(tmp_path, {"updates": 4}, pair[1]), zip(replicas, writers)))
+    list(pool.map(lambda replica, write: replica.save(tmp_path, {"updates": 4}, write), replicas, writers))
     own = [{k: v.clone() for k, v in model.state_dict().items()} for model in models]
     run(models, replicas, range(5, 10))
 
