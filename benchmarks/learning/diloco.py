@@ -6,8 +6,9 @@ far they moved every few batches, against two ranks that add up their gradients.
 
 Every arm sees the same prompts, rollouts and steps, so tokens are equal but for answers' lengths. In
 ``killed`` one replica's process gets SIGKILL half way; the other goes on and it comes back. Bytes are those
-that one replica sends: counted by the link (``learner/sync_bytes``); of plain data parallel 2 (R - 1) / R times
-4 bytes a weight and update, as a ring sends them. Finished runs are remembered (``runs/benchmarks/diloco``).
+that one replica sends: counted by the link (``learner/sync_bytes``); of plain data parallel 2 (R - 1) / R
+times 4 bytes a weight and update, as a ring sends them. Finished runs are remembered
+(``runs/benchmarks/diloco``).
 """
 
 import argparse
@@ -46,8 +47,8 @@ ARMS: dict[str, tuple[str, ...]] = {
 rate, momentum and mixing. ``max_restarts`` only tells the fourth apart from the third."""
 HEADLINE = "streaming"
 LIMITS = {"bytes_ratio": 0.05, "pass_at_1_difference": -0.02}
-"""Written down before the first run: at most this share of plain data parallel's bytes, and over seeds at most
-this much less held-out pass@1, at equal steps."""
+"""Written down before the first run: at most this share of plain data parallel's bytes, and over seeds at
+most this much less held-out pass@1, at equal steps."""
 
 
 class RunsWithALoss(Runs):

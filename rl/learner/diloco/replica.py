@@ -58,6 +58,10 @@ class Replica:
         self._last_batch = last_batch
         self._timeout_s = timeout_s
         self._own = {n: p for n, p in engine.module.named_parameters() if p.requires_grad}
+        first = {p: name for name, p in self._own.items()}
+        everywhere = engine.module.named_parameters(remove_duplicate=False)
+        self._aliases = {n: first[p] for n, p in everywhere if p in first and first[p] != n}
+        """Other names of tied weights -> the name that they have here."""
         sizes = {name: p.numel() for name, p in self._own.items()}
         self._parts = []
         for names in fragments_of(sizes, config.fragments):
@@ -203,7 +207,8 @@ class Replica:
             {"names": p.names, "theta": p.theta, "momentum": p.momentum, "rounds": p.rounds}
             for p in self._parts
         ]
-        state = {"batches": self.batches, "parts": parts, "arrived": arrived, "schedule": schedule}
+        state = {"batches": self.batches, "parts": parts, "arrived": arrived}
+        state |= {"schedule": schedule, "aliases": self._aliases}
         if write is not None:
             write(state, str(directory / OUTER_FILE))
         self._flights = landed
@@ -227,13 +232,15 @@ class Replica:
 
 
 def outer_tensors(directory: Path, shapes: dict[str, torch.Size]) -> dict[str, torch.Tensor]:
-    """The outer weights of a checkpoint by parameter name, in their ``shapes``."""
+    """The outer weights of a checkpoint by parameter name, tied ones under each of theirs, in their
+    ``shapes``."""
     found: dict[str, torch.Tensor] = {}
-    for part in read_shard(directory / OUTER_FILE, map_location="cpu")["parts"]:
+    state = read_shard(directory / OUTER_FILE, map_location="cpu")
+    for part in state["parts"]:
         sizes = [shapes[name].numel() for name in part["names"]]
         pieces = part["theta"].split(sizes) if sizes else ()
         found |= {n: t.view(shapes[n]) for n, t in zip(part["names"], pieces, strict=True)}
-    return found
+    return found | {alias: found[name] for alias, name in state["aliases"].items()}
 
 
 def _here(part: int, lands: int, mean: torch.Tensor) -> Flight:

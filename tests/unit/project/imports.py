@@ -17,6 +17,8 @@ BY_NAME = {"import_module", "importorskip"}  # functions whose first argument is
 BY_HAND = {
     "atheris": "benchmarks/conformance/fuzz_maths_atheris.py says how to install it: few have a wheel",
     "mlflow": "`tracker=mlflow`: docs/trackers.md says how to install it",
+    "tensordict": "benchmarks/speed/stream.py, which says how to install it: TransferQueue's arguments",
+    "transfer_queue": "benchmarks/speed/stream.py, which says how to install it: compared with, not taken",
     "trackio": "`tracker=trackio`: docs/trackers.md says how to install it",
 }
 
