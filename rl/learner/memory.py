@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from rl.config.algorithm import AlgorithmConfig, SeparateCriticConfig
-from rl.config.learner import LearnerConfig
+from rl.config.learner import DilocoSync, LearnerConfig
 
 GIB = 1 << 30
 
@@ -101,7 +101,8 @@ def _trained(count: int, config: LearnerConfig) -> int:
     weights = 0 if _offloaded(config, "parameters") else weight * count // _shards(config, 3)
     optimizer = 0 if _offloaded(config, "optimizer") else states * count // _shards(config, 1)
     passing = backward * count if stage < 3 else 0
-    return weights + passing + accumulated * count // _shards(config, 2) + optimizer
+    outer = 8 * count if isinstance(config.sync, DilocoSync) else 0  # weights and momentum
+    return weights + passing + accumulated * count // _shards(config, 2) + optimizer + outer
 
 
 def _offloaded(config: LearnerConfig, what: str) -> bool:
