@@ -221,5 +221,6 @@ class ReplicaGroup(LearnerGroup):
         try:
             found = await self._gather(references, waiting_for, timeout_s or self._timeout_s)
         except LearnerDead as error:
+            self._dead = numbers[error.rank]
             raise LearnerDead(numbers[error.rank], waiting_for) from error
         return dict(zip(numbers, found, strict=True))
