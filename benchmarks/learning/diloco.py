@@ -1,179 +1,315 @@
 """What low-communication data parallel costs in learning and saves in bytes: two replicas that exchange how
-far they moved every few batches, against two ranks that add up their gradients.
+far they moved every few batches, against plain data parallel.
 
-    python -m benchmarks.learning.diloco [--steps 48] [--seeds 0 1 2] [--arms a,b] [--quick] [--json FILE]
-    [overrides]
+    python -m benchmarks.learning.diloco [--steps 32] [--seeds 0 1 2] [--quick] [--json FILE] [overrides]
 
-Every arm sees the same prompts, rollouts and steps, so tokens are equal but for answers' lengths. In
-``killed`` one replica's process gets SIGKILL half way; the other goes on and it comes back. Bytes are those
-that one replica sends: counted by the link (``learner/sync_bytes``); of plain data parallel 2 (R - 1) / R
-times 4 bytes a weight and update, as a ring sends them. Finished runs are remembered
-(``runs/benchmarks/diloco``).
+The loop is that of ``examples/rl_loop.py``: synchronous, one process, a real vLLM engine, the quickstart's
+base and objective. Replicas are ``rl.learner.diloco.replica.Replica`` around a policy and an AdamW each, linked
+by gloo; the engine gets the outer weights after every batch. Plain data parallel is one policy over the whole
+batch, which is what ranks that add up their gradients compute. Every arm of a seed draws the same prompts. In
+``lost`` a replica is gone for ``AWAY`` batches from the middle on, with all it had, and comes back from the
+outer weights (that the processes of a run survive a SIGKILL of one is shown by
+``tests/integration/learner/test_diloco.py``).
+
+Bytes are those that one of ``REPLICAS`` sends; of plain data parallel 2 (R - 1) / R times 4 bytes a weight
+and update, as a ring sends them. What is finished is remembered (``runs/benchmarks/diloco/ledger.jsonl``).
 """
 
 import argparse
-import os
-import signal
+import asyncio
+import hashlib
+import json
+import shutil
+import socket
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 from rich.table import Table
-from safetensors import safe_open
+from transformers import AutoModelForCausalLM
 
-from benchmarks.learning.learning import ROOT, Runs, cost, evaluations, interval, per_problem
+from benchmarks.learning.learning import ROOT, interval
 from benchmarks.lib.common import CONSOLE, machine, parser, save
+from examples.rl_loop import Sampler, pass_rate, update
 from planner.estimators.bootstrap import seeds_difference
+from rewards import build_reward
+from rl.config.learner import DilocoSync
 from rl.config.load import load_config
-from rl.records.jsonl import read_jsonl
-from rl.records.metrics import read_metrics
-from rl.records.status import read_status
+from rl.config.schema import Config
+from rl.engines.actors import engine_config
+from rl.evaluation.held_out import EVAL_GROUP_IDS
+from rl.learner.diloco.link import Meeting
+from rl.learner.diloco.replica import Replica
+from rl.learner.publishing import WeightPublisher
+from rl.run.prepare.inputs import Prepared, prepare
+from rl.stream.plans import make_group_id
+from rl.weights.directory import fresh_weight_directory
+from rollout.engine import InferenceEngine, build_engine
+from rollout.types import RolloutGroup
+from rollout.vllm_env import prepare_process
 
-RANKS = 2
-STREAMING = (
-    "learner.sync={name: diloco, every: 4, fragments: 2, overlap: 1, mixing: 0.5, outer_lr: 0.4,"
-    " outer_momentum: 0.9, bits: 8}",
-)
-ARMS: dict[str, tuple[str, ...]] = {
-    "gradients": (),
-    "mean": ("learner.sync={name: diloco, every: 4, outer_lr: 1, outer_momentum: 0}",),
+REPLICAS = 2
+AWAY = 6
+STREAMING = DilocoSync(every=4, fragments=2, overlap=1, mixing=0.5, outer_lr=0.4, outer_momentum=0.9, bits=8)
+ARMS: dict[str, DilocoSync | None] = {
+    "gradients": None,
     "streaming": STREAMING,
-    "killed": (*STREAMING, "learner.max_restarts=3"),
+    "mean": DilocoSync(every=4, outer_lr=1.0, outer_momentum=0.0),
+    "lost": STREAMING,
 }
-"""Name -> overrides. The first is what the others are compared with; ``streaming`` has the paper's outer
-rate, momentum and mixing. ``max_restarts`` only tells the fourth apart from the third."""
+"""``streaming`` has the paper's outer rate, momentum and mixing; the others are compared with the first."""
 HEADLINE = "streaming"
 LIMITS = {"bytes_ratio": 0.05, "pass_at_1_difference": -0.02}
 """Written down before the first run: at most this share of plain data parallel's bytes, and over seeds at
 most this much less held-out pass@1, at equal steps."""
+SAMPLES = 8
+"""Of each held-out problem."""
 
 
-class RunsWithALoss(Runs):
-    """Kills one replica when half of the steps are over."""
+class Trainer:
+    """One policy and its optimizer; with ``sync`` a replica."""
 
-    @staticmethod
-    def _run(config: str, overrides: Any, log: Path, label: str) -> dict[str, Any]:
-        steps = load_config(config, list(overrides)).run.steps
-        run = Path(next(o for o in overrides if o.startswith("run.dir=")).removeprefix("run.dir=")) / "run"
-        killed: dict[str, Any] = {}
-        ended = threading.Event()
-        watcher = threading.Thread(target=_kill_half_way, args=(run, steps // 2, killed, ended))
-        watcher.start()
-        try:
-            facts = Runs._run(config, overrides, log, label)
-        finally:
-            ended.set()
-            watcher.join()
-        return facts | killed
+    def __init__(self, config: Config, prepared: Prepared, sync: DilocoSync | None) -> None:
+        learner = config.learner
+        self.config = config
+        self.policy = AutoModelForCausalLM.from_pretrained(prepared.model_path, dtype=torch.float32)
+        parameters = self.policy.parameters()
+        self.optimizer = torch.optim.AdamW(parameters, learner.lr, learner.betas, weight_decay=0)
+        self.replica = None
+        if sync is not None:
+            engine = SimpleNamespace(module=self.policy)
+            self.replica = Replica(engine, sync, last_batch=config.run.steps, timeout_s=120.0)
+
+    def train(self, groups: list[RolloutGroup]) -> float:
+        """The updates of a share; returns their mean loss."""
+        count = self.config.learner.updates_per_batch
+        shares = [share for first in range(count) if (share := groups[first::count])]
+        return float(np.mean([update(self.policy, self.optimizer, s, self.config)[0] for s in shares]))
 
 
-def _kill_half_way(run: Path, step: int, killed: dict[str, Any], ended: threading.Event) -> None:
-    """SIGKILL the last replica once ``step`` steps are over."""
-    metrics = run / "metrics.jsonl"
-    while not ended.wait(0.1):
-        if metrics.is_file() and len(metrics.read_text(encoding="utf-8").splitlines()) >= step:
-            status = read_status(run)
-            assert status is not None, "a run that trains has one"
-            actors = status["actors"]
-            pid = next(a["pid"] for a in actors if a["name"] == f"learner-{RANKS - 1}")
-            os.kill(pid, signal.SIGKILL)
-            killed |= {"killed_after_step": step, "killed_at": time.time()}
+class Team:
+    """Trainers that are one learner: one alone, or replicas and their link."""
+
+    def __init__(self, config: Config, prepared: Prepared, sync: DilocoSync | None) -> None:
+        self._make = lambda: Trainer(config, prepared, sync)
+        self.trainers = [self._make() for _ in range(1 if sync is None else REPLICAS)]
+        self._linked = sync is not None
+        self._epoch = 0
+        self._threads = ThreadPoolExecutor(REPLICAS)
+        self.sent_bytes = 0.0
+        """By the first replica."""
+        self.meet()
+
+    def meet(self) -> None:
+        """Form the link among those who are there."""
+        if not self._linked:
             return
+        self._epoch += 1
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+
+        def join(index: int) -> None:
+            meeting = Meeting(
+                address="127.0.0.1", port=port, index=index, size=len(self.trainers), epoch=self._epoch
+            )
+            replica = self.trainers[index].replica
+            assert replica is not None
+            replica.join(meeting, {})
+
+        list(self._threads.map(join, range(len(self.trainers))))
+
+    def lose(self) -> None:
+        """The last one is gone."""
+        self.trainers.pop()
+        self.meet()
+
+    def bring_back(self) -> None:
+        """A new one, with empty moments."""
+        self.trainers.append(self._make())
+        self.meet()
+
+    def train(self, groups: list[RolloutGroup]) -> float:
+        """A batch, divided by whole groups; returns the mean loss."""
+        count = len(self.trainers)
+        losses = [trainer.train(groups[i::count]) for i, trainer in enumerate(self.trainers)]
+        if self._linked:
+            figures = list(self._threads.map(lambda t: t.replica.after_batch(), self.trainers))
+            self.sent_bytes += figures[0]["learner/sync_bytes"]
+        return float(np.mean(losses))
+
+
+class Bench:
+    """The engine that all arms share, and the held-out problems."""
+
+    def __init__(self, config: Config, prepared: Prepared) -> None:
+        self.config, self.prepared = config, prepared
+        self._engine: InferenceEngine = build_engine(engine_config(config, prepared.model_path))
+        reward = build_reward(prepared.task.reward_name, prepared.task.reward_args)
+        self._sampler = Sampler(self._engine, reward, prepared.decode(), config)
+        self._version = 0
+
+    async def start(self) -> None:
+        """Load the model."""
+        await self._engine.start()
+
+    async def stop(self) -> None:
+        """Give it back."""
+        await self._engine.stop()
+
+    async def run(self, arm: str, seed: int) -> dict[str, Any]:
+        """Train one arm from the base on, and evaluate it."""
+        sampling = self.config.model_copy(update={"run": self.config.run.model_copy(update={"seed": seed})})
+        self._sampler = Sampler(self._engine, self._sampler.reward, self._sampler.decode, sampling)
+        team, directory = Team(self.config, self.prepared, ARMS[arm]), fresh_weight_directory()
+        rng = np.random.default_rng(seed)
+        rates, losses, tokens, started = [], [], 0, time.perf_counter()
+        publisher: WeightPublisher | None = None
+        for step in range(self.config.run.steps):
+            if arm == "lost" and step == self.config.run.steps // 2:
+                team.lose()
+            if arm == "lost" and step == self.config.run.steps // 2 + AWAY:
+                team.bring_back()
+            if publisher is None:
+                publisher = WeightPublisher(team.trainers[0].policy, gather=False, is_writer=True)
+                await self._publish(publisher, team, directory)
+            groups = await self._batch(step, rng)
+            rates.append(pass_rate(groups))
+            tokens += sum(len(r.completion.token_ids) for group in groups for r in group.rollouts)
+            losses.append(team.train(groups))
+            await self._publish(publisher, team, directory)
+        found = await self.held_out()
+        assert publisher is not None
+        publisher.close()
+        shutil.rmtree(directory)
+        weights = sum(p.numel() for p in team.trainers[0].policy.parameters())
+        updates = self.config.run.steps * self.config.learner.updates_per_batch
+        ring = 2 * (REPLICAS - 1) / REPLICAS * 4 * weights * updates
+        return {
+            "arm": arm,
+            "seed": seed,
+            "pass_at_1": found,
+            "sent_bytes": ring if ARMS[arm] is None else team.sent_bytes,
+            "rollout_tokens": tokens,
+            "reward_first_8": float(np.mean(rates[:8])),
+            "reward_last_8": float(np.mean(rates[-8:])),
+            "loss_last_8": float(np.mean(losses[-8:])),
+            "rewards": [round(rate, 4) for rate in rates],
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+
+    async def _batch(self, step: int, rng: np.random.Generator) -> list[RolloutGroup]:
+        stream, prompts = self.config.stream, self.prepared.train_prompts
+        drawn = [prompts[i] for i in rng.choice(len(prompts), stream.prompts_per_step, replace=False)]
+        temperature = self.config.rollout.temperature
+        first = make_group_id(step, 0, 0)
+        return await self._sampler.groups(drawn, stream.rollouts_per_prompt, temperature, first)
+
+    async def _publish(self, publisher: WeightPublisher, team: Team, directory: Path) -> None:
+        """The weights that engines serve: those of the one trainer, or outer ones."""
+        self._version += 1
+        replica = team.trainers[0].replica
+        if replica is None:
+            weights = publisher.publish(self._version, directory)
+        else:
+            with replica.outer_weights():
+                weights = publisher.publish(self._version, directory)
+        assert weights is not None, "only ranks that do not write return nothing"
+        await self._engine.update_weights(weights)
+
+    async def held_out(self) -> list[float]:
+        """[problems] share of right answers among ``SAMPLES``, by the weights served now."""
+        prompts = self.prepared.eval_prompts
+        groups = await self._sampler.groups(prompts, SAMPLES, 1.0, EVAL_GROUP_IDS)
+        return [group.num_correct / len(group.rollouts) for group in groups]
 
 
 def main() -> None:
     args = _arguments()
-    directory = ROOT / "runs" / "benchmarks" / f"diloco{'-quick' if args.quick else ''}"
-    common = [f"run.steps={args.steps}", f"learner.num_ranks={RANKS}", "evaluation.every=0", *args.overrides]
-    result: dict[str, Any] = {
+    overrides = [f"run.steps={args.steps}", "rollout.cores=null", *args.overrides]
+    config = load_config(args.config, overrides)
+    prepared = prepare(config)
+    prepare_process(engine_config(config, prepared.model_path))
+    ledger = ROOT / "runs" / "benchmarks" / "diloco" / "ledger.jsonl"
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    identity = config.model_dump_json() + prepared.model_path.name + repr(ARMS)
+    key = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    torch.set_num_threads(1)
+    rows = asyncio.run(_rows(args, config, prepared, ledger, key))
+    result = {
         "machine": machine(),
         "command": " ".join(["python -m benchmarks.learning.diloco", *sys.argv[1:]]),
         "limits": LIMITS,
-        "arms": {},
+        "steps": args.steps,
+        "rollouts_per_step": config.stream.prompts_per_step * config.stream.rollouts_per_prompt,
+        "problems": len(prepared.eval_prompts),
+        **_compared(rows, args.seeds),
     }
-    finals: dict[str, list[np.ndarray]] = {arm: [] for arm in args.arms}
-    for seed in args.seeds:  # interleaved: all arms see the same weather
-        for arm in args.arms:
-            runs = (RunsWithALoss if arm == "killed" else Runs)(directory, fresh=False)
-            run = runs.train(
-                args.config, [*common, *ARMS[arm], f"run.seed={seed}"], label=f"{arm}, seed {seed}"
-            )
-            final = _final(run)
-            finals[arm].append(final)
-            facts = result["arms"].setdefault(arm, {"overrides": list(ARMS[arm]), "runs": []})
-            facts["runs"].append(_run_facts(run, arm) | {"seed": seed, "pass_at_1": _rounded(final.mean())})
-            save("diloco", result, args=args)
-    _compare(result, finals)
     save("diloco", result, args=args)
     _show(result)
 
 
-def _final(run: Path) -> np.ndarray:
-    """[problems] sampled pass@1 of the trained policy."""
-    found = evaluations(run)
-    return per_problem(next(counts for t, counts in found[max(found)].items() if t > 0))
+async def _rows(
+    args: argparse.Namespace, config: Config, prepared: Prepared, ledger: Path, key: str
+) -> list[dict[str, Any]]:
+    """Every arm of every seed, from the ledger or trained now; the base first."""
+    done = [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.is_file() else []
+    found = {(row["arm"], row["seed"]): row for row in done if row["key"] == key}
+    bench = Bench(config, prepared)
+    await bench.start()
+
+    def note(row: dict[str, Any]) -> None:
+        found[row["arm"], row["seed"]] = row
+        with ledger.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row | {"key": key}) + "\n")
+        CONSOLE.print(f"{row['arm']}, seed {row['seed']}: pass@1 {np.mean(row['pass_at_1']):.3f}")
+
+    if ("base", 0) not in found:
+        note({"arm": "base", "seed": 0, "pass_at_1": await bench.held_out()})
+    for seed in args.seeds:  # interleaved: all arms see the same weather
+        for arm in ARMS:
+            if (arm, seed) not in found:
+                note(await bench.run(arm, seed))
+    await bench.stop()
+    return list(found.values())
 
 
-def _run_facts(run: Path, arm: str) -> dict[str, Any]:
-    rows = read_metrics(run / "metrics.jsonl")
-    found = evaluations(run)
-    base = per_problem(next(counts for t, counts in found[min(found)].items() if t > 0))
-    facts = {
-        "base_pass_at_1": _rounded(base.mean()),
-        "cost": cost(run),
-        "sent_bytes": _sent(run, rows, arm),
-        "reward_first_and_last_8": [
-            _rounded(np.mean([row["reward/pass_rate"] for row in part])) for part in (rows[:8], rows[-8:])
-        ],
-        "loss_last_8": _rounded(np.mean([row["loss/total"] for row in rows[-8:]]), 5),
-        "kl_behavior_k3_mean": _rounded(np.mean([row["loss/kl_behavior_k3"] for row in rows]), 5),
-        "logprob_gap_mean": _rounded(np.mean([row["learner/logprob_gap"] for row in rows])),
-    }
-    if arm == "killed":
-        replicas = [int(row["learner/replicas"]) for row in rows if "learner/replicas" in row]
-        facts["steps_alone"] = replicas.count(1)
-        facts["replicas_at_the_end"] = replicas[-1]
-        facts["lost_samples"] = sum(row.get("learner/lost_samples", 0.0) for row in rows)
-        # More than 0 if the run went back to a checkpoint.
-        facts["steps_trained_again"] = len(read_jsonl(run / "metrics.jsonl")) - len(rows)
-    return facts
-
-
-def _sent(run: Path, rows: list[dict[str, float]], arm: str) -> float:
-    """Bytes that one replica sent in the run."""
-    if arm != "gradients":
-        return sum(row.get("learner/sync_bytes", 0.0) for row in rows)
-    with safe_open(run / "model" / "model.safetensors", "np") as file:
-        weights = sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
-    updates = len(rows) * load_config(str(run / "config.yaml"), []).learner.updates_per_batch
-    return 2 * (RANKS - 1) / RANKS * 4 * weights * updates
-
-
-def _compare(result: dict[str, Any], finals: dict[str, list[np.ndarray]]) -> None:
-    """Each arm against plain data parallel, paired by seed and problem; the headline at the top."""
-    first = next(iter(finals))
-    sent = {arm: np.mean([r["sent_bytes"] for r in facts["runs"]]) for arm, facts in result["arms"].items()}
-    for arm, values in finals.items():
-        facts = result["arms"][arm]
-        facts["pass_at_1"] = _rounded(np.mean([v.mean() for v in values]))
-        facts["bytes_ratio"] = _rounded(sent[arm] / sent[first], 5)
-        if arm != first:
-            facts["pass_at_1_difference"] = interval(
-                seeds_difference(np.stack(values) - np.stack(finals[first]))
-            )
-    if HEADLINE in finals:
-        facts = result["arms"][HEADLINE]
-        result["bytes_ratio"] = facts["bytes_ratio"]
-        result["pass_at_1_difference"] = facts["pass_at_1_difference"]
-        result["within_limits"] = {
-            "bytes_ratio": bool(facts["bytes_ratio"] <= LIMITS["bytes_ratio"]),
-            "pass_at_1_difference": bool(
-                facts["pass_at_1_difference"]["value"] >= LIMITS["pass_at_1_difference"]
-            ),
+def _compared(rows: list[dict[str, Any]], seeds: list[int]) -> dict[str, Any]:
+    """Each arm, and against plain data parallel, paired by seed and problem; the headline at the top."""
+    at = {(row["arm"], row["seed"]): row for row in rows}
+    result: dict[str, Any] = {"base_pass_at_1": _rounded(np.mean(at["base", 0]["pass_at_1"])), "arms": {}}
+    first = next(iter(ARMS))
+    plain = np.stack([at[first, seed]["pass_at_1"] for seed in seeds])
+    for arm, sync in ARMS.items():
+        own = [at[arm, seed] for seed in seeds]
+        passed = np.stack([row["pass_at_1"] for row in own])
+        facts: dict[str, Any] = {
+            "sync": "gradients" if sync is None else sync.model_dump(),
+            "pass_at_1": _rounded(passed.mean()),
+            "per_seed": [_rounded(one) for one in passed.mean(axis=1)],
+            "bytes_ratio": _rounded(own[0]["sent_bytes"] / at[first, seeds[0]]["sent_bytes"], 5),
+            "rollout_tokens": [row["rollout_tokens"] for row in own],
+            "reward_first_8": [_rounded(row["reward_first_8"]) for row in own],
+            "reward_last_8": [_rounded(row["reward_last_8"]) for row in own],
+            "loss_last_8": [_rounded(row["loss_last_8"], 5) for row in own],
+            "rewards": [row["rewards"] for row in own],
         }
+        if arm != first and len(seeds) >= 3:
+            facts["pass_at_1_difference"] = interval(seeds_difference(passed - plain))
+        result["arms"][arm] = facts
+    headline = result["arms"][HEADLINE]
+    if "pass_at_1_difference" in headline:
+        ratio, difference = headline["bytes_ratio"], headline["pass_at_1_difference"]
+        result |= {"bytes_ratio": ratio, "pass_at_1_difference": difference}
+        result["within_limits"] = {
+            "bytes_ratio": bool(ratio <= LIMITS["bytes_ratio"]),
+            "pass_at_1_difference": bool(difference["value"] >= LIMITS["pass_at_1_difference"]),
+        }
+    return result
 
 
 def _rounded(value: Any, digits: int = 4) -> float:
@@ -181,16 +317,16 @@ def _rounded(value: Any, digits: int = 4) -> float:
 
 
 def _show(result: dict[str, Any]) -> None:
-    table = Table("arm", "each seed", "pass@1", "minus gradients", "bytes", "KL to sampler")
+    table = Table("arm", "each seed", "pass@1", "minus gradients", "bytes", "reward, last 8")
     for arm, facts in result["arms"].items():
         d = facts.get("pass_at_1_difference")
         table.add_row(
             arm,
-            ", ".join(f"{run['pass_at_1']:.3f}" for run in facts["runs"]),
+            ", ".join(f"{value:.3f}" for value in facts["per_seed"]),
             f"{facts['pass_at_1']:.3f}",
             f"{d['value']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" if d else "",
             f"{facts['bytes_ratio']:.4f}",
-            f"{np.mean([run['kl_behavior_k3_mean'] for run in facts['runs']]):.4f}",
+            f"{np.mean(facts['reward_last_8']):.3f}",
         )
     CONSOLE.print(table)
 
@@ -198,14 +334,12 @@ def _show(result: dict[str, Any]) -> None:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--config", default="quickstart")
-    made.add_argument("--steps", type=int, default=48)
+    made.add_argument("--steps", type=int, default=32)
     made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    made.add_argument("--arms", default=",".join(ARMS), help="comma-separated; the first is compared with")
     made.add_argument("overrides", nargs="*", help="of the config")
     args = made.parse_args()
-    args.arms = args.arms.split(",")
     if args.quick:
-        args.steps, args.config, args.arms = 8, "debug", ["gradients", "streaming"]
+        args.steps, args.config, args.seeds = 16, "debug", [0]
     elif len(args.seeds) < 3:
         made.error("--seeds: an interval over seeds needs at least three")
     return args
