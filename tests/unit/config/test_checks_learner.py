@@ -6,6 +6,7 @@ from rl.config.load import ConfigError, load_config
 
 GPU = ["rollout=gpu", "learner=gpu", "cluster=node8"]
 MUON = ["learner.optimizer=muon"]
+DILOCO = ["learner.sync=diloco", "learner.num_ranks=2"]
 
 REFUSED = [
     (["learner.schedule=rexx"], "learner.schedule: 'rexx' is none of"),
@@ -81,6 +82,21 @@ REFUSED = [
         [*GPU, "learner.packing.sequence_parallel=3"],
         "learner.packing.sequence_parallel: 3 does not divide learner.num_ranks=4",
     ),
+    (["learner.sync=diloco"], "learner.sync: diloco is for replicas, and learner.num_ranks=1 has one"),
+    (["learner.sync.every=4"], "learner.sync.every: only learner.sync=diloco reads it"),
+    ([*DILOCO, "learner.zero_stage=1"], "learner.sync: with diloco every rank holds a model of its own"),
+    ([*DILOCO, "learner.dtype=bfloat16"], "learner.sync: diloco moves float32 weights"),
+    ([*GPU, "learner.sync=diloco"], "not by rollout.weight_transfer=nccl; use shm"),
+    (
+        [*DILOCO, "algorithm=ppo", "algorithm.advantage.critic=separate"],
+        "learner.sync: a critic of its own would stay apart",
+    ),
+    (
+        [*DILOCO, "algorithm.kl.coefficient=0.1", "algorithm.kl.adaptive.target=0.1"],
+        "learner.sync: each replica would adapt a KL coefficient of its own",
+    ),
+    ([*DILOCO, "learner.sync.fragments=9"], "learner.sync.fragments: 9 parts do not each have a batch"),
+    ([*DILOCO, "learner.sync.overlap=8"], "learner.sync.overlap: a part would still be under way"),
 ]
 
 
@@ -105,6 +121,8 @@ def test_impossible_combinations_are_refused(overrides: list[str], words: str) -
             "learner.schedule.decay_share=0.3",
         ],
         ["learner.schedule=uba", "learner.schedule.phi=5"],
+        DILOCO,
+        [*DILOCO, "learner.sync.fragments=8", "learner.sync.overlap=7", "learner.sync.bits=4"],
         [*GPU, "learner.offload.optimizer=cpu", "learner.offload.parameters=cpu"],
         [*GPU, "learner.zero_stage=1", "learner.offload.optimizer=cpu"],
         [*GPU, "learner.offload.parameters=nvme", "learner.offload.path=/fast"],

@@ -27,6 +27,7 @@ BILLION = Sizes(1_000_000_000, 0)
             4 / 8,
         ),
         ({"dtype": "float32"}, 16),
+        ({"dtype": "float32", "num_ranks": 2, "sync": {"name": "diloco"}}, 16 + 8),
         ({"dtype": "float32", "zero_stage": 2, "num_ranks": 2}, 4 + 4 / 2 + 12 / 2),
     ],
 )

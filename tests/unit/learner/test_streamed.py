@@ -286,6 +286,7 @@ def test_estimators_say_whether_they_read_other_groups() -> None:
         ({}, {"advantage_scale": "batch_rms"}, "batch_rms"),
         ({"updates_per_batch": 2}, {}, "updates_per_batch is 2"),
         ({"optimizer": {"name": "muon"}}, {}, "muon"),
+        ({"num_ranks": 2, "sync": {"name": "diloco"}}, {}, "whose replicas divide it"),
         ({"zero_stage": 2, "offload": {"optimizer": "cpu"}}, {}, "offload"),
     ],
 )
