@@ -5,10 +5,10 @@ far they moved every few batches, against plain data parallel.
 
 The loop is that of ``examples/rl_loop.py``: synchronous, one process, a real vLLM engine, the quickstart's
 base and objective. Replicas are ``rl.learner.diloco.replica.Replica`` around a policy and an AdamW each,
-linked by gloo; the engine gets the outer weights after every batch. Plain data parallel is one policy over the
-whole batch, which is what ranks that add up their gradients compute. Every arm of a seed draws the same
-prompts. In ``lost`` a replica is gone for ``AWAY`` batches from the middle on, with all it had, and comes back
-from the outer weights (that the processes of a run survive a SIGKILL of one is shown by
+linked by gloo; the engine gets the outer weights after every batch. Plain data parallel is one policy over
+the whole batch, which is what ranks that add up their gradients compute. Every arm of a seed draws the same
+prompts. In ``lost`` a replica is gone for ``AWAY`` batches from the middle on, with all it had, and comes
+back from the outer weights (that the processes of a run survive a SIGKILL of one is shown by
 ``tests/integration/learner/test_diloco.py``).
 
 Bytes are those that one of ``REPLICAS`` sends; of plain data parallel 2 (R - 1) / R times 4 bytes a weight
