@@ -50,13 +50,12 @@ FIELDS = ["token_ids", "behavior_logprobs", "loss_mask"]
 Measured = dict[str, Any]
 
 
-def measure(side: str, payload: int, producers: int) -> Measured:
+async def measure(side: str, way: "Ours | Queue", payload: int, producers: int) -> Measured:
     """Samples and megabytes a second, CPU seconds a sample and the latency of one sample, of ``payload``
     bytes each."""
     samples = int(np.clip((96 << 20) // payload, 2 * BATCH, 1024))
-    way = (Ours if side == "ours" else Queue)(payload // BYTES_A_TOKEN, producers)
-    elapsed, cpu, waits = asyncio.run(_timed(way, samples))
-    way.stop()
+    way.length, way.producers = payload // BYTES_A_TOKEN, producers
+    elapsed, cpu, waits = await _timed(way, samples)
     return {
         "side": side,
         "bytes": payload,
@@ -71,7 +70,6 @@ def measure(side: str, payload: int, producers: int) -> Measured:
 
 async def _timed(way: "Ours | Queue", samples: int) -> tuple[float, float, list[float]]:
     """Seconds and CPU seconds of all samples, and the seconds of single ones, ascending."""
-    await way.start()
     await way.move(BATCH)  # warm
     before, started = _cpu_s(), time.perf_counter()
     await way.move(samples)
@@ -107,15 +105,12 @@ def arrays(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Engine:
     """As much of an engine actor as its answers."""
 
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    async def generate(self, request: GroupRequest) -> tuple[list[Completion], float]:
+    async def generate(self, request: GroupRequest, length: int) -> tuple[list[Completion], float]:
         """The group, and when it was there."""
         found = []
         for _ in request.seeds:
-            ids, logprobs, mask = arrays(self._length)
-            spans = (VersionSpan(0, self._length, 0),)
+            ids, logprobs, mask = arrays(length)
+            spans = (VersionSpan(0, length, 0),)
             found.append(
                 Completion(
                     token_ids=ids,
@@ -146,8 +141,9 @@ class Ours:
     """Ray calls to engines, the stream buffer, the training batch, the object store: as in a run, without
     rewards and records."""
 
-    def __init__(self, length: int, producers: int) -> None:
-        self._engines = [ray.remote(num_cpus=0)(Engine).remote(length) for _ in range(producers)]
+    def __init__(self, most: int) -> None:
+        self.length, self.producers = 1, most
+        self._engines = [ray.remote(num_cpus=0)(Engine).remote() for _ in range(most)]
         self._learner = ray.remote(num_cpus=0)(Learner).remote()
         self._buffer = StreamBuffer(max_staleness=1000)
         self._signal = Signal()
@@ -155,15 +151,7 @@ class Ours:
 
     async def start(self) -> None:
         """Wait for the actors."""
-        for engine in self._engines:
-            await self._engine_answers(engine, 1)
-
-    async def _engine_answers(self, engine: Any, count: int) -> list[Completion]:
-        request = GroupRequest(
-            group_id=0, prompt_token_ids=(1,), seeds=tuple(range(count)), sampling=SAMPLING
-        )
-        completions, self._produced = await engine.generate.remote(request)
-        return completions
+        await asyncio.gather(*(actor.__ray_ready__.remote() for actor in (*self._engines, self._learner)))
 
     async def move(self, samples: int) -> None:
         """All samples to the learner."""
@@ -174,7 +162,9 @@ class Ours:
             self._buffer.add(step, self._plan(step, BATCH // GROUP, GROUP))
             steps.append(step)
         workers = [
-            asyncio.create_task(self._fill(engine)) for engine in self._engines for _ in range(IN_FLIGHT)
+            asyncio.create_task(self._fill(engine))
+            for engine in self._engines[: self.producers]
+            for _ in range(IN_FLIGHT)
         ]
         for step in steps:
             await self._closable(step)
@@ -196,7 +186,7 @@ class Ours:
     async def _fill(self, engine: Any) -> None:
         while True:
             state = await self._buffer.next_waiting()
-            completions, self._produced = await engine.generate.remote(state.request)
+            completions, self._produced = await engine.generate.remote(state.request, self.length)
             result = RewardResult(value=1.0, correct=True)
             state.group = RolloutGroup(
                 group_id=state.request.group_id,
@@ -231,11 +221,6 @@ class Ours:
         worker.cancel()
         return taken - self._produced
 
-    def stop(self) -> None:
-        """End the actors."""
-        for actor in (*self._engines, self._learner):
-            ray.kill(actor)
-
 
 # -- TransferQueue -------------------------------------------------------------------------------------------
 
@@ -243,13 +228,13 @@ class Ours:
 class Producer:
     """Puts groups into a partition."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self) -> None:
         import transfer_queue
 
         transfer_queue.init()
-        self._client, self._length = transfer_queue.get_client(), length
+        self._client = transfer_queue.get_client()
 
-    async def produce(self, partition: str, groups: int, size: int) -> float:
+    async def produce(self, partition: str, groups: int, size: int, length: int) -> float:
         """When the first put began."""
         from tensordict import TensorDict
 
@@ -257,7 +242,7 @@ class Producer:
 
         async def put() -> None:
             async with limit:
-                samples = [arrays(self._length) for _ in range(size)]
+                samples = [arrays(length) for _ in range(size)]
                 columns = [torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)]
                 data = TensorDict(dict(zip(FIELDS, columns, strict=True)), batch_size=size)
                 await self._client.async_put(data, partition_id=partition)
@@ -292,11 +277,12 @@ class Consumer:
 class Queue:
     """Its controller, two storage units (its default), and clients in the producers and the consumer."""
 
-    def __init__(self, length: int, producers: int) -> None:
+    def __init__(self, most: int) -> None:
         import transfer_queue
 
+        self.length, self.producers = 1, most
         transfer_queue.init()
-        self._producers = [ray.remote(num_cpus=0)(Producer).remote(length) for _ in range(producers)]
+        self._producers = [ray.remote(num_cpus=0)(Producer).remote() for _ in range(most)]
         self._consumer = ray.remote(num_cpus=0)(Consumer).remote()
         self._partitions = 0
 
@@ -307,10 +293,10 @@ class Queue:
     async def move(self, samples: int) -> None:
         """All samples to the consumer."""
         partition, groups = self._next(), samples // GROUP
-        shares = [len(range(i, groups, len(self._producers))) for i in range(len(self._producers))]
+        shares = [len(range(i, groups, self.producers)) for i in range(self.producers)]
         puts = [
-            actor.produce.remote(partition, share, GROUP)
-            for actor, share in zip(self._producers, shares, strict=True)
+            actor.produce.remote(partition, share, GROUP, self.length)
+            for actor, share in zip(self._producers, shares, strict=False)
         ]
         await self._consumer.consume.remote(partition, samples, BATCH)
         await asyncio.gather(*puts)
@@ -319,18 +305,13 @@ class Queue:
         """Seconds from the put of one sample until it was read, the consumer waiting for it."""
         partition = self._next()
         taken = self._consumer.consume.remote(partition, 1, 1)
-        started: float = await self._producers[0].produce.remote(partition, 1, 1)
+        started: float = await self._producers[0].produce.remote(partition, 1, 1, self.length)
         read: float = await taken
         return read - started
 
     def _next(self) -> str:
         self._partitions += 1
         return f"step-{self._partitions}"
-
-    def stop(self) -> None:
-        """End the actors; the queue's own stay."""
-        for actor in (*self._producers, self._consumer):
-            ray.kill(actor)
 
 
 def run_side(
@@ -347,5 +328,12 @@ def run_side(
         log_to_driver=False,
         runtime_env=environment,
     )
-    for payload, producers in cells:
-        note(measure(side, payload, producers))
+    most = max(producers for _, producers in cells)
+    way = Ours(most) if side == "ours" else Queue(most)
+
+    async def everything() -> None:
+        await way.start()
+        for payload, producers in cells:
+            note(await measure(side, way, payload, producers))
+
+    asyncio.run(everything())
