@@ -41,6 +41,8 @@ IN_FLIGHT = 4
 """Groups that one producer has under way."""
 BYTES_A_TOKEN = 8
 """Of ids and log-probs; the mask's byte comes on top on both sides."""
+POLL_S = 0.002
+"""Between two questions of TransferQueue's consumer whether a batch is there."""
 SINGLE = 40
 """Samples whose way is timed one after the other."""
 PROMPT = Prompt(id="p", text="p", token_ids=(1,), answer="a")
@@ -263,9 +265,7 @@ class Consumer:
     async def consume(self, partition: str, samples: int, batch: int) -> float:
         """When the last batch was read."""
         for _ in range(samples // batch):
-            meta = await self._client.async_get_meta(
-                data_fields=FIELDS, batch_size=batch, partition_id=partition, task_name="train"
-            )
+            meta = await self._meta(partition, batch)
             data = await self._client.async_get_data(meta)
             assert len(data) == batch
             _read(*(data[name].numpy() for name in FIELDS))
@@ -273,15 +273,26 @@ class Consumer:
         await self._client.async_clear_partition(partition)
         return read
 
+    async def _meta(self, partition: str, batch: int) -> Any:
+        while True:
+            meta = await self._client.async_get_meta(
+                data_fields=FIELDS, batch_size=batch, partition_id=partition, task_name="train"
+            )
+            if meta.size:
+                return meta
+            await asyncio.sleep(POLL_S)
+
 
 class Queue:
     """Its controller, two storage units (its default), and clients in the producers and the consumer."""
 
     def __init__(self, most: int) -> None:
         import transfer_queue
+        from omegaconf import OmegaConf
 
         self.length, self.producers = 1, most
-        transfer_queue.init()
+        # Without polling a request that finds too few samples sleeps for 5 s in the thread that serves all.
+        transfer_queue.init(OmegaConf.create({"controller": {"polling_mode": True}}))
         self._producers = [ray.remote(num_cpus=0)(Producer).remote() for _ in range(most)]
         self._consumer = ray.remote(num_cpus=0)(Consumer).remote()
         self._partitions = 0
