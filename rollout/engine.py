@@ -154,6 +154,10 @@ class InferenceEngine(Protocol):
     waiting.
     """
 
+    def preload(self) -> None:
+        """Import what ``start`` needs."""
+        ...
+
     @property
     def policy_version(self) -> int:
         """Version of the weights that sample now."""

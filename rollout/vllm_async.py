@@ -55,6 +55,10 @@ class AsyncEngine:
         """Version of the weights that sample now."""
         return self._version
 
+    def preload(self) -> None:
+        """Import vLLM; takes seconds the first time."""
+        import vllm.v1.engine.async_llm  # noqa: F401
+
     async def start(self) -> None:
         """Start the engine core and wait until it has loaded. EngineDead, with the cause, if it cannot."""
         self._thread.start()

@@ -68,6 +68,10 @@ class InProcessEngine:
         """Version of the weights that sample now."""
         return self._version
 
+    def preload(self) -> None:
+        """Import vLLM; takes seconds the first time."""
+        import vllm.v1.engine.llm_engine  # noqa: F401
+
     async def start(self) -> None:
         """Load the model in the engine thread. EngineDead, with the cause, if it cannot."""
         assert self._thread is None, "an engine starts once"

@@ -33,6 +33,11 @@ class RolloutWorker:
         """The name; Ray writes it at the head of the actor's log files."""
         return self._name
 
+    async def warm(self) -> None:
+        """Set the process up and import the engine's modules, ahead of ``start``."""
+        prepare_process(self._config)
+        build_engine(self._config).preload()
+
     async def start(self) -> dict[str, float | str]:
         """Set the process up and load the model. Returns ``pid``, ``host``, ``seconds`` and
         ``policy_version``. EngineDead if it cannot."""

@@ -56,6 +56,12 @@ def train(
 
         start = choose_start(config)
         phases(start.described(config.run.name))
-        from rl.run.train import train as run
+        phases("preparing the base and the prompts")
+        from rl.run.early_start import EarlyStart
+        from rl.run.signals import terminated_as_interrupted
 
-        run(config, start, phases, as_json=as_json)
+        with terminated_as_interrupted(), EarlyStart(config) as early:
+            # Its imports take seconds, and Ray is on its way meanwhile.
+            from rl.run.train import train as run
+
+            run(config, start, phases, early=early, as_json=as_json)

@@ -96,7 +96,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
         ray.init(address=config.cluster.address, **common)
         return
     _remove_leftovers()
-    temp = _make_temp(logs)
+    temp = _make_temp()
     # address="local": the default would join whatever Ray another user of this machine has started.
     with _loopback():
         ray.init(
@@ -108,9 +108,19 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
             _temp_dir=str(temp),
             **common,
         )
-    _claim(temp, logs, helpers=psutil.Process().children(recursive=True))
+    _claim(temp, None, helpers=psutil.Process().children(recursive=True))
     if logs is not None:
-        _link(logs / "ray", temp / "session_latest" / "logs")
+        keep_logs_in(logs)
+
+
+def keep_logs_in(logs: Path) -> None:
+    """Let the directory have this process's Ray logs as ``ray/``, as ``start_ray`` does; nothing on a Ray of
+    others."""
+    for temp in _temp_dirs():
+        if _owner_pid(temp) == os.getpid():
+            helpers = filter(None, map(_alive, _read_claim(temp)["helpers"]))
+            _claim(temp, logs, helpers=list(helpers))
+            _link(logs / "ray", temp / "session_latest" / "logs")
 
 
 @contextmanager
@@ -164,9 +174,9 @@ def _temp_dirs() -> list[Path]:
     return [path for path in _temp_root().glob(f"{PREFIX}*") if (path / OWNER).is_file()]
 
 
-def _make_temp(logs: Path | None) -> Path:
+def _make_temp() -> Path:
     temp = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temp_root()))
-    _claim(temp, logs, helpers=[])
+    _claim(temp, None, helpers=[])
     return temp
 
 

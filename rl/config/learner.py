@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rl.config.base import Section
 from rl.config.choice import ONE_OF, Choice, OwnCode
+from rl.config.number_format import choose_dtype
 
 
 class LoraConfig(Section):
@@ -199,9 +200,10 @@ class LearnerConfig(Section):
     """How the ranks stay one model."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """Sharding over the ranks: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
-    dtype: Literal["float32", "bfloat16", "autocast"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16", "autocast"] = "float32"
     """Number format: ``float32``; ``bfloat16`` weights and arithmetic beside float32 masters; ``autocast``:
-    float32 weights, matrix products in bfloat16."""
+    float32 weights, matrix products in bfloat16; ``auto``: autocast where the device has instructions for
+    bfloat16, else float32."""
     dither: bool = True
     """For a base in bfloat16 files and engines in bfloat16: each float32 weight or master begins at random
     among the numbers that round to the base's, so that small updates move what is served from the first one
@@ -251,6 +253,11 @@ class LearnerConfig(Section):
     """Deaths of a learner rank survived in one run: all ranks are rebuilt from the newest checkpoint."""
     collective_timeout_s: PositiveFloat = 120.0
     """Longest wait of one rank for the others before the group counts as dead."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _auto_is_decided(cls, section: Any) -> Any:
+        return choose_dtype(section, fast="autocast")
 
     @property
     def sequence_parallel(self) -> int:

@@ -11,10 +11,12 @@ from pydantic import (
     PositiveInt,
     field_serializer,
     field_validator,
+    model_validator,
 )
 
 from rl.config.base import Section
 from rl.config.names import require_path_name
+from rl.config.number_format import choose_dtype
 from rl.config.secrets import without_secrets
 from rl.config.suites import SuiteConfig
 
@@ -124,8 +126,9 @@ class RolloutConfig(Section):
     max_batched_tokens: PositiveInt | None = None
     """Tokens of one engine step, prefills included; None = 16384 on a GPU, 8192 on a CPU, and never less than
     ``max_model_len``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Number format of the engine's weights and arithmetic."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """Number format of the engine's weights and arithmetic; ``auto``: bfloat16 where the device has
+    instructions for it, else float32."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where engines run."""
     kv_cache_mib: PositiveInt = 256
@@ -157,6 +160,11 @@ class RolloutConfig(Section):
     probe_factor: float = Field(default=4.0, ge=1)
     """Times the gap of the untouched base, measured at the start, that is allowed too. A larger gap warns; a
     second one in a row ends the run, one over four times as large does at once."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _auto_is_decided(cls, section: Any) -> Any:
+        return choose_dtype(section, fast="bfloat16")
 
     @field_validator("stop")
     @classmethod

@@ -64,17 +64,24 @@ def create_fleet(
     *,
     for_evaluation: bool = False,
     fixed_weights: bool = False,
+    ready: dict[int, Any] | None = None,
 ) -> EngineFleet:
     """The engines of a run, in their seats, not yet started; or those of ``evaluation.engines``.
 
-    ``fixed_weights``: nothing will be pushed into them.
+    ``fixed_weights``: nothing will be pushed into them. ``ready``: actors of ``warm_engines``, by index; each
+    is taken out when it is started.
     """
     engine = engine_config(config, model_path, fixed_weights=fixed_weights)
+    warmed = {} if ready is None else ready
+
+    def make_actor(index: int) -> Any:
+        if index in warmed:
+            return warmed.pop(index)
+        return create_engine_actor(engine, placed.engine_options(index), name=f"engine-{index}")
+
     num_engines = config.evaluation.engines if for_evaluation else config.rollout.num_engines
     return EngineFleet(
-        make_actor=lambda index: create_engine_actor(
-            engine, placed.engine_options(index), name=f"engine-{index}"
-        ),
+        make_actor=make_actor,
         num_engines=num_engines,
         first_index=config.rollout.num_engines if for_evaluation else 0,
         max_restarts=config.rollout.max_restarts,
@@ -82,6 +89,17 @@ def create_fleet(
         rejoin=config.rollout.weight_transfer == "shm",
         capacity=config.rollout.max_num_seqs,
     )
+
+
+def warm_engines(config: Config, model_path: Path, placed: Placed) -> dict[int, Any]:
+    """Actors of the run's engines, evaluation's included, by index, that import vLLM from now on and load
+    nothing."""
+    engine = engine_config(config, model_path)
+    actors = {}
+    for index in range(config.rollout.num_engines + config.evaluation.engines):
+        actors[index] = create_engine_actor(engine, placed.engine_options(index), name=f"engine-{index}")
+        actors[index].warm.options(concurrency_group="control").remote()
+    return actors
 
 
 def create_engine_actor(config: EngineConfig, options: dict[str, Any], *, name: str = "engine") -> Any:

@@ -37,7 +37,19 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
     os.environ.update(
         MASTER_ADDR=address, MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0"
     )
-    if config.device == "cpu":
+    deepspeed = import_deepspeed(config.device)
+    backend, timeout = (
+        "gloo" if config.device == "cpu" else "nccl",
+        timedelta(seconds=config.collective_timeout_s),
+    )
+    if config.device == "cpu" and address == LOOPBACK:
+        _join_on_loopback(rank=rank, world_size=world_size, port=port, timeout=timeout)
+    deepspeed.init_distributed(dist_backend=backend, timeout=timeout)
+
+
+def import_deepspeed(device: str) -> Any:
+    """The module, imported for this device; it takes seconds the first time."""
+    if device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
     from deepspeed.utils import logger as deepspeed_logger
@@ -46,13 +58,7 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
     # On CPU DeepSpeed compiles this operator when the process group starts, and dies where there is no ninja
     # or C++ compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    backend, timeout = (
-        "gloo" if config.device == "cpu" else "nccl",
-        timedelta(seconds=config.collective_timeout_s),
-    )
-    if config.device == "cpu" and address == LOOPBACK:
-        _join_on_loopback(rank=rank, world_size=world_size, port=port, timeout=timeout)
-    deepspeed.init_distributed(dist_backend=backend, timeout=timeout)
+    return deepspeed
 
 
 def _join_on_loopback(*, rank: int, world_size: int, port: int, timeout: timedelta) -> None:

@@ -94,6 +94,8 @@ class LearnerGroup:
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._actors: list[Any] = []
+        self._warmed = False
+        """The actors are fresh: the next ``start`` takes them."""
         self._facts: list[dict[str, Any]] = []
         self._calls: list[str] = []
         """Calls that the ranks are at, oldest first."""
@@ -103,6 +105,21 @@ class LearnerGroup:
         self.whole_batch: str | None = None
         """Why batches cannot come in parts (``accumulate``), once the ranks are up; None = they can."""
 
+    def warm(self) -> None:
+        """Create the actors, so that their imports are done when ``start`` comes."""
+        self._create()
+        self._warmed = True
+        for actor in self._actors:
+            actor.warm.remote()
+
+    def _create(self) -> None:
+        self.kill()
+        actor_class = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(LearnerActor)
+        self._actors = [
+            actor_class.options(**options).remote(rank=rank, **self._arguments)
+            for rank, options in enumerate(self._options)
+        ]
+
     async def start(self) -> list[dict[str, Any]]:
         """Create the actors and join them into one process group; returns each rank's ``setup`` facts (pid,
         host, seconds).
@@ -110,13 +127,10 @@ class LearnerGroup:
         On a group that already runs (or has a dead rank) this is a rebuild from the base model: ``load`` a
         checkpoint next.
         """
-        self.kill()
+        if not self._warmed:
+            self._create()
+        self._warmed = False
         self._facts, self._dead = [], None
-        actor_class = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(LearnerActor)
-        self._actors = [
-            actor_class.options(**options).remote(rank=rank, **self._arguments)
-            for rank, options in enumerate(self._options)
-        ]
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
         self._facts = await self._call("setup", address, port, timeout_s=self._start_timeout_s)
         self.device, self.whole_batch = self._facts[0]["device"], self._facts[0]["whole_batch"]
@@ -242,7 +256,7 @@ class LearnerGroup:
         """End the ranks at once, whatever they are at; ``close`` afterwards has nothing left to wait for."""
         for actor in self._actors:
             ray.kill(actor, no_restart=True)
-        self._actors = []
+        self._actors, self._warmed = [], False
 
     async def _call(self, method: str, *arguments: Any, timeout_s: float | None = None) -> list[Any]:
         """[num_ranks] results of one method on every rank."""

@@ -75,14 +75,22 @@ class LearnerRank:
         self._busy_cpu_s = 0.0
         self._tokens = 0
 
+    def warm(self) -> None:
+        """Import what ``setup`` needs, ahead of it."""
+        self._claim_cpu()
+        from rl.learner.deepspeed_setup import import_deepspeed
+
+        import_deepspeed(self._settings.config.device)
+        import rl.learner.build  # noqa: F401
+
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
 
         Returns pid, host, the device's name, why batches must come whole (or None), and the seconds it took.
         """
         started = time.perf_counter()
+        self._claim_cpu()
         config, rank, world_size = self._settings.config, self._settings.rank, self._settings.world_size
-        _claim_cpu(config, rank=rank, world_size=world_size)
         from rl.learner.deepspeed_setup import init_distributed
 
         init_distributed(config, rank=rank, world_size=world_size, address=address, port=port)
@@ -98,6 +106,14 @@ class LearnerRank:
             "whole_batch": needs_whole_batch(config, self._settings.algorithm),
             "setup_s": time.perf_counter() - started,
         }
+
+    def _claim_cpu(self) -> None:
+        """Pin the rank to its part of the configured cores (all of them if there are fewer cores than ranks);
+        set torch's threads."""
+        settings, config = self._settings, self._settings.config
+        if config.cores is not None:
+            os.sched_setaffinity(0, config.cores[settings.rank :: settings.world_size] or config.cores)
+        torch.set_num_threads(config.num_threads)
 
     @property
     def _built(self) -> "RankParts":
@@ -322,11 +338,3 @@ class LearnerRank:
 
         settings = self._settings
         return run_shape(settings.config, settings.algorithm, world_size=settings.world_size)
-
-
-def _claim_cpu(config: LearnerConfig, *, rank: int, world_size: int) -> None:
-    """Pin the rank to its part of the configured cores (all of them if there are fewer cores than ranks); set
-    torch's threads."""
-    if config.cores is not None:
-        os.sched_setaffinity(0, config.cores[rank::world_size] or config.cores)
-    torch.set_num_threads(config.num_threads)

@@ -9,21 +9,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from rl.cluster.placement import Placed
 from rl.config.algorithm import BrpoAdvantage
-from rl.config.learner import DilocoSync
-from rl.config.model import trusts_code
 from rl.config.schema import Config
-from rl.engines.actors import create_fleet, learner_options
 from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
 from rl.engines.thinking_budgets import AnytimeAnswers
-from rl.learner.diloco.group import ReplicaGroup
 from rl.learner.group import LearnerGroup
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
+from rl.run.actors import Actors
 from rl.run.base_files import replaced
 from rl.run.build import Started, build_controller, build_stateful
 from rl.run.checkpoint import Checkpoint
@@ -34,7 +30,7 @@ from rl.run.evaluation.units import Unit
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.loops import collector_spared
 from rl.run.prepare.inputs import Prepared
-from rl.run.rollout_records import RolloutRecords, wanted_of_learner
+from rl.run.rollout_records import RolloutRecords
 from rl.run.start import stream_changed
 from rl.run.state import RunState
 from rl.run.status import RunStatus
@@ -59,7 +55,7 @@ class Session:
         config: Config,
         prepared: Prepared,
         run: RunDir,
-        placed: Placed,
+        actors: Actors,
         checkpoint: Checkpoint | None,
         fingerprint: Fingerprint,
         phases: Phases,
@@ -70,7 +66,7 @@ class Session:
         self.status = status
         self.prepared = prepared
         self.run_dir = run
-        self.placed = placed
+        self.actors = actors
         self.checkpoint = checkpoint
         self.state = checkpoint.load_state() if checkpoint else RunState()
         self.stream_anew = checkpoint is not None and stream_changed(checkpoint.fingerprint(), fingerprint)
@@ -208,26 +204,8 @@ class Session:
     async def _actors(self) -> AsyncIterator[tuple[EngineFleet, LearnerGroup, Verifiers]]:
         """Engines, learner ranks and verifiers, started side by side and stopped whatever happens."""
         config, task = self.config, self.prepared.task
-        fleet = create_fleet(config, self.prepared.model_path, self.placed)
-        fleets = [fleet]
-        if config.evaluation.engines:
-            self.reserved = create_fleet(config, self.prepared.model_path, self.placed, for_evaluation=True)
-            fleets.append(self.reserved)
-        group = ReplicaGroup if isinstance(config.learner.sync, DilocoSync) else LearnerGroup
-        learner = group(
-            config=config.learner,
-            algorithm=config.algorithm,
-            model_path=str(self.prepared.model_path),
-            trust=trusts_code(config.model),
-            seed=config.run.seed,
-            total_steps=config.run.steps,
-            max_tokens=config.rollout.max_tokens,
-            serves_bf16=config.rollout.dtype == "bfloat16",
-            records=wanted_of_learner(config.records),
-            actor_options=learner_options(config, self.placed),
-            timeout_s=config.stream.step_timeout_s,
-            start_timeout_s=config.stream.start_timeout_s,
-        )
+        fleet, learner, fleets = self.actors.fleet, self.actors.learner, self.actors.fleets
+        self.reserved = self.actors.reserved
         verifiers = make_verifiers(config, task.reward_name, task.reward_args)
         scorer = with_reward_model(verifiers, config.reward_model)
         engines = config.rollout.num_engines + config.evaluation.engines

@@ -3,12 +3,11 @@ prints the table."""
 
 import asyncio
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
-from rl.cluster.placement import create_placement, plan_placement
-from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.config.schema import Config
 from rl.engines.errors import TransferGroupBroken
 from rl.learner.group import LearnerDead
@@ -16,7 +15,9 @@ from rl.records.phases import Phases
 from rl.records.run_log import RunLog
 from rl.records.rundir import RunDir
 from rl.records.storage import storage_errors
+from rl.run.actors import create_actors
 from rl.run.checkpoint import CheckpointStore
+from rl.run.early_start import EarlyStart
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.fingerprint.of_run import run_fingerprint
 from rl.run.prepare.inputs import Prepared, prepare
@@ -35,7 +36,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    config: Config, start: Start | None = None, phases: Phases | None = None, *, as_json: bool = False
+    config: Config,
+    start: Start | None = None,
+    phases: Phases | None = None,
+    *,
+    early: EarlyStart | None = None,
+    as_json: bool = False,
 ) -> Path:
     """Run a job to its end, or resume it; returns the run directory.
 
@@ -43,20 +49,29 @@ def train(
         config: what to run.
         start: ``choose_start(config)``, if the caller has chosen already.
         phases: says what the run is at.
+        early: Ray on its way, entered by the caller, who leaves it afterwards.
         as_json: print the result as one JSON object, not as a table.
 
     Raises:
-        ValueError: the user's input is wrong; raised before any actor starts.
+        ValueError: the user's input is wrong; raised before anything is trained or written.
         Interrupted: Ctrl-C or SIGTERM; ``resume=auto`` goes on from the checkpoint it left.
         LearnerDead: a learner rank died more often than ``learner.max_restarts`` allows.
         StorageError: the run directory can no longer be written; the checkpoints of before are whole.
     """
     phases = phases or Phases()
     start = start or choose_start(config)
-    phases("preparing the base and the prompts")
+    if early is None:
+        phases("preparing the base and the prompts")
+    with terminated_as_interrupted(), ExitStack() as stack:
+        early = early or stack.enter_context(EarlyStart(config))
+        return _train(config, start, phases, early, as_json=as_json)
+
+
+def _train(config: Config, start: Start, phases: Phases, early: EarlyStart, *, as_json: bool) -> Path:
+    """As ``train``, with Ray on its way."""
     # What a resumed run found stands, so that its data are the same.
     previous = start.run.path if start.checkpoint is not None else None
-    prepared = prepare(config, references=References(previous=previous))
+    prepared = prepare(config, references=References(previous=previous), located=early.begin)
     for note in prepared.notes:
         phases(note)
     fingerprint = run_fingerprint(config, prepared)
@@ -69,11 +84,10 @@ def train(
         phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
     try:
         with (
-            terminated_as_interrupted(),
             RunLog(run.logs) as log,
             RunStatus(run, phases, log, steps=config.run.steps) as status,
         ):
-            _drive(config, prepared, Start(run, start.checkpoint), fingerprint, phases, status)
+            _drive(config, prepared, Start(run, start.checkpoint), fingerprint, phases, status, early)
             with storage_errors(run.path, advice=lambda: advice(run)):
                 print_summary(run, config, Console(), as_json=as_json)
     finally:
@@ -88,6 +102,7 @@ def _drive(
     fingerprint: Fingerprint,
     phases: Phases,
     status: RunStatus,
+    early: EarlyStart,
 ) -> None:
     """Everything between the run directory that is open and its end."""
     run = start.run
@@ -95,11 +110,10 @@ def _drive(
         with storage_errors(run.path, advice=lambda: advice(run)):
             prepared.references.write(run.path)
             phases("starting Ray")
-            start_ray(config, run.logs)
             try:
-                finished = _attempts(config, prepared, start, fingerprint, phases, status)
+                finished = _attempts(config, prepared, start, fingerprint, phases, status, early)
             finally:
-                stop_ray()
+                early.stop()
     except KeyboardInterrupt as error:
         raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
     if not finished:
@@ -126,18 +140,19 @@ def _attempts(
     fingerprint: Fingerprint,
     phases: Phases,
     status: RunStatus,
+    early: EarlyStart,
 ) -> bool:
     """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and
     so does an engine lost from a transfer group (nccl, ipc) that none can rejoin."""
     checkpoint = start.checkpoint
     left = {LearnerDead: config.learner.max_restarts, TransferGroupBroken: config.rollout.max_restarts}
-    placed = create_placement(plan_placement(config))
+    placed, actors = early.finish(prepared.model_path, start.run.logs)
     while True:
         session = Session(
             config=config,
             prepared=prepared,
             run=start.run,
-            placed=placed,
+            actors=actors,
             checkpoint=checkpoint,
             fingerprint=fingerprint,
             phases=phases,
@@ -154,6 +169,7 @@ def _attempts(
             where = f"step {checkpoint.step}" if checkpoint else "the start"
             logger.error("%s; going on from %s (%d restarts left)", error, where, left[died])
             status.state = "starting"
+            actors = create_actors(config, prepared.model_path, placed)
 
 
 def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:

@@ -11,6 +11,7 @@ import psutil
 
 from rl.commands.doctor.check import Check
 from rl.commands.doctor.cuda import cuda_checks
+from rl.config.number_format import bfloat16_is_fast, cpu_flags
 
 GIB = 1 << 30
 
@@ -37,7 +38,7 @@ def features(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
     """vLLM's CPU build uses AVX2 at least on x86; AVX-512 is faster."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return Check(name="cpu features", status="ok", found=platform.machine())
-    flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.is_file() else set()
+    flags = cpu_flags(cpuinfo)
     present = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
     found = ", ".join(present) or "no AVX2"
     if "avx2" not in flags:
@@ -52,10 +53,10 @@ def features(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
             name="cpu features",
             status="warn",
             found=found,
-            remedy="works; without AVX-512 the CPU engine is slower",
+            remedy="works; without AVX-512 the CPU engine is slower, and bfloat16 far slower than float32",
         )
-    if {"avx512_bf16", "amx_bf16"} & flags:
-        found += ": for models of 100M parameters and more, rollout.dtype=bfloat16 learner.dtype=autocast"
+    if bfloat16_is_fast("cpu", cpuinfo=cpuinfo):
+        found += ": for models of 100M parameters and more, rollout.dtype=auto learner.dtype=auto"
     return Check(name="cpu features", status="ok", found=found)
 
 

@@ -46,6 +46,9 @@ class ReplicaGroup(LearnerGroup):
         self._epoch = 0
         self._deaths = 0
 
+    def warm(self) -> None:
+        """Nothing: replicas are made one by one, when they start."""
+
     async def start(self) -> list[dict[str, Any]]:
         """As in LearnerGroup: all replicas, each alone, then together."""
         self.kill()

@@ -1,6 +1,7 @@
 """Everything that can be wrong in a user's input, found before any actor starts: model, tokenizer, prompts,
 reward."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from rl.cluster.gpus import require_gpus
 from rl.config.curriculum_slots import curriculum_slots
 from rl.config.hub import model_directory
 from rl.config.model import PackagedModelConfig, PathModelConfig, RecipeModelConfig, trusts_code
+from rl.config.number_format import slow_formats
 from rl.config.schema import Config
 from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
@@ -63,7 +65,13 @@ class Prepared:
         return make_decode(self.tokenizer, self.task.thinking_tags, self.stops)
 
 
-def prepare(config: Config, *, references: References | None = None, gpus_are_here: bool = True) -> Prepared:
+def prepare(
+    config: Config,
+    *,
+    references: References | None = None,
+    gpus_are_here: bool = True,
+    located: Callable[[Path], None] | None = None,
+) -> Prepared:
     """Build or find the base, tokenise the prompts of both splits, try the reward.
 
     Args:
@@ -71,6 +79,7 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
         references: Judges the rows' own answers, and says which train prompts are left; None takes them on
             trust.
         gpus_are_here: False for a plan that is made elsewhere: this machine's GPUs are not looked for.
+        located: told where the base is, before anything is read from it.
 
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
@@ -82,8 +91,10 @@ def prepare(config: Config, *, references: References | None = None, gpus_are_he
     if config.rollout.engine_args:
         check_engine_args(config.rollout.engine_args)
     model_path = locate_model(config)
+    if located is not None:
+        located(model_path)
     tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
-    notes = check_model(config, model_path, tokenizer)
+    notes = [*slow_formats(config), *check_model(config, model_path, tokenizer)]
     check_learner(config, model_path)
     limits = {"max_model_len": config.rollout.max_model_len, "max_tokens": config.rollout.max_tokens}
     task = build_task(config.task, tokenizer, **limits)

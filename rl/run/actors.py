@@ -1,0 +1,57 @@
+"""The actors of one attempt: engines and learner ranks in their seats."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rl.cluster.placement import Placed
+from rl.config.learner import DilocoSync
+from rl.config.model import trusts_code
+from rl.config.schema import Config
+from rl.engines.actors import create_fleet, learner_options, warm_engines
+from rl.engines.fleet import EngineFleet
+from rl.learner.diloco.group import ReplicaGroup
+from rl.learner.group import LearnerGroup
+from rl.run.rollout_records import wanted_of_learner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actors:
+    """Engines and learner ranks in their seats, not yet started."""
+
+    fleet: EngineFleet
+    reserved: EngineFleet | None
+    """Engines of evaluations beside the training."""
+    learner: LearnerGroup
+
+    @property
+    def fleets(self) -> list[EngineFleet]:
+        """Every engine's."""
+        return [self.fleet] if self.reserved is None else [self.fleet, self.reserved]
+
+
+def create_actors(config: Config, model_path: Path, placed: Placed, *, warm: bool = False) -> Actors:
+    """The engines and ranks of a run. ``warm``: their processes are created now and import what they will
+    need; else all of that happens when they are started."""
+    ready = warm_engines(config, model_path, placed) if warm else {}
+    fleet = create_fleet(config, model_path, placed, ready=ready)
+    reserved = None
+    if config.evaluation.engines:
+        reserved = create_fleet(config, model_path, placed, for_evaluation=True, ready=ready)
+    group = ReplicaGroup if isinstance(config.learner.sync, DilocoSync) else LearnerGroup
+    learner = group(
+        config=config.learner,
+        algorithm=config.algorithm,
+        model_path=str(model_path),
+        trust=trusts_code(config.model),
+        seed=config.run.seed,
+        total_steps=config.run.steps,
+        max_tokens=config.rollout.max_tokens,
+        serves_bf16=config.rollout.dtype == "bfloat16",
+        records=wanted_of_learner(config.records),
+        actor_options=learner_options(config, placed),
+        timeout_s=config.stream.step_timeout_s,
+        start_timeout_s=config.stream.start_timeout_s,
+    )
+    if warm:
+        learner.warm()
+    return Actors(fleet=fleet, reserved=reserved, learner=learner)
