@@ -96,9 +96,9 @@ class ReplicaActor(LearnerActor):
         with self._replica.outer_weights():
             super().export(directory, base)
 
-    def save(self, directory: str, lead: bool = True) -> None:
+    def save(self, directory: str, background: bool = True, lead: bool = True) -> None:
         """As in LearnerRank, into a directory of its own; the ``lead`` also writes what all share."""
-        super().save(str(self._own(directory)))
+        super().save(str(self._own(directory)), background)
         write = self._engine.checkpoint_engine.save if lead else None
         self._replica.save(Path(directory), self._schedule(), write)
         if lead:

@@ -180,9 +180,9 @@ class ReplicaGroup(LearnerGroup):
         """As in LearnerGroup: the outer weights."""
         await self._ask_first("export", None, directory, base)
 
-    async def save(self, directory: str) -> None:
+    async def save(self, directory: str, *, background: bool = True) -> None:
         """As in LearnerGroup; of the replicas that take part."""
-        leads = {number: (directory, number == self._lead) for number in self._replicas}
+        leads = {number: (directory, background, number == self._lead) for number in self._replicas}
         await self._each(self._replicas, "save", leads)
 
     def actors(self) -> list[ActorState]:
