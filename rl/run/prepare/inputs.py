@@ -14,7 +14,6 @@ from rl.cluster.gpus import require_gpus
 from rl.config.curriculum_slots import curriculum_slots
 from rl.config.hub import model_directory
 from rl.config.model import PackagedModelConfig, PathModelConfig, RecipeModelConfig, trusts_code
-from rl.config.number_format import slow_formats
 from rl.config.schema import Config
 from rl.learner.preflight import check_learner
 from rl.pretrain.worked_solutions import with_worked_solutions
@@ -22,7 +21,7 @@ from rl.records.advisories import resolve_advisories
 from rl.run.prepare.battery_trial import Battery
 from rl.run.prepare.overlap_check import OverlapCheck
 from rl.run.prepare.own_parts import check_own_parts
-from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer
+from rl.run.prepare.preflight import check_model, check_prompt_ids, load_tokenizer, slow_formats
 from rl.run.prepare.references import References
 from rl.run.prepare.reward_trial import is_own, try_reward
 from rl.run.prepare.suites import PreparedSuite, prepare_suites

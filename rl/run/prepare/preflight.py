@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.config.model import trusts_code
+from rl.config.number_format import bfloat16_is_fast
 from rl.config.schema import Config
 from rl.config.sections import RolloutConfig
 from rl.learner.dropout import dropout_note, silence_config
@@ -265,3 +266,20 @@ def check_engine(rollout: RolloutConfig, base: Any) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def slow_formats(config: Config) -> list[str]:
+    """A note where a CPU is to compute in bfloat16 without an instruction for it."""
+    rollout, learner = config.rollout, config.learner
+    formats = [("rollout", rollout.dtype, rollout.device), ("learner", learner.dtype, learner.device)]
+    slow = [
+        f"{name}.dtype={dtype}"
+        for name, dtype, device in formats
+        if dtype in ("bfloat16", "autocast") and not bfloat16_is_fast(device)
+    ]
+    if not slow:
+        return []
+    return [
+        f"{' and '.join(slow)}: this CPU has no instruction for bfloat16 (t2rl doctor) and takes many times"
+        " as long as in float32; set it to auto"
+    ]

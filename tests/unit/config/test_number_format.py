@@ -6,7 +6,8 @@ import pytest
 
 import rl.config.number_format as number_format
 from rl.config.load import load_config
-from rl.config.number_format import bfloat16_is_fast, slow_formats
+from rl.config.number_format import bfloat16_is_fast
+from rl.run.prepare.preflight import slow_formats
 
 FLAGS = {
     "zen4": "flags : avx2 avx512f avx512_bf16",
