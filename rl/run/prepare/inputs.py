@@ -83,35 +83,26 @@ def prepare(
     Raises:
         ValueError: in the user's words: which file, line or field, and what to do.
     """
-    resolve_advisories(config.run.advisories)
-    if gpus_are_here:
-        require_gpus(config)
-    check_own_parts(config)
-    if config.rollout.engine_args:
-        check_engine_args(config.rollout.engine_args)
+    _check_settings(config, gpus_are_here=gpus_are_here)
     model_path = locate_model(config)
     if located is not None:
         located(model_path)
-    tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
-    notes = [*slow_formats(config), *check_model(config, model_path, tokenizer)]
-    check_learner(config, model_path)
+    tokenizer, notes = _checked_base(config, model_path)
     limits = {"max_model_len": config.rollout.max_model_len, "max_tokens": config.rollout.max_tokens}
     task = build_task(config.task, tokenizer, **limits)
     reward = build_reward(task.reward_name, task.reward_args)
     make_weigh(config, task)
     train_prompts, eval_prompts = _load_splits(config, task)
     fresh = references is not None and references.previous is None
-    overlap = OverlapCheck(config.task, task, train_prompts)
-    notes = [*notes, *getattr(task, "notes", ()), *overlap.held_out(eval_prompts, refuse=fresh)]
     suites = prepare_suites(config, tokenizer)
-    notes += [note for suite in suites for note in overlap.suite(suite, refuse=fresh)]
-    notes += overlap.repeats()
+    overlaps = _overlaps(config, task, train_prompts, eval_prompts, suites, refuse=fresh)
+    notes += [*getattr(task, "notes", ()), *overlaps]
     prompts = [*train_prompts, *eval_prompts, *(prompt for suite in suites for prompt in suite.prompts)]
     check_prompt_ids(model_path, prompts, trust=trusts_code(config.model))
     battery = _check_rewards(config, task, reward, train_prompts, eval_prompts)
     if references is not None:
         train_prompts = references.usable(config, task, reward, train_prompts, eval_prompts)
-        notes = [*notes, *references.notes]
+        notes += references.notes
     per_step = config.stream.prompts_per_step
     check_prompts(curriculum_slots(config), train_prompts, prompts_per_step=per_step)
     budget = prompt_budget(config, tokenizer, [*train_prompts, *eval_prompts])
@@ -134,6 +125,24 @@ def prepare(
     )
 
 
+def _check_settings(config: Config, *, gpus_are_here: bool) -> None:
+    """Check what needs neither base nor task; ValueError in the user's words."""
+    resolve_advisories(config.run.advisories)
+    if gpus_are_here:
+        require_gpus(config)
+    check_own_parts(config)
+    if config.rollout.engine_args:
+        check_engine_args(config.rollout.engine_args)
+
+
+def _checked_base(config: Config, model_path: Path) -> tuple[Any, list[str]]:
+    """Return the base's tokenizer, and notes; ValueError where engine or learner cannot take the base."""
+    tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
+    notes = [*slow_formats(config), *check_model(config, model_path, tokenizer)]
+    check_learner(config, model_path)
+    return tokenizer, notes
+
+
 def _load_splits(config: Config, task: Task) -> tuple[list[Prompt], list[Prompt]]:
     """Return the prompts of training and of evaluation, both with at least one."""
     train = task.load("train")
@@ -142,6 +151,23 @@ def _load_splits(config: Config, task: Task) -> tuple[list[Prompt], list[Prompt]
         empty = "train" if not train else config.evaluation.split
         raise ValueError(f"task: the {empty} split is empty; give it rows, or change evaluation.split")
     return train, held_out
+
+
+def _overlaps(
+    config: Config,
+    task: Task,
+    train: list[Prompt],
+    held_out: list[Prompt],
+    suites: tuple[PreparedSuite, ...],
+    *,
+    refuse: bool,
+) -> list[str]:
+    """Return notes on held-out problems that stand in the train split too, or nearly; ValueError where they
+    are the same and a run is to ``refuse`` that."""
+    check = OverlapCheck(config.task, task, train)
+    found = list(check.held_out(held_out, refuse=refuse))
+    found += [note for suite in suites for note in check.suite(suite, refuse=refuse)]
+    return found + list(check.repeats())
 
 
 def _check_rewards(
