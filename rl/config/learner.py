@@ -180,8 +180,8 @@ class DilocoSync(Choice):
     outer_momentum: float = Field(default=0.9, ge=0, lt=1)
     """Nesterov momentum of the outer optimizer."""
     bits: Literal[32, 8, 4] = 32
-    """Bits of a weight's way as it travels: 32, float32; 8, integers with a scale for every 256 weights; 4, powers
-    of two below such a scale."""
+    """Bits of a weight's way as it travels: 32, float32; 8, integers with a scale for every 256 weights; 4,
+    powers of two below such a scale."""
 
 
 Sync = Annotated[GradientSync | DilocoSync, ONE_OF]
