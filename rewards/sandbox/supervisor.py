@@ -9,6 +9,7 @@ the caller's death come through that.
 import fcntl
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -35,6 +36,8 @@ def main() -> None:
     os.close(int(sys.argv[1]))
     config = json.loads(sys.argv[2])
     parent = os.getppid()
+    # Stopped, it would not notice that its parent is gone, and stay for ever.
+    kernel.signal_at_parents_death(signal.SIGCONT)
     try:
         kernel.enter_private_mounts()
         kernel.adopt_orphans()

@@ -13,12 +13,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from rl.records.owner import birth
 from t2rl.own_code import ROOT, hides_our_code
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ PREFIX = "t2rl-ray-"
 OWNER = "owner.json"
 LONGEST_ROOT = 30
 """Characters: a unix socket's path has 107, and Ray's own part of it takes about 70."""
+END_S = 5.0
+"""Longest wait for processes that were killed."""
 SPARE_CPUS = 1
 """Logical CPUs beyond the actors', for what a user or a plug-in schedules."""
 
@@ -183,8 +186,8 @@ def _make_temp() -> Path:
 def _claim(temp: Path, logs: Path | None, *, helpers: list[psutil.Process]) -> None:
     """Write down whose directory this is, and which processes go with it."""
     claim = {
-        "owner": _identity(psutil.Process()),
-        "helpers": [_identity(p) for p in helpers if p.is_running()],
+        "owner": _identity(os.getpid()),
+        "helpers": [found for p in helpers if (found := _identity(p.pid)) is not None],
         "logs": str(logs.resolve()) if logs else None,
     }
     staging = temp / f"{OWNER}.tmp"
@@ -192,16 +195,17 @@ def _claim(temp: Path, logs: Path | None, *, helpers: list[psutil.Process]) -> N
     staging.replace(temp / OWNER)
 
 
-def _identity(process: psutil.Process) -> tuple[int, float]:
-    """Pid and start time: the second tells a process from a stranger with a recycled number."""
-    return process.pid, process.create_time()
+def _identity(pid: int) -> tuple[int, str] | None:
+    """Pid and birth: the second tells a process from a stranger with a recycled number, whatever the clock
+    says. None for one that is gone."""
+    born = birth(pid)
+    return None if born is None else (pid, born)
 
 
-def _alive(identity: tuple[int, float]) -> psutil.Process | None:
+def _alive(identity: tuple[int, str]) -> psutil.Process | None:
+    pid, born = identity
     try:
-        process = psutil.Process(identity[0])
-        same = process.create_time() == identity[1] and process.status() != psutil.STATUS_ZOMBIE
-        return process if same else None
+        return psutil.Process(pid) if birth(pid) == born else None
     except psutil.NoSuchProcess:
         return None
 
@@ -211,7 +215,7 @@ def _read_claim(temp: Path) -> dict[str, Any]:
     try:
         claim: dict[str, Any] = json.loads((temp / OWNER).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, FileNotFoundError):
-        return {"owner": (0, 0.0), "helpers": [], "logs": None}
+        return {"owner": (0, ""), "helpers": [], "logs": None}
     return claim
 
 
@@ -232,8 +236,9 @@ def _remove_leftovers() -> None:
 
 
 def _retire(temp: Path) -> None:
-    """Copy the workers' logs to their run directory, then remove ``temp``. Logs that cannot be copied are no
-    reason to fail."""
+    """End what still writes there, copy the workers' logs to their run directory, then remove ``temp``. Logs
+    that cannot be copied are no reason to fail."""
+    _end_users(temp)
     logs = _read_claim(temp)["logs"]
     if logs is not None and Path(logs).is_dir():
         try:
@@ -241,6 +246,33 @@ def _retire(temp: Path) -> None:
         except OSError as error:
             logger.warning("Ray's logs could not be kept in %s: %s", logs, error)
     shutil.rmtree(temp, ignore_errors=True)
+
+
+def _end_users(temp: Path) -> None:
+    """Kill the processes whose output goes to a file in ``temp``: workers and what they started.
+
+    Ray ends its workers by asking, and a worker that stands still (stopped, or in the kernel) hears nothing;
+    when Ray itself was killed nobody asks. Titles, parents and environments change; an output stays.
+    """
+    left = [process for process in psutil.process_iter() if _writes_into(temp, process.pid)]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            logger.info("ending process %d (%s), left by a Ray that has ended", process.pid, process.name())
+            process.kill()
+    psutil.wait_procs(left, timeout=END_S)
+
+
+def _writes_into(temp: Path, pid: int) -> bool:
+    """Whether stdout or stderr of a process is a file below ``temp``; False where that cannot be seen."""
+    if pid == os.getpid():
+        return False
+    for descriptor in (1, 2):
+        try:
+            if str(Path(f"/proc/{pid}/fd/{descriptor}").readlink()).startswith(f"{temp}/"):
+                return True
+        except OSError:
+            return False
+    return False
 
 
 def _keep_logs(temp: Path, target: Path) -> None:

@@ -46,6 +46,19 @@ class LearnerDead(RuntimeError):
         self.rank = rank
 
 
+class LearnerHung(LearnerDead):
+    """Ranks that are up did not answer in time: one of them stands still, and its peers wait for it. All of
+    them are ended and rebuilt, as if it had died."""
+
+    def __init__(self, ranks: Sequence[int], waiting_for: str, seconds: float) -> None:
+        RuntimeError.__init__(
+            self,
+            f"waited {seconds:g} s for {waiting_for} on learner rank(s) {list(ranks)}; they are ended"
+            " (stream.step_timeout_s)",
+        )
+        self.rank = ranks[0]
+
+
 class LearnerGroup:
     """Starts the ranks and forwards to them. After an exception other than ValueError the group is unusable
     until ``start``."""
@@ -100,6 +113,7 @@ class LearnerGroup:
         self._calls: list[str] = []
         """Calls that the ranks are at, oldest first."""
         self._dead: int | None = None
+        self._hung = False
         self.device = "cpu"
         """Name of rank 0's device, once it is up."""
         self.whole_batch: str | None = None
@@ -130,7 +144,7 @@ class LearnerGroup:
         if not self._warmed:
             self._create()
         self._warmed = False
-        self._facts, self._dead = [], None
+        self._facts, self._dead, self._hung = [], None, False
         address, port = await self._ask_first("endpoint", self._start_timeout_s)
         self._facts = await self._call("setup", address, port, timeout_s=self._start_timeout_s)
         self.device, self.whole_batch = self._facts[0]["device"], self._facts[0]["whole_batch"]
@@ -247,6 +261,9 @@ class LearnerGroup:
         """End the ranks, gently if they still answer. Idempotent."""
         if not self._actors:
             return
+        if self._hung:
+            self.kill()
+            return
         # A rank that is dead or stuck cannot close; it is killed below, which is all that is left to do.
         with contextlib.suppress(LearnerDead, TimeoutError, RayActorError, RayTaskError):
             await self._call("close", timeout_s=CLOSE_TIMEOUT_S)
@@ -285,6 +302,9 @@ class LearnerGroup:
                 raise verdict
             if pending:
                 stuck = [rank for rank, task in enumerate(tasks) if task in pending]
+                if self._facts and waiting_for != "learner.close":
+                    self._hung, self._dead = True, stuck[0]
+                    raise LearnerHung(stuck, waiting_for, timeout_s)
                 raise TimeoutError(f"waited {timeout_s:g} s for {waiting_for} on learner rank(s) {stuck}")
             return [task.result() for task in tasks]
         finally:

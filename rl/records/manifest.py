@@ -6,9 +6,9 @@ can write the files can write the manifest too.
 
 import json
 from pathlib import Path
-from typing import Any
 
 import xxhash
+from pydantic import BaseModel, ValidationError
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -37,25 +37,33 @@ def damage(directory: Path) -> str | None:
     if not manifest.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-        files = content["files"].items()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        files = _Manifest.model_validate_json(manifest.read_bytes()).files
+    except ValidationError:  # it is damaged itself
         return f"{manifest} cannot be read"
     # Sizes first: what is missing or cut off is found without reading the rest.
-    for name, facts in files:
+    for name, facts in files.items():
         path = directory / name
-        if not path.is_file():
+        if "\0" in name or not path.is_file():
             return f"{path} is missing"
-        if path.stat().st_size != facts["bytes"]:
-            return f"{path} has {path.stat().st_size} bytes of {facts['bytes']}"
+        if path.stat().st_size != facts.bytes:
+            return f"{path} has {path.stat().st_size} bytes of {facts.bytes}"
     return next(
         (
             f"{directory / name} has other bytes than were written"
-            for name, facts in files
-            if _hash(directory / name) != facts["xxh3"]
+            for name, facts in files.items()
+            if _hash(directory / name) != facts.xxh3
         ),
         None,
     )
+
+
+class _File(BaseModel):
+    bytes: int
+    xxh3: str
+
+
+class _Manifest(BaseModel):
+    files: dict[str, _File]
 
 
 def _hash(path: Path) -> str:

@@ -16,6 +16,7 @@ Layout::
 """
 
 import json
+import logging
 import os
 import re
 import time
@@ -27,6 +28,8 @@ import yaml
 
 from rl.records.jsonl import JsonlWriter, read_jsonl
 from rl.records.owner import Owner
+
+logger = logging.getLogger(__name__)
 
 
 class RunDirBusy(ValueError):
@@ -151,10 +154,15 @@ class RunDir:
         return attempt
 
     def close(self) -> None:
-        """Let others in; idempotent."""
+        """Let others in; idempotent. Where the disk takes no writes the claim stays, and counts for nothing
+        as soon as this process is gone."""
         owner = self.owner()
         if owner is not None and owner.here and owner.pid == os.getpid():
-            self._lock.unlink(missing_ok=True)
+            try:
+                self._lock.unlink(missing_ok=True)
+            except OSError as error:
+                # it must not take the place of what ended the run
+                logger.warning("%s stays: %s", self._lock, error)
 
 
 def _numbered(parent: Path, name: str) -> Iterator[Path]:

@@ -14,17 +14,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl.records.manifest import damage, write_manifest
+from rl.records.manifest import MANIFEST, damage, write_manifest
 from rl.records.rundir import RunDir
 from rl.run.base_files import keep_identity
 from rl.run.fingerprint.fingerprint import FILE as FINGERPRINT
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.state import RunState
-from rl.run.state_file import STATE, damaged, read_document, write_document
+from rl.run.state_file import STATE, damaged, read_document, schema_of, write_document
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"^step-(\d{8})$")
+FIRST_WITH_MANIFEST = 2
+"""Schema of the state. A checkpoint of an earlier one may have been written before there were manifests; one
+of this or a later schema that has none has lost it."""
 ASIDE = "left-"
 """Before the name of a checkpoint that the run went back behind."""
 
@@ -52,6 +55,8 @@ class Checkpoint:
 
     def damage(self) -> str | None:
         """The first file in words that is not as it was written; None if all are. Reads all of them."""
+        if not (self.path / MANIFEST).is_file() and schema_of(self.path) >= FIRST_WITH_MANIFEST:
+            return f"{self.path / MANIFEST} is missing"
         return damage(self.path)
 
     @property

@@ -162,11 +162,13 @@ class Intake:
         return waiting if sum(g.num_tokens for g in waiting) >= enough else []
 
     async def _give(self, step: int, states: list[GroupState]) -> None:
-        started = time.time()
+        started, began = time.time(), time.monotonic()
         self._buffer.assert_fresh(step, states)
         await self._learner.accumulate(await self._batch(step, self._groups(step, states)))
         self._given |= {state.request.group_id for state in states}
         self._num_parts += 1
-        ended = time.time()
-        self.busy_s += ended - started
-        self._trace.complete("learner parts", f"part of {step}", started, ended, groups=len(states))
+        seconds = time.monotonic() - began
+        self.busy_s += seconds
+        self._trace.complete(
+            "learner parts", f"part of {step}", started, started + seconds, groups=len(states)
+        )

@@ -46,13 +46,20 @@ class StepRecord:
     sync: SyncReport | None = None
     """The push that settled in this turn: of the version before, unless an evaluation waited for this one."""
     started: float = field(default_factory=time.time)
-    _last: float = field(default_factory=time.time)
+    """By the wall clock, for the trace alone: seconds are counted by a clock that nobody sets."""
+    _began: float = field(default_factory=time.monotonic)
+    _last: float = field(default_factory=time.monotonic)
 
     def lap(self) -> float:
         """Seconds since the last lap."""
-        now = time.time()
+        now = time.monotonic()
         elapsed, self._last = now - self._last, now
         return elapsed
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the turn began, an evaluation left out."""
+        return time.monotonic() - self._began - self.evaluate_s
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,8 +130,7 @@ class Recorder:
         state: RunState,
     ) -> None:
         """One row for one optimizer step; the figures of many rollouts are computed in a thread."""
-        now = time.time()
-        elapsed = now - record.started - record.evaluate_s
+        elapsed = record.elapsed_s
         state.totals.train_s += elapsed
         many = sum(len(group.sampled) for group in plan.finished_groups()) > FIGURES_INLINE
         of_groups = await asyncio.to_thread(group_metrics, plan) if many else group_metrics(plan)

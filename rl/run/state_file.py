@@ -97,6 +97,15 @@ def read_document(directory: Path) -> Document:
     return document
 
 
+def schema_of(directory: Path) -> int:
+    """The schema of a checkpoint's document; 0 where that cannot be told."""
+    try:
+        schema = json.loads((directory / STATE).read_bytes())["schema"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return 0
+    return schema if type(schema) is int else 0
+
+
 def damaged(path: Path, error: Exception) -> ValueError:
     """The error to raise for files that are not what ``write_document`` wrote."""
     cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

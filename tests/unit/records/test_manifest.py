@@ -40,6 +40,19 @@ def test_damage_is_named(whole: Path, harm: Callable[[Path], None], says: str) -
     assert says in (damage(whole) or "")
 
 
+def test_a_manifest_that_is_damaged_itself_is_no_crash(whole: Path) -> None:
+    """Whichever bit of it: the answer may be that nothing is wrong (with the number of its version, say), but
+    it is an answer."""
+    written = (whole / MANIFEST).read_bytes()
+    answers = []
+    for bit in range(0, 8 * len(written), 7):
+        content = bytearray(written)
+        content[bit // 8] ^= 1 << bit % 8
+        (whole / MANIFEST).write_bytes(content)
+        answers.append(damage(whole))
+    assert answers.count(None) < 0.1 * len(answers)
+
+
 def test_files_that_came_later_do_not_count_and_an_old_directory_passes(whole: Path) -> None:
     (whole / "note.txt").write_text("mine")
     assert damage(whole) is None

@@ -95,6 +95,18 @@ def test_the_newest_whole_one_is_taken_and_the_damaged_one_is_said(tmp_path, cap
         store.require_latest()
 
 
+def test_a_checkpoint_that_lost_its_manifest_is_damaged_and_one_from_before_there_were_any_is_not(tmp_path):
+    store = CheckpointStore(RunDir(tmp_path), keep=2)
+    for step in (5, 10):
+        write(store, step, RunState(version=step))
+    first, second = store.all()
+    (second.path / "manifest.json").unlink()
+    assert store.latest() == first and "manifest.json is missing" in (second.damage() or "")
+    state = json.loads((second.path / "state.json").read_text())
+    (second.path / "state.json").write_text(json.dumps(state | {"schema": 1}))
+    assert store.latest() == second
+
+
 def test_young_ones_stay_beside_the_newest(tmp_path):
     store = CheckpointStore(RunDir(tmp_path), keep=1, hours=2)
     for step in (5, 10, 15):

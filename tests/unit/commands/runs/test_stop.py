@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 
 from rl.commands.runs.stop import stop_run
@@ -42,7 +41,7 @@ def owned(tmp_path):
         processes.append(process)
         assert process.stdout.readline() == b"ready\n"
         run = make_run(tmp_path, "mine")
-        owner = Owner(process.pid, psutil.Process(process.pid).create_time(), Owner.me().host)
+        owner = Owner.of(process.pid)
         (run / ".owner").write_text(json.dumps(owner.as_json()))
         status(run, "running", owner=owner)
         return run, process, owner
@@ -96,7 +95,7 @@ def test_one_that_is_stopping_is_not_asked_again(owned):
 
 def test_a_stranger_with_the_owners_number_is_left_alone(owned):
     run, process, owner = owned(OBEDIENT)
-    (run / ".owner").write_text(json.dumps(owner.as_json() | {"created": owner.created - 100}))
+    (run / ".owner").write_text(json.dumps(owner.as_json() | {"born": "another moment"}))
     said: list[str] = []
     assert stop_run(run, now=True, timeout_s=5, say=said.append)
     assert process.poll() is None
