@@ -1,5 +1,5 @@
-"""What low-communication data parallel costs in learning and saves in bytes: two replicas that exchange how
-far they moved every few batches, against plain data parallel.
+"""Low-communication data parallel, its price in learning and its bytes: two replicas that exchange how far
+they moved every few batches, against plain data parallel.
 
     python -m benchmarks.learning.diloco [--steps 32] [--seeds 0 1 2] [--quick] [--json FILE] [overrides]
 

@@ -182,8 +182,8 @@ class ReplicaGroup(LearnerGroup):
 
     async def save(self, directory: str, *, background: bool = True) -> None:
         """As in LearnerGroup; of the replicas that take part."""
-        leads = {number: (directory, background, number == self._lead) for number in self._replicas}
-        await self._each(self._replicas, "save", leads)
+        asked = {number: (directory, background, number == self._lead) for number in self._replicas}
+        await self._each(self._replicas, "save", asked)
 
     def actors(self) -> list[ActorState]:
         """State of every replica."""
