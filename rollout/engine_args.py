@@ -33,6 +33,7 @@ OWNED: dict[str, str] = {
 OWNED_ON_CPU: dict[str, str] = {
     "enforce_eager": "the CPU build runs eagerly",
     "enable_chunked_prefill": "a split prefill of a seeded request crashes vLLM's CPU sampler",
+    "speculative_config": "vLLM's CPU build replaces rejected drafts by tokens of a uniform distribution",
 }
 
 

@@ -85,6 +85,10 @@ def test_more_arguments_are_passed_on_and_ours_are_refused_with_the_field_to_set
     assert engine_args_problems({"dtype": "auto"}, device="cuda") == [
         "rollout.engine_args.dtype: set rollout.dtype; leave it out here"
     ]
+    speculative = {"speculative_config": {"method": "ngram", "num_speculative_tokens": 3}}
+    assert engine_args_problems(speculative, device="cuda") == []
+    (problem,) = engine_args_problems(speculative, device="cpu")
+    assert problem.startswith("rollout.engine_args.speculative_config: ")
     (problem,) = engine_args_problems({"enable_chunked_prefill": True}, device="cpu")
     assert "crashes vLLM's CPU sampler" in problem
 
