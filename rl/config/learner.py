@@ -191,7 +191,7 @@ class LearnerConfig(Section):
     """One DeepSpeed engine per rank."""
 
     LIMITS: ClassVar[frozenset[str]] = frozenset(
-        {"max_restarts", "collective_timeout_s", "logits_per_chunk", "dither"}
+        {"max_restarts", "replay_mib", "collective_timeout_s", "logits_per_chunk", "dither"}
     )
 
     num_ranks: PositiveInt = 1
@@ -251,6 +251,10 @@ class LearnerConfig(Section):
     """CPU cores to pin the ranks to; None leaves it to the kernel."""
     max_restarts: NonNegativeInt = 2
     """Deaths of a learner rank survived in one run: all ranks are rebuilt from the newest checkpoint."""
+    replay_mib: NonNegativeInt = 0
+    """Memory for the training batches since the newest checkpoint, by which rebuilt ranks catch up while
+    engines go on (1024 holds about 50 million tokens). Where it is too little, with 0, and under ``nccl`` and
+    ``ipc`` the whole run goes back to the checkpoint."""
     collective_timeout_s: PositiveFloat = 120.0
     """Longest wait of one rank for the others before the group counts as dead."""
 

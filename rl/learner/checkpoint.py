@@ -2,6 +2,7 @@
 of the run)."""
 
 import json
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from rl.learner.resharding import parameter_names, take_up
 from rl.learner.shape import SHAPE_FILE, refuse_other_shape
+from rl.learner.whole_state import read_whole
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = ("betas", "eps", "weight_decay", "momentum", "initial_lr")
 """Settings of an optimizer's parameter groups: the config's, not the checkpoint's, since a resume may be told
@@ -26,7 +31,9 @@ def save_state(
     before the files are complete."""
     directory.mkdir(parents=True, exist_ok=True)
     for tag, engine in engines.items():
-        engine.save_checkpoint(str(directory), tag=tag, save_latest=False)
+        engine.save_checkpoint(
+            str(directory), tag=tag, save_latest=False, client_state=parameter_names(engine)
+        )
     if dist.get_rank() == 0:
         (directory / SHAPE_FILE).write_text(json.dumps(shape, indent=1))
     own = {"counters": counters, "rng": _rng_state()}
@@ -36,17 +43,33 @@ def save_state(
 def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any]) -> dict[str, Any]:
     """Restore weights, optimizer, scheduler and RNG; returns the counters. A collective.
 
-    ValueError if the directory holds no checkpoint or one of a run of another shape, naming what differs.
+    Ranks that the checkpoint does not know begin with rank 0's counters and RNG.
+
+    ValueError if the directory holds no checkpoint or one that a run of this shape cannot take up, naming
+    what differs.
     """
-    refuse_other_shape(directory, shape)
-    own = _writer(engines).load(str(_own_file(directory)))
+    saved = refuse_other_shape(directory, shape)
+    own_file = _own_file(directory)
+    own = _writer(engines).load(str(own_file if own_file.is_file() else own_file.with_name("rank-0.pt")))
+    counters: dict[str, Any] = own["counters"]
+    divided = any(saved[key] != shape[key] for key in ("world_size", "zero_stage"))
+    critics = {saved["critic"], shape["critic"]}
+    if saved["critic"] == "separate" and "critic" not in engines:
+        logger.warning("checkpoint: the critic in %s is left behind: this run has none", directory)
     for tag, engine in engines.items():
+        if tag == "critic" and saved["critic"] != "separate":
+            logger.warning(
+                "checkpoint: %s has no critic of its own: it starts fresh from the base", directory
+            )
+            counters["batches"] = 0  # its warm-up is counted from here
+            continue
         with _own_settings(engine):
-            path, _ = engine.load_checkpoint(str(directory), tag=tag)
-        if path is None:
-            raise ValueError(f"checkpoint: {directory} holds no {tag} directory")
+            if divided or (tag == "shards" and len(critics) > 1 and "shared" in critics):
+                take_up(engine, read_whole(directory / tag))
+            elif engine.load_checkpoint(str(directory), tag=tag)[0] is None:
+                raise ValueError(f"checkpoint: {directory} holds no {tag} directory")
     _set_rng_state(own["rng"])
-    return own["counters"]
+    return counters
 
 
 @contextmanager

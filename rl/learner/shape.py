@@ -9,10 +9,12 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import DilocoSync, LearnerConfig
 
 SHAPE_FILE = "learner.json"
+RESHARDED = frozenset(("world_size", "zero_stage", "critic"))
+"""What may differ at a resume: whole states are read, and divided anew (``rl.learner.resharding``)."""
 
 
 def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:
-    """Return what a checkpoint depends on; a run of another shape cannot load it."""
+    """Return what a checkpoint depends on."""
     return {
         "world_size": world_size,
         "zero_stage": config.zero_stage,
@@ -28,21 +30,38 @@ def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: 
     }
 
 
-def refuse_other_shape(directory: Path, shape: dict[str, Any]) -> None:
-    """Raise ``ValueError`` if ``directory`` holds no learner's checkpoint, or one of another shape, naming
-    what differs."""
+def refuse_other_shape(directory: Path, shape: dict[str, Any]) -> dict[str, Any]:
+    """The shape that the learner's checkpoint in ``directory`` was written with.
+
+    Raises:
+        ValueError: there is none, or one that a run of ``shape`` cannot take up; naming what differs.
+    """
     shape_file = directory / SHAPE_FILE
     if not shape_file.is_file():
         raise ValueError(f"checkpoint: {directory} holds no learner state ({SHAPE_FILE} is missing)")
-    saved = json.loads(shape_file.read_text(encoding="utf-8"))
+    saved: dict[str, Any] = json.loads(shape_file.read_text(encoding="utf-8"))
+    divisible = shape["optimizer"] == "adamw" and shape["sync"] is None
+    may_differ = RESHARDED if divisible else frozenset()
     different = [
         f"{key} {saved.get(key)!r}, this run has {value!r}"
         for key, value in shape.items()
-        if saved.get(key) != value
+        if saved.get(key) != value and key not in may_differ
     ]
     if different:
         raise ValueError(
-            f"checkpoint: {directory} was written with {'; '.join(different)}. ZeRO shards fit only the run"
-            " that wrote them: resume with the same learner settings (world_size is learner.num_ranks), or"
-            " start a new run from an exported model (t2rl export)"
+            f"checkpoint: {directory} was written with {'; '.join(different)}. A resume may change"
+            " learner.num_ranks (world_size), learner.zero_stage and the critic, under"
+            " learner.optimizer=adamw, and nothing else that shards depend on: resume with the same learner"
+            " settings, or start a new run from an exported model (t2rl export)"
         )
+    return saved
+
+
+def changes(saved: dict[str, Any], shape: dict[str, Any]) -> str:
+    """What a resume takes up otherwise than it was saved, in words; empty if nothing."""
+    names = {"world_size": "learner.num_ranks", "zero_stage": "learner.zero_stage", "critic": "the critic"}
+    return ", ".join(
+        f"{name} {saved.get(key)} to {shape[key]}"
+        for key, name in names.items()
+        if saved.get(key) != shape[key]
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rl.cluster.placement import Placed
 from rl.config.learner import DilocoSync
@@ -12,6 +13,7 @@ from rl.engines.fleet import EngineFleet
 from rl.learner.diloco.group import ReplicaGroup
 from rl.learner.group import LearnerGroup
 from rl.run.rollout_records import wanted_of_learner
+from rl.run.surviving_learner import SurvivingLearner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,21 +39,31 @@ def create_actors(config: Config, model_path: Path, placed: Placed, *, warm: boo
     reserved = None
     if config.evaluation.engines:
         reserved = create_fleet(config, model_path, placed, for_evaluation=True, ready=ready)
-    group = ReplicaGroup if isinstance(config.learner.sync, DilocoSync) else LearnerGroup
-    learner = group(
-        config=config.learner,
-        algorithm=config.algorithm,
-        model_path=str(model_path),
-        trust=trusts_code(config.model),
-        seed=config.run.seed,
-        total_steps=config.run.steps,
-        max_tokens=config.rollout.max_tokens,
-        serves_bf16=config.rollout.dtype == "bfloat16",
-        records=wanted_of_learner(config.records),
-        actor_options=learner_options(config, placed),
-        timeout_s=config.stream.step_timeout_s,
-        start_timeout_s=config.stream.start_timeout_s,
-    )
+    learner = _learner(config, model_path, placed, fleet)
     if warm:
         learner.warm()
     return Actors(fleet=fleet, reserved=reserved, learner=learner)
+
+
+def _learner(config: Config, model_path: Path, placed: Placed, fleet: EngineFleet) -> LearnerGroup:
+    """The ranks; those of one state survive deaths among them wherever engines can go on meanwhile."""
+    arguments: dict[str, Any] = {
+        "config": config.learner,
+        "algorithm": config.algorithm,
+        "model_path": str(model_path),
+        "trust": trusts_code(config.model),
+        "seed": config.run.seed,
+        "total_steps": config.run.steps,
+        "max_tokens": config.rollout.max_tokens,
+        "serves_bf16": config.rollout.dtype == "bfloat16",
+        "records": wanted_of_learner(config.records),
+        "actor_options": learner_options(config, placed),
+        "timeout_s": config.stream.step_timeout_s,
+        "start_timeout_s": config.stream.start_timeout_s,
+    }
+    if isinstance(config.learner.sync, DilocoSync):
+        return ReplicaGroup(**arguments)
+    if config.learner.replay_mib == 0 or config.rollout.weight_transfer in ("nccl", "ipc"):
+        return LearnerGroup(**arguments)
+    room = config.learner.replay_mib << 20
+    return SurvivingLearner(room_bytes=room, pause=fleet.changed.stopped_clock, **arguments)

@@ -34,6 +34,7 @@ from rl.run.rollout_records import RolloutRecords
 from rl.run.saver import Saver, held_out_score
 from rl.run.state import RunState
 from rl.run.step_metrics import at_bound
+from rl.run.surviving_learner import SurvivingLearner
 from rl.run.tracked import open_trackers
 from rl.scorers.reward_model.scorer import Verifiers
 from rl.stream.buffer import StreamBuffer
@@ -218,6 +219,7 @@ def sources_of(
         started.rollouts.metrics,
         started.evaluations.metrics,
         *([] if stateful.planner is None else [stateful.planner.metrics]),
+        *([started.learner.metrics] if isinstance(started.learner, SurvivingLearner) else []),
     )
 
 
@@ -264,4 +266,5 @@ def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDi
         trace=started.trace,
         first=started.rollouts.flush,
         background=config.checkpoint.background,
+        named=started.learner.rest_on if isinstance(started.learner, SurvivingLearner) else None,
     )

@@ -1,6 +1,7 @@
 """Taking checkpoints while training goes on: snapshot now, write in the background, one at a time."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -11,7 +12,7 @@ from rl.batch.planner_targets import PlannerLoop
 from rl.config.schema import Config
 from rl.records.rundir import RunDir
 from rl.records.trace import TraceWriter
-from rl.run.checkpoint import CheckpointStore
+from rl.run.checkpoint import Checkpoint, CheckpointStore
 from rl.run.state import RunState
 from rl.stream.background import in_background
 from rl.stream.buffer import StreamBuffer
@@ -22,6 +23,13 @@ from rollout.statistics import StatisticsStore
 
 if TYPE_CHECKING:
     from rl.learner.group import LearnerGroup
+
+
+logger = logging.getLogger(__name__)
+
+
+class SnapshotLost(Exception):
+    """The learner's ranks are gone that were writing a checkpoint; it will never be whole."""
 
 
 class Saver:
@@ -40,8 +48,10 @@ class Saver:
         trace: TraceWriter,
         first: Callable[[], Awaitable[None]] | None = None,
         background: bool = True,
+        named: Callable[[Checkpoint], None] | None = None,
     ) -> None:
-        """``background``: training goes on while files are written. ``first`` returns when everything else
+        """``background``: training goes on while files are written. ``named`` hears of every checkpoint that
+        is whole. ``first`` returns when everything else
         that belongs to the steps before is on disk: a checkpoint says that they need not be run again."""
         self._store = store
         self._buffer = buffer
@@ -53,6 +63,7 @@ class Saver:
         self._trace = trace
         self._first = first
         self._background = background
+        self._named = named
         self._writing: asyncio.Task[None] | None = None
         self._failed = asyncio.Event()
         self._saved_version = -1
@@ -84,6 +95,8 @@ class Saver:
             self._writing = in_background("saver", writing, what=f"writing checkpoint {version}")
         if final or not self._background:
             await self._wait_written()
+        if final and self._saved_version != state.version:
+            await self.save(state, learner, final=True)  # it died with the ranks that wrote it
 
     def _frozen(self, state: RunState) -> RunState:
         """The state of now but for the stream, which a thread may write while the loops go on."""
@@ -112,10 +125,15 @@ class Saver:
                 if self._first is not None:
                     await self._first()
                 with waiting(f"the disk to take checkpoint {version}", limit_s=self._timeout_s):
-                    await asyncio.to_thread(
+                    checkpoint = await asyncio.to_thread(
                         lambda: self._store.commit(version, replace(frozen, stream=stream()))
                     )
+            if self._named is not None:
+                self._named(checkpoint)
             done = True
+        except SnapshotLost:
+            logger.warning("checkpoint %d died with the learner's ranks; the next one follows", version)
+            self._saved_version, done = -1, True
         finally:
             if not done:
                 self._failed.set()

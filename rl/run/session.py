@@ -34,6 +34,7 @@ from rl.run.rollout_records import RolloutRecords
 from rl.run.start import stream_changed
 from rl.run.state import RunState
 from rl.run.status import RunStatus
+from rl.run.surviving_learner import Restarts, SurvivingLearner
 from rl.scorers.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
 from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.reward_weights import make_weigh
@@ -60,6 +61,7 @@ class Session:
         fingerprint: Fingerprint,
         phases: Phases,
         status: RunStatus,
+        restarts: Restarts,
     ) -> None:
         self.config = config
         self.phases = phases
@@ -68,6 +70,7 @@ class Session:
         self.run_dir = run
         self.actors = actors
         self.checkpoint = checkpoint
+        self.restarts = restarts
         self.state = checkpoint.load_state() if checkpoint else RunState()
         self.stream_anew = checkpoint is not None and stream_changed(checkpoint.fingerprint(), fingerprint)
         """The checkpoint's weights go on with other prompts or another curriculum, which begin anew."""
@@ -206,6 +209,8 @@ class Session:
         config, task = self.config, self.prepared.task
         fleet, learner, fleets = self.actors.fleet, self.actors.learner, self.actors.fleets
         self.reserved = self.actors.reserved
+        if isinstance(learner, SurvivingLearner):
+            learner.begin_at(self.checkpoint, self.restarts)
         verifiers = make_verifiers(config, task.reward_name, task.reward_args)
         scorer = with_reward_model(verifiers, config.reward_model)
         engines = config.rollout.num_engines + config.evaluation.engines

@@ -12,7 +12,7 @@ from rl.config.load import dump_config
 from rl.config.resume import ResumeConfig
 from rl.config.schema import Config
 from rl.config.stages import StageConfig
-from rl.learner.shape import refuse_other_shape, run_shape
+from rl.learner.shape import changes, refuse_other_shape, run_shape
 from rl.records.rundir import RunDir
 from rl.records.storage import require_writable
 from rl.run.base_files import keep_base_files
@@ -96,10 +96,9 @@ def choose_start(config: Config) -> Start:
                 " raise run.steps, or resume from an earlier checkpoint (t2rl export writes a model of any"
                 " of them)"
             )
-        refuse_other_shape(
-            checkpoint.learner_dir,
-            run_shape(config.learner, config.algorithm, world_size=config.learner.num_ranks),
-        )
+        shape = run_shape(config.learner, config.algorithm, world_size=config.learner.num_ranks)
+        if changed := changes(refuse_other_shape(checkpoint.learner_dir, shape), shape):
+            logger.warning("%s: the learner's state is divided anew: %s", checkpoint.path, changed)
         checkpoint.load_state()
     return Start(run, checkpoint)
 

@@ -27,6 +27,7 @@ from rl.run.session import Session
 from rl.run.signals import terminated_as_interrupted
 from rl.run.start import Start, check_fingerprint, choose_start, open_run, warn_about_room
 from rl.run.status import RunStatus
+from rl.run.surviving_learner import Restarts
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,10 @@ def _attempts(
     """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and
     so does an engine lost from a transfer group (nccl, ipc) that none can rejoin."""
     checkpoint = start.checkpoint
-    left = {LearnerDead: config.learner.max_restarts, TransferGroupBroken: config.rollout.max_restarts}
+    left = {
+        LearnerDead: Restarts(config.learner.max_restarts),
+        TransferGroupBroken: Restarts(config.rollout.max_restarts),
+    }
     placed, actors = early.finish(prepared.model_path, start.run.logs)
     while True:
         session = Session(
@@ -157,17 +161,17 @@ def _attempts(
             fingerprint=fingerprint,
             phases=phases,
             status=status,
+            restarts=left[LearnerDead],
         )
         try:
             return asyncio.run(session.run())
         except (LearnerDead, TransferGroupBroken, BaseExceptionGroup) as error:
             died = what_died(error)
-            if died is None or not left[died]:
+            if died is None or not left[died].take():
                 raise
-            left[died] -= 1
             checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).require_latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"
-            logger.error("%s; going on from %s (%d restarts left)", error, where, left[died])
+            logger.error("%s; going on from %s (%d restarts left)", error, where, left[died].left)
             status.state = "starting"
             actors = create_actors(config, prepared.model_path, placed)
 

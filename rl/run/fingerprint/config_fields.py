@@ -98,6 +98,7 @@ FREE = {
     "learner.device",
     "learner.gradient_checkpointing",
     "learner.max_restarts",
+    "learner.replay_mib",
     "learner.logits_per_chunk",
     "learner.micro_batch_tokens",
     "learner.num_threads",

@@ -87,17 +87,6 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_never_stopped(
     )
 
 
-def test_a_checkpoint_of_another_critic_is_refused(
-    hosts: Hosts, tiny_llama: Path, batch: TrainingBatch, tmp_path: Path
-) -> None:
-    hosts.build(tiny_llama, algorithm=ppo("separate"))
-    hosts.call("save", str(tmp_path / "state"))
-    hosts.call("wait_saved")
-    hosts.build(tiny_llama)
-    with pytest.raises(ValueError, match="critic 'separate', this run has None"):
-        hosts.call("load", str(tmp_path / "state"))
-
-
 def test_a_broken_critic_gradient_is_refused_and_the_policy_goes_on(
     hosts: Hosts, tiny_llama: Path, batch: TrainingBatch
 ) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,10 @@ from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.actor import LearnerActor
 from rl.learner.group import LearnerDead, LearnerGroup, LearnerHung
+from rl.records.rundir import RunDir
+from rl.run.checkpoint import CheckpointStore
+from rl.run.state import RunState
+from rl.run.surviving_learner import Restarts, SurvivingLearner
 from tests.integration.learner.batches import make_batch
 
 BATCHES = [make_batch(seed) for seed in range(3)]
@@ -37,8 +42,10 @@ class SlowDisk(LearnerActor):
         super().wait_saved()
 
 
-def make_group(model_path: Path, **arguments: object) -> LearnerGroup:
-    return LearnerGroup(
+def make_group(
+    model_path: Path, kind: type[LearnerGroup] = LearnerGroup, **arguments: object
+) -> LearnerGroup:
+    return kind(
         config=LearnerConfig(num_ranks=2, zero_stage=2, lr=1e-3),
         algorithm=AlgorithmConfig(),
         model_path=str(model_path),
@@ -102,3 +109,41 @@ def test_a_killed_rank_is_named_at_once_and_the_rebuilt_group_goes_on(
 def test_one_set_of_options_per_rank_or_one_for_all(tiny_llama: Path) -> None:
     with pytest.raises(ValueError, match=r"actor_options: got 3 for learner\.num_ranks=2"):
         make_group(tiny_llama, actor_options=[{}, {}, {}])
+
+
+def test_a_rank_killed_in_a_run_comes_back_and_trains_what_it_would_have(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    batches = [make_batch(seed) for seed in range(5)]
+    store = CheckpointStore(RunDir(tmp_path / "run"), keep=1)
+
+    async def trained(group: LearnerGroup, kill_before: int | None) -> list[dict[str, float]]:
+        facts, metrics = await group.start(), []
+        for batch in batches:
+            if batch.step == kill_before:
+                os.kill(facts[1]["pid"], signal.SIGKILL)
+            result = await group.train(batch)
+            metrics.append({k: v for k, v in result.metrics.items() if k != "learner/step_s"})
+            if batch.step == 1:
+                await group.save(str(store.begin(2) / "learner"))
+                await group.wait_saved()
+                named = store.commit(2, RunState(version=2))
+                if isinstance(group, SurvivingLearner):
+                    group.rest_on(named)
+        await group.close()
+        return metrics
+
+    async def scenario() -> None:
+        undisturbed = await trained(make_group(tiny_llama, timeout_s=60.0), None)
+        for dies_at in (1, 4):
+            restarts = Restarts(1)
+            room = {"room_bytes": 1 << 20, "pause": nullcontext}
+            group = make_group(tiny_llama, SurvivingLearner, timeout_s=60.0, **room)
+            assert isinstance(group, SurvivingLearner)
+            group.begin_at(None, restarts)
+            assert await trained(group, dies_at) == undisturbed, "bit for bit, on one machine"
+            assert restarts.left == 0
+            replayed = {1: 1, 4: 2}[dies_at]
+            assert group.metrics()["learner/replayed_batches"] == replayed, "from the base, from a checkpoint"
+
+    asyncio.run(scenario())

@@ -175,15 +175,10 @@ def test_a_loaded_learner_repeats_the_steps_that_followed_the_save(
     assert [metrics["learner/lr"] for metrics in first] == pytest.approx([0.875e-3, 0.75e-3])
 
 
-def test_a_checkpoint_of_another_world_size_is_refused_by_name(
+def test_a_directory_without_a_learners_state_is_named(
     hosts: Hosts, tiny_llama: Path, tmp_path: Path
 ) -> None:
-    hosts.build(tiny_llama, world=2, zero_stage=2)
-    hosts.call("save", str(tmp_path / "save"))
-    hosts.call("wait_saved")
     hosts.build(tiny_llama, zero_stage=2)
-    with pytest.raises(ValueError, match=r"world_size 2, this run has 1.*learner\.num_ranks"):
-        hosts.call("load", str(tmp_path / "save"))
     with pytest.raises(ValueError, match="holds no learner state"):
         hosts.call("load", str(tmp_path / "elsewhere"))
 

@@ -64,12 +64,20 @@ def test_the_first_line_says_where_a_run_goes_and_why(tmp_path: Path) -> None:
         choose_start(config(tmp_path, f"resume={tmp_path}/mine/checkpoints/step-00000003"))
 
 
-def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_actor_starts(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_actor_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     trained(tmp_path, 4)
     with pytest.raises(ValueError, match=r"run\.steps: 3, but .*step-00000004 has 4 steps"):
         choose_start(config(tmp_path, "resume=auto", "run.steps=3"))
-    with pytest.raises(ValueError, match=r"world_size 1, this run has 2.*learner\.num_ranks"):
-        choose_start(config(tmp_path, "resume=auto", "run.steps=9", "learner.num_ranks=2"))
+    with pytest.raises(ValueError, match=r"dtype 'float32', this run has 'autocast'.*t2rl export"):
+        choose_start(config(tmp_path, "resume=auto", "run.steps=9", "learner.dtype=autocast"))
+    with pytest.raises(ValueError, match=r"world_size 1, this run has 2; optimizer 'adamw'"):
+        choose_start(
+            config(tmp_path, "resume=auto", "run.steps=9", "learner.num_ranks=2", "learner.optimizer=muon")
+        )
+    other = choose_start(config(tmp_path, "resume=auto", "run.steps=9", "learner.num_ranks=2"))
+    assert other.checkpoint is not None and "divided anew: learner.num_ranks 1 to 2" in caplog.text
     assert choose_start(config(tmp_path, "resume=auto", "run.steps=4")).checkpoint is not None, (
         "the export may be missing"
     )
