@@ -26,14 +26,14 @@ class Piece:
 
     name: str
     first: int
-    """Of the whole parameter."""
+    """Place in the whole parameter."""
     count: int
     start: int
     """In the flat tensor."""
 
 
 def parameter_names(engine: Any) -> dict[str, list[str]]:
-    """What a checkpoint without ZeRO must hold beside the optimizer's numbered states."""
+    """Names that a checkpoint without ZeRO must hold beside the optimizer's numbers."""
     if engine.zero_optimization_stage() > 0:
         return {}
     names = {id(parameter): name for name, parameter in engine.module.named_parameters()}

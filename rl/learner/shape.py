@@ -10,7 +10,7 @@ from rl.config.learner import DilocoSync, LearnerConfig
 
 SHAPE_FILE = "learner.json"
 RESHARDED = frozenset(("world_size", "zero_stage", "critic"))
-"""What may differ at a resume: whole states are read, and divided anew (``rl.learner.resharding``)."""
+"""Settings that may differ at a resume: whole states are read, and divided anew (``rl.learner.resharding``)."""
 
 
 def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def refuse_other_shape(directory: Path, shape: dict[str, Any]) -> dict[str, Any]
 
 
 def changes(saved: dict[str, Any], shape: dict[str, Any]) -> str:
-    """What a resume takes up otherwise than it was saved, in words; empty if nothing."""
+    """In words, where a resume differs from what was saved; empty if nothing."""
     names = {"world_size": "learner.num_ranks", "zero_stage": "learner.zero_stage", "critic": "the critic"}
     return ", ".join(
         f"{name} {saved.get(key)} to {shape[key]}"

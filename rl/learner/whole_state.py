@@ -21,7 +21,7 @@ MASTER, STEP = "master", "step"
 NAMES = "t2rl_parameters"
 """Key under which a checkpoint without ZeRO holds the names of what its optimizer has, in its order."""
 Numbers = dict[str, torch.Tensor]
-"""Of one parameter: its float32 master and each moment, flat, and the optimizer's count of steps."""
+"""One parameter: its float32 master and each moment, flat, and the optimizer's count of steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def _by_rank(directory: Path, kind: str) -> list[Path]:
 
 
 def _moments(state: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
-    """What an optimizer keeps for every number of a parameter."""
+    """The tensors that an optimizer keeps beside a parameter."""
     return ((key, value) for key, value in state.items() if torch.is_tensor(value) and value.dim() > 0)
 
 
