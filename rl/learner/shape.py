@@ -10,7 +10,7 @@ from rl.config.learner import DilocoSync, LearnerConfig
 
 SHAPE_FILE = "learner.json"
 RESHARDED = frozenset(("world_size", "zero_stage", "critic"))
-"""Settings that may differ at a resume: whole states are read and divided anew (``rl.learner.resharding``)."""
+"""Parts that may differ at a resume: whole states are read and divided anew (``rl.learner.resharding``)."""
 
 
 def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class SurvivingLearner(LearnerGroup):
         self._next_call = 0
         self._answered = asyncio.Condition()
         self._parts: Literal["none", "given", "lost"] = "none"
-        """Whether the ranks have parts of the next batch; "lost": these died with them, and it comes whole."""
+        """Whether the ranks have parts of a batch; "lost": these died with them, and it comes whole."""
         self._published = 0
         """In this life."""
         self._saved_in = 0
