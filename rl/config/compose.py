@@ -1,13 +1,14 @@
 """Hydra's compose API behind one function: a config name or a YAML file, plus overrides, to a plain
 dictionary."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException, HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import configs
@@ -76,10 +77,9 @@ def peek(folder: Path, name: str, *keys: str) -> list[Any]:
         ConfigError: Hydra or OmegaConf refuses the file.
     """
     try:
-        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
-            texts = [] if folder == PACKAGED else [f'hydra.searchpath=["file://{PACKAGED}"]']
-            composed = compose(config_name=name, overrides=texts)
-            return [OmegaConf.select(composed, key) for key in keys]
+        texts = [] if folder == PACKAGED else [f'hydra.searchpath=["file://{PACKAGED}"]']
+        composed = _hydra(folder, name, texts)
+        return [OmegaConf.select(composed, key) for key in keys]
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{name}: {_first_line(error)}") from error
 
@@ -97,13 +97,27 @@ def _compose_adding(folder: Path, name: str, texts: list[str]) -> dict[str, Any]
 
 def _compose(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
     try:
-        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
-            composed = compose(config_name=name, overrides=texts)
-        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True, throw_on_missing=False))
+        tree = OmegaConf.to_container(_hydra(folder, name, texts), resolve=True, throw_on_missing=False)
+        return cast("dict[str, Any]", tree)
     except ConfigCompositionException:
         raise
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{name}: {_first_line(error)}") from error
+
+
+def _hydra(folder: Path, name: str, texts: list[str]) -> DictConfig:
+    """Hydra's composition, not to be changed. What ships stays as it is, so that is composed once."""
+    return _shipped(name, tuple(texts)) if folder == PACKAGED else _compose_now(folder, name, tuple(texts))
+
+
+@lru_cache(maxsize=512)
+def _shipped(name: str, texts: tuple[str, ...]) -> DictConfig:
+    return _compose_now(PACKAGED, name, texts)
+
+
+def _compose_now(folder: Path, name: str, texts: tuple[str, ...]) -> DictConfig:
+    with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+        return compose(config_name=name, overrides=list(texts))
 
 
 def _first_line(error: Exception) -> str:

@@ -264,6 +264,11 @@ class LearnerConfig(Section):
         return choose_dtype(section, fast="autocast")
 
     @property
+    def unread(self) -> frozenset[str]:
+        """One rank has nobody to exchange anything with."""
+        return frozenset({"sync"}) if self.num_ranks == 1 else frozenset()
+
+    @property
     def sequence_parallel(self) -> int:
         """Ranks that share each sequence."""
         return self.packing.sequence_parallel if isinstance(self.packing, VarlenPacking) else 1
