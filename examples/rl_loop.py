@@ -10,7 +10,6 @@ parts are those of a real run; comments name the file where a real run does more
 
 import argparse
 import asyncio
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,10 +33,10 @@ from rl.objective.terms import update_terms
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.stream.plans import make_group_id, request_seeds
 from rl.tasks.encoding import Decode
-from rl.weights.directory import fresh_weight_directory
 from rollout.engine import InferenceEngine, build_engine
 from rollout.types import GroupRequest, Prompt, Reward, Rollout, RolloutGroup, SamplingConfig
 from rollout.vllm_env import prepare_process
+from rollout.weight_directory import WeightDirectory
 
 
 async def train(config: Config, prepared: Prepared) -> None:
@@ -47,7 +46,7 @@ async def train(config: Config, prepared: Prepared) -> None:
     policy = AutoModelForCausalLM.from_pretrained(prepared.model_path, dtype=torch.float32)
     learner, size = config.learner, config.stream.rollouts_per_prompt
     optimizer = torch.optim.AdamW(policy.parameters(), learner.lr, learner.betas, weight_decay=0)
-    publisher, directory = WeightPublisher(policy, gather=False, is_writer=True), fresh_weight_directory()
+    publisher, directory = WeightPublisher(policy, gather=False, is_writer=True), WeightDirectory.fresh()
     reward = build_reward(prepared.task.reward_name, prepared.task.reward_args)
     sampler = Sampler(engine, reward, prepared.decode(), config)
     rng = np.random.default_rng(config.run.seed)
@@ -65,7 +64,7 @@ async def train(config: Config, prepared: Prepared) -> None:
         shares = [groups[first :: learner.updates_per_batch] for first in range(learner.updates_per_batch)]
         results = [update(policy, optimizer, share, config) for share in shares]
         # 4. Give the engine the new weights, through shared memory and under a checksum.
-        weights = publisher.publish(step + 1, directory)
+        weights = publisher.publish(step + 1, directory.path)
         assert weights is not None, "only ranks that do not write return nothing"
         await engine.update_weights(weights)
 
@@ -75,7 +74,7 @@ async def train(config: Config, prepared: Prepared) -> None:
 
     await engine.stop()
     publisher.close()
-    shutil.rmtree(directory)
+    directory.remove()
 
 
 @dataclass(frozen=True, slots=True)

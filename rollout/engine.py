@@ -16,6 +16,7 @@ ENGINES: dict[str, str] = {
 """Backend name -> ``module:class``, imported when built, so that naming an engine costs no vLLM import."""
 
 TRANSPORTS = ("shm", "nccl", "ipc")
+"""Ways into an engine. What travels by ``object`` is a file of its node before an engine sees it."""
 
 
 class EngineDead(RuntimeError):
@@ -132,16 +133,20 @@ class WeightUpdate:
 
     version: int
     transport: str
-    """``shm`` | ``nccl`` | ``ipc``."""
+    """``shm`` | ``object`` | ``nccl`` | ``ipc``."""
     path: str
-    """Path of the shared-memory file (``shm`` only)."""
+    """Path of the shared-memory file (``shm``; for ``object`` the learner's own, which lies in the run's
+    directory)."""
     tensors: tuple[TensorSpec, ...]
     checksum: str
-    """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. ``shm`` only:
-    empty for nccl and ipc."""
+    """xxh3-128 hex of the bytes sent; the receiver hashes what it read before it loads it. Empty
+    for nccl and ipc."""
     adapter: bool = False
-    """The tensors are an adapter's (``rollout.weight_adapter``), for an engine with ``lora_rank``. ``shm``
-    only."""
+    """The tensors are an adapter's (``rollout.weight_adapter``), for an engine with ``lora_rank``; ``shm``
+    and ``object`` only."""
+    parts: tuple[Any, ...] = ()
+    """Ray's references of the file's parts, in order; ``object`` only. They live as long as somebody holds
+    this, and as the learner's process does."""
     backend_info: Mapping[str, Any] = field(default_factory=dict)
     """Extra keys of vLLM's own update info, e.g. ``ipc_handles``; empty for ``shm``."""
 

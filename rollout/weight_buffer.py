@@ -27,6 +27,8 @@ ALIGNMENT = 64
 FINGERPRINT_BYTES = 16
 BLOCK_BYTES = 1 << 18
 """Hashed at once: source and copy of a block fit together into a core's second-level cache."""
+PART_BYTES = 1 << 25
+"""Size of the parts in which a buffer goes to other nodes: one is copied while the next is on its way."""
 BLOCKS_A_THREAD = 16
 """At least; fewer are hashed sooner than a thread starts."""
 
@@ -141,6 +143,34 @@ class WeightBuffer:
             return cls(path, tensors, mmap.mmap(descriptor, size))
         finally:
             os.close(descriptor)
+
+    @classmethod
+    def open_or_create(cls, path: Path, tensors: Sequence[TensorSpec]) -> "WeightBuffer":
+        """The buffer at ``path`` if it was laid out for these tensors, else a new one in its place."""
+        try:
+            return cls.open(path, tensors)
+        except ValueError:
+            return cls.create(path, tensors)
+
+    def parts(self) -> list[np.ndarray]:
+        """The payload as views of ``PART_BYTES``, the last one shorter."""
+        return [self._bytes[at : at + PART_BYTES] for at in range(0, len(self._bytes), PART_BYTES)]
+
+    def assemble(self, parts: Iterable[tuple[int, np.ndarray]]) -> None:
+        """Copy (index, [bytes]) of another buffer's ``parts`` in, in any order. ValueError if they do not
+        fill this one."""
+        own = self.parts()
+        missing = set(range(len(own)))
+        self._digests, self._written = [], -1
+        for index, part in parts:
+            if index not in missing or part.shape != own[index].shape:
+                raise ValueError(
+                    f"parts: number {index} has {part.size} bytes; the layout of {self.path} has no such part"
+                )
+            np.copyto(own[index], part)
+            missing.remove(index)
+        if missing:
+            raise ValueError(f"parts: {len(missing)} of {len(own)} never came")
 
     def write(self, name: str, tensor: torch.Tensor) -> None:
         """Copy one tensor in, casting to the buffer's dtype. ValueError on an unknown name or another

@@ -5,28 +5,43 @@ concurrency group and every other method in another; else a weight update queues
 for it.
 """
 
+import asyncio
 import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import psutil
 
-from rollout.engine import EngineConfig, EngineDead, InferenceEngine, WeightUpdate, build_engine
+from rollout.engine import (
+    EngineConfig,
+    EngineDead,
+    InferenceEngine,
+    WeightUpdate,
+    WeightUpdateRefused,
+    build_engine,
+)
 from rollout.packing import CompletionBatch
 from rollout.streaming import StreamRequest, TokenDelta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_env import prepare_process
+from rollout.weight_directory import run_directory
+from rollout.weight_node import NodeCopy, PartStore
 
 
 class RolloutWorker:
     """Owns one engine: starts it in a prepared process, passes calls on, and says what it costs."""
 
-    def __init__(self, config: EngineConfig, name: str = "engine") -> None:
-        """``name``: among the processes of a run."""
+    def __init__(self, config: EngineConfig, name: str = "engine", store: PartStore | None = None) -> None:
+        """``name``: among the processes of a run. ``store``: where pushes by ``object`` are; None if there
+        are none."""
         self._config = config
         self._name = name
+        self._store = store
+        self._copy: NodeCopy | None = None
+        """This node's copy of them, from the first one on."""
         self._engine: InferenceEngine | None = None
 
     def __repr__(self) -> str:
@@ -68,8 +83,29 @@ class RolloutWorker:
     async def update_weights(self, update: WeightUpdate) -> int:
         """Load a published set of weights; returns the version served now. WeightUpdateRefused leaves
         everything as it was."""
-        await self._live.update_weights(update)
+        if not update.parts:
+            await self._live.update_weights(update)
+            return update.version
+        local = await self.fetch_weights(update)
+        try:
+            await self._live.update_weights(local)
+        except WeightUpdateRefused:
+            self._node_copy(update).forget(update)
+            raise
         return update.version
+
+    async def fetch_weights(self, update: WeightUpdate) -> WeightUpdate:
+        """Bring a push by ``object`` to this node, unless another engine has; the engine samples on. Returns
+        it as a push by ``shm``."""
+        assert self._store is not None, "made without a store"
+        copy, parts = self._node_copy(update), self._store.arriving(update.parts)
+        return await asyncio.to_thread(copy.take, update, parts)
+
+    def _node_copy(self, update: WeightUpdate) -> NodeCopy:
+        if self._copy is None:
+            assert self._store is not None, "made without a store"
+            self._copy = NodeCopy(run_directory(Path(update.path)), self._store.node())
+        return self._copy
 
     async def init_weight_transfer(self, init_info: Mapping[str, object]) -> None:
         """Rendezvous with the trainer, for transports other than shm."""
@@ -104,6 +140,9 @@ class RolloutWorker:
         """Stop the engine; idempotent."""
         if self._engine is not None:
             await self._engine.stop()
+        if self._copy is not None:
+            self._copy.close()
+            self._copy = None
 
     @property
     def _live(self) -> InferenceEngine:

@@ -19,7 +19,6 @@ import argparse
 import asyncio
 import hashlib
 import json
-import shutil
 import socket
 import sys
 import time
@@ -48,10 +47,10 @@ from rl.learner.diloco.replica import Replica
 from rl.learner.publishing import WeightPublisher
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.stream.plans import make_group_id
-from rl.weights.directory import fresh_weight_directory
 from rollout.engine import InferenceEngine, build_engine
 from rollout.types import RolloutGroup
 from rollout.vllm_env import prepare_process
+from rollout.weight_directory import WeightDirectory
 
 REPLICAS = 2
 AWAY = 6
@@ -165,7 +164,7 @@ class Bench:
         """Train one arm from the base on, and evaluate it."""
         sampling = self.config.model_copy(update={"run": self.config.run.model_copy(update={"seed": seed})})
         self._sampler = Sampler(self._engine, self._sampler.reward, self._sampler.decode, sampling)
-        team, directory = Team(self.config, self.prepared, ARMS[arm]), fresh_weight_directory()
+        team, directory = Team(self.config, self.prepared, ARMS[arm]), WeightDirectory.fresh()
         rng = np.random.default_rng(seed)
         rates, losses, tokens, started = [], [], 0, time.perf_counter()
         publisher: WeightPublisher | None = None
@@ -176,16 +175,16 @@ class Bench:
                 team.bring_back()
             if publisher is None:
                 publisher = WeightPublisher(team.trainers[0].policy, gather=False, is_writer=True)
-                await self._publish(publisher, team, directory)
+                await self._publish(publisher, team, directory.path)
             groups = await self._batch(step, rng)
             rates.append(pass_rate(groups))
             tokens += sum(len(r.completion.token_ids) for group in groups for r in group.rollouts)
             losses.append(team.train(groups))
-            await self._publish(publisher, team, directory)
+            await self._publish(publisher, team, directory.path)
         found = await self.held_out()
         assert publisher is not None
         publisher.close()
-        shutil.rmtree(directory)
+        directory.remove()
         weights = sum(p.numel() for p in team.trainers[0].policy.parameters())
         updates = self.config.run.steps * self.config.learner.updates_per_batch
         ring = 2 * (REPLICAS - 1) / REPLICAS * 4 * weights * updates

@@ -230,7 +230,7 @@ class Rig:
         self.version += total
         return _facts(clock, steps)
 
-    def sync(self, *, probe_every: int) -> WeightSync:
+    def sync(self, *, probe_every: int, by_object: bool = False) -> WeightSync:
         """Learner to engines of this rig."""
         rollout = self.config.rollout
         judge = GapJudge(floor=rollout.probe_tolerance, factor=rollout.probe_factor, exact=True)
@@ -241,6 +241,7 @@ class Rig:
             judge=judge,
             probe_every=probe_every,
             calibration=calibration_requests(self.prompts(Mix(name="probe", prompt_tokens=32)), self.config),
+            by_object=by_object,
         )
 
     def plan(self, mix: Mix, step: int) -> list[GroupState]:

@@ -62,6 +62,12 @@ ONE_GPU: dict[str, dict[str, Any]] = {
     "learner": {"num_ranks": 1, "zero_stage": 0, "micro_batch_tokens": 4096},
 }
 """``cluster=gpu1`` is one engine and one rank on one device."""
+CPU_NODES: dict[str, dict[str, Any]] = {
+    "cluster": {"gpus_per_engine": 0, "gpus_per_learner": 0},
+    "rollout": {"weight_transfer": "object", "cores": None},
+    "learner": {"cores": None},
+}
+"""``cluster=multinode rollout=cpu learner=cpu`` is several nodes without a GPU."""
 
 
 def implied(
@@ -77,16 +83,19 @@ def implied(
     cluster = chosen.get("cluster", "")
     if cluster not in DEVICE_OF:
         return []
+    cpu_nodes = cluster == "multinode" and chosen.get("rollout") == chosen.get("learner") == "cpu"
+    device = "cpu" if cpu_nodes else DEVICE_OF[cluster]
+    special = ONE_GPU if cluster == "gpu1" else CPU_NODES if cpu_nodes else {}
     out: list[Override] = []
     for group, fields in FIELDS.items():
-        preset = cluster if group == "cluster" else DEVICE_OF[cluster]
+        preset = cluster if group == "cluster" else device
         if group not in root.model_fields or chosen.get(group, preset) != preset:
             continue
         own, packaged = (place / group / f"{preset}.yaml" for place in (folder, shipped))
         values = cast(
             "dict[str, Any]", OmegaConf.to_container(OmegaConf.load(own if own.is_file() else packaged))
         )
-        values |= ONE_GPU.get(group, {}) if cluster == "gpu1" else {}
+        values |= special.get(group, {})
         defaults = root.model_fields[group].default
         for field in fields:
             value = values[field] if field in values else plain_default(defaults, field)

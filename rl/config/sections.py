@@ -141,8 +141,9 @@ class RolloutConfig(Section):
     """Prompts that share a beginning are prefilled once."""
     kv_after_update: Literal["clear", "keep"] = "clear"
     """``keep`` goes on with the old weights' KV: faster, a named approximation."""
-    weight_transfer: Literal["shm", "nccl", "ipc"] = "shm"
-    """``shm`` is same-node only; ``nccl`` and ``ipc`` need GPUs."""
+    weight_transfer: Literal["shm", "object", "nccl", "ipc"] = "shm"
+    """``shm`` is same-node only; ``object`` goes to any node through Ray's object store; ``nccl`` and ``ipc``
+    need GPUs, and end the attempt with one engine."""
     num_threads: PositiveInt = 1
     """Torch threads of an engine on CPU."""
     cores: tuple[int, ...] | None = None

@@ -10,6 +10,7 @@ from rl.cluster.placement import Placed
 from rl.config.model import trusts_code
 from rl.config.schema import Config
 from rl.engines.fleet import EngineFleet
+from rl.engines.parts import RayParts
 from rl.engines.slot import FleetTimeouts
 from rollout.engine import EngineConfig
 from rollout.worker import RolloutWorker
@@ -43,7 +44,7 @@ def engine_config(config: Config, model_path: Path, *, fixed_weights: bool = Fal
         block_size=rollout.block_size,
         prefix_cache=rollout.prefix_cache,
         kv_after_update=rollout.kv_after_update,
-        weight_transfer=rollout.weight_transfer,
+        weight_transfer="shm" if rollout.weight_transfer == "object" else rollout.weight_transfer,
         fixed_weights=fixed_weights,
         lora_rank=0 if served is None else served.r,
         lora_modules=(
@@ -86,7 +87,7 @@ def create_fleet(
         first_index=config.rollout.num_engines if for_evaluation else 0,
         max_restarts=config.rollout.max_restarts,
         timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
-        rejoin=config.rollout.weight_transfer == "shm",
+        rejoin=config.rollout.weight_transfer in ("shm", "object"),
         capacity=config.rollout.max_num_seqs,
     )
 
@@ -109,7 +110,9 @@ def create_engine_actor(config: EngineConfig, options: dict[str, Any], *, name: 
     number of pending generates can hold them up.
     """
     actor = ray.remote(concurrency_groups={"control": 16})(RolloutWorker)
-    return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(config, name)
+    return actor.options(max_concurrency=MAX_CALLS, max_restarts=0, **options).remote(
+        config, name, RayParts()
+    )
 
 
 def learner_options(config: Config, placed: Placed) -> list[dict[str, Any]]:

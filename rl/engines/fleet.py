@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -120,8 +120,7 @@ class EngineFleet:
 
     async def _start_slot(self, slot: EngineSlot) -> None:
         slot.actor = self._make_actor(slot.index)
-        start = slot.actor.start.options(concurrency_group="control").remote()
-        slot.info = await wait_for(start, self._timeouts.start, f"engine {slot.index} to start")
+        slot.info = await slot.ask("start", within=self._timeouts.start, what="start")
         async with self._push_lock:
             if self._update is not None:
                 await self._push_slot(slot, self._update)
@@ -149,11 +148,7 @@ class EngineFleet:
         if slot.actor is None:
             return
         try:
-            await wait_for(
-                slot.actor.stop.options(concurrency_group="control").remote(),
-                self._timeouts.health,
-                "an engine to stop",
-            )
+            await slot.ask("stop", within=self._timeouts.health, what="stop")
         except LOST as error:
             logger.info("engine %d was gone before it could stop: %s", slot.index, error)
         ray.kill(slot.actor)
@@ -237,21 +232,17 @@ class EngineFleet:
         """Make every live engine drop a group, if it has it."""
         for slot in [s for s in self._slots if s.live]:
             try:
-                call = slot.actor.abort.options(concurrency_group="control").remote([group_id])
-                what = f"engine {slot.index} to abort group {group_id}"
-                self.tokens_lost += await wait_for(call, self._timeouts.health, what)
+                self.tokens_lost += await slot.ask(
+                    "abort", [group_id], within=self._timeouts.health, what=f"abort group {group_id}"
+                )
             except LOST as error:
                 self._lose(slot, slot.actor, error)
 
     async def score(self, sequences: list[list[int]]) -> list[list[list[float]]]:
         """Probe log-probs of every live engine, [engines][sequences][T-1]."""
         live = [s for s in self._slots if s.live]
-        calls = [s.actor.score.options(concurrency_group="control").remote(sequences) for s in live]
         results = await asyncio.gather(
-            *(
-                wait_for(c, self._timeouts.sync, f"probe of engine {s.index}")
-                for s, c in zip(live, calls, strict=True)
-            ),
+            *(s.ask("score", sequences, within=self._timeouts.sync, what="score the probe") for s in live),
             return_exceptions=True,
         )
         scores = []
@@ -266,11 +257,10 @@ class EngineFleet:
 
     async def stats(self) -> list[dict[str, float]]:
         """Counters of every live engine."""
-        live = [s for s in self._slots if s.live]
-        calls = [s.actor.stats.options(concurrency_group="control").remote() for s in live]
-        results = await asyncio.gather(
-            *(wait_for(c, self._timeouts.health, "engine stats") for c in calls), return_exceptions=True
-        )
+        calls = [
+            s.ask("stats", within=self._timeouts.health, what="say its stats") for s in self._slots if s.live
+        ]
+        results = await asyncio.gather(*calls, return_exceptions=True)
         return [r for r in results if isinstance(r, dict)]
 
     # -- weights ---------------------------------------------------------------------------------------------
@@ -306,23 +296,32 @@ class EngineFleet:
         assert update.version >= self._target_version, "policy versions never go back"
         async with self._push_lock:
             self._update, self._target_version = update, update.version
-            await asyncio.gather(*(self._push_or_lose(s, update) for s in self._slots if s.live))
+            await asyncio.gather(
+                *(self._or_lose(s, self._push_slot(s, update)) for s in self._slots if s.live)
+            )
         self.changed.notify()
 
-    async def _push_or_lose(self, slot: EngineSlot, update: WeightUpdate) -> None:
+    async def fetch(self, update: WeightUpdate) -> None:
+        """Bring these weights to every live engine's node, before ``push``, while engines sample on; for
+        object. One that cannot is lost."""
+        within, what = self._timeouts.sync, f"fetch version {update.version}"
+        live = [s for s in self._slots if s.live]
+        await asyncio.gather(
+            *(self._or_lose(s, s.ask("fetch_weights", update, within=within, what=what)) for s in live)
+        )
+
+    async def _or_lose(self, slot: EngineSlot, work: Awaitable[Any]) -> None:
         actor = slot.actor
         try:
-            await self._push_slot(slot, update)
+            await work
         except (*LOST, RuntimeError, ValueError) as error:
             self._lose(slot, actor, error)
             if self._fatal is not None and not self._rejoin:
                 raise self._fatal from error
 
     async def _push_slot(self, slot: EngineSlot, update: WeightUpdate) -> None:
-        call = slot.actor.update_weights.options(concurrency_group="control").remote(update)
-        served = await wait_for(
-            call, self._timeouts.sync, f"engine {slot.index} to load version {update.version}"
-        )
+        what = f"load version {update.version}"
+        served = await slot.ask("update_weights", update, within=self._timeouts.sync, what=what)
         if served != update.version:
             raise RuntimeError(
                 f"engine {slot.index} serves version {served} after a push of {update.version}"

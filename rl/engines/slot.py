@@ -6,7 +6,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 
 from rl.records.status import ActorState
-from rl.stream.waiting import StreamTimeout
+from rl.stream.waiting import StreamTimeout, wait_for
 from rollout.engine import EngineDead
 
 LOST = (RayActorError, EngineDead, StreamTimeout)
@@ -29,6 +29,15 @@ class EngineSlot:
     info: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     """No restart is left for it."""
+
+    async def ask(self, method: str, *arguments: Any, within: float, what: str) -> Any:
+        """The answer of the actor, from the concurrency group that no pending group holds up.
+
+        Raises:
+            StreamTimeout: "waited ``within`` s for engine ``index`` to ``what``".
+        """
+        call = getattr(self.actor, method).options(concurrency_group="control").remote(*arguments)
+        return await wait_for(call, within, f"engine {self.index} to {what}")
 
     def state(self) -> ActorState:
         """Whether it serves, and with what."""

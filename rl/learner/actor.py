@@ -1,11 +1,13 @@
 """The learner rank as a Ray actor: what needs to know that it runs under Ray."""
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 import ray
 
 from rl.learner.rank import LearnerRank
+from rollout.engine import WeightUpdate
 
 CONCURRENCY_GROUPS = {"background": 1, "transfer": 1}
 """For ``ray.remote(concurrency_groups=...)``: what must not stand in line behind a training step, nor hold
@@ -38,6 +40,13 @@ class LearnerActor(LearnerRank):
     def stats(self) -> dict[str, float]:
         """As in LearnerRank; answers at once, also during a step."""
         return super().stats()
+
+    @ray.method(concurrency_group="transfer")
+    def put(self, update: WeightUpdate) -> WeightUpdate:
+        """Put the file of the newest ``publish`` into Ray's object store, in parts that this process owns;
+        training goes on meanwhile. Rank 0 only."""
+        parts = tuple(ray.put(part) for part in self._built.publisher.parts(update))
+        return replace(update, transport="object", parts=parts)
 
     @ray.method(concurrency_group="transfer")
     def outgoing(self) -> dict[str, Any]:

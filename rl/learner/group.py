@@ -145,7 +145,7 @@ class LearnerGroup:
             self._create()
         self._warmed = False
         self._facts, self._dead, self._hung = [], None, False
-        address, port = await self._ask_first("endpoint", self._start_timeout_s)
+        address, port = await self._ask_first("endpoint", timeout_s=self._start_timeout_s)
         self._facts = await self._call("setup", address, port, timeout_s=self._start_timeout_s)
         self.device, self.whole_batch = self._facts[0]["device"], self._facts[0]["whole_batch"]
         return self._facts
@@ -198,10 +198,16 @@ class LearnerGroup:
         assert update is not None, "rank 0 publishes"
         return update
 
+    async def put(self, update: WeightUpdate) -> WeightUpdate:
+        """Put what ``publish`` wrote last into Ray's object store, while the ranks train on: the same as a
+        push by ``object``, for engines on any node."""
+        put: WeightUpdate = await self._ask_first("put", update)
+        return put
+
     async def prepare_transfer(self, *, transport: str, num_workers: int, timeout_s: float) -> None:
         """Get ready to send to ``num_workers`` vLLM workers by ``transport``; ``timeout_s`` for each of the
         engines' answers."""
-        address, port = await self._ask_first("endpoint", self._start_timeout_s)
+        address, port = await self._ask_first("endpoint", timeout_s=self._start_timeout_s)
         rendezvous = Rendezvous(
             transport=transport, address=address, port=port, num_workers=num_workers, timeout_s=timeout_s
         )
@@ -281,9 +287,9 @@ class LearnerGroup:
         references = [getattr(actor, method).remote(*arguments) for actor in self._actors]
         return await self._gather(references, f"learner.{method}", timeout_s or self._timeout_s)
 
-    async def _ask_first(self, method: str, timeout_s: float | None = None) -> Any:
+    async def _ask_first(self, method: str, *arguments: Any, timeout_s: float | None = None) -> Any:
         """Return rank 0's answer."""
-        reference = getattr(self._actors[0], method).remote()
+        reference = getattr(self._actors[0], method).remote(*arguments)
         return (await self._gather([reference], f"learner.{method}", timeout_s or self._timeout_s))[0]
 
     async def _gather(self, references: list[Any], waiting_for: str, timeout_s: float) -> list[Any]:

@@ -4,6 +4,7 @@ written; or a stream."""
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -11,6 +12,7 @@ from rl.learner.adapters import adapter_layout, iterate_adapter
 from rl.learner.weights import checkpoint_layout, has_adapters, iterate_weights
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
+from rollout.weight_directory import WeightDirectory, run_directory
 
 Layout = tuple[str, str, tuple[int, ...]]
 """Name, dtype name, shape."""
@@ -37,6 +39,7 @@ class WeightPublisher:
         self._in_bf16 = in_bf16 and not adapter
         self._buffers: list[WeightBuffer] = []
         self._published = 0
+        self._directory: WeightDirectory | None = None
 
     def publish(self, version: int, directory: Path) -> WeightUpdate | None:
         """Write the weights (or the adapter) to the buffer that the last publication did not use. None on
@@ -57,8 +60,14 @@ class WeightPublisher:
             adapter=self._adapter,
         )
 
+    def parts(self, update: WeightUpdate) -> list[np.ndarray]:
+        """The bytes of the last or the last but one publication, not copied. Rank 0 only."""
+        (buffer,) = (one for one in self._buffers if str(one.path) == update.path)
+        return buffer.parts()
+
     def _next_buffer(self, directory: Path) -> WeightBuffer:
         if not self._buffers:
+            self._directory = WeightDirectory(run_directory(directory / "weights"))
             directory.mkdir(parents=True, exist_ok=True)
             layout = (adapter_layout if self._adapter else checkpoint_layout)(self._causal_lm)
             specs = plan_layout(_rounded(layout) if self._in_bf16 else layout)
@@ -68,10 +77,12 @@ class WeightPublisher:
         return buffer
 
     def close(self) -> None:
-        """Remove both files."""
+        """Remove both files, and their directory if nobody else is there."""
         for buffer in self._buffers:
             buffer.close(unlink=True)
         self._buffers = []
+        if self._directory is not None:
+            self._directory.leave()
 
 
 def _rounded(layout: list[Layout]) -> list[Layout]:

@@ -244,6 +244,7 @@ def build_sync(config: Config, prepared: Prepared, started: Started, weights: Pa
         probe_every=rollout.probe_every,
         calibration=calibration_requests(prepared.train_prompts, config),
         exchange=create_exchange(config, learner=started.learner, fleet=started.fleet),
+        by_object=rollout.weight_transfer == "object",
     )
 
 

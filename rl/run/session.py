@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +41,7 @@ from rl.scorers.states import scorer_actors
 from rl.scorers.verifiers import make_verifiers
 from rl.stream.waits import as_loop
 from rl.tasks.encoding import bare_ids
-from rl.weights.directory import fresh_weight_directory
+from rollout.weight_directory import WeightDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class Session:
             self.state.begin_stream_anew()
         restore = checkpoint is not None and not self.stream_anew
         self.stateful = build_stateful(config, prepared, self.state, restore=restore)
-        self.weights = fresh_weight_directory()
+        self.weights = WeightDirectory.fresh()
         batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
         self.attempt = status.attempt = run.begin_attempt(restored_step=self.state.version)
@@ -118,15 +117,15 @@ class Session:
                     state=self.state,
                     run=self.run_dir,
                     attempt=self.attempt,
-                    weights=self.weights,
+                    weights=self.weights.path,
                 )
                 if self.reserved is not None:
                     sync = controller.parts.sync
                     beside = Beside(
                         fleet=self.reserved,
                         units=units(self.reserved),
-                        newest=lambda: sync.newest,
-                        directory=self.weights,
+                        newest=sync.newest,
+                        directory=self.weights.path,
                     )
                     evaluations.go_beside(beside)
                 with recorder, self.rollouts:
@@ -235,7 +234,7 @@ class Session:
         finally:
             stops = [one.stop() for one in fleets]
             await asyncio.gather(*stops, learner.close(), scorer.close(), return_exceptions=True)
-            shutil.rmtree(self.weights, ignore_errors=True)
+            self.weights.remove()
 
     def _service(
         self, fleet: EngineFleet, *, scorer: Verifiers, trace: TraceWriter, **more: Any

@@ -124,9 +124,9 @@ class WeightExchange:
 def create_exchange(
     config: "Config", *, learner: "LearnerGroup", fleet: "EngineFleet"
 ) -> WeightExchange | None:
-    """The exchange that the config asks for; None for shared memory."""
+    """The exchange that the config asks for; None for shm and object."""
     rollout = config.rollout
-    if rollout.weight_transfer == "shm":
+    if rollout.weight_transfer in ("shm", "object"):
         return None
     return WeightExchange(
         learner=learner,

@@ -26,11 +26,17 @@ class Published:
     probe tokens."""
 
     update: WeightUpdate
+    carried: asyncio.Task[WeightUpdate] | None
+    """The same once it is on the engines' nodes, by ``object``; None for the other ways."""
     probe: list[ProbeSequence]
     """The tokens that this version is probed on; empty if it is not."""
     learner_logprobs: asyncio.Task[list[list[float]]] | None
     """[sequences][T-1] nats of those, once the learner has found them; None if it was not asked."""
     publish_s: float
+
+    async def ready(self) -> WeightUpdate:
+        """Return what engines are to be given, once they can be."""
+        return self.update if self.carried is None else await asyncio.shield(self.carried)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,9 @@ class WeightSync:
 
     The learner is asked for its side of the probe before it trains on; the push awaits the answer.
 
+    With ``by_object`` the weights go from the learner's file through Ray's object store to the engines' nodes
+    meanwhile, so that a push finds them there.
+
     Not so with an ``exchange`` (nccl, ipc): learner and engines work on one transfer together, so it is over
     when ``publish`` returns, and only the probe is left to ``push``.
     """
@@ -64,6 +73,7 @@ class WeightSync:
         probe_every: int,
         calibration: Sequence[GroupRequest] = (),
         exchange: "WeightExchange | None" = None,
+        by_object: bool = False,
     ) -> None:
         """``calibration``: what the engines are to sample for the first comparison."""
         self._learner = learner
@@ -75,14 +85,19 @@ class WeightSync:
         self._probe: list[ProbeSequence] = []
         """The newest completions that are known here."""
         self._exchange = exchange
-        self.newest: WeightUpdate | None = None
-        """The newest publication; it lies there until the publication after the next."""
+        self._by_object = by_object
+        self._newest: Published | None = None
         self._engines = asyncio.Lock()
         """Held while a version is probed, so that the next one does not overtake it."""
 
+    async def newest(self) -> WeightUpdate | None:
+        """Return the newest publication; it lies there until the publication after the next, by ``object`` as
+        long as somebody holds it."""
+        return None if self._newest is None else await self._newest.ready()
+
     async def connect(self) -> None:
         """Form the transfer group of learner and engines, once, before anything is published. Nothing to do
-        for shared memory."""
+        for shm and object."""
         if self._exchange is not None:
             await self._exchange.connect()
 
@@ -124,7 +139,10 @@ class WeightSync:
             FleetDead: an engine failed during a transfer by nccl or ipc.
         """
         started = time.monotonic()
-        update = self.newest = await self._hand_over(version)
+        update = await self._hand_over(version)
+        carried = None
+        if self._by_object:
+            carried = in_background("carry", self._carry(update), what=f"carrying version {version} to nodes")
         if batch is not None:
             self._probe = newest_sequences(batch) or self._probe
         probed = self._probe_every > 0 and version % self._probe_every == 0
@@ -134,9 +152,20 @@ class WeightSync:
             score = self._learner.score([s.token_ids for s in probe])
             logprobs = in_background("probe", score, what="the learner's side of the probe")
             await asyncio.sleep(0)  # so that the learner is asked before it trains on
-        return Published(
-            update=update, probe=probe, learner_logprobs=logprobs, publish_s=time.monotonic() - started
+        self._newest = Published(
+            update=update,
+            carried=carried,
+            probe=probe,
+            learner_logprobs=logprobs,
+            publish_s=time.monotonic() - started,
         )
+        return self._newest
+
+    async def _carry(self, update: WeightUpdate) -> WeightUpdate:
+        """To the engines' nodes, while learner and engines are at work."""
+        put = await self._learner.put(update)
+        await self._fleet.fetch(put)
+        return put
 
     async def _hand_over(self, version: int) -> WeightUpdate:
         if self._exchange is None:
@@ -157,7 +186,7 @@ class WeightSync:
         push_s = 0.0
         if self._exchange is None:
             started = time.monotonic()
-            await self._fleet.push(published.update)
+            await self._fleet.push(await published.ready())
             push_s = time.monotonic() - started
         found = None
         if published.learner_logprobs is not None:

@@ -73,10 +73,10 @@ def evaluation_problems(config: ConfigTree) -> Iterator[str]:
         )
     if taken := {"held_out", "rollouts"} & set(evaluation.suites):
         yield f"evaluation.suites: {taken.pop()} is a name of the run's own files; choose another"
-    if evaluation.engines and config.rollout.weight_transfer != "shm":
+    if evaluation.engines and config.rollout.weight_transfer not in ("shm", "object"):
         yield (
-            f"evaluation.engines: they take weights from shared memory, and rollout.weight_transfer is"
-            f" {config.rollout.weight_transfer}; set it to shm, or the engines to 0"
+            f"evaluation.engines: they take weights by shm or object, and rollout.weight_transfer is"
+            f" {config.rollout.weight_transfer}; set it to one of them, or the engines to 0"
         )
     if evaluation.engines and config.checkpoint.keep_best:
         yield (

@@ -21,14 +21,14 @@ def _transport(config: ConfigTree) -> Iterator[str]:
     if transport == "shm" and cluster.nodes > 1:
         yield (
             f"rollout.weight_transfer: shm is shared memory of one node, cluster.nodes={cluster.nodes}; use"
-            " nccl"
+            f" {'object' if on_cpu else 'object or nccl'}"
         )
     if transport in ("nccl", "ipc") and on_cpu:
         both = config.rollout.device == config.learner.device
         fix = (
             "cluster=local sets it with the rest of a CPU run"
             if both
-            else "use shm, which carries them through memory"
+            else "use shm, which carries them through memory (object on several nodes)"
         )
         yield (
             f"rollout.weight_transfer: {transport} moves weights between GPUs, but rollout or learner.device"

@@ -132,7 +132,7 @@ def _diloco_problems(config: ConfigTree) -> Iterator[str]:
             f"{field}: diloco works with neither learner.packing.sequence_parallel nor learner.offload; leave"
             " them out"
         )
-    if config.rollout.weight_transfer in ("nccl", "ipc"):
+    if config.rollout.weight_transfer != "shm":
         yield (
             f"{field}: diloco publishes outer weights through files, not by rollout.weight_transfer="
             f"{config.rollout.weight_transfer}; use shm"

@@ -25,11 +25,11 @@ def _served_problems(lora: LoraConfig, transport: str) -> Iterator[str]:
             "learner.lora.push: vLLM's LoRA runtime has no DoRA (learner.lora.kind=dora); use push=merged, or"
             " kind=rslora"
         )
-    if transport != "shm":
+    if transport not in ("shm", "object"):
         yield (
-            "learner.lora.push: adapters travel through shared memory only, and"
+            "learner.lora.push: adapters travel by shm and object only, and"
             f" rollout.weight_transfer={transport}; use push=merged, or rollout.weight_transfer=shm on one"
-            " node"
+            " node, object on several"
         )
     if lora.r > LORA_RANKS[-1]:
         yield (

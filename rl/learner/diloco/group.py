@@ -159,13 +159,13 @@ class ReplicaGroup(LearnerGroup):
 
     async def publish(self, version: int, directory: str) -> WeightUpdate:
         """As in LearnerGroup: the outer weights, from one replica."""
-        update: WeightUpdate | None = await self._ask_first("publish", None, version, directory)
+        update: WeightUpdate | None = await self._ask_first("publish", version, directory)
         assert update is not None, "each replica is rank 0 of its own"
         return update
 
     async def score(self, sequences: list[list[int]]) -> list[list[float]]:
         """As in LearnerGroup, by the outer weights."""
-        found: list[list[float]] = await self._ask_first("score", None, sequences)
+        found: list[list[float]] = await self._ask_first("score", sequences)
         return found
 
     async def prompt_signals(
@@ -173,12 +173,12 @@ class ReplicaGroup(LearnerGroup):
     ) -> dict[str, np.ndarray]:
         """As in LearnerGroup, by the outer weights."""
         arguments = (ray.put(prompts), list(columns), template)
-        found: dict[str, np.ndarray] = await self._ask_first("prompt_signals", None, *arguments)
+        found: dict[str, np.ndarray] = await self._ask_first("prompt_signals", *arguments)
         return found
 
     async def export(self, directory: str, *, base: str | None = None) -> None:
         """As in LearnerGroup: the outer weights."""
-        await self._ask_first("export", None, directory, base)
+        await self._ask_first("export", directory, base)
 
     async def save(self, directory: str, *, background: bool = True) -> None:
         """As in LearnerGroup; of the replicas that take part."""
@@ -206,7 +206,7 @@ class ReplicaGroup(LearnerGroup):
         found = await self._each(self._replicas, method, asked, timeout_s)
         return [found[number] for number in sorted(found)]
 
-    async def _ask_first(self, method: str, timeout_s: float | None = None, *arguments: Any) -> Any:
+    async def _ask_first(self, method: str, *arguments: Any, timeout_s: float | None = None) -> Any:
         """The lead's answer."""
         lead = {self._lead: self._replicas[self._lead]}
         return (await self._each(lead, method, {self._lead: arguments}, timeout_s))[self._lead]

@@ -4,7 +4,7 @@ engines of their own, which hold one version while training goes on."""
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -34,20 +34,22 @@ class Beside:
         *,
         fleet: "EngineFleet",
         units: Sequence[Unit],
-        newest: Callable[[], WeightUpdate | None],
+        newest: Callable[[], Awaitable[WeightUpdate | None]],
         directory: Path,
     ) -> None:
         """``newest``: what the learner published last; its copy lies in ``directory``, since the learner
-        writes over its own, and an engine that is lost and comes back loads it again."""
+        writes over its own, and an engine that is lost and comes back loads it again. By ``object`` the parts
+        stay where they are for as long."""
         self.fleet, self.units = fleet, units
         self._newest, self._directory = newest, directory
 
     async def pin(self, version: int) -> None:
         """Serve ``version``, which was published last, until the next call."""
-        update = self._newest()
+        update = await self._newest()
         assert update is not None and update.version == version, "evaluated right after its publication"
         copy = self._directory / "evaluated"
-        await asyncio.to_thread(shutil.copyfile, update.path, copy)
+        if not update.parts:
+            await asyncio.to_thread(shutil.copyfile, update.path, copy)
         await self.fleet.push(replace(update, path=str(copy)))
 
 

@@ -2,6 +2,7 @@
 by some token."""
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rl.config.number_format import bfloat16_is_fast
 from rl.config.schema import Config
 from rl.config.sections import RolloutConfig
 from rl.learner.dropout import dropout_note, silence_config
-from rollout.checkpoint_shapes import INDEX, checkpoint_files
+from rollout.checkpoint_shapes import INDEX, checkpoint_files, checkpoint_shapes
 from rollout.checkpoint_weights import weight_shapes
 from rollout.types import Prompt
 
@@ -30,6 +31,10 @@ LATENT = "kv_lora_rank"
 """Config field of models with latent attention (MLA)."""
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 """Config fields of mixtures of experts."""
+VERSIONS_IN_STORE = 2
+"""One that engines hold on to, and the next."""
+BATCHES_MIB = 128
+"""Left for training batches beside them."""
 
 
 def load_tokenizer(model_path: Path, *, trust: bool = False) -> Any:
@@ -65,6 +70,7 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
             f"rollout.stop_token_ids: {beyond[0]} is no token of {model_path}, whose ids end at {rows - 1}"
         )
     check_engine(config.rollout, base)
+    check_store(config, model_path)
     return dropout_note(silence_config(base))
 
 
@@ -252,15 +258,32 @@ def check_engine(rollout: RolloutConfig, base: Any) -> None:
                 f"model.path: the base has attention heads of size {size}; vLLM's CPU attention knows "
                 f"{', '.join(map(str, CPU_HEAD_SIZES))}; give another base, or use rollout.device=cuda"
             )
-    if latent and rollout.weight_transfer == "shm":
+    by_file = rollout.weight_transfer in ("shm", "object")
+    if latent and by_file:
         raise ValueError(
             f"model.path: {text.model_type} has latent attention (MLA), whose pushed weights are not proven"
             " to arrive through shared memory; use rollout.weight_transfer=nccl or ipc on GPUs"
         )
-    if experts and rollout.device == "cuda" and rollout.weight_transfer == "shm":
+    if experts and rollout.device == "cuda" and by_file:
         raise ValueError(
             f"rollout.weight_transfer: {text.model_type} is a mixture of experts, whose weights vLLM lays out"
-            " anew on GPUs; shm writes the layout of the files; use nccl or ipc"
+            " anew on GPUs; shm and object write the layout of the files; use nccl or ipc"
+        )
+
+
+def check_store(config: Config, model_path: Path) -> None:
+    """Refuse an object store that cannot hold two versions of the weights, which are in it during a push by
+    ``object``; Ray would write them to the disk. What stores a cluster has that runs already is not known."""
+    lora, low = config.learner.lora, "bfloat16" in (config.learner.dtype, config.rollout.dtype)
+    whole = lora is None or not lora.pushes_adapter
+    if config.rollout.weight_transfer != "object" or config.cluster.address is not None or not whole:
+        return
+    numbers = sum(math.prod(shape) for shape in checkpoint_shapes(model_path).values())
+    needed = VERSIONS_IN_STORE * numbers * (2 if low else 4) / (1 << 20) + BATCHES_MIB
+    if needed > config.cluster.object_store_mib:
+        raise ValueError(
+            f"cluster.object_store_mib: {config.cluster.object_store_mib} MiB do not hold two versions of the"
+            f" weights and a batch, as rollout.weight_transfer=object needs; set it to {math.ceil(needed)}"
         )
 
 

@@ -129,6 +129,10 @@ REFUSED = [
         ["rollout=gpu", "learner=gpu", "cluster=multinode", "rollout.weight_transfer=shm"],
         "shm is shared memory of one node",
     ),
+    (
+        ["cluster=multinode", "rollout=cpu", "learner=cpu", "rollout.weight_transfer=shm"],
+        "cluster.nodes=2; use object\n",
+    ),
     ([*MULTI, "cluster.address=null"], "cluster.address"),
     ([*MULTI, "run.dir=runs"], "run.dir: 'runs' is relative"),
     (["rollout.engine_args={dtype: auto}"], "rollout.engine_args.dtype: set rollout.dtype"),
@@ -169,6 +173,10 @@ ACCEPTED = [
     ["learner.dtype=autocast", "learner.packing=shared"],
     GPU,
     [*GPU, "rollout.weight_transfer=shm"],
+    [*GPU, "rollout.weight_transfer=object"],
+    [*MULTI, "rollout.weight_transfer=object"],
+    ["rollout.weight_transfer=object", "evaluation.engines=1"],
+    ["cluster=multinode", "rollout=cpu", "learner=cpu", "run.dir=/shared/runs", "cluster.nodes=3"],
     [*GPU, "cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc"],
     [*GPU, "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2"],
     [

@@ -11,7 +11,7 @@ REFUSED = [
     ([*ADAPTER, "learner.lora.kind=dora"], "learner.lora.push: vLLM's LoRA runtime has no DoRA"),
     (
         [*ADAPTER, *GPU],
-        "learner.lora.push: adapters travel through shared memory only, and rollout.weight_transfer=nccl",
+        "learner.lora.push: adapters travel by shm and object only, and rollout.weight_transfer=nccl",
     ),
     ([*ADAPTER, "learner.lora.r=513"], "learner.lora.r: vLLM's LoRA runtime serves ranks up to 512, not 513"),
     ([*ADAPTER, "learner.lora.target_modules=[q_proj,lm_head]"], "engines do not serve adapters of lm_head"),
@@ -36,6 +36,7 @@ ACCEPTED = [
     ],
     [*ADAPTER, "learner.lora.target_modules=[q_proj,v_proj]", "rollout.backend=async"],
     [*ADAPTER, *GPU, "rollout.weight_transfer=shm"],
+    [*ADAPTER, "rollout.weight_transfer=object"],
     # What engines could not serve may still be merged.
     ["learner.lora.kind=dora"],
     ["learner.lora.r=513", "learner.lora.target_modules=[q_proj,lm_head]"],

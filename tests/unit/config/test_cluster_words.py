@@ -38,6 +38,19 @@ def test_a_gpu_place_makes_a_cpu_config_a_gpu_run(cluster: str) -> None:
     assert config.rollout.weight_transfer == ("ipc" if cluster == "gpu1" else "nccl")
 
 
+def test_several_nodes_without_a_gpu_are_said_in_three_words() -> None:
+    words = ["cluster=multinode", "rollout=cpu", "learner=cpu", "run.dir=/shared/runs"]
+    config = load_config("quickstart", words)
+    assert (config.rollout.device, config.learner.device, config.rollout.weight_transfer) == (
+        "cpu",
+        "cpu",
+        "object",
+    )
+    assert (config.cluster.gpus_per_engine, config.cluster.gpus_per_learner) == (0, 0)
+    assert config.rollout.cores is config.learner.cores is None
+    assert load_config("quickstart", [*words, "rollout.cores=[3]"]).rollout.cores == (3,)
+
+
 def test_every_field_exists_and_every_place_has_a_preset() -> None:
     for group, fields in cluster_words.FIELDS.items():
         assert set(fields) <= set(type(Config.model_fields[group].default).model_fields)

@@ -57,6 +57,27 @@ def test_round_trip_between_two_mappings(tmp_path: Path) -> None:
     assert other.checksum() == buffer.checksum()
 
 
+def test_parts_put_together_in_any_order_are_the_same_buffer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollout.weight_buffer.PART_BYTES", 80)
+    buffer, specs, _ = filled(tmp_path / "w")
+    parts = list(enumerate(buffer.parts()))
+    assert [len(part) for _, part in parts] == [80, 80, 32]
+    other = WeightBuffer.open_or_create(tmp_path / "other", specs)
+    other.assemble(reversed(parts))
+    assert other.checksum() == buffer.checksum()
+    assert WeightBuffer.open_or_create(tmp_path / "other", specs).checksum() == buffer.checksum()
+    with pytest.raises(ValueError, match="1 of 3 never came"):
+        other.assemble(parts[:2])
+    with pytest.raises(ValueError, match="number 0 has 32 bytes"):
+        other.assemble([(0, parts[2][1])])
+    with pytest.raises(ValueError, match="number 1 has"):
+        other.assemble([parts[1], parts[1]])
+    longer = WeightBuffer.open_or_create(tmp_path / "other", plan_layout([*ITEMS, ("d", "int8", (64,))]))
+    assert len(longer.parts()) == 4
+
+
 def test_write_casts_to_the_dtype_of_the_buffer(tmp_path: Path) -> None:
     buffer, _, _ = filled(tmp_path / "w")
     buffer.write("b", torch.full((7,), 1.0 + 2**-10, dtype=torch.float32))

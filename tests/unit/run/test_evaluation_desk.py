@@ -1,6 +1,7 @@
 """When units are evaluated: with the training waiting, and beside it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +49,13 @@ class ScriptedFleet:
         self.pushed.append((update.version, Path(update.path).name, text))
 
 
+def published(newest: Callable[[], WeightUpdate]) -> Callable[[], Awaitable[WeightUpdate]]:
+    async def known() -> WeightUpdate:
+        return newest()
+
+    return known
+
+
 def update_of(path: Path, version: int) -> WeightUpdate:
     path.write_text(f"weights {version}")
     return WeightUpdate(version=version, transport="shm", path=str(path), tensors=(), checksum="")
@@ -90,7 +98,9 @@ def test_beside_the_training_one_version_is_held_and_nothing_waits(tmp_path: Pat
             metered.append(("end", version))
 
         desk = EvaluationDesk([ScriptedUnit("held_out", 1)], note=notes.append, beside=True)
-        desk.go_beside(Beside(fleet=fleet, units=[unit], newest=lambda: newest["update"], directory=tmp_path))
+        desk.go_beside(
+            Beside(fleet=fleet, units=[unit], newest=published(lambda: newest["update"]), directory=tmp_path)
+        )
         desk.meter(meter)
         unit.go.clear()
         newest["update"] = update_of(tmp_path / "weights-0", 1)
@@ -111,13 +121,39 @@ def test_beside_the_training_one_version_is_held_and_nothing_waits(tmp_path: Pat
     asyncio.run(scenario())
 
 
+def test_what_lies_in_the_object_store_is_held_there_and_not_copied(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        pushed: list[WeightUpdate] = []
+
+        class Fleet:
+            async def push(self, update: WeightUpdate) -> None:
+                pushed.append(update)
+
+        update = WeightUpdate(
+            version=1,
+            transport="object",
+            path=str(tmp_path / "weights-1"),
+            tensors=(),
+            checksum="",
+            parts=("ref",),
+        )
+        beside = Beside(fleet=Fleet(), units=[], newest=published(lambda: update), directory=tmp_path)
+        await beside.pin(1)
+        assert [(Path(u.path).name, u.parts) for u in pushed] == [("evaluated", ("ref",))]
+        assert not (tmp_path / "evaluated").exists()
+
+    asyncio.run(scenario())
+
+
 def test_a_failure_beside_the_training_is_raised_at_the_next_step(tmp_path: Path) -> None:
     async def scenario() -> None:
         unit = ScriptedUnit("held_out", 1)
         unit.failure = RuntimeError("no engine is left")
         desk = EvaluationDesk([unit], note=lambda text: None, beside=True)
         update = update_of(tmp_path / "weights-0", 1)
-        desk.go_beside(Beside(fleet=ScriptedFleet(), units=[unit], newest=lambda: update, directory=tmp_path))
+        desk.go_beside(
+            Beside(fleet=ScriptedFleet(), units=[unit], newest=published(lambda: update), directory=tmp_path)
+        )
         await desk.between(1)
         await asyncio.sleep(0.05)
         with pytest.raises(RuntimeError, match="no engine is left"):
@@ -144,7 +180,7 @@ def test_reserved_engines_that_are_lost_cost_one_evaluation_at_most(
         desk = EvaluationDesk([before, unit], note=notes.append, beside=True)
         update = update_of(tmp_path / "weights-0", 1)
         beside = Beside(
-            fleet=ScriptedFleet(), units=[before, unit], newest=lambda: update, directory=tmp_path
+            fleet=ScriptedFleet(), units=[before, unit], newest=published(lambda: update), directory=tmp_path
         )
         desk.go_beside(beside)
         await desk.between(1)

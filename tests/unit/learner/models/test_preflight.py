@@ -36,6 +36,17 @@ def base(tmp_path: Path) -> Path:
     return save_base("llama", tmp_path, hidden_size=64, head_dim=32)
 
 
+def test_a_store_for_two_versions_is_asked_for(base: Path) -> None:
+    by_object = ["rollout.weight_transfer=object"]
+    assert check(base, *by_object) == []
+    with pytest.raises(
+        ValueError, match=r"object_store_mib: 100 MiB do not hold two versions .* set it to 1"
+    ):
+        check(base, *by_object, "cluster.object_store_mib=100")
+    assert check(base, "cluster.object_store_mib=100") == []
+    assert check(base, *by_object, "cluster.object_store_mib=100", "cluster.address=auto") == []
+
+
 WIDE = {"gpt2": {"n_embd": 64}, "stablelm": {"hidden_size": 128}}
 
 
