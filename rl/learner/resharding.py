@@ -119,7 +119,7 @@ def _fill_parts(engine: Any, saved: WholeState) -> None:
             pieces.append(Piece(names[id(parameter)], first, count, start))
             start += parameter.ds_tensor.numel()
         _fill_flat(zero.optimizer, flat, pieces, saved)
-    from deepspeed.zero import GatheredParameters
+    from deepspeed.runtime.zero import GatheredParameters
 
     for name, parameter in engine.module.named_parameters():
         if (whole := _weight(name, saved)) is not None:
