@@ -2,7 +2,7 @@
 what CPU, and how long one is on its way.
 
     pip install --no-deps --target DIR transferqueue==0.1.11 tensordict pyvers orjson
-    python -m benchmarks.speed.stream --transfer-queue DIR [--rounds 3] [--quick] [--json FILE]
+    python -m benchmarks.speed.stream --transfer-queue DIR [--rounds 3] [--repeats 2] [--quick] [--json FILE]
 
 Each side runs in a process and a Ray of its own, in turn, ``--rounds`` times over all cells (bytes a sample,
 producers), so that neither pays for the other's idle actors and both see the same weather.
@@ -46,6 +46,7 @@ def main() -> None:
         ),
         "transferqueue": _version(args.transfer_queue),
         "rounds": args.rounds,
+        "repeats": args.repeats,
         "cells": [_cell(found, size, count) for size, count in cells],
     }
     save("stream", result, args=args)
@@ -60,14 +61,14 @@ def _measure(args: argparse.Namespace, cells: list[tuple[int, int]]) -> None:
             file.write(json.dumps(row) + "\n")
 
     path = str(args.transfer_queue) if args.side == "transferqueue" else None
-    run_side(args.side, cells, note, path)
+    run_side(args.side, cells, note, path=path, repeats=args.repeats)
 
 
 def _child(args: argparse.Namespace, side: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="t2rl-stream-") as directory:
         out = Path(directory) / "rows.jsonl"
         command = [sys.executable, "-m", "benchmarks.speed.stream", "--side", side, "--out", str(out)]
-        command += ["--transfer-queue", str(args.transfer_queue)]
+        command += ["--transfer-queue", str(args.transfer_queue), "--repeats", str(args.repeats)]
         command += ["--sizes", *map(str, args.sizes), "--producers", *map(str, args.producers)]
         log = Path(directory) / "log"
         with log.open("wb") as file:
@@ -112,7 +113,8 @@ def _show(result: dict[str, Any]) -> None:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--transfer-queue", type=Path, required=True, help="folder that it was installed into")
-    made.add_argument("--rounds", type=int, default=3)
+    made.add_argument("--rounds", type=int, default=3, help="processes a side")
+    made.add_argument("--repeats", type=int, default=2, help="of every cell in each of them")
     made.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     made.add_argument("--producers", type=int, nargs="+", default=list(PRODUCERS))
     made.add_argument("--side", choices=SIDES, default=None, help=argparse.SUPPRESS)
@@ -120,7 +122,7 @@ def _arguments() -> argparse.Namespace:
     args = made.parse_args()
     args.transfer_queue = args.transfer_queue.resolve()
     if args.quick:
-        args.rounds, args.sizes, args.producers = 1, [128, 65536], [1, 4]
+        args.rounds, args.repeats, args.sizes, args.producers = 1, 1, [128, 65536], [1, 4]
     return args
 
 

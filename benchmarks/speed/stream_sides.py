@@ -16,11 +16,9 @@ from typing import Any
 import numpy as np
 import psutil
 import ray
-import torch
 
 from rl.batch.assemble import joined
 from rl.batch.types import TrainingBatch
-from rl.learner.group import put_batch
 from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import GroupStatus, new_groups
 from rl.stream.waiting import Signal
@@ -43,7 +41,7 @@ BYTES_A_TOKEN = 8
 """Of ids and log-probs; the mask's byte comes on top on both sides."""
 POLL_S = 0.002
 """Between two questions of TransferQueue's consumer whether a batch is there."""
-SINGLE = 40
+SINGLE = 20
 """Samples whose way is timed one after the other."""
 PROMPT = Prompt(id="p", text="p", token_ids=(1,), answer="a")
 SAMPLING = SamplingConfig()
@@ -55,7 +53,7 @@ Measured = dict[str, Any]
 async def measure(side: str, way: "Ours | Queue", payload: int, producers: int) -> Measured:
     """Samples and megabytes a second, CPU seconds a sample and the latency of one sample, of ``payload``
     bytes each."""
-    samples = int(np.clip((96 << 20) // payload, 2 * BATCH, 1024))
+    samples = int(np.clip((96 << 20) // payload, 2 * BATCH, 512))
     way.length, way.producers = payload // BYTES_A_TOKEN, producers
     elapsed, cpu, waits = await _timed(way, samples)
     return {
@@ -144,6 +142,9 @@ class Ours:
     rewards and records."""
 
     def __init__(self, most: int) -> None:
+        from rl.learner.group import put_batch  # imports torch, which engines do not need here
+
+        self._put = put_batch
         self.length, self.producers = 1, most
         self._engines = [ray.remote(num_cpus=0)(Engine).remote() for _ in range(most)]
         self._learner = ray.remote(num_cpus=0)(Learner).remote()
@@ -209,7 +210,7 @@ class Ours:
     async def _train(self, step: int) -> float:
         groups = [state.group for state in self._buffer.plans[step].kept() if state.group is not None]
         batch = await joined(step, groups, progress=0.0)
-        taken: float = await self._learner.train.remote(await put_batch(batch))
+        taken: float = await self._learner.train.remote(await self._put(batch))
         self._buffer.discard(step)
         return taken
 
@@ -238,6 +239,7 @@ class Producer:
 
     async def produce(self, partition: str, groups: int, size: int, length: int) -> float:
         """When the first put began."""
+        import torch
         from tensordict import TensorDict
 
         started, limit = time.time(), asyncio.Semaphore(IN_FLIGHT)
@@ -326,9 +328,14 @@ class Queue:
 
 
 def run_side(
-    side: str, cells: list[tuple[int, int]], note: Callable[[Measured], None], path: str | None
+    side: str,
+    cells: list[tuple[int, int]],
+    note: Callable[[Measured], None],
+    *,
+    path: str | None,
+    repeats: int,
 ) -> None:
-    """Measure every (bytes, producers) of one side; ``path`` is where TransferQueue lies."""
+    """Measure every (bytes, producers) of one side ``repeats`` times; ``path`` is where TransferQueue lies."""
     if path is not None:
         sys.path.insert(0, path)
     environment = {} if path is None else {"env_vars": {"PYTHONPATH": path, "TQ_LOGGING_LEVEL": "ERROR"}}
@@ -344,7 +351,7 @@ def run_side(
 
     async def everything() -> None:
         await way.start()
-        for payload, producers in cells:
+        for payload, producers in cells * repeats:
             note(await measure(side, way, payload, producers))
 
     asyncio.run(everything())
