@@ -335,7 +335,7 @@ def run_side(
     path: str | None,
     repeats: int,
 ) -> None:
-    """Measure every (bytes, producers) of one side ``repeats`` times; ``path`` is where TransferQueue lies."""
+    """Measure every (bytes, producers) of one side ``repeats`` times; ``path``: where TransferQueue lies."""
     if path is not None:
         sys.path.insert(0, path)
     environment = {} if path is None else {"env_vars": {"PYTHONPATH": path, "TQ_LOGGING_LEVEL": "ERROR"}}
