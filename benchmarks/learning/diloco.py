@@ -1,7 +1,8 @@
 """Low-communication data parallel, its price in learning and its bytes: two replicas that exchange how far
 they moved every few batches, against plain data parallel.
 
-    python -m benchmarks.learning.diloco [--steps 32] [--seeds 0 1 2] [--quick] [--json FILE] [overrides]
+    python -m benchmarks.learning.diloco [--steps 32] [--seeds 0 1 2] [--arms a,b] [--quick] [--json FILE]
+    [overrides]
 
 The loop is that of ``examples/rl_loop.py``: synchronous, one process, a real vLLM engine, the quickstart's
 base and objective. Replicas are ``rl.learner.diloco.replica.Replica`` around a policy and an AdamW each,
@@ -235,8 +236,8 @@ def main() -> None:
     prepare_process(engine_config(config, prepared.model_path))
     ledger = ROOT / "runs" / "benchmarks" / "diloco" / "ledger.jsonl"
     ledger.parent.mkdir(parents=True, exist_ok=True)
-    identity = config.model_dump_json() + prepared.model_path.name + repr(ARMS)
-    key = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    identity = [args.config, overrides, prepared.model_path.name, repr(ARMS)]
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     torch.set_num_threads(1)
     rows = asyncio.run(_rows(args, config, prepared, ledger, key))
     result = {
@@ -246,7 +247,7 @@ def main() -> None:
         "steps": args.steps,
         "rollouts_per_step": config.stream.prompts_per_step * config.stream.rollouts_per_prompt,
         "problems": len(prepared.eval_prompts),
-        **_compared(rows, args.seeds),
+        **_compared(rows, args.seeds, args.arms),
     }
     save("diloco", result, args=args)
     _show(result)
@@ -258,6 +259,12 @@ async def _rows(
     """Every arm of every seed, from the ledger or trained now; the base first."""
     done = [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.is_file() else []
     found = {(row["arm"], row["seed"]): row for row in done if row["key"] == key}
+    names = [arm for arm in ARMS if arm in args.arms]
+    # The headline first.
+    order = [(arm, seed) for arms in (names[:2], names[2:]) for seed in args.seeds for arm in arms]
+    missing = [one for one in [("base", 0), *order] if one not in found]
+    if not missing:
+        return list(found.values())
     bench = Bench(config, prepared)
     await bench.start()
 
@@ -267,25 +274,20 @@ async def _rows(
             file.write(json.dumps(row | {"key": key}) + "\n")
         CONSOLE.print(f"{row['arm']}, seed {row['seed']}: pass@1 {np.mean(row['pass_at_1']):.3f}")
 
-    if ("base", 0) not in found:
-        note({"arm": "base", "seed": 0, "pass_at_1": await bench.held_out()})
-    names = list(ARMS)
-    for arms in (names[:2], names[2:]):  # the headline first
-        for seed in args.seeds:
-            for arm in arms:
-                if (arm, seed) not in found:
-                    note(await bench.run(arm, seed))
+    for arm, seed in missing:
+        base = {"arm": arm, "seed": seed}
+        note(base | {"pass_at_1": await bench.held_out()} if arm == "base" else await bench.run(arm, seed))
     await bench.stop()
     return list(found.values())
 
 
-def _compared(rows: list[dict[str, Any]], seeds: list[int]) -> dict[str, Any]:
+def _compared(rows: list[dict[str, Any]], seeds: list[int], arms: list[str]) -> dict[str, Any]:
     """Each arm, and against plain data parallel, paired by seed and problem; the headline at the top."""
     at = {(row["arm"], row["seed"]): row for row in rows}
     result: dict[str, Any] = {"base_pass_at_1": _rounded(np.mean(at["base", 0]["pass_at_1"])), "arms": {}}
     first = next(iter(ARMS))
     plain = np.stack([at[first, seed]["pass_at_1"] for seed in seeds])
-    for arm, sync in ARMS.items():
+    for arm, sync in ((arm, sync) for arm, sync in ARMS.items() if arm in arms):
         own = [at[arm, seed] for seed in seeds]
         passed = np.stack([row["pass_at_1"] for row in own])
         facts: dict[str, Any] = {
@@ -337,8 +339,10 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--config", default="quickstart")
     made.add_argument("--steps", type=int, default=32)
     made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    made.add_argument("--arms", default=",".join(ARMS), help="comma-separated")
     made.add_argument("overrides", nargs="*", help="of the config")
     args = made.parse_args()
+    args.arms = args.arms.split(",")
     if args.quick:
         args.steps, args.config, args.seeds = 16, "debug", [0]
     elif len(args.seeds) < 3:
