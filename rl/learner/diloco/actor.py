@@ -102,12 +102,12 @@ class ReplicaActor(LearnerActor):
         write = self._engine.checkpoint_engine.save if lead else None
         self._replica.save(Path(directory), self._schedule(), write)
         if lead:
-            (Path(directory) / SHAPE_FILE).write_text(json.dumps(self._shape(), indent=1))
+            (Path(directory) / SHAPE_FILE).write_text(json.dumps(self._shape_of_all(), indent=1))
 
     def load(self, directory: str) -> None:
         """As in LearnerRank; a replica that was missing when the checkpoint was taken starts from the outer
         weights."""
-        refuse_other_shape(Path(directory), self._shape())
+        refuse_other_shape(Path(directory), self._shape_of_all())
         own = self._own(directory).is_dir()
         if own:
             super().load(str(self._own(directory)))
@@ -118,7 +118,7 @@ class ReplicaActor(LearnerActor):
     def _own(self, directory: str) -> Path:
         return Path(directory) / f"replica-{self._number}"
 
-    def _shape(self) -> dict[str, Any]:
+    def _shape_of_all(self) -> dict[str, Any]:
         config = self._settings.config
         return run_shape(config, self._settings.algorithm, world_size=config.num_ranks)
 

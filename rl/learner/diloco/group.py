@@ -16,7 +16,7 @@ from rl.batch.types import StepResult, TrainingBatch
 from rl.learner.actor import CONCURRENCY_GROUPS
 from rl.learner.diloco.actor import BROKEN, ReplicaActor
 from rl.learner.diloco.link import Meeting
-from rl.learner.group import LearnerDead, LearnerGroup, put_batch, resolved
+from rl.learner.group import LearnerDead, LearnerGroup, LearnerHung, put_batch, resolved
 from rl.records.status import ActorState
 from rl.stream.waits import waiting
 from rollout.engine import WeightUpdate
@@ -104,7 +104,7 @@ class ReplicaGroup(LearnerGroup):
         return result
 
     async def _train_shares(self, parts: Mapping[int, Any]) -> tuple[dict[int, StepResult], list[int]]:
-        """The results of those that finished, and those that died."""
+        """The results of those that finished, and those that died; who stands still is ended, and died."""
         waiting_for = "learner.train"
         tasks = {
             n: asyncio.ensure_future(resolved(self._replicas[n].train_share.remote(part)))
@@ -114,16 +114,18 @@ class ReplicaGroup(LearnerGroup):
         try:
             with waiting(waiting_for, limit_s=self._timeout_s):
                 _, pending = await asyncio.wait(tasks.values(), timeout=self._timeout_s)
-            if pending:
-                stuck = [n for n, task in tasks.items() if task in pending]
-                raise TimeoutError(f"waited {self._timeout_s:g} s for {waiting_for} on replica(s) {stuck}")
-            errors = {n: task.exception() for n, task in tasks.items()}
+            stuck = [n for n, task in tasks.items() if task in pending]
+            if len(stuck) == len(tasks):
+                raise LearnerHung(stuck, waiting_for, self._timeout_s)
+            for number in stuck:
+                ray.kill(self._replicas[number], no_restart=True)
+            errors = {n: task.exception() for n, task in tasks.items() if n not in stuck}
             for error in errors.values():
                 if isinstance(error, RayTaskError) and isinstance(error.cause, ValueError):
                     raise error.cause
                 if error is not None and not isinstance(error, RayActorError):
                     raise error
-            dead = [n for n, error in errors.items() if error is not None]
+            dead = stuck + [n for n, error in errors.items() if error is not None]
             return {n: task.result() for n, task in tasks.items() if n not in dead}, dead
         finally:
             self._calls.remove(waiting_for)
@@ -223,6 +225,8 @@ class ReplicaGroup(LearnerGroup):
         references = [getattr(actors[n], method).remote(*arguments.get(n, ())) for n in numbers]
         try:
             found = await self._gather(references, waiting_for, timeout_s or self._timeout_s)
+        except LearnerHung:
+            raise
         except LearnerDead as error:
             self._dead = numbers[error.rank]
             raise LearnerDead(numbers[error.rank], waiting_for) from error

@@ -40,9 +40,8 @@ def sgd(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:
 def make_group(model_path: Path, sync: dict[str, Any] | None, **config: Any) -> LearnerGroup:
     diloco = sync is not None
     learner = LearnerConfig(
-        num_ranks=2,
         sync=DilocoSync(**sync) if sync is not None else "gradients",
-        **{"lr": 1e-3, "collective_timeout_s": 60.0} | config,
+        **{"num_ranks": 2, "lr": 1e-3, "collective_timeout_s": 60.0} | config,
     )
     return (ReplicaGroup if diloco else LearnerGroup)(
         config=learner,
@@ -118,6 +117,16 @@ def test_a_checkpoint_is_taken_up_number_for_number(tiny_llama: Path, tmp_path: 
         got = await trained(group, batches[3:], tmp_path / "got")
         assert all(torch.equal(got[name], tensor) for name, tensor in expected.items())
         await group.close()
+
+        # A third replica begins at the outer weights.
+        wider = make_group(tiny_llama, sync, num_ranks=3)
+        await wider.start()
+        await wider.load(str(tmp_path / "save"))
+        await wider.export(str(tmp_path / "wider"))
+        assert (await wider.train(batches[3])).metrics["learner/replicas"] == 3
+        await wider.close()
+        three = load_file(tmp_path / "wider" / "model.safetensors")
+        assert all(torch.equal(three[name], tensor) for name, tensor in saved.items())
 
         # t2rl export reads the outer weights from the files alone.
         config = group._config
