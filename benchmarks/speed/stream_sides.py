@@ -270,7 +270,8 @@ class Consumer:
             meta = await self._meta(partition, batch)
             data = await self._client.async_get_data(meta)
             assert len(data) == batch
-            _read(*(data[name].numpy() for name in FIELDS))
+            # It gives jagged tensors, whose values lie one after the other.
+            _read(*((c.values() if c.is_nested else c).numpy() for c in (data[name] for name in FIELDS)))
         read = time.time()
         await self._client.async_clear_partition(partition)
         return read
