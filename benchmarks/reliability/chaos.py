@@ -12,7 +12,7 @@ process ends before the last step, it is started again with ``resume=auto``, as 
 
 ``--faults``: strikes end when so many are in the ledger; ``--minutes``: or when this call has taken so long;
 the run that is under way comes to its end. The ledger (``--work``) holds all that is over, so a call that is
-stopped, or killed, goes on with the next one. Undisturbed runs come first: their spread is what the others
+stopped, or killed, goes on with the next one. Undisturbed runs come last: their spread is what the others
 are held to. Claims: ``claims_chaos.yaml``, written before the first run.
 """
 
@@ -27,7 +27,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.table import Table
 
 from benchmarks.lib.common import CONSOLE, machine, parser, save, spread
@@ -332,9 +331,8 @@ def main() -> None:
             bench = Bench(args)
         except Unable as error:
             raise SystemExit(f"chaos needs {error}") from error
-        psutil.Process().nice(max(psutil.Process().nice(), 0))
-        bench.undisturbed()
         bench.disturbed()
+        bench.undisturbed()
     found = result(Ledger(args.work.resolve() / "ledger.jsonl"))
     show(found)
     save("chaos", {"machine": about, "seed": args.seed, "chaos": found}, args=args)
