@@ -183,7 +183,9 @@ class Bench:
             CONSOLE.print(f"{time.strftime('%H:%M:%S', time.gmtime())} {what} {number}: {row}", markup=False)
 
         began = time.monotonic()
-        episode = Episode(scene=scene, steps=self.args.steps, note=note, deadline=self.deadline)
+        episode = Episode(
+            scene=scene, steps=self.args.steps, note=note, deadline=self.deadline, stuck_s=self.args.stuck
+        )
         try:
             episode.run(iter(order))
         except GaveUp as error:
@@ -321,6 +323,7 @@ def main() -> None:
     made.add_argument("--max-tokens", type=int, default=64, help="rollout.max_tokens of --set")
     made.add_argument("--set", nargs="*", default=[], help="further settings of the runs")
     made.add_argument("--work", type=Path, default=ROOT / "runs" / "benchmarks" / "chaos")
+    made.add_argument("--stuck", type=float, default=300.0, help="seconds without a step that are a hang")
     made.add_argument("--report", action="store_true", help="only what the ledger says by now")
     args = made.parse_args()
     if args.quick:

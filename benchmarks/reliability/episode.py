@@ -9,8 +9,6 @@ from typing import Any
 
 from benchmarks.reliability.faults import Kind, NotNow, Scene
 
-STUCK_S = 300.0
-"""A run that trains nothing for so long hangs."""
 LAST = 6
 """No fault strikes in the last steps: each has to be seen to be over."""
 MORE = 3
@@ -35,6 +33,8 @@ class Episode:
     """Takes one row for each fault that is over."""
     deadline: float
     """``time.monotonic()`` after which no fault strikes; the run still comes to its end."""
+    stuck_s: float = 300.0
+    """A run that trains nothing for so long hangs."""
     starts_in_vain: int = 0
     _seen: int = 0
 
@@ -78,7 +78,7 @@ class Episode:
         if not scene.job.alive and not self._finished:
             self._start_again()
             return time.monotonic()
-        if now - since > STUCK_S:
+        if now - since > self.stuck_s:
             self.note({"what": "stuck", "step": step, "words": scene.job.words(30)})
             scene.job.signal(_KILL)
             scene.job.wait(30)
@@ -133,7 +133,7 @@ class Episode:
     def _until_ended(self, since: float) -> None:
         """Wait for the process to end of a condition that lasts."""
         while self.scene.job.alive:
-            if time.monotonic() - since > STUCK_S:
+            if time.monotonic() - since > self.stuck_s:
                 self.note({"what": "stuck", "step": self.scene.job.last_step(), "words": "did not end"})
                 self.scene.job.signal(_KILL)
             time.sleep(0.05)

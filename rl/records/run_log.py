@@ -1,6 +1,7 @@
 """``RUN/logs/controller.log``: what the process of a run says, kept with the run."""
 
 import logging
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class RunLog(logging.FileHandler):
         self.setFormatter(logging.Formatter(FORMAT))
         self.last_error: str | None = None
         self.last_error_at: float | None = None
+        self._refused = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -34,12 +36,28 @@ class RunLog(logging.FileHandler):
         """Keep ``text`` as the last error."""
         self.last_error, self.last_error_at = text.strip(), time.time()
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A disk that refuses is said once, in a line: it is the records' to end the run for it, and a page
+        of traces for each line would hide what they say. Anything else is a mistake in our words, and
+        shown."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._refused:
+            self._refused = True
+            sys.stderr.write(f"{self.baseFilename} cannot be written: {error}\n")
+
     def __enter__(self) -> "RunLog":
         """Begin to listen."""
         logging.getLogger().addHandler(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Stop listening, and close the file."""
+        """Stop listening, and close the file. Lines that it could not take are lost, which takes no error's
+        place."""
         logging.getLogger().removeHandler(self)
-        self.close()
+        try:
+            self.close()
+        except OSError:
+            if not self._refused:
+                raise
