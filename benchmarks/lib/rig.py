@@ -21,8 +21,9 @@ from rewards.processes.pool import VerifierPool
 from rl.config.load import load_config
 from rl.config.schema import Config
 from rl.engines.actors import create_engine_actor, engine_config
-from rl.engines.fleet import EngineFleet, FleetTimeouts
+from rl.engines.fleet import EngineFleet
 from rl.engines.rollout_service import RolloutService
+from rl.engines.slot import FleetTimeouts
 from rl.learner.group import LearnerGroup
 from rl.records.jsonl import JsonlWriter
 from rl.records.metrics import MetricsWriter

@@ -6,19 +6,26 @@
 * ``node8``: one group on one node, a bundle for each engine (``tensor_parallel`` GPUs) and each rank (one
   GPU).
 * ``multinode``: one bundle of GPUs for each learner node, on different nodes, which all its ranks share
-  (collectives stay inside a node where they can); engines spread over the nodes, one bundle each.
+  (collectives stay inside a node where they can); engines spread over the nodes, one bundle each. With
+  ``cluster.elastic`` each engine has a group of its own, on a node that we name, so that engines can follow
+  the nodes.
 """
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from rl.cluster.nodes import cluster_nodes, free_of, spread
 
 if TYPE_CHECKING:
     from rl.config.schema import Config
 
 TIMEOUT_S = 60.0
+NODE_LABEL = "ray.io/node-id"
+"""The label that Ray gives every node."""
 
 
 class PlacementError(RuntimeError):
@@ -46,6 +53,8 @@ class BundleGroup:
     strategy: str
     """PACK | SPREAD | STRICT_PACK | STRICT_SPREAD."""
     bundles: tuple[Bundle, ...]
+    named: bool = False
+    """On a node that we choose, by its name, and not Ray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +106,18 @@ def _layout(config: "Config") -> Placement:
     if cluster.name == "multinode" and num_ranks:
         per_node = num_ranks // cluster.learner_nodes
         node = Bundle(rank.cpus * per_node, rank.gpus * per_node)
+        alone = config.rollout.num_engines if cluster.elastic else 0
+        together = num_engines - alone
         return Placement(
             groups=(
                 BundleGroup("learner", "STRICT_SPREAD", (node,) * cluster.learner_nodes),
-                BundleGroup("engines", cluster.strategy, (engine,) * num_engines),
+                *(BundleGroup("engine", "PACK", (engine,), named=True) for _ in range(alone)),
+                *([BundleGroup("engines", cluster.strategy, (engine,) * together)] if together else []),
             ),
-            engines=tuple(Seat(1, i, engine.cpus, engine.gpus) for i in range(num_engines)),
+            engines=(
+                *(Seat(1 + i, 0, engine.cpus, engine.gpus) for i in range(alone)),
+                *(Seat(1 + alone, i, engine.cpus, engine.gpus) for i in range(together)),
+            ),
             learners=tuple(Seat(0, r // per_node, rank.cpus, rank.gpus) for r in range(num_ranks)),
         )
     return Placement(
@@ -115,39 +130,129 @@ def _layout(config: "Config") -> Placement:
 class Placed:
     """Reserved placement groups, and the Ray options that put an actor into its seat."""
 
-    def __init__(self, plan: Placement, groups: list[Any]) -> None:
-        """``groups``: one Ray placement group for each group of the plan."""
+    def __init__(self, plan: Placement, groups: dict[int, Any]) -> None:
+        """``groups``: a Ray placement group for each group of the plan but the named ones, by its index."""
         self.plan = plan
         self._groups = groups
+        self._own: dict[int, Any] = {}
+        """Engine to its own group, of those on named nodes."""
+        self.engine_nodes: dict[int, str] = {}
+        """Engine to the node that its seat is on, where we chose that (``cluster.elastic``)."""
+        self.known: set[str] = set()
+        """Nodes that have their engines, or keep without; those that join later are others."""
+        self.per_node = 0
+        """Engines that a joining node gets; 0 where engines do not follow nodes."""
+        self._engines = len(plan.engines)
+        """Numbers of engines that were given so far."""
 
     def engine_options(self, index: int) -> dict[str, Any]:
         """Keyword arguments for ``EngineActor.options(...)``. A restarted engine gets the seat of the dead
         one."""
-        return self._options(self.plan.engines[index])
+        seat = self.plan.engines[min(index, len(self.plan.engines) - 1)]
+        if index in self._own:
+            return self._options(replace(seat, bundle=0), self._own[index])
+        return self._options(seat, self._groups[seat.group])
 
     @property
     def learner_options(self) -> list[dict[str, Any]]:
         """Keyword arguments for ``LearnerActor.options(...)``, by rank."""
-        return [self._options(seat) for seat in self.plan.learners]
+        return [self._options(seat, self._groups[seat.group]) for seat in self.plan.learners]
 
-    def _options(self, seat: Seat) -> dict[str, Any]:
+    def _options(self, seat: Seat, group: Any) -> dict[str, Any]:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         strategy = PlacementGroupSchedulingStrategy(
-            placement_group=self._groups[seat.group],
+            placement_group=group,
             placement_group_bundle_index=seat.bundle,
             placement_group_capture_child_tasks=False,
         )
         options = {"num_cpus": seat.cpus, "num_gpus": seat.gpus, "scheduling_strategy": strategy}
         return options | ({"runtime_env": {"env_vars": dict(self.plan.env)}} if self.plan.env else {})
 
+    # -- seats that come and go ------------------------------------------------------------------------------
+
+    @property
+    def engine_bundle(self) -> Bundle:
+        """The resources that one engine takes of its node."""
+        seat = self.plan.engines[0]
+        return Bundle(seat.cpus, seat.gpus)
+
+    def open(self, engine: int, node: str, *, timeout_s: float) -> bool:
+        """Reserve a seat for an engine on a node; False, and nothing is reserved, if others hold what it
+        needs there."""
+        from ray.util import placement_group, remove_placement_group
+
+        group = placement_group(
+            [self.engine_bundle.resources],
+            strategy="PACK",
+            bundle_label_selector=[{NODE_LABEL: node}],
+        )
+        if not group.wait(timeout_s):
+            remove_placement_group(group)
+            return False
+        self._own[engine], self.engine_nodes[engine] = group, node
+        return True
+
+    def next_engine(self) -> int:
+        """A number that no engine of this run has had."""
+        self._engines += 1
+        return self._engines - 1
+
+    def close(self, engine: int) -> None:
+        """Give back the seat of an engine that will not return; idempotent."""
+        from ray.util import remove_placement_group
+
+        self.engine_nodes.pop(engine, None)
+        group = self._own.pop(engine, None)
+        if group is not None:
+            remove_placement_group(group)
+
+    def others(self) -> dict[str, list[dict[str, float]]] | None:
+        """Node to what our seats that Ray chose take there, the learner's above all; None while some of them
+        have lost their node and wait for room."""
+        taken: dict[str, list[dict[str, float]]] = {}
+        for index, group in self._groups.items():
+            for bundle, node in enumerate(_nodes_of(group)):
+                if not node:
+                    return None
+                taken.setdefault(node, []).append(self.plan.groups[index].bundles[bundle].resources)
+        return taken
+
+    def taken(self) -> dict[str, list[dict[str, float]]] | None:
+        """As ``others``, with the engines' seats on named nodes."""
+        taken = self.others()
+        if taken is not None:
+            for node in self.engine_nodes.values():
+                taken.setdefault(node, []).append(self.engine_bundle.resources)
+        return taken
+
+    def nodes(self) -> tuple[set[str], set[str]]:
+        """Nodes with a learner rank, and nodes with an engine."""
+        ranks: set[str] = set()
+        engines = set(self.engine_nodes.values())
+        for seats, found in ((self.plan.learners, ranks), (self.plan.engines, engines)):
+            for seat in seats:
+                if seat.group in self._groups:
+                    found.add(_nodes_of(self._groups[seat.group])[seat.bundle])
+        return ranks - {""}, engines - {""}
+
     def remove(self) -> None:
         """Give the resources back; actors in them die."""
         from ray.util import remove_placement_group
 
-        for group in self._groups:
+        for engine in list(self._own):
+            self.close(engine)
+        for group in self._groups.values():
             remove_placement_group(group)
-        self._groups = []
+        self._groups = {}
+
+
+def _nodes_of(group: Any) -> list[str]:
+    """The node of each bundle, '' of one that has none now."""
+    from ray.util import placement_group_table
+
+    found = placement_group_table(group)["bundles_to_node_id"]
+    return [found[bundle] or "" for bundle in sorted(found)]
 
 
 def create_placement(plan: Placement, *, timeout_s: float = TIMEOUT_S) -> Placed:
@@ -161,15 +266,37 @@ def create_placement(plan: Placement, *, timeout_s: float = TIMEOUT_S) -> Placed
 
     _refuse_impossible(plan)
     deadline = time.monotonic() + timeout_s
-    groups = [placement_group([b.resources for b in g.bundles], strategy=g.strategy) for g in plan.groups]
+    groups = {
+        index: placement_group([b.resources for b in g.bundles], strategy=g.strategy)
+        for index, g in enumerate(plan.groups)
+        if not g.named
+    }
     placed = Placed(plan, groups)
-    for group in groups:
-        if not group.wait(max(0.0, deadline - time.monotonic())):
-            placed.remove()
-            raise PlacementError(
-                f"the cluster did not free the resources within {timeout_s:g} s. {_situation(plan)}"
-            )
+    ready = all(group.wait(max(0.0, deadline - time.monotonic())) for group in groups.values())
+    if not ready or not _open_named(placed, deadline):
+        placed.remove()
+        raise PlacementError(
+            f"the cluster did not free the resources within {timeout_s:g} s. {_situation(plan)}"
+        )
     return placed
+
+
+def _open_named(placed: Placed, deadline: float) -> bool:
+    """Seats of engines on nodes that we choose, as evenly as there is room beside the learner; False if there
+    is not enough."""
+    count = sum(group.named for group in placed.plan.groups)
+    if not count:
+        return True
+    nodes = cluster_nodes()
+    room = free_of(nodes, placed.others() or {})
+    chosen = spread(room, placed.engine_bundle.resources, count)
+    if chosen is None:
+        return False
+    placed.known, placed.per_node = {node.id for node in nodes}, max(Counter(chosen).values())
+    return all(
+        placed.open(engine, node, timeout_s=max(0.0, deadline - time.monotonic()))
+        for engine, node in enumerate(chosen)
+    )
 
 
 def _refuse_impossible(plan: Placement) -> None:

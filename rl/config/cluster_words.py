@@ -28,6 +28,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "strategy",
         "nodes",
         "learner_nodes",
+        "elastic",
         "object_store_mib",
     ),
     "rollout": (

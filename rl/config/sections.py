@@ -258,6 +258,10 @@ class ClusterConfig(Section):
     """Machines of ``cluster=multinode``."""
     learner_nodes: PositiveInt = 1
     """Nodes that the learner ranks are split over, packed within each."""
+    elastic: bool = False
+    """``cluster=multinode``: the engines follow the nodes. A node that joins gets as many as the fullest one
+    had at the start, where there is room; those of a node that leaves or is drained are not started
+    elsewhere."""
     object_store_mib: PositiveInt = 512
     """Size of the local Ray's object store."""
     price_per_gpu_hour: NonNegativeFloat | None = None
@@ -275,4 +279,6 @@ class ClusterConfig(Section):
     def unread(self) -> frozenset[str]:
         """Without GPUs none are shared out; one machine has no nodes to divide."""
         gpus = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour") if self.name == "local" else ()
-        return frozenset((*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes"))))
+        return frozenset(
+            (*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes", "elastic")))
+        )

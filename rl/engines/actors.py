@@ -80,11 +80,13 @@ def create_fleet(
             return warmed.pop(index)
         return create_engine_actor(engine, placed.engine_options(index), name=f"engine-{index}")
 
-    num_engines = config.evaluation.engines if for_evaluation else config.rollout.num_engines
+    first = config.rollout.num_engines
+    reserved = range(first, first + config.evaluation.engines)
+    # The engines of an elastic fleet are those that have a seat by now.
+    indices = reserved if for_evaluation else sorted(placed.engine_nodes) if placed.per_node else range(first)
     return EngineFleet(
         make_actor=make_actor,
-        num_engines=num_engines,
-        first_index=config.rollout.num_engines if for_evaluation else 0,
+        indices=indices,
         max_restarts=config.rollout.max_restarts,
         timeouts=FleetTimeouts(start=config.stream.start_timeout_s, sync=config.stream.sync_timeout_s),
         rejoin=config.rollout.weight_transfer in ("shm", "object"),

@@ -1,166 +1,25 @@
-"""The engines of a run: routing, weight pushes, deaths and restarts.
-
-An engine is in one of three states. *live*: it gets groups and confirms pushes. *lost*: it died, hung or
-refused a push; it gets nothing. *returning*: a new actor is loading; it gets the current weights and version
-before it serves.
-"""
+"""The engines of a run: which of them a group goes to, and how weights get to them. Which there are is
+``rl.engines.members``' business."""
 
 import asyncio
 import logging
-import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import ray
-
-from rl.engines.errors import EngineLost, FleetDead, TransferGroupBroken
-from rl.engines.load import EngineLoad
+from rl.engines.errors import EngineLost
+from rl.engines.members import FleetMembers
 from rl.engines.progress import completions_of
-from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause
-from rl.records.status import ActorState
-from rl.stream.background import in_background
-from rl.stream.tickets import EngineVersions
-from rl.stream.waiting import Signal, StreamTimeout, wait_for
-from rollout.engine import EngineFailed, WeightUpdate
+from rl.engines.slot import LOST, EngineSlot, brief
+from rl.stream.waiting import StreamTimeout, wait_for
+from rollout.engine import WeightUpdate
 from rollout.types import Completion, GroupRequest
 
 logger = logging.getLogger(__name__)
 
 
-class EngineFleet:
+class EngineFleet(FleetMembers):
     """Every engine of a run behind one object."""
-
-    def __init__(
-        self,
-        *,
-        make_actor: Callable[[int], Any],
-        num_engines: int,
-        max_restarts: int,
-        timeouts: FleetTimeouts,
-        rejoin: bool = True,
-        capacity: int = 512,
-        first_index: int = 0,
-    ) -> None:
-        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends
-        this fleet. ``capacity``: sequences that one engine samples at once. ``first_index``: of its engines,
-        where another fleet has the numbers before."""
-        self._make_actor = make_actor
-        self._max_restarts = max_restarts
-        self._timeouts = timeouts
-        self._rejoin = rejoin
-        indices = range(first_index, first_index + num_engines)
-        self._slots = [EngineSlot(index=i) for i in indices]
-        self.load = EngineLoad(num_engines=indices.stop, capacity=capacity)
-        self._push_lock = asyncio.Lock()
-        self._update: WeightUpdate | None = None
-        self._target_version = 0
-        self._versions = EngineVersions()
-        self._returning: set[asyncio.Task[None]] = set()
-        self._fatal: FleetDead | None = None
-        self.tokens_lost = 0
-        """Tokens sampled in vain, since the start: of groups that an engine was told to drop. What an engine
-        had sampled when it died is not known."""
-        self._proven = False
-        """Some engine has answered: what fails from now on may work the next time."""
-        self.changed = Signal()
-        """Notified when an engine joins or leaves, or confirms a version."""
-
-    # -- state -----------------------------------------------------------------------------------------------
-
-    @property
-    def slots(self) -> list[EngineSlot]:
-        """All slots, in order."""
-        return self._slots
-
-    @property
-    def confirmed_version(self) -> int:
-        """The version that every live engine serves; a lost one returns with the current weights, so it never
-        falls."""
-        return self._versions.confirmed
-
-    @property
-    def outstanding(self) -> int:
-        """Rollouts that engines are working on."""
-        return sum(s.outstanding for s in self._slots)
-
-    def actors(self) -> list[ActorState]:
-        """Every engine's state."""
-        return [slot.state() for slot in self._slots]
-
-    @property
-    def busy_s(self) -> float:
-        """Seconds with work to do, since the start, over all engines."""
-        return self.load.total_busy_s
-
-    def metrics(self) -> dict[str, float]:
-        """Deaths and recoveries so far."""
-        recoveries = [seconds for s in self._slots for seconds in s.recovery_s]
-        return {
-            "rollout/engines_live": sum(s.live for s in self._slots),
-            "rollout/engine_restarts": sum(s.restarts for s in self._slots),
-            **({"rollout/engine_recovery_max_s": max(recoveries)} if recoveries else {}),
-        }
-
-    # -- life ------------------------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Start every engine at version 0 (the weights it loads from disk).
-
-        Raises:
-            StreamTimeout: an engine did not come up in time.
-            FleetDead: an engine raised, as any that is started the same way would.
-        """
-        try:
-            await asyncio.gather(*(self._start_slot(slot) for slot in self._slots))
-        except EngineFailed as error:
-            # not the traceback of another process; that one is in the actor's log
-            raise FleetDead(cause(error)) from None
-
-    async def _start_slot(self, slot: EngineSlot) -> None:
-        slot.actor = self._make_actor(slot.index)
-        slot.info = await slot.ask("start", within=self._timeouts.start, what="start")
-        async with self._push_lock:
-            if self._update is not None:
-                await self._push_slot(slot, self._update)
-            slot.version, slot.live = self._target_version, True
-            self._versions.join(slot.index, version=slot.version)
-        self.changed.notify()
-
-    async def stop(self) -> None:
-        """Stop every engine and its actor; never raises for one that is already gone."""
-        for task in self._returning:
-            task.cancel()
-        await asyncio.gather(*(self._stop_slot(slot) for slot in self._slots))
-
-    def kill(self) -> None:
-        """End every engine at once, whatever it is at; ``stop`` afterwards has nothing left to wait for."""
-        for task in self._returning:
-            task.cancel()
-        for slot in self._slots:
-            if slot.actor is not None:
-                ray.kill(slot.actor)
-            slot.live, slot.actor = False, None
-
-    async def _stop_slot(self, slot: EngineSlot) -> None:
-        slot.live = False
-        if slot.actor is None:
-            return
-        try:
-            await slot.ask("stop", within=self._timeouts.health, what="stop")
-        except LOST as error:
-            logger.info("engine %d was gone before it could stop: %s", slot.index, error)
-        ray.kill(slot.actor)
-
-    async def watch(self) -> None:
-        """Run beside the loops: raises FleetDead as soon as no restart is left, also while nobody asks for an
-        engine."""
-        await self.changed.until(
-            lambda: self._fatal is not None, timeout_s=math.inf, what="an engine lost for good"
-        )
-        assert self._fatal is not None
-        raise self._fatal
 
     # -- requests --------------------------------------------------------------------------------------------
 
@@ -203,17 +62,6 @@ class EngineFleet:
         finally:
             slot.outstanding -= count
             self.load.done(slot.index, count)
-
-    async def serving(self, timeout_s: float = 0.0) -> None:
-        """Return once an engine is live; one may take ``timeout_s`` beyond its start. Raises as
-        ``generate``."""
-        await self.changed.until(
-            lambda: self._fatal is not None or any(s.live for s in self._slots),
-            timeout_s=timeout_s + self._timeouts.start,
-            what="a live engine",
-        )
-        if self._fatal is not None:
-            raise self._fatal
 
     async def _pick(self, timeout_s: float) -> EngineSlot:
         await self.serving(timeout_s)
@@ -264,6 +112,16 @@ class EngineFleet:
         return [r for r in results if isinstance(r, dict)]
 
     # -- weights ---------------------------------------------------------------------------------------------
+
+    async def _start_slot(self, slot: EngineSlot) -> None:
+        slot.actor = self._make_actor(slot.index)
+        slot.info = await slot.ask("start", within=self._timeouts.start, what="start")
+        async with self._push_lock:
+            if self._update is not None:
+                await self._push_slot(slot, self._update)
+            slot.version, slot.live = self._target_version, True
+            self._versions.join(slot.index, version=slot.version)
+        self.changed.notify()
 
     async def init_weight_transfer(
         self, info_of: Callable[[int], Mapping[str, Any]], *, timeout_s: float
@@ -329,68 +187,3 @@ class EngineFleet:
         slot.version = served
         if slot.live:
             self._versions.confirm(slot.index, version=served)
-
-    # -- loss and return -------------------------------------------------------------------------------------
-
-    def _lose(self, slot: EngineSlot, actor: Any, error: BaseException) -> None:
-        """Take an engine out of routing and bring a new one up; idempotent for one actor."""
-        if slot.actor is not actor or not slot.live:
-            return
-        slot.live, slot.lost_at = False, time.monotonic()
-        self._versions.leave(slot.index)
-        if not self._rejoin:
-            slot.failed = True
-            self._fatal = self._fatal or TransferGroupBroken(
-                f"engine {slot.index} was lost ({brief(error)}), and a restarted one cannot rejoin by "
-                "rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
-            )
-            logger.error("%s", self._fatal)
-            self.changed.notify()
-            return
-        if isinstance(error, EngineFailed) and not self._proven:
-            slot.failed = True
-            self._fatal = FleetDead(
-                f"engine {slot.index} failed at its first request, and would again: {cause(error)}"
-            )
-            self.changed.notify()
-            return
-        slot.restarts += 1
-        logger.error("engine %d lost (%s); restart %d", slot.index, brief(error), slot.restarts)
-        if slot.restarts > self._max_restarts:
-            slot.failed = True
-            self._fatal = FleetDead(
-                f"engine {slot.index} died {slot.restarts} times (rollout.max_restarts={self._max_restarts}):"
-                f" {brief(error)}"
-            )
-            self.changed.notify()
-            return
-        ray.kill(actor)
-        task = in_background("fleet", self._return(slot), what=f"restarting engine {slot.index}")
-        self._returning.add(task)
-        task.add_done_callback(self._returning.discard)
-        self.changed.notify()
-
-    async def _return(self, slot: EngineSlot) -> None:
-        while True:
-            try:
-                await self._start_slot(slot)
-            except (*LOST, RuntimeError) as error:
-                slot.restarts += 1
-                logger.warning(
-                    "engine %d did not come back (%s); restart %d", slot.index, brief(error), slot.restarts
-                )
-                if slot.restarts > self._max_restarts:
-                    slot.failed = True
-                    self._fatal = FleetDead(f"engine {slot.index} cannot be restarted: {brief(error)}")
-                    self.changed.notify()
-                    return
-                ray.kill(slot.actor)
-            else:
-                slot.recovery_s.append(time.monotonic() - slot.lost_at)
-                logger.warning(
-                    "engine %d is back after %.1f s at version %d",
-                    slot.index,
-                    slot.recovery_s[-1],
-                    slot.version,
-                )
-                return

@@ -14,11 +14,21 @@ class EngineLoad:
         """``capacity``: sequences that one engine samples at once (``rollout.max_num_seqs``)."""
         self._capacity = capacity
         self._clock = clock
-        self._outstanding = [0] * num_engines
+        self._outstanding = dict.fromkeys(range(num_engines), 0)
         self._finished = 0
-        self._busy_s = self._queued_s = self._running_s = 0.0
+        self._held_s = self._busy_s = self._queued_s = self._running_s = 0.0
         self._total_busy_s = 0.0
-        self._since = self._updated = clock()
+        self._updated = clock()
+
+    def join(self, engine: int) -> None:
+        """One more engine."""
+        self._advance()
+        self._outstanding[engine] = 0
+
+    def leave(self, engine: int) -> None:
+        """One engine fewer; what it had is sampled elsewhere."""
+        self._advance()
+        del self._outstanding[engine]
 
     def sent(self, engine: int, rollouts: int) -> None:
         """An engine gets rollouts to sample."""
@@ -28,7 +38,8 @@ class EngineLoad:
     def done(self, engine: int, rollouts: int) -> None:
         """It gave them back, or lost them."""
         self._advance()
-        self._outstanding[engine] -= rollouts
+        if engine in self._outstanding:
+            self._outstanding[engine] -= rollouts
         self._finished += rollouts
 
     @property
@@ -44,21 +55,21 @@ class EngineLoad:
         (beyond what an engine takes at once), or is sampled, over the rate at which rollouts finish.
         """
         self._advance()
-        elapsed = self._updated - self._since
         out = {}
-        if elapsed > 0:
-            out["time/engine_idle_share"] = 1 - self._busy_s / (elapsed * len(self._outstanding))
+        if self._held_s > 0:
+            out["time/engine_idle_share"] = 1 - self._busy_s / self._held_s
         if self._finished:
             out["time/queue_s"] = self._queued_s / self._finished
             out["time/generation_s"] = self._running_s / self._finished
-        self._busy_s = self._queued_s = self._running_s = 0.0
-        self._finished, self._since = 0, self._updated
+        self._held_s = self._busy_s = self._queued_s = self._running_s = 0.0
+        self._finished = 0
         return out
 
     def _advance(self) -> None:
         now = self._clock()
         elapsed, self._updated = now - self._updated, now
-        for rollouts in self._outstanding:
+        self._held_s += elapsed * len(self._outstanding)
+        for rollouts in self._outstanding.values():
             running = min(rollouts, self._capacity)
             self._busy_s += elapsed * (rollouts > 0)
             self._total_busy_s += elapsed * (rollouts > 0)

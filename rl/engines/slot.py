@@ -1,5 +1,6 @@
 """A place in the fleet, its time limits, and what tells that the engine in it is lost, in short."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ class EngineSlot:
     info: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     """No restart is left for it."""
+    coming: "asyncio.Task[None] | None" = None
+    """Brings an actor up in it."""
 
     async def ask(self, method: str, *arguments: Any, within: float, what: str) -> Any:
         """The answer of the actor, from the concurrency group that no pending group holds up.

@@ -13,6 +13,7 @@ from datetime import timedelta
 from math import prod
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 
@@ -44,6 +45,9 @@ def init_distributed(config: LearnerConfig, *, rank: int, world_size: int, addre
     )
     if config.device == "cpu" and address == LOOPBACK:
         _join_on_loopback(rank=rank, world_size=world_size, port=port, timeout=timeout)
+    elif config.device == "cpu":
+        # gloo asks for the host's own name, which leads to 127.0.1.1 on Debian: no other node reaches that.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", card_towards(address))
     deepspeed.init_distributed(dist_backend=backend, timeout=timeout)
 
 
@@ -59,6 +63,22 @@ def import_deepspeed(device: str) -> Any:
     # or C++ compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
+
+
+def card_towards(address: str) -> str:
+    """Name of the network card of this node that leads to an address, which may be its own.
+
+    Raises:
+        RuntimeError: No card has the address that this node is seen by from there.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))  # sends nothing
+        own = probe.getsockname()[0]
+    for card, addresses in psutil.net_if_addrs().items():
+        if any(known.address.partition("%")[0] == own for known in addresses):
+            return card
+    raise RuntimeError(f"no network card of this node has the address {own}, by which it reaches {address}")
 
 
 def _join_on_loopback(*, rank: int, world_size: int, port: int, timeout: timedelta) -> None:

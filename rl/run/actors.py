@@ -24,6 +24,8 @@ class Actors:
     reserved: EngineFleet | None
     """Engines of evaluations beside the training."""
     learner: LearnerGroup
+    placed: Placed
+    """Their seats."""
 
     @property
     def fleets(self) -> list[EngineFleet]:
@@ -42,7 +44,7 @@ def create_actors(config: Config, model_path: Path, placed: Placed, *, warm: boo
     learner = _learner(config, model_path, placed, fleet)
     if warm:
         learner.warm()
-    return Actors(fleet=fleet, reserved=reserved, learner=learner)
+    return Actors(fleet=fleet, reserved=reserved, learner=learner, placed=placed)
 
 
 def _learner(config: Config, model_path: Path, placed: Placed, fleet: EngineFleet) -> LearnerGroup:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 from rl.config.algorithm import BrpoAdvantage
 from rl.config.schema import Config
 from rl.engines.fleet import EngineFleet
+from rl.engines.follower import NodeFollower
 from rl.engines.rollout_service import RolloutService
 from rl.engines.thinking_budgets import AnytimeAnswers
 from rl.learner.group import LearnerGroup
@@ -29,6 +30,7 @@ from rl.run.evaluation.units import Unit
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.loops import collector_spared
 from rl.run.prepare.inputs import Prepared
+from rl.run.prepare.node_files import engine_problem
 from rl.run.rollout_records import RolloutRecords
 from rl.run.start import stream_changed
 from rl.run.state import RunState
@@ -220,7 +222,7 @@ class Session:
         )
         self._show(fleet, learner, scorer)
         try:
-            async with self.status.ticking():
+            async with self.status.ticking(), self._following(fleet):
                 with as_loop("start"):
                     await start_actors(fleets, learner, scorer, one_gpu=config.cluster.name == "gpu1")
                 yield fleet, learner, scorer
@@ -235,6 +237,18 @@ class Session:
             stops = [one.stop() for one in fleets]
             await asyncio.gather(*stops, learner.close(), scorer.close(), return_exceptions=True)
             self.weights.remove()
+
+    def _following(self, fleet: EngineFleet) -> AbstractAsyncContextManager[None]:
+        """The block in which an elastic fleet follows the nodes."""
+        if not self.config.cluster.elastic:
+            return nullcontext()
+        follower = NodeFollower(
+            fleet=fleet,
+            placed=self.actors.placed,
+            admit=partial(engine_problem, self.prepared.model_path),
+            grace_s=self.config.stream.step_timeout_s,
+        )
+        return follower.following()
 
     def _service(
         self, fleet: EngineFleet, *, scorer: Verifiers, trace: TraceWriter, **more: Any

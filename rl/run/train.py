@@ -21,6 +21,7 @@ from rl.run.early_start import EarlyStart
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.fingerprint.of_run import run_fingerprint
 from rl.run.prepare.inputs import Prepared, prepare
+from rl.run.prepare.node_files import check_node_files
 from rl.run.prepare.references import References
 from rl.run.report_table import print_summary
 from rl.run.session import Session
@@ -151,6 +152,7 @@ def _attempts(
         TransferGroupBroken: Restarts(config.rollout.max_restarts),
     }
     placed, actors = early.finish(prepared.model_path, start.run.logs)
+    check_node_files(config, prepared.model_path, start.run, placed)
     while True:
         session = Session(
             config=config,

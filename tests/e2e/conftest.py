@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,14 @@ class Job:
         env: dict[str, str] | None = None,
         config: str = "debug",
         cwd: Path | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.run = runs / config
+        self.patience_s: float = TIMEOUT_S
+        """For what the test waits for."""
         self.output = runs / f"output-{time.time_ns()}.txt"
         command = [
+            *prefix,
             str(Path(sys.executable).with_name("t2rl")),
             "train",
             config,
@@ -52,9 +56,9 @@ class Job:
                 start_new_session=True,
             )
 
-    def wait(self, timeout_s: float = TIMEOUT_S) -> int:
+    def wait(self, timeout_s: float | None = None) -> int:
         """Exit code."""
-        return self.process.wait(timeout_s)
+        return self.process.wait(self.patience_s if timeout_s is None else timeout_s)
 
     @property
     def log(self) -> str:
@@ -68,10 +72,10 @@ class Job:
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Poll; fail with the log if the process ends or nothing happens."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + self.patience_s
         while not condition():
             assert self.process.poll() is None, f"ended before {what}:\n{self.log}"
-            assert time.monotonic() < deadline, f"no {what} within {TIMEOUT_S} s:\n{self.log}"
+            assert time.monotonic() < deadline, f"no {what} within {self.patience_s} s:\n{self.log}"
             time.sleep(0.05)
 
     def until_step(self, step: int) -> None:

@@ -13,6 +13,7 @@ def cluster_problems(config: ConfigTree) -> Iterator[str]:
     yield from _engine_gpus(config)
     yield from _layout(config)
     yield from _run_directory(config)
+    yield from _elastic(config)
 
 
 def _transport(config: ConfigTree) -> Iterator[str]:
@@ -128,3 +129,16 @@ def _run_directory(config: ConfigTree) -> Iterator[str]:
             f"run.dir: {config.run.dir!r} is relative, and every node would write to one of its own; give the"
             " absolute path of one that all nodes see, e.g. run.dir=/shared/runs"
         )
+
+
+def _elastic(config: ConfigTree) -> Iterator[str]:
+    if not config.cluster.elastic:
+        return
+    transport = config.rollout.weight_transfer
+    if transport in ("nccl", "ipc"):
+        yield (
+            f"cluster.elastic: {transport} moves weights in a group of engines that is formed once; use"
+            " rollout.weight_transfer=object, or leave cluster.elastic out"
+        )
+    if config.cluster.name != "multinode":
+        yield "cluster.elastic: engines can follow nodes with cluster=multinode only; leave it out"

@@ -6,6 +6,7 @@ import os
 import pytest
 import ray
 
+from rl.cluster.nodes import cluster_nodes, free_of
 from rl.cluster.placement import Placed, PlacementError, create_placement, plan_placement
 from rl.config.load import load_config
 
@@ -80,6 +81,31 @@ def test_multinode_plan_on_one_node_keeps_ranks_together() -> None:
     engines, ranks = devices(place(*MULTI, "cluster.nodes=1"))
     assert len({d for seat in ranks for d in seat}) == 4
     assert sorted(d for seat in engines + ranks for d in seat) == list("01234567")
+
+
+def test_seats_of_an_elastic_fleet_come_and_go() -> None:
+    elastic = ["cluster.elastic=true", "rollout.weight_transfer=object", "rollout.num_engines=2"]
+    placed = place(*MULTI, *elastic, "cluster.nodes=1", "learner.num_ranks=4")
+    [node] = cluster_nodes()
+    assert placed.engine_nodes == {0: node.id, 1: node.id} and placed.known == {node.id}
+    assert placed.per_node == 2, "as many as the fullest node has"
+    assert placed.nodes() == ({node.id}, {node.id})
+    taken = placed.taken()
+    assert taken is not None and len(taken[node.id]) == 3
+    assert free_of([node], taken)[node.id]["GPU"] == 2
+    more = [placed.next_engine() for _ in range(3)]
+    assert more == [2, 3, 4]
+    assert placed.open(2, node.id, timeout_s=20) and placed.open(3, node.id, timeout_s=20)
+    assert not placed.open(4, node.id, timeout_s=1), "no GPU is left"
+    assert not placed.open(4, "0" * 56, timeout_s=1), "there is no such node"
+    placed.close(0)
+    placed.close(0)
+    assert placed.open(4, node.id, timeout_s=20)
+    actor = ray.remote(Witness).options(**placed.engine_options(4)).remote()
+    assert len(ray.get(actor.devices.remote(), timeout=60)) == 1
+    ray.kill(actor)
+    placed.remove()
+    assert placed.engine_nodes == {}
 
 
 def test_local_needs_no_gpu() -> None:

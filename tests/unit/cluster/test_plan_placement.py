@@ -64,6 +64,28 @@ def test_multinode_packs_ranks_by_node_and_spreads_engines() -> None:
     assert all(s.group == 1 for s in placement.engines)
 
 
+def test_engines_of_an_elastic_fleet_have_groups_of_their_own_on_nodes_that_we_name() -> None:
+    placement = plan(
+        *MULTI[:3],
+        "run.dir=/shared/runs",
+        "rollout.weight_transfer=object",
+        "cluster.elastic=true",
+        "cluster.nodes=2",
+        "learner.num_ranks=4",
+        "rollout.num_engines=2",
+        "evaluation.engines=1",
+    )
+    engine = Bundle(1, 1)
+    assert placement.groups == (
+        BundleGroup("learner", "STRICT_SPREAD", (Bundle(4, 4),)),
+        BundleGroup("engine", "PACK", (engine,), named=True),
+        BundleGroup("engine", "PACK", (engine,), named=True),
+        BundleGroup("engines", "SPREAD", (engine,)),
+    )
+    assert placement.engines == (Seat(1, 0, 1, 1), Seat(2, 0, 1, 1), Seat(3, 0, 1, 1))
+    assert placement.totals == {"CPU": 7, "GPU": 7}
+
+
 @pytest.mark.parametrize(
     ("overrides", "cpus"), [([], 3), (["rollout.num_engines=3", "cluster.cpus_per_engine=0.5"], 4)]
 )

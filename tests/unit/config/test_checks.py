@@ -149,6 +149,8 @@ REFUSED = [
         "learner.num_ranks: 5 ranks do not divide",
     ),
     (["cluster.nodes=2", "rollout.weight_transfer=shm"], "cluster.nodes: 2 nodes need cluster=multinode"),
+    ([*MULTI, "cluster.elastic=true"], "cluster.elastic: nccl moves weights in a group of engines"),
+    (["cluster.elastic=true"], "cluster.elastic: engines can follow nodes with cluster=multinode only"),
 ]
 
 

@@ -39,7 +39,7 @@ def run(
     method: str, errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch, *, requests: int = 1
 ) -> tuple[int, Any]:
     """(actors started, what the last request came to)."""
-    monkeypatch.setattr("rl.engines.fleet.ray.kill", lambda actor: None)
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
     started = []
 
     def make(index: int) -> Actor:

@@ -105,7 +105,7 @@ def test_the_bytes_travel_before_the_push_is_asked_for() -> None:
 def test_an_engine_that_cannot_fetch_is_lost_and_comes_back_with_the_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rl.engines.fleet.ray.kill", lambda actor: None)
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
     events: list[str] = []
     sync, fleet = build(events, failing=1)
 
