@@ -1,7 +1,7 @@
 """What a killed learner rank costs: the run goes back as a whole against ranks that catch up beside live
 engines.
 
-    python -m benchmarks.learner_death [--quick] [--json FILE]
+    python -m benchmarks.reliability.learner_death [--quick] [--json FILE]
 
 Two runs of the ``debug`` config (a nano model, one engine, one rank, staleness 1, a checkpoint every 20
 steps), with ``learner.replay_mib=0`` and 1024. ``kill -9`` of the rank when 35 steps are trained,
@@ -109,7 +109,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="t2rl-death-") as directory:
             found[arm] = measured(Path(directory), setting, every=every, at=at)
         CONSOLE.print(f"{arm}: {found[arm]}")
-    command = " ".join(["python", "-m", "benchmarks.learner_death", *sys.argv[1:]])
+    command = " ".join(["python", "-m", "benchmarks.reliability.learner_death", *sys.argv[1:]])
     when = {"checkpoint_every": every, "killed_at_step": at}
     result = {"machine": facts, "command": command, **when, "arms": found}
     save("checkpoint", {"learner_death": result}, args=args, beside=True)
