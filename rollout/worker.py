@@ -8,10 +8,12 @@ for it.
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -28,13 +30,15 @@ from rollout.streaming import StreamRequest, TokenDelta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_env import prepare_process
 from rollout.weight_directory import run_directory
-from rollout.weight_node import NodeCopy, PartStore
+
+if TYPE_CHECKING:
+    from rollout.weight_node import NodeCopy, PartStore
 
 
 class RolloutWorker:
     """Owns one engine: starts it in a prepared process, passes calls on, and says what it costs."""
 
-    def __init__(self, config: EngineConfig, name: str = "engine", store: PartStore | None = None) -> None:
+    def __init__(self, config: EngineConfig, name: str = "engine", store: "PartStore | None" = None) -> None:
         """``name``: among the processes of a run. ``store``: where pushes by ``object`` are; None if there
         are none."""
         self._config = config
@@ -43,6 +47,7 @@ class RolloutWorker:
         self._copy: NodeCopy | None = None
         """This node's copy of them, from the first one on."""
         self._engine: InferenceEngine | None = None
+        self._importing = threading.Lock()
 
     def __repr__(self) -> str:
         """The name; Ray writes it at the head of the actor's log files."""
@@ -50,16 +55,23 @@ class RolloutWorker:
 
     async def warm(self) -> None:
         """Set the process up and import the engine's modules, ahead of ``start``."""
-        prepare_process(self._config)
-        build_engine(self._config).preload()
+        self._prepared()
+
+    def _prepared(self) -> InferenceEngine:
+        """The engine, not started, its modules imported. Two threads that import the same modules at once can
+        each meet them half made."""
+        with self._importing:
+            prepare_process(self._config)
+            engine = build_engine(self._config)
+            engine.preload()
+        return engine
 
     async def start(self) -> dict[str, float | str]:
         """Set the process up and load the model. Returns ``pid``, ``host``, ``seconds`` and
         ``policy_version``. EngineDead if it cannot."""
         assert self._engine is None, "a worker starts once"
         began = time.perf_counter()
-        prepare_process(self._config)
-        engine = build_engine(self._config)
+        engine = self._prepared()
         await engine.start()
         self._engine = engine
         return {
@@ -101,8 +113,11 @@ class RolloutWorker:
         copy, parts = self._node_copy(update), self._store.arriving(update.parts)
         return await asyncio.to_thread(copy.take, update, parts)
 
-    def _node_copy(self, update: WeightUpdate) -> NodeCopy:
+    def _node_copy(self, update: WeightUpdate) -> "NodeCopy":
         if self._copy is None:
+            # It imports torch, which reads the environment that prepare_process sets.
+            from rollout.weight_node import NodeCopy
+
             assert self._store is not None, "made without a store"
             self._copy = NodeCopy(run_directory(Path(update.path)), self._store.node())
         return self._copy

@@ -90,6 +90,8 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
 
     # Ray tells on every start that its token authentication is on, as it should be.
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    # And that it leaves SIGTERM alone where it is not started by the main thread; SIGTERM is ours.
+    logging.getLogger("ray._private.worker").addFilter(_not_of_sigterm)
     if ray.is_initialized():
         raise RuntimeError("Ray runs already in this process; stop_ray() it first")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": "t2rl"}
@@ -114,6 +116,10 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     _claim(temp, None, helpers=psutil.Process().children(recursive=True))
     if logs is not None:
         keep_logs_in(logs)
+
+
+def _not_of_sigterm(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("SIGTERM handler is not set")
 
 
 def keep_logs_in(logs: Path) -> None:
