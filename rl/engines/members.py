@@ -17,7 +17,7 @@ import ray
 
 from rl.engines.errors import FleetDead, TransferGroupBroken
 from rl.engines.load import EngineLoad
-from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause
+from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause, never_ran
 from rl.records.status import ActorState
 from rl.stream.background import in_background
 from rl.stream.tickets import EngineVersions
@@ -26,6 +26,8 @@ from rollout.engine import EngineFailed, WeightUpdate
 
 logger = logging.getLogger(__name__)
 
+AGAIN_S = 1.0
+"""Between starts of an actor that Ray does not bring up, because its node is gone."""
 LOOK_S = 0.2
 """Between looks at an engine that is to finish what it has."""
 
@@ -271,6 +273,10 @@ class FleetMembers(ABC):
             try:
                 await self._start_slot(slot)
             except (*LOST, RuntimeError) as error:
+                if never_ran(error):  # a node's death, which has been counted; its seat finds another node
+                    logger.info("engine %d waits for a node (%s)", slot.index, brief(error))
+                    await asyncio.sleep(AGAIN_S)
+                    continue
                 slot.restarts += 1
                 logger.warning(
                     "engine %d did not come back (%s); restart %d", slot.index, brief(error), slot.restarts

@@ -7,6 +7,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
+from ray.exceptions import ActorDiedError
 
 from rl.engines.errors import EngineLost, FleetDead
 from rl.engines.fleet import EngineFleet
@@ -77,6 +79,51 @@ def test_a_first_request_that_raises_ends_the_fleet(monkeypatch: pytest.MonkeyPa
     assert "engine 0 failed at its first request, and would again: the engine died: KeyError: 16" in str(
         error
     )
+
+
+def test_an_actor_that_never_ran_because_its_node_went_is_no_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than ``max_restarts``, at a return after one death."""
+    monkeypatch.setattr("rl.engines.members.AGAIN_S", 0.0)
+    gone = ActorDiedError(ActorDiedErrorContext(never_started=True, actor_id=b"0" * 16))
+    errors = [gone] * 5
+    starts: list[int] = []
+
+    class Returning(Actor):
+        """Dies at its first request; the next five never run."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__(0, lambda look: (look, look))
+            comes, works = self.start.remote, self.generate.remote
+
+            async def start() -> Any:
+                if number and errors:
+                    raise errors.pop()
+                return await comes()
+
+            async def generate(request: GroupRequest) -> Any:
+                if number == 0:
+                    raise EngineDead("power cut")
+                return await works(request)
+
+            self.start, self.generate = Call(start), Call(generate)
+
+    def make(index: int) -> Actor:
+        starts.append(index)
+        return Returning(len(starts) - 1)
+
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
+    fleet = EngineFleet(
+        make_actor=make, num_engines=1, max_restarts=3, timeouts=FleetTimeouts(start=1, health=1)
+    )
+
+    async def work() -> Any:
+        await fleet.start()
+        with pytest.raises(EngineLost):
+            await fleet.generate(REQUEST, timeout_s=1)
+        return await fleet.generate(REQUEST, timeout_s=1)
+
+    assert asyncio.run(work()) == ["done"]
+    assert len(starts) == 7 and fleet.slots[0].restarts == 1
 
 
 @pytest.mark.parametrize(
