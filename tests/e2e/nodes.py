@@ -21,7 +21,7 @@ import psutil
 
 from rl.cluster.ray_runtime import RAY_ENV
 
-START_S = 120.0
+START_S = 400.0
 SUBNET = "10.77.0"
 GATEWAY = f"{SUBNET}.254"
 PORT = 6379
