@@ -53,9 +53,10 @@ def begin(lab: Lab, tmp_path: Path, cache: Path) -> Iterator[Callable[..., Job]]
 
 
 def seats(run: Path) -> dict[str, str]:
-    """Actor to the name of the node that it was on when the run's status was written."""
+    """Actor to the name of the node that it was on when the run's status was written; verifiers are on the
+    driver's."""
     status = json.loads((run / "status.json").read_text())
-    return {actor["name"]: actor["host"] for actor in status["actors"]}
+    return {actor["name"]: actor["host"] for actor in status["actors"] if actor["host"] is not None}
 
 
 def largest_gap(run: Path) -> float:
