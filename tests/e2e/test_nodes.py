@@ -128,7 +128,7 @@ class Long:
 def test_a_node_of_an_engine_and_the_learners_die_and_come_back(
     begin: Callable[..., Job], lab: Lab, tmp_path: Path
 ) -> None:
-    run = Long(begin, tmp_path, *ONE_RANK)
+    run = Long(begin, tmp_path, *ONE_RANK, "learner.max_restarts=4")
     run.job.until_step(3)
     learners, engines = lab.nodes[1:]
     run.job.until(lambda: seats(run.job.run)["learner-0"] == learners.name, "the learner on its node")
@@ -143,11 +143,12 @@ def test_a_node_of_an_engine_and_the_learners_die_and_come_back(
     before = run.job.steps()
     learners.kill()
     lab.again(learners)
-    run.job.until(lambda: len(attempts(run.job.run)) == 2, "another attempt")
+    run.job.until(lambda: len(attempts(run.job.run)) >= 2, "another attempt")
     run.finish()
     restored = attempts(run.job.run)[1]
     assert restored % 4 == 0 and before - 8 < restored <= before + 2, "from the last whole checkpoint"
-    assert attempts(run.job.run) == [0, restored]
+    # Ray may give the new rank a seat on the node before it knows that the node is gone.
+    assert set(attempts(run.job.run)[2:]) <= {restored}
 
 
 def test_engines_follow_the_nodes(begin: Callable[..., Job], lab: Lab, tmp_path: Path) -> None:
