@@ -333,7 +333,7 @@ def main() -> None:
         args.prompts = min(args.prompts, 64)
     facts, watch = machine(), LoopWatch()
     config = run_config(args)
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
     directory = Path(tempfile.mkdtemp(prefix="t2rl-bench-"))
     try:
         result = asyncio.run(measure(config, args, directory, watch))

@@ -341,6 +341,7 @@ def run_side(
         sys.path.insert(0, path)
     environment = {} if path is None else {"env_vars": {"PYTHONPATH": path, "TQ_LOGGING_LEVEL": "ERROR"}}
     ray.init(
+        address="local",
         include_dashboard=False,
         num_cpus=8,
         object_store_memory=1 << 30,

@@ -13,6 +13,10 @@ RESHARDED = frozenset(("world_size", "zero_stage", "critic"))
 """Parts that may differ at a resume: whole states are read and divided anew (``rl.learner.resharding``)."""
 
 
+REPLICATED = frozenset(("world_size",))
+"""The same under ``learner.sync=diloco``: a replica has its own state, a new one takes the outer weights."""
+
+
 def run_shape(config: LearnerConfig, algorithm: AlgorithmConfig, *, world_size: int) -> dict[str, Any]:
     """Return what a checkpoint depends on."""
     return {
@@ -40,8 +44,10 @@ def refuse_other_shape(directory: Path, shape: dict[str, Any]) -> dict[str, Any]
     if not shape_file.is_file():
         raise ValueError(f"checkpoint: {directory} holds no learner state ({SHAPE_FILE} is missing)")
     saved: dict[str, Any] = json.loads(shape_file.read_text(encoding="utf-8"))
-    divisible = shape["optimizer"] == "adamw" and shape["sync"] is None
-    may_differ = RESHARDED if divisible else frozenset()
+    if shape["sync"] is not None:
+        may_differ = REPLICATED
+    else:
+        may_differ = RESHARDED if shape["optimizer"] == "adamw" else frozenset()
     different = [
         f"{key} {saved.get(key)!r}, this run has {value!r}"
         for key, value in shape.items()

@@ -28,7 +28,13 @@ BATCHES = [make_batch(seed) for seed in range(3)]
 
 @pytest.fixture(scope="module", autouse=True)
 def local_ray() -> Iterator[None]:
-    ray.init(include_dashboard=False, object_store_memory=200 << 20, num_cpus=4, log_to_driver=False)
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        num_cpus=4,
+        log_to_driver=False,
+    )
     yield
     ray.shutdown()
 

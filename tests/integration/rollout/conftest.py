@@ -128,6 +128,7 @@ def host() -> Iterator[Any]:
             return function()
 
     ray.init(
+        address="local",
         num_cpus=4,
         include_dashboard=False,
         object_store_memory=200 << 20,
