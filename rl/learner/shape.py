@@ -11,8 +11,6 @@ from rl.config.learner import DilocoSync, LearnerConfig
 SHAPE_FILE = "learner.json"
 RESHARDED = frozenset(("world_size", "zero_stage", "critic"))
 """Parts that may differ at a resume: whole states are read and divided anew (``rl.learner.resharding``)."""
-
-
 REPLICATED = frozenset(("world_size",))
 """The same under ``learner.sync=diloco``: a replica has its own state, a new one takes the outer weights."""
 

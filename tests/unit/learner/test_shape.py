@@ -12,7 +12,7 @@ DILOCO = ["learner.sync=diloco", "learner.num_ranks=2"]
 
 
 def shape(*overrides: str) -> dict:
-    config = load_config("debug", list(overrides))
+    config = load_config("debug", ["stream.prompts_per_step=6", *overrides])
     return run_shape(config.learner, config.algorithm, world_size=config.learner.num_ranks)
 
 
