@@ -58,8 +58,8 @@ class RolloutWorker:
         self._prepared()
 
     def _prepared(self) -> InferenceEngine:
-        """The engine, not started, its modules imported. Two threads that import the same modules at once can
-        each meet them half made."""
+        """Return the engine, not started, with its modules imported. Two threads that import the same modules
+        at once can each meet them half made."""
         with self._importing:
             prepare_process(self._config)
             engine = build_engine(self._config)

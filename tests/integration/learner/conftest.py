@@ -45,3 +45,19 @@ def _save_llama(path: Path, *, tie: bool) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A Ray of this module's own. Without ``local`` it would join another one on this machine."""
+    import ray
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        num_cpus=4,
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()

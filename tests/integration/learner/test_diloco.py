@@ -4,12 +4,10 @@ with one of them killed."""
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -22,20 +20,8 @@ from rl.learner.diloco.group import ReplicaGroup
 from rl.learner.group import LearnerDead, LearnerGroup
 from tests.integration.learner.batches import make_batch
 
+pytestmark = pytest.mark.usefixtures("local_ray")
 MEAN = {"outer_lr": 1.0, "outer_momentum": 0.0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def local_ray() -> Iterator[None]:
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=200 << 20,
-        num_cpus=4,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
 
 
 def sgd(model: nn.Module, config: LearnerConfig) -> torch.optim.Optimizer:

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -23,20 +22,8 @@ from rl.run.state import RunState
 from rl.run.surviving_learner import Restarts, SurvivingLearner
 from tests.integration.learner.batches import make_batch
 
+pytestmark = pytest.mark.usefixtures("local_ray")
 BATCHES = [make_batch(seed) for seed in range(3)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def local_ray() -> Iterator[None]:
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=200 << 20,
-        num_cpus=4,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
 
 
 class SlowDisk(LearnerActor):
