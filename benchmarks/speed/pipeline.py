@@ -47,8 +47,9 @@ MIXES = (
 
 OWN = Setting(name="a core each", overrides=("rollout.cores=[0]", "learner.cores=[1]"))
 SYNC = "staleness 0"
+IN_PARTS = ", in parts"
 WAYS: dict[str, tuple[str, ...]] = {
-    f"staleness {bound}{', in parts' if parts else ''}": (
+    f"staleness {bound}{IN_PARTS if parts else ''}": (
         f"stream.max_staleness={bound}",
         f"stream.inside_batch={str(parts).lower()}",
     )
@@ -142,6 +143,9 @@ async def one_repeat(plan: Plan, mix: Mix, rigs: dict[str, Rig], number: int) ->
         name: await rig.run(mix, steps=plan.steps, warm=plan.warm, stream=stream)
         for name, rig, stream in (runs if number % 2 == 0 else reversed(runs))
     }
+    whole = [way for way in WAYS if IN_PARTS in way and facts[way].parts_per_batch <= 1]
+    if whole:
+        raise RuntimeError(f"{', '.join(whole)}: whole batches reached the learner; the log says why")
     repeat = Repeat(
         rollout_alone=rollout,
         learner_alone=learner,

@@ -41,8 +41,8 @@ FREED_EVERY_S = 3.0
 class World:
     """Learner, engines and the way between them, on a loop that lasts as long as the module."""
 
-    def __init__(self, models: dict[str, Path]) -> None:
-        self.run = asyncio.Runner().run
+    def __init__(self, models: dict[str, Path], runner: asyncio.Runner) -> None:
+        self.run = runner.run
         self.directory = WeightDirectory.fresh()
         config = EngineConfig(model=str(models["tied-old"]), max_model_len=MAX_MODEL_LEN, kv_cache_mib=32)
         self.fleet = EngineFleet(
@@ -111,11 +111,12 @@ def world(models: dict[str, Path]) -> Iterator[World]:
     )
     cluster.add_node(num_cpus=2, resources={"engine": 2, "late": 1}, **store)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    world = World(models)
-    world.run(world.start())
-    yield world
-    world.run(world.fleet.stop())
-    world.run(world.learner.close())
+    with asyncio.Runner() as runner:
+        world = World(models, runner)
+        world.run(world.start())
+        yield world
+        world.run(world.fleet.stop())
+        world.run(world.learner.close())
     ray.shutdown()
     cluster.shutdown()
     world.directory.remove()
