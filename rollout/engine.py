@@ -147,6 +147,13 @@ class WeightUpdate:
     parts: tuple[Any, ...] = ()
     """Ray's references of the file's parts, in order; ``object`` only. They live as long as somebody holds
     this, and as the learner's process does."""
+    changes: tuple[Any, ...] = ()
+    """The same for a node that holds the publication before: of each part what changed since
+    (``rollout.weight_changes``), or the part itself where that is shorter. Empty if that is not known."""
+    since: str = ""
+    """Checksum of the publication before; with ``changes`` only."""
+    changed_bytes: int = 0
+    """Size of ``changes``: what such a node fetches."""
     backend_info: Mapping[str, Any] = field(default_factory=dict)
     """Extra keys of vLLM's own update info, e.g. ``ipc_handles``; empty for ``shm``."""
 

@@ -21,6 +21,7 @@ import torch
 import xxhash
 
 from rollout.engine import TensorSpec
+from rollout.weight_changes import apply_changes
 
 SHARED_MEMORY = Path("/dev/shm")
 ALIGNMENT = 64
@@ -156,18 +157,24 @@ class WeightBuffer:
         """The payload as views of ``PART_BYTES``, the last one shorter."""
         return [self._bytes[at : at + PART_BYTES] for at in range(0, len(self._bytes), PART_BYTES)]
 
-    def assemble(self, parts: Iterable[tuple[int, np.ndarray]]) -> None:
-        """Copy (index, [bytes]) of another buffer's ``parts`` in, in any order. ValueError if they do not
-        fill this one."""
+    def assemble(
+        self, parts: Iterable[tuple[int, np.ndarray]], *, before: "WeightBuffer | None" = None
+    ) -> None:
+        """Copy (index, [bytes]) of another buffer's ``parts`` in, in any order; a part that is shorter is
+        what changed since ``before``. ValueError if they do not fill this one."""
         own = self.parts()
+        old = own if before is None else before.parts()
         missing = set(range(len(own)))
         self._digests, self._written = [], -1
         for index, part in parts:
-            if index not in missing or part.shape != own[index].shape:
+            if index in missing and before is not None and part.size < own[index].size:
+                apply_changes(own[index], old[index], part)
+            elif index in missing and part.shape == own[index].shape:
+                np.copyto(own[index], part)
+            else:
                 raise ValueError(
                     f"parts: number {index} has {part.size} bytes; the layout of {self.path} has no such part"
                 )
-            np.copyto(own[index], part)
             missing.remove(index)
         if missing:
             raise ValueError(f"parts: {len(missing)} of {len(own)} never came")

@@ -44,12 +44,19 @@ class NodeCopy:
         self._folder.mkdir(exist_ok=True)
         self._buffers: dict[str, WeightBuffer] = {}
 
-    def take(self, update: WeightUpdate, parts: Iterable[tuple[int, np.ndarray]]) -> WeightUpdate:
+    def take(
+        self,
+        update: WeightUpdate,
+        parts: Iterable[tuple[int, np.ndarray]],
+        changes: Iterable[tuple[int, np.ndarray]] = (),
+    ) -> WeightUpdate:
         """The same push as a file of this node.
 
         Args:
             update: a push by ``object``.
             parts: (index, [bytes]) of each part, in any order; not asked for where the file is there already.
+            changes: the same of ``update.changes``; asked for instead where the node holds the publication
+                before.
 
         Raises:
             ValueError: the parts are not the bytes of the layout.
@@ -59,9 +66,10 @@ class NodeCopy:
             # Written last: who is killed in between leaves a file that holds nothing.
             if not holds.exists() or holds.read_text() != update.checksum:
                 holds.unlink(missing_ok=True)
-                self._buffer(name, update).assemble(parts)
+                with self._held_before(update) as before:
+                    self._buffer(name, update).assemble(parts if before is None else changes, before=before)
                 holds.write_text(update.checksum)
-        return replace(update, transport="shm", path=str(self._folder / name), parts=())
+        return replace(update, transport="shm", path=str(self._folder / name), parts=(), changes=())
 
     def forget(self, update: WeightUpdate) -> None:
         """Copy the parts anew the next time: an engine refused the file."""
@@ -81,6 +89,24 @@ class NodeCopy:
         with (self._folder / f"{name}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield self._folder / f"{name}.holds"
+
+    @contextmanager
+    def _held_before(self, update: WeightUpdate) -> Iterator[WeightBuffer | None]:
+        """The node's file of the publication before, kept from being written; None if it is not here, or if
+        somebody works on it: two engines that waited for each other's file would wait for ever."""
+        if not update.changes:
+            yield None
+            return
+        name = _slot(replace(update, version=update.version - 1))
+        with (self._folder / f"{name}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            holds = self._folder / f"{name}.holds"
+            is_it = holds.exists() and holds.read_text() == update.since
+            yield self._buffer(name, update) if is_it else None
 
     def _buffer(self, name: str, update: WeightUpdate) -> WeightBuffer:
         """The node's file of this name, mapped; made if there is none of this layout."""

@@ -110,8 +110,9 @@ class RolloutWorker:
         """Bring a push by ``object`` to this node, unless another engine has; the engine samples on. Returns
         it as a push by ``shm``."""
         assert self._store is not None, "made without a store"
-        copy, parts = self._node_copy(update), self._store.arriving(update.parts)
-        return await asyncio.to_thread(copy.take, update, parts)
+        # Nothing is fetched before it is asked for.
+        parts, changes = self._store.arriving(update.parts), self._store.arriving(update.changes)
+        return await asyncio.to_thread(self._node_copy(update).take, update, parts, changes)
 
     def _node_copy(self, update: WeightUpdate) -> "NodeCopy":
         if self._copy is None:

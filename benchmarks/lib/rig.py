@@ -203,6 +203,7 @@ class Rig:
             max_staleness=staleness,
             pipeline_depth=config.stream.pipeline_depth,
             rollover_share=config.stream.rollover_share,
+            spare=round(config.stream.redundant_share * config.stream.prompts_per_step),
         )
         buffer.begin_at(self.version)
         parts = Parts(

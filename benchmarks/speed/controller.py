@@ -254,6 +254,7 @@ def build(
         max_staleness=stream.max_staleness,
         pipeline_depth=stream.pipeline_depth,
         rollover_share=stream.rollover_share,
+        spare=round(stream.redundant_share * stream.prompts_per_step),
     )
     run = RunDir.create(directory, "load")
     run.begin_attempt(restored_step=0)

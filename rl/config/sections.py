@@ -80,6 +80,10 @@ class StreamConfig(Section):
     rollover_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of a plan's groups that may be late: they join the next batch instead of holding this one up, if
     still fresh enough."""
+    redundant_share: float = Field(default=0.0, ge=0, le=1)
+    """Prompts in flight beyond those that batches take, as a share of ``prompts_per_step``: a batch closes
+    with its first ``prompts_per_step`` groups. Late ones join the next batch in place of new prompts where
+    they are fresh enough; else they are dropped as ``late``, which favours short answers."""
     group_timeout_s: PositiveFloat = 120.0
     """A group is re-issued, with the reason in the log, when it gets no new token for so long while its
     engine works on it. Time in an engine's queue does not count. The verdicts of a group may take as long."""
@@ -144,6 +148,9 @@ class RolloutConfig(Section):
     weight_transfer: Literal["shm", "object", "nccl", "ipc"] = "shm"
     """``shm`` is same-node only; ``object`` goes to any node through Ray's object store; ``nccl`` and ``ipc``
     need GPUs, and end the attempt with one engine."""
+    weight_changes: bool = False
+    """By ``object``, send a node only what changed since the push before, where it holds that one. Exact.
+    Pays where engines compute in bfloat16 and nodes are far apart: in float32 nearly every weight changes."""
     num_threads: PositiveInt = 1
     """Torch threads of an engine on CPU."""
     cores: tuple[int, ...] | None = None
@@ -176,9 +183,10 @@ class RolloutConfig(Section):
 
     @property
     def unread(self) -> frozenset[str]:
-        """A CPU has no GPU's settings, and the other way round."""
+        """A CPU has no GPU's settings, and the other way round; changes go by object alone."""
         on_cpu = self.device == "cpu"
-        return frozenset(("gpu_memory_utilization", "tensor_parallel") if on_cpu else ("kv_cache_mib",))
+        others = ("gpu_memory_utilization", "tensor_parallel") if on_cpu else ("kv_cache_mib",)
+        return frozenset((*others, *(() if self.weight_transfer == "object" else ("weight_changes",))))
 
 
 class EvaluationConfig(Section):
@@ -280,5 +288,5 @@ class ClusterConfig(Section):
         """Without GPUs none are shared out; one machine has no nodes to divide."""
         gpus = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour") if self.name == "local" else ()
         return frozenset(
-            (*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes", "elastic")))
+            (*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes", "elastic", "strategy")))
         )

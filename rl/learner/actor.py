@@ -42,11 +42,20 @@ class LearnerActor(LearnerRank):
         return super().stats()
 
     @ray.method(concurrency_group="transfer")
-    def put(self, update: WeightUpdate) -> WeightUpdate:
-        """Put the file of the newest ``publish`` into Ray's object store, in parts that this process owns;
-        training goes on meanwhile. Rank 0 only."""
-        parts = tuple(ray.put(part) for part in self._built.publisher.parts(update))
-        return replace(update, transport="object", parts=parts)
+    def put(self, update: WeightUpdate, changes: bool) -> WeightUpdate:
+        """Put the file of the newest ``publish`` into Ray's object store, in parts that this process owns,
+        and with ``changes`` what is new in each since the publication before; training goes on meanwhile.
+        Rank 0 only."""
+        publisher = self._built.publisher
+        since, news = publisher.changes(update) if changes else ("", [])
+        whole = publisher.parts(update)
+        parts = tuple(map(ray.put, whole))
+        update = replace(update, transport="object", parts=parts)
+        if not news:
+            return update
+        changed = [ray.put(new) if new is not None else part for new, part in zip(news, parts, strict=True)]
+        sizes = [(part if new is None else new).nbytes for new, part in zip(news, whole, strict=True)]
+        return replace(update, changes=tuple(changed), since=since, changed_bytes=sum(sizes))
 
     @ray.method(concurrency_group="transfer")
     def outgoing(self) -> dict[str, Any]:

@@ -198,10 +198,11 @@ class LearnerGroup:
         assert update is not None, "rank 0 publishes"
         return update
 
-    async def put(self, update: WeightUpdate) -> WeightUpdate:
+    async def put(self, update: WeightUpdate, *, changes: bool = False) -> WeightUpdate:
         """Put what ``publish`` wrote last into Ray's object store, while the ranks train on: the same as a
-        push by ``object``, for engines on any node."""
-        put: WeightUpdate = await self._ask_first("put", update)
+        push by ``object``, for engines on any node. With ``changes`` nodes that hold the publication before
+        need not fetch what is as it was."""
+        put: WeightUpdate = await self._ask_first("put", update, changes)
         return put
 
     async def prepare_transfer(self, *, transport: str, num_workers: int, timeout_s: float) -> None:

@@ -1,6 +1,7 @@
 """Weights on their way out: shared-memory files taken in turn, so that engines read one while the next is
 written; or a stream."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rl.learner.adapters import adapter_layout, iterate_adapter
 from rl.learner.weights import checkpoint_layout, has_adapters, iterate_weights
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
+from rollout.weight_changes import changes
 from rollout.weight_directory import WeightDirectory, run_directory
 
 Layout = tuple[str, str, tuple[int, ...]]
@@ -38,6 +40,10 @@ class WeightPublisher:
         self._adapter = adapter
         self._in_bf16 = in_bf16 and not adapter
         self._buffers: list[WeightBuffer] = []
+        self._checksums = ["", ""]
+        """Checksum of each buffer's bytes; empty while it is written."""
+        self._still = threading.Lock()
+        """Held while buffers are compared, by another thread than the one that writes them."""
         self._published = 0
         self._directory: WeightDirectory | None = None
 
@@ -51,19 +57,35 @@ class WeightPublisher:
                 buffer.write(name, tensor)
         if buffer is None:
             return None
+        checksum = self._checksums[self._buffers.index(buffer)] = buffer.checksum()
         return WeightUpdate(
             version=version,
             transport="shm",
             path=str(buffer.path),
             tensors=tuple(buffer.specs.values()),
-            checksum=buffer.checksum(),
+            checksum=checksum,
             adapter=self._adapter,
         )
 
     def parts(self, update: WeightUpdate) -> list[np.ndarray]:
         """The bytes of the last or the last but one publication, not copied. Rank 0 only."""
+        return self._buffer_of(update).parts()
+
+    def changes(self, update: WeightUpdate) -> tuple[str, list[np.ndarray | None]]:
+        """Checksum of the publication before ``update``, and what changed in each part since (None: most of
+        it). Both are empty where that one is not in memory any more. Rank 0 only."""
+        buffer = self._buffer_of(update)
+        newest = (self._published - 1) % 2
+        with self._still:
+            since = self._checksums[1 - newest]
+            if not since or self._checksums[newest] != update.checksum:
+                return "", []
+            before = self._buffers[1 - newest].parts()
+            return since, [changes(new, old) for new, old in zip(buffer.parts(), before, strict=True)]
+
+    def _buffer_of(self, update: WeightUpdate) -> WeightBuffer:
         (buffer,) = (one for one in self._buffers if str(one.path) == update.path)
-        return buffer.parts()
+        return buffer
 
     def _next_buffer(self, directory: Path) -> WeightBuffer:
         if not self._buffers:
@@ -73,6 +95,8 @@ class WeightPublisher:
             specs = plan_layout(_rounded(layout) if self._in_bf16 else layout)
             self._buffers = [WeightBuffer.create(directory / f"weights-{i}", specs) for i in range(2)]
         buffer = self._buffers[self._published % 2]
+        with self._still:
+            self._checksums[self._published % 2] = ""
         self._published += 1
         return buffer
 

@@ -81,6 +81,7 @@ def build_stateful(config: Config, prepared: Prepared, state: RunState, *, resto
         max_staleness=stream.max_staleness,
         pipeline_depth=stream.pipeline_depth,
         rollover_share=stream.rollover_share,
+        spare=round(stream.redundant_share * stream.prompts_per_step),
     )
     planner = None
     if config.algorithm.planner is not None:
@@ -245,6 +246,7 @@ def build_sync(config: Config, prepared: Prepared, started: Started, weights: Pa
         calibration=calibration_requests(prepared.train_prompts, config),
         exchange=create_exchange(config, learner=started.learner, fleet=started.fleet),
         by_object=rollout.weight_transfer == "object",
+        changes=rollout.weight_changes,
     )
 
 

@@ -178,7 +178,8 @@ class Controller:
             await self._signal.until(
                 self._ticket_free, timeout_s=stream.step_timeout_s, what=self._describe_ticket
             )
-            self._draw(self._buffer.open(), num_prompts=stream.prompts_per_step)
+            plan = self._buffer.open()
+            self._draw(plan, num_prompts=stream.prompts_per_step + plan.spare - len(plan.groups))
 
     def _ticket_free(self) -> bool:
         return self._buffer.can_open(confirmed_version=self.parts.fleet.confirmed_version)
@@ -237,7 +238,9 @@ class Controller:
             )
             for group in self._buffer.roll_over(step):
                 self._draw_again(group)
-            missing, rounds = self._buffer.missing(step), self._buffer.plans[step].refill_round
+            for group in self._buffer.cut(step):
+                in_background("late groups", self._give_up(group), what="dropping a late group")
+            missing, rounds = self._buffer.plans[step].missing, self._buffer.plans[step].refill_round
             if missing > 0 and rounds < stream.refill_rounds:
                 self._draw(self._buffer.open_refill(step, num_groups=missing), num_prompts=missing)
                 continue
@@ -256,6 +259,14 @@ class Controller:
             group, STALE, f"its oldest token would be too old for batch {group.plan_step}"
         )
         self._buffer.put_back(group)
+
+    async def _give_up(self, group: GroupState) -> None:
+        """Let engines drop a group in flight that no batch takes."""
+        task = self._tasks.pop(group.request.group_id)
+        task.cancel()
+        await asyncio.wait([task])
+        await self.parts.fleet.abort(group.request.group_id)
+        self._signal.notify()  # the engines have less to do now
 
     # -- learner ---------------------------------------------------------------------------------------------
 

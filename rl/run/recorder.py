@@ -152,6 +152,8 @@ class Recorder:
         }
         if record.sync is not None:
             row |= {"sync/push_s": record.sync.push_s, "sync/version": record.sync.version}
+            if record.sync.carried_bytes is not None:
+                row["sync/carried_bytes"] = float(record.sync.carried_bytes)
             if record.sync.probe_gap is not None:
                 row["sync/probe_gap"] = record.sync.probe_gap
         if self.cost is not None:

@@ -19,7 +19,7 @@ STATE, ARRAYS, PICKLE = "state.json", "arrays.npz", "state.pkl"
 
 Document = dict[str, Any]
 
-SCHEMA = 2
+SCHEMA = 3
 PART_VERSIONS = {"tickets": 1, "statistics": 3, "curriculum": 4, "planner": 1}
 """Versions of the states inside a document of this schema; a part that changes its own needs a new schema
 here."""
@@ -37,8 +37,17 @@ def _with_stops(value: Any) -> Any:
 
 SAMPLING = frozenset(("temperature", "top_p", "max_tokens", "nominal_max_tokens", "ignore_eos"))
 """The fields of a sampling, by which one is told in a document of schema 1."""
+
+
+def _without_spare(stream: Document) -> Document:
+    """Schema 3 counts the spare groups of every plan, and holds those that are late; before it there were
+    none."""
+    return stream | {"plans": [plan | {"spare": 0} for plan in stream["plans"]], "late": []}
+
+
 MIGRATIONS: dict[int, Callable[[Document], Document]] = {
-    1: lambda document: {**document, "stream": _with_stops(document["stream"])}
+    1: lambda document: {**document, "stream": _with_stops(document["stream"])},
+    2: lambda document: {**document, "stream": _without_spare(document["stream"])},
 }
 """Schema n -> what makes a document of schema n one of schema n + 1 (``docs/decisions/0006``)."""
 

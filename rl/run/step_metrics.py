@@ -6,7 +6,7 @@ import numpy as np
 
 from rl.batch.types import TrainingBatch
 from rl.run.signal_metrics import signal_metrics
-from rl.stream.plans import GroupState, PlanState
+from rl.stream.plans import GroupState, GroupStatus, PlanState
 from rollout.types import RolloutGroup
 
 
@@ -16,7 +16,7 @@ def group_metrics(plan: PlanState) -> dict[str, float]:
     ``reward/unjudged`` counts rollouts; they are in the rollouts and tokens that were sampled, and in nothing
     else.
     """
-    done = [g for g in plan.groups if g.group is not None]
+    done = [g for g in plan.groups if g.status is GroupStatus.FINISHED]
     groups = plan.finished_groups()
     unjudged = [r for g in groups for r in g.unjudged]
     return {
@@ -28,7 +28,7 @@ def group_metrics(plan: PlanState) -> dict[str, float]:
         "rollout/groups_dropped": plan.num_dropped,
         "rollout/groups_rolled_over": plan.rolled_over,
         "rollout/refill_rounds": plan.refill_round,
-        "rollout/groups_short": max(0, plan.num_dropped - plan.refilled),
+        "rollout/groups_short": plan.missing,
         **{f"rollout/dropped_{reason}": count for reason, count in _reasons(done).items()},
         **staleness_metrics(plan.step, plan.kept()),
         **signal_metrics(groups),

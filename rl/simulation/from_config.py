@@ -20,6 +20,7 @@ def with_config(spec: SystemSpec, setting: Setting) -> SystemSpec:
     more = ("push_at_share", "refill_rounds", "rollover_share")
     for name in (*stream, *more):
         tree["plan"][name] = setting(f"stream.{name}", tree["plan"][name])
+    tree["plan"]["oversample"] = setting("stream.redundant_share", spec.plan.oversample)
     tree["lengths"]["max_tokens"] = setting("rollout.max_tokens", spec.lengths.max_tokens)
     tree["engines"]["count"] = setting("rollout.num_engines", 1)
     tree["engines"]["max_num_seqs"] = setting("rollout.max_num_seqs", spec.engines.max_num_seqs)

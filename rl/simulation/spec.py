@@ -35,8 +35,8 @@ class PlanSpec(Section):
     rollover_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of a plan's groups that may go to the next plan for being late."""
     oversample: NonNegativeFloat = 0.0
-    """Groups drawn beyond those needed, as a share; the latest are cut off. T2RL itself does not do this: it
-    favours short answers."""
+    """Groups drawn beyond those needed, as a share; the latest are cut off, as by ``stream.redundant_share``
+    where they would be too old for the next batch."""
     order: Literal["plan", "arrival"] = "plan"
     """``plan``: batch s is plan s, as T2RL trains. ``arrival``: the first groups to finish, whatever their
     plan, and those that grew too old are thrown away, as other systems do."""

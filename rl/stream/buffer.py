@@ -5,7 +5,8 @@
     open ──► plan s ──► add ──► WAITING ──► next_waiting ──► finish ──► FINISHED ──► consume(s) ──► discard(s)
               │                   ▲                            │          │
               │                   └────── put_back ◄── stale ──┘          └── roll_over(s): the late ones
-              └── one step ticket each                                        go to plan s + 1
+              └── one step ticket each                                        go to plan s + 1; spare ones
+                                                                              that cannot are cut
 
 Pure bookkeeping, in one event loop: nothing here awaits but ``next_waiting``. What a group needs of engines
 and rewards is the rollout service's business, and who wakes whom the controller's.
@@ -17,8 +18,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from rl.stream.plans import GroupState, GroupStatus, PlanState
-from rl.stream.saved import SavedPlan, SavedStream
+from rl.stream.plans import LATE, GroupState, GroupStatus, PlanState
+from rl.stream.saved import SavedGroupState, SavedPlan, SavedStream
 from rl.stream.tickets import Tickets
 
 
@@ -26,7 +27,12 @@ class StreamBuffer:
     """Plans drawn and not yet trained, with their groups; issues the step tickets that bound staleness."""
 
     def __init__(
-        self, *, max_staleness: int, pipeline_depth: int | None = None, rollover_share: float = 0.0
+        self,
+        *,
+        max_staleness: int,
+        pipeline_depth: int | None = None,
+        rollover_share: float = 0.0,
+        spare: int = 0,
     ) -> None:
         """An empty buffer whose next plan is 0.
 
@@ -34,10 +40,14 @@ class StreamBuffer:
             max_staleness: in steps; see ``rl.stream.tickets``.
             pipeline_depth: plans ahead of the confirmed weights; None = ``max_staleness``.
             rollover_share: of a plan's groups that may go to the next plan for being late.
+            spare: groups in flight beyond those that the open plans' batches take.
         """
         self._tickets = Tickets(max_staleness, pipeline_depth)
         self._rollover_share = rollover_share
+        self._spare = spare
         self._plans: dict[int, PlanState] = {}
+        self._late: list[GroupState] = []
+        """Spare groups for the next plan, which is not drawn yet."""
         self._waiting: asyncio.Queue[GroupState] = asyncio.Queue()
 
     @property
@@ -76,10 +86,14 @@ class StreamBuffer:
         return self._tickets.can_issue()
 
     def open(self) -> PlanState:
-        """Take the ticket of the next plan; its groups are to be added before anything awaits, so that a
-        checkpoint sees the plan either whole or not at all."""
+        """Take the ticket of the next plan; its groups, ``spare`` more than its batch takes with those that
+        are late, are to be added before anything awaits, so that a checkpoint sees the plan either whole or
+        not at all."""
         step = self._tickets.issue()
-        self._plans[step] = PlanState(step=step)
+        left = sum(max(0, p.spare + p.refilled - p.num_dropped) for p in self._plans.values())
+        late, self._late = self._late, []
+        spare = len(late) + max(0, self._spare - left - len(late))
+        self._plans[step] = PlanState(step=step, groups=late, spare=spare)
         return self._plans[step]
 
     def open_refill(self, step: int, *, num_groups: int) -> PlanState:
@@ -100,7 +114,10 @@ class StreamBuffer:
     async def next_waiting(self) -> GroupState:
         """The next group that is to be sent to an engine, in the order in which they were added. Waits
         without a limit: having none is normal."""
-        return await self._waiting.get()
+        while True:
+            group = await self._waiting.get()
+            if group.reason != LATE:
+                return group
 
     def finish(self, group: GroupState, *, kept: bool, reason: str, indices: Sequence[int] | None) -> None:
         """Write down what the curriculum says of a group that is whole: whether it trains, why not, and which
@@ -118,35 +135,50 @@ class StreamBuffer:
     # -- batch s out -----------------------------------------------------------------------------------------
 
     def closable(self, step: int) -> bool:
-        """True if plan ``step`` is whole, or late by no more than the share that may roll over to a plan that
-        exists."""
+        """True if plan ``step`` is whole, has all that its batch takes, or is late by no more than the share
+        that may roll over to a plan that exists."""
         plan = self._plans.get(step)
         if plan is None:
             return False
-        if plan.finished:
+        if plan.finished or (plan.spare and len(plan.kept()) >= plan.wanted):
             return True
         late = len(plan.groups) - plan.num_finished
         return step + 1 in self._plans and late <= self._rollover_share * len(plan.groups)
 
     def roll_over(self, step: int) -> list[GroupState]:
         """Move late groups to the next plan; returns those in flight whose oldest token would be too old
-        there, which must be drawn again."""
+        there, which must be drawn again. Spare ones that would be too old stay, for ``cut``."""
         plan, stale = self._plans[step], []
+        spare, following = plan.spare > 0, self._plans.get(step + 1)
         for group in [g for g in plan.groups if g.status is not GroupStatus.FINISHED]:
+            # One that is not sent yet will get tokens of today's weights.
+            sent = group.status is not GroupStatus.WAITING
+            too_old = sent and not self._tickets.is_fresh(
+                step=step + 1, min_policy_version=group.issued_version
+            )
+            if too_old and spare:
+                continue
             plan.groups.remove(group)
             plan.rolled_over += 1
             group.plan_step = step + 1
-            self._plans[step + 1].groups.append(group)
-            # One that is not sent yet will get tokens of today's weights.
-            sent = group.status is not GroupStatus.WAITING
-            if sent and not self._tickets.is_fresh(step=step + 1, min_policy_version=group.issued_version):
+            (self._late if following is None else following.groups).append(group)
+            if spare:
+                plan.spare -= 1
+            if spare and following is not None:
+                following.spare += 1
+            if too_old:
                 stale.append(group)
         return stale
 
-    def missing(self, step: int) -> int:
-        """Dropped groups of plan ``step`` that no replacement was drawn for."""
-        plan = self._plans[step]
-        return plan.num_dropped - plan.refilled
+    def cut(self, step: int) -> list[GroupState]:
+        """Drop what is still to come of plan ``step``, whose batch has all that it takes; returns the groups
+        in flight, which engines need not finish."""
+        late = [g for g in self._plans[step].groups if g.status is not GroupStatus.FINISHED]
+        in_flight = [g for g in late if g.status is GroupStatus.INFLIGHT]
+        for group in late:
+            group.status = GroupStatus.FINISHED
+            self.finish(group, kept=False, reason=LATE, indices=None)
+        return in_flight
 
     def consume(self, step: int) -> PlanState:
         """Plan ``step``, whose batch is to be trained now by version ``step``.
@@ -186,7 +218,10 @@ class StreamBuffer:
         """
         tickets = self._tickets.state_dict()
         plans = [replace(p, groups=[replace(group) for group in p.groups]) for p in self._plans.values()]
-        return lambda: SavedStream(tickets=tickets, plans=list(map(SavedPlan.of, plans))).model_dump()
+        late = [replace(group) for group in self._late]
+        return lambda: SavedStream(
+            tickets=tickets, plans=list(map(SavedPlan.of, plans)), late=list(map(SavedGroupState.of, late))
+        ).model_dump()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore. Nothing is in flight afterwards: groups that were are drawn again as a whole; finished
@@ -197,10 +232,9 @@ class StreamBuffer:
         """
         saved = SavedStream.model_validate(state)
         self._tickets.load_state_dict(saved.tickets)
-        self._plans = saved.plans_by_step()
+        self._plans, self._late = saved.plans_by_step(), [group.state() for group in saved.late]
         self._waiting = asyncio.Queue()
-        for plan in self._plans.values():
-            for group in plan.groups:
-                if group.status is not GroupStatus.FINISHED:
-                    group.reset()
-                    self._waiting.put_nowait(group)
+        for group in [*(g for plan in self._plans.values() for g in plan.groups), *self._late]:
+            if group.status is not GroupStatus.FINISHED:
+                group.reset()
+                self._waiting.put_nowait(group)

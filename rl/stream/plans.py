@@ -13,6 +13,8 @@ MAX_GROUPS_PER_ROUND = 1 << 14
 MAX_ROUNDS = 1 << 6
 UNJUDGED = "unjudged"
 """Why a group is dropped that nothing of could be judged."""
+LATE = "late"
+"""Why a spare group is dropped that was still being sampled when its batch had all that it takes."""
 
 
 class GroupStatus(StrEnum):
@@ -108,6 +110,18 @@ class PlanState:
     """Dropped groups that replacements were drawn for."""
     rolled_over: int = 0
     """Groups that moved to the next plan because they were late."""
+    spare: int = 0
+    """Groups beyond those that the batch takes (``stream.redundant_share``)."""
+
+    @property
+    def wanted(self) -> int:
+        """Groups that the batch takes."""
+        return len(self.groups) - self.spare - self.refilled
+
+    @property
+    def missing(self) -> int:
+        """Dropped groups that neither a spare one nor a replacement stands in for."""
+        return max(0, self.num_dropped - self.refilled - self.spare)
 
     @property
     def finished(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from rl.stream.plans import GroupState, GroupStatus, PlanState
+from rl.stream.plans import LATE, GroupState, GroupStatus, PlanState
 from rollout.types import (
     Completion,
     Failure,
@@ -292,7 +292,8 @@ class SavedGroupState(Saved):
             "indices": None if self.indices is None else tuple(self.indices),
         }
         state = GroupState(**values)
-        if (state.status is GroupStatus.FINISHED) != (state.group is not None):
+        sampled = state.status is GroupStatus.FINISHED and state.reason != LATE
+        if sampled != (state.group is not None):
             raise ValueError(f"group {request.group_id} is {self.status}, which its rollouts contradict")
         return state
 
@@ -305,6 +306,7 @@ class SavedPlan(Saved):
     refill_round: int
     refilled: int
     rolled_over: int
+    spare: int
 
     @classmethod
     def of(cls, plan: PlanState) -> "SavedPlan":
@@ -321,6 +323,7 @@ class SavedStream(Saved):
 
     tickets: dict[str, int]
     plans: list[SavedPlan]
+    late: list[SavedGroupState]
 
     def plans_by_step(self) -> dict[int, PlanState]:
         """The plans again, in the order of their steps."""

@@ -49,6 +49,8 @@ class SyncReport:
     """0 for nccl and ipc, whose publishing is the push."""
     probe_gap: float | None
     """Mean |engine - learner| log-prob over the probe's sampled tokens, worst engine; nats."""
+    carried_bytes: int | None = None
+    """By object: what a node fetched that held the push before; None for the other ways."""
 
 
 class WeightSync:
@@ -74,8 +76,10 @@ class WeightSync:
         calibration: Sequence[GroupRequest] = (),
         exchange: "WeightExchange | None" = None,
         by_object: bool = False,
+        changes: bool = False,
     ) -> None:
-        """``calibration``: what the engines are to sample for the first comparison."""
+        """``calibration``: what the engines are to sample for the first comparison. ``changes``: by object,
+        send nodes what is new since the push before, where they hold that one."""
         self._learner = learner
         self._fleet = fleet
         self._directory = directory
@@ -86,6 +90,7 @@ class WeightSync:
         """The newest completions that are known here."""
         self._exchange = exchange
         self._by_object = by_object
+        self._changes = changes
         self._newest: Published | None = None
         self._engines = asyncio.Lock()
         """Held while a version is probed, so that the next one does not overtake it."""
@@ -163,7 +168,7 @@ class WeightSync:
 
     async def _carry(self, update: WeightUpdate) -> WeightUpdate:
         """To the engines' nodes, while learner and engines are at work."""
-        put = await self._learner.put(update)
+        put = await self._learner.put(update, changes=self._changes)
         await self._fleet.fetch(put)
         return put
 
@@ -183,11 +188,14 @@ class WeightSync:
             return await self._push(published)
 
     async def _push(self, published: Published) -> SyncReport:
-        push_s = 0.0
+        push_s, carried = 0.0, None
         if self._exchange is None:
             started = time.monotonic()
-            await self._fleet.push(await published.ready())
+            update = await published.ready()
+            await self._fleet.push(update)
             push_s = time.monotonic() - started
+            if self._by_object:
+                carried = update.changed_bytes or sum(tensor.num_bytes for tensor in update.tensors)
         found = None
         if published.learner_logprobs is not None:
             engines = await self._fleet.score([s.token_ids for s in published.probe])
@@ -195,5 +203,9 @@ class WeightSync:
         if found is not None:
             self._judge.judge(published.update.version, found)
         return SyncReport(
-            version=published.update.version, publish_s=published.publish_s, push_s=push_s, probe_gap=found
+            version=published.update.version,
+            publish_s=published.publish_s,
+            push_s=push_s,
+            probe_gap=found,
+            carried_bytes=carried,
         )

@@ -33,6 +33,11 @@ def stream_problems(config: ConfigTree) -> Iterator[str]:
             "stream.rollover_share: late groups are a step old when they train, which stream.max_staleness=0"
             " forbids; set it to 0"
         )
+    if stream.rollover_share > 0 and stream.redundant_share > 0:
+        yield (
+            "stream.rollover_share: with stream.redundant_share late groups join the next batch anyway; set"
+            " one of the two to 0"
+        )
     shares = learner.num_ranks * learner.updates_per_batch
     if stream.prompts_per_step < shares:
         yield (

@@ -24,6 +24,11 @@ def _transport(config: ConfigTree) -> Iterator[str]:
             f"rollout.weight_transfer: shm is shared memory of one node, cluster.nodes={cluster.nodes}; use"
             f" {'object' if on_cpu else 'object or nccl'}"
         )
+    if config.rollout.weight_changes and transport != "object":
+        yield (
+            "rollout.weight_changes: they are sent between nodes, by rollout.weight_transfer=object, which is"
+            f" {transport}; leave it out, or choose object"
+        )
     if transport in ("nccl", "ipc") and on_cpu:
         both = config.rollout.device == config.learner.device
         fix = (

@@ -13,6 +13,7 @@ import torch
 
 from rollout.engine import WeightUpdate
 from rollout.weight_buffer import WeightBuffer, plan_layout
+from rollout.weight_changes import changes
 from rollout.weight_directory import PREFIX
 from rollout.weight_node import NodeCopy
 
@@ -75,6 +76,56 @@ def test_engines_of_a_node_share_one_copy_and_two_files_take_turns(run: Path, tm
     assert len(files) == 2
     elsewhere = NodeCopy(run, "node-b").take(update, parts)
     assert Path(elsewhere.path).parent.name == "node-b" and read(elsewhere) == 4
+
+
+def changed_from(before: Parts, after: Parts) -> Parts:
+    """The bytes for a node that holds ``before``; a part of which most changed travels whole."""
+    found = []
+    for (index, old), (_, new) in zip(before, after, strict=True):
+        news = changes(new, old)
+        found.append((index, new if news is None else news))
+    return found
+
+
+def test_a_node_that_holds_the_push_before_takes_what_changed(run: Path, tmp_path: Path) -> None:
+    first, parts = publication(1, run, tmp_path / "learner")
+    copy = NodeCopy(run, "node-a")
+    copy.take(first, parts)
+    after = [(i, part.copy()) for i, part in parts]
+    after[0][1][:4] = 9  # two words of the first part, and all of the others
+    for _, part in after[1:]:
+        part[:] = 9
+    buffer = WeightBuffer.create(tmp_path / "learner" / "second", SPECS)
+    buffer.assemble(after)
+    second = replace(
+        first,
+        version=2,
+        path=str(run / "weights-0"),
+        checksum=buffer.checksum(),
+        changes=("reference",) * len(after),
+        since=first.checksum,
+    )
+    sizes = [part.size for _, part in changed_from(parts, after)]
+    assert sizes[0] == 4 + 4 and sizes[1:] == [part.size for _, part in parts[1:]]
+    local = copy.take(second, none_left(), changed_from(parts, after))
+    held = WeightBuffer.open(Path(local.path), SPECS)
+    assert held.checksum() == second.checksum and not local.changes
+    held.close()
+    # A node without it, and one that holds something else, take the parts.
+    elsewhere = NodeCopy(run, "node-b")
+    assert Path(elsewhere.take(second, after, none_left()).path).parent.name == "node-b"
+    third = replace(second, version=3, path=str(run / "weights-1"), since="another")
+    copy.take(third, after, none_left())
+
+
+def test_a_push_before_that_is_being_written_is_not_waited_for(run: Path, tmp_path: Path) -> None:
+    first, parts = publication(1, run, tmp_path / "learner")
+    copy, other = NodeCopy(run, "node-a"), NodeCopy(run, "node-a")
+    copy.take(first, parts)
+    second, news = publication(2, run, tmp_path / "learner")
+    second = replace(second, changes=second.parts, since=first.checksum)
+    with other._alone("weights-1"):
+        assert read(copy.take(second, news, none_left())) == 2
 
 
 def test_what_an_engine_refused_is_copied_anew(run: Path, tmp_path: Path) -> None:

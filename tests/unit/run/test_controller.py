@@ -45,6 +45,7 @@ class ScriptedFleet:
         self.generated: list[int] = []
         self.outstanding = 0
         self.outstanding_at_push: list[int] = []
+        self.aborted: list[int] = []
 
     async def generate(self, request, *, timeout_s):
         self.outstanding += len(request.seeds)
@@ -72,7 +73,7 @@ class ScriptedFleet:
         ]
 
     async def abort(self, group_id):
-        return None
+        self.aborted.append(group_id)
 
     async def watch(self):
         await asyncio.Event().wait()
@@ -210,6 +211,7 @@ def build(
         max_staleness=staleness,
         pipeline_depth=config.stream.pipeline_depth,
         rollover_share=config.stream.rollover_share,
+        spare=round(config.stream.redundant_share * config.stream.prompts_per_step),
     )
     if state is not None:
         buffer.load_state_dict(state.stream)
@@ -320,6 +322,32 @@ def test_late_groups_roll_over_only_while_fresh():
     assert max(staleness_of(controller)) <= 2
     trained = [g for _, g in controller.parts.recorder.trained_groups]
     assert len(set(trained)) == len(trained) == 60
+
+
+def test_spare_groups_close_batches_early_and_late_ones_are_dropped_with_a_reason():
+    controller = build(steps=10, staleness=0, redundant_share=0.5)
+    controller.parts.fleet.spread_s = 0.03
+    asyncio.run(controller.run())
+    plans = controller.parts.recorder.records
+    assert all(len(p.kept()) >= 6 and len(p.groups) == 9 and p.missing == 0 for p in plans)
+    late = [g for p in plans for g in p.groups if g.reason == "late"]
+    assert late and {g.request.group_id for g in late}.isdisjoint(
+        g for _, g in controller.parts.recorder.trained_groups
+    )
+    assert set(controller.parts.fleet.aborted) <= {g.request.group_id for g in late}
+    assert controller.parts.fleet.aborted and controller.parts.fleet.outstanding == 0
+
+
+def test_spare_groups_that_are_fresh_enough_all_train_sooner_or_later():
+    controller = build(steps=10, staleness=2, pipeline_depth=1, redundant_share=0.5)
+    controller.parts.fleet.spread_s = 0.03
+    asyncio.run(controller.run())
+    plans, fleet = controller.parts.recorder.records, controller.parts.fleet
+    assert sum(p.rolled_over for p in plans) > 0 and max(staleness_of(controller)) <= 2
+    assert all(g.reason != "late" or p.step >= 8 for p in plans for g in p.groups)
+    trained = [g for _, g in controller.parts.recorder.trained_groups]
+    assert len(set(trained)) == len(trained)
+    assert len(fleet.generated) <= 10 * 6 + 3, "the next plans draw fewer"
 
 
 def test_stop_leaves_after_the_step_in_progress_with_a_snapshot():

@@ -57,10 +57,10 @@ def test_dropped_groups_are_missing_until_a_refill_is_opened() -> None:
     buffer = drawn(0)
     for group in buffer.plans[0].groups:
         finish(buffer, group, unjudged=True)
-    assert buffer.missing(0) == 4 and buffer.closable(0)
+    assert buffer.plans[0].missing == 4 and buffer.closable(0)
     plan = buffer.open_refill(0, num_groups=4)
     buffer.add(0, groups(0, refill_round=plan.refill_round))
-    assert buffer.missing(0) == 0 and not buffer.closable(0), "the replacements are still to come"
+    assert buffer.plans[0].missing == 0 and not buffer.closable(0), "the replacements are still to come"
     assert len({g.request.group_id for g in plan.groups}) == 8
 
 
@@ -87,6 +87,79 @@ def test_late_groups_roll_over_within_the_share_and_those_too_old_are_named() ->
     sent.reset()
     buffer.put_back(sent)
     assert waiting(buffer, 13)[-1] == sent.request.group_id
+
+
+def with_spare(*steps: int, max_staleness: int) -> StreamBuffer:
+    """Plans of four groups, of which a batch takes three."""
+    buffer = StreamBuffer(max_staleness=max_staleness, pipeline_depth=1, spare=1)
+    for step in steps:
+        assert buffer.can_open(confirmed_version=0)
+        plan = buffer.open()
+        buffer.add(step, groups(step, 3 + plan.spare))
+    return buffer
+
+
+def test_spare_groups_that_are_late_join_the_next_batch_which_draws_none_of_its_own() -> None:
+    buffer = with_spare(0, 1, max_staleness=2)
+    assert [plan.spare for plan in buffer.plans.values()] == [1, 0], "one in all"
+    *first, late = buffer.plans[0].groups
+    for group in first[:2]:
+        finish(buffer, group)
+    assert not buffer.closable(0)
+    finish(buffer, first[2])
+    late.status, late.issued_version = GroupStatus.INFLIGHT, 0
+    assert buffer.closable(0) and not buffer.roll_over(0) and not buffer.cut(0)
+    assert (buffer.plans[0].missing, buffer.plans[0].spare, buffer.plans[0].wanted) == (0, 0, 3)
+    following = buffer.plans[1]
+    assert (following.spare, following.wanted, following.groups[-1]) == (1, 3, late)
+    buffer.discard(0)
+    assert buffer.can_open(confirmed_version=1) and buffer.open().spare == 0
+
+
+def test_spare_groups_that_would_be_too_old_are_cut_and_never_sent() -> None:
+    buffer = with_spare(0, 1, max_staleness=1)
+    sent, *rest = buffer.plans[0].groups
+    for group in rest:
+        finish(buffer, group)
+    sent.status, sent.issued_version = GroupStatus.INFLIGHT, -1
+    assert buffer.closable(0) and not buffer.roll_over(0) and buffer.cut(0) == [sent]
+    assert (sent.status, sent.kept, sent.reason, sent.group) == (GroupStatus.FINISHED, False, "late", None)
+    assert buffer.plans[0].missing == 0 and not buffer.cut(0)
+    again = StreamBuffer(max_staleness=1, spare=1)
+    again.load_state_dict(buffer.state_dict())
+    assert same(again.state_dict(), buffer.state_dict())
+
+
+def test_a_late_spare_group_waits_for_a_plan_that_is_not_drawn_yet() -> None:
+    buffer = with_spare(0, max_staleness=0)
+    assert len(waiting(buffer, 3)) == 3
+    *first, unsent = buffer.plans[0].groups
+    for group in first:
+        finish(buffer, group)
+    assert buffer.closable(0) and not buffer.roll_over(0) and buffer.cut(0) == []
+    again = StreamBuffer(max_staleness=0, spare=1)
+    again.load_state_dict(buffer.state_dict())
+    for one in (buffer, again):
+        one.discard(0)
+        assert one.can_open(confirmed_version=1)
+        plan = one.open()
+        assert (plan.spare, [g.request.group_id for g in plan.groups]) == (1, [unsent.request.group_id])
+        one.add(1, groups(1, 3))
+        assert plan.wanted == 3 and waiting(one, 4)[0] == unsent.request.group_id
+
+
+def test_a_spare_group_stands_in_for_a_dropped_one() -> None:
+    buffer = with_spare(0, max_staleness=0)
+    first, *rest = buffer.plans[0].groups
+    finish(buffer, first, unjudged=True)
+    assert buffer.plans[0].missing == 0 and not buffer.closable(0)
+    finish(buffer, rest[0], unjudged=True)
+    for group in rest[1:]:
+        finish(buffer, group)
+    assert buffer.closable(0) and buffer.plans[0].missing == 1
+    plan = buffer.open_refill(0, num_groups=1)
+    buffer.add(0, groups(0, 1, refill_round=plan.refill_round))
+    assert (plan.missing, plan.wanted) == (0, 3) and not buffer.closable(0)
 
 
 def test_batches_are_consumed_in_plan_order_and_never_too_old() -> None:

@@ -50,7 +50,7 @@ class Learner:
         self.events.append(f"published {version}")
         return WeightUpdate(version=version, transport="shm", path="f", tensors=(), checksum="c")
 
-    async def put(self, update: WeightUpdate) -> WeightUpdate:
+    async def put(self, update: WeightUpdate, *, changes: bool) -> WeightUpdate:
         if self.dies:
             raise RuntimeError("learner rank 0 died during learner.put")
         self.events.append(f"put {update.version}")
