@@ -25,6 +25,7 @@ from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
 from benchmarks.lib.rig import Mix, Rig, Setting, make_rigs
 from benchmarks.speed.bare import BareEngine
 from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.config.model import RecipeModelConfig
 from rl.engines.actors import engine_config
 
 SETTING = Setting(name="cache", overrides=("rollout.cores=[0]", "rollout.max_num_seqs=1024"))
@@ -39,7 +40,9 @@ CLAIM = 0.05
 
 def cache_mib(rig: Rig, requests: list[Any], share: float) -> int:
     """Cache for ``share`` of what the requests need at their ends, in blocks."""
-    shape, config = rig.config.model.recipe, rig.config.rollout
+    model, config = rig.config.model, rig.config.rollout
+    assert isinstance(model, RecipeModelConfig)
+    shape = model.recipe
     per_token = 2 * shape.num_layers * shape.num_heads * shape.head_dim * 4
     blocks = sum(
         len(r.seeds) * -(-(len(r.prompt_token_ids) + r.sampling.max_tokens) // config.block_size)
