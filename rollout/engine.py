@@ -208,6 +208,10 @@ class InferenceEngine(Protocol):
         and learner."""
         ...
 
+    async def leave_weight_transfer(self) -> None:
+        """Leave what ``init_weight_transfer`` joined; it may be called again afterwards."""
+        ...
+
     async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
         """Rendezvous with the trainer, for nccl (address, port, ranks) and ipc; ``shm`` needs none."""
         ...

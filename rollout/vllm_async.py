@@ -104,6 +104,10 @@ class AsyncEngine:
         """Rendezvous with the trainer (nccl, ipc)."""
         await self._cross(self._rpc("init_weight_transfer_engine", {"init_info": dict(init_info)}))
 
+    async def leave_weight_transfer(self) -> None:
+        """As ``InferenceEngine.leave_weight_transfer``."""
+        await self._cross(self._rpc("shutdown_weight_transfer_engine"))
+
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1."""
         for sequence in sequences:

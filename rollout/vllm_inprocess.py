@@ -120,6 +120,10 @@ class InProcessEngine:
         arguments = {"init_info": dict(init_info)}
         await self._call(lambda: self._llm.collective_rpc("init_weight_transfer_engine", kwargs=arguments))
 
+    async def leave_weight_transfer(self) -> None:
+        """As ``InferenceEngine.leave_weight_transfer``."""
+        await self._call(lambda: self._llm.collective_rpc("shutdown_weight_transfer_engine"))
+
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1."""
         for sequence in sequences:

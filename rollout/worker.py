@@ -127,6 +127,10 @@ class RolloutWorker:
         """Rendezvous with the trainer, for transports other than shm."""
         await self._live.init_weight_transfer(init_info)
 
+    async def leave_weight_transfer(self) -> None:
+        """Leave the trainer's group; another ``init_weight_transfer`` may follow."""
+        await self._live.leave_weight_transfer()
+
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Log-probs of tokens 1..T-1 of each sequence at temperature 1, under the version served now."""
         return await self._live.score(sequences)

@@ -147,7 +147,7 @@ class RolloutConfig(Section):
     """``keep`` goes on with the old weights' KV: faster, a named approximation."""
     weight_transfer: Literal["shm", "object", "nccl", "ipc"] = "shm"
     """``shm`` is same-node only; ``object`` goes to any node through Ray's object store; ``nccl`` and ``ipc``
-    need GPUs, and end the attempt with one engine."""
+    need GPUs: an engine that dies comes back with the next push, one that dies in a push ends the attempt."""
     weight_changes: bool = False
     """By ``object``, send a node only what changed since the push before, where it holds that one. Exact.
     Pays where engines compute in bfloat16 and nodes are far apart: in float32 nearly every weight changes."""

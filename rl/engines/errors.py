@@ -10,5 +10,5 @@ class FleetDead(RuntimeError):
 
 
 class TransferGroupBroken(FleetDead):
-    """An engine died where none can rejoin (nccl, ipc): engines and learner must be built again, from the
-    last checkpoint."""
+    """An engine died where the learner and the others cannot go on without it (nccl, ipc): all must be built
+    again, from the last checkpoint."""

@@ -3,8 +3,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from rl.engines.errors import EngineLost
@@ -116,6 +116,9 @@ class EngineFleet(FleetMembers):
     async def _start_slot(self, slot: EngineSlot) -> None:
         slot.actor = self._make_actor(slot.index)
         slot.info = await slot.ask("start", within=self._timeouts.start, what="start")
+        if self._group:
+            await self._into_group(slot)
+            return
         async with self._push_lock:
             if self._update is not None:
                 await self._push_slot(slot, self._update)
@@ -123,21 +126,67 @@ class EngineFleet(FleetMembers):
             self._versions.join(slot.index, version=slot.version)
         self.changed.notify()
 
+    # -- the transfer group (nccl, ipc) ----------------------------------------------------------------------
+
+    @property
+    def candidates(self) -> list[EngineSlot]:
+        """Engines that a transfer group formed now would have, in the order of their ranks."""
+        return [s for s in self._slots if s.live or s.waiting is not None]
+
+    @property
+    def group_is_current(self) -> bool:
+        """False once an engine of the transfer group was lost, or another waits to come in."""
+        return self._group == [s.actor for s in self.candidates]
+
+    async def _into_group(self, slot: EngineSlot) -> None:
+        """Wait until a push has brought the slot's engine in. Raises what it was lost by meanwhile."""
+        slot.waiting = asyncio.get_running_loop().create_future()
+        logger.warning("engine %d is up and comes in with the next push", slot.index)
+        try:
+            await slot.waiting
+        finally:
+            slot.waiting = None
+
+    async def look_at_candidates(self) -> None:
+        """Lose those that do not answer, before the others would wait for them inside a transfer."""
+        within, what = self._timeouts.health, "answer before a transfer group is formed"
+        await asyncio.gather(
+            *(self._or_lose(s, s.ask("stats", within=within, what=what)) for s in self.candidates)
+        )
+
+    @contextmanager
+    def transferring(self) -> Iterator[None]:
+        """Inside the block every engine is waited for by the learner and the others: to lose one is fatal."""
+        self._transferring = True
+        try:
+            yield
+        finally:
+            self._transferring = False
+
     async def init_weight_transfer(
         self, info_of: Callable[[int], Mapping[str, Any]], *, timeout_s: float
     ) -> None:
-        """Make every engine join the transfer group with its own init info, all at once; for nccl and ipc.
+        """Make all ``candidates`` join a new transfer group, each with the init info of its place in it, all
+        at once; those that were in the one before leave it first.
 
         Raises:
             StreamTimeout: they did not join in time; where one is missing, the others hang too.
         """
+        members = [s.actor for s in self.candidates]
+        leaving = [
+            actor.leave_weight_transfer.options(concurrency_group="control").remote()
+            for actor in members
+            if actor in self._group
+        ]
+        await wait_for(asyncio.gather(*leaving), timeout_s, "engines to leave the old transfer group")
         calls = [
-            s.actor.init_weight_transfer.options(concurrency_group="control").remote(info_of(s.index))
-            for s in self._slots
+            actor.init_weight_transfer.options(concurrency_group="control").remote(info_of(place))
+            for place, actor in enumerate(members)
         ]
         await wait_for(
             asyncio.gather(*calls), timeout_s, f"all of {len(calls)} engines to join the weight transfer"
         )
+        self._group = members
 
     async def push(self, update: WeightUpdate) -> None:
         """Give every live engine these weights; one that fails leaves routing and restarts. Versions only
@@ -154,9 +203,9 @@ class EngineFleet(FleetMembers):
         assert update.version >= self._target_version, "policy versions never go back"
         async with self._push_lock:
             self._update, self._target_version = update, update.version
-            await asyncio.gather(
-                *(self._or_lose(s, self._push_slot(s, update)) for s in self._slots if s.live)
-            )
+            # A candidate is in the transfer, or it came up since, and waits for the next one.
+            to = [s for s in self.candidates if s.live or s.actor in self._group]
+            await asyncio.gather(*(self._or_lose(s, self._push_slot(s, update)) for s in to))
         self.changed.notify()
 
     async def fetch(self, update: WeightUpdate) -> None:
@@ -187,3 +236,8 @@ class EngineFleet(FleetMembers):
         slot.version = served
         if slot.live:
             self._versions.confirm(slot.index, version=served)
+        elif slot.waiting is not None:
+            slot.live = True
+            self._versions.join(slot.index, version=served)
+            slot.waiting.set_result(None)
+            slot.waiting = None

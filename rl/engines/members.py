@@ -2,7 +2,8 @@
 
 An engine is in one of three states. *live*: it gets groups and confirms pushes. *lost*: it died, hung or
 refused a push; it gets nothing. *returning*: a new actor is loading; it gets the current weights and version
-before it serves. Engines may join and leave while the fleet works (``rl.engines.follower``).
+before it serves, or, where weights travel in a transfer group, comes in with the next push. Engines may join
+and leave while the fleet works (``rl.engines.follower``).
 """
 
 import asyncio
@@ -46,9 +47,10 @@ class FleetMembers(ABC):
         capacity: int = 512,
         indices: Sequence[int] | None = None,
     ) -> None:
-        """``rejoin=False``: weights travel in a group that is formed once (nccl, ipc), so a lost engine ends
-        this fleet. ``capacity``: sequences that one engine samples at once. ``indices``: numbers of its
-        engines; from 0 on without them."""
+        """``rejoin=False``: weights travel in a group of learner and engines (nccl, ipc), which is formed
+        anew at the next push; an engine lost during a push, or the last one, ends this fleet. ``capacity``:
+        sequences that one engine samples at once. ``indices``: numbers of its engines; from 0 on without
+        them."""
         self._make_actor = make_actor
         self._max_restarts = max_restarts
         self._timeouts = timeouts
@@ -67,6 +69,9 @@ class FleetMembers(ABC):
         self.tokens_lost = 0
         """Tokens sampled in vain, since the start: of groups that an engine was told to drop. What an engine
         had sampled when it died is not known."""
+        self._group: list[Any] = []
+        """Actors in the transfer group, in the order of their ranks; empty before it was formed."""
+        self._transferring = False
         self._proven = False
         """Some engine has answered: what fails from now on may work the next time."""
         self.changed = Signal()
@@ -234,19 +239,24 @@ class FleetMembers(ABC):
 
     def _lose(self, slot: EngineSlot, actor: Any, error: BaseException) -> None:
         """Take an engine out of routing and bring a new one up; idempotent for one actor."""
-        if slot.actor is not actor or not slot.live:
+        if slot.actor is not actor or not (slot.live or slot.waiting is not None):
             return
-        slot.live, slot.lost_at = False, time.monotonic()
-        self._versions.leave(slot.index)
-        if not self._rejoin:
-            slot.failed = True
+        if not self._rejoin and self._is_fatal(slot):
+            slot.live, slot.failed = False, True
             self._fatal = self._fatal or TransferGroupBroken(
-                f"engine {slot.index} was lost ({brief(error)}), and a restarted one cannot rejoin by "
-                "rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
+                f"engine {slot.index} was lost ({brief(error)})"
+                f" {'during a push' if self._transferring else 'and no other is left'} by"
+                " rollout.weight_transfer=nccl|ipc: engines and learner start again from the last checkpoint"
             )
             logger.error("%s", self._fatal)
             self.changed.notify()
             return
+        if slot.waiting is not None:  # what brings it up counts and goes on
+            slot.waiting.set_exception(error)
+            slot.waiting = None
+            return
+        slot.live, slot.lost_at = False, time.monotonic()
+        self._versions.leave(slot.index)
         if isinstance(error, EngineFailed) and not self._proven:
             slot.failed = True
             self._fatal = FleetDead(
@@ -267,6 +277,11 @@ class FleetMembers(ABC):
         ray.kill(actor)
         slot.coming = in_background("fleet", self._return(slot), what=f"restarting engine {slot.index}")
         self.changed.notify()
+
+    def _is_fatal(self, slot: EngineSlot) -> bool:
+        """In a push the learner and the other engines wait for it; without any engine there is no push that
+        would bring others in."""
+        return self._transferring or not any(s.live for s in self._slots if s is not slot)
 
     async def _return(self, slot: EngineSlot) -> None:
         while True:

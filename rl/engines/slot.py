@@ -32,6 +32,9 @@ class EngineSlot:
     """No restart is left for it."""
     coming: "asyncio.Task[None] | None" = None
     """Brings an actor up in it."""
+    waiting: "asyncio.Future[None] | None" = None
+    """Done when its engine, which is up, has come into the transfer group (nccl, ipc); None unless it waits
+    for that."""
 
     async def ask(self, method: str, *arguments: Any, within: float, what: str) -> Any:
         """The answer of the actor, from the concurrency group that no pending group holds up.
@@ -50,6 +53,8 @@ class EngineSlot:
             name, detail = "lost", "for good"
         elif self.actor is None:
             name, detail = ("stopped" if self.info else "starting"), ""
+        elif self.waiting is not None:
+            name, detail = "returning", "waits for the next push"
         else:
             name, detail = ("returning" if self.restarts else "starting"), ""
         restarts = f"{self.restarts} restart{'s' if self.restarts > 1 else ''}" if self.restarts else ""

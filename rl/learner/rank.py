@@ -188,9 +188,12 @@ class LearnerRank:
         return self._built.publisher.publish(version, Path(directory))
 
     def prepare_transfer(self, rendezvous: Rendezvous) -> None:
-        """Get ready to send from GPU to GPU (nccl, ipc), so that ``outgoing`` may be asked."""
+        """Get ready to send from GPU to GPU (nccl, ipc), so that ``outgoing`` may be asked; leaves the group
+        of before, if there was one."""
         from rl.learner.publishing import WeightStream
 
+        if self._sender is not None:
+            self._sender.close()
         weights = WeightStream(self._engine.module.causal_lm, gather=self._gather)
         self._sender = WeightSender(weights, rendezvous, rank=self._settings.rank)
 

@@ -7,10 +7,13 @@ engines, and confirms it back.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rl.engines.errors import TransferGroupBroken
+from rl.engines.slot import LOST, brief
 from rl.stream.waiting import wait_for
 from rollout.engine import WeightUpdate
 from rollout.weight_sender import engine_init_info, weight_update
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from rl.learner.group import LearnerGroup
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 GRACE_S = 10.0
 """By which an engine's own time limit comes first: its error says which engine."""
@@ -29,8 +33,12 @@ CONNECT_TIMEOUT_S = 180.0
 
 
 class WeightExchange:
-    """One transfer group of the learner and all engines. It is formed once; an engine that is lost ends
-    it."""
+    """One transfer group of the learner and all live engines.
+
+    It is formed at the start, and anew before a transfer once an engine was lost or has come back: engines
+    that come back get their weights by that transfer. An engine that is lost inside a transfer ends the
+    attempt, since the others and the learner cannot finish without it.
+    """
 
     def __init__(
         self,
@@ -38,14 +46,12 @@ class WeightExchange:
         learner: "LearnerGroup",
         fleet: "EngineFleet",
         transport: str,
-        num_engines: int,
         tensor_parallel: int,
         timeout_s: float,
     ) -> None:
         self._learner = learner
         self._fleet = fleet
         self._transport = transport
-        self._num_engines = num_engines
         self._tensor_parallel = tensor_parallel
         self._timeout_s = timeout_s
 
@@ -57,7 +63,7 @@ class WeightExchange:
         """
         await self._learner.prepare_transfer(
             transport=self._transport,
-            num_workers=self._num_engines * self._tensor_parallel,
+            num_workers=len(self._fleet.candidates) * self._tensor_parallel,
             timeout_s=max(CONNECT_TIMEOUT_S, self._timeout_s) + GRACE_S,
         )
         what = f"learner and engines to meet for rollout.weight_transfer={self._transport}"
@@ -76,6 +82,26 @@ class WeightExchange:
             FleetDead: an engine failed; the others and the learner cannot finish without it.
             StreamTimeout: the transfer took too long.
         """
+        if not self._fleet.group_is_current:
+            await self._form_anew()
+        with self._fleet.transferring():
+            return await self._send(version)
+
+    async def _form_anew(self) -> None:
+        await self._fleet.look_at_candidates()
+        logger.warning(
+            "the transfer group is formed anew, of %d engines and the learner", len(self._fleet.candidates)
+        )
+        with self._fleet.transferring():
+            try:
+                await self.connect()
+            except (*LOST, RuntimeError) as error:
+                raise TransferGroupBroken(
+                    f"the transfer group could not be formed anew ({brief(error)}): engines and learner start"
+                    " again from the last checkpoint"
+                ) from error
+
+    async def _send(self, version: int) -> WeightUpdate:
         what = f"version {version} to travel by rollout.weight_transfer={self._transport}"
         return await self._together(
             self._learner.send(),
@@ -132,7 +158,6 @@ def create_exchange(
         learner=learner,
         fleet=fleet,
         transport=rollout.weight_transfer,
-        num_engines=rollout.num_engines,
         tensor_parallel=rollout.tensor_parallel,
         timeout_s=config.stream.sync_timeout_s,
     )

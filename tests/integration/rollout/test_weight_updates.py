@@ -82,6 +82,18 @@ def test_synced_engine_equals_a_fresh_one(
         assert same(run(host), expected)
 
 
+def test_an_engine_that_left_its_trainer_takes_pushes_as_before(
+    engine: str, host: Handle, publish: Publish, fresh: dict[str, Answers]
+) -> None:
+    """By vLLM's own call, which a transfer group that is formed anew begins with."""
+    host.update_weights(publish(f"{engine}-old"))
+    host.leave_weight_transfer()
+    assert not same(run(host), fresh[engine]), "it serves on"
+    host.init_weight_transfer({})
+    host.update_weights(publish(f"{engine}-new"))
+    assert same(run(host), fresh[engine])
+
+
 def test_end_tokens_end_a_completion(engine: str, host: Handle) -> None:
     completions = [c for g in run(host) for c in g]
     stopped = [c for c in completions if c.finish_reason is FinishReason.STOP]

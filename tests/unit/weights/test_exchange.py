@@ -38,10 +38,16 @@ BATCH = make_batch()
 class World:
     """What scripted learner and engines share: the collective, and who did what when."""
 
-    def __init__(self, *, transport: str, engines: int = 2, fails: str | None = None) -> None:
-        self.transport, self.engines, self.fails = transport, engines, fails
+    def __init__(self, *, transport: str, tensor_parallel: int = 1, fails: str | None = None) -> None:
+        self.transport, self.tensor_parallel, self.fails = transport, tensor_parallel, fails
         self.log: list[str] = []
-        self.barrier = threading.Barrier(1 + engines)
+        self.barrier = threading.Barrier(1)
+        self.may_start: asyncio.Event | None = None
+        """Engines that start wait for it."""
+
+    def gather(self, workers: int) -> None:
+        """A new group, of the learner and the engines of so many workers."""
+        self.barrier = threading.Barrier(1 + workers // self.tensor_parallel)
 
     def meet(self) -> None:
         if self.transport == "nccl":
@@ -54,6 +60,7 @@ class Trainer:
 
     def __init__(self, world: World, rendezvous: Rendezvous, courier) -> None:
         self.world, self.courier = world, courier
+        world.gather(rendezvous.num_workers)
         info: dict[str, Any] = {"packed": False}
         if world.transport == "nccl":
             address: dict[str, Any] = {"master_address": rendezvous.address, "master_port": rendezvous.port}
@@ -142,6 +149,8 @@ class Actor:
         return Method(getattr(type(self), f"do_{name}").__get__(self))
 
     async def do_start(self):
+        if self.world.may_start is not None:
+            await self.world.may_start.wait()
         return {}
 
     async def do_init_weight_transfer(self, info):
@@ -149,6 +158,15 @@ class Actor:
         if self.world.fails == f"join {self.index}":
             await asyncio.sleep(60)
         await asyncio.to_thread(self.world.meet)
+
+    async def do_leave_weight_transfer(self):
+        self.world.log.append(f"engine {self.index} leaves")
+
+    async def do_stats(self):
+        if self.world.fails == f"waits {self.index}":
+            self.world.fails = None
+            raise EngineDead("the engine core is gone")
+        return {}
 
     async def do_update_weights(self, update):
         if self.world.fails == f"engine {self.index}":
@@ -167,13 +185,13 @@ class Actor:
 
 
 class Rig:
-    def __init__(self, *, tensor_parallel: int = 1, sync_s: float = 5.0, **world) -> None:
-        self.world = World(**world)
+    def __init__(self, *, tensor_parallel: int = 1, sync_s: float = 5.0, engines: int = 2, **world) -> None:
+        self.world = World(tensor_parallel=tensor_parallel, **world)
         self.learner = Learner(self.world)
         self.actors: list[Actor] = []
         self.fleet = EngineFleet(
             make_actor=self._actor,
-            num_engines=self.world.engines,
+            num_engines=engines,
             max_restarts=3,
             timeouts=FleetTimeouts(sync=sync_s),
             rejoin=False,
@@ -182,7 +200,6 @@ class Rig:
             learner=self.learner,
             fleet=self.fleet,
             transport=self.world.transport,
-            num_engines=self.world.engines,
             tensor_parallel=tensor_parallel,
             timeout_s=sync_s,
         )
@@ -260,6 +277,97 @@ def test_a_failed_engine_ends_the_transfer_at_once_and_says_what_to_do(transport
         rig.release()
 
     asyncio.run(run())
+
+
+def lose(rig: Rig, index: int) -> None:
+    """As a request to it does, outside of any push."""
+    slot = rig.fleet.slots[index]
+    rig.fleet._lose(slot, slot.actor, EngineDead("killed"))
+
+
+async def up_again(rig: Rig, index: int) -> None:
+    async with asyncio.timeout(5):
+        while rig.fleet.slots[index].waiting is None:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("transport", ["nccl", "ipc"])
+def test_an_engine_lost_between_pushes_comes_back_with_the_next_one(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
+
+    async def run() -> None:
+        rig = Rig(transport=transport)
+        await rig.up()
+        await rig.exchange.send(1)
+        rig.world.may_start = asyncio.Event()
+        lose(rig, 1)
+        assert not rig.fleet.group_is_current and rig.fleet.confirmed_version == 1
+        await rig.exchange.send(2)  # before it is up: of those who live
+        assert "engine 1 serves 2" not in rig.world.log and rig.fleet.confirmed_version == 2
+        rig.world.may_start.set()
+        await up_again(rig, 1)
+        slot = rig.fleet.slots[1]
+        assert slot.state().detail == "waits for the next push, 1 restart" and not slot.live
+        rig.world.log.clear()
+        await rig.exchange.send(3)
+        assert rig.world.log.index("engine 0 leaves") < rig.world.log.index("learner sends")
+        assert "engine 1 leaves" not in rig.world.log, "it was in no group"
+        assert slot.live and slot.version == rig.fleet.confirmed_version == 3
+        if transport == "nccl":
+            infos = [(a.init_info["rank_offset"], a.init_info["world_size"]) for a in rig.actors[::2]]
+            assert infos == [(1, 3), (2, 3)]
+        await rig.exchange.send(4)
+        assert rig.world.log.count("engine 0 leaves") == 1, "the group holds"
+        await asyncio.sleep(0)
+        assert slot.recovery_s and slot.waiting is None
+
+    asyncio.run(run())
+
+
+def test_an_engine_that_dies_while_it_waits_is_brought_up_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
+
+    async def run() -> None:
+        rig = Rig(transport="nccl")
+        await rig.up()
+        await rig.exchange.send(1)
+        lose(rig, 1)
+        await up_again(rig, 1)
+        rig.world.fails, rig.world.may_start = "waits 1", asyncio.Event()
+        await rig.exchange.send(2)
+        assert "engine 1 serves 2" not in rig.world.log and rig.fleet.confirmed_version == 2
+        rig.world.may_start.set()
+        await up_again(rig, 1)
+        await rig.exchange.send(3)
+        assert rig.fleet.slots[1].version == 3 and rig.fleet.slots[1].restarts == 2
+
+    asyncio.run(run())
+
+
+def test_without_an_engine_or_a_group_the_attempt_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
+
+    async def alone() -> None:
+        rig = Rig(transport="nccl", engines=1)
+        await rig.up()
+        lose(rig, 0)
+        with pytest.raises(TransferGroupBroken, match="and no other is left"):
+            await rig.fleet.serving()
+
+    async def no_group() -> None:
+        rig = Rig(transport="nccl")
+        await rig.up()
+        lose(rig, 1)
+        await up_again(rig, 1)
+        rig.world.fails = "join 1"
+        with pytest.raises(TransferGroupBroken, match=r"could not be formed anew .*waited 1 s for all of 2"):
+            await rig.exchange.send(1)
+        rig.release()
+
+    asyncio.run(alone())
+    asyncio.run(no_group())
 
 
 def test_a_hanging_engine_is_named() -> None:
