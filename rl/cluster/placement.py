@@ -14,7 +14,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,25 @@ class Bundle:
 
     cpus: float
     gpus: float = 0.0
+    more: Mapping[str, float] = field(default_factory=dict)
+    """Resources of other names, such as a kind of device."""
 
     @property
     def resources(self) -> dict[str, float]:
         """In Ray's words."""
-        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
+        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {}) | dict(self.more)
+
+    def times(self, number: int) -> "Bundle":
+        """So many of them in one."""
+        return total([self] * number)
+
+
+def total(bundles: Sequence[Bundle]) -> Bundle:
+    """All of them in one."""
+    more: Counter[str] = Counter()
+    for bundle in bundles:
+        more.update(bundle.more)
+    return Bundle(sum(b.cpus for b in bundles), sum(b.gpus for b in bundles), dict(more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,7 @@ class Seat:
     bundle: int
     cpus: float
     gpus: float
+    more: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +96,7 @@ class Placement:
     @property
     def totals(self) -> dict[str, float]:
         """Resources over all bundles."""
-        bundles = [b for g in self.groups for b in g.bundles]
-        return Bundle(sum(b.cpus for b in bundles), sum(b.gpus for b in bundles)).resources
+        return total([b for g in self.groups for b in g.bundles]).resources
 
 
 def plan_placement(config: "Config") -> Placement:
@@ -94,10 +108,11 @@ def plan_placement(config: "Config") -> Placement:
 def _layout(config: "Config") -> Placement:
     cluster, num_ranks = config.cluster, config.learner.num_ranks
     num_engines = config.rollout.num_engines + config.evaluation.engines
-    engine = Bundle(cluster.cpus_per_engine, cluster.gpus_per_engine)
-    rank = Bundle(cluster.cpus_per_learner, cluster.gpus_per_learner)
+    engine = Bundle(cluster.cpus_per_engine, cluster.gpus_per_engine, cluster.engine_resources)
+    rank = Bundle(cluster.cpus_per_learner, cluster.gpus_per_learner, cluster.learner_resources)
     if cluster.name == "gpu1":
-        shared = Bundle(engine.cpus + rank.cpus, math.ceil(engine.gpus + rank.gpus))
+        both = total([engine, rank])
+        shared = replace(both, gpus=math.ceil(both.gpus))
         return Placement(
             groups=(BundleGroup("shared", "STRICT_PACK", (shared,)),),
             engines=(Seat(0, 0, engine.cpus, engine.gpus),),
@@ -105,7 +120,7 @@ def _layout(config: "Config") -> Placement:
         )
     if cluster.name == "multinode" and num_ranks:
         per_node = num_ranks // cluster.learner_nodes
-        node = Bundle(rank.cpus * per_node, rank.gpus * per_node)
+        node = rank.times(per_node)
         alone = config.rollout.num_engines if cluster.elastic else 0
         together = num_engines - alone
         return Placement(
@@ -115,7 +130,7 @@ def _layout(config: "Config") -> Placement:
                 *([BundleGroup("engines", cluster.strategy, (engine,) * together)] if together else []),
             ),
             engines=(
-                *(Seat(1 + i, 0, engine.cpus, engine.gpus) for i in range(alone)),
+                *(Seat(1 + i, 0, engine.cpus, engine.gpus, engine.more) for i in range(alone)),
                 *(Seat(1 + alone, i, engine.cpus, engine.gpus) for i in range(together)),
             ),
             learners=tuple(Seat(0, r // per_node, rank.cpus, rank.gpus) for r in range(num_ranks)),
@@ -175,7 +190,7 @@ class Placed:
     def engine_bundle(self) -> Bundle:
         """The resources that one engine takes of its node."""
         seat = self.plan.engines[0]
-        return Bundle(seat.cpus, seat.gpus)
+        return Bundle(seat.cpus, seat.gpus, seat.more)
 
     def open(self, engine: int, node: str, *, timeout_s: float) -> bool:
         """Reserve a seat for an engine on a node; False, and nothing is reserved, if others hold what it
@@ -313,10 +328,10 @@ def _refuse_impossible(plan: Placement) -> None:
             raise PlacementError(f"{group.name!r} needs {len(group.bundles)} nodes. {_situation(plan)}")
         parts = [group.bundles] if group.strategy == "STRICT_PACK" else [(b,) for b in group.bundles]
         for part in parts:
-            need = Bundle(sum(b.cpus for b in part), sum(b.gpus for b in part)).resources
+            need = total(part).resources
             if not any(all(node.get(kind, 0) >= amount for kind, amount in need.items()) for node in nodes):
                 raise PlacementError(
-                    f"no single node has {_amounts(need)} for {group.name!r}. {_situation(plan)}"
+                    f"no single node has {_amounts(need, plan)} for {group.name!r}. {_situation(plan)}"
                 )
 
 
@@ -325,16 +340,17 @@ def _situation(plan: Placement) -> str:
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     asked = "; ".join(
-        f"{g.name}: {len(g.bundles)} x ({_amounts(g.bundles[0].resources)}), {g.strategy}"
+        f"{g.name}: {len(g.bundles)} x ({_amounts(g.bundles[0].resources, plan)}), {g.strategy}"
         for g in plan.groups
     )
-    have = "; ".join(f"node {i}: {_amounts(node)}" for i, node in enumerate(nodes))
+    have = "; ".join(f"node {i}: {_amounts(node, plan)}" for i, node in enumerate(nodes))
     return (
-        f"Asked: {_amounts(plan.totals)} [{asked}]. There: {have}; free now:"
-        f" {_amounts(ray.available_resources())}. Lower rollout.num_engines, rollout.tensor_parallel or"
+        f"Asked: {_amounts(plan.totals, plan)} [{asked}]. There: {have}; free now:"
+        f" {_amounts(ray.available_resources(), plan)}. Lower rollout.num_engines, rollout.tensor_parallel or"
         " learner.num_ranks, or choose another cluster="
     )
 
 
-def _amounts(resources: dict[str, float]) -> str:
-    return ", ".join(f"{resources.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
+def _amounts(resources: dict[str, float], plan: Placement) -> str:
+    kinds = dict.fromkeys(("CPU", "GPU", *plan.totals))
+    return ", ".join(f"{resources.get(kind, 0):g} {kind}" for kind in kinds)

@@ -260,6 +260,12 @@ class ClusterConfig(Section):
     """Logical CPUs that Ray reserves for one engine."""
     cpus_per_learner: PositiveFloat = 1
     """Logical CPUs that Ray reserves for one learner rank."""
+    engine_resources: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """What else an engine's node must have, in Ray's names: a kind of device
+    (``{"accelerator_type:L40S": 0.001}``), or a label that its ``ray start --resources`` gives, such as a
+    rack."""
+    learner_resources: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """The same of a learner rank's node."""
     strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     """Ray placement strategy of the bundles."""
     nodes: PositiveInt = 1

@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -36,16 +37,21 @@ class EngineFleet(FleetMembers):
             FleetDead: no restart is left.
         """
         async with self.seat(request, timeout_s=timeout_s) as slot:
-            return await completions_of(
+            started = time.monotonic()
+            completions = await completions_of(
                 slot.index, slot.actor, request, timeout_s=timeout_s, health_s=self._timeouts.health
             )
+            longest = max(len(completion.token_ids) for completion in completions)
+            self.shares.finished(slot.index, seconds=time.monotonic() - started, tokens=longest)
+            return completions
 
     @asynccontextmanager
     async def seat(self, request: GroupRequest, *, timeout_s: float) -> AsyncIterator[EngineSlot]:
-        """The least loaded live engine, with the group counted as its work; what is raised inside decides
-        whether it is lost. Raises as ``generate``."""
-        slot = await self._pick(timeout_s)
-        actor, count = slot.actor, len(request.seeds)
+        """The live engine that has least to do for its share, with the group counted as its work; what is
+        raised inside decides whether it is lost. Raises as ``generate``."""
+        count = len(request.seeds)
+        slot = await self._pick(count, timeout_s)
+        actor = slot.actor
         slot.outstanding += count
         self.load.sent(slot.index, count)
         try:
@@ -63,9 +69,10 @@ class EngineFleet(FleetMembers):
             slot.outstanding -= count
             self.load.done(slot.index, count)
 
-    async def _pick(self, timeout_s: float) -> EngineSlot:
+    async def _pick(self, count: int, timeout_s: float) -> EngineSlot:
         await self.serving(timeout_s)
-        return min((s for s in self._slots if s.live), key=lambda s: (s.outstanding, s.index))
+        live = [s for s in self._slots if s.live]
+        return min(live, key=lambda s: ((s.outstanding + count) / self.shares.of(s.index), s.index))
 
     async def _abort_or_lose(self, slot: EngineSlot, actor: Any, request: GroupRequest) -> None:
         """A late group is dropped from its engine; an engine that cannot even do that has hung."""
@@ -116,6 +123,7 @@ class EngineFleet(FleetMembers):
     async def _start_slot(self, slot: EngineSlot) -> None:
         slot.actor = self._make_actor(slot.index)
         slot.info = await slot.ask("start", within=self._timeouts.start, what="start")
+        self.shares.join(slot.index)
         if self._group:
             await self._into_group(slot)
             return

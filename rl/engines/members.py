@@ -18,6 +18,7 @@ import ray
 
 from rl.engines.errors import FleetDead, TransferGroupBroken
 from rl.engines.load import EngineLoad
+from rl.engines.shares import EngineShares
 from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause, never_ran
 from rl.records.status import ActorState
 from rl.stream.background import in_background
@@ -57,8 +58,10 @@ class FleetMembers(ABC):
         self._rejoin = rejoin
         self._slots = [EngineSlot(index=i) for i in indices or range(num_engines)]
         self.load = EngineLoad(num_engines=0, capacity=capacity)
+        self.shares = EngineShares()
         for slot in self._slots:
             self.load.join(slot.index)
+            self.shares.join(slot.index)
         self._push_lock = asyncio.Lock()
         self._update: WeightUpdate | None = None
         self._target_version = 0
@@ -110,6 +113,7 @@ class FleetMembers(ABC):
         return {
             "rollout/engines_live": sum(s.live for s in self._slots),
             "rollout/engine_restarts": sum(s.restarts for s in self._slots),
+            **({"rollout/engine_share_min": self.shares.slowest} if len(self._slots) > 1 else {}),
             **({"rollout/engine_recovery_max_s": max(recoveries)} if recoveries else {}),
             **({"rollout/engines_joined": self.joined} if self.joined else {}),
             **({"rollout/engines_left": self.left} if self.left else {}),
@@ -204,6 +208,7 @@ class FleetMembers(ABC):
         slot = EngineSlot(index=index, lost_at=time.monotonic())
         self._slots.append(slot)
         self.load.join(index)
+        self.shares.join(index)
         self.joined += 1
         slot.coming = in_background("fleet", self._return(slot), what=f"starting engine {index}")
 
@@ -227,6 +232,7 @@ class FleetMembers(ABC):
         slot.actor = None
         self._slots.remove(slot)
         self.load.leave(index)
+        self.shares.leave(index)
         self.left += 1
         self.changed.notify()
 

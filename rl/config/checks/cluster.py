@@ -142,8 +142,8 @@ def _elastic(config: ConfigTree) -> Iterator[str]:
     transport = config.rollout.weight_transfer
     if transport in ("nccl", "ipc"):
         yield (
-            f"cluster.elastic: {transport} moves weights in a group of engines, which new nodes have never been"
-            " tried with; use rollout.weight_transfer=object, or leave cluster.elastic out"
+            f"cluster.elastic: {transport} moves weights in a group of engines, never tried with new"
+            " nodes; use rollout.weight_transfer=object, or leave cluster.elastic out"
         )
     if config.cluster.name != "multinode":
         yield "cluster.elastic: engines can follow nodes with cluster=multinode only; leave it out"

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ from rl.weights.probe import GapJudge
 from rl.weights.sync import WeightSync
 from rollout.engine import EngineConfig, WeightUpdate
 from rollout.weight_directory import WeightDirectory
-from tests.integration.rollout.helpers import MAX_MODEL_LEN, prompt_of
+from tests.integration.rollout.helpers import MAX_MODEL_LEN, group, prompt_of
 
 SEQUENCES = [list(prompt_of(i)) for i in range(3)]
 PUSHES = 5
@@ -159,6 +160,33 @@ def test_the_stores_hold_two_versions_at_most(world: World) -> None:
     assert len(world.node_files()) == 2
     # The tiny model is one part, which stays on the learner's node; what changed since is on both.
     assert max(found) <= 6, found
+
+
+def test_an_engine_that_is_slowed_gets_fewer_groups(world: World) -> None:
+    fleet, over = world.fleet, threading.Event()
+    pid = fleet.slots[1].info["pid"]
+
+    def slow_down() -> None:
+        while not over.wait(0.02):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.06)
+            os.kill(pid, signal.SIGCONT)
+
+    async def sample(rounds: int) -> None:
+        for turn in range(rounds):
+            requests = [group(1000 * turn + i, max_tokens=48, ignore_eos=True) for i in range(24)]
+            await asyncio.gather(*(fleet.generate(request, timeout_s=60) for request in requests))
+
+    world.run(sample(1))
+    assert fleet.shares.slowest > 0.5
+    thread = threading.Thread(target=slow_down)
+    thread.start()
+    try:
+        world.run(sample(6))
+    finally:
+        over.set()
+        thread.join()
+    assert fleet.shares.of(1) < 0.8 * fleet.shares.of(0)
 
 
 def test_an_engine_that_was_killed_comes_back_with_the_current_version(world: World) -> None:

@@ -64,6 +64,22 @@ def test_multinode_packs_ranks_by_node_and_spreads_engines() -> None:
     assert all(s.group == 1 for s in placement.engines)
 
 
+def test_halves_may_want_other_kinds_of_devices() -> None:
+    placement = plan(
+        *MULTI,
+        r"cluster.engine_resources={accelerator_type\:L40S: 0.001}",
+        "cluster.learner_resources={rack-a: 1}",
+    )
+    learner, engines = placement.groups
+    assert learner.bundles[0].resources == {"CPU": 4, "GPU": 4, "rack-a": 4}
+    assert engines.bundles[0].resources == {"CPU": 1, "GPU": 1, "accelerator_type:L40S": 0.001}
+    assert placement.totals["rack-a"] == 8 and placement.engines[0].gpus == 1
+    elastic = plan(
+        *MULTI, "rollout.weight_transfer=object", "cluster.elastic=true", "cluster.engine_resources={b: 1}"
+    )
+    assert all(seat.more == {"b": 1} for seat in elastic.engines)
+
+
 def test_engines_of_an_elastic_fleet_have_groups_of_their_own_on_nodes_that_we_name() -> None:
     placement = plan(
         *MULTI[:3],

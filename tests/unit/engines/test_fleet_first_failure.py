@@ -15,7 +15,7 @@ from rl.engines.fleet import EngineFleet
 from rl.engines.slot import FleetTimeouts
 from rollout.engine import EngineDead, EngineFailed
 from rollout.types import GroupRequest, SamplingConfig
-from tests.unit.engines.test_fleet_progress import Actor, Call
+from tests.unit.engines.test_fleet_progress import DONE, Actor, Call
 
 REQUEST = GroupRequest(group_id=7, prompt_token_ids=(1,), seeds=(1,), sampling=SamplingConfig())
 WHY = "the engine did not start: ValueError: Head size 16 is not supported by CPU attention"
@@ -122,7 +122,7 @@ def test_an_actor_that_never_ran_because_its_node_went_is_no_restart(monkeypatch
             await fleet.generate(REQUEST, timeout_s=1)
         return await fleet.generate(REQUEST, timeout_s=1)
 
-    assert asyncio.run(work()) == ["done"]
+    assert asyncio.run(work()) == [DONE]
     assert len(starts) == 7 and fleet.slots[0].restarts == 1
 
 
@@ -134,4 +134,4 @@ def test_an_actor_that_never_ran_because_its_node_went_is_no_restart(monkeypatch
 def test_what_may_work_the_next_time_is_started_again(
     errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run("generate", errors, monkeypatch, requests=3) == (2, ["done"])
+    assert run("generate", errors, monkeypatch, requests=3) == (2, [DONE])

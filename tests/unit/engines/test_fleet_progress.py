@@ -13,9 +13,11 @@ import pytest
 from rl.engines.errors import EngineLost
 from rl.engines.fleet import EngineFleet
 from rl.engines.slot import FleetTimeouts
-from rollout.types import GroupRequest, SamplingConfig
+from rollout.types import Completion, GroupRequest, SamplingConfig
+from tests.unit.engines.test_thinking_budgets import completion
 
 LIMIT_S = 0.2
+DONE = completion([1, 2, 3])
 Progress = Callable[[int], tuple[int, int]]
 
 
@@ -36,9 +38,9 @@ class Actor:
         self.aborted: list[int] = []
         self._looks = 0
 
-        async def generate(request: GroupRequest) -> list[str]:
+        async def generate(request: GroupRequest) -> list[Completion]:
             await asyncio.sleep(seconds)
-            return ["done"]
+            return [DONE]
 
         async def look(group_id: int) -> tuple[int, int]:
             self._looks += 1
@@ -84,7 +86,7 @@ def generate(seconds: float, progress: Progress) -> tuple[Actor, EngineFleet, An
 )
 def test_a_group_that_waits_or_gets_on_is_never_issued_again(progress: Progress) -> None:
     actor, _, result = generate(4 * LIMIT_S, progress)
-    assert result == ["done"] and actor.aborted == []
+    assert result == [DONE] and actor.aborted == []
 
 
 def test_a_group_that_stands_still_while_its_engine_works_is_dropped_and_the_engine_stays() -> None:

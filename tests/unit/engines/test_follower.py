@@ -17,7 +17,7 @@ from rl.engines.fleet import EngineFleet
 from rl.engines.follower import MARGIN_S, NodeFollower
 from rl.engines.slot import FleetTimeouts
 from rollout.types import GroupRequest, SamplingConfig
-from tests.unit.engines.test_fleet_progress import Actor
+from tests.unit.engines.test_fleet_progress import DONE, Actor
 
 
 class Seats:
@@ -133,7 +133,7 @@ def test_engines_of_a_draining_node_finish_what_they_have(monkeypatch: pytest.Mo
         world.nodes = [world.node("a", draining=True, deadline=time.time() + MARGIN_S + 5), world.node("b")]
         await world.look()
         assert world.live == [1] and len(world.fleet.slots) == 2, "no more groups, and not gone yet"
-        assert await mine == ["done"]
+        assert await mine == [DONE]
         await asyncio.sleep(0.4)
         assert [slot.index for slot in world.fleet.slots] == [1] and 0 not in world.seats.engine_nodes
         await world.look()
