@@ -73,7 +73,7 @@ def test_halves_may_want_other_kinds_of_devices() -> None:
     learner, engines = placement.groups
     assert learner.bundles[0].resources == {"CPU": 4, "GPU": 4, "rack-a": 4}
     assert engines.bundles[0].resources == {"CPU": 1, "GPU": 1, "accelerator_type:L40S": 0.001}
-    assert placement.totals["rack-a"] == 8 and placement.engines[0].gpus == 1
+    assert placement.totals["rack-a"] == 4 and placement.engines[0].gpus == 1
     elastic = plan(
         *MULTI, "rollout.weight_transfer=object", "cluster.elastic=true", "cluster.engine_resources={b: 1}"
     )
