@@ -82,3 +82,11 @@ def free_of(
         for need in needs if node in room else ():
             take(room[node], need)
     return room
+
+
+def never_ran(error: BaseException) -> bool:
+    """True if Ray gave an actor up before it had a process: the node that it was to start on is gone. Ray
+    tells it by the words alone (``ActorDiedErrorContext.never_started``)."""
+    from ray.exceptions import ActorDiedError
+
+    return isinstance(error, ActorDiedError) and "The actor never ran" in str(error)

@@ -16,10 +16,11 @@ from typing import Any
 
 import ray
 
+from rl.cluster.nodes import never_ran
 from rl.engines.errors import FleetDead, TransferGroupBroken
 from rl.engines.load import EngineLoad
 from rl.engines.shares import EngineShares
-from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause, never_ran
+from rl.engines.slot import LOST, EngineSlot, FleetTimeouts, brief, cause
 from rl.records.status import ActorState
 from rl.stream.background import in_background
 from rl.stream.tickets import EngineVersions

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray.exceptions import ActorDiedError, RayActorError
+from ray.exceptions import RayActorError
 
 from rl.records.status import ActorState
 from rl.stream.waiting import StreamTimeout, wait_for
@@ -75,12 +75,6 @@ class FleetTimeouts:
     start: float = 1800.0
     sync: float = 60.0
     health: float = 10.0
-
-
-def never_ran(error: BaseException) -> bool:
-    """True if Ray gave an actor up before it had a process: the node that it was to start on is gone. Ray
-    tells it by the words alone (``ActorDiedErrorContext.never_started``)."""
-    return isinstance(error, ActorDiedError) and "The actor never ran" in str(error)
 
 
 def cause(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from rl.batch.types import SampleFigures, StepResult, TrainingBatch
+from rl.cluster.nodes import never_ran
 from rl.config.algorithm import AlgorithmConfig, ShapingConfig
 from rl.config.choice import Choice, OwnCode
 from rl.config.learner import LearnerConfig
@@ -39,11 +40,12 @@ class LearnerDead(RuntimeError):
     """A learner rank's process is gone. The ranks hold one sharded state, so all of them must be rebuilt
     (``start`` again)."""
 
-    def __init__(self, rank: int, waiting_for: str) -> None:
+    def __init__(self, rank: int, waiting_for: str, *, ran: bool = True) -> None:
+        """``ran``: False for a rank that had no process yet when its node went."""
         super().__init__(
             f"learner rank {rank} died during {waiting_for}; rebuild the group and load a checkpoint"
         )
-        self.rank = rank
+        self.rank, self.ran = rank, ran
 
 
 class LearnerHung(LearnerDead):
@@ -368,7 +370,7 @@ def _verdict(tasks: list["asyncio.Task[Any]"], waiting_for: str) -> BaseExceptio
     errors = _errors(tasks)
     for rank, error in enumerate(errors):
         if isinstance(error, RayActorError):
-            return LearnerDead(rank, waiting_for)
+            return LearnerDead(rank, waiting_for, ran=not never_ran(error))
     failed = [error for error in errors if error is not None]
     for error in failed:
         if isinstance(error, RayTaskError) and isinstance(error.cause, ValueError):

@@ -34,8 +34,11 @@ class Restarts:
         self.left = left
         self.taken = 0
 
-    def take(self) -> bool:
-        """Use one up; False if none is left."""
+    def take(self, died: BaseException) -> bool:
+        """Use one up; False if none is left. The death of a node is one, also if Ray seats the next rank on
+        it before it knows."""
+        if isinstance(died, LearnerDead) and not died.ran:
+            return True
         if self.left == 0:
             return False
         self.left, self.taken = self.left - 1, self.taken + 1
@@ -224,7 +227,7 @@ class SurvivingLearner(LearnerGroup):
         async with self._reviving:
             if self._lives != life:
                 return
-            if not await self._can_replay() or not self._restarts.take():
+            if not await self._can_replay() or not self._restarts.take(dead):
                 raise dead
             begin = self._checkpoint
             logger.error(

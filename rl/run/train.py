@@ -5,6 +5,7 @@ import asyncio
 import logging
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -145,7 +146,7 @@ def _attempts(
     early: EarlyStart,
 ) -> bool:
     """Sessions until one ends well. A dead learner rank rebuilds everything from the newest checkpoint, and
-    so does an engine lost from a transfer group (nccl, ipc) that none can rejoin."""
+    so does an engine that is lost inside a transfer (nccl, ipc)."""
     checkpoint = start.checkpoint
     left = {
         LearnerDead: Restarts(config.learner.max_restarts),
@@ -169,21 +170,28 @@ def _attempts(
             return asyncio.run(session.run())
         except (LearnerDead, TransferGroupBroken, BaseExceptionGroup) as error:
             died = what_died(error)
-            if died is None or not left[died].take():
+            kind = LearnerDead if isinstance(died, LearnerDead) else TransferGroupBroken
+            if died is None or not left[kind].take(died):
                 raise
             checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).require_latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"
-            logger.error("%s; going on from %s (%d restarts left)", error, where, left[died].left)
+            logger.error("%s; going on from %s (%d restarts left)", error, where, left[kind].left)
             status.state = "starting"
             actors = create_actors(config, prepared.model_path, placed)
 
 
-def what_died(error: BaseException) -> type[LearnerDead] | type[TransferGroupBroken] | None:
-    """Return the causes after which a session can be built again: a dead learner rank, a broken transfer
-    group, or what these dragged along."""
+def what_died(error: BaseException) -> LearnerDead | TransferGroupBroken | None:
+    """Return the cause after which a session can be built again: a dead learner rank, a broken transfer
+    group; either may be in a group with what it dragged along."""
     for kind in (LearnerDead, TransferGroupBroken):
-        if isinstance(error, kind) or (
-            isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None
-        ):
-            return kind
+        if isinstance(error, kind):
+            return error
+        if isinstance(error, BaseExceptionGroup) and (found := error.subgroup(kind)) is not None:
+            return first_of(found)
     return None
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> Any:
+    """The first exception that is no group."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
+from ray.exceptions import ActorDiedError
 
 import rl.learner.group
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
-from rl.learner.group import LearnerDead
+from rl.learner.group import LearnerDead, _verdict
 from rl.records.trace import TraceWriter
 from rl.run.saver import Saver, SnapshotLost
 from rl.run.state import RunState
 from rl.run.surviving_learner import Restarts, SurvivingLearner
+from rl.run.train import what_died
 
 COLUMNS = [field.name for field in fields(TrainingBatch) if field.type is np.ndarray]
 SIZE = 4 * len(COLUMNS)
@@ -257,3 +260,24 @@ def test_a_newer_checkpoint_makes_room_again() -> None:
         assert ranks.weights == ["step-1", 1, 2, 3]
 
     run(scenario)
+
+
+def test_a_rank_that_never_ran_because_its_node_went_is_no_restart() -> None:
+    restarts = Restarts(1)
+    assert restarts.take(LearnerDead(0, "learner.setup", ran=False)) and restarts.left == 1
+    assert restarts.take(LearnerDead(0, "learner.train")) and restarts.left == 0
+    assert not restarts.take(LearnerDead(0, "learner.train"))
+    gone = ActorDiedError(ActorDiedErrorContext(never_started=True, actor_id=b"0" * 16))
+
+    async def verdict() -> BaseException:
+        async def fails() -> None:
+            raise gone
+
+        task = asyncio.ensure_future(fails())
+        await asyncio.wait([task])
+        return _verdict([task], "learner.setup")
+
+    found = asyncio.run(verdict())
+    assert isinstance(found, LearnerDead) and not found.ran
+    both = BaseExceptionGroup("loops", [BaseExceptionGroup("one", [RuntimeError("dragged along"), found])])
+    assert what_died(both) is found and what_died(RuntimeError("alone")) is None
