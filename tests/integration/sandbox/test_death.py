@@ -67,9 +67,9 @@ def swept(supervisor: int) -> bool:
         return control_groups(supervisor) == []
 
 
-@pytest.mark.parametrize("victim", ["controller", "supervisor"])
+@pytest.mark.parametrize("victim", ["controller", "supervisor", "controller of a stopped supervisor"])
 def test_kill_9(sandbox, victim):
-    mark = f"mark-{os.getpid()}-{victim}"
+    mark = f"mark-{os.getpid()}-{victim.replace(' ', '-')}"
     mounts = Path("/proc/self/mounts").read_text()
     controller = subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, mark], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -79,7 +79,9 @@ def test_kill_9(sandbox, victim):
     try:
         # The controller and bubblewrap (outer, init) carry the mark in their arguments too.
         assert wait_until(lambda: len(marked(mark)) >= 9), marked(mark)
-        os.kill(controller.pid if victim == "controller" else supervisor, signal.SIGKILL)
+        if "stopped" in victim:
+            os.kill(supervisor, signal.SIGSTOP)
+        os.kill(supervisor if victim == "supervisor" else controller.pid, signal.SIGKILL)
         assert wait_until(lambda: not [p for p in marked(mark) if p.pid != controller.pid]), marked(mark)
         assert wait_until(
             lambda: (
