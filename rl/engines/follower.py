@@ -38,12 +38,16 @@ class NodeFollower:
         placed: Placed,
         admit: Callable[[ClusterNode], str | None],
         grace_s: float,
+        hasten: Callable[[], None],
         nodes: Callable[[], Sequence[ClusterNode]] = cluster_nodes,
     ) -> None:
         """``admit`` says what a new node lacks, None if an engine can work there. ``grace_s``: for groups in
-        flight on a draining node that names no deadline."""
+        flight on a draining node that names no deadline. ``hasten`` asks for a checkpoint at the next step,
+        once for each draining node with a learner rank."""
         self._fleet, self._placed, self._admit, self._grace_s = fleet, placed, admit, grace_s
-        self._nodes = nodes
+        self._nodes, self._hasten = nodes, hasten
+        self._hastened: set[str] = set()
+        """Draining nodes that a checkpoint was asked for because of."""
         self._leaving: dict[int, asyncio.Task[None]] = {}
 
     @asynccontextmanager
@@ -75,10 +79,22 @@ class NodeFollower:
             if engine not in self._leaving and (node is None or node.draining):
                 work = self._let_go(engine, node)
                 self._leaving[engine] = in_background("nodes", work, what=f"engine {engine} leaving")
+        await self._save_before([node for node in nodes if node.draining and node.id not in self._hastened])
         self._placed.known &= here.keys()
         for node in nodes:
             if node.id not in self._placed.known and not node.draining:
                 await self._welcome(node)
+
+    async def _save_before(self, draining: Sequence[ClusterNode]) -> None:
+        """A checkpoint before the learner's ranks on these nodes are gone."""
+        if not draining:
+            return
+        with_ranks, _ = await asyncio.to_thread(self._placed.nodes)
+        self._hastened |= {node.id for node in draining}
+        for node in draining:
+            if node.id in with_ranks:
+                logger.warning("node %s with a learner rank is drained: the next step saves", node.address)
+                self._hasten()
 
     async def _let_go(self, engine: int, node: ClusterNode | None) -> None:
         if node is None:

@@ -1,6 +1,7 @@
 """Puts the parts of one attempt together: first those that a checkpoint restores, then, around the started
 actors, the controller with all that it works with."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -66,6 +67,8 @@ class Started:
     trace: TraceWriter
     progress: ProgressDisplay
     rollouts: RolloutRecords
+    early: asyncio.Event
+    """Set when the next step is to be saved."""
 
 
 def build_stateful(config: Config, prepared: Prepared, state: RunState, *, restore: bool) -> Stateful:
@@ -270,4 +273,5 @@ def build_saver(config: Config, started: Started, stateful: Stateful, run: RunDi
         first=started.rollouts.flush,
         background=config.checkpoint.background,
         named=started.learner.rest_on if isinstance(started.learner, SurvivingLearner) else None,
+        early=started.early,
     )

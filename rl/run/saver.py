@@ -49,9 +49,10 @@ class Saver:
         first: Callable[[], Awaitable[None]] | None = None,
         background: bool = True,
         named: Callable[[Checkpoint], None] | None = None,
+        early: asyncio.Event | None = None,
     ) -> None:
         """``background``: training goes on while files are written. ``named`` hears of every checkpoint that
-        is whole. ``first`` returns when everything else
+        is whole. A checkpoint is due as well while ``early`` is set. ``first`` returns when everything else
         that belongs to the steps before is on disk: a checkpoint says that they need not be run again."""
         self._store = store
         self._buffer = buffer
@@ -64,13 +65,14 @@ class Saver:
         self._first = first
         self._background = background
         self._named = named
+        self._early = early or asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._failed = asyncio.Event()
         self._saved_version = -1
 
     def due(self, version: int) -> bool:
-        """True every ``checkpoint.every`` steps."""
-        return self._every > 0 and version % self._every == 0
+        """True every ``checkpoint.every`` steps, and when somebody cannot wait for that."""
+        return self._early.is_set() or (self._every > 0 and version % self._every == 0)
 
     async def save(self, state: RunState, learner: "LearnerGroup", *, final: bool = False) -> None:
         """Snapshot controller and learner between two steps; the files are written while training goes on,
@@ -83,6 +85,7 @@ class Saver:
             final: Also wait until everything is on disk.
         """
         await self._wait_written()
+        self._early.clear()
         if state.version != self._saved_version:
             # The controller's half first and without an await in between: the other loops go on while the
             # learner is copied.

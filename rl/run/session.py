@@ -86,6 +86,7 @@ class Session:
         self.rollouts = RolloutRecords(config.records, run, attempt=self.attempt)
         self.reserved: EngineFleet | None = None
         """Engines of evaluations beside the training."""
+        self.early = asyncio.Event()
 
     async def run(self) -> bool:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in
@@ -114,6 +115,7 @@ class Session:
                         trace=trace,
                         progress=progress,
                         rollouts=self.rollouts,
+                        early=self.early,
                     ),
                     self.stateful,
                     state=self.state,
@@ -247,6 +249,7 @@ class Session:
             placed=self.actors.placed,
             admit=partial(engine_problem, self.prepared.model_path),
             grace_s=self.config.stream.step_timeout_s,
+            hasten=self.early.set,
         )
         return follower.following()
 

@@ -30,6 +30,7 @@ class Seats:
         self.engine_bundle = Bundle(1.0)
         self.learner_waits = False
         self.full: set[str] = set()
+        self.ranks = {"l"}
         self._engines = 2
 
     def taken(self) -> dict[str, list[dict[str, float]]] | None:
@@ -50,6 +51,9 @@ class Seats:
     def close(self, engine: int) -> None:
         self.engine_nodes.pop(engine, None)
 
+    def nodes(self) -> tuple[set[str], set[str]]:
+        return self.ranks, set(self.engine_nodes.values())
+
 
 class World:
     """Two nodes with an engine each, a fleet on them, and its follower."""
@@ -60,6 +64,7 @@ class World:
         self.problem: str | None = None
         self.nodes = [self.node("a"), self.node("b")]
         self.seats = Seats()
+        self.hastened: list[int] = []
         self.fleet = EngineFleet(
             make_actor=lambda index: Actor(seconds, lambda look: (look, look)),
             indices=sorted(self.seats.engine_nodes),
@@ -71,6 +76,7 @@ class World:
             placed=self.seats,
             admit=lambda node: self.problem,
             grace_s=5.0,
+            hasten=lambda: self.hastened.append(1),
             nodes=lambda: self.nodes,
         )
 
@@ -117,6 +123,21 @@ def test_a_node_that_joins_gets_an_engine_and_one_that_is_gone_loses_its_own(
         assert world.live == [0, 2, 3], "a node that came back gets another engine"
         assert world.fleet.metrics()["rollout/engines_joined"] == 2
         assert world.fleet.metrics()["rollout/engines_left"] == 1
+
+    run(work)
+
+
+def test_a_draining_node_with_a_learner_rank_asks_for_a_checkpoint_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+
+    async def work() -> None:
+        await world.fleet.start()
+        world.nodes += [world.node("l", draining=True), world.node("o", draining=True)]
+        await world.look()
+        await world.look()
+        assert world.hastened == [1] and world.live == [0, 1]
 
     run(work)
 

@@ -203,18 +203,23 @@ def test_new_ranks_never_answer_for_files_that_the_old_ones_wrote(tmp_path: Path
             await ranks.wait_saved()
 
         part: Any = SimpleNamespace(state_dict=dict, snapshot=lambda: dict)
+        soon = asyncio.Event()
         saver = Saver(
             store=store,
             buffer=part,
             curriculum=part,
             statistics=part,
-            every=1,
+            every=5,
+            early=soon,
             timeout_s=5,
             trace=TraceWriter(tmp_path / "trace.json"),
             named=ranks.rest_on,
         )
         ranks.dies = ["wait_saved"]
+        soon.set()
+        assert saver.due(1)
         await saver.save(RunState(version=1), ranks)
+        assert not saver.due(1) and saver.due(5), "early is once"
         await saver.settle()
         assert store.committed == [], "it never gets its name"
         await saver.save(RunState(version=2), ranks, final=True)
