@@ -68,6 +68,9 @@ class EngineConfig:
     weight_transfer: str = "shm"
     """A member of ``TRANSPORTS``; nccl and ipc are vLLM's own, need GPUs, and have not been run on
     hardware."""
+    sleeps: bool = False
+    """It will be asked to ``sleep``: on a GPU its memory then comes from vLLM's allocator that can give it
+    back."""
     fixed_weights: bool = False
     """The weights stay as they are loaded: no push is taken, and on a CPU they are packed for oneDNN."""
     lora_rank: int = 0
@@ -201,6 +204,21 @@ class InferenceEngine(Protocol):
         ``WeightUpdateRefused`` if a check failed: old weights, old version. A failure after the checks kills
         the engine, because half-loaded weights must not serve.
         """
+        ...
+
+    async def sleep(self, level: int) -> None:
+        """Leave the device, between two steps: sequences in flight stay and their KV goes; ``level`` 1 keeps
+        the weights in host memory, 2 keeps none. Again changes nothing. Until ``wake`` nothing is sampled;
+        requests wait.
+
+        On a CPU vLLM's scheduler pauses and no memory moves; at level 2 the weights are spoilt, so that an
+        engine that would go on without new ones is noticed.
+        """
+        ...
+
+    async def wake(self, update: WeightUpdate | None) -> None:
+        """Be on the device again and go on, with the weights of ``update``; None = those it slept with, which
+        level 2 does not have. Raises as ``update_weights``, but any failure kills the engine."""
         ...
 
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:

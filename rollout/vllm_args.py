@@ -93,6 +93,8 @@ def _cuda_arguments(config: EngineConfig) -> dict[str, Any]:
     return {
         "gpu_memory_utilization": config.gpu_memory_utilization,
         "max_num_batched_tokens": batched_tokens(config),
+        # vLLM's CPU platform refuses the argument; there the calls work without it and move nothing.
+        "enable_sleep_mode": config.sleeps,
     }
 
 

@@ -9,7 +9,8 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -42,6 +43,8 @@ class AsyncEngine:
         self._serial = itertools.count()
         self._groups: dict[int, set[str]] = {}
         self._updating = asyncio.Lock()
+        self._asleep = 0
+        """Level of the sleep; 0 = awake."""
         self._ending: asyncio.Task[None] | None = None
         self._load = _Load()
         self._tokens = 0
@@ -99,6 +102,14 @@ class AsyncEngine:
         """Verify on every worker, pause (sequences stay), load, label, resume; see
         ``InferenceEngine.update_weights``."""
         await self._cross(self._update(update))
+
+    async def sleep(self, level: int) -> None:
+        """Pause (sequences stay) and leave the device; see ``InferenceEngine.sleep``."""
+        await self._cross(self._sleep(level))
+
+    async def wake(self, update: WeightUpdate | None) -> None:
+        """Come back, load, resume; see ``InferenceEngine.wake``."""
+        await self._cross(self._wake(update))
 
     async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
         """Rendezvous with the trainer (nccl, ipc)."""
@@ -294,27 +305,58 @@ class AsyncEngine:
         return await self._llm.collective_rpc(method, kwargs=dict(arguments or {}))
 
     async def _update(self, update: WeightUpdate) -> None:
-        payload = {"update_info": update_payload(update)}
         clear = self._config.kv_after_update == "clear"
         async with self._updating:
-            problems = {p for p in await self._rpc("verify_weight_update", payload) if p}
-            if problems:
-                raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
-            try:
+            await self._verify(update)
+            async with self._or_dead(f"loading version {update.version}"):
                 await self._llm.pause_generation(mode="keep", clear_cache=clear)
-                for method, arguments in load_calls(update):
-                    await self._rpc(method, arguments)
-                await self._llm.update_weight_version(str(update.version))
+                await self._load_update(update)
                 await self._llm.resume_generation()
-            except BaseException as error:
-                # Half-loaded weights must never serve, and a paused engine never answers: be dead for
-                # everyone.
-                self._dead = EngineDead(
-                    f"loading version {update.version} failed: {type(error).__name__}: {error}"
-                )
-                self._ending = asyncio.create_task(self._stop())
-                raise self._dead from error
-            self._version = update.version
+
+    async def _verify(self, update: WeightUpdate) -> None:
+        payload = {"update_info": update_payload(update)}
+        problems = {p for p in await self._rpc("verify_weight_update", payload) if p}
+        if problems:
+            raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
+
+    async def _load_update(self, update: WeightUpdate) -> None:
+        for method, arguments in load_calls(update):
+            await self._rpc(method, arguments)
+        await self._llm.update_weight_version(str(update.version))
+        self._version = update.version
+
+    @asynccontextmanager
+    async def _or_dead(self, what: str) -> AsyncIterator[None]:
+        """Half-loaded weights must never serve, and a paused engine never answers: whatever fails inside the
+        block, be dead for everyone."""
+        try:
+            yield
+        except BaseException as error:
+            self._dead = EngineDead(f"{what} failed: {type(error).__name__}: {error}")
+            self._ending = asyncio.create_task(self._stop())
+            raise self._dead from error
+
+    async def _sleep(self, level: int) -> None:
+        async with self._updating, self._or_dead("going to sleep"):
+            if self._asleep:
+                return
+            await self._llm.sleep(level=level, mode="keep")
+            if level == 2 and self._config.device == "cpu":
+                await self._rpc("spoil_weights")
+            self._asleep = level
+
+    async def _wake(self, update: WeightUpdate | None) -> None:
+        async with self._updating, self._or_dead("waking up"):
+            if update is None:
+                assert self._asleep != 2, "an engine that slept at level 2 wakes up with new weights only"
+                await self._llm.wake_up()
+            else:
+                assert self._asleep, "an engine that is awake is pushed to"
+                await self._llm.wake_up(["weights"])  # the scheduler stays paused until all is back
+                await self._verify(update)
+                await self._load_update(update)
+                await self._llm.wake_up(["kv_cache"])
+            self._asleep = 0
 
 
 async def _cancel_tasks() -> None:

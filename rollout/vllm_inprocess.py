@@ -22,16 +22,10 @@ from rollout.requests import check_request, check_sequence, check_stream
 from rollout.stop_strings import StopStrings
 from rollout.streaming import DeltaQueue, StreamRequest, TokenDelta, step_delta
 from rollout.types import Completion, GroupRequest
-from rollout.vllm_args import (
-    engine_arguments,
-    load_calls,
-    sampling_arguments,
-    scoring_arguments,
-    stop_tokens,
-    update_payload,
-)
+from rollout.vllm_args import engine_arguments, sampling_arguments, scoring_arguments, stop_tokens
 from rollout.vllm_jobs import Batch, Job, answer, reject
 from rollout.vllm_outputs import SequenceRecord
+from rollout.vllm_weights import InProcessWeights
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +44,8 @@ class InProcessEngine:
         self._thread: threading.Thread | None = None
         self._dead: EngineDead | None = None
         self._stopping = False
+        self._weights: Any = None
+        """Its weights (``InProcessWeights``), once it is loaded."""
         self._job: Job | None = None
         """The one that runs, or that the thread died in."""
         self._step_began: float | None = None
@@ -114,6 +110,14 @@ class InProcessEngine:
         """Verify, load, label, clear the caches: one job between two steps; see
         ``InferenceEngine.update_weights``."""
         await self._call(lambda: self._update(update))
+
+    async def sleep(self, level: int) -> None:
+        """One job between two steps; see ``InferenceEngine.sleep``."""
+        await self._call(lambda: self._weights.sleep(level))
+
+    async def wake(self, update: WeightUpdate | None) -> None:
+        """One job too; see ``InferenceEngine.wake``."""
+        await self._call(lambda: self._wake(update))
 
     async def init_weight_transfer(self, init_info: Mapping[str, Any]) -> None:
         """Rendezvous with the trainer (nccl, ipc)."""
@@ -207,6 +211,7 @@ class InProcessEngine:
         from vllm.v1.engine.llm_engine import LLMEngine
 
         self._llm = LLMEngine.from_engine_args(EngineArgs(**engine_arguments(self._config)))
+        self._weights = InProcessWeights(self._llm, self._config)
         self._llm.set_weight_version(str(self._version))
         if self._config.lora_rank:
             from rollout.weight_adapter import adapter_request
@@ -220,9 +225,9 @@ class InProcessEngine:
 
     def _turn(self) -> None:
         """Run the jobs that wait, blocking for one if there is nothing to step; then one engine step."""
-        while not self._stopping and (not self._sequences or not self._inbox.empty()):
+        while not self._stopping and (self._idle or not self._inbox.empty()):
             self._run(self._inbox.get())
-        if not self._sequences:
+        if self._idle:
             return
         began = self._step_began = time.perf_counter()
         # Not LLMEngine.step(): for small models its output processor is a tenth of the cost, for text that
@@ -233,6 +238,11 @@ class InProcessEngine:
             self._deliver(output, step.weight_version)
         self._step_began = None
         self._busy_s += time.perf_counter() - began
+
+    @property
+    def _idle(self) -> bool:
+        """Nothing to step, or asleep."""
+        return not self._sequences or self._weights.asleep > 0
 
     def _run(self, job: Job) -> None:
         self._step_began = time.perf_counter()
@@ -347,24 +357,12 @@ class InProcessEngine:
         )
 
     def _update(self, update: WeightUpdate) -> None:
-        payload = {"update_info": update_payload(update)}
-        problems = {p for p in self._llm.collective_rpc("verify_weight_update", kwargs=payload) if p}
-        if problems:
-            raise WeightUpdateRefused(f"version {update.version}: {'; '.join(sorted(problems))}")
-        try:
-            for method, arguments in load_calls(update):
-                self._llm.collective_rpc(method, kwargs=arguments)
-        # would pass for a caller's mistake, but the weights are half loaded by now
-        except ValueError as error:
-            raise RuntimeError(f"loading version {update.version} failed: {error}") from error
-        self._llm.set_weight_version(str(update.version))
-        if self._config.kv_after_update == "clear" and not self._llm.reset_prefix_cache(
-            reset_running_requests=True
-        ):
-            raise RuntimeError(
-                f"the KV cache of the weights before version {update.version} could not be cleared"
-            )
+        self._weights.load(update)
         self._version = update.version
+
+    def _wake(self, update: WeightUpdate | None) -> None:
+        self._weights.wake(update)
+        self._version = self._version if update is None else update.version
 
     def _stats(self) -> dict[str, float]:
         scheduler = self._llm.engine_core.engine_core.scheduler

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from vllm import _custom_ops
 from vllm.distributed.weight_transfer.base import (
     WeightTransferEngine,
@@ -238,6 +239,14 @@ class WeightReceiver:
         """Serve the base, through an adapter of zeros; once, before the first request."""
         assert self.weight_transfer_engine is not None
         clear_adapter(self.weight_transfer_engine.model)
+
+    def spoil_weights(self) -> None:
+        """Make every weight NaN: on a CPU, where vLLM drops none, for a sleep at level 2."""
+        assert self.weight_transfer_engine is not None
+        with torch.no_grad():
+            for parameter in self.weight_transfer_engine.model.parameters():
+                if parameter.is_floating_point():
+                    parameter.fill_(float("nan"))
 
 
 end_with_parent()

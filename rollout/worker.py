@@ -34,6 +34,9 @@ from rollout.weight_directory import run_directory
 if TYPE_CHECKING:
     from rollout.weight_node import NodeCopy, PartStore
 
+NO_GROUP = -1
+"""For asking what all groups together have sampled."""
+
 
 class RolloutWorker:
     """Owns one engine: starts it in a prepared process, passes calls on, and says what it costs."""
@@ -122,6 +125,20 @@ class RolloutWorker:
             assert self._store is not None, "made without a store"
             self._copy = NodeCopy(run_directory(Path(update.path)), self._store.node())
         return self._copy
+
+    async def sleep(self, level: int) -> int:
+        """Leave the device (``InferenceEngine.sleep``); returns the tokens sampled since the start."""
+        await self._live.sleep(level)
+        return (await self._live.progress(NO_GROUP))[1]
+
+    async def wake(self, update: WeightUpdate | None) -> tuple[int, int]:
+        """Be on the device again (``InferenceEngine.wake``). Returns the version served now, and the tokens
+        sampled since the start: as many as when it went to sleep."""
+        sampled = (await self._live.progress(NO_GROUP))[1]
+        if update is not None and update.parts:
+            update = await self.fetch_weights(update)
+        await self._live.wake(update)
+        return self._live.policy_version, sampled
 
     async def init_weight_transfer(self, init_info: Mapping[str, object]) -> None:
         """Rendezvous with the trainer, for transports other than shm."""

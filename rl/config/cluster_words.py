@@ -18,7 +18,7 @@ from rl.config.overrides import Override, chosen, spell
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-DEVICE_OF = {"local": "cpu", "gpu1": "gpu", "node8": "gpu", "multinode": "gpu"}
+DEVICE_OF = {"local": "cpu", "gpu1": "gpu", "node8": "gpu", "multinode": "gpu", "colocated": "gpu"}
 """Preset of ``cluster`` -> preset of ``rollout`` and of ``learner``."""
 FIELDS: dict[str, tuple[str, ...]] = {
     "cluster": (
@@ -26,6 +26,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gpus_per_engine",
         "gpus_per_learner",
         "strategy",
+        "colocated",
+        "sleep_level",
         "nodes",
         "learner_nodes",
         "elastic",
@@ -58,11 +60,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Fields that depend on the machine and not on the experiment."""
-ONE_GPU: dict[str, dict[str, Any]] = {
-    "rollout": {"num_engines": 1, "weight_transfer": "ipc", "gpu_memory_utilization": 0.4},
-    "learner": {"num_ranks": 1, "zero_stage": 0, "micro_batch_tokens": 4096},
+RANK: dict[str, Any] = {"num_ranks": 1, "zero_stage": 0, "micro_batch_tokens": 4096}
+ONE_GPU: dict[str, dict[str, dict[str, Any]]] = {
+    "gpu1": {
+        "rollout": {"num_engines": 1, "weight_transfer": "ipc", "gpu_memory_utilization": 0.4},
+        "learner": RANK,
+    },
+    "colocated": {"rollout": {"num_engines": 1, "weight_transfer": "shm"}, "learner": RANK},
 }
-"""``cluster=gpu1`` is one engine and one rank on one device."""
+"""One engine and one rank on one device: each with a share of it, or in turns with all of it."""
 CPU_NODES: dict[str, dict[str, Any]] = {
     "cluster": {"gpus_per_engine": 0, "gpus_per_learner": 0},
     "rollout": {"weight_transfer": "object", "cores": None},
@@ -86,7 +92,7 @@ def implied(
         return []
     cpu_nodes = cluster == "multinode" and chosen.get("rollout") == chosen.get("learner") == "cpu"
     device = "cpu" if cpu_nodes else DEVICE_OF[cluster]
-    special = ONE_GPU if cluster == "gpu1" else CPU_NODES if cpu_nodes else {}
+    special = CPU_NODES if cpu_nodes else ONE_GPU.get(cluster, {})
     out: list[Override] = []
     for group, fields in FIELDS.items():
         preset = cluster if group == "cluster" else device

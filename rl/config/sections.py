@@ -266,6 +266,12 @@ class ClusterConfig(Section):
     rack."""
     learner_resources: dict[str, PositiveFloat] = Field(default_factory=dict)
     """The same of a learner rank's node."""
+    colocated: bool = False
+    """Engines and learner take turns on the same devices: engines sleep while the learner trains, and its
+    parameters, gradients and optimizer states lie in host memory while engines sample."""
+    sleep_level: Literal[1, 2] = 1
+    """How engines sleep while the learner has the device (vLLM's levels): 1 keeps their weights in host
+    memory, 2 keeps none, and the next push brings them."""
     strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     """Ray placement strategy of the bundles."""
     nodes: PositiveInt = 1
@@ -293,6 +299,6 @@ class ClusterConfig(Section):
     def unread(self) -> frozenset[str]:
         """Without GPUs none are shared out; one machine has no nodes to divide."""
         gpus = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour") if self.name == "local" else ()
-        return frozenset(
-            (*gpus, *(() if self.name == "multinode" else ("nodes", "learner_nodes", "elastic", "strategy")))
-        )
+        level = () if self.colocated else ("sleep_level",)
+        nodes = () if self.name == "multinode" else ("nodes", "learner_nodes", "elastic", "strategy")
+        return frozenset((*gpus, *level, *nodes))

@@ -1,5 +1,6 @@
 """Ray wrappings of the plain worker classes; the rest of the package never decorates anything."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from rl.cluster.gpus import learner_environment
 from rl.cluster.placement import Placed
 from rl.config.model import trusts_code
 from rl.config.schema import Config
+from rl.engines.colocated import ColocatedFleet
 from rl.engines.fleet import EngineFleet
 from rl.engines.parts import RayParts
 from rl.engines.slot import FleetTimeouts
+from rl.stream.turns import Apart, Turns
 from rollout.engine import EngineConfig
 from rollout.worker import RolloutWorker
 
@@ -46,6 +49,7 @@ def engine_config(config: Config, model_path: Path, *, fixed_weights: bool = Fal
         kv_after_update=rollout.kv_after_update,
         weight_transfer="shm" if rollout.weight_transfer == "object" else rollout.weight_transfer,
         fixed_weights=fixed_weights,
+        sleeps=config.cluster.colocated,
         lora_rank=0 if served is None else served.r,
         lora_modules=(
             () if served is None or isinstance(served.target_modules, str) else served.target_modules
@@ -66,11 +70,12 @@ def create_fleet(
     for_evaluation: bool = False,
     fixed_weights: bool = False,
     ready: dict[int, Any] | None = None,
+    turns: Apart | None = None,
 ) -> EngineFleet:
     """The engines of a run, in their seats, not yet started; or those of ``evaluation.engines``.
 
     ``fixed_weights``: nothing will be pushed into them. ``ready``: actors of ``warm_engines``, by index; each
-    is taken out when it is started.
+    is taken out when it is started. ``turns``: with the learner, on one device.
     """
     engine = engine_config(config, model_path, fixed_weights=fixed_weights)
     warmed = {} if ready is None else ready
@@ -84,7 +89,8 @@ def create_fleet(
     reserved = range(first, first + config.evaluation.engines)
     # The engines of an elastic fleet are those that have a seat by now.
     indices = reserved if for_evaluation else sorted(placed.engine_nodes) if placed.per_node else range(first)
-    return EngineFleet(
+    make_fleet = partial(ColocatedFleet, turns=turns) if isinstance(turns, Turns) else EngineFleet
+    return make_fleet(
         make_actor=make_actor,
         indices=indices,
         max_restarts=config.rollout.max_restarts,

@@ -37,13 +37,22 @@ class EngineFleet(FleetMembers):
             FleetDead: no restart is left.
         """
         async with self.seat(request, timeout_s=timeout_s) as slot:
-            started = time.monotonic()
+            started = self._clock()
             completions = await completions_of(
-                slot.index, slot.actor, request, timeout_s=timeout_s, health_s=self._timeouts.health
+                slot.index,
+                slot.actor,
+                request,
+                timeout_s=timeout_s,
+                health_s=self._timeouts.health,
+                clock=self._clock,
             )
             longest = max(len(completion.token_ids) for completion in completions)
-            self.shares.finished(slot.index, seconds=time.monotonic() - started, tokens=longest)
+            self.shares.finished(slot.index, seconds=self._clock() - started, tokens=longest)
             return completions
+
+    def _clock(self) -> float:
+        """Seconds that count while a group is waited for."""
+        return time.monotonic()
 
     @asynccontextmanager
     async def seat(self, request: GroupRequest, *, timeout_s: float) -> AsyncIterator[EngineSlot]:

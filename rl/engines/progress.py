@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rl.stream.plans import group_words
@@ -15,7 +16,13 @@ LOOKS = 4
 
 
 async def completions_of(
-    index: int, actor: Any, request: GroupRequest, *, timeout_s: float, health_s: float
+    index: int,
+    actor: Any,
+    request: GroupRequest,
+    *,
+    timeout_s: float,
+    health_s: float,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Completion]:
     """The group's completions, however long they take, while the engine gets on with them or with what is
     before them.
@@ -26,6 +33,7 @@ async def completions_of(
         request: The group.
         timeout_s: Longest time without a new token of the group; its turn in the queue does not count.
         health_s: Longest time to answer how far it is.
+        clock: Seconds that count; they stand still while the engine has to sleep.
 
     Raises:
         EngineDead: the engine samples nothing, with work to do.
@@ -33,7 +41,9 @@ async def completions_of(
     """
     answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
     with waiting(f"engine {index} to finish {group_words(request.group_id)}", limit_s=timeout_s):
-        return await _while_it_moves(answer, index, actor, request, timeout_s=timeout_s, health_s=health_s)
+        return await _while_it_moves(
+            answer, index, actor, request, timeout_s=timeout_s, health_s=health_s, clock=clock
+        )
 
 
 async def _while_it_moves(
@@ -44,15 +54,16 @@ async def _while_it_moves(
     *,
     timeout_s: float,
     health_s: float,
+    clock: Callable[[], float],
 ) -> list[Completion]:
     own, total = 0, None
-    moved_at = engine_moved_at = time.monotonic()
+    moved_at = engine_moved_at = clock()
     try:
         while not (await asyncio.wait({answer}, timeout=timeout_s / LOOKS))[0]:
             call = actor.progress.options(concurrency_group="control").remote(request.group_id)
             what = f"engine {index} to say how far group {request.group_id} is"
             own_now, total_now = await wait_for(call, health_s, what)
-            now = time.monotonic()
+            now = clock()
             if total not in (None, total_now):
                 engine_moved_at = now
                 moved_at = now if own_now == 0 else moved_at  # it waits its turn

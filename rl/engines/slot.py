@@ -35,6 +35,10 @@ class EngineSlot:
     waiting: "asyncio.Future[None] | None" = None
     """Done when its engine, which is up, has come into the transfer group (nccl, ipc); None unless it waits
     for that."""
+    asleep: int = 0
+    """Level of its sleep; 0 = awake."""
+    sampled: int = 0
+    """Tokens it had sampled when it went to sleep."""
 
     async def ask(self, method: str, *arguments: Any, within: float, what: str) -> Any:
         """The answer of the actor, from the concurrency group that no pending group holds up.

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import ray
@@ -20,6 +20,7 @@ from rl.config.learner import LearnerConfig
 from rl.learner.actor import CONCURRENCY_GROUPS, LearnerActor
 from rl.learner.settings import Recorded
 from rl.records.status import ActorState
+from rl.stream.turns import LEARNER, Apart
 from rl.stream.waits import waiting
 from rollout.engine import WeightUpdate
 from rollout.user_code import absolute_target
@@ -34,6 +35,8 @@ the survivors."""
 PUT_INLINE = 100_000
 """Tokens of a batch that a millisecond or so copies."""
 CLOSE_TIMEOUT_S = 30.0
+OFF_DEVICE = {"wait_saved", "stats", "close", "offload", "reload"}
+"""Calls that need no turn on a device that is shared with engines."""
 
 
 class LearnerDead(RuntimeError):
@@ -80,9 +83,11 @@ class LearnerGroup:
         actor_options: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
         timeout_s: float = 600.0,
         start_timeout_s: float = 1800.0,
+        turns: Apart | None = None,
     ) -> None:
         """``actor_options`` go to Ray's ``.options(...)``: one dict for all ranks, or one per rank (placement
-        group bundles)."""
+        group bundles). ``turns``: with the engines, on one device."""
+        self._turns = turns or Apart()
         self._config = config
         self._ranks_config = _with_absolute_files(config, ("optimizer", "schedule"))
         self._arguments: dict[str, Any] = {
@@ -116,6 +121,8 @@ class LearnerGroup:
         """Calls that the ranks are at, oldest first."""
         self._dead: int | None = None
         self._hung = False
+        self.moved: dict[str, float] = {}
+        """Bytes that the last move off the device moved and left there."""
         self.device = "cpu"
         """Name of rank 0's device, once it is up."""
         self.whole_batch: str | None = None
@@ -262,6 +269,12 @@ class LearnerGroup:
         (the model's own)."""
         await self._call("export", directory, base)
 
+    async def move(self, how: Literal["offload", "reload"]) -> None:
+        """Take every rank off the device or put it there again; nothing to move before they are up."""
+        found = await self._call(how) if self._facts else []
+        for key in ("moved", "left") if how == "offload" and found else ():
+            self.moved[f"turns/learner_{key}_bytes"] = max(rank[key] for rank in found)
+
     async def stats(self) -> list[dict[str, float]]:
         """Each rank's busy seconds, CPU seconds and tokens."""
         return await self._call("stats")
@@ -287,8 +300,14 @@ class LearnerGroup:
     async def _call(self, method: str, *arguments: Any, timeout_s: float | None = None) -> list[Any]:
         """[num_ranks] results of one method on every rank."""
         assert self._actors, "start() the learner group first"
-        references = [getattr(actor, method).remote(*arguments) for actor in self._actors]
-        return await self._gather(references, f"learner.{method}", timeout_s or self._timeout_s)
+        held = (
+            contextlib.nullcontext()
+            if method in OFF_DEVICE
+            else self._turns.held(LEARNER, f"learner.{method}")
+        )
+        async with held:
+            references = [getattr(actor, method).remote(*arguments) for actor in self._actors]
+            return await self._gather(references, f"learner.{method}", timeout_s or self._timeout_s)
 
     async def _ask_first(self, method: str, *arguments: Any, timeout_s: float | None = None) -> Any:
         """Return rank 0's answer."""

@@ -42,10 +42,17 @@ def sizes(shapes: Mapping[str, tuple[int, ...]], config: LearnerConfig) -> Sizes
 
 def state_bytes(size: Sizes, config: LearnerConfig) -> int:
     """Bytes on one rank's device for weights, gradients and optimizer states of the policy."""
+    return sum(state_parts(size, config).values())
+
+
+def state_parts(size: Sizes, config: LearnerConfig) -> dict[str, int]:
+    """The same by part: parameters, gradients, optimizer states."""
     if config.lora is None:
         return _trained(size.parameters, config)
     weight = 2 if config.dtype == "bfloat16" else 4
-    return weight * size.parameters // _shards(config, 3) + _trained(size.adapters, config)
+    parts = _trained(size.adapters, config)
+    parts["parameters"] += weight * size.parameters // _shards(config, 3)
+    return parts
 
 
 def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig) -> dict[str, int]:
@@ -53,7 +60,7 @@ def learner_bytes(size: Sizes, config: LearnerConfig, algorithm: AlgorithmConfig
     term."""
     parts = {"policy": state_bytes(size, config)}
     if isinstance(algorithm.critic, SeparateCriticConfig):
-        parts["critic"] = _trained(size.parameters, config)
+        parts["critic"] = sum(_trained(size.parameters, config).values())
     kl = algorithm.kl
     if kl is not None and (kl.policy == "copy" or (kl.policy == "auto" and config.lora is None)):
         parts["reference"] = (2 if config.dtype == "bfloat16" else 4) * size.parameters // _shards(config, 3)
@@ -91,7 +98,7 @@ def shortage(parts: Mapping[str, int], room: int) -> str | None:
     )
 
 
-def _trained(count: int, config: LearnerConfig) -> int:
+def _trained(count: int, config: LearnerConfig) -> dict[str, int]:
     """Weight, gradients, master and moments of ``count`` trained parameters on one rank."""
     low = config.dtype == "bfloat16"
     stage = max(config.zero_stage, 1) if low else config.zero_stage
@@ -102,7 +109,8 @@ def _trained(count: int, config: LearnerConfig) -> int:
     optimizer = 0 if _offloaded(config, "optimizer") else states * count // _shards(config, 1)
     passing = backward * count if stage < 3 else 0
     outer = 8 * count if isinstance(config.sync, DilocoSync) else 0  # weights and momentum
-    return weights + passing + accumulated * count // _shards(config, 2) + optimizer + outer
+    gradients = passing + accumulated * count // _shards(config, 2)
+    return {"parameters": weights, "gradients": gradients, "optimizer": optimizer + outer}
 
 
 def _offloaded(config: LearnerConfig, what: str) -> bool:

@@ -36,9 +36,9 @@ def check_learner(config: "Config", model_path: Path) -> None:
 
 
 def memory_note(config: "Config", model_path: Path, device: int) -> str | None:
-    """Return a note for a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of;
-    None if the state fits."""
-    shared = config.cluster.name == "gpu1"
+    """Return a note for a GPU of ``device`` bytes, which on ``cluster=gpu1`` the engine has its share of,
+    unless they take turns; None if the state fits."""
+    shared = config.cluster.name == "gpu1" and not config.cluster.colocated
     room = int(device * (1 - config.rollout.gpu_memory_utilization)) if shared else device
     size = sizes(checkpoint_shapes(model_path), config.learner)
     return shortage(learner_bytes(size, config.learner, config.algorithm), room)

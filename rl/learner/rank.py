@@ -22,6 +22,7 @@ from rollout.weight_sender import Rendezvous, WeightSender
 
 if TYPE_CHECKING:
     from rl.learner.build import RankParts
+    from rl.learner.offloaded import OffloadedState
     from rl.learner.streamed import StreamedStep
 
 
@@ -67,6 +68,8 @@ class LearnerRank:
         self._engine: Any = None
         """DeepSpeed's, around the policy."""
         self._sender: WeightSender | None = None
+        self._state: OffloadedState | None = None
+        """What leaves the device while engines have it; None until it is asked to."""
         self._streamed: StreamedStep | None = None
         """The step that comes in parts; None between steps."""
         self._step_s = 0.0
@@ -283,6 +286,24 @@ class LearnerRank:
         progress = self._built.progress
         progress.kl_coefficient, progress.batches = counters["kl_coefficient"], counters["batches"]
 
+    def offload(self) -> dict[str, float]:
+        """Leave the device: parameters, gradients and optimizer states of every model go to host memory.
+
+        Returns ``moved`` and ``left`` bytes. Nothing but ``reload``, ``wait_saved``, ``stats`` and ``close``
+        may follow.
+        """
+        from rl.learner.offloaded import OffloadedState
+
+        if self._state is None:
+            self._state = OffloadedState([self._built.models], self._engine.device)
+        moved = self._state.offload()
+        return {"moved": float(moved), "left": float(self._state.left_bytes())}
+
+    def reload(self) -> None:
+        """Be on the device again, as before ``offload``."""
+        if self._state is not None:
+            self._state.reload()
+
     def export(self, directory: str, base: str | None = None) -> None:
         """Write a Hugging Face model directory: merged weights, config, tokenizer, adapter. Collective; rank
         0 writes.
@@ -326,7 +347,7 @@ class LearnerRank:
         self._parts.publisher.close()
         for engine in self._engines().values():
             engine.destroy()
-        self._parts = self._engine = None
+        self._parts = self._engine = self._state = None
         from deepspeed import comm
 
         comm.destroy_process_group()  # DeepSpeed's, because it forgets its own handles of the groups too

@@ -14,6 +14,8 @@ from rl.learner.diloco.group import ReplicaGroup
 from rl.learner.group import LearnerGroup
 from rl.run.rollout_records import wanted_of_learner
 from rl.run.surviving_learner import SurvivingLearner
+from rl.run.turns import let_take_turns, make_turns
+from rl.stream.turns import Apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Actors:
     learner: LearnerGroup
     placed: Placed
     """Their seats."""
+    turns: Apart
+    """That engines and learner take, where they share a device."""
 
     @property
     def fleets(self) -> list[EngineFleet]:
@@ -37,17 +41,21 @@ def create_actors(config: Config, model_path: Path, placed: Placed, *, warm: boo
     """The engines and ranks of a run. ``warm``: their processes are created now and import what they will
     need; else all of that happens when they are started."""
     ready = warm_engines(config, model_path, placed) if warm else {}
-    fleet = create_fleet(config, model_path, placed, ready=ready)
+    turns = make_turns(config)
+    fleet = create_fleet(config, model_path, placed, ready=ready, turns=turns)
     reserved = None
     if config.evaluation.engines:
         reserved = create_fleet(config, model_path, placed, for_evaluation=True, ready=ready)
-    learner = _learner(config, model_path, placed, fleet)
+    learner = _learner(config, model_path, placed, fleet, turns)
+    let_take_turns(turns, fleet, learner, level=config.cluster.sleep_level)
     if warm:
         learner.warm()
-    return Actors(fleet=fleet, reserved=reserved, learner=learner, placed=placed)
+    return Actors(fleet=fleet, reserved=reserved, learner=learner, placed=placed, turns=turns)
 
 
-def _learner(config: Config, model_path: Path, placed: Placed, fleet: EngineFleet) -> LearnerGroup:
+def _learner(
+    config: Config, model_path: Path, placed: Placed, fleet: EngineFleet, turns: Apart
+) -> LearnerGroup:
     """The ranks; those of one state survive deaths among them wherever engines can go on meanwhile."""
     arguments: dict[str, Any] = {
         "config": config.learner,
@@ -62,10 +70,12 @@ def _learner(config: Config, model_path: Path, placed: Placed, fleet: EngineFlee
         "actor_options": learner_options(config, placed),
         "timeout_s": config.stream.step_timeout_s,
         "start_timeout_s": config.stream.start_timeout_s,
+        "turns": turns,
     }
     if isinstance(config.learner.sync, DilocoSync):
         return ReplicaGroup(**arguments)
-    if config.learner.replay_mib == 0 or config.rollout.weight_transfer in ("nccl", "ipc"):
+    apart = not turns.exclusive and config.rollout.weight_transfer not in ("nccl", "ipc")
+    if config.learner.replay_mib == 0 or not apart:
         return LearnerGroup(**arguments)
     room = config.learner.replay_mib << 20
     return SurvivingLearner(room_bytes=room, pause=fleet.changed.stopped_clock, **arguments)

@@ -39,6 +39,7 @@ from rl.run.surviving_learner import SurvivingLearner
 from rl.run.tracked import open_trackers
 from rl.scorers.reward_model.scorer import Verifiers
 from rl.stream.buffer import StreamBuffer
+from rl.stream.turns import Apart
 from rl.weights.exchange import create_exchange
 from rl.weights.probe import GapJudge, calibration_requests, nominal_lengths
 from rl.weights.sync import WeightSync
@@ -69,6 +70,7 @@ class Started:
     rollouts: RolloutRecords
     early: asyncio.Event
     """Set when the next step is to be saved."""
+    turns: Apart
 
 
 def build_stateful(config: Config, prepared: Prepared, state: RunState, *, restore: bool) -> Stateful:
@@ -146,6 +148,7 @@ def build_controller(
         rollouts=started.rollouts,
         signals=PromptSignalSource(started.learner, prompts, columns) if columns else None,
         with_length_budget=prepared.budget,
+        turns=started.turns,
     )
     return Controller(config=config, parts=parts, state=state), recorder
 
@@ -216,6 +219,7 @@ def sources_of(
         stateful.curriculum.metrics,
         started.fleet.metrics,
         started.fleet.load.metrics,
+        lambda: started.learner.moved,
         started.service.metrics,
         started.scorer.metrics,
         Machine(run.path).metrics,

@@ -31,7 +31,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from curricula.base import FilterDecision
@@ -54,6 +54,7 @@ from rl.stream.background import in_background
 from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import UNJUDGED, GroupState, PlanState
 from rl.stream.tickets import STALE
+from rl.stream.turns import LEARNER, Apart
 from rl.stream.waiting import wait_for
 from rl.stream.waits import as_loop, run_as_loop, waiting
 from rl.weights.sync import Published, SyncReport, WeightSync
@@ -87,6 +88,8 @@ class Parts:
     """Asks the learner what curriculum parts want to know of prompts; None = none of them wants anything."""
     rollouts: RolloutRecords | None = None
     """Keeps the rollouts of every step; None = nobody does."""
+    turns: Apart = field(default_factory=Apart)
+    """On a device that engines and learner share."""
     with_length_budget: Callable[[Prompt, int], Prompt] | None = None
     """Writes a length budget, in tokens, into a prompt; None = the prompts' template has no place for it."""
 
@@ -272,7 +275,7 @@ class Controller:
 
     async def _learner_loop(self) -> None:
         """Consumes batch s; waits for it; unblocked by batches; produces version s + 1 on the engines."""
-        push: asyncio.Task[SyncReport] | None = None
+        parts, push, behind = self.parts, None, False
         while self.state.version < self._steps and not self._stopped.is_set() and not self._out_of_budget():
             record = StepRecord(step=self.state.version)
             taken = await self._intake.take(self.state.version)
@@ -281,26 +284,46 @@ class Controller:
             plan, _, batch = taken
             record.train_s = self._intake.busy_s
             record.wait_s = record.lap() - record.train_s
-            result = await self._train(taken)
-            record.figures = self.parts.recorder.figures()
-            record.train_s += record.lap()
-            published = await self.parts.sync.publish(self.state.version, batch)
-            record.publish_s = record.lap()
+            async with parts.turns.held(LEARNER, f"step {self.state.version}"):
+                record.wait_s += record.lap()
+                result = await self._train(taken)
+                record.figures = parts.recorder.figures()
+                record.train_s += record.lap()
+                behind = self._keeps_its_turn()
+                published = None if behind else await parts.sync.publish(self.state.version, batch)
+                record.publish_s = record.lap()
+                if parts.turns.exclusive:
+                    await self._save(record)
             if push is not None:
-                record.sync = await self._settled(push)
-            push = in_background("push", self._push(published), what="a weight push")
-            if self.parts.saver.due(self.state.version) and self.state.version < self._steps:
-                await self.parts.saver.save(self.state, self.parts.learner)
-                record.save_s = record.lap()
-            if self.parts.recorder.evaluation_due(self.state.version):
-                if not self.parts.recorder.beside:
+                record.sync, push = await self._settled(push), None
+            if published is not None:
+                push = in_background("push", self._push(published), what="a weight push")
+            if not parts.turns.exclusive:
+                await self._save(record)
+            if parts.recorder.evaluation_due(self.state.version):
+                if push is not None and not parts.recorder.beside:
                     record.sync = await self._settled(push)
                 record.lap()
                 await self._evaluate()
                 record.evaluate_s = record.lap()
-            await self.parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
+            await parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
+        if behind:
+            published = await parts.sync.publish(self.state.version)
+            push = in_background("push", self._push(published), what="a weight push")
         if push is not None:
             await self._settled(push)
+
+    def _keeps_its_turn(self) -> bool:
+        """On a shared device the learner goes on with the next batch where that is whole, and publishes after
+        it: engines would wake up only to fall asleep. Not where somebody waits for this version."""
+        over = self._stopped.is_set() or self._out_of_budget()
+        due = self.parts.recorder.evaluation_due(self.state.version)
+        return self.parts.turns.exclusive and self._intake.is_full and not over and not due
+
+    async def _save(self, record: StepRecord) -> None:
+        if self.parts.saver.due(self.state.version) and self.state.version < self._steps:
+            await self.parts.saver.save(self.state, self.parts.learner)
+            record.save_s = record.lap()
 
     async def _evaluate(self) -> None:
         with (
@@ -364,10 +387,11 @@ class Controller:
         """Let the one plan that is out come near its end before its weights change under it.
 
         It costs nothing that matters: where rollout is the slower half the learner would wait for that plan
-        anyway, else the plan is done. No ticket is left until the push, so the plan does end.
+        anyway, else the plan is done. No ticket is left until the push, so the plan does end. On a shared
+        device the engines have slept and lost their KV cache: there is nothing to wait for.
         """
         stream = self.config.stream
-        if self._buffer.depth != 1 or stream.push_at_share >= 1:
+        if self._buffer.depth != 1 or stream.push_at_share >= 1 or self.parts.turns.exclusive:
             return
         enough = stream.push_at_share * stream.prompts_per_step * stream.rollouts_per_prompt
         await self._signal.until(

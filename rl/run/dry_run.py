@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
-from rl.cluster.gpus import require_gpus
+from rl.cluster.gpus import require_gpus, smallest_device
 from rl.cluster.placement import Placement, plan_placement
 from rl.config.schema import Config
 from rl.learner.memory import learner_bytes, sizes, snapshot_bytes
 from rl.pretrain.cache import base_dir
 from rl.pretrain.packaged import packaged_dir, packaged_file
 from rl.records.phases import Phases
+from rl.run.device_memory import residents
 from rl.run.estimate import estimate
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.run.prepare.references import References
@@ -111,6 +113,7 @@ def plan(config: Config, phases: Phases) -> list[Section]:
         _data(prepared),
         _step(config, prepared),
         _memory(config, prepared.model_path),
+        *_shared_device(config, prepared.model_path),
         _disk(config, prepared.model_path),
         *([Section(name="estimate", rows=rows)] if (rows := estimate(config)) else []),
         *(
@@ -208,6 +211,34 @@ def _memory(config: Config, base: Path) -> Section:
             ("object store bytes", config.cluster.object_store_mib << 20),
         ),
     )
+
+
+def _shared_device(config: Config, base: Path) -> list[Section]:
+    """What the one device holds in either half's turn; nothing where halves have devices of their own."""
+    if not config.cluster.colocated and config.cluster.name != "gpu1":
+        return []
+    on_gpu = config.rollout.device == "cuda"
+    device = smallest_device() if on_gpu else psutil.virtual_memory().total
+    found = residents(config, base, device=device)
+    parts: list[tuple[str, Any]] = [(f"engine: {name} bytes", size) for name, size in found.engine.items()]
+    parts += [(f"learner: {name} bytes, about", size) for name, size in found.learner.items()]
+    if device is None:
+        parts[1] = (parts[1][0], f"unknown here: {config.rollout.gpu_memory_utilization:.0%} of the GPU")
+    room: tuple[tuple[str, Any], ...] = (("device bytes", "unknown here"),)
+    if device is not None:
+        fits = "yes" if found.peak <= device else f"no: {(found.peak - device) / 1e9:.1f} GB too much"
+        room = (("device bytes", device), ("fits", fits))
+    rows = (
+        ("halves", "in turns" if found.in_turns else "both at once, with a share each"),
+        *parts,
+        ("both processes: CUDA's own bytes, assumed", found.contexts),
+        ("in the engines' turn, bytes", found.engines_turn),
+        ("in the learner's turn, bytes", found.learners_turn),
+        ("peak bytes", found.peak),
+        *room,
+        ("host bytes of what is off the device", found.on_host),
+    )
+    return [Section(name="shared device" if on_gpu else "shared device (this machine's memory)", rows=rows)]
 
 
 def _disk(config: Config, base: Path) -> Section:

@@ -106,6 +106,11 @@ class Intake:
     async def _batch(self, step: int, groups: list[RolloutGroup]) -> TrainingBatch:
         return await joined(step, groups, progress=step / self._config.run.steps)
 
+    @property
+    def is_full(self) -> bool:
+        """A whole batch waits to be taken."""
+        return self._put is not None
+
     # -- the learner loop ------------------------------------------------------------------------------------
 
     async def take(self, step: int) -> Batched | None:

@@ -36,6 +36,7 @@ from rl.run.start import stream_changed
 from rl.run.state import RunState
 from rl.run.status import RunStatus
 from rl.run.surviving_learner import Restarts, SurvivingLearner
+from rl.run.turns import trace_turns
 from rl.scorers.reward_model.scorer import Verifiers, verifiers_of, with_reward_model
 from rl.scorers.reward_watch import RewardWatch
 from rl.scorers.reward_weights import make_weigh
@@ -84,6 +85,7 @@ class Session:
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
         self.attempt = status.attempt = run.begin_attempt(restored_step=self.state.version)
         self.rollouts = RolloutRecords(config.records, run, attempt=self.attempt)
+        self.turns = actors.turns
         self.reserved: EngineFleet | None = None
         """Engines of evaluations beside the training."""
         self.early = asyncio.Event()
@@ -93,6 +95,7 @@ class Session:
         ``RUN/model``."""
         async with self._actors() as (fleet, learner, scorer):
             trace = TraceWriter(self.run_dir.trace)
+            trace_turns(self.turns, trace)
             weigh = make_weigh(self.config, self.prepared.task)
             answers = self._answers(fleet, scorer)
             service = self._service(fleet, scorer=scorer, trace=trace, expand=answers, weigh=weigh)
@@ -116,6 +119,7 @@ class Session:
                         progress=progress,
                         rollouts=self.rollouts,
                         early=self.early,
+                        turns=self.turns,
                     ),
                     self.stateful,
                     state=self.state,
@@ -236,6 +240,7 @@ class Session:
             learner.kill()
             raise
         finally:
+            await self.turns.end()
             stops = [one.stop() for one in fleets]
             await asyncio.gather(*stops, learner.close(), scorer.close(), return_exceptions=True)
             self.weights.remove()

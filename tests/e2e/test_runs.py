@@ -115,7 +115,7 @@ def test_synchronous_runs_with_one_seed_are_equal_number_for_number(start):
         return job.run
 
     first, second = run("first"), run("second")
-    rows = [[_untimed(row) for row in read_metrics(d / "metrics.jsonl")] for d in (first, second)]
+    rows = [[untimed(row) for row in read_metrics(d / "metrics.jsonl")] for d in (first, second)]
     assert rows[0] == rows[1]
     assert max(r["buffer/staleness_max"] for r in rows[0]) == 0
     groups = [(d / "trained_groups.jsonl").read_text() for d in (first, second)]
@@ -162,7 +162,8 @@ def test_other_algorithms_run_end_to_end(start, preset, figures):
     assert_exactly_once(job.run, steps=4, groups_per_step=4)
 
 
-def _untimed(row):
+def untimed(row):
+    """A metrics row without what depends on clocks."""
     return {
         key: value for key, value in row.items() if not key.startswith(TIMINGS) and not key.endswith(SECONDS)
     }

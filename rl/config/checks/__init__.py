@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from rl.config.checks.algorithm import algorithm_problems
 from rl.config.checks.cluster import cluster_problems
+from rl.config.checks.colocated import colocated_problems
 from rl.config.checks.curriculum import curriculum_problems
 from rl.config.checks.learner import learner_problems
 from rl.config.checks.lora import lora_problems
@@ -131,5 +132,6 @@ CHECKS: tuple[Callable[[ConfigTree], Iterator[str]], ...] = (
     reward_model_problems,
     verifiers_problems,
     cluster_problems,
+    colocated_problems,
     secrets_in_files,
 )

@@ -12,6 +12,7 @@ MULTI = [
     "rollout.weight_transfer=nccl",
     "run.dir=/shared/runs",
 ]
+TURNS = ["cluster.colocated=true"]
 
 REFUSED = [
     (["stream.max_staleness=1", "stream.pipeline_depth=2"], "stream.pipeline_depth: 2 plans ahead"),
@@ -151,6 +152,18 @@ REFUSED = [
     (["cluster.nodes=2", "rollout.weight_transfer=shm"], "cluster.nodes: 2 nodes need cluster=multinode"),
     ([*MULTI, "cluster.elastic=true"], "cluster.elastic: nccl moves weights in a group of engines"),
     (["cluster.elastic=true"], "cluster.elastic: engines can follow nodes with cluster=multinode only"),
+    ([*GPU, "cluster.colocated=true"], "cluster.colocated: cluster=node8 gives engines and ranks devices"),
+    (
+        ["cluster=gpu1", "cluster.colocated=true"],
+        "rollout.weight_transfer: ipc needs learner and engine on the device at the same time",
+    ),
+    ([*TURNS, "stream.inside_batch=true"], "stream.inside_batch: it trains while engines sample"),
+    ([*TURNS, "evaluation.engines=1"], "evaluation.engines: they evaluate while the learner trains"),
+    ([*TURNS, "rollout.kv_after_update=keep"], "rollout.kv_after_update: an engine that sleeps"),
+    (
+        [*TURNS, "cluster.sleep_level=2", "learner.lora={push: adapter}"],
+        "cluster.sleep_level: at 2 an engine drops the base",
+    ),
 ]
 
 
@@ -181,6 +194,8 @@ ACCEPTED = [
     ["cluster=multinode", "rollout=cpu", "learner=cpu", "run.dir=/shared/runs", "cluster.nodes=3"],
     [*GPU, "cluster=gpu1", "rollout.num_engines=1", "learner.num_ranks=1", "rollout.weight_transfer=ipc"],
     [*GPU, "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2"],
+    [*TURNS, "stream.max_staleness=0", "learner.lora={push: adapter}"],
+    ["cluster=colocated", "cluster.sleep_level=2"],
     [
         *MULTI,
         "cluster.nodes=4",

@@ -51,10 +51,17 @@ def test_several_nodes_without_a_gpu_are_said_in_three_words() -> None:
     assert load_config("quickstart", [*words, "rollout.cores=[3]"]).rollout.cores == (3,)
 
 
+def test_colocated_is_one_gpu_in_turns_with_all_of_it_for_each() -> None:
+    config = load_config("quickstart", ["cluster=colocated", "rollout.num_engines=1"])
+    assert (config.cluster.name, config.cluster.colocated, config.cluster.sleep_level) == ("gpu1", True, 1)
+    assert (config.rollout.weight_transfer, config.rollout.gpu_memory_utilization) == ("shm", 0.85)
+    assert not load_config("quickstart", ["cluster=colocated", "cluster=local"]).cluster.colocated
+
+
 def test_every_field_exists_and_every_place_has_a_preset() -> None:
     for group, fields in cluster_words.FIELDS.items():
         assert set(fields) <= set(type(Config.model_fields[group].default).model_fields)
-    assert {"local", "gpu1", "node8", "multinode"} == set(cluster_words.DEVICE_OF)
+    assert {"local", "gpu1", "node8", "multinode", "colocated"} == set(cluster_words.DEVICE_OF)
 
 
 def test_what_else_the_user_says_wins_over_what_is_implied() -> None:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "metrics.md"
 FAMILIES = (
     "advisory|buffer|cost|critic|curriculum|dpo|eval|learner|loss|planner|references|"
-    "reward|reward_actors|reward_model|rollout|sft|sync|system|time"
+    "reward|reward_actors|reward_model|rollout|sft|sync|system|time|turns"
 )
 KEY = re.compile(rf"(?:{FAMILIES})/[A-Za-z0-9_{{}}./]+")
 OF_PARTS = {

@@ -71,4 +71,21 @@ def test_with_the_base_at_hand_it_knows_prompts_memory_and_disk(
         found["disk"]["a_checkpoint_s_bytes"] == 12 * parameters and found["disk"]["checkpoints_at_once"] == 2
     )
     assert found["a_step"]["rollouts"] == 32 and found["a_step"]["sampled_tokens_at_most"] == 32 * 32
+    assert "shared_device" not in found
     assert found["data"]["train_prompts"] > 0 and found["data"]["reward"] == "reasoning_gym"
+
+
+def test_halves_that_take_turns_are_told_with_their_peak_and_whether_it_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = write_tiny_model(tmp_path / "base")
+    asked = ["model=path", f"model.path={base}", "rollout.max_model_len=64", "rollout.max_tokens=32"]
+    found = planned(load_config("debug", [*asked, "cluster.colocated=true"]), capsys)
+    parameters = found["memory"]["parameters_of_the_base"]
+    device = found["shared_device_this_machine_s_memory"]
+    assert device["halves"] == "in turns" and device["fits"] == "yes"
+    assert device["engine_weights_bytes"] == 4 * parameters
+    assert device["learner_optimizer_bytes_about"] == 8 * parameters
+    turns = (device["in_the_engines_turn_bytes"], device["in_the_learner_s_turn_bytes"])
+    assert device["peak_bytes"] == max(turns)
+    assert device["host_bytes_of_what_is_off_the_device"] == (16 + 4) * parameters
