@@ -42,7 +42,8 @@ class OffloadedState:
         """Empty every storage on the device; returns the bytes that went. Again changes nothing."""
         if self._away:
             return self.moved_bytes
-        storages = [s for s in _storages(self._roots, self._device) if s.nbytes() and s.resizable()]
+        _own_memory(self._roots, self._device)
+        storages = [s for s in _storages(self._roots, self._device) if s.nbytes()]
         self._away = [(storage, self._copied(storage)) for storage in storages]
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
@@ -84,14 +85,30 @@ def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
     return view.set_(storage)
 
 
+def _own_memory(roots: Iterable[Any], device: torch.device) -> None:
+    """Copy what lies in a mapped file, as a CPU's weights do once they are loaded: such a storage cannot be
+    emptied. Views of one storage are views of one copy."""
+    copies: dict[int, torch.UntypedStorage] = {}
+    for tensor in [t for t in _on_device(roots, device) if not t.untyped_storage().resizable()]:
+        storage = tensor.untyped_storage()
+        copy = copies.setdefault(storage._cdata, storage.clone())
+        view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+        tensor.data = view.set_(copy, tensor.storage_offset(), tensor.size(), tensor.stride())
+
+
 def _storages(roots: Iterable[Any], device: torch.device) -> list[torch.UntypedStorage]:
     """Each storage on the device once, of all tensors that can be reached."""
     found: dict[int, torch.UntypedStorage] = {}
+    for tensor in _on_device(roots, device):
+        storage = tensor.untyped_storage()
+        found.setdefault(storage._cdata, storage)
+    return list(found.values())
+
+
+def _on_device(roots: Iterable[Any], device: torch.device) -> Iterator[torch.Tensor]:
     for tensor in _tensors(roots):
         if tensor.device == device or (tensor.device.type == device.type == "cpu"):
-            storage = tensor.untyped_storage()
-            found.setdefault(storage._cdata, storage)
-    return list(found.values())
+            yield tensor
 
 
 def _tensors(roots: Iterable[Any]) -> Iterator[torch.Tensor]:

@@ -11,6 +11,7 @@ import ray
 
 from rollout.engine import EngineConfig, EngineDead, WeightUpdate
 from rollout.types import Completion
+from rollout.worker import NO_GROUP
 from tests.integration.rollout.helpers import MAX_MODEL_LEN, Handle, group, same
 
 Publish = Callable[..., WeightUpdate]
@@ -44,10 +45,13 @@ def test_sequences_in_flight_sleep_too_and_go_on_with_the_weights_it_wakes_up_wi
 ) -> None:
     old, new = publish("tied-old"), publish("tied-new")
     host.update_weights(old)
+    _, before = host.progress(NO_GROUP)
     references = host.generate(*LONG)
-    time.sleep(0.1)
+    while host.progress(NO_GROUP)[1] == before:
+        time.sleep(0.01)
     asleep = host.sleep(level)
-    assert 0 < asleep < sum(len(r.seeds) * 200 for r in LONG), "it slept in the middle of its work"
+    wanted = sum(len(request.seeds) * 200 for request in LONG)
+    assert 0 < asleep - before < wanted, "it slept in the middle of its work"
     assert host.sleep(level) == asleep, "again changes nothing"
     late = host.generate(group(7))
     time.sleep(0.3)

@@ -87,7 +87,7 @@ class World:
         self.log: list[str] = []
         self.engines: list[Engine] = []
         self.turns = Turns(limit_s=5)
-        monkeypatch.setattr("rl.engines.fleet.ray.kill", lambda actor: setattr(actor, "dead", True))
+        monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: setattr(actor, "dead", True))
         self.fleet = ColocatedFleet(
             make_actor=self._make,
             num_engines=1,
