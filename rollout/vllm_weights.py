@@ -8,7 +8,7 @@ from rollout.vllm_args import load_calls, update_payload
 
 
 class InProcessWeights:
-    """What the engine does with pushes and sleeps."""
+    """Takes the engine's pushes, and its sleeps."""
 
     def __init__(self, llm: Any, config: EngineConfig) -> None:
         """``llm``: vLLM's engine, loaded."""

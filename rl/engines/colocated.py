@@ -35,7 +35,7 @@ class ColocatedFleet(EngineFleet):
         super().__init__(**settings)
         self._turns = turns
         self._coming: WeightUpdate | None = None
-        """Of the push that waits for the engines' turn: who wakes up without weights takes these."""
+        """The push that waits for the engines' turn: who wakes up without weights takes this one."""
         self._sampled_asleep = 0
 
     def metrics(self) -> dict[str, float]:

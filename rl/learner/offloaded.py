@@ -31,7 +31,7 @@ class OffloadedState:
         self._pinned: dict[int, list[torch.Tensor]] = {}
         """Host memory of earlier turns by size: pinning costs more than the copy."""
         self.moved_bytes = 0
-        """Of the last ``offload``."""
+        """As many went in the last ``offload``."""
 
     @property
     def is_away(self) -> bool:

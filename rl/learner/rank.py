@@ -69,7 +69,7 @@ class LearnerRank:
         """DeepSpeed's, around the policy."""
         self._sender: WeightSender | None = None
         self._state: OffloadedState | None = None
-        """What leaves the device while engines have it; None until it is asked to."""
+        """Everything that leaves the device while engines have it; None until it is asked to."""
         self._streamed: StreamedStep | None = None
         """The step that comes in parts; None between steps."""
         self._step_s = 0.0

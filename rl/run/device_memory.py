@@ -15,7 +15,7 @@ from rollout.checkpoint_shapes import checkpoint_shapes
 CONTEXT = 512 << 20
 """Assumed: what CUDA and its libraries hold for a process that does nothing. Twice on a shared device."""
 LAYER_BYTES = 34
-"""Of activations for each token and hidden unit of a layer, in 16 bits, without attention scores (Korthikanti
+"""Activations for each token and hidden unit of a layer, in 16 bits, without attention scores (Korthikanti
 et al. 2022, arXiv:2205.05198, section 4.1)."""
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -33,7 +33,7 @@ class Residents:
     keeps_weights: bool
     """A sleeping engine has its weights in host memory."""
     contexts: int
-    """Of both processes; always there."""
+    """Both processes'; always there."""
 
     @property
     def engines_turn(self) -> int:
@@ -62,8 +62,14 @@ class Residents:
 
 
 def residents(config: Config, base: Path, *, device: int | None) -> Residents:
-    """What one device holds; ``device``: its bytes, None where nobody knows. Then the engine's cache, a share
-    of the device, is left out."""
+    """Count what one device holds.
+
+    Args:
+        config: The run's.
+        base: Its base's directory.
+        device: The device's bytes; None where nobody knows, and then the engine's cache, a share of it, is
+            left out.
+    """
     rollout, cluster, learner = config.rollout, config.cluster, config.learner
     size = sizes_of(checkpoint_shapes(base), learner)
     weights = size.parameters * DTYPE_BYTES[rollout.dtype] // rollout.tensor_parallel

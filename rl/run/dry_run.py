@@ -214,7 +214,7 @@ def _memory(config: Config, base: Path) -> Section:
 
 
 def _shared_device(config: Config, base: Path) -> list[Section]:
-    """What the one device holds in either half's turn; nothing where halves have devices of their own."""
+    """Bytes on the one device in either half's turn; nothing where halves have devices of their own."""
     if not config.cluster.colocated and config.cluster.name != "gpu1":
         return []
     on_gpu = config.rollout.device == "cuda"

@@ -10,7 +10,7 @@ from rl.records.trace import TraceWriter
 from rl.stream.turns import ENGINES, LEARNER, Apart, Moves, Turns
 
 TRACK = "turns"
-"""Of the trace: whose turn it was, and the changes between them."""
+"""The trace's track for whose turn it was, and for the changes between them."""
 
 
 def make_turns(config: Config) -> Apart:

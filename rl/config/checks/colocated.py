@@ -1,4 +1,4 @@
-"""What engines and learner cannot do when never both of them are on the device (``cluster.colocated``)."""
+"""Refuse what engines and learner cannot do while one of them is off the device (``cluster.colocated``)."""
 
 from collections.abc import Iterator
 
