@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -63,6 +64,18 @@ def test_what_lies_on_another_device_stays_there() -> None:
     assert state.offload() == 32
     state.reload()
     assert here.tolist() == [1.0] * 8
+
+
+def test_weights_in_a_mapped_file_leave_too_and_views_of_one_piece_stay_so() -> None:
+    """NumPy's memory stands for the file's: torch cannot resize either."""
+    whole = torch.from_numpy(np.ones(8, dtype=np.float32))
+    half = nn.Parameter(whole[4:])
+    state = OffloadedState([[whole, half]], torch.device("cpu"))
+    assert state.offload() == 32 and state.left_bytes() == 0
+    state.reload()
+    with torch.no_grad():
+        half.fill_(2)
+    assert whole.tolist() == [1.0] * 4 + [2.0] * 4
 
 
 def test_models_of_a_rank_are_looked_into() -> None:
