@@ -298,7 +298,8 @@ class ClusterConfig(Section):
     @property
     def unread(self) -> frozenset[str]:
         """Without GPUs none are shared out; one machine has no nodes to divide."""
-        gpus = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour") if self.name == "local" else ()
+        on_gpu = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour", "colocated")
+        gpus = on_gpu if self.name == "local" else ()
         level = () if self.colocated else ("sleep_level",)
         nodes = () if self.name == "multinode" else ("nodes", "learner_nodes", "elastic", "strategy")
         return frozenset((*gpus, *level, *nodes))
