@@ -9,8 +9,8 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -376,9 +376,14 @@ class _Load:
         self._busy_s = 0.0
         self._since = 0.0
 
-    def of(self, count: int) -> "_InFlight":
+    @contextmanager
+    def of(self, count: int) -> Iterator[None]:
         """A context in which ``count`` more sequences are in flight."""
-        return _InFlight(self, count)
+        self.change(count)
+        try:
+            yield
+        finally:
+            self.change(-count)
 
     def change(self, count: int) -> None:
         """Add (or, if negative, remove) sequences."""
@@ -391,14 +396,3 @@ class _Load:
     def busy_s(self) -> float:
         """Seconds so far with at least one sequence in flight."""
         return self._busy_s + (time.perf_counter() - self._since if self.sequences else 0.0)
-
-
-class _InFlight:
-    def __init__(self, load: _Load, count: int) -> None:
-        self._load, self._count = load, count
-
-    def __enter__(self) -> None:
-        self._load.change(self._count)
-
-    def __exit__(self, *_: object) -> None:
-        self._load.change(-self._count)

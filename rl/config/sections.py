@@ -261,7 +261,7 @@ class ClusterConfig(Section):
     cpus_per_learner: PositiveFloat = 1
     """Logical CPUs that Ray reserves for one learner rank."""
     engine_resources: dict[str, PositiveFloat] = Field(default_factory=dict)
-    """What else an engine's node must have, in Ray's names: a kind of device
+    """Other resources that an engine's node must have, in Ray's names: a kind of device
     (``{"accelerator_type:L40S": 0.001}``), or a label that its ``ray start --resources`` gives, such as a
     rack."""
     learner_resources: dict[str, PositiveFloat] = Field(default_factory=dict)

@@ -3,7 +3,7 @@
 import math
 
 GAIN = 0.05
-"""Of a group's surprise that goes into its engine's share: a few dozen groups tell a slow engine."""
+"""Part of a group's surprise that goes into its engine's share: a few dozen groups tell a slow engine."""
 WIDEST = 8.0
 """An engine gets at most so many times the usual share, and at least one part in so many."""
 

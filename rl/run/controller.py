@@ -199,10 +199,7 @@ class Controller:
 
     async def _rollouts_loop(self) -> None:
         """Consumes WAITING groups; unblocked by prompts, refills and roll-overs; produces FINISHED groups.
-
-        Waits for work without a limit of its own: having none is normal, and the loops that wait for its
-        results have limits.
-        """
+        Having no work is normal: the loops that wait for its results have limits."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 with waiting("a group to sample"):
@@ -239,7 +236,7 @@ class Controller:
                 timeout_s=stream.step_timeout_s,
                 what=lambda: self._buffer.describe(step),
             )
-            for group in self._buffer.roll_over(step):
+            for group in self._buffer.roll_over(step, given=self._intake.given):
                 self._draw_again(group)
             for group in self._buffer.cut(step):
                 in_background("late groups", self._give_up(group), what="dropping a late group")
@@ -384,12 +381,9 @@ class Controller:
         return report
 
     async def _calm(self) -> None:
-        """Let the one plan that is out come near its end before its weights change under it.
-
-        It costs nothing that matters: where rollout is the slower half the learner would wait for that plan
-        anyway, else the plan is done. No ticket is left until the push, so the plan does end. On a shared
-        device the engines have slept and lost their KV cache: there is nothing to wait for.
-        """
+        """Let the one plan that is out come near its end before its weights change under it. No ticket is
+        left until the push, so the plan does end (docs/decisions/0004-push-when-calm.md). On a shared device
+        the engines have slept and lost their KV cache: there is nothing to wait for."""
         stream = self.config.stream
         if self._buffer.depth != 1 or stream.push_at_share >= 1 or self.parts.turns.exclusive:
             return

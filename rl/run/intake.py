@@ -107,6 +107,11 @@ class Intake:
         return await joined(step, groups, progress=step / self._config.run.steps)
 
     @property
+    def given(self) -> frozenset[int]:
+        """Ids of groups of the batch in progress that the learner has."""
+        return frozenset(self._given)
+
+    @property
     def is_full(self) -> bool:
         """A whole batch waits to be taken."""
         return self._put is not None

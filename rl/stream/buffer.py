@@ -13,7 +13,7 @@ and rewards is the rollout service's business, and who wakes whom the controller
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -145,30 +145,54 @@ class StreamBuffer:
         late = len(plan.groups) - plan.num_finished
         return step + 1 in self._plans and late <= self._rollover_share * len(plan.groups)
 
-    def roll_over(self, step: int) -> list[GroupState]:
+    def roll_over(self, step: int, *, given: Collection[int] = ()) -> list[GroupState]:
         """Move late groups to the next plan; returns those in flight whose oldest token would be too old
-        there, which must be drawn again. Spare ones that would be too old stay, for ``cut``."""
+        there, which must be drawn again.
+
+        Of a plan with spare groups, those that finished beyond what its batch takes go too, but for the ids
+        that were ``given`` to the learner; and those that would be too old stay, for ``cut``.
+        """
         plan, stale = self._plans[step], []
-        spare, following = plan.spare > 0, self._plans.get(step + 1)
-        for group in [g for g in plan.groups if g.status is not GroupStatus.FINISHED]:
-            # One that is not sent yet will get tokens of today's weights.
-            sent = group.status is not GroupStatus.WAITING
-            too_old = sent and not self._tickets.is_fresh(
-                step=step + 1, min_policy_version=group.issued_version
-            )
-            if too_old and spare:
+        spare = plan.spare > 0
+        late = [g for g in plan.groups if g.status is not GroupStatus.FINISHED]
+        for group in [*late, *self._surplus(plan, given)]:
+            too_old = not self._fresh_at(group, step + 1)
+            if spare and too_old:
                 continue
-            plan.groups.remove(group)
-            plan.rolled_over += 1
-            group.plan_step = step + 1
-            (self._late if following is None else following.groups).append(group)
             if spare:
                 plan.spare -= 1
-            if spare and following is not None:
-                following.spare += 1
+            self._move(group, plan, spare=spare)
             if too_old:
                 stale.append(group)
         return stale
+
+    def _surplus(self, plan: PlanState, given: Collection[int]) -> list[GroupState]:
+        """Groups that finished last, of those that train, beyond what the batch takes; none without spare
+        ones."""
+        kept = [g for g in plan.kept() if g.group is not None]
+        kept.sort(key=lambda g: 0.0 if g.group is None else g.group.finished_at)
+        beyond = kept[plan.wanted :] if plan.spare else []
+        return [group for group in beyond if group.request.group_id not in given]
+
+    def _fresh_at(self, group: GroupState, step: int) -> bool:
+        if group.group is not None:
+            oldest = group.group.min_policy_version
+        elif group.status is GroupStatus.WAITING:  # it will get tokens of today's weights
+            return True
+        else:
+            oldest = group.issued_version
+        return self._tickets.is_fresh(step=step, min_policy_version=oldest)
+
+    def _move(self, group: GroupState, plan: PlanState, *, spare: bool) -> None:
+        plan.groups.remove(group)
+        plan.rolled_over += 1
+        group.plan_step = plan.step + 1
+        following = self._plans.get(plan.step + 1)
+        if following is None:
+            self._late.append(group)
+            return
+        following.groups.append(group)
+        following.spare += spare
 
     def cut(self, step: int) -> list[GroupState]:
         """Drop what is still to come of plan ``step``, whose batch has all that it takes; returns the groups

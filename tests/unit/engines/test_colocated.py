@@ -12,8 +12,8 @@ from rl.engines.errors import EngineLost
 from rl.engines.slot import FleetTimeouts
 from rl.stream.turns import ENGINES, LEARNER, Moves, Turns
 from rollout.engine import EngineDead, WeightUpdate
-from rollout.types import GroupRequest, SamplingConfig
-from tests.unit.engines.test_fleet_progress import Call
+from rollout.types import Completion, GroupRequest, SamplingConfig
+from tests.unit.engines.test_fleet_progress import DONE, Call
 
 REQUEST = GroupRequest(group_id=7, prompt_token_ids=(1,), seeds=(1,), sampling=SamplingConfig())
 
@@ -67,11 +67,11 @@ class Engine:
         self.log.append(f"load {given.version}")
         return self.version
 
-    async def _generate(self, request: GroupRequest) -> list[str]:
+    async def _generate(self, request: GroupRequest) -> list[Completion]:
         self.log.append("generate")
         await asyncio.sleep(0.02)
         await self.awake.wait()
-        return ["done"]
+        return [DONE]
 
     async def _progress(self, group_id: int) -> tuple[int, int]:
         return (1, 1)
@@ -143,7 +143,7 @@ def test_a_learners_turn_without_a_push_gives_the_last_weights_back(monkeypatch:
         await world.step(1)
         async with world.turns.held(LEARNER, "export"):
             pass
-        assert await world.fleet.generate(REQUEST, timeout_s=5) == ["done"]
+        assert await world.fleet.generate(REQUEST, timeout_s=5) == [DONE]
 
     asyncio.run(run())
     assert world.log[-4:] == ["load 1", "sleep 2", "wake 1", "generate"]
@@ -160,7 +160,7 @@ def test_a_group_is_not_late_while_its_engine_must_sleep(monkeypatch: pytest.Mon
         await world.step(1, learner_s=0.5)
         return await answer
 
-    assert asyncio.run(run()) == ["done"]
+    assert asyncio.run(run()) == [DONE]
     assert world.log == ["start", "generate", "sleep 1", "train", "wake None", "load 1"]
 
 
@@ -179,7 +179,7 @@ def test_an_engine_that_dies_comes_back_in_the_engines_turn_with_the_newest_weig
             await asyncio.sleep(0.05)
             assert len(world.engines) == 1, "the device is the learner's"
         await world.fleet.push(update(2))
-        assert await world.fleet.generate(REQUEST, timeout_s=5) == ["done"]
+        assert await world.fleet.generate(REQUEST, timeout_s=5) == [DONE]
 
     asyncio.run(run())
     assert world.log[-3:] == ["start", "load 2", "generate"]
@@ -202,7 +202,7 @@ def test_a_group_of_an_engine_that_dies_in_its_sleep_is_issued_again_in_the_engi
             again = asyncio.create_task(world.fleet.generate(REQUEST, timeout_s=5))
             await asyncio.sleep(0.05)
             assert world.log[-1] == "sleep 1"
-        assert await again == ["done"]
+        assert await again == [DONE]
 
     asyncio.run(run())
     assert world.log[-2:] == ["start", "generate"]

@@ -329,7 +329,7 @@ def test_spare_groups_close_batches_early_and_late_ones_are_dropped_with_a_reaso
     controller.parts.fleet.spread_s = 0.03
     asyncio.run(controller.run())
     plans = controller.parts.recorder.records
-    assert all(len(p.kept()) >= 6 and len(p.groups) == 9 and p.missing == 0 for p in plans)
+    assert all(len(p.kept()) >= 6 and p.missing == 0 for p in plans)
     late = [g for p in plans for g in p.groups if g.reason == "late"]
     assert late and {g.request.group_id for g in late}.isdisjoint(
         g for _, g in controller.parts.recorder.trained_groups
@@ -347,7 +347,7 @@ def test_spare_groups_that_are_fresh_enough_all_train_sooner_or_later():
     assert all(g.reason != "late" or p.step >= 8 for p in plans for g in p.groups)
     trained = [g for _, g in controller.parts.recorder.trained_groups]
     assert len(set(trained)) == len(trained)
-    assert len(fleet.generated) <= 10 * 6 + 3, "the next plans draw fewer"
+    assert len(trained) == 10 * 6 and len(fleet.generated) <= 10 * 6 + 3, "the next plans draw fewer"
 
 
 def test_stop_leaves_after_the_step_in_progress_with_a_snapshot():

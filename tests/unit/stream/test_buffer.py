@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,6 +115,27 @@ def test_spare_groups_that_are_late_join_the_next_batch_which_draws_none_of_its_
     assert (following.spare, following.wanted, following.groups[-1]) == (1, 3, late)
     buffer.discard(0)
     assert buffer.can_open(confirmed_version=1) and buffer.open().spare == 0
+
+
+def test_a_batch_takes_no_more_than_it_wants_and_what_finished_beyond_goes_on() -> None:
+    buffer = with_spare(0, 1, max_staleness=2)
+    for number, one in enumerate(buffer.plans[0].groups):
+        finish(buffer, one)
+        assert one.group is not None
+        one.group = replace(one.group, finished_at=float(number != 1))
+    last = buffer.plans[0].groups[3]
+    assert buffer.closable(0) and not buffer.roll_over(0, given={last.request.group_id})
+    assert len(buffer.plans[0].kept()) == 4, "the learner has it"
+    assert not buffer.roll_over(0)
+    assert len(buffer.plans[0].kept()) == 3 and buffer.plans[1].kept() == [last]
+    assert (buffer.plans[0].spare, buffer.plans[1].spare, buffer.plans[1].wanted) == (0, 1, 3)
+    # Too old there: it trains now.
+    strict = with_spare(0, 1, max_staleness=1)
+    for one in strict.plans[0].groups:
+        finish(strict, one)
+        assert one.group is not None
+    strict._tickets.max_staleness = 0
+    assert not strict.roll_over(0) and not strict.cut(0) and len(strict.plans[0].kept()) == 4
 
 
 def test_spare_groups_that_would_be_too_old_are_cut_and_never_sent() -> None:
