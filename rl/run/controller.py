@@ -45,6 +45,7 @@ from rl.run.group_source import GroupSource
 from rl.run.intake import Batched, Intake
 from rl.run.loops import first_failure
 from rl.run.prompt_signals import PromptSignalSource
+from rl.run.pushes import Pushes
 from rl.run.recorder import Recorder, StepRecord
 from rl.run.rollout_records import RolloutRecords
 from rl.run.rollout_rows import TrainedStep
@@ -55,9 +56,8 @@ from rl.stream.buffer import StreamBuffer
 from rl.stream.plans import UNJUDGED, GroupState, PlanState
 from rl.stream.tickets import STALE
 from rl.stream.turns import LEARNER, Apart
-from rl.stream.waiting import wait_for
 from rl.stream.waits import as_loop, run_as_loop, waiting
-from rl.weights.sync import Published, SyncReport, WeightSync
+from rl.weights.sync import WeightSync
 from rollout.types import Prompt, RolloutGroup
 
 if TYPE_CHECKING:
@@ -116,6 +116,15 @@ class Controller:
             stopped=self._stopped,
             trace=parts.recorder.trace,
         )
+        self._pushes = Pushes(
+            config=config,
+            buffer=parts.buffer,
+            fleet=parts.fleet,
+            sync=parts.sync,
+            trace=parts.recorder.trace,
+            # On a shared device the engines have slept and lost their KV cache: there is nothing to wait for.
+            calm=not parts.turns.exclusive,
+        )
         self._source = GroupSource(
             config=config,
             prompts=parts.prompts,
@@ -158,6 +167,7 @@ class Controller:
         return {
             "fleet": self.parts.fleet.watch,
             "saver": self.parts.saver.watch,
+            "pushes": self._pushes.watch,
             "advice": self.parts.recorder.advice.watch,
             "prompts": self._prompts_loop,
             "rollouts": self._rollouts_loop,
@@ -272,7 +282,7 @@ class Controller:
 
     async def _learner_loop(self) -> None:
         """Consumes batch s; waits for it; unblocked by batches; produces version s + 1 on the engines."""
-        parts, push, behind = self.parts, None, False
+        parts, pushes, behind = self.parts, self._pushes, False
         while self.state.version < self._steps and not self._stopped.is_set() and not self._out_of_budget():
             record = StepRecord(step=self.state.version)
             taken = await self._intake.take(self.state.version)
@@ -291,24 +301,21 @@ class Controller:
                 record.publish_s = record.lap()
                 if parts.turns.exclusive:
                     await self._save(record)
-            if push is not None:
-                record.sync, push = await self._settled(push), None
+            record.sync = await pushes.settled()
             if published is not None:
-                push = in_background("push", self._push(published), what="a weight push")
+                pushes.begin(published)
             if not parts.turns.exclusive:
                 await self._save(record)
             if parts.recorder.evaluation_due(self.state.version):
-                if push is not None and not parts.recorder.beside:
-                    record.sync = await self._settled(push)
+                if not parts.recorder.beside:
+                    record.sync = await pushes.settled()
                 record.lap()
                 await self._evaluate()
                 record.evaluate_s = record.lap()
             await parts.recorder.step(record, plan=plan, batch=batch, result=result, state=self.state)
         if behind:
-            published = await parts.sync.publish(self.state.version)
-            push = in_background("push", self._push(published), what="a weight push")
-        if push is not None:
-            await self._settled(push)
+            pushes.begin(await parts.sync.publish(self.state.version))
+        await pushes.settled()
 
     def _keeps_its_turn(self) -> bool:
         """On a shared device the learner goes on with the next batch where that is whole, and publishes after
@@ -369,31 +376,3 @@ class Controller:
         self.state.version = plan.step + 1
         if self.parts.planner is not None:
             self.parts.planner.advance(self.state.version)
-
-    async def _push(self, published: Published) -> SyncReport:
-        await self._calm()
-        started = time.time()
-        report = await self.parts.sync.push(published)
-        self.parts.recorder.trace.complete(
-            "sync", f"version {report.version}", started, time.time(), gap=report.probe_gap
-        )
-        self._signal.notify()
-        return report
-
-    async def _calm(self) -> None:
-        """Let the one plan that is out come near its end before its weights change under it. No ticket is
-        left until the push, so the plan does end (docs/decisions/0004-push-when-calm.md). On a shared device
-        the engines have slept and lost their KV cache: there is nothing to wait for."""
-        stream = self.config.stream
-        if self._buffer.depth != 1 or stream.push_at_share >= 1 or self.parts.turns.exclusive:
-            return
-        enough = stream.push_at_share * stream.prompts_per_step * stream.rollouts_per_prompt
-        await self._signal.until(
-            lambda: self.parts.fleet.outstanding <= enough,
-            timeout_s=stream.step_timeout_s,
-            what="the plan in flight to come near its end",
-        )
-
-    async def _settled(self, push: asyncio.Task[SyncReport]) -> SyncReport:
-        limit = self.config.stream.step_timeout_s + self.config.stream.sync_timeout_s
-        return await wait_for(asyncio.shield(push), limit, "the weight push")

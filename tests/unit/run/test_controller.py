@@ -344,10 +344,10 @@ def test_spare_groups_that_are_fresh_enough_all_train_sooner_or_later():
     asyncio.run(controller.run())
     plans, fleet = controller.parts.recorder.records, controller.parts.fleet
     assert sum(p.rolled_over for p in plans) > 0 and max(staleness_of(controller)) <= 2
-    assert all(g.reason != "late" or p.step >= 8 for p in plans for g in p.groups)
+    late = [(p.step, g.request.group_id >> 20) for p in plans for g in p.groups if g.reason == "late"]
+    assert all(step >= 8 or step > drawn for step, drawn in late), "one plan further they are fresh enough"
     trained = [g for _, g in controller.parts.recorder.trained_groups]
-    assert len(set(trained)) == len(trained)
-    assert len(trained) == 10 * 6 and len(fleet.generated) <= 10 * 6 + 3, "the next plans draw fewer"
+    assert len(set(trained)) == len(trained) >= 60 and len(fleet.generated) <= len(trained) + 3
 
 
 def test_stop_leaves_after_the_step_in_progress_with_a_snapshot():
