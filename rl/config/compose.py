@@ -1,12 +1,15 @@
 """Hydra's compose API behind one function: a config name or a YAML file, plus overrides, to a plain
 dictionary."""
 
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -64,10 +67,11 @@ def compose_dict(folder: Path, name: str, overrides: list[Override]) -> dict[str
     """
     for override in overrides:
         refuse_shared_slots(folder, override)
-    texts = [override.text for override in overrides]
+    presets = [override.text for override in overrides if override.group is not None]
+    values = [override.text for override in overrides if override.group is None]
     if folder != PACKAGED:
-        texts.append(f'hydra.searchpath=["file://{PACKAGED}"]')
-    return _compose_adding(folder, name, texts)
+        presets.append(f'hydra.searchpath=["file://{PACKAGED}"]')
+    return _compose_adding(folder, name, presets, values)
 
 
 def peek(folder: Path, name: str, *keys: str) -> list[Any]:
@@ -84,20 +88,29 @@ def peek(folder: Path, name: str, *keys: str) -> list[Any]:
         raise ConfigError(f"{name}: {_first_line(error)}") from error
 
 
-def _compose_adding(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
-    """Compose; a preset of a group that the file's defaults do not mention is added to them."""
+def _compose_adding(folder: Path, name: str, presets: list[str], values: list[str]) -> dict[str, Any]:
+    """Compose; a preset of a group that the file's defaults do not mention is added to them, and so is a
+    value that no file has."""
     try:
-        return _compose(folder, name, texts)
+        return _compose(folder, name, presets, values)
     except ConfigCompositionException as error:
-        unmatched = [t for t in texts if f"Could not override '{t.partition('=')[0]}'" in str(error)]
+        said = str(error)
+        unmatched = {t for t in (*presets, *values) if f"Could not override '{t.partition('=')[0]}'" in said}
         if not unmatched:
             raise ConfigError(_first_line(error)) from error
-    return _compose_adding(folder, name, [f"+{t}" if t in unmatched else t for t in texts])
+    added = [[f"+{text}" if text in unmatched else text for text in texts] for texts in (presets, values)]
+    return _compose_adding(folder, name, *added)
 
 
-def _compose(folder: Path, name: str, texts: list[str]) -> dict[str, Any]:
+def _compose(folder: Path, name: str, presets: list[str], values: list[str]) -> dict[str, Any]:
     try:
-        tree = OmegaConf.to_container(_hydra(folder, name, texts), resolve=True, throw_on_missing=False)
+        composed = _hydra(folder, name, presets)
+        if values:
+            composed = deepcopy(composed)
+            parsed = OverridesParser.create().parse_overrides(values)
+            # As Hydra's own compose does, which reads every file anew for each set of values.
+            ConfigLoaderImpl._apply_overrides_to_config(parsed, composed)
+        tree = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
         return cast("dict[str, Any]", tree)
     except ConfigCompositionException:
         raise
