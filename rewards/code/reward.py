@@ -1,5 +1,7 @@
 """The reward for programs."""
 
+import atexit
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -200,8 +202,15 @@ class CodeReward:
 
 @lru_cache(maxsize=4)
 def shared_sandbox(spec: str) -> Sandbox:
-    """One sandbox a process, however many rewards of a rubric use it."""
-    return open_sandbox(spec)
+    """One sandbox a process, however many rewards of a rubric use it; it ends with the process."""
+    sandbox, owner = open_sandbox(spec), os.getpid()
+
+    def close() -> None:
+        if os.getpid() == owner:  # a fork has the object, and not the sandbox
+            sandbox.close()
+
+    atexit.register(close)
+    return sandbox
 
 
 def example() -> tuple[Prompt, str]:

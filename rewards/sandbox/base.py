@@ -105,6 +105,10 @@ class Sandbox(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """End what runs, and take no more jobs. Idempotent."""
+        ...
+
 
 class SandboxError(RuntimeError):
     """The sandbox could not run a job: it is missing, refused by the kernel, or unreachable."""

@@ -49,6 +49,9 @@ class UnsafeSubprocess:
         with _place(tested) as of_tested, _place(tester) as of_tester:
             return run_linked(tested, tester, (of_tested, of_tester), _somebody_waits)
 
+    def close(self) -> None:
+        """Return: nothing outlives its call."""
+
 
 def _somebody_waits() -> bool:
     return True
