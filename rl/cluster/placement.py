@@ -2,7 +2,7 @@
 
 * ``local``: one group, one bundle for each engine and rank, CPUs only.
 * ``gpu1``: one bundle with the one GPU; engine and rank each take a fraction of it, so they meet on the same
-  device.
+  device. Engines apart (``cluster.engines_apart``) have one bundle and one GPU each.
 * ``node8``: one group on one node, a bundle for each engine (``tensor_parallel`` GPUs) and each rank (one
   GPU).
 * ``multinode``: one bundle of GPUs for each learner node, on different nodes, which all its ranks share
@@ -113,9 +113,17 @@ def _layout(config: "Config") -> Placement:
     if cluster.name == "gpu1":
         both = total([engine, rank])
         shared = replace(both, gpus=math.ceil(both.gpus))
+        alone = Bundle(engine.cpus, math.ceil(engine.gpus), engine.more)
+        apart = [alone] * cluster.engines_apart
         return Placement(
-            groups=(BundleGroup("shared", "STRICT_PACK", (shared,)),),
-            engines=(Seat(0, 0, engine.cpus, engine.gpus),),
+            groups=(
+                BundleGroup("shared", "STRICT_PACK", (shared,)),
+                *(BundleGroup("apart", "PACK", (bundle,)) for bundle in apart),
+            ),
+            engines=(
+                Seat(0, 0, engine.cpus, engine.gpus),
+                *(Seat(1 + i, 0, bundle.cpus, bundle.gpus) for i, bundle in enumerate(apart)),
+            ),
             learners=(Seat(0, 0, rank.cpus, rank.gpus),),
         )
     if cluster.name == "multinode" and num_ranks:

@@ -269,6 +269,9 @@ class ClusterConfig(Section):
     colocated: bool = False
     """Engines and learner take turns on the same devices: engines sleep while the learner trains, and its
     parameters, gradients and optimizer states lie in host memory while engines sample."""
+    engines_apart: NonNegativeInt = 0
+    """``colocated``: so many of ``rollout.num_engines`` have devices of their own, and sample on while the
+    learner trains."""
     sleep_level: Literal[1, 2] = 1
     """How engines sleep while the learner has the device (vLLM's levels): 1 keeps their weights in host
     memory, 2 keeps none, and the next push brings them."""
@@ -300,6 +303,6 @@ class ClusterConfig(Section):
         """Without GPUs none are shared out; one machine has no nodes to divide."""
         on_gpu = ("gpus_per_engine", "gpus_per_learner", "price_per_gpu_hour", "colocated")
         gpus = on_gpu if self.name == "local" else ()
-        level = () if self.colocated else ("sleep_level",)
+        level = () if self.colocated else ("sleep_level", "engines_apart")
         nodes = () if self.name == "multinode" else ("nodes", "learner_nodes", "elastic", "strategy")
         return frozenset((*gpus, *level, *nodes))

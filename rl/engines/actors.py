@@ -89,7 +89,8 @@ def create_fleet(
     reserved = range(first, first + config.evaluation.engines)
     # The engines of an elastic fleet are those that have a seat by now.
     indices = reserved if for_evaluation else sorted(placed.engine_nodes) if placed.per_node else range(first)
-    make_fleet = partial(ColocatedFleet, turns=turns) if isinstance(turns, Turns) else EngineFleet
+    colocated = partial(ColocatedFleet, turns=turns, apart=config.cluster.engines_apart)
+    make_fleet = colocated if isinstance(turns, Turns) else EngineFleet
     return make_fleet(
         make_actor=make_actor,
         indices=indices,

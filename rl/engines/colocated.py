@@ -9,8 +9,9 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import psutil
@@ -28,12 +29,14 @@ LOOK_S = 0.05
 
 
 class ColocatedFleet(EngineFleet):
-    """An ``EngineFleet`` that can leave its devices."""
+    """An ``EngineFleet`` that can leave its devices; all of it, or all but the engines that are apart."""
 
-    def __init__(self, *, turns: Turns, **settings: Any) -> None:
-        """``settings`` are those of ``EngineFleet``."""
+    def __init__(self, *, turns: Turns, apart: int = 0, **settings: Any) -> None:
+        """``apart``: so many of the last engines have devices of their own, and never sleep. ``settings`` are
+        those of ``EngineFleet``."""
         super().__init__(**settings)
         self._turns = turns
+        self._apart = {slot.index for slot in self._slots[len(self._slots) - apart :]}
         self._coming: WeightUpdate | None = None
         """The push that waits for the engines' turn: who wakes up without weights takes this one."""
         self._sampled_asleep = 0
@@ -47,15 +50,24 @@ class ColocatedFleet(EngineFleet):
             "turns/tokens_asleep": float(self._sampled_asleep),
         }
 
-    def _clock(self) -> float:
-        return self._turns.clock(ENGINES)
+    def _clock_of(self, slot: EngineSlot) -> Callable[[], float]:
+        return time.monotonic if self._is_apart(slot) else partial(self._turns.clock, ENGINES)
+
+    def _is_apart(self, slot: EngineSlot) -> bool:
+        return slot.index in self._apart
+
+    def _routable(self) -> list[EngineSlot]:
+        """In the learner's turn those that are apart, if there are any."""
+        live = super()._routable()
+        awake = live if self._turns.side == ENGINES else [s for s in live if self._is_apart(s)]
+        return awake or live
 
     async def sleep(self, level: int) -> None:
-        """Take every live engine off its device. Level 2 only once there was a push, which it can be given
-        again. One that does not obey is lost, and its process is gone when this returns."""
+        """Take every live engine off the learner's device. Level 2 only once there was a push, which it can
+        be given again. One that does not obey is lost, and its process is gone when this returns."""
         async with self._push_lock:
             level = 1 if self._update is None else level
-            live = [s for s in self.slots if s.live]
+            live = [s for s in self.slots if s.live and not self._is_apart(s)]
             await asyncio.gather(*(self._or_lose(s, self._to_sleep(s, level)) for s in live))
             lost = [s.info for s in live if not s.live]
         for info in lost:
@@ -91,14 +103,19 @@ class ColocatedFleet(EngineFleet):
     # -- what waits for the engines' turn --------------------------------------------------------------------
 
     async def _start_slot(self, slot: EngineSlot) -> None:
+        if self._is_apart(slot):
+            await super()._start_slot(slot)
+            return
         async with self._turns.held(ENGINES, f"the start of engine {slot.index}"):
             slot.asleep = 0
             await super()._start_slot(slot)
 
     @asynccontextmanager
     async def seat(self, request: GroupRequest, *, timeout_s: float) -> AsyncIterator[EngineSlot]:
-        """As in EngineFleet; a request is sent in the engines' turn, and may last for several."""
-        await self._turns.come(ENGINES, f"group {request.group_id}")
+        """As in EngineFleet; a request is sent in the engines' turn, and may last for several. With engines
+        apart it is sent at once, to one of those in the learner's turn."""
+        if not any(s.live and self._is_apart(s) for s in self._slots):
+            await self._turns.come(ENGINES, f"group {request.group_id}")
         async with super().seat(request, timeout_s=timeout_s) as slot:
             yield slot
 

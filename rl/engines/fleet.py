@@ -37,22 +37,26 @@ class EngineFleet(FleetMembers):
             FleetDead: no restart is left.
         """
         async with self.seat(request, timeout_s=timeout_s) as slot:
-            started = self._clock()
+            started = time.monotonic()
             completions = await completions_of(
                 slot.index,
                 slot.actor,
                 request,
                 timeout_s=timeout_s,
                 health_s=self._timeouts.health,
-                clock=self._clock,
+                clock=self._clock_of(slot),
             )
             longest = max(len(completion.token_ids) for completion in completions)
-            self.shares.finished(slot.index, seconds=self._clock() - started, tokens=longest)
+            self.shares.finished(slot.index, seconds=time.monotonic() - started, tokens=longest)
             return completions
 
-    def _clock(self) -> float:
-        """Seconds that count while a group is waited for."""
-        return time.monotonic()
+    def _clock_of(self, slot: EngineSlot) -> Callable[[], float]:
+        """Seconds that count while a group of this engine is waited for."""
+        return time.monotonic
+
+    def _routable(self) -> list[EngineSlot]:
+        """Engines that a group may be sent to now."""
+        return [s for s in self._slots if s.live]
 
     @asynccontextmanager
     async def seat(self, request: GroupRequest, *, timeout_s: float) -> AsyncIterator[EngineSlot]:
@@ -80,8 +84,9 @@ class EngineFleet(FleetMembers):
 
     async def _pick(self, count: int, timeout_s: float) -> EngineSlot:
         await self.serving(timeout_s)
-        live = [s for s in self._slots if s.live]
-        return min(live, key=lambda s: ((s.outstanding + count) / self.shares.of(s.index), s.index))
+        return min(
+            self._routable(), key=lambda s: ((s.outstanding + count) / self.shares.of(s.index), s.index)
+        )
 
     async def _abort_or_lose(self, slot: EngineSlot, actor: Any, request: GroupRequest) -> None:
         """A late group is dropped from its engine; an engine that cannot even do that has hung."""

@@ -40,6 +40,8 @@ def layout_of(setting: Setting) -> dict[str, Any]:
     """Who shares what: on a CPU all processes share the cores, pinned or not (two cores of one machine do
     less than twice the work of one: ``layout.cores`` is what a calibration found); ``cluster.colocated`` and
     ``cluster=gpu1`` take turns; other GPUs are split."""
+    if setting("cluster.colocated", False) and (apart := setting("cluster.engines_apart", 0)):
+        return {"kind": "hybrid", "shared_engines": setting("rollout.num_engines", 1) - apart}
     if setting("cluster.name", "local") == "gpu1" or setting("cluster.colocated", False):
         return {"kind": "colocated"}
     return {"kind": "cores" if setting("rollout.device", "cpu") == "cpu" else "split"}

@@ -106,3 +106,23 @@ def test_a_run_in_turns_that_was_interrupted_and_lost_its_learner_goes_on(start)
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=10, groups_per_step=4)
     assert_turns(job.run, whole_groups=False)
+
+
+def test_an_engine_apart_samples_in_the_learners_turn_too(start):
+    job = start(
+        "run.steps=10",
+        "cluster.colocated=true",
+        "cluster.engines_apart=1",
+        "rollout.num_engines=2",
+        "stream.max_staleness=2",
+        "evaluation.num_prompts=4",
+    )
+    assert job.wait() == 0, job.log
+    assert_exactly_once(job.run, steps=10, groups_per_step=4)
+    tracks = spans(job.run)
+    own = [t[1:] for t in tracks["turns"] if t[0] == "learner"]
+    ended = [end for _, _, end in tracks["groups"]]
+    assert any(a + LATE_US < end < b for a, b in own for end in ended), "the one apart"
+    rows = read_metrics(job.run / "metrics.jsonl")
+    assert rows[-1]["turns/tokens_asleep"] == 0 and rows[-1]["rollout/engines_live"] == 2
+    assert max(row["buffer/staleness_max"] for row in rows) <= 2

@@ -97,10 +97,10 @@ def _layout(config: ConfigTree) -> Iterator[str]:
             " learner.num_ranks"
         )
     if cluster.name == "gpu1":
-        if (rollout.num_engines, learner.num_ranks) != (1, 1):
+        if (rollout.num_engines - cluster.engines_apart, learner.num_ranks) != (1, 1):
             yield (
-                "cluster.name: gpu1 is one engine and one rank; set rollout.num_engines=1"
-                " learner.num_ranks=1, or cluster=node8"
+                "cluster.name: gpu1 is one engine and one rank (and cluster.engines_apart); set"
+                " rollout.num_engines=1 learner.num_ranks=1, or cluster=node8"
             )
         if config.evaluation.engines:
             yield "evaluation.engines: the one GPU of cluster=gpu1 has no room for more engines; set it to 0"

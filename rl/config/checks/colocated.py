@@ -8,8 +8,19 @@ from rl.config.tree import ConfigTree
 
 def colocated_problems(config: ConfigTree) -> Iterator[str]:
     """Settings that want both sides at work at once, or that a sleeping engine cannot keep."""
-    if not config.cluster.colocated:
+    cluster, engines = config.cluster, config.rollout.num_engines
+    if not cluster.colocated:
+        if cluster.engines_apart:
+            yield (
+                "cluster.engines_apart: without cluster.colocated all engines have devices of their own;"
+                " leave it out, or set cluster.colocated=true"
+            )
         return
+    if cluster.engines_apart >= engines:
+        yield (
+            f"cluster.engines_apart: {cluster.engines_apart} of rollout.num_engines={engines} leaves none"
+            " that takes turns with the learner; lower it, or set cluster.colocated=false"
+        )
     yield from _both_at_once(config)
     yield from _lost_in_sleep(config)
 

@@ -64,6 +64,17 @@ def test_multinode_packs_ranks_by_node_and_spreads_engines() -> None:
     assert all(s.group == 1 for s in placement.engines)
 
 
+def test_engines_apart_have_a_gpu_each_beside_the_one_in_turns() -> None:
+    placement = plan("cluster=colocated", "cluster.engines_apart=2", "rollout.num_engines=3")
+    assert [group.bundles for group in placement.groups] == [
+        (Bundle(2, 1),),
+        (Bundle(1, 1),),
+        (Bundle(1, 1),),
+    ]
+    assert [(seat.group, seat.gpus) for seat in placement.engines] == [(0, 0.5), (1, 1), (2, 1)]
+    assert placement.learners == (Seat(0, 0, 1, 0.5),)
+
+
 def test_halves_may_want_other_kinds_of_devices() -> None:
     placement = plan(
         *MULTI,

@@ -157,6 +157,8 @@ REFUSED = [
         ["cluster=gpu1", "cluster.colocated=true"],
         "rollout.weight_transfer: ipc needs learner and engine on the device at the same time",
     ),
+    (["cluster.engines_apart=1"], "cluster.engines_apart: without cluster.colocated"),
+    ([*TURNS, "cluster.engines_apart=1"], "cluster.engines_apart: 1 of rollout.num_engines=1 leaves none"),
     ([*TURNS, "stream.inside_batch=true"], "stream.inside_batch: it trains while engines sample"),
     ([*TURNS, "evaluation.engines=1"], "evaluation.engines: they evaluate while the learner trains"),
     ([*TURNS, "rollout.kv_after_update=keep"], "rollout.kv_after_update: an engine that sleeps"),
@@ -196,6 +198,7 @@ ACCEPTED = [
     [*GPU, "rollout.num_engines=2", "rollout.tensor_parallel=2", "cluster.gpus_per_engine=2"],
     [*TURNS, "stream.max_staleness=0", "learner.lora={push: adapter}"],
     ["cluster=colocated", "cluster.sleep_level=2"],
+    ["cluster=colocated", "cluster.engines_apart=2", "rollout.num_engines=3"],
     [
         *MULTI,
         "cluster.nodes=4",

@@ -83,14 +83,15 @@ class Engine:
 class World:
     """A fleet of one engine, and a learner that is nothing but its turns."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, level: int, group_timeout_s: float = 5.0) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, level: int, apart: int = 0) -> None:
         self.log: list[str] = []
         self.engines: list[Engine] = []
         self.turns = Turns(limit_s=5)
         monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: setattr(actor, "dead", True))
         self.fleet = ColocatedFleet(
             make_actor=self._make,
-            num_engines=1,
+            num_engines=1 + apart,
+            apart=apart,
             max_restarts=3,
             timeouts=FleetTimeouts(start=1, sync=1, health=1),
             turns=self.turns,
@@ -147,6 +148,31 @@ def test_a_learners_turn_without_a_push_gives_the_last_weights_back(monkeypatch:
 
     asyncio.run(run())
     assert world.log[-4:] == ["load 1", "sleep 2", "wake 1", "generate"]
+
+
+def test_an_engine_apart_samples_on_in_the_learners_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, level=1, apart=1)
+
+    async def run() -> None:
+        await world.fleet.start()
+        async with world.turns.held(LEARNER, "step"):
+            assert [engine.level for engine in world.engines] == [1, 0]
+            for _ in range(2):
+                assert await world.fleet.generate(REQUEST, timeout_s=5) == [DONE]
+        assert world.turns.side == LEARNER, "nobody asked for the engines' turn"
+        await world.fleet.push(update(1))
+        assert [engine.version for engine in world.engines] == [1, 1]
+        both = (world.fleet.generate(REQUEST, timeout_s=5) for _ in range(2))
+        assert await asyncio.gather(*both) == [[DONE], [DONE]]
+        world.engines[1].dead = True
+        with pytest.raises(EngineLost):
+            await asyncio.gather(*(world.fleet.generate(REQUEST, timeout_s=5) for _ in range(2)))
+        async with asyncio.timeout(5), world.turns.held(LEARNER, "step"):
+            while not world.fleet.slots[1].live:
+                await asyncio.sleep(0.01)
+        assert world.engines[2].version == 1, "it starts in the learner's turn, too"
+
+    asyncio.run(run())
 
 
 def test_a_group_is_not_late_while_its_engine_must_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
