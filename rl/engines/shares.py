@@ -2,8 +2,11 @@
 
 import math
 
-GAIN = 0.05
-"""Part of a group's surprise that goes into its engine's share: a few dozen groups tell a slow engine."""
+GAIN = 0.01
+"""Part of a group's surprise that goes into its engine's share: a hundred groups tell a slow engine."""
+FORGOTTEN = 0.00125
+"""Part of a share's distance from the usual one that each of its groups takes back. Without it chance alone
+would carry the shares of equal engines apart; ``GAIN / FORGOTTEN`` is how strongly a share follows."""
 WIDEST = 8.0
 """An engine gets at most so many times the usual share, and at least one part in so many."""
 
@@ -13,8 +16,8 @@ class EngineShares:
     together.
 
     A group that took longer a token than is usual lowers its engine's share, one that was quicker raises it.
-    The time of a token grows with what an engine has to do, so shares settle where all take as long: it needs
-    no model of how throughput grows with the batch, and equal engines stay equal.
+    The time of a token grows with what an engine has to do, so shares settle where all take nearly as long:
+    it needs no model of how throughput grows with the batch, and equal engines stay equal.
     """
 
     def __init__(self) -> None:
@@ -49,7 +52,7 @@ class EngineShares:
         found = math.log(seconds / tokens)
         self._usual = found if self._usual is None else self._usual + GAIN * (found - self._usual)
         limit = math.log(WIDEST)
-        moved = self._logs[engine] + GAIN * (self._usual - found)
+        moved = (1 - FORGOTTEN) * self._logs[engine] + GAIN * (self._usual - found)
         self._logs[engine] = min(limit, max(-limit, moved))
         self._centre()
 

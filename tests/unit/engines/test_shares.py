@@ -9,7 +9,9 @@ from rl.engines.shares import WIDEST, EngineShares
 GROUPS, ROLLOUTS = 64, 16
 
 
-def plan(shares: EngineShares, speeds: list[float], rng: random.Random, *, fixed_s: float) -> list[float]:
+def plan(
+    shares: EngineShares, speeds: list[float], rng: random.Random, *, fixed_s: float, noise: float = 0.1
+) -> list[float]:
     """One plan, given out as the fleet does; seconds until each engine is done. A token takes an engine
     ``fixed_s`` and a part for each sequence, over its speed."""
     given = [0] * len(speeds)
@@ -21,7 +23,7 @@ def plan(shares: EngineShares, speeds: list[float], rng: random.Random, *, fixed
         token_s = (fixed_s + 1e-4 * given[engine]) / speed
         for _ in range(given[engine] // ROLLOUTS):
             tokens = rng.randint(20, 200)
-            seconds = token_s * tokens * rng.uniform(0.9, 1.1)
+            seconds = token_s * tokens * rng.lognormvariate(0, noise)
             shares.finished(engine, seconds=seconds, tokens=tokens)
         ends[engine] = token_s * 200
     return ends
@@ -34,23 +36,27 @@ def of(speeds: list[float]) -> EngineShares:
     return shares
 
 
-@pytest.mark.parametrize("fixed_s", [0.0, 0.02, 0.05])
+@pytest.mark.parametrize("fixed_s", [0.0, 0.02])
 def test_a_slow_engine_gets_less_until_all_end_together(fixed_s: float) -> None:
     speeds, rng = [1.0, 1.0, 0.4], random.Random(0)
     shares = of(speeds)
     before = plan(shares, speeds, rng, fixed_s=fixed_s)
-    for _ in range(40):
+    for _ in range(80):
         after = plan(shares, speeds, rng, fixed_s=fixed_s)
     assert max(after) < 0.75 * max(before)
-    assert max(after) / min(after) < 1.35 and shares.slowest < 0.7
+    assert max(after) / min(after) < 1.4 and shares.slowest < 0.7
 
 
-def test_equal_engines_stay_equal() -> None:
+@pytest.mark.parametrize("fixed_s", [0.01, 1.0])
+def test_equal_engines_stay_equal(fixed_s: float) -> None:
+    """Also where a token takes as long whatever there is to do, so that only chance moves the shares."""
     speeds, rng = [1.0] * 4, random.Random(1)
     shares = of(speeds)
-    for _ in range(40):
-        ends = plan(shares, speeds, rng, fixed_s=0.01)
-    assert shares.slowest > 0.9 and max(ends) / min(ends) < 1.15
+    found = []
+    for _ in range(300):
+        ends = plan(shares, speeds, rng, fixed_s=fixed_s, noise=0.5)
+        found.append(shares.slowest)
+    assert min(found) > 0.6 and max(ends) / min(ends) < 1.3
 
 
 def test_a_share_is_bounded_and_forgotten_with_its_engine() -> None:
