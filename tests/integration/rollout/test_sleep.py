@@ -60,10 +60,13 @@ def test_sequences_in_flight_sleep_too_and_go_on_with_the_weights_it_wakes_up_wi
     assert sampled == asleep, "it sampled in its sleep"
     assert served == (new if level == 2 else old).version
     names = {old.version: "tied-old", new.version: "tied-new"}
-    for request, completions in zip(LONG, ray.get(references, timeout=60), strict=True):
+    found = ray.get(references, timeout=60)
+    seen = [{s.policy_version for s in c.spans} for completions in found for c in completions]
+    # One that had its turn after the sleep alone has tokens of one version.
+    assert all(versions <= {old.version, served} for versions in seen) and {old.version, served} in seen
+    for request, completions in zip(LONG, found, strict=True):
         for completion in completions:
             assert len(completion.token_ids) == 200
-            assert {s.policy_version for s in completion.spans} == ({old.version, served})
             for span in completion.spans:
                 name = names[span.policy_version]
                 expected = judge(name, request.prompt_token_ids, completion.token_ids)[span.start : span.end]
