@@ -113,8 +113,7 @@ def _layout(config: "Config") -> Placement:
     if cluster.name == "gpu1":
         both = total([engine, rank])
         shared = replace(both, gpus=math.ceil(both.gpus))
-        alone = Bundle(engine.cpus, math.ceil(engine.gpus), engine.more)
-        apart = [alone] * cluster.engines_apart
+        apart = [replace(engine, gpus=math.ceil(engine.gpus))] * cluster.engines_apart
         return Placement(
             groups=(
                 BundleGroup("shared", "STRICT_PACK", (shared,)),

@@ -1,5 +1,6 @@
 """Ray wrappings of the plain worker classes; the rest of the package never decorates anything."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,9 @@ def create_fleet(
     reserved = range(first, first + config.evaluation.engines)
     # The engines of an elastic fleet are those that have a seat by now.
     indices = reserved if for_evaluation else sorted(placed.engine_nodes) if placed.per_node else range(first)
-    colocated = partial(ColocatedFleet, turns=turns, apart=config.cluster.engines_apart)
-    make_fleet = colocated if isinstance(turns, Turns) else EngineFleet
+    make_fleet: Callable[..., EngineFleet] = EngineFleet
+    if isinstance(turns, Turns):
+        make_fleet = partial(ColocatedFleet, turns=turns, apart=config.cluster.engines_apart)
     return make_fleet(
         make_actor=make_actor,
         indices=indices,
