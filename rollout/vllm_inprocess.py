@@ -44,8 +44,7 @@ class InProcessEngine:
         self._thread: threading.Thread | None = None
         self._dead: EngineDead | None = None
         self._stopping = False
-        self._weights: Any = None
-        """Its weights (``InProcessWeights``), once it is loaded."""
+        self._weights: Any = None  # InProcessWeights, once it is loaded
         self._job: Job | None = None
         """The one that runs, or that the thread died in."""
         self._step_began: float | None = None

@@ -47,7 +47,7 @@ class NodeFollower:
         self._fleet, self._placed, self._admit, self._grace_s = fleet, placed, admit, grace_s
         self._nodes, self._hasten = nodes, hasten
         self._hastened: set[str] = set()
-        """Draining nodes that a checkpoint was asked for because of."""
+        """Draining nodes that were looked at for the learner's ranks."""
         self._leaving: dict[int, asyncio.Task[None]] = {}
 
     @asynccontextmanager

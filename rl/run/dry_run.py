@@ -24,14 +24,12 @@ from rl.learner.memory import learner_bytes, sizes, snapshot_bytes
 from rl.pretrain.cache import base_dir
 from rl.pretrain.packaged import packaged_dir, packaged_file
 from rl.records.phases import Phases
-from rl.run.device_memory import residents
+from rl.run.device_memory import DTYPE_BYTES, residents
 from rl.run.estimate import estimate
 from rl.run.prepare.inputs import Prepared, prepare
 from rl.run.prepare.references import References
 from rl.run.start import choose_start, room_of
 from rollout.checkpoint_shapes import checkpoint_shapes
-
-DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

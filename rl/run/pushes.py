@@ -30,7 +30,6 @@ class Pushes:
         """``calm``: let the one plan that is out come near its end first
         (docs/decisions/0004-push-when-calm.md)."""
         self._stream = config.stream
-        self._buffer = buffer
         self._fleet = fleet
         self._sync = sync
         self._trace = trace

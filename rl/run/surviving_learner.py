@@ -27,17 +27,23 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+FREE = 8
+"""Ranks that never ran, over a run, that cost no restart: then something else than one lost node is wrong."""
+
+
 class Restarts:
     """How often ranks may still be started again, over all attempts of a run."""
 
     def __init__(self, left: int) -> None:
         self.left = left
         self.taken = 0
+        self._free = FREE
 
     def take(self, died: BaseException) -> bool:
         """Use one up; False if none is left. The death of a node is one, also if Ray seats the next rank on
         it before it knows."""
-        if isinstance(died, LearnerDead) and not died.ran:
+        if isinstance(died, LearnerDead) and not died.ran and self._free:
+            self._free -= 1
             return True
         if self.left == 0:
             return False

@@ -169,10 +169,11 @@ class StreamBuffer:
     def _surplus(self, plan: PlanState, given: Collection[int]) -> list[GroupState]:
         """Groups that finished last, of those that train, beyond what the batch takes; none without spare
         ones."""
-        kept = [g for g in plan.kept() if g.group is not None]
-        kept.sort(key=lambda g: 0.0 if g.group is None else g.group.finished_at)
-        beyond = kept[plan.wanted :] if plan.spare else []
-        return [group for group in beyond if group.request.group_id not in given]
+        if not plan.spare:
+            return []
+        ended = {g.request.group_id: g.group.finished_at for g in plan.kept() if g.group is not None}
+        kept = sorted(plan.kept(), key=lambda g: ended[g.request.group_id])
+        return [group for group in kept[plan.wanted :] if group.request.group_id not in given]
 
     def _fresh_at(self, group: GroupState, step: int) -> bool:
         if group.group is not None:

@@ -115,8 +115,9 @@ class PlanState:
 
     @property
     def wanted(self) -> int:
-        """Groups that the batch takes."""
-        return len(self.groups) - self.spare - self.refilled
+        """Groups that the batch takes; one at least, also where a curriculum drew fewer than it was asked
+        for."""
+        return max(1, len(self.groups) - self.spare - self.refilled)
 
     @property
     def missing(self) -> int:

@@ -3,15 +3,12 @@
 Not yet run on hardware.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from rl.records.metrics import read_metrics
-from tests.gpu.test_smoke import BF16_GAP
+from tests.gpu.runs import BF16_GAP, assert_trained, rows_of
 from tests.integration.learner.batches import make_batch
 from tests.integration.learner.learner_host import Hosts
 
@@ -31,20 +28,8 @@ IN_TURNS = [
 @pytest.mark.parametrize("staleness", [0, 1])
 def test_four_steps_in_turns(tmp_path: Path, level: int, staleness: int) -> None:
     more = [f"cluster.sleep_level={level}", f"stream.max_staleness={staleness}"]
-    run = ["run.steps=4", f"run.dir={tmp_path}", "run.name=gpu", "rollout.probe_every=1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "rl.cli", "train", "debug", *IN_TURNS, *more, *run],
-        capture_output=True,
-        text=True,
-        timeout=540,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    rows = read_metrics(tmp_path / "gpu" / "metrics.jsonl")
-    assert [row["step"] for row in rows] == [0, 1, 2, 3]
-    assert all(row["learner/applied"] == 1 for row in rows)
-    gaps = [row["sync/probe_gap"] for row in rows if row.get("sync/probe_gap") is not None]
-    assert gaps and max(gaps) <= BF16_GAP, "it woke up with other weights"
+    rows = rows_of(tmp_path, *IN_TURNS, *more, "run.steps=4")
+    assert_trained(rows, steps=4, gap=BF16_GAP)
     assert rows[-1]["turns/tokens_asleep"] == 0
     assert rows[-1]["turns/learner_left_bytes"] <= 0.05 * rows[-1]["turns/learner_moved_bytes"] + (1 << 20)
 

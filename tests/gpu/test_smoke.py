@@ -4,14 +4,12 @@ agree on fixed tokens.
 Not yet run on hardware. NCCL needs two GPUs.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from rl.records.metrics import read_metrics
+from tests.gpu.runs import BF16_GAP, assert_trained, rows_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -28,8 +26,6 @@ ONE_GPU = [
     "learner.packing=buckets",
     "learner.gradient_checkpointing=false",
 ]
-BF16_GAP = 0.1
-"""Nats, mean over the probe tokens: bf16 on equal weights measured 0.03-0.05 on CPU."""
 
 
 @pytest.mark.parametrize("transport", ["ipc", "shm"])
@@ -42,17 +38,5 @@ def test_two_steps_on_one_gpu(tmp_path: Path, dtype: str, gap: float, transport:
         f"rollout.probe_tolerance={gap}",
     ]
     overrides += [f"rollout.weight_transfer={transport}"]
-    run = ["run.steps=2", f"run.dir={tmp_path}", "run.name=gpu", "rollout.probe_every=1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "rl.cli", "train", "debug", *overrides, *run],
-        capture_output=True,
-        text=True,
-        timeout=540,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    rows = read_metrics(tmp_path / "gpu" / "metrics.jsonl")
-    assert [row["step"] for row in rows] == [0, 1]
-    assert all(row["learner/applied"] == 1 for row in rows)
-    gaps = [row["sync/probe_gap"] for row in rows if row.get("sync/probe_gap") is not None]
-    assert gaps and max(gaps) <= gap
+    rows = rows_of(tmp_path, *overrides, "run.steps=2")
+    assert_trained(rows, steps=2, gap=gap)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rl.records.metrics import read_metrics
+from tests.gpu.runs import BF16_GAP, assert_trained, rows_of
 
-BF16_GAP = 0.1
 NODE = [
     "cluster=node8",
     "rollout.num_engines=1",
@@ -18,7 +17,6 @@ NODE = [
     "rollout.gpu_memory_utilization=0.3",
     f"rollout.probe_tolerance={BF16_GAP}",
     "learner.num_ranks=1",
-    "rollout.probe_every=1",
     "run.steps=2",
 ]
 ARMS = {
@@ -36,23 +34,8 @@ ARMS = {
 @pytest.mark.gpus(2)
 @pytest.mark.parametrize("arm", ARMS)
 def test_weights_reach_the_engine_by_nccl(tmp_path: Path, arm: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "rl.cli",
-        "train",
-        "debug",
-        *NODE,
-        *ARMS[arm],
-        f"run.dir={tmp_path}",
-        "run.name=nccl",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    rows = read_metrics(tmp_path / "nccl" / "metrics.jsonl")
-    assert [row["step"] for row in rows] == [0, 1] and all(row["learner/applied"] == 1 for row in rows)
-    gaps = [row["sync/probe_gap"] for row in rows if row.get("sync/probe_gap") is not None]
-    assert gaps and max(gaps) <= BF16_GAP
+    rows = rows_of(tmp_path, *NODE, *ARMS[arm], timeout_s=900)
+    assert_trained(rows, steps=2, gap=BF16_GAP)
 
 
 TENSOR_PARALLEL = """

@@ -22,7 +22,7 @@ from rl.learner.group import LearnerDead, _verdict
 from rl.records.trace import TraceWriter
 from rl.run.saver import Saver, SnapshotLost
 from rl.run.state import RunState
-from rl.run.surviving_learner import Restarts, SurvivingLearner
+from rl.run.surviving_learner import FREE, Restarts, SurvivingLearner
 from rl.run.train import what_died
 
 COLUMNS = [field.name for field in fields(TrainingBatch) if field.type is np.ndarray]
@@ -272,6 +272,8 @@ def test_a_rank_that_never_ran_because_its_node_went_is_no_restart() -> None:
     assert restarts.take(LearnerDead(0, "learner.setup", ran=False)) and restarts.left == 1
     assert restarts.take(LearnerDead(0, "learner.train")) and restarts.left == 0
     assert not restarts.take(LearnerDead(0, "learner.train"))
+    free = [restarts.take(LearnerDead(0, "learner.setup", ran=False)) for _ in range(FREE)]
+    assert free == [True] * (FREE - 1) + [False], "not for ever"
     gone = ActorDiedError(ActorDiedErrorContext(never_started=True, actor_id=b"0" * 16))
 
     async def verdict() -> BaseException:

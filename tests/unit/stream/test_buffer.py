@@ -170,6 +170,15 @@ def test_a_late_spare_group_waits_for_a_plan_that_is_not_drawn_yet() -> None:
         assert plan.wanted == 3 and waiting(one, 4)[0] == unsent.request.group_id
 
 
+def test_a_plan_that_was_drawn_too_small_does_not_close_empty() -> None:
+    buffer = StreamBuffer(max_staleness=0, spare=4)
+    plan = buffer.open()
+    buffer.add(0, groups(0, 3))  # of the five that were asked for
+    assert (plan.spare, plan.wanted) == (4, 1) and not buffer.closable(0)
+    finish(buffer, plan.groups[0])
+    assert buffer.closable(0)
+
+
 def test_a_spare_group_stands_in_for_a_dropped_one() -> None:
     buffer = with_spare(0, max_staleness=0)
     first, *rest = buffer.plans[0].groups
