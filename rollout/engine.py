@@ -61,6 +61,8 @@ class EngineConfig:
     gpu_memory_utilization: float = 0.85
     block_size: int = 32
     """Tokens of one KV block; the CPU kernels want a multiple of 32."""
+    cache_watermark: float = 0.0
+    """Share of the blocks that stay free when a waiting sequence is taken in."""
     prefix_cache: bool = True
     kv_after_update: str = "clear"
     """``clear`` recomputes the KV of sequences in flight under new weights; ``keep`` goes on with the old KV,

@@ -19,6 +19,7 @@ OWNED: dict[str, str] = {
     "block_size": "set rollout.block_size",
     "gpu_memory_utilization": "set rollout.gpu_memory_utilization",
     "kv_cache_memory_bytes": "set rollout.kv_cache_mib",
+    "watermark": "set rollout.cache_watermark",
     "enable_sleep_mode": "set cluster.colocated",
     "enable_lora": "set learner.lora.push=adapter",
     "max_loras": "set learner.lora.push=adapter",

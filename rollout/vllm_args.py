@@ -33,6 +33,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "distributed_executor_backend": "uni" if config.tensor_parallel == 1 else "mp",
         "enable_prefix_caching": config.prefix_cache,
         "block_size": config.block_size,
+        "watermark": config.cache_watermark,
         # log_softmax(logits / T): the distribution that was sampled, which is what the ratio divides by.
         "logprobs_mode": "processed_logprobs",
         "disable_log_stats": True,

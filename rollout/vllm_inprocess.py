@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from rollout.collector import collector_off
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence, check_stream
 from rollout.stop_strings import StopStrings
@@ -189,7 +190,8 @@ class InProcessEngine:
 
     def _serve(self, ready: Future[None]) -> None:
         try:
-            self._load()
+            with collector_off():
+                self._load()
             ready.set_result(None)
             while not self._stopping:
                 self._turn()

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from rollout.collector import collector_off
 from rollout.engine import (
     EngineConfig,
     EngineDead,
@@ -57,13 +59,18 @@ class RolloutWorker:
         return self._name
 
     async def warm(self) -> None:
-        """Set the process up and import the engine's modules, ahead of ``start``."""
+        """Set the process up and import the engine's modules, ahead of ``start``. No base is needed yet."""
         self._prepared()
+
+    async def take_base(self, model: str) -> None:
+        """Serve this base, which was not known when the actor was made; ahead of ``start``."""
+        assert self._engine is None, "a started engine keeps its base"
+        self._config = replace(self._config, model=model)
 
     def _prepared(self) -> InferenceEngine:
         """Return the engine, not started, with its modules imported. Two threads that import the same modules
         at once can each meet them half made."""
-        with self._importing:
+        with self._importing, collector_off():
             prepare_process(self._config)
             engine = build_engine(self._config)
             engine.preload()

@@ -21,7 +21,6 @@ A full run writes the layers it measured into ``benchmarks/results/curricula.jso
 
 import argparse
 import json
-import sys
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from benchmarks.curricula import cost as curricula_cost
 from benchmarks.curricula import real as curricula_real
 from benchmarks.curricula import simulation as curricula_simulation
 from benchmarks.curricula.pools import FROZEN
-from benchmarks.lib.common import CONSOLE, RESULTS, machine, parser, save
+from benchmarks.lib.common import CONSOLE, RESULTS, command_line, machine, parser, save
 
 LAYERS = ("simulation", "cost", "real")
 GAIN = 0.40
@@ -42,7 +41,7 @@ COST_MS, COST_MIB = 100.0, 1024.0
 def main() -> None:
     args = _arguments()
     result = _earlier(args)
-    command = " ".join(["python", "benchmarks/curricula/", *sys.argv[1:]])
+    command = command_line()
     if "simulation" in args.layers:
         arms, refused = curricula_simulation.usable(tuple(curricula_simulation.ARMS))
         if args.quick:

@@ -26,7 +26,6 @@ os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
 
 import argparse
 import socket
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
@@ -192,7 +191,7 @@ def main() -> None:
     args = _arguments()
     result: dict[str, Any] = {
         "machine": machine(),
-        "command": " ".join(["python", "-m", "benchmarks.learning.bf16_masters", *sys.argv[1:]]),
+        "command": command_line(),
     }
     with tempfile.TemporaryDirectory(prefix="t2rl-bf16-") as directory:
         size = {"hidden": 128, "layers": 2} if args.quick else {"hidden": 256, "layers": 4}

@@ -21,7 +21,6 @@ import asyncio
 import hashlib
 import json
 import socket
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,7 +33,7 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM
 
 from benchmarks.learning.learning import ROOT, interval
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from examples.rl_loop import Sampler, pass_rate, update
 from planner.estimators.bootstrap import seeds_difference
 from rewards import build_reward
@@ -242,7 +241,7 @@ def main() -> None:
     rows = asyncio.run(_rows(args, config, prepared, ledger, key))
     result = {
         "machine": machine(),
-        "command": " ".join(["python -m benchmarks.learning.diloco", *sys.argv[1:]]),
+        "command": command_line(),
         "limits": LIMITS,
         "steps": args.steps,
         "rollouts_per_step": config.stream.prompts_per_step * config.stream.rollouts_per_prompt,

@@ -19,12 +19,11 @@ Claims, written before the first run:
 
 import argparse
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.learning.learning import ROOT, Runs, cost, interval, metrics_of
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show
 from planner.estimators.bootstrap import seeds_difference
 from rl.records.metrics import read_metrics
 
@@ -109,7 +108,7 @@ def main() -> None:
     compared = compare(found)
     result = {
         "machine": machine(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_line(),
         "tokens": args.tokens,
         "arms": {
             arm: [row | {"pass@1": round(float(row["pass@1"].mean()), 4)} for row in rows]

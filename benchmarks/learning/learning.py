@@ -30,7 +30,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.learning.plot import plot_curves
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from benchmarks.lib.process_tree import run_logged
 from planner.estimators.bootstrap import Difference, paired_difference, seeds_difference
 from planner.estimators.pass_at_k import pass_at_k
@@ -314,7 +314,7 @@ def main() -> None:
     )
     facts = {
         "machine": machine(),
-        "command": " ".join(["python", "benchmarks/learning/learning.py", *sys.argv[1:]]),
+        "command": command_line(),
         "config": args.config,
     }
     result = facts | (staleness(args, runs) if args.staleness else learning(args, runs))

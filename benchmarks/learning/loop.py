@@ -16,7 +16,6 @@ and problems.
 import argparse
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.learning.learning import ROOT, Runs
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from planner.estimators.bootstrap import MIN_SEEDS, bootstrap_mean, seeds_difference
 from planner.estimators.pass_at_k import pass_at_k
 from planner.planner import Planner, PlannerConfig
@@ -92,7 +91,7 @@ def main() -> None:
             targets.setdefault(arm, []).append(_targets(run))
     result: dict[str, Any] = {
         "machine": machine(),
-        "command": " ".join(["python", "benchmarks/learning/loop.py", *sys.argv[1:]]),
+        "command": command_line(),
         "base": summary(base, None, base_tokens=mean_tokens(base[0][1])),
         "targets": targets,
         "arms": {},

@@ -18,7 +18,6 @@ and the exit status is 1.
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +26,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.learning.learning import ROOT, Runs, cost, interval, metrics_of
-from benchmarks.lib.common import CONSOLE, RESULTS, machine, parser, save
+from benchmarks.lib.common import CONSOLE, RESULTS, command_line, machine, parser, save
 from planner.estimators.bootstrap import MIN_SEEDS, paired_difference, seeds_difference
 from rl.config.load import load_config
 from rl.records.metrics import read_metrics
@@ -59,7 +58,7 @@ def main() -> None:
     )
     facts = {
         "machine": machine(),
-        "command": " ".join(["python", "benchmarks/learning/objectives.py", *sys.argv[1:]]),
+        "command": command_line(),
         "config": args.config,
         "overrides": args.overrides,
         "base": {},

@@ -10,7 +10,6 @@ as one. Finished runs are remembered (``runs/benchmarks/off-policy``); the resul
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.learning.learning import ROOT, Runs, cost, evaluations, interval, per_problem
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from planner.estimators.bootstrap import seeds_difference
 from rl.records.metrics import read_metrics
 
@@ -52,7 +51,7 @@ def main() -> None:
     )
     result: dict[str, Any] = {
         "machine": machine(),
-        "command": " ".join(["python", "benchmarks/learning/off_policy.py", *sys.argv[1:]]),
+        "command": command_line(),
         "max_staleness": args.staleness,
         "arms": {},
     }

@@ -34,7 +34,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.learning.learning import ROOT, Runs, cost, interval, metrics_of, per_problem
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from planner.estimators.bootstrap import MIN_SEEDS, paired_difference, seeds_difference
 from rl.config.load import load_config
 from rl.run.prepare.inputs import locate_model
@@ -161,7 +161,7 @@ def main() -> None:
     stem = "_".join(part for part in ("real_model", args.name) if part)
     directory = ROOT / "runs" / "benchmarks" / (stem + ("-quick" if args.quick else ""))
     runs = Runs(directory, fresh=False)
-    command = " ".join(["python", "-m", "benchmarks.learning.real_model", *sys.argv[1:]])
+    command = command_line()
     result = {"machine": machine(), "command": command} | measure(args, runs, directory)
     show(result)
     save(stem, result, args=args, beside=True)  # benchmarks.speed.real_model has keys of its own there

@@ -30,7 +30,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.learning.learning import ROOT, per_problem
 from benchmarks.learning.real_model import CONFIG, over_seeds
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from rl.config.load import load_config
 from rl.evaluation.suites.packaged import TEXT
 from rl.run.prepare.inputs import locate_model
@@ -136,7 +136,7 @@ def main() -> None:
     if not runs:
         raise SystemExit("no finished run; start python -m benchmarks.learning.real_model, or give --runs")
     base = locate_model(load_config(CONFIG, []))
-    command = " ".join(["python", "-m", "benchmarks.learning.retention", *sys.argv[1:]])
+    command = command_line()
     result = {"machine": machine(), "command": command} | measure(base, runs, quick=args.quick)
     show(result)
     save("retention", result, args=args)

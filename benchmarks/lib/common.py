@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
+import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -57,6 +59,14 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_before": [round(x, 2) for x in os.getloadavg()],
     }
+
+
+def command_line() -> str:
+    """How this benchmark was called, without this machine's folders: ``python -m benchmarks.speed.stream
+    --quick``."""
+    spec = sys.modules["__main__"].__spec__
+    name = Path(sys.argv[0]).stem if spec is None else spec.name.removesuffix(".__main__")
+    return shlex.join(["python", "-m", name, *sys.argv[1:]])
 
 
 def save(name: str, result: dict[str, Any], *, args: argparse.Namespace, beside: bool = False) -> None:

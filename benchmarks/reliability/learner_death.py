@@ -27,7 +27,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from rl.records.jsonl import read_jsonl
 from rl.records.metrics import read_metrics
 
@@ -109,7 +109,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="t2rl-death-") as directory:
             found[arm] = measured(Path(directory), setting, every=every, at=at)
         CONSOLE.print(f"{arm}: {found[arm]}")
-    command = " ".join(["python", "-m", "benchmarks.reliability.learner_death", *sys.argv[1:]])
+    command = command_line()
     when = {"checkpoint_every": every, "killed_at_step": at}
     result = {"machine": facts, "command": command, **when, "arms": found}
     save("checkpoint", {"learner_death": result}, args=args, beside=True)

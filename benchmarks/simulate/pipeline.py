@@ -9,7 +9,6 @@ and of a sequence in it (two workloads alone), of a learner's token (the same), 
 """
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
-from benchmarks.lib.common import RESULTS, machine, parser
+from benchmarks.lib.common import RESULTS, command_line, machine, parser
 from benchmarks.lib.parts import FixedLengths
 from benchmarks.simulate.results import record, relative_errors, table
 from rl.simulation.spec import SystemSpec
@@ -181,7 +180,7 @@ def main() -> None:
         "simulated": True,
         "max_relative_error": errors["held_out"]["max"],
         "machine": machine(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_line(),
         "claims": claims,
         "fitted": _fields(fitted),
         **{f"{use}_relative_error": found for use, found in errors.items()},

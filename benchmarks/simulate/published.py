@@ -7,7 +7,6 @@ of the fits: verl 7B four figures (seconds of a decode step and of a sequence in
 and update) on four rows; nemo one figure on three rows; marin two figures on two rows of each code version.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import yaml
 from scipy.optimize import minimize
 
-from benchmarks.lib.common import machine, parser
+from benchmarks.lib.common import command_line, machine, parser
 from benchmarks.simulate.results import DATA, read, record, relative_errors, table
 from rl.simulation.spec import SystemSpec
 from rl.simulation.summary import predict
@@ -262,7 +261,7 @@ def main() -> None:
     result = {
         "simulated": True,
         "machine": machine(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_line(),
         "claims": data["claims"],
         "train_relative_error": relative_errors(rows, "fit"),
         "held_out_relative_error": relative_errors(rows, "held_out"),

@@ -9,13 +9,12 @@ GPUs and eight from 2,048 on. The batch stays the same at every size: learning, 
 
 import itertools
 import math
-import sys
 from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
 
-from benchmarks.lib.common import CONSOLE, machine, parser
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser
 from benchmarks.simulate.results import read, record
 from rl.simulation.goodput import best_interval_s, goodput, spare_engines
 from rl.simulation.load import load_system
@@ -124,7 +123,7 @@ def main() -> None:
     result = {
         "simulated": True,
         "machine": machine(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_line(),
         "system": "h100-7b",
         "mean_tokens": MEAN_TOKENS,
         "steps_of_the_run": STEPS,

@@ -41,7 +41,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, spread
 from benchmarks.speed.learner_memory import make_batch, save_base
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
@@ -199,7 +199,7 @@ def main() -> None:
     CONSOLE.print(table)
     result = {
         "machine": facts,
-        "command": " ".join(["python", "-m", "benchmarks.speed.checkpoint", *sys.argv[1:]]),
+        "command": command_line(),
         "checkpoint": {
             "stall_share": found["background"]["stall_cpu_share"]["median"],
             "wall_stall_share": found["background"]["stall_share"]["median"],

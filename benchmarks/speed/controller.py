@@ -21,7 +21,6 @@ import pickle
 import random
 import resource
 import shutil
-import sys
 import tempfile
 import time
 import zlib
@@ -32,7 +31,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from benchmarks.lib.loop_watch import LoopWatch
 from curricula import build_curriculum
 from curricula.pool import PromptPool
@@ -359,7 +358,7 @@ def main() -> None:
         "controller",
         {
             "machine": facts,
-            "command": " ".join(["python", *sys.argv]),
+            "command": command_line(),
             "load": load,
             **summary,
             "longest_ms": worst,

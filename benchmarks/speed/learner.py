@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
 from benchmarks.lib.process_tree import run_logged
 from rl.batch.types import TrainingBatch
 from rl.config.load import load_config
@@ -286,7 +286,7 @@ def main() -> None:
     CONSOLE.print(f"padding: {detail['padding_share']}")
     result = {
         "machine": facts,
-        "command": " ".join(["python", "benchmarks/speed/learner.py", *sys.argv[1:]]),
+        "command": command_line(),
         "config": CONFIG,
         "overrides": args.overrides,
     }

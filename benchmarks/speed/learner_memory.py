@@ -43,7 +43,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from rl.batch.types import TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
@@ -223,9 +223,8 @@ def main() -> None:
     for arm, row in rows.items():
         table.add_row(arm, *(f"{row[c]:.2f}" for c in columns))
     CONSOLE.print(table)
-    command_line = " ".join(["python", "-m", "benchmarks.speed.learner_memory", *sys.argv[1:]])
     tokens = {"tokens": len(batch.token_ids), "sampled": batch.num_valid_tokens}
-    save("learner_memory", {"machine": facts, "command": command_line, **tokens, "arms": rows}, args=args)
+    save("learner_memory", {"machine": facts, "command": command_line(), **tokens, "arms": rows}, args=args)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ They take turns; each has an engine on core 0 and a learner rank on core 1.
 
 import asyncio
 import logging
-import sys
 import time
 from typing import Any
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
 from benchmarks.lib.rig import Mix, Rig, Setting, make_rigs
 from benchmarks.speed.alone import rollout_alone
 from rl.cluster.ray_runtime import start_ray, stop_ray
@@ -103,7 +102,7 @@ def main() -> None:
     CONSOLE.print(facts)
     save(
         "lora_push",
-        {"machine": facts, "command": " ".join(["python", *sys.argv]), "sizes": sizes, **result},
+        {"machine": facts, "command": command_line(), "sizes": sizes, **result},
         args=args,
     )
 

@@ -16,7 +16,6 @@ Ours and bare take turns. All engines sit on core 0, all learners on core 1.
 
 import asyncio
 import logging
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
 from benchmarks.lib.rig import Mix, Rig, Setting, make_rigs
 from benchmarks.speed.alone import learner_alone, rollout_alone
 from benchmarks.speed.bare import BareEngine, BareLearner
@@ -232,7 +231,7 @@ def main() -> None:
     show(f"overhead ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
     save(
         "overhead",
-        {"machine": facts, "command": " ".join(["python", *sys.argv]), **shares, "detail": detail},
+        {"machine": facts, "command": command_line(), **shares, "detail": detail},
         args=args,
     )
 

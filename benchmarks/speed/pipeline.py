@@ -27,13 +27,12 @@ import asyncio
 import json
 import logging
 import statistics
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.lib.common import CONSOLE, RESULTS, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, RESULTS, command_line, machine, parser, save, show, spread
 from benchmarks.lib.rig import Mix, Rig, RunFacts, Setting, make_rigs
 from benchmarks.speed.alone import Alone, learner_alone, rollout_alone
 from rl.cluster.ray_runtime import start_ray, stop_ray
@@ -269,7 +268,7 @@ async def everything(plan: Plan, mixes: list[Mix], args: argparse.Namespace) -> 
     """Measure mix by mix; what is done is on disk after each."""
     path = args.json or RESULTS / "pipeline.json"
     kept = json.loads(path.read_text(encoding="utf-8"))["mixes"] if args.merge and path.is_file() else {}
-    result: dict[str, Any] = {"machine": machine(), "command": " ".join(["python", *sys.argv])}
+    result: dict[str, Any] = {"machine": machine(), "command": command_line()}
     result |= {"plan": asdict(plan), "mixes": kept}
     for mix in mixes:
         load = machine()["load_before"]

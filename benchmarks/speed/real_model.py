@@ -33,7 +33,6 @@ import json
 import re
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -42,7 +41,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.learning.learning import ENGINE_PROCESS, LEARNER_PROCESS, ROOT
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
 from benchmarks.lib.process_tree import CpuClock
 from benchmarks.lib.rig import Rig
 from benchmarks.lib.rig import Setting as RigSetting
@@ -261,7 +260,7 @@ def main() -> None:
     locate_model(load_config(CONFIG))  # converts it outside of everything that is timed
     facts = {
         "machine": machine(),
-        "command": " ".join(["python", "-m", "benchmarks.speed.real_model", *sys.argv[1:]]),
+        "command": command_line(),
     }
     chosen = settings(args, parts)
     if chosen is None:

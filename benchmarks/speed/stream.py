@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, spread
 
 SIZES = (128, 4096, 65536, 1 << 20)
 PRODUCERS = (1, 4, 8)
@@ -41,9 +41,7 @@ def main() -> None:
             found += _child(args, side)
     result = {
         "machine": machine(),
-        "command": " ".join(["python -m benchmarks.speed.stream", *sys.argv[1:]]).replace(
-            str(args.transfer_queue), "DIR"
-        ),
+        "command": command_line().replace(str(args.transfer_queue), "DIR"),
         "transferqueue": _version(args.transfer_queue),
         "rounds": args.rounds,
         "repeats": args.repeats,

@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
 from benchmarks.lib.process_tree import CpuClock, run_logged
 from rl.config.load import dump_config, load_config
 from rl.records.metrics import read_metrics
@@ -137,7 +137,7 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
     """The whole comparison, as the result to be written."""
     result: dict[str, Any] = {
         "machine": machine(),
-        "command": " ".join(["python", "benchmarks/speed/vs_trl.py", *sys.argv[1:]]),
+        "command": command_line(),
     }
     trial = write_config(work / "trial.yaml", args.config, [*overrides, f"run.steps={args.trial_steps}"])
     candidates = CANDIDATES if not args.quick else CANDIDATES[:2]

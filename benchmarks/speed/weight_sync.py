@@ -16,14 +16,13 @@ Nothing crosses a network: on one node a fetch is a look into the same store.
 
 import asyncio
 import logging
-import sys
 import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.common import CONSOLE, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
 from benchmarks.lib.rig import Rig, Setting, make_rigs
 from benchmarks.speed.overhead import LARGE, SMOLLM2, save_model
 from rl.cluster.ray_runtime import start_ray, stop_ray
@@ -114,7 +113,7 @@ def main() -> None:
         rows |= {f"{size}, {key}": value for key, value in found.items() if key != "bytes"}
     show(f"weight sync ({facts['cpu']}, {facts['cores']} cores, {facts['date']})", rows)
     shares = {ratio: {name: found[ratio] for name, found in detail.items()} for ratio in ratios}
-    command = " ".join(["python", *sys.argv])
+    command = command_line()
     save("weight_sync", {"machine": facts, "command": command, **shares, "detail": detail}, args=args)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rewards.processes.worker import die_with_parent, run_verifier
 from rewards.user_functions.foreign import attempt
+from rollout.collector import collector_off
 from rollout.user_code import load_module
 
 ORDER_LIMIT = 4096
@@ -76,7 +77,8 @@ def main() -> None:
     """Entry point; arguments: control socket, parent's pid, modules to import."""
     control_fd, parent_pid, modules = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     die_with_parent(parent_pid)
-    load(modules)
+    with collector_off():
+        load(modules)
     if has_threads():
         # Some import started them: begin again without imports, which every verifier then makes for itself.
         os.execv(

@@ -7,6 +7,7 @@ import typer
 from rl.cli.arguments import AsJson, Name, Overrides
 from rl.cli.exits import exit_codes
 from rl.records.phases import Phases
+from rollout.collector import collector_off
 
 EPILOG = """
 Examples:
@@ -43,10 +44,11 @@ def train(
 ) -> None:
     """Post-train a model: build or load the base, evaluate it, train, evaluate again."""
     with exit_codes():
-        from rl.config.load import load_config
-
         phases = Phases()
-        config = load_config(name, overrides)
+        with collector_off():
+            from rl.config.load import load_config
+
+            config = load_config(name, overrides)
         if dry:
             from rl.run.dry_run import dry_run
 
@@ -62,6 +64,7 @@ def train(
 
         with terminated_as_interrupted(), EarlyStart(config) as early:
             # Its imports take seconds, and Ray is on its way meanwhile.
-            from rl.run.train import train as run
+            with collector_off():
+                from rl.run.train import train as run
 
             run(config, start, phases, early=early, as_json=as_json)

@@ -103,7 +103,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     _remove_leftovers()
     temp = _make_temp()
     # address="local": the default would join whatever Ray another user of this machine has started.
-    with _loopback():
+    with _loopback(), _without_monitors():
         ray.init(
             address="local",
             num_cpus=config.cluster.num_cpus or needed_cpus(config),
@@ -144,6 +144,23 @@ def _loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _without_monitors() -> Iterator[None]:
+    """A Ray that starts inside the block leaves out two processes that a Ray of one run has no use for, and
+    that cost it a CPU second each: the autoscaler's monitor, and the one that passes logs to the driver."""
+    from ray._private.node import Node
+
+    def nothing(node: Node) -> None:
+        """Start no process."""
+
+    before = Node.start_monitor, Node.start_log_monitor
+    Node.start_monitor = Node.start_log_monitor = nothing
+    try:
+        yield
+    finally:
+        Node.start_monitor, Node.start_log_monitor = before
 
 
 def _own_code_first() -> Any:

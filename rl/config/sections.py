@@ -101,7 +101,9 @@ class StreamConfig(Section):
 class RolloutConfig(Section):
     """Engines and sampling."""
 
-    LIMITS: ClassVar[frozenset[str]] = frozenset({"max_restarts", "block_size", "probe_factor"})
+    LIMITS: ClassVar[frozenset[str]] = frozenset(
+        {"max_restarts", "block_size", "cache_watermark", "probe_factor"}
+    )
 
     backend: Literal["inprocess", "async"] = "inprocess"
     """``inprocess``: LLMEngine stepped in a thread of the actor (CPU default). ``async``: AsyncLLM (GPU
@@ -141,6 +143,9 @@ class RolloutConfig(Section):
     """Share of a GPU that an engine may take, weights and KV cache together."""
     block_size: PositiveInt = 32
     """Tokens of one block of the KV cache."""
+    cache_watermark: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the KV cache that must be free before an engine takes another sequence in, so that fewer are
+    dropped and prefilled again when the cache is full. Pays where it holds a quarter of ``max_num_seqs``."""
     prefix_cache: bool = True
     """Prompts that share a beginning are prefilled once."""
     kv_after_update: Literal["clear", "keep"] = "clear"

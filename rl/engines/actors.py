@@ -1,6 +1,7 @@
 """Ray wrappings of the plain worker classes; the rest of the package never decorates anything."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def engine_config(config: Config, model_path: Path, *, fixed_weights: bool = Fal
         kv_cache_mib=rollout.kv_cache_mib,
         gpu_memory_utilization=rollout.gpu_memory_utilization,
         block_size=rollout.block_size,
+        cache_watermark=rollout.cache_watermark,
         prefix_cache=rollout.prefix_cache,
         kv_after_update=rollout.kv_after_update,
         weight_transfer="shm" if rollout.weight_transfer == "object" else rollout.weight_transfer,
@@ -83,7 +85,9 @@ def create_fleet(
 
     def make_actor(index: int) -> Any:
         if index in warmed:
-            return warmed.pop(index)
+            actor = warmed.pop(index)
+            actor.take_base.options(concurrency_group="control").remote(engine.model)
+            return actor
         return create_engine_actor(engine, placed.engine_options(index), name=f"engine-{index}")
 
     first = config.rollout.num_engines
@@ -103,10 +107,10 @@ def create_fleet(
     )
 
 
-def warm_engines(config: Config, model_path: Path, placed: Placed) -> dict[int, Any]:
+def warm_engines(config: Config, placed: Placed) -> dict[int, Any]:
     """Actors of the run's engines, evaluation's included, by index, that import vLLM from now on and load
-    nothing."""
-    engine = engine_config(config, model_path)
+    nothing: ``create_fleet`` tells them the base."""
+    engine = replace(engine_config(config, Path()), model="")
     actors = {}
     for index in range(config.rollout.num_engines + config.evaluation.engines):
         actors[index] = create_engine_actor(engine, placed.engine_options(index), name=f"engine-{index}")

@@ -1,6 +1,7 @@
 """One learner rank: a DeepSpeed engine over its share of every training batch. A plain class; ``group`` puts
 it into Ray actors."""
 
+import gc
 import os
 import socket
 import time
@@ -17,6 +18,7 @@ from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.settings import RankSettings, Recorded
+from rollout.collector import collector_off
 from rollout.engine import WeightUpdate
 from rollout.weight_sender import Rendezvous, WeightSender
 
@@ -81,10 +83,11 @@ class LearnerRank:
     def warm(self) -> None:
         """Import what ``setup`` needs, ahead of it."""
         self._claim_cpu()
-        from rl.learner.deepspeed_setup import import_deepspeed
+        with collector_off():
+            from rl.learner.deepspeed_setup import import_deepspeed
 
-        import_deepspeed(self._settings.config.device)
-        import rl.learner.build  # noqa: F401
+            import_deepspeed(self._settings.config.device)
+            import rl.learner.build  # noqa: F401
 
     def setup(self, address: str, port: int) -> dict[str, Any]:
         """Join the other ranks at rank 0's ``address:port``, load the model, build the engine. Collective.
@@ -97,10 +100,15 @@ class LearnerRank:
         from rl.learner.deepspeed_setup import init_distributed
 
         init_distributed(config, rank=rank, world_size=world_size, address=address, port=port)
-        from rl.learner.build import build_parts
         from rl.learner.whole_batch import needs_whole_batch
 
-        self._parts = build_parts(self._settings)
+        with collector_off():
+            from rl.learner.build import build_parts
+
+            self._parts = build_parts(self._settings)
+        # What was imported and loaded stays; without this every full collection walks over it.
+        gc.collect()
+        gc.freeze()
         self._engine = self._parts.models.engine
         return {
             "pid": os.getpid(),
@@ -345,6 +353,7 @@ class LearnerRank:
         if self._parts.sequences is not None:
             self._parts.sequences.close()
         self._parts.publisher.close()
+        gc.unfreeze()
         for engine in self._engines().values():
             engine.destroy()
         self._parts = self._engine = self._state = None

@@ -8,7 +8,7 @@ from rl.cluster.placement import Placed
 from rl.config.learner import DilocoSync
 from rl.config.model import trusts_code
 from rl.config.schema import Config
-from rl.engines.actors import create_fleet, learner_options, warm_engines
+from rl.engines.actors import create_fleet, learner_options
 from rl.engines.fleet import EngineFleet
 from rl.learner.diloco.group import ReplicaGroup
 from rl.learner.group import LearnerGroup
@@ -37,10 +37,11 @@ class Actors:
         return [self.fleet] if self.reserved is None else [self.fleet, self.reserved]
 
 
-def create_actors(config: Config, model_path: Path, placed: Placed, *, warm: bool = False) -> Actors:
-    """The engines and ranks of a run. ``warm``: their processes are created now and import what they will
-    need; else all of that happens when they are started."""
-    ready = warm_engines(config, model_path, placed) if warm else {}
+def create_actors(
+    config: Config, model_path: Path, placed: Placed, *, ready: dict[int, Any] | None = None
+) -> Actors:
+    """The engines and ranks of a run. ``ready``: actors of ``warm_engines``; the ranks' processes are then
+    created now too, and import what they will need. Else all of that happens when they are started."""
     turns = make_turns(config)
     fleet = create_fleet(config, model_path, placed, ready=ready, turns=turns)
     reserved = None
@@ -48,7 +49,7 @@ def create_actors(config: Config, model_path: Path, placed: Placed, *, warm: boo
         reserved = create_fleet(config, model_path, placed, for_evaluation=True, ready=ready)
     learner = _learner(config, model_path, placed, fleet, turns)
     let_take_turns(turns, fleet, learner, level=config.cluster.sleep_level)
-    if warm:
+    if ready is not None:
         learner.warm()
     return Actors(fleet=fleet, reserved=reserved, learner=learner, placed=placed, turns=turns)
 

@@ -29,6 +29,7 @@ from rl.run.evaluation.desk import Beside, EvaluationDesk
 from rl.run.evaluation.units import Unit
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.loops import collector_spared
+from rl.run.preload import begin_preload
 from rl.run.prepare.inputs import Prepared
 from rl.run.prepare.node_files import engine_problem
 from rl.run.rollout_records import RolloutRecords
@@ -89,6 +90,7 @@ class Session:
         self.reserved: EngineFleet | None = None
         """Engines of evaluations beside the training."""
         self.early = asyncio.Event()
+        self._preloading: asyncio.Task[None] | None = None
 
     async def run(self) -> bool:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in
@@ -229,6 +231,7 @@ class Session:
         self._show(fleet, learner, scorer)
         try:
             async with self.status.ticking(), self._following(fleet):
+                self._preloading = begin_preload(config)
                 with as_loop("start"):
                     await start_actors(fleets, learner, scorer, one_gpu=config.cluster.name == "gpu1")
                 yield fleet, learner, scorer

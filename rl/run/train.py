@@ -30,6 +30,7 @@ from rl.run.signals import terminated_as_interrupted
 from rl.run.start import Start, check_fingerprint, choose_start, open_run, warn_about_room
 from rl.run.status import RunStatus
 from rl.run.surviving_learner import Restarts
+from rollout.collector import collector_off
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def _train(config: Config, start: Start, phases: Phases, early: EarlyStart, *, a
     """As ``train``, with Ray on its way."""
     # What a resumed run found stands, so that its data are the same.
     previous = start.run.path if start.checkpoint is not None else None
-    prepared = prepare(config, references=References(previous=previous), located=early.begin)
+    with collector_off():
+        prepared = prepare(config, references=References(previous=previous), located=early.begin)
     for note in prepared.notes:
         phases(note)
     fingerprint = run_fingerprint(config, prepared)

@@ -22,3 +22,10 @@ TRACKERS: dict[str, OpenTracker] = {
     "wandb": WandbRun,
 }
 """Name -> tracker. Each imports its library when it is opened."""
+LIBRARIES = {
+    "mlflow": "mlflow",
+    "tensorboard": "torch.utils.tensorboard",
+    "trackio": "trackio",
+    "wandb": "wandb",
+}
+"""Tracker -> the library that it imports."""

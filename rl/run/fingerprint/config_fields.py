@@ -114,6 +114,7 @@ FREE = {
     "reward_model.timeout_s",
     "rollout.backend",
     "rollout.block_size",
+    "rollout.cache_watermark",
     "rollout.cores",
     "rollout.device",
     "rollout.gpu_memory_utilization",

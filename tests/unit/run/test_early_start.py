@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import rl.engines.actors as engines
 import rl.run.actors as actors
 import rl.run.early_start as early_start
 from rl.config.load import load_config
@@ -24,6 +25,7 @@ class FakeRay:
         monkeypatch.setattr(early_start, "start_ray", self.start)
         monkeypatch.setattr(early_start, "plan_placement", lambda config: "plan")
         monkeypatch.setattr(early_start, "create_placement", lambda plan: "placed")
+        monkeypatch.setattr(engines, "warm_engines", self.warm)
         monkeypatch.setattr(actors, "create_actors", self.create)
         monkeypatch.setattr(early_start, "keep_logs_in", lambda logs: self.events.append(f"logs in {logs}"))
         monkeypatch.setattr(early_start, "stop_ray", self.stop)
@@ -34,8 +36,14 @@ class FakeRay:
             raise ConnectionError("nothing answers")
         self.events.append("start")
 
-    def create(self, config: Any, model_path: Path, placed: Any, *, warm: bool) -> str:
-        self.events.append(f"actors for {model_path}, {'warm' if warm else 'cold'}")
+    def warm(self, config: Any, placed: Any) -> dict[int, Any]:
+        assert placed == "placed"
+        self.events.append("engines import")
+        return {0: "engine"}
+
+    def create(self, config: Any, model_path: Path, placed: Any, *, ready: Any) -> str:
+        assert (placed, ready) == ("placed", {0: "engine"})
+        self.events.append(f"actors for {model_path}")
         return "actors"
 
     def stop(self) -> None:
@@ -52,8 +60,8 @@ def test_ray_starts_before_the_input_is_checked_and_only_once(fake: FakeRay) -> 
     with EarlyStart(load_config("quickstart")) as early:
         early.begin(MODEL)
         assert early.finish(MODEL, Path("logs")) == ("placed", "actors")
-        assert sorted(fake.events) == ["actors for base, warm", "logs in logs", "start"]
-        assert fake.events[0] == "start"
+        others = [event for event in fake.events if event != "logs in logs"]
+        assert others == ["start", "engines import", "actors for base"]
         early.stop()
     assert fake.events.count("start") == 1
     assert fake.events[-1] == "stop"
@@ -76,7 +84,7 @@ def test_wrong_input_stops_what_was_begun(fake: FakeRay) -> None:
 
     with pytest.raises(ValueError, match="no such file"):
         refused()
-    assert fake.events == ["start", "actors for base, warm", "stop"]
+    assert fake.events == ["start", "engines import", "actors for base", "stop"]
 
 
 @pytest.mark.parametrize(
