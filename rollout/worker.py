@@ -53,6 +53,10 @@ class RolloutWorker:
         """This node's copy of them, from the first one on."""
         self._engine: InferenceEngine | None = None
         self._importing = threading.Lock()
+        self._based = threading.Event()
+        """Its base is known."""
+        if config.model:
+            self._based.set()
 
     def __repr__(self) -> str:
         """The name; Ray writes it at the head of the actor's log files."""
@@ -63,9 +67,11 @@ class RolloutWorker:
         self._prepared()
 
     async def take_base(self, model: str) -> None:
-        """Serve this base, which was not known when the actor was made; ahead of ``start``."""
-        assert self._engine is None, "a started engine keeps its base"
+        """Serve this base, which was not known when the actor was made (its config names none); ``start``
+        waits for it."""
+        assert not self._based.is_set(), "an engine keeps its base"
         self._config = replace(self._config, model=model)
+        self._based.set()
 
     def _prepared(self) -> InferenceEngine:
         """Return the engine, not started, with its modules imported. Two threads that import the same modules
@@ -81,6 +87,8 @@ class RolloutWorker:
         ``policy_version``. EngineDead if it cannot."""
         assert self._engine is None, "a worker starts once"
         began = time.perf_counter()
+        # Ray does not promise to begin an async actor's calls in the order in which they were made.
+        await asyncio.to_thread(self._based.wait)
         engine = self._prepared()
         await engine.start()
         self._engine = engine

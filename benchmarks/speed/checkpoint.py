@@ -69,7 +69,7 @@ def started_rank(base: str) -> Any:
 
     torch.set_num_threads(1)
     rank = LearnerRank(
-        config=LearnerConfig(lr=1e-7, dtype="autocast", packing=SharedPacking(), micro_batch_tokens=1024),
+        config=LearnerConfig(lr=1e-7, dtype="auto", packing=SharedPacking(), micro_batch_tokens=1024),
         algorithm=AlgorithmConfig(),
         model_path=base,
         rank=0,

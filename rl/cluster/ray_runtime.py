@@ -103,7 +103,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     _remove_leftovers()
     temp = _make_temp()
     # address="local": the default would join whatever Ray another user of this machine has started.
-    with _loopback(), _without_monitors():
+    with _loopback(), _without_helpers():
         ray.init(
             address="local",
             num_cpus=config.cluster.num_cpus or needed_cpus(config),
@@ -147,20 +147,24 @@ def _loopback() -> Iterator[None]:
 
 
 @contextmanager
-def _without_monitors() -> Iterator[None]:
-    """A Ray that starts inside the block leaves out two processes that a Ray of one run has no use for, and
-    that cost it a CPU second each: the autoscaler's monitor, and the one that passes logs to the driver."""
+def _without_helpers() -> Iterator[None]:
+    """A Ray that starts inside the block leaves out three processes that a Ray of one run has no use for:
+    the autoscaler's monitor, the one that passes logs to the driver, and the dashboard's server, which runs
+    without a dashboard too. Each costs a CPU second, and Ray is not there before the last one answers."""
     from ray._private.node import Node
 
-    def nothing(node: Node) -> None:
+    def nothing(node: Node, **options: Any) -> None:
         """Start no process."""
 
-    before = Node.start_monitor, Node.start_log_monitor
-    Node.start_monitor = Node.start_log_monitor = nothing
+    names = ("start_monitor", "start_log_monitor", "start_api_server")
+    before = {name: getattr(Node, name) for name in names}
+    for name in names:
+        setattr(Node, name, nothing)
     try:
         yield
     finally:
-        Node.start_monitor, Node.start_log_monitor = before
+        for name, method in before.items():
+            setattr(Node, name, method)
 
 
 def _own_code_first() -> Any:
