@@ -137,8 +137,7 @@ def _check_settings(config: Config, *, gpus_are_here: bool) -> None:
 
 def _checked_base(config: Config, model_path: Path) -> tuple[Any, list[str]]:
     """Return the base's tokenizer, and notes; ValueError where engine or learner cannot take the base."""
-    ours = isinstance(config.model, RecipeModelConfig)
-    tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model), ours=ours)
+    tokenizer = load_tokenizer(model_path, trust=trusts_code(config.model))
     notes = [*slow_formats(config), *check_model(config, model_path, tokenizer)]
     check_learner(config, model_path)
     return tokenizer, notes

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rl.config.model import RecipeModelConfig, trusts_code
+from rl.config.model import trusts_code
 from rl.config.number_format import bfloat16_is_fast
 from rl.config.schema import Config
 from rl.config.sections import RolloutConfig
@@ -37,23 +37,16 @@ BATCHES_MIB = 128
 """Left for training batches beside them."""
 
 
-def load_tokenizer(model_path: Path, *, trust: bool = False, ours: bool = False) -> Any:
-    """The base's tokenizer. ValueError if its files are missing, or transformers cannot make one of them.
+def load_tokenizer(model_path: Path, *, trust: bool = False) -> Any:
+    """The base's tokenizer. ValueError if its files are missing, or transformers cannot make one of them."""
+    from transformers import AutoTokenizer
 
-    ``ours``: of a recipe's base. Its kind is known, and ``AutoTokenizer`` imports models for seconds.
-    """
     if not any(file for pattern in TOKENIZER_FILES for file in model_path.glob(pattern)):
         raise ValueError(
             f"model.path: {model_path} holds no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); copy the"
             " tokenizer files of its base there"
         )
     try:
-        if ours:
-            from transformers import PreTrainedTokenizerFast
-
-            return PreTrainedTokenizerFast.from_pretrained(model_path)
-        from transformers import AutoTokenizer
-
         return AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust)
     except (OSError, ValueError, KeyError, ImportError, json.JSONDecodeError) as error:
         raise ValueError(
@@ -68,12 +61,7 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
     Raises:
         ValueError: naming the field and the fix.
     """
-    base = check_base(
-        model_path,
-        tokenizer,
-        trust=trusts_code(config.model),
-        ours=isinstance(config.model, RecipeModelConfig),
-    )
+    base = check_base(model_path, tokenizer, trust=trusts_code(config.model))
     check_end_token(model_path, base, tokenizer)
     rows = base.get_text_config().vocab_size
     beyond = [one for one in config.rollout.stop_token_ids if one >= rows]
@@ -86,16 +74,11 @@ def check_model(config: Config, model_path: Path, tokenizer: Any) -> list[str]:
     return dropout_note(silence_config(base))
 
 
-def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False, ours: bool = False) -> Any:
-    """Check what any training asks of a base; return its config. ValueError as in ``check_model``.
-
-    ``ours``: a recipe built it, so it is of a kind that transformers knows, and its weights are those of its
-    config. To look needs transformers' code of all models, whose import takes seconds.
-    """
-    base = read_config(model_path, trust=trust) if ours else load_config(model_path, trust=trust)
+def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False) -> Any:
+    """Check what any training asks of a base; return its config. ValueError as in ``check_model``."""
+    base = load_config(model_path, trust=trust)
     check_files(model_path)
-    if not ours:
-        check_weights(model_path, base, trust=trust)
+    check_weights(model_path, base, trust=trust)
     check_vocabulary(model_path, base, tokenizer)
     return base
 
@@ -103,9 +86,21 @@ def check_base(model_path: Path, tokenizer: Any, *, trust: bool = False, ours: b
 def load_config(model_path: Path, *, trust: bool = False) -> Any:
     """transformers' config of the base. ValueError if transformers knows no causal language model of this
     kind."""
+    from transformers import AutoConfig, __version__
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    base = read_config(model_path, trust=trust)
+    try:
+        base = AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if not trust and "trust_remote_code" in str(error):
+            raise ValueError(
+                f"model.trust_remote_code: {model_path} needs code of its own (auto_map in its config.json);"
+                " read that code, and set it to true if you trust it"
+            ) from error
+        raise ValueError(
+            f"model.path: transformers {__version__} cannot read {model_path}/config.json:"
+            f" {_first_line(error)}"
+        ) from error
     own_code = trust and "AutoModelForCausalLM" in (getattr(base, "auto_map", None) or {})
     if type(base) not in MODEL_FOR_CAUSAL_LM_MAPPING and not own_code:
         kinds = ", ".join(base.architectures or []) or base.model_type
@@ -119,24 +114,6 @@ def load_config(model_path: Path, *, trust: bool = False) -> Any:
             " full-precision base"
         )
     return base
-
-
-def read_config(model_path: Path, *, trust: bool = False) -> Any:
-    """transformers' config of a base. ValueError if transformers cannot read it."""
-    from transformers import AutoConfig, __version__
-
-    try:
-        return AutoConfig.from_pretrained(model_path, trust_remote_code=trust)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        if not trust and "trust_remote_code" in str(error):
-            raise ValueError(
-                f"model.trust_remote_code: {model_path} needs code of its own (auto_map in its config.json);"
-                " read that code, and set it to true if you trust it"
-            ) from error
-        raise ValueError(
-            f"model.path: transformers {__version__} cannot read {model_path}/config.json:"
-            f" {_first_line(error)}"
-        ) from error
 
 
 def check_files(model_path: Path) -> None:
@@ -253,7 +230,7 @@ def check_vocabulary(model_path: Path, base: Any, tokenizer: Any) -> None:
 
 def check_prompt_ids(model_path: Path, prompts: Iterable[Prompt], *, trust: bool = False) -> None:
     """Refuse prompts with ids that the model has no row for."""
-    rows = read_config(model_path, trust=trust).get_text_config().vocab_size
+    rows = load_config(model_path, trust=trust).get_text_config().vocab_size
     for prompt in prompts:
         if max(prompt.token_ids) >= rows:
             raise ValueError(

@@ -35,7 +35,10 @@ children = [p.pid for p in family[1:]]
 ports = [c for p in family for c in p.net_connections("inet") if c.status == "LISTEN"]
 open_to = sorted({c.laddr.ip.removeprefix("::ffff:") for c in ports})
 have = ray.cluster_resources()
+words = " ".join(word for p in family[1:] for word in p.cmdline())
+helpers = [name for name in ("/monitor.py", "/log_monitor.py", "/dashboard.py") if name in words]
 facts = {"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0), "open_to": open_to}
+facts["helpers"] = helpers
 print(json.dumps(facts), flush=True)
 if sys.argv[2] == "hang":
     time.sleep(300)
@@ -93,6 +96,7 @@ def test_stop_keeps_the_logs_and_removes_the_rest(scratch: Path, tmp_path: Path)
     process.stdout.close()
     assert facts["cpus"] == 3 and facts["gpus"] == 0
     assert facts["open_to"] == ["127.0.0.1"], "Ray takes code from whoever reaches its ports"
+    assert facts["helpers"] == [], "a Ray of one run has no use for them"
     assert "words of an actor" in words(tmp_path / "logs")
     assert not list(scratch.glob("t2rl-ray-*"))
     assert gone(facts["children"], within_s=20)
