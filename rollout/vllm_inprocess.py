@@ -17,7 +17,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from rollout.collector import collector_off
 from rollout.engine import EngineConfig, EngineDead, EngineFailed, WeightUpdate, WeightUpdateRefused
 from rollout.requests import check_request, check_sequence, check_stream
 from rollout.stop_strings import StopStrings
@@ -190,8 +189,7 @@ class InProcessEngine:
 
     def _serve(self, ready: Future[None]) -> None:
         try:
-            with collector_off():
-                self._load()
+            self._load()
             ready.set_result(None)
             while not self._stopping:
                 self._turn()

@@ -90,7 +90,8 @@ class RolloutWorker:
         # Ray does not promise to begin an async actor's calls in the order in which they were made.
         await asyncio.to_thread(self._based.wait)
         engine = self._prepared()
-        await engine.start()
+        with collector_off():
+            await engine.start()
         self._engine = engine
         return {
             "pid": os.getpid(),

@@ -44,6 +44,8 @@ class Prioritized(RateWeighted):
         unsolved = rates <= 0
         held, rest = float(shares.sum(where=unsolved)), float(shares.sum(where=~unsolved))
         if self.unsolved_cap < held and rest > 0:
-            shares *= np.where(unsolved, self.unsolved_cap / held, (1 - self.unsolved_cap) / rest)
+            # Divided first: a quotient of a tiny share may be infinite.
+            shares /= np.where(unsolved, held, rest)
+            shares *= np.where(unsolved, self.unsolved_cap, 1 - self.unsolved_cap)
         with np.errstate(divide="ignore"):
             return np.log(shares, out=shares)
