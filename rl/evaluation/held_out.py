@@ -8,6 +8,7 @@ from typing import Any
 
 from rl.config.sections import EvaluationConfig
 from rl.engines.rollout_service import RolloutService
+from rl.records.storage import write_whole
 from rl.stream.plans import HELD_OUT_IDS, GroupState, request_seeds
 from rl.views.evaluations import Counts, evaluation_file
 from rollout.types import GroupRequest, Prompt, RolloutGroup, SamplingConfig
@@ -85,7 +86,7 @@ class Evaluator:
         """
         found = [await self._count_at(version, t) for t in temperatures]
         results = [counts for counts, _ in found]
-        self._write(version, results)
+        await asyncio.to_thread(self._write, version, results)
         if self._keep is not None:
             await self._keep(version, [group for _, groups in found for group in groups])
         return results
@@ -142,15 +143,13 @@ class Evaluator:
     def _write(self, version: int, results: list[Counts]) -> None:
         path = evaluation_file(self._directory, version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        staging = path.with_suffix(".tmp")
-        with staging.open("w", encoding="utf-8") as out:
-            for counts in results:
-                for row in counts.rows:
-                    out.write(
-                        json.dumps({"version": version, "temperature": counts.sampling.temperature, **row})
-                        + "\n"
-                    )
-        staging.replace(path)
+        lines = [
+            json.dumps({"version": version, "temperature": counts.sampling.temperature, **row}) + "\n"
+            for counts in results
+            for row in counts.rows
+        ]
+        # A resume takes an evaluation for done where the file is there.
+        write_whole(path, "".join(lines).encode())
 
 
 def temperatures_of(config: EvaluationConfig) -> list[float]:

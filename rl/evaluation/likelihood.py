@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rl.records.storage import write_whole
 from rollout.json_lines import text_lines
 
 SCORED_AT_ONCE = 2048
@@ -71,9 +72,7 @@ def likelihood_file(directory: Path, version: int) -> Path:
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Whole or not at all."""
-    staging = path.with_suffix(".tmp")
-    staging.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    staging.replace(path)
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -95,6 +95,28 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that is there whole or not at all, also after the disk or the machine has failed; it is on
+    the disk when this returns. A leading dot keeps readers of the folder off it meanwhile."""
+    staging = path.with_name(f".{path.name}.tmp")
+    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    staging.replace(path)
+
+
+def flush(path: Path) -> None:
+    """Wait until what was written to a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _below(name: str | bytes | None, folder: Path) -> bool:
     return bool(name) and Path(os.fsdecode(name or "")).absolute().is_relative_to(folder.absolute())
 

@@ -6,7 +6,6 @@ under its final name only after everything in it is on disk; what happens to it 
 """
 
 import logging
-import os
 import re
 import shutil
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from rl.records.manifest import MANIFEST, damage, write_manifest
 from rl.records.rundir import RunDir
+from rl.records.storage import flush
 from rl.run.base_files import keep_identity
 from rl.run.fingerprint.fingerprint import FILE as FINGERPRINT
 from rl.run.fingerprint.fingerprint import Fingerprint
@@ -116,12 +116,15 @@ class CheckpointStore:
         write_manifest(staging)
         for path in sorted(staging.rglob("*")):
             if path.is_file():
-                _fsync(path)
+                flush(path)
+        # A checkpoint stands on the rows of its steps: groups that were trained, metrics, evaluations.
+        for path in (*self._run.path.glob("*.jsonl"), *self._run.eval.rglob("*.jsonl")):
+            flush(path)
         if final.exists():
             shutil.rmtree(final)
         staging.rename(final)
         self._set_aside_after(step)
-        _fsync(self.directory)
+        flush(self.directory)
         self._prune()
         return Checkpoint(final, step)
 
@@ -186,11 +189,3 @@ class CheckpointStore:
             return None
         scored = [(score, c.step, c) for c in checkpoints if (score := self._score(c.step)) is not None]
         return max(scored, key=lambda entry: entry[:2])[2] if scored else None
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

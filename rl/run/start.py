@@ -14,7 +14,7 @@ from rl.config.schema import Config
 from rl.config.stages import StageConfig
 from rl.learner.shape import changes, refuse_other_shape, run_shape
 from rl.records.rundir import RunDir
-from rl.records.storage import require_writable
+from rl.records.storage import require_writable, write_whole
 from rl.run.base_files import keep_base_files
 from rl.run.checkpoint import Checkpoint, CheckpointStore
 from rl.run.fingerprint.fingerprint import Difference, Fingerprint, check_accept, differences, refuse
@@ -184,7 +184,7 @@ def open_run(run: RunDir, config: Config | StageConfig, fingerprint: Fingerprint
         RunDirBusy: Another process was faster.
     """
     opened = run.open() if run.path.is_dir() else RunDir.create(run.path.parent, config.run.name)
-    opened.config.write_text(dump_config(config), encoding="utf-8")
+    write_whole(opened.config, dump_config(config).encode())
     keep_base_files(base, opened.base)
     fingerprint.write(opened.fingerprint)
     return opened

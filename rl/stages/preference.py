@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.config.stages import PairsConfig
+from rl.records.storage import write_whole
 from rl.stages.encode import Example, column, completion_text, encode_examples, require_room
 from rl.tasks.rows import Row, read_rows
 from rl.tasks.templates import PromptTemplate
@@ -68,9 +69,7 @@ def pairs_of(groups: Sequence[RolloutGroup], *, per_prompt: int) -> list[dict[st
 
 def write_pairs(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Keep sampled pairs: whole or not at all, so that a resumed run trains on the ones it began with."""
-    staging = path.with_suffix(".tmp")
-    staging.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    staging.replace(path)
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def read_pairs(path: Path) -> list[Example]:

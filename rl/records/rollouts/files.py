@@ -5,7 +5,6 @@ step s supersedes what earlier ones left of the steps >= s, as it does in every 
 (``rl.records.metrics.live_rows``). pandas and datasets know nothing of that, so a resume removes those files.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rl.records.jsonl import read_jsonl
-from rl.records.storage import write_all
 
 _NAME = re.compile(r"(?P<kind>step|version)-(?P<number>\d{8})\.attempt-(?P<attempt>\d{3,})\.parquet")
 
@@ -81,16 +79,3 @@ def remove_superseded(folder: Path, attempts: Path) -> int:
     for path in [*gone, *folder.glob(".*.tmp")]:
         path.unlink(missing_ok=True)
     return len(gone)
-
-
-def write_whole(path: Path, content: memoryview) -> None:
-    """Write a file that is there whole or not at all, on the disk when this returns. A leading dot keeps
-    readers of the folder off it meanwhile."""
-    staging = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        write_all(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    staging.replace(path)

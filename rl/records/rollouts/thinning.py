@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.records.rollouts.files import RolloutFile, rollout_files, write_whole
+from rl.records.rollouts.files import RolloutFile, rollout_files
+from rl.records.storage import write_whole
 
 logger = logging.getLogger(__name__)
 

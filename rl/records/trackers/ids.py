@@ -4,6 +4,8 @@ import json
 import threading
 from pathlib import Path
 
+from rl.records.storage import write_whole
+
 FILE = "trackers.json"
 WRITING = threading.Lock()
 """Trackers open at the same time, each in its thread."""
@@ -18,11 +20,9 @@ def read_id(directory: Path, tracker: str) -> str | None:
 def keep_id(directory: Path, tracker: str, value: str) -> None:
     """Write the id of a run at a tracker down."""
     path = directory / FILE
-    staging = path.with_suffix(f".{tracker}.tmp")
     with WRITING:
         content = _all(directory) | {tracker: value}
-        staging.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        staging.replace(path)
+        write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _all(directory: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Things to evaluate: one unit is the held-out set, or one suite."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -95,7 +96,7 @@ class TextUnit:
         rows = await passage_rows(self._passages, self._score, version=version)
         assert self._version() == version, "no weights are pushed during an evaluation"
         self._directory.mkdir(parents=True, exist_ok=True)
-        write_rows(likelihood_file(self._directory, version), rows)
+        await asyncio.to_thread(write_rows, likelihood_file(self._directory, version), rows)
         return {"bits_per_byte": bits_per_byte(rows)}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rl.config.errors import ConfigError, listed, suggest
 from rl.records.hashes import hash_values
+from rl.records.storage import write_whole
 
 FILE = "fingerprint.json"
 VERSION = 1
@@ -46,9 +47,7 @@ class Fingerprint:
             "version": VERSION,
             **{key: value for key, value in asdict(self).items() if key != "defaults"},
         }
-        staging = path.with_name(path.name + ".tmp")
-        staging.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        staging.replace(path)
+        write_whole(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
     @classmethod
     def read(cls, path: Path) -> "Fingerprint | None":

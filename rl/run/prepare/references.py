@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.golds import gold_texts
 from rl.config.task import FileTaskConfig
 from rl.config.task_mixture import in_part, part_of, parts_of
+from rl.records.storage import write_whole
 from rl.run.prepare.references_judge import Verdicts, judge_references
 from rl.tasks import Task
 from rollout.json_lines import text_lines
@@ -112,10 +113,8 @@ class References:
         """Keep what was found in a new run's directory: a row of counts, then the bad references and the
         doubtful ones."""
         if self.previous is None and self.counts:
-            staging = directory / f"{FILE}.tmp"
             rows = [self.counts, *(asdict(one) for one in (*self.bad, *self.doubtful))]
-            staging.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-            staging.replace(directory / FILE)
+            write_whole(directory / FILE, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def _read(self, path: Path) -> None:
         """A run without the file has judged nothing, and goes on with all its rows."""

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import os
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from rl.cli.exits import exit_codes
 from rl.records.jsonl import JsonlWriter, read_jsonl
 from rl.records.rundir import RunDir
-from rl.records.storage import StorageError, require_writable, storage_errors, storage_reason
+from rl.records.storage import StorageError, require_writable, storage_errors, storage_reason, write_whole
 from rl.records.trace import TraceWriter
 from rl.run.saver import Saver
 from rl.run.state import RunState
@@ -182,3 +183,29 @@ def test_a_run_that_was_named_with_a_number_is_not_a_later_one_of_another_name(t
     }
     assert RunDir.latest(tmp_path / "absent", "a") is None
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["config.yaml"], "looking changes nothing"
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_one_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_whole(path, b"first")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"second")
+    assert path.read_bytes() == b"first"
+
+
+def test_a_whole_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "rows.jsonl", []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: seen.append((os.fstat(descriptor).st_size, path.exists()))
+    )
+    write_whole(path, b"first")
+    assert seen == [(5, False)] and path.read_bytes() == b"first"

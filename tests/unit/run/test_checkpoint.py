@@ -212,3 +212,22 @@ def test_lineage_drops_what_a_later_attempt_superseded(tmp_path):
     }
     assert duplicates(steps) == []
     assert duplicates({0: steps[0], 5: steps[0]}) == [0, 1]
+
+
+def test_a_checkpoint_takes_the_rows_that_it_stands_on_to_the_disk(tmp_path, monkeypatch):
+    """A disk that fails forgets what was only written: the groups that a checkpoint's weights were trained
+    on, and evaluations that a resume takes for done."""
+    run = RunDir.create(tmp_path, "run")
+    (run.eval / "more").mkdir(parents=True)
+    rows = [
+        run.path / "metrics.jsonl",
+        run.path / "trained_groups.jsonl",
+        run.eval / "version-00000000.jsonl",
+    ]
+    rows.append(run.eval / "more" / "version-00000002.jsonl")
+    for path in rows:
+        path.write_text("{}\n")
+    flushed, names = [], {path.stat().st_ino: path for path in rows}
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino))
+    write(CheckpointStore(run, keep=2), 2, RunState(version=2))
+    assert {names[inode] for inode in flushed if inode in names} == set(rows)

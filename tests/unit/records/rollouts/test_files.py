@@ -8,8 +8,8 @@ from rl.records.rollouts.files import (
     live_files,
     remove_superseded,
     rollout_files,
-    write_whole,
 )
+from rl.records.storage import write_whole
 
 
 def make(folder, *names, kind="step"):
@@ -55,21 +55,3 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path):
     (tmp_path / "attempts.jsonl").write_text('{"attempt": 2, "restored_step": 0}\n')
     assert remove_superseded(tmp_path, tmp_path / "attempts.jsonl") == 1
     assert (tmp_path / "notes.txt").exists()
-
-
-def test_a_file_that_cannot_be_finished_leaves_the_one_of_before(tmp_path, monkeypatch):
-    import errno
-    import os
-
-    import pytest
-
-    path = tmp_path / file_name("step", 0, 1)
-    write_whole(path, memoryview(b"first"))
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "write", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, memoryview(b"second"))
-    assert path.read_bytes() == b"first"
