@@ -3,10 +3,11 @@
     python -m benchmarks.reliability.soak --minutes 120
     python -m benchmarks.reliability.soak --minutes 30      # again: the same run goes on, 30 minutes more
 
-One run of the quickstart (its base, batches, evaluations and checkpoints) with no last step. Every ten
-seconds: of each process its proportional set size (PSS: private memory, and of what is shared its share, so
-that the sum over processes counts nothing twice) and its descriptors; files and bytes of the run directory
-and of the shared memory; steps and tokens so far. A stretch begins with each call, ``--warm`` seconds later.
+One run of the quickstart (its base, batches, evaluations and checkpoints) with no last step, and at a
+learning rate that changes nothing, so that the work stays the same. Every ten seconds: of each process its
+proportional set size (PSS: private memory, and of what is shared its share, so that the sum over processes
+counts nothing twice) and its descriptors; files of the shared memory; steps and tokens so far. Every two
+minutes: files and bytes of the run directory. A stretch begins with each call, ``--warm`` seconds later.
 
 *Drift* is the slope of a line through all stretches, each with a level of its own, times the time observed,
 over the mean; its 95% interval is by a bootstrap over blocks of two minutes, since neighbouring samples are
@@ -22,6 +23,7 @@ What grows with prompts by design (records, statistics in checkpoints) is given 
 
 import argparse
 import contextlib
+import json
 import signal
 import time
 from collections import defaultdict
@@ -36,13 +38,14 @@ from rich.table import Table
 from benchmarks.lib.common import CONSOLE, machine, parser, save
 from benchmarks.reliability.job import ROLES, ROOT, Job
 from rl.records.jsonl import JsonlWriter, read_jsonl
-from rl.records.metrics import read_metrics
 
 EVERY_S = 10.0
 BLOCK_S = 120.0
 DRAWS = 2000
 SPARE_DESCRIPTORS = 5
-SETTINGS = ("run.steps=1000000", "tracker=none")
+SETTINGS = ("run.steps=1000000", "tracker=none", "learner.lr=1e-12")
+TAIL_BYTES = 1 << 18
+"""Of the metrics: what is read must not grow with the run, or the observer slows it down."""
 GROWING = (
     "metrics.jsonl",
     "trained_groups.jsonl",
@@ -79,8 +82,20 @@ def size(path: Path) -> tuple[int, int]:
     return files, total
 
 
-def sample(job: Job, began: float) -> dict[str, Any]:
-    """Everything at one moment."""
+def newest_step(metrics: Path) -> tuple[int, int]:
+    """Steps so far, and tokens sampled, by the last whole row of a step; (0, 0) before the first."""
+    if not metrics.is_file():
+        return 0, 0
+    with metrics.open("rb") as file:
+        file.seek(max(0, metrics.stat().st_size - TAIL_BYTES))
+        *whole, _ = file.read().split(b"\n")
+    rows = (json.loads(line) for line in reversed(whole) if b'"rollout/total_tokens"' in line)
+    row = next(rows, None)
+    return (0, 0) if row is None else (row["step"] + 1, row["rollout/total_tokens"])
+
+
+def sample(job: Job, began: float, run_files: dict[str, tuple[int, int]] | None) -> dict[str, Any]:
+    """Everything at one moment; the files of the run are counted anew where ``run_files`` is None."""
     assert job.process is not None
     me = psutil.Process(job.process.pid)
     processes: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(("pss", "fds", "count"), 0.0))
@@ -89,15 +104,16 @@ def sample(job: Job, began: float) -> dict[str, Any]:
             role, pss, fds = role_of(process, me.pid), pss_mib(process.pid), process.num_fds()
             row = processes[role]
             row["pss"], row["fds"], row["count"] = row["pss"] + pss, row["fds"] + fds, row["count"] + 1
-    rows = read_metrics(job.run.metrics) if job.run.metrics.is_file() else []
+    step, tokens = newest_step(job.run.metrics)
+    names = (*GROWING, "checkpoints")
     shared = [size(path) for path in WEIGHTS.glob(f"t2rl-weights-{me.pid}-*")]
     return {
         "t": round(time.monotonic() - began, 2),
         "processes": {role: {k: round(v, 2) for k, v in row.items()} for role, row in processes.items()},
-        "run": {name: size(job.run.path / name) for name in (*GROWING, "checkpoints")},
+        "run": run_files or {name: size(job.run.path / name) for name in names},
         "shared": [sum(files for files, _ in shared), sum(count for _, count in shared)],
-        "step": len(rows),
-        "tokens": rows[-1]["rollout/total_tokens"] if rows else 0,
+        "step": step,
+        "tokens": tokens,
     }
 
 
@@ -107,12 +123,17 @@ def watch(job: Job, out: Path, *, minutes: float) -> None:
     writer = JsonlWriter(out, attempt=stretch)
     job.start()
     began = time.monotonic()
+    known, counted = None, began
     try:
         while time.monotonic() - began < 60 * minutes:
             time.sleep(EVERY_S)
             if not job.alive:
                 raise RuntimeError(f"the run ended with {job.code}:\n{job.words()}")
-            writer.write({"stretch": stretch, **sample(job, began)})
+            if time.monotonic() - counted >= BLOCK_S:
+                known, counted = None, time.monotonic()
+            row = sample(job, began, known)
+            known = row["run"]
+            writer.write({"stretch": stretch, **row})
         job.signal(signal.SIGTERM)
         if not job.wait(120) or job.code != 130:
             raise RuntimeError(f"the run did not stop as asked ({job.code}):\n{job.words()}")

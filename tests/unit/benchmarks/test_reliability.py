@@ -1,5 +1,6 @@
 """The chaos and soak benchmarks' own arithmetic: a verdict on made files, the order of faults, a drift."""
 
+import json
 import random
 
 import numpy as np
@@ -119,3 +120,13 @@ def test_throughput_is_taken_over_blocks_of_one_stretch():
     rows = [{"stretch": s, "t": t, "tokens": 50 * t} for s in (1, 2) for t in np.arange(0.0, 600.0, 10.0)]
     rates = list(soak.throughput(rows))
     assert len(rates) == 8 and {rate for _, rate in rates} == {50.0}
+
+
+def test_the_newest_step_is_read_from_the_end_of_a_file_that_is_being_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "TAIL_BYTES", 200)
+    metrics = tmp_path / "metrics.jsonl"
+    assert soak.newest_step(metrics) == (0, 0)
+    rows = [{"attempt": 1, "step": step, "rollout/total_tokens": 10 * step + 10} for step in range(50)]
+    lines = [json.dumps(row) for row in [*rows, {"attempt": 1, "eval/version": 50}]]
+    metrics.write_text("\n".join(lines) + '\n{"step": 50, "rollout/total_tokens": 51')
+    assert soak.newest_step(metrics) == (50, 500)
