@@ -50,7 +50,9 @@ imports: setup
 	$(VENV)/bin/lint-imports
 
 # Unit tests on every core; the others share one machine's Ray, memory and cores, so they come one after the other.
+# Hundreds of processes start there; where PYTHONDONTWRITEBYTECODE is set, each would compile our code anew.
 test: lint
+	@$(VENV)/bin/python -m compileall -q t2rl rl rollout rewards curricula planner
 	@sh deploy/browser-setup.sh
 	$(VENV)/bin/python -m pytest tests/unit -n auto
 	$(VENV)/bin/python -m pytest tests/integration tests/e2e
