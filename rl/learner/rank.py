@@ -1,7 +1,6 @@
 """One learner rank: a DeepSpeed engine over its share of every training batch. A plain class; ``group`` puts
 it into Ray actors."""
 
-import gc
 import os
 import socket
 import time
@@ -106,9 +105,6 @@ class LearnerRank:
             from rl.learner.build import build_parts
 
             self._parts = build_parts(self._settings)
-        # What was imported and loaded stays; without this every full collection walks over it.
-        gc.collect()
-        gc.freeze()
         self._engine = self._parts.models.engine
         return {
             "pid": os.getpid(),
@@ -353,7 +349,6 @@ class LearnerRank:
         if self._parts.sequences is not None:
             self._parts.sequences.close()
         self._parts.publisher.close()
-        gc.unfreeze()
         for engine in self._engines().values():
             engine.destroy()
         self._parts = self._engine = self._state = None

@@ -24,9 +24,9 @@ async def first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[
 def collector_spared() -> Iterator[None]:
     """Inside the block garbage collections leave out what was there before: imports, prompts, the curriculum.
 
-    A full collection would walk over all of it, and the loops stand still meanwhile.
+    A full collection would walk over all of it, and the loops stand still meanwhile. So would one here: what
+    garbage there is stays for as long as the block.
     """
-    gc.collect()
     gc.freeze()
     try:
         yield

@@ -2,7 +2,6 @@
 prints the table."""
 
 import asyncio
-import gc
 import logging
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,7 +77,6 @@ def _train(config: Config, start: Start, phases: Phases, early: EarlyStart, *, a
     previous = start.run.path if start.checkpoint is not None else None
     with collector_off():
         prepared = prepare(config, references=References(previous=previous), located=early.begin)
-    gc.freeze()  # modules, prompts: what is there by now stays
     for note in prepared.notes:
         phases(note)
     fingerprint = run_fingerprint(config, prepared)
