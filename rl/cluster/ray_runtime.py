@@ -103,7 +103,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     _remove_leftovers()
     temp = _make_temp()
     # address="local": the default would join whatever Ray another user of this machine has started.
-    with _loopback(), _without_helpers():
+    with _loopback(), _without_helpers(), _temporary_files_in(temp / "tmp"):
         ray.init(
             address="local",
             num_cpus=config.cluster.num_cpus or needed_cpus(config),
@@ -144,6 +144,22 @@ def _loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """The temporary files of all workers of a Ray that starts inside the block lie in ``folder``, which goes
+    with that Ray: an engine that is killed leaves those of vLLM behind."""
+    folder.mkdir()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 @contextmanager

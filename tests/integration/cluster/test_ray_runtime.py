@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 SCRIPT = """
-import json, os, sys, time
+import json, os, sys, tempfile, time
 from pathlib import Path
 import psutil, ray
 from rl.config.load import load_config
@@ -24,12 +24,12 @@ from rl.cluster.ray_runtime import start_ray, stop_ray
 class Speaker:
     def speak(self):
         print("words of an actor", flush=True)
-        return os.getpid()
+        return tempfile.mkdtemp()  # left behind, as by a process that is killed
 
 logs = Path(sys.argv[1])
 start_ray(load_config("debug"), logs)
 speaker = Speaker.remote()
-ray.get(speaker.speak.remote(), timeout=60)
+left = ray.get(speaker.speak.remote(), timeout=60)
 family = [psutil.Process(), *psutil.Process().children(recursive=True)]
 children = [p.pid for p in family[1:]]
 ports = [c for p in family for c in p.net_connections("inet") if c.status == "LISTEN"]
@@ -38,7 +38,7 @@ have = ray.cluster_resources()
 words = " ".join(word for p in family[1:] for word in p.cmdline())
 helpers = [name for name in ("/monitor.py", "/log_monitor.py", "/dashboard.py") if name in words]
 facts = {"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0), "open_to": open_to}
-facts["helpers"] = helpers
+facts |= {"helpers": helpers, "left": left, "own": tempfile.mkdtemp()}
 print(json.dumps(facts), flush=True)
 if sys.argv[2] == "hang":
     time.sleep(300)
@@ -99,6 +99,8 @@ def test_stop_keeps_the_logs_and_removes_the_rest(scratch: Path, tmp_path: Path)
     assert facts["helpers"] == [], "a Ray of one run has no use for them"
     assert "words of an actor" in words(tmp_path / "logs")
     assert not list(scratch.glob("t2rl-ray-*"))
+    assert Path(facts["left"]).parent.parent.name.startswith("t2rl-ray-"), "temporary files go with Ray"
+    assert Path(facts["own"]).parent == scratch, "the driver's stay where they were"
     assert gone(facts["children"], within_s=20)
 
 
