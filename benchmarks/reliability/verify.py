@@ -21,6 +21,8 @@ from rl.run.lineage import read_lineage
 from rl.stream.plans import MAX_GROUPS_PER_ROUND, MAX_ROUNDS, UNJUDGED, make_group_id
 from rl.views.evaluations import evaluation_file, read_counts
 
+TORCH_CACHE = "torchinductor_"
+"""What torch compiles for this user, kept for the next program: it makes the folder when it is imported."""
 PARTIAL = re.compile(r"tmp-step-|\.tmp$|^\.owner")
 """Names of what a run must not leave in its directory."""
 
@@ -114,7 +116,7 @@ def leftovers(namespace: str, run: RunDir, temporary: Path) -> list[str]:
     for process in members(namespace):
         found.append(f"process {process.pid} ({process.name()}, {process.status()})")
     found += [f"{SHARED_MEMORY}/{name}" for name in names_in(SHARED_MEMORY)]
-    found += [f"temporary {name}" for name in names_in(temporary)]
+    found += [f"temporary {name}" for name in names_in(temporary) if not name.startswith(TORCH_CACHE)]
     found += [
         f"run directory: {path.relative_to(run.path)}"
         for path in sorted(run.path.rglob("*"))
