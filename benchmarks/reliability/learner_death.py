@@ -109,9 +109,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="t2rl-death-") as directory:
             found[arm] = measured(Path(directory), setting, every=every, at=at)
         CONSOLE.print(f"{arm}: {found[arm]}")
-    command = command_line()
     when = {"checkpoint_every": every, "killed_at_step": at}
-    result = {"machine": facts, "command": command, **when, "arms": found}
+    result = {"machine": facts, "command": command_line(), **when, "arms": found}
     save("checkpoint", {"learner_death": result}, args=args, beside=True)
 
 

@@ -31,8 +31,8 @@ STEP = '"time/step_s"'
 """Stands in rows of steps alone; the evaluation of the base has a row too."""
 LIMIT_S = 300.0
 T2RL = str(Path(sys.executable).with_name("t2rl"))
-# What a user's shell has not: without it Python keeps what it compiled of our code.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+"""As in a user's shell: Python keeps what it has compiled of our code."""
 
 
 def one_start(folder: Path) -> dict[str, Any]:

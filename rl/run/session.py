@@ -91,6 +91,7 @@ class Session:
         """Engines of evaluations beside the training."""
         self.early = asyncio.Event()
         self._preloading: asyncio.Task[None] | None = None
+        """Held, since a task that nobody holds may be collected before it ends."""
 
     async def run(self) -> bool:
         """Train to the end or to an interrupt; True if it got to the end. The final model is then in

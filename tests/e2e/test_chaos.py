@@ -55,6 +55,6 @@ def test_nothing_is_lost_doubled_or_left_by_eleven_kinds_of_faults(tmp_path, cac
         pytest.skip(said.strip().splitlines()[-1])
     assert code == 0, said
     chaos = json.loads((tmp_path / "chaos.json").read_text())["chaos"]
-    assert chaos["faults"] >= len(SLICE) - 2, "kinds that this machine cannot do are left out"
+    assert len(set(SLICE) - chaos["recover_s"].keys()) <= 2, "kinds that this machine cannot do are left out"
     assert (chaos["groups_lost_or_doubled"], chaos["leftovers"], chaos["stuck"]) == (0, 0, 0), chaos
     assert chaos["staleness_max"] <= 1 and chaos["groups_planned"] == chaos["runs"] * STEPS * PROMPTS
