@@ -28,6 +28,7 @@ from rollout.engine import (
     build_engine,
 )
 from rollout.packing import CompletionBatch
+from rollout.resource_tracker import keep_resource_tracker
 from rollout.streaming import StreamRequest, TokenDelta
 from rollout.types import Completion, GroupRequest
 from rollout.vllm_env import prepare_process
@@ -77,6 +78,7 @@ class RolloutWorker:
         """Return the engine, not started, with its modules imported. Two threads that import the same modules
         at once can each meet them half made."""
         with self._importing, collector_off():
+            keep_resource_tracker()
             prepare_process(self._config)
             engine = build_engine(self._config)
             engine.preload()

@@ -207,7 +207,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("sandbox supervisor stopped", send("sandbox", STOP), needs="sandbox"),
     Kind("raylet killed", send("raylet", KILL)),
     Kind("raylet stopped", send("raylet", STOP)),
-    Kind("GCS killed", send("gcs", KILL)),
+    Kind("GCS killed", send("gcs", KILL), holds=True),
     Kind("controller killed", send("controller", KILL)),
     Kind("controller killed, then again while it starts", kill_while_starting),
     Kind("controller killed while it saves", kill_while_saving),

@@ -11,14 +11,17 @@ import logging
 import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from rl.cluster.ray_watch import end_watch, watch_ray
 from rl.records.owner import birth
 from t2rl.own_code import ROOT, hides_our_code
 
@@ -33,6 +36,7 @@ LONGEST_ROOT = 30
 """Characters: a unix socket's path has 107, and Ray's own part of it takes about 70."""
 END_S = 5.0
 """Longest wait for processes that were killed."""
+RESOURCE_TRACKER = "multiprocessing.resource_tracker"
 SPARE_CPUS = 1
 """Logical CPUs beyond the actors', for what a user or a plug-in schedules."""
 
@@ -48,6 +52,9 @@ RAY_ENV = {
     # What an actor started (an engine core, tensor-parallel workers) is killed with it, whatever state it is
     # in.
     "RAY_process_group_cleanup_enabled": "1",
+    # A worker that ends kills its children one by one, the resource tracker included, which is to clean up
+    # after it; the group, the kernel and stop_ray see to the others.
+    "RAY_kill_child_processes_on_worker_exit": "0",
 }
 """Environment of Ray's processes; what the user has set wins."""
 
@@ -99,6 +106,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
         common["job_config"] = _own_code_first()
     if config.cluster.address is not None:
         ray.init(address=config.cluster.address, **common)
+        watch_ray()
         return
     _remove_leftovers()
     temp = _make_temp()
@@ -114,6 +122,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
             **common,
         )
     _claim(temp, None, helpers=psutil.Process().children(recursive=True))
+    watch_ray()
     if logs is not None:
         keep_logs_in(logs)
 
@@ -204,6 +213,7 @@ def stop_ray() -> None:
     """Disconnect; stop a local Ray, keep its worker logs and remove its directory. Idempotent."""
     import ray
 
+    end_watch()
     if ray.is_initialized():
         ray.shutdown()
     for temp in _temp_dirs():
@@ -292,12 +302,13 @@ def _retire(temp: Path) -> None:
 
 
 def _end_users(temp: Path) -> None:
-    """Kill the processes whose output goes to a file in ``temp``: workers and what they started.
+    """Kill the processes that write to a file in ``temp``: Ray's agents, workers and what they started.
 
     Ray ends its workers by asking, and a worker that stands still (stopped, or in the kernel) hears nothing;
-    when Ray itself was killed nobody asks. Titles, parents and environments change; an output stays.
+    when Ray itself was killed nobody asks. Titles, parents and environments change; an open file stays.
+    Python's resource trackers end by themselves, when they have removed what the others leave.
     """
-    left = [process for process in psutil.process_iter() if _writes_into(temp, process.pid)]
+    left = [process for process in psutil.process_iter() if _writes_into(temp, process)]
     for process in left:
         with suppress(psutil.NoSuchProcess):
             logger.info("ending process %d (%s), left by a Ray that has ended", process.pid, process.name())
@@ -305,17 +316,23 @@ def _end_users(temp: Path) -> None:
     psutil.wait_procs(left, timeout=END_S)
 
 
-def _writes_into(temp: Path, pid: int) -> bool:
-    """Whether stdout or stderr of a process is a file below ``temp``; False where that cannot be seen."""
-    if pid == os.getpid():
+def _writes_into(temp: Path, process: psutil.Process) -> bool:
+    """Whether a process, not a resource tracker, has a file below ``temp`` open for writing; False where that
+    cannot be seen."""
+    if process.pid == os.getpid():
         return False
-    for descriptor in (1, 2):
-        try:
-            if str(Path(f"/proc/{pid}/fd/{descriptor}").readlink()).startswith(f"{temp}/"):
-                return True
-        except OSError:
-            return False
-    return False
+    try:
+        opened = any(map(partial(_is_written, temp), Path(f"/proc/{process.pid}/fd").iterdir()))
+        return opened and not any(RESOURCE_TRACKER in word for word in process.cmdline())
+    except (OSError, psutil.Error):
+        return False
+
+
+def _is_written(temp: Path, descriptor: Path) -> bool:
+    try:
+        return bool(descriptor.lstat().st_mode & stat.S_IWUSR) and descriptor.readlink().is_relative_to(temp)
+    except FileNotFoundError:  # closed since it was listed
+        return False
 
 
 def _keep_logs(temp: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import Any
 
+from rl.cluster.ray_watch import when_ray_is_lost
 from rl.config.algorithm import BrpoAdvantage
 from rl.config.schema import Config
 from rl.engines.fleet import EngineFleet
@@ -200,7 +201,12 @@ class Session:
             await evaluations.catch_up(self.state.version)
         self.phases("training")
         controller.parts.recorder.begin()
-        with _Interrupts(controller, self.status), collector_spared():
+        interrupts, loop = _Interrupts(controller, self.status), asyncio.get_running_loop()
+
+        def lost(reason: str) -> None:  # called in a thread
+            loop.call_soon_threadsafe(interrupts.stop, reason)
+
+        with interrupts, when_ray_is_lost(lost), collector_spared():
             finished = await controller.run()
         if finished:
             # The model first: whatever happens to the evaluation, the training is not lost.
@@ -340,7 +346,11 @@ class _Interrupts:
 
     def _once(self) -> None:
         self._remove()
-        logger.warning("interrupted: finishing the step, then writing a checkpoint (again to leave at once)")
+        self.stop("interrupted")
+
+    def stop(self, why: str) -> None:
+        """Finish the step, checkpoint, leave."""
+        logger.warning("%s: finishing the step, then writing a checkpoint (again to leave at once)", why)
         self._controller.stop()
         self._status.state = "stopping"
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from rl.cluster.errors import RayLost
+from rl.cluster.ray_watch import ray_lost
 from rl.config.schema import Config
 from rl.engines.errors import TransferGroupBroken
 from rl.learner.group import LearnerDead
@@ -60,6 +62,7 @@ def train(
         ValueError: the user's input is wrong; raised before anything is trained or written.
         Interrupted: Ctrl-C or SIGTERM; ``resume=auto`` goes on from the checkpoint it left.
         LearnerDead: a learner rank died more often than ``learner.max_restarts`` allows.
+        RayLost: Ray's GCS ended; ``resume=auto`` goes on from the checkpoint it left.
         StorageError: the run directory can no longer be written; the checkpoints of before are whole.
     """
     phases = phases or Phases()
@@ -121,6 +124,8 @@ def _drive(
                 early.stop()
     except KeyboardInterrupt as error:
         raise Interrupted(f"left at once. {goes_on(run) or f'{run.path} has no checkpoint yet'}") from error
+    if not finished and (reason := ray_lost()):
+        raise RayLost(f"{reason}. {goes_on(run)}")
     if not finished:
         raise Interrupted(f"stopped with a checkpoint in {run.path}; resume=auto goes on from there")
 
@@ -173,7 +178,7 @@ def _attempts(
         except (LearnerDead, TransferGroupBroken, BaseExceptionGroup) as error:
             died = what_died(error)
             kind = LearnerDead if isinstance(died, LearnerDead) else TransferGroupBroken
-            if died is None or not left[kind].take(died):
+            if died is None or ray_lost() or not left[kind].take(died):
                 raise
             checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).require_latest()
             where = f"step {checkpoint.step}" if checkpoint else "the start"

@@ -1,4 +1,4 @@
-"""A slice of the chaos benchmark: one run, a fixed seed, eleven kinds of faults once each."""
+"""A slice of the chaos benchmark: one run, a fixed seed, twelve kinds of faults once each."""
 
 import json
 import os
@@ -17,6 +17,7 @@ SLICE = (
     "verifier killed",
     "sandbox supervisor killed",
     "raylet killed",
+    "GCS killed",
     "controller killed",
     "disk full",
     "disk read-only",
@@ -33,7 +34,7 @@ SMALL = (
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="chaos needs namespaces and a disk of its own: root")
-def test_nothing_is_lost_doubled_or_left_by_eleven_kinds_of_faults(tmp_path, cache):
+def test_nothing_is_lost_doubled_or_left_by_twelve_kinds_of_faults(tmp_path, cache):
     assert {kind.name for kind in KINDS} >= set(SLICE)
     command = [
         *(sys.executable, "-m", "benchmarks.reliability.chaos", "--config", "debug", "--seed", "3"),

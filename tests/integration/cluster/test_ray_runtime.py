@@ -13,12 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rl.config.exit_codes import FAILED
+
 SCRIPT = """
 import json, os, sys, tempfile, time
 from pathlib import Path
 import psutil, ray
 from rl.config.load import load_config
 from rl.cluster.ray_runtime import start_ray, stop_ray
+from rl.cluster.ray_watch import ray_lost, when_ray_is_lost
 
 @ray.remote
 class Speaker:
@@ -39,9 +42,14 @@ words = " ".join(word for p in family[1:] for word in p.cmdline())
 helpers = [name for name in ("/monitor.py", "/log_monitor.py", "/dashboard.py") if name in words]
 facts = {"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0), "open_to": open_to}
 facts |= {"helpers": helpers, "left": left, "own": tempfile.mkdtemp()}
+facts |= {"pids": {p.name(): p.pid for p in family}}
 print(json.dumps(facts), flush=True)
 if sys.argv[2] == "hang":
-    time.sleep(300)
+    ray.put(bytes(1 << 20))  # hangs with the raylet, as a run does
+    with when_ray_is_lost(lambda reason: print(reason, flush=True)):
+        while not ray_lost():
+            time.sleep(0.1)
+            ray.put(bytes(1 << 20))
 stop_ray()
 stop_ray()
 """
@@ -88,6 +96,35 @@ def gone(pids: list[int], *, within_s: float) -> bool:
 
 def words(logs: Path) -> str:
     return "".join(f.read_text() for f in (logs / "ray").glob("worker-*.out"))
+
+
+@pytest.fixture
+def soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray gives a node up within seconds, not after a minute."""
+    for name, value in {"period_ms": 200, "timeout_ms": 500, "failure_threshold": 3}.items():
+        monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
+
+
+def test_a_raylet_that_stands_still_ends_its_driver_and_all_of_ray(
+    scratch: Path, tmp_path: Path, soon_given_up: None
+) -> None:
+    process, facts = start(tmp_path / "logs", "hang")
+    os.kill(facts["pids"]["raylet"], signal.SIGSTOP)
+    assert process.wait(timeout=60) == FAILED
+    process.stdout.close()
+    agents = [p for p in facts["children"] if name_of(p) in AGENTS]
+    assert gone([p for p in facts["children"] if p not in agents], within_s=30)
+
+
+def test_a_driver_hears_of_its_gcs_and_stops_ray_as_ever(scratch: Path, tmp_path: Path) -> None:
+    process, facts = start(tmp_path / "logs", "hang")
+    pid = facts["pids"]["gcs_server"]
+    os.kill(pid, signal.SIGKILL)
+    assert process.stdout.readline() == f"Ray's GCS (pid {pid}) has ended\n"
+    assert process.wait(timeout=40) == 0, "before Ray ends the program, a minute after its GCS"
+    process.stdout.close()
+    assert gone(facts["children"], within_s=20)
+    assert not list(scratch.glob("t2rl-ray-*"))
 
 
 def test_stop_keeps_the_logs_and_removes_the_rest(scratch: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""What a Ray that has ended leaves running is known by its output, whatever its title, parent and state."""
+"""What a Ray that has ended leaves running is known by what it writes to, whatever its title, parent and
+state."""
 
 import os
 import signal
@@ -31,3 +32,39 @@ def test_a_stopped_process_that_writes_into_the_directory_is_ended_and_no_other(
         for process in running:
             process.kill()
             process.wait()
+
+
+def test_an_agent_is_known_by_a_log_and_a_reader_of_it_is_a_stranger(tmp_path):
+    log = tmp_path / "t2rl-ray-a" / "agent.out"
+    log.parent.mkdir()
+    running = []
+    try:
+        log.touch()
+        with log.open("ab") as written, log.open("rb") as read:
+            for file in (written, read):
+                descriptor = file.fileno()
+                running.append(subprocess.Popen(SLEEP, pass_fds=[descriptor], start_new_session=True))
+        agent, reader = running
+        _end_users(log.parent)
+        assert not psutil.pid_exists(agent.pid)
+        assert reader.poll() is None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def test_a_resource_tracker_is_left_to_remove_what_others_left(tmp_path):
+    folder = tmp_path / "t2rl-ray-a"
+    folder.mkdir()
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-c", f"from multiprocessing.resource_tracker import main;main({ours})"]
+    with (folder / "worker-1.err").open("wb") as err:
+        tracker = subprocess.Popen(command, stderr=err, pass_fds=[ours])
+    os.close(ours)
+    try:
+        _end_users(folder)
+        assert tracker.poll() is None
+    finally:
+        os.close(theirs)
+        assert tracker.wait(10) == 0

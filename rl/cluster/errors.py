@@ -1,0 +1,5 @@
+"""What the layer between a run and Ray raises."""
+
+
+class RayLost(RuntimeError):
+    """The run stopped because its Ray is going; everything is in its last checkpoint."""

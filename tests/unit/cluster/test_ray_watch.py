@@ -1,0 +1,83 @@
+"""What is told, and when, of a Ray that goes."""
+
+import threading
+
+import psutil
+import pytest
+
+from rl.cluster.ray_watch import RayWatch, ray_lost, when_ray_is_lost
+
+SOON = 0.01
+WAIT_S = 10
+
+
+class Gcs:
+    """A process that ends when a test says so."""
+
+    pid = 17
+
+    def __init__(self) -> None:
+        self.state = psutil.STATUS_SLEEPING
+
+    def status(self) -> str:
+        if self.state == "gone":
+            raise psutil.NoSuchProcess(self.pid)
+        return self.state
+
+
+@pytest.fixture
+def gcs() -> Gcs:
+    return Gcs()
+
+
+def watch_of(gcs: Gcs | None, *, alive=lambda: True, leave=pytest.fail) -> RayWatch:
+    watch = RayWatch(gcs, node_is_alive=alive, leave=leave, every_s=SOON)
+    watch.start()
+    return watch
+
+
+@pytest.mark.parametrize("state", [psutil.STATUS_ZOMBIE, "gone"])
+def test_the_end_of_the_gcs_is_told_once(gcs, state):
+    watch = watch_of(gcs)
+    told, heard = threading.Event(), []
+    with watch.telling(lambda reason: (heard.append(reason), told.set())):
+        assert not told.wait(5 * SOON) and watch.lost == ""
+        gcs.state = state
+        assert told.wait(WAIT_S)
+    watch.stop()
+    assert heard == [watch.lost] == ["Ray's GCS (pid 17) has ended"]
+
+
+def test_who_asks_late_is_told_at_once_and_who_has_left_is_not(gcs):
+    heard = []
+    watch = watch_of(gcs)
+    with watch.telling(heard.append):
+        pass
+    gcs.state = "gone"
+    watch._thread.join(WAIT_S)
+    assert watch.lost and heard == []
+    with watch.telling(heard.append):
+        assert heard == [watch.lost]
+
+
+def test_a_node_that_ray_has_given_up_ends_the_process():
+    left, reasons = threading.Event(), []
+    alive = iter([True, True, False])
+    watch = watch_of(None, alive=lambda: next(alive), leave=lambda why: (reasons.append(why), left.set()))
+    assert left.wait(WAIT_S)
+    watch.stop()
+    assert len(reasons) == 1 and "raylet" in reasons[0]
+
+
+def test_a_watch_that_was_stopped_says_nothing_of_the_gcs_that_ends_with_ray(gcs):
+    watch = watch_of(gcs)
+    watch.stop()
+    watch.stop()
+    gcs.state = "gone"
+    assert not watch._thread.is_alive() and watch.lost == ""
+
+
+def test_nothing_is_lost_where_nobody_looks(monkeypatch):
+    monkeypatch.setattr("rl.cluster.ray_watch._WATCH", None)
+    with when_ray_is_lost(pytest.fail):
+        assert ray_lost() == ""
