@@ -1,4 +1,4 @@
-"""What the layer between a run and Ray raises."""
+"""Errors of the layer between a run and Ray."""
 
 
 class RayLost(RuntimeError):
