@@ -61,7 +61,7 @@ class LearnerHung(LearnerDead):
             f"waited {seconds:g} s for {waiting_for} on learner rank(s) {list(ranks)}; they are ended"
             " (stream.step_timeout_s)",
         )
-        self.rank = ranks[0]
+        self.rank, self.ran = ranks[0], True
 
 
 class LearnerGroup:

@@ -2,13 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from rl.stream.waits import waiting
 
 T = TypeVar("T")
+STANDSTILL_S = 1.0
+"""A timer so late means that this process did not run."""
 
 
 class StreamTimeout(TimeoutError):
@@ -29,12 +31,37 @@ async def _limited(awaitable: Awaitable[T], timeout_s: float, what: str) -> T:
     try:
         # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that meets a result, and the
         # caller's loop waits on.
-        async with asyncio.timeout(None if timeout_s == math.inf else timeout_s):
+        async with asyncio.timeout(None) as limit, _running_out(limit, timeout_s):
             return await awaitable
     except TimeoutError as error:
         if isinstance(error, StreamTimeout):
             raise
         raise StreamTimeout(f"waited {timeout_s:g} s for {what}") from error
+
+
+@asynccontextmanager
+async def _running_out(limit: asyncio.Timeout, timeout_s: float) -> AsyncIterator[None]:
+    """Let the limit run out in ``timeout_s``, or start anew if this process stood still by then (it was
+    stopped, or its machine was): the answer that it waits for may be there."""
+    if timeout_s == math.inf:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def due() -> None:
+        nonlocal timer
+        now = loop.time()
+        if now - timer.when() < STANDSTILL_S:
+            limit.reschedule(now)
+        else:
+            timer = loop.call_later(timeout_s, due)
+
+    timer = loop.call_later(timeout_s, due)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Signal:

@@ -18,7 +18,7 @@ import rl.learner.group
 from rl.batch.types import StepResult, TrainingBatch
 from rl.config.algorithm import AlgorithmConfig
 from rl.config.learner import LearnerConfig
-from rl.learner.group import LearnerDead, _verdict
+from rl.learner.group import LearnerDead, LearnerHung, _verdict
 from rl.records.trace import TraceWriter
 from rl.run.saver import Saver, SnapshotLost
 from rl.run.state import RunState
@@ -272,6 +272,7 @@ def test_a_rank_that_never_ran_because_its_node_went_is_no_restart() -> None:
     assert restarts.take(LearnerDead(0, "learner.setup", ran=False)) and restarts.left == 1
     assert restarts.take(LearnerDead(0, "learner.train")) and restarts.left == 0
     assert not restarts.take(LearnerDead(0, "learner.train"))
+    assert not restarts.take(LearnerHung([1], "learner.train", 40)), "one that stood still had run"
     free = [restarts.take(LearnerDead(0, "learner.setup", ran=False)) for _ in range(FREE)]
     assert free == [True] * (FREE - 1) + [False], "not for ever"
     gone = ActorDiedError(ActorDiedErrorContext(never_started=True, actor_id=b"0" * 16))

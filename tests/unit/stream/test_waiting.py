@@ -1,9 +1,11 @@
 """Awaiting with a name."""
 
 import asyncio
+import time
 
 import pytest
 
+from rl.stream import waiting
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
 
 
@@ -44,3 +46,28 @@ def test_no_limit_runs_out_while_the_clock_is_stopped():
         await evaluation
 
     asyncio.run(run())
+
+
+def test_a_limit_starts_anew_for_a_process_that_stood_still(monkeypatch):
+    monkeypatch.setattr(waiting, "STANDSTILL_S", 0.2)
+
+    async def run() -> str:
+        answer = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.6, answer.set_result, "the answer")
+        asyncio.get_running_loop().call_soon(time.sleep, 0.5)
+        return await wait_for(answer, 0.2, "an answer")
+
+    assert asyncio.run(run()) == "the answer"
+
+
+def test_it_still_runs_out_afterwards(monkeypatch):
+    monkeypatch.setattr(waiting, "STANDSTILL_S", 0.2)
+
+    async def run() -> None:
+        asyncio.get_running_loop().call_soon(time.sleep, 0.5)
+        await wait_for(asyncio.get_running_loop().create_future(), 0.1, "an answer")
+
+    began = time.monotonic()
+    with pytest.raises(StreamTimeout, match="an answer"):
+        asyncio.run(run())
+    assert time.monotonic() - began >= 0.6, "the standstill, and then its own limit"
