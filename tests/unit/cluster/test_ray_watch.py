@@ -30,6 +30,18 @@ def gcs() -> Gcs:
     return Gcs()
 
 
+class Heard:
+    """What was told, and a wait for it."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.told = threading.Event()
+
+    def __call__(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self.told.set()
+
+
 def watch_of(gcs: Gcs | None, *, alive=lambda: True, leave=pytest.fail) -> RayWatch:
     watch = RayWatch(gcs, node_is_alive=alive, leave=leave, every_s=SOON)
     watch.start()
@@ -39,34 +51,34 @@ def watch_of(gcs: Gcs | None, *, alive=lambda: True, leave=pytest.fail) -> RayWa
 @pytest.mark.parametrize("state", [psutil.STATUS_ZOMBIE, "gone"])
 def test_the_end_of_the_gcs_is_told_once(gcs, state):
     watch = watch_of(gcs)
-    told, heard = threading.Event(), []
-    with watch.telling(lambda reason: (heard.append(reason), told.set())):
-        assert not told.wait(5 * SOON) and watch.lost == ""
+    heard = Heard()
+    with watch.telling(heard):
+        assert not heard.told.wait(5 * SOON) and watch.lost == ""
         gcs.state = state
-        assert told.wait(WAIT_S)
+        assert heard.told.wait(WAIT_S)
     watch.stop()
-    assert heard == [watch.lost] == ["Ray's GCS (pid 17) has ended"]
+    assert heard.reasons == [watch.lost] == ["Ray's GCS (pid 17) has ended"]
 
 
 def test_who_asks_late_is_told_at_once_and_who_has_left_is_not(gcs):
-    heard = []
+    heard = Heard()
     watch = watch_of(gcs)
-    with watch.telling(heard.append):
+    with watch.telling(heard):
         pass
     gcs.state = "gone"
     watch._thread.join(WAIT_S)
-    assert watch.lost and heard == []
-    with watch.telling(heard.append):
-        assert heard == [watch.lost]
+    assert watch.lost and heard.reasons == []
+    with watch.telling(heard):
+        assert heard.reasons == [watch.lost]
 
 
 def test_a_node_that_ray_has_given_up_ends_the_process():
-    left, reasons = threading.Event(), []
+    left = Heard()
     alive = iter([True, True, False])
-    watch = watch_of(None, alive=lambda: next(alive), leave=lambda why: (reasons.append(why), left.set()))
-    assert left.wait(WAIT_S)
+    watch = watch_of(None, alive=lambda: next(alive), leave=left)
+    assert left.told.wait(WAIT_S)
     watch.stop()
-    assert len(reasons) == 1 and "raylet" in reasons[0]
+    assert len(left.reasons) == 1 and "raylet" in left.reasons[0]
 
 
 def test_a_watch_that_was_stopped_says_nothing_of_the_gcs_that_ends_with_ray(gcs):
