@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -57,7 +58,7 @@ def run_directory(file: Path) -> Path:
 def _hold(path: Path) -> int:
     """Descriptor of the locked file, in a directory that is there: who removes one has it locked alone."""
     while True:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             held = os.open(path / HELD, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:  # removed since the line above
@@ -81,11 +82,15 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _remove_unless_held(path: Path) -> None:
-    """One without the file is just being made, or was just removed; one that cannot be opened is another
-    user's."""
+    """One that cannot be opened is another user's. One without the file was left by a process that was killed
+    between two lines, or is just being made by another, which makes it once more."""
     try:
         held = os.open(path / HELD, os.O_RDWR)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except FileNotFoundError:
+        with suppress(OSError):  # it holds other files, is gone or is another user's
+            path.rmdir()
+        return
+    except (NotADirectoryError, PermissionError):
         return
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -134,7 +134,7 @@ class ScriptedRank:
         """As ``rl.learner.rank.LearnerRank.train``."""
         return StepResult(applied=True, metrics={"learner/tokens": float(batch.offsets[-1])})
 
-    def save(self, directory: str) -> None:
+    def save(self, directory: str, background: bool = True) -> None:
         """Nothing to save."""
         Path(directory).mkdir(parents=True, exist_ok=True)
 

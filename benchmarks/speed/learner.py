@@ -63,10 +63,15 @@ class Timed:
 
 
 def random_micro_batches(
-    lengths: np.ndarray, samples: np.ndarray, *, world_size: int, token_budget: int
+    lengths: np.ndarray,
+    samples: np.ndarray,
+    *,
+    world_size: int,
+    token_budget: int,
+    loss_tokens: np.ndarray | None = None,
 ) -> list[list[MicroBatchPlan]]:
     """``plan_micro_batches`` with the samples in random order: rows are added while rows times the longest
-    fit the budget."""
+    fit the budget; ``loss_tokens`` does not matter."""
     assert world_size == 1, "one rank only"
     if not len(samples):
         return plan_micro_batches(lengths, samples, world_size=world_size, token_budget=token_budget)

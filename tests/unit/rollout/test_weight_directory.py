@@ -63,3 +63,13 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     process.join()
     WeightDirectory.fresh(tmp_path)
     assert not path.exists()
+
+
+def test_one_that_was_left_before_it_was_held_is_removed_and_stays_private_if_it_was_just_being_made(
+    tmp_path: Path,
+) -> None:
+    left = tmp_path / f"{PREFIX}1-left"
+    left.mkdir()
+    made = WeightDirectory.fresh(tmp_path)  # its own is empty as well when it looks around
+    assert not left.exists()
+    assert made.path.is_dir() and made.path.stat().st_mode & 0o777 == 0o700
