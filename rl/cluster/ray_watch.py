@@ -140,6 +140,8 @@ def _node_is_alive() -> bool:
 def _leave(reason: str) -> None:
     """End this process, and with it, by the kernel, a Ray of its own. A main thread that hangs in Ray would
     hear no exception."""
-    logger.error("%s; this run ends at once, and resume=auto goes on from its newest checkpoint", reason)
+    logger.error(
+        "%s; this program ends at once (resume=auto takes a run up from its newest checkpoint)", reason
+    )
     logging.shutdown()
     os._exit(FAILED)

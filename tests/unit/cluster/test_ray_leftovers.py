@@ -15,43 +15,40 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/p
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
-def test_a_stopped_process_that_writes_into_the_directory_is_ended_and_no_other(tmp_path):
+@pytest.fixture
+def running():
+    """Processes that the test starts, ended after it."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_stopped_process_that_writes_into_the_directory_is_ended_and_no_other(tmp_path, running):
     ours, other = tmp_path / "t2rl-ray-a", tmp_path / "t2rl-ray-ab"
-    running = []
-    try:
-        for folder in (ours, other):
-            folder.mkdir()
-            with (folder / "worker-1.out").open("wb") as out:
-                running.append(subprocess.Popen(SLEEP, stdout=out, start_new_session=True))
-        left, stranger = running
-        os.kill(left.pid, signal.SIGSTOP)
-        _end_users(ours)
-        assert not psutil.pid_exists(left.pid)
-        assert stranger.poll() is None
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+    for folder in (ours, other):
+        folder.mkdir()
+        with (folder / "worker-1.out").open("wb") as out:
+            running.append(subprocess.Popen(SLEEP, stdout=out, start_new_session=True))
+    left, stranger = running
+    os.kill(left.pid, signal.SIGSTOP)
+    _end_users(ours)
+    assert not psutil.pid_exists(left.pid)
+    assert stranger.poll() is None
 
 
-def test_an_agent_is_known_by_a_log_and_a_reader_of_it_is_a_stranger(tmp_path):
+def test_an_agent_is_known_by_a_log_and_a_reader_of_it_is_a_stranger(tmp_path, running):
     log = tmp_path / "t2rl-ray-a" / "agent.out"
     log.parent.mkdir()
-    running = []
-    try:
-        log.touch()
-        with log.open("ab") as written, log.open("rb") as read:
-            for file in (written, read):
-                descriptor = file.fileno()
-                running.append(subprocess.Popen(SLEEP, pass_fds=[descriptor], start_new_session=True))
-        agent, reader = running
-        _end_users(log.parent)
-        assert not psutil.pid_exists(agent.pid)
-        assert reader.poll() is None
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+    log.touch()
+    with log.open("ab") as written, log.open("rb") as read:
+        for file in (written, read):
+            running.append(subprocess.Popen(SLEEP, pass_fds=[file.fileno()], start_new_session=True))
+    agent, reader = running
+    _end_users(log.parent)
+    assert not psutil.pid_exists(agent.pid)
+    assert reader.poll() is None
 
 
 def test_a_resource_tracker_is_left_to_remove_what_others_left(tmp_path):

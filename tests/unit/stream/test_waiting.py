@@ -53,9 +53,9 @@ def test_a_limit_starts_anew_for_a_process_that_stood_still(monkeypatch):
 
     async def run() -> str:
         answer = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(0.6, answer.set_result, "the answer")
-        asyncio.get_running_loop().call_soon(time.sleep, 0.5)
-        return await wait_for(answer, 0.2, "an answer")
+        asyncio.get_running_loop().call_later(0.85, answer.set_result, "the answer")
+        asyncio.get_running_loop().call_soon(time.sleep, 0.8)
+        return await wait_for(answer, 0.5, "an answer")
 
     assert asyncio.run(run()) == "the answer"
 
