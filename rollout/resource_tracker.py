@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from multiprocessing import resource_tracker
 
 
@@ -16,8 +17,10 @@ def keep_resource_tracker() -> None:
     before = os.getpgid(0)
     if os.getsid(0) == os.getpid():
         return
-    # A group begins with a leader and lasts as long as any member.
-    leader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, process_group=0)
+    # A group begins with a leader and lasts as long as any member. The leader waits for the end of its input;
+    # this Python is the one program that is there whatever PATH says.
+    wait = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"]
+    leader = subprocess.Popen(wait, stdin=subprocess.PIPE, process_group=0)
     try:
         os.setpgid(0, leader.pid)
         try:

@@ -24,13 +24,14 @@ input()
 
 
 def test_the_tracker_outlives_the_group_and_removes_what_it_left():
-    # As Ray starts an actor: at the head of a group, in a session of another's.
+    # As Ray starts an actor: at the head of a group, in a session of another's. No program is on the path.
     actor = subprocess.Popen(
         [sys.executable, "-c", ACTOR],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         process_group=0,
+        env=os.environ | {"PATH": ""},
     )
     with actor:
         semaphore = Path("/dev/shm") / f"sem.{actor.stdout.readline().strip()}"
