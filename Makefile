@@ -55,7 +55,7 @@ test: lint
 	@$(VENV)/bin/python -m compileall -q t2rl rl rollout rewards curricula planner
 	@sh deploy/browser-setup.sh
 	$(VENV)/bin/python -m pytest tests/unit -n auto
-	$(VENV)/bin/python -m pytest tests/integration tests/e2e
+	$(VENV)/bin/python -m pytest tests/integration tests/e2e --durations=20 --durations-min=30
 
 # The variable silences the theme's notice of its successor.
 site: setup

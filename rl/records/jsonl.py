@@ -1,6 +1,6 @@
 """Append-only JSON lines that survive a kill.
 
-A row is one ``write`` to a file opened for appending, so a reader sees whole rows or none. A torn tail (power
+Rows are one ``write`` to a file opened for appending, so a reader sees whole rows or none. A torn tail (power
 loss, full disk) is cut off when the file is opened again. Every attempt at a run begins with ``{"attempt": a,
 "restored_step": s}``: rows of earlier attempts at steps >= s were lost with the process that wrote them, and
 are superseded.
@@ -41,18 +41,18 @@ class JsonlWriter:
         self._fd: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._append({"attempt": attempt, "restored_step": restored_step})
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row, with the attempt number in front. NaN and infinities become null: JSON has no such
-        numbers."""
-        self._append({"attempt": self.attempt, **row})
+    def write(self, *rows: Mapping[str, Any]) -> None:
+        """Append rows by one ``write``, each with the attempt number in front. NaN and infinities become
+        null: JSON has no such numbers."""
+        self._append(*({"attempt": self.attempt, **row} for row in rows))
 
-    def _append(self, row: Mapping[str, Any]) -> None:
+    def _append(self, *rows: Mapping[str, Any]) -> None:
         if self._fd is None:
             raise ValueError(f"{self.path} is closed")
-        line = json.dumps(plain(row), allow_nan=False, separators=(",", ":")) + "\n"
-        write_all(self._fd, line.encode())
-        self._rows += 1
-        if self._fsync_every and self._rows % self._fsync_every == 0:
+        lines = (json.dumps(plain(row), allow_nan=False, separators=(",", ":")) + "\n" for row in rows)
+        write_all(self._fd, "".join(lines).encode())
+        before, self._rows = self._rows, self._rows + len(rows)
+        if self._fsync_every and before // self._fsync_every < self._rows // self._fsync_every:
             os.fsync(self._fd)
 
     def close(self) -> None:

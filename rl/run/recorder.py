@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from curricula.measures.tally import tally
 from rl.batch.types import StepResult, TrainingBatch
@@ -19,7 +20,7 @@ from rl.run.cost_meter import CostMeter
 from rl.run.state import RunState
 from rl.run.step_metrics import batch_metrics, group_metrics
 from rl.run.tracked import sample_rows
-from rl.stream.plans import PlanState
+from rl.stream.plans import GroupState, PlanState
 from rl.weights.sync import SyncReport
 
 logger = logging.getLogger(__name__)
@@ -107,18 +108,7 @@ class Recorder:
         """Log every group that went into the weights, and what was chosen, before anything else can happen to
         them."""
         self.choices.write({"step": plan.step, "refill_rounds": plan.refill_round, **tally(plan.stats())})
-        for group in plan.kept():
-            assert group.group is not None
-            self.groups.write(
-                {
-                    "step": plan.step,
-                    "group_id": group.request.group_id,
-                    "prompt_id": group.prompt.id,
-                    "num_rollouts": len(group.group.rollouts),
-                    "issues": group.issues,
-                    "applied": applied,
-                }
-            )
+        self.groups.write(*(_trained_row(plan.step, group, applied=applied) for group in plan.kept()))
 
     async def step(
         self,
@@ -200,3 +190,15 @@ class Recorder:
                 self.tracker.finish,
             ):
                 closing.callback(close)
+
+
+def _trained_row(step: int, state: GroupState, *, applied: bool) -> dict[str, Any]:
+    assert state.group is not None
+    return {
+        "step": step,
+        "group_id": state.request.group_id,
+        "prompt_id": state.prompt.id,
+        "num_rollouts": len(state.group.rollouts),
+        "issues": state.issues,
+        "applied": applied,
+    }

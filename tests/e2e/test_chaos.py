@@ -1,4 +1,4 @@
-"""A slice of the chaos benchmark: one run, a fixed seed, twelve kinds of faults once each."""
+"""A slice of the chaos benchmark: one run, a fixed seed, once each the kinds of faults that no drill has."""
 
 import json
 import os
@@ -11,20 +11,15 @@ import pytest
 from benchmarks.reliability.faults import KINDS
 
 SLICE = (
-    "engine killed",
     "engine stopped",
-    "learner rank killed",
-    "verifier killed",
     "sandbox supervisor killed",
     "raylet killed",
     "GCS killed",
-    "controller killed",
-    "disk full",
     "disk read-only",
     "clock jumps forward",
     "checkpoint file corrupt",
 )
-STEPS, PROMPTS = 200, 4
+STEPS, PROMPTS = 120, 4
 """Enough for all of them in one run; a second one takes longer, and says the same."""
 SMALL = (
     *(f"stream.prompts_per_step={PROMPTS}", "stream.rollouts_per_prompt=4", "rollout.max_num_seqs=64"),
@@ -34,7 +29,7 @@ SMALL = (
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="chaos needs namespaces and a disk of its own: root")
-def test_nothing_is_lost_doubled_or_left_by_twelve_kinds_of_faults(tmp_path, cache):
+def test_nothing_is_lost_doubled_or_left_by_seven_kinds_of_faults(tmp_path, cache):
     assert {kind.name for kind in KINDS} >= set(SLICE)
     command = [
         *(sys.executable, "-m", "benchmarks.reliability.chaos", "--config", "debug", "--seed", "3"),

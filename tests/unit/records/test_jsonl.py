@@ -6,6 +6,8 @@ import pathlib
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,28 @@ def test_rows_carry_their_attempt_and_plain_numbers(tmp_path) -> None:
     ]
     with pytest.raises(ValueError, match="closed"):
         writer.write({})
+
+
+def test_rows_of_one_call_are_one_write_and_are_flushed_when_enough(tmp_path, monkeypatch) -> None:
+    calls: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        known = getattr(os, name)
+
+        def call(*args: Any) -> Any:
+            calls.append(name)
+            return known(*args)
+
+        return call
+
+    for name in ("write", "fsync"):
+        monkeypatch.setattr(os, name, counted(name))
+    writer = JsonlWriter(tmp_path / "rows.jsonl", attempt=1, fsync_every=4)
+    for count in (2, 0, 3, 2):  # with the attempt's own row: 3, 3, 6 and 8
+        writer.write(*({"i": i} for i in range(count)))
+    assert calls == ["write", "write", "write", "fsync", "write", "fsync"]
+    assert [r.get("i") for r in read_jsonl(tmp_path / "rows.jsonl")] == [None, 0, 1, 0, 1, 2, 0, 1]
+    writer.close()
 
 
 def test_a_torn_tail_is_ignored_and_then_cut_off(tmp_path) -> None:

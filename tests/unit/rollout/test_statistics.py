@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rollout.lengths import NUM_BINS, values_of
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutStat
 
@@ -225,3 +226,14 @@ def test_a_query_costs_what_it_asks_for_not_what_the_pool_holds() -> None:
     for _ in range(20):
         assert store.pass_rate(asked).tolist() == [0.375] * 250
     assert (time.perf_counter() - started) / 20 < 0.05
+
+
+@pytest.mark.parametrize(
+    "tokens", [0, 1, 2, 3, 4, 5, 6, 8, 11, 12, 16, 1023, 1024, 1448, 1449, 46340, 46341, 10**6]
+)
+def test_a_length_falls_into_the_half_doubling_that_holds_it(tokens: int) -> None:
+    right, wrong = values_of(stat(c=1, correct_lengths=(tokens,), wrong_lengths=(7, 7))).reshape(2, -1)
+    place, counted = int(right[:-1].argmax()), max(tokens, 1)
+    # 2**(j/2) <= n < 2**((j+1)/2), squared
+    assert 2**place <= counted**2 and (counted**2 < 2 ** (place + 1) or place == NUM_BINS - 1)
+    assert (right[:-1].sum(), right[-1]) == (1, counted) and (wrong[5], wrong[-1]) == (2, 14)
