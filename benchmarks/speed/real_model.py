@@ -50,14 +50,12 @@ from benchmarks.speed.vs_trl import (
     CORES,
     NO_EVALUATION,
     Setting,
-    Step,
     run_ours,
     run_trl,
-    summarise,
-    time_to,
     try_trl,
     write_config,
 )
+from benchmarks.speed.vs_trl_figures import Step, summarise, time_to
 from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.config.load import load_config
 from rl.config.number_format import bfloat16_is_fast

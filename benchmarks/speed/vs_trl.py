@@ -7,9 +7,11 @@ Both train the whole run, one after the other, in alternating order. Compared ar
   included; groups without a gradient count on both sides), between two optimizer steps far from the start;
 * seconds of training until a target held-out pass@1. Both sides leave snapshots every few steps, off the
   clock, and one evaluator (``held_out.py``) judges all of them afterwards on the same prompts with the same
-  seeds; between snapshots pass@1 is interpolated.
+  seeds; between snapshots pass@1 is interpolated;
+* held-out pass@1 after equal training time, seed by seed.
 
-TRL gets every core. Before the repeats its settings are tried for a few steps each, and the fastest is used
+Our side runs twice: with the quickstart's uniform curriculum, which is TRL's too, and with ``--stack``. TRL
+gets every core. Before the repeats its settings are tried for a few steps each, and the fastest is used
 throughout.
 
     python -m benchmarks.speed.vs_trl                                   # everything
@@ -18,12 +20,10 @@ throughout.
 """
 
 import argparse
-import itertools
 import json
 import os
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -32,8 +32,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save, show, spread
+from benchmarks.lib.common import CONSOLE, command_line, machine, parser, save
 from benchmarks.lib.process_tree import CpuClock, run_logged
+from benchmarks.speed.vs_trl_figures import TRL, Curve, Side, Step, against_trl, common_target, raw, summarise
 from rl.config.load import dump_config, load_config
 from rl.records.metrics import read_metrics
 from rl.run.prepare.inputs import locate_model
@@ -89,32 +90,6 @@ CANDIDATES = tuple(
 """What TRL may run with on the quickstart's base."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One training batch consumed: everything since the start of training."""
-
-    seconds: float
-    """Training time; start-up and snapshots left out."""
-    ended: float
-    """Seconds since the epoch."""
-    rollouts: int
-    tokens: int
-    reward: float
-    """Mean of this batch's rollouts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """What one run of one system did."""
-
-    rollouts_per_s: float
-    rollouts_per_cpu_s: float
-    tokens_per_rollout: float
-    cores_used: float
-    step_seconds: list[float]
-    """Training time at the end of each step."""
-
-
 def main() -> None:
     args = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stop the child and clean up, as after Ctrl-C
@@ -148,24 +123,27 @@ def compare(args: argparse.Namespace, overrides: list[str], work: Path, *, every
     by_name = {str(one): rate for one, rate in tried.items()}
     CONSOLE.print("TRL, rollouts/s:", {k: round(v, 1) for k, v in by_name.items()}, "->", str(setting))
     result |= {"trl_rollouts_per_s_by_setting": by_name, "trl_setting": asdict(setting)}
-    sides: dict[str, list[Side]] = {"t2rl": [], "trl": []}
-    curves: dict[str, list[list[tuple[float, float]]]] = {"t2rl": [], "trl": []}
+    ways = {"t2rl": [], f"t2rl, {args.stack}": [f"curriculum={args.stack}"], TRL: []}
+    sides: dict[str, list[Side]] = {name: [] for name in ways}
+    curves: dict[str, list[Curve]] = {name: [] for name in ways}
     for repeat in range(args.repeats):
         seeded = [*overrides, f"run.seed={args.seed + repeat}", f"run.steps={args.steps}"]
-        for name in ("t2rl", "trl") if repeat % 2 == 0 else ("trl", "t2rl"):
-            out = work / f"{name}-{repeat}"
-            if name == "t2rl":
-                steps, clock, snapshots = run_ours(args.config, seeded, out, every=every)
-            else:
+        for name in list(ways)[:: 1 if repeat % 2 == 0 else -1]:
+            out = work / f"{name.split(', ')[-1]}-{repeat}"
+            if name == TRL:
                 path = write_config(work / f"{repeat}.yaml", args.config, seeded)
                 steps, clock, snapshots = run_trl(path, out, setting, every=every)
+            else:
+                steps, clock, snapshots = run_ours(args.config, [*seeded, *ways[name]], out, every=every)
             sides[name].append(summarise(steps, clock, first=args.first))
             curves[name].append(_curve(args, overrides, out, snapshots, sides[name][-1]))
             CONSOLE.print(
                 f"repeat {repeat}, {name}: {sides[name][-1].rollouts_per_s:.0f} rollouts/s,"
                 f" {curves[name][-1][-1]}"
             )
-    return result | _ratios(sides, curves, target=args.target, every=every)
+    target = common_target(curves) if args.target is None else args.target
+    result |= {"target_pass_at_1": target, "snapshot_every": every}
+    return result | {"over_trl": against_trl(sides, curves, target=target), "raw": raw(sides, curves)}
 
 
 # -- the two sides -------------------------------------------------------------------------------------------
@@ -251,26 +229,9 @@ def write_config(path: Path, config: str, overrides: Sequence[str]) -> Path:
     return path
 
 
-# -- figures -------------------------------------------------------------------------------------------------
-
-
-def summarise(steps: Sequence[Step], clock: CpuClock, *, first: int) -> Side:
-    """Rates between the end of batch ``first`` and the last one."""
-    start, end = steps[first], steps[-1]
-    rollouts, seconds = end.rollouts - start.rollouts, end.seconds - start.seconds
-    cpu = clock.between(start.ended, end.ended)
-    return Side(
-        rollouts_per_s=rollouts / seconds,
-        rollouts_per_cpu_s=rollouts / cpu,
-        tokens_per_rollout=(end.tokens - start.tokens) / rollouts,
-        cores_used=cpu / (end.ended - start.ended),
-        step_seconds=[round(s.seconds, 3) for s in steps],
-    )
-
-
 def _curve(
     args: argparse.Namespace, overrides: Sequence[str], out: Path, snapshots: Snapshots, side: Side
-) -> list[tuple[float, float]]:
+) -> Curve:
     """(training seconds, held-out pass@1) of the base and of each snapshot."""
     evaluation = [
         f"evaluation.num_prompts={args.eval_prompts}",
@@ -294,49 +255,6 @@ def _curve(
     return [(round(t, 2), round(r, 4)) for t, r in zip(times, rates, strict=True)]
 
 
-def time_to(curve: Sequence[tuple[float, float]], target: float) -> float | None:
-    """Training seconds at which the curve first reaches the target; None if it does not."""
-    for (t0, r0), (t1, r1) in itertools.pairwise(curve):
-        if r0 >= target:
-            return t0
-        if r1 >= target:
-            return t0 + (t1 - t0) * (target - r0) / (r1 - r0)
-    return None
-
-
-def _ratios(
-    sides: dict[str, list[Side]],
-    curves: dict[str, list[list[tuple[float, float]]]],
-    *,
-    target: float | None,
-    every: int,
-) -> dict[str, Any]:
-    """Ratios per repeat, T2RL over TRL; above 1 is better for T2RL."""
-    # three quarters of what the slower learner of the two gains: both get there, neither at once
-    if target is None:
-        base = statistics.mean(c[0][1] for cs in curves.values() for c in cs)
-        gains = [
-            statistics.mean(statistics.mean(r for _, r in c[-3:]) for c in cs) - base
-            for cs in curves.values()
-        ]
-        target = base + 0.75 * min(gains)
-    pairs = list(zip(sides["t2rl"], sides["trl"], strict=True))
-    reached = {name: [time_to(c, target) for c in cs] for name, cs in curves.items()}
-    faster = [b / a for a, b in zip(reached["t2rl"], reached["trl"], strict=True) if a and b]
-    ratios = {
-        "rollouts_per_s_ratio": spread([a.rollouts_per_s / b.rollouts_per_s for a, b in pairs]),
-        "rollouts_per_cpu_s_ratio": spread([a.rollouts_per_cpu_s / b.rollouts_per_cpu_s for a, b in pairs]),
-        **({"target_time_ratio": spread(faster)} if faster else {}),
-    }
-    show("T2RL over TRL", ratios)
-    raw = {
-        name: [asdict(s) | {"curve": c} for s, c in zip(sides[name], curves[name], strict=True)]
-        for name in sides
-    }
-    targets = {"target_pass_at_1": target, "target_reached_s": reached, "snapshot_every": every}
-    return ratios | targets | {"raw": raw}
-
-
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--config", default="quickstart")
@@ -353,7 +271,12 @@ def _arguments() -> argparse.Namespace:
         "--target",
         type=float,
         default=None,
-        help="held-out pass@1; default three quarters of the smaller gain",
+        help="held-out pass@1; default three quarters of the smallest gain",
+    )
+    made.add_argument(
+        "--stack",
+        default="sec+mixed",
+        help="curriculum of our second row; default: the best on a real model",
     )
     made.add_argument("--seed", type=int, default=0)
     made.add_argument(

@@ -116,11 +116,30 @@ def make_decode(tokenizer: Any, thinking_tags: Sequence[str], stops: Sequence[st
         return lambda batch: [up_to_stop(text, stops) for text in whole(batch)]
     specials = special_tokens(tokenizer)
     dropped = {index for index, text in specials.items() if not any(text in tag for tag in thinking_tags)}
+    texts = _batch_decode(tokenizer)
     if len(dropped) == len(specials):
-        return lambda batch: tokenizer.batch_decode(batch, skip_special_tokens=True)
-    return lambda batch: tokenizer.batch_decode(
-        [[i for i in map(int, ids) if i not in dropped] for ids in batch]
-    )
+        return lambda batch: texts(batch, skip_special_tokens=True)
+    return lambda batch: texts([[i for i in map(int, ids) if i not in dropped] for ids in batch])
+
+
+def _batch_decode(tokenizer: Any) -> Callable[..., list[str]]:
+    """The tokenizer's ``batch_decode``, or one that gives the same and lets other threads run meanwhile.
+
+    transformers decodes sequence by sequence with the interpreter held; the call for batches of the library
+    below releases it. What a tokenizer does to a text afterwards stays its own.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    plain = getattr(type(tokenizer), "_decode", None) is PreTrainedTokenizerFast._decode
+    if not plain or tokenizer.clean_up_tokenization_spaces:
+        return tokenizer.batch_decode
+    decode = tokenizer.backend_tokenizer.decode_batch
+
+    def batch_decode(batch: Sequence[Sequence[int]], skip_special_tokens: bool = False) -> list[str]:
+        # one at a time: as a batch they would take every core
+        return [decode([ids], skip_special_tokens=skip_special_tokens)[0] for ids in batch]
+
+    return batch_decode
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:

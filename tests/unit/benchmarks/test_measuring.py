@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.learning import learning
 from benchmarks.lib import process_tree
-from benchmarks.speed import vs_trl
+from benchmarks.speed import vs_trl_figures
 from rl.views.evaluations import Counts
 from rollout.types import SamplingConfig
 
@@ -55,9 +55,39 @@ def test_run_logged_ends_its_child_when_interrupted(tmp_path):
 
 def test_time_to_target_interpolates_between_snapshots():
     curve = [(0.0, 0.4), (10.0, 0.4), (20.0, 0.6), (30.0, 0.5)]
-    assert vs_trl.time_to(curve, 0.5) == pytest.approx(15.0)
-    assert vs_trl.time_to(curve, 0.4) == 0.0
-    assert vs_trl.time_to(curve, 0.61) is None
+    assert vs_trl_figures.time_to(curve, 0.5) == pytest.approx(15.0)
+    assert vs_trl_figures.time_to(curve, 0.4) == 0.0
+    assert vs_trl_figures.time_to(curve, 0.61) is None
+
+
+def test_pass_at_1_after_equal_time_is_interpolated_and_ends_with_the_run():
+    curve = [(0.0, 0.4), (10.0, 0.4), (20.0, 0.6), (30.0, 0.5)]
+    assert [vs_trl_figures.after(curve, t) for t in (0, 5, 15, 20, 25, 30, 99)] == pytest.approx(
+        [0.4, 0.4, 0.5, 0.6, 0.55, 0.5, 0.5]
+    )
+
+
+def test_each_way_of_ours_is_held_against_trl_repeat_by_repeat():
+    def side(rate):
+        return vs_trl_figures.Side(
+            rollouts_per_s=rate,
+            rollouts_per_cpu_s=rate / 2,
+            tokens_per_rollout=1,
+            cores_used=1,
+            step_seconds=[],
+        )
+
+    sides = {"t2rl": [side(30), side(40)], "t2rl, sec": [side(20), side(20)], "trl": [side(10), side(20)]}
+    quick, slow = [(0.0, 0.2), (10.0, 0.6)], [(0.0, 0.2), (20.0, 0.6)]
+    curves = {"t2rl": [quick, quick], "t2rl, sec": [slow, slow], "trl": [slow, slow]}
+    assert vs_trl_figures.common_target({"trl": [slow], "t2rl": [[(0.0, 0.2), (9.0, 0.8)]]}) == pytest.approx(
+        0.2 + 0.75 * 0.2
+    )
+    found = vs_trl_figures.against_trl(sides, curves, target=0.4)
+    assert list(found) == ["t2rl", "t2rl, sec"]
+    assert found["t2rl"]["rollouts_per_s_ratio"] == {"min": 2, "median": 2.5, "max": 3}
+    assert [row["target_time_ratio"]["median"] for row in found.values()] == [2, 1]
+    assert found["t2rl"]["pass_at_1_after_equal_time"][0] == {"seconds": 10.0, "t2rl": 0.6, "trl": 0.4}
 
 
 def test_per_problem_is_aligned_by_id_whatever_the_order():

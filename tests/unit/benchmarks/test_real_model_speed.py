@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.lib.common import save
 from benchmarks.speed import real_model
-from benchmarks.speed.vs_trl import Setting, Step
+from benchmarks.speed.vs_trl import Setting
+from benchmarks.speed.vs_trl_figures import Step
 
 
 def test_the_target_is_a_mean_over_a_window_of_steps() -> None:

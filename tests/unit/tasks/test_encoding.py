@@ -1,13 +1,16 @@
 """Special tokens stand where they belong, once, whatever a family's tokenizer adds and its chat template
 writes."""
 
+import copy
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
 
 from rl.config.stages import SftConfig
 from rl.config.task import FileTaskConfig
@@ -166,6 +169,25 @@ def test_rewards_read_the_thinking_and_no_turn_tokens(name: str, configured: tup
     sampled = tokenizer(text, add_special_tokens=False)["input_ids"]
     decode = make_decode(tokenizer, tags)
     assert [t.strip() for t in decode([[*sampled, tokenizer.eos_token_id], sampled])] == [text] * 2
+
+
+def test_texts_are_those_of_transformers_whose_decode_holds_the_interpreter(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, rng = build(name), random.Random(name)
+    batch = [[rng.randrange(len(tokenizer)) for _ in range(size)] for size in (0, 1, 7, 400)]
+    expected = tokenizer.batch_decode(batch, skip_special_tokens=True)
+    decode = make_decode(tokenizer, ())
+    monkeypatch.setattr(PreTrainedTokenizerFast, "_decode", None)
+    assert decode(batch) == expected
+
+
+def test_a_tokenizer_that_cleans_its_texts_keeps_its_own_way(name: str) -> None:
+    tokenizer = copy.copy(build(name))
+    tokenizer.clean_up_tokenization_spaces = True
+    tokenizer.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True
+    ids = tokenizer("What is 2 + 2 ?", add_special_tokens=False)["input_ids"]
+    assert make_decode(tokenizer, ())([ids])[0].strip() == "What is 2 + 2?"
 
 
 def test_a_final_message_is_continued_and_its_turn_stays_open(name: str) -> None:
