@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.reliability.ground import SHARED_MEMORY, members
 from rl.records.jsonl import read_jsonl
-from rl.records.metrics import live_rows, read_metrics
+from rl.records.metrics import read_metrics
 from rl.records.rollouts.files import live_files, rollout_files, starts_of
 from rl.records.rundir import RunDir
 from rl.run.lineage import read_lineage
@@ -58,8 +58,8 @@ def groups(run: RunDir, *, steps: int, prompts: int) -> dict[str, Any]:
 
 def _dropped(run: RunDir) -> dict[int, int]:
     """Step -> groups of the lineage that nobody could judge."""
-    rows = live_rows(read_jsonl(run.curriculum))
-    return {row["step"]: row["dropped"].get(UNJUDGED, 0) for row in rows}
+    rows = read_metrics(run.metrics)
+    return {row["step"]: int(row.get(f"rollout/dropped_{UNJUDGED}", 0)) for row in rows}
 
 
 def rollouts(run: RunDir, *, steps: int) -> dict[str, int]:

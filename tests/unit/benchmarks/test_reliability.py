@@ -10,6 +10,7 @@ from benchmarks.reliability import soak
 from benchmarks.reliability.faults import KINDS, hurt, schedule
 from benchmarks.reliability.verify import band, groups
 from rl.records.jsonl import JsonlWriter
+from rl.records.metrics import MetricsWriter
 from rl.records.rundir import RunDir
 from rl.run.checkpoint import CheckpointStore
 from rl.run.state import RunState
@@ -20,9 +21,10 @@ STEPS, PROMPTS = 6, 3
 
 def write_groups(run, *, attempt=1, restored=0, steps, without=(), twice=(), dropped=()):
     trained = JsonlWriter(run.trained_groups, attempt=attempt, restored_step=restored)
-    chosen = JsonlWriter(run.curriculum, attempt=attempt, restored_step=restored)
+    metrics = MetricsWriter(run.metrics, attempt=attempt, restored_step=restored)
     for step in steps:
-        chosen.write({"step": step, "dropped": {"unjudged": sum(s == step for s, _ in dropped)}})
+        count = sum(s == step for s, _ in dropped)
+        metrics.write(step, {"rollout/dropped_unjudged": count} if count else {})
         for place in range(PROMPTS):
             if (step, place) in without or (step, place) in dropped:
                 continue
@@ -30,7 +32,7 @@ def write_groups(run, *, attempt=1, restored=0, steps, without=(), twice=(), dro
             for _ in range(1 + ((step, place) in twice)):
                 trained.write({"step": step, "group_id": group, "prompt_id": f"p{group}"})
     trained.close()
-    chosen.close()
+    metrics.close()
 
 
 def verdict(run):
