@@ -67,7 +67,7 @@ def length_counts(discount: float, budget_discount: float) -> DecayedCounts:
 
 
 def _bin_counts(lengths: Sequence[int]) -> list[float]:
-    """[NUM_BINS + 1]. Plain Python: for the few lengths of a group numpy takes ten times as long, and the
+    """[NUM_BINS + 1]. Plain Python: for the few lengths of a group numpy takes twice as long, and the
     controller's loop waits."""
     counts = [0.0] * (NUM_BINS + 1)
     for length in lengths:
