@@ -4,7 +4,6 @@ start.
 An export never reads them from ``model.path`` again: what lies there may be another model by then.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,17 +28,6 @@ def keep_base_files(model: Path, kept: Path) -> None:
                 shutil.copyfile(file, staging / file.name)
 
 
-def link_base_files(kept: Path, target: Path) -> None:
-    """The same files under another name, without their bytes a second time where the file system has hard
-    links."""
-    target.mkdir(parents=True)
-    for file in kept.iterdir():
-        try:
-            os.link(file, target / file.name)
-        except OSError:
-            shutil.copyfile(file, target / file.name)
-
-
 @contextmanager
 def replaced(directory: Path) -> Iterator[Path]:
     """A name beside ``directory`` for the block to write to; at its end it takes that place, whole or not at
@@ -52,10 +40,12 @@ def replaced(directory: Path) -> Iterator[Path]:
 
 
 def keep_identity(run: RunDir, checkpoint: Path) -> None:
-    """Put into a checkpoint what the run is at this moment: its config, its fingerprint and the base's
-    files."""
+    """Put into a checkpoint what the run is at this moment: its config, its fingerprint and the base's files.
+
+    Each checkpoint has its own copy, a few MB: with a hard link, one damaged file would damage them all.
+    """
     for file in (run.config, run.fingerprint):
         if file.is_file():
             shutil.copyfile(file, checkpoint / file.name)
     if run.base.is_dir():
-        link_base_files(run.base, checkpoint / "base")
+        shutil.copytree(run.base, checkpoint / "base")

@@ -145,6 +145,23 @@ def test_a_checkpoint_holds_what_the_run_was_when_it_was_written(tmp_path):
     )
 
 
+def test_a_file_damaged_in_one_checkpoint_is_whole_in_every_other_one(tmp_path):
+    run = RunDir(tmp_path)
+    run.config.write_text("{}")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tokenizer.json").write_text("a tokenizer")
+    keep_base_files(tmp_path / "model", run.base)
+    store = CheckpointStore(run, keep=2)
+    for step in (5, 10):
+        write(store, step, RunState(version=step))
+    first, second = store.all()
+    for file in (path for path in second.path.rglob("*") if path.is_file()):
+        with file.open("r+b") as opened:  # in place, as a bad disk does it: no new file under the name
+            opened.write(b"?")
+        assert first.damage() is None, file
+    assert second.damage() is not None
+
+
 def test_leftovers_of_any_step_go_when_the_next_one_is_begun(tmp_path):
     store = CheckpointStore(RunDir(tmp_path), keep=2)
     store.begin(5)
