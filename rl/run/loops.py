@@ -8,6 +8,10 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
+FULL_COLLECTION_S = 600.0
+"""Between full garbage collections of a run: what they find are the few cycles that lived for a second."""
+NEVER = 2**31 - 1
+
 
 async def first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[None]) -> None:
     """Return when ``until`` ends well; raise as soon as any task fails. Loops that end early on their own are
@@ -21,17 +25,30 @@ async def first_failure(tasks: list[asyncio.Task[None]], *, until: asyncio.Task[
 
 
 @contextmanager
-def collector_spared() -> Iterator[None]:
-    """Inside the block garbage collections leave out what was there before: imports, prompts, the curriculum.
+def collector_spared(*, full_s: float = FULL_COLLECTION_S) -> Iterator[None]:
+    """Inside the block garbage collections leave out what was there before (imports, prompts, the
+    curriculum), and full ones come every ``full_s`` seconds only, in the running loop.
 
-    A full collection would walk over all of it, and the loops stand still meanwhile. So would one here: what
-    garbage there is stays for as long as the block.
+    The loops stand still during a collection, and Python begins a full one whenever the objects in flight
+    have grown by a quarter: of a large batch that is 0.1 s, several times a step. None is made at the start:
+    garbage of before stays for as long as the block.
     """
+    loop, thresholds = asyncio.get_running_loop(), gc.get_threshold()
+
+    def collect() -> None:
+        nonlocal timer
+        gc.collect()
+        timer = loop.call_later(full_s, collect)
+
+    timer = loop.call_later(full_s, collect)
+    gc.set_threshold(*thresholds[:2], NEVER)
     gc.freeze()
     try:
         yield
     finally:
+        timer.cancel()
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
