@@ -4,7 +4,7 @@ import ast
 import io
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -33,28 +33,34 @@ class House:
 
 
 @dataclass(frozen=True, slots=True)
-class _Module:
-    name: str
+class _File:
     path: Path
     source: str
-    tree: ast.Module
 
     @property
     def lines(self) -> int:
         return self.source.count("\n")
 
 
+@dataclass(frozen=True, slots=True)
+class _Module(_File):
+    name: str
+    nodes: tuple[ast.AST, ...]
+    """Of its syntax tree, the module first."""
+
+
 def measure(root: Path) -> House:
     """Measure a checkout: its packages, and the length of files also in tests, benchmarks and examples."""
-    modules = [_read(root, path) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    modules = [_module(root, path) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
     beside = [
-        _read(root, path)
+        _File(path.relative_to(root), path.read_text(encoding="utf-8"))
         for folder in ("benchmarks", "deploy", "tests", "examples")
         for path in sorted((root / folder).rglob("*.py"))
     ]
-    functions = [(m, node) for m in modules for node in ast.walk(m.tree) if isinstance(node, _Function)]
+    functions = [(m, node) for m in modules for node in m.nodes if isinstance(node, _Function)]
     loose = [m.name for m in modules if m.path.parent == Path("rl") and m.path.name != "__init__.py"]
-    circles = _circles(modules)
+    imports = _imports(modules)
+    circles, arrows = _circles(imports), _room_arrows(imports)
     fields = list(_fields(modules))
     code_lines = sum(_code_lines(m.source) for m in modules)
     offenders = {
@@ -80,26 +86,27 @@ def measure(root: Path) -> House:
         "functions": len(functions),
         "lines of a function (mean)": round(mean(_length(node) for _, node in functions), 1),
         "loose modules in rl": len(loose),
-        "rooms and loose modules of rl": len({room for arrow in _room_arrows(modules) for room in arrow}),
-        "arrows between them": len(_room_arrows(modules)),
+        "rooms and loose modules of rl": len({room for arrow in arrows for room in arrow}),
+        "arrows between them": len(arrows),
         "circles of modules": len(circles),
         "longest file (lines)": max(m.lines for m in modules + beside),
         "longest function (lines)": max(_length(node) for _, node in functions),
         "lines over 110 columns": len(offenders["lines over 110 columns"]),
         "config fields": len(fields),
         "undocumented config fields": sum(not documented for _, documented in fields),
-        "syntax nodes a line": round(sum(_nodes(m.tree) for m in modules) / code_lines, 2),
+        "syntax nodes a line": round(sum(_num_nodes(m.nodes) for m in modules) / code_lines, 2),
         "lines over 100 columns (%)": round(100 * _share_over(modules, 100), 1),
-        'docstrings that begin with "Of" or "What"': sum(_riddles(m.tree) for m in modules),
+        'docstrings that begin with "Of" or "What"': sum(_riddles(m.nodes) for m in modules),
     }
     return House(figures=figures, offenders=offenders)
 
 
-def _read(root: Path, path: Path) -> _Module:
+def _module(root: Path, path: Path) -> _Module:
     relative = path.relative_to(root)
     name = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
     source = path.read_text(encoding="utf-8")
-    return _Module(name=name, path=relative, source=source, tree=ast.parse(source))
+    nodes = tuple(ast.walk(ast.parse(source)))
+    return _Module(path=relative, source=source, name=name, nodes=nodes)
 
 
 def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -111,7 +118,7 @@ def _imports(modules: list[_Module]) -> dict[str, set[str]]:
     names = {m.name for m in modules}
     graph: dict[str, set[str]] = defaultdict(set)
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             targets: list[str] = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 within = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -122,9 +129,8 @@ def _imports(modules: list[_Module]) -> dict[str, set[str]]:
     return graph
 
 
-def _circles(modules: list[_Module]) -> list[list[str]]:
+def _circles(graph: dict[str, set[str]]) -> list[list[str]]:
     """Return the strongly connected components of more than one module (Tarjan, without recursion)."""
-    graph = _imports(modules)
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -156,13 +162,13 @@ def _circles(modules: list[_Module]) -> list[list[str]]:
     return circles
 
 
-def _room_arrows(modules: list[_Module]) -> set[tuple[str, str]]:
+def _room_arrows(imports: dict[str, set[str]]) -> set[tuple[str, str]]:
     def room(name: str) -> str:
         return name.split(".")[1] if name.startswith("rl.") else ""
 
     return {
         (room(name), room(target))
-        for name, targets in _imports(modules).items()
+        for name, targets in imports.items()
         for target in targets
         if room(name) and room(target) and room(name) != room(target)
     }
@@ -174,7 +180,7 @@ def _fields(modules: list[_Module]) -> Iterator[tuple[str, bool]]:
         node.name: (module, node)
         for module in modules
         if module.name.startswith("rl.config")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ClassDef)
     }
 
@@ -204,25 +210,25 @@ def _fields(modules: list[_Module]) -> Iterator[tuple[str, bool]]:
             yield f"{name}.{statement.target.id}", by_string or by_field or by_section
 
 
-def _docstrings(tree: ast.Module) -> list[ast.Expr]:
+def _docstrings(nodes: Iterable[ast.AST]) -> list[ast.Expr]:
     return [
         node
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     ]
 
 
-def _riddles(tree: ast.Module) -> int:
-    texts = [node.value.value for node in _docstrings(tree) if isinstance(node.value, ast.Constant)]
+def _riddles(nodes: Iterable[ast.AST]) -> int:
+    texts = [node.value.value for node in _docstrings(nodes) if isinstance(node.value, ast.Constant)]
     return sum(str(text).startswith(("Of ", "What ")) for text in texts)
 
 
-def _nodes(tree: ast.Module) -> int:
-    """Count the nodes of the syntax tree without contexts (Load, Store, Del) and docstrings."""
-    ignored = {id(child) for doc in _docstrings(tree) for child in ast.walk(doc)}
-    return sum(id(n) not in ignored and not isinstance(n, ast.expr_context) for n in ast.walk(tree))
+def _num_nodes(nodes: Sequence[ast.AST]) -> int:
+    """Count the nodes of a syntax tree without contexts (Load, Store, Del) and docstrings."""
+    ignored = {id(child) for doc in _docstrings(nodes) for child in ast.walk(doc)}
+    return sum(id(n) not in ignored and not isinstance(n, ast.expr_context) for n in nodes)
 
 
 def _code_lines(source: str) -> int:

@@ -58,7 +58,12 @@ def documented() -> set[str]:
 
 def is_documented(key: str, page: set[str]) -> bool:
     """True if the page has the key, or a pattern with NAME that it fits."""
-    return any(re.fullmatch(re.escape(entry).replace("NAME", ".+"), key) for entry in page)
+    return key in page or any(_fits(entry).fullmatch(key) for entry in page if "NAME" in entry)
+
+
+@cache
+def _fits(entry: str) -> re.Pattern[str]:
+    return re.compile(re.escape(entry).replace("NAME", ".+"))
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:
