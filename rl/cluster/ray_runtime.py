@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from rl.cluster.ray_watch import end_watch, watch_ray
+from rl.cluster.ray_watch import end_watch, ray_lost, watch_ray
 from rl.records.owner import birth
 from t2rl.own_code import ROOT, hides_our_code
 
@@ -49,6 +49,8 @@ RAY_ENV = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_enable_worker_prestart": "0",
+    # Nobody reads the events of tasks here, and a driver whose GCS has ended would wait for it to take them.
+    "RAY_task_events_report_interval_ms": "0",
     # What an actor started (an engine core, tensor-parallel workers) is killed with it, whatever state it is
     # in.
     "RAY_process_group_cleanup_enabled": "1",
@@ -213,9 +215,11 @@ def stop_ray() -> None:
     """Disconnect; stop a local Ray, keep its worker logs and remove its directory. Idempotent."""
     import ray
 
-    end_watch()
+    if not ray_lost():
+        end_watch()
     if ray.is_initialized():
         ray.shutdown()
+    end_watch()
     for temp in _temp_dirs():
         if _owner_pid(temp) == os.getpid():
             _retire(temp)

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import Any
 
-from rl.cluster.ray_watch import when_ray_is_lost
+from rl.cluster.ray_watch import closing, when_ray_is_lost
 from rl.config.algorithm import BrpoAdvantage
 from rl.config.schema import Config
 from rl.engines.fleet import EngineFleet
@@ -208,14 +208,16 @@ class Session:
 
         with interrupts, when_ray_is_lost(lost), collector_spared():
             finished = await controller.run()
-        if finished:
-            # The model first: whatever happens to the evaluation, the training is not lost.
-            self.phases("exporting the trained model")
-            with replaced(self.run_dir.path / "model") as staging:
-                await learner.export(str(staging), base=str(self.run_dir.base))
-            self.phases("evaluating the trained policy")
-            await evaluations.whole(self.state.version)
-        return finished
+        if not finished:
+            closing()
+            return False
+        # The model first: whatever happens to the evaluation, the training is not lost.
+        self.phases("exporting the trained model")
+        with replaced(self.run_dir.path / "model") as staging:
+            await learner.export(str(staging), base=str(self.run_dir.base))
+        self.phases("evaluating the trained policy")
+        await evaluations.whole(self.state.version)
+        return True
 
     # -- parts -----------------------------------------------------------------------------------------------
 

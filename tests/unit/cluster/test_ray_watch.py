@@ -1,6 +1,7 @@
 """What is told, and when, of a Ray that goes."""
 
 import threading
+import time
 
 import psutil
 import pytest
@@ -42,10 +43,18 @@ class Heard:
         self.told.set()
 
 
-def watch_of(gcs: Gcs | None, *, alive=lambda: True, leave=pytest.fail) -> RayWatch:
-    watch = RayWatch(gcs, node_is_alive=alive, leave=leave, every_s=SOON)
+def watch_of(gcs: Gcs | None, *, alive=lambda: True, leave=pytest.fail, **limits: float) -> RayWatch:
+    watch = RayWatch(gcs, node_is_alive=alive, leave=leave, every_s=SOON, **limits)
     watch.start()
     return watch
+
+
+def until(condition) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(SOON)
 
 
 @pytest.mark.parametrize("state", [psutil.STATUS_ZOMBIE, "gone"])
@@ -66,10 +75,35 @@ def test_who_asks_late_is_told_at_once_and_who_has_left_is_not(gcs):
     with watch.telling(heard):
         pass
     gcs.state = "gone"
-    watch._thread.join(WAIT_S)
-    assert watch.lost and heard.reasons == []
+    until(lambda: watch.lost)
+    assert heard.reasons == []
     with watch.telling(heard):
         assert heard.reasons == [watch.lost]
+    watch.stop()
+
+
+@pytest.mark.parametrize("closing", [True, False])
+def test_a_process_that_does_not_end_is_ended(gcs, closing):
+    left = Heard()
+    limits = {"finish_s": 60, "close_s": SOON} if closing else {"finish_s": SOON, "close_s": SOON}
+    watch = watch_of(gcs, leave=left, **limits)
+    gcs.state = "gone"
+    until(lambda: watch.lost)
+    if closing:
+        assert not left.told.wait(10 * SOON), "its step is not over"
+        watch.closing()
+    assert left.told.wait(WAIT_S)
+    assert left.reasons == [f"{watch.lost}, and closing what it leaves takes too long"]
+
+
+def test_who_has_closed_in_time_is_left_alone(gcs):
+    watch = watch_of(gcs, finish_s=60, close_s=60)
+    gcs.state = "gone"
+    until(lambda: watch.lost)
+    watch.closing()
+    watch.stop()
+    watch._thread.join(WAIT_S)
+    assert not watch._thread.is_alive()
 
 
 def test_a_node_that_ray_has_given_up_ends_the_process():
