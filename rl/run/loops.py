@@ -33,20 +33,19 @@ def collector_spared(*, full_s: float = FULL_COLLECTION_S) -> Iterator[None]:
     have grown by a quarter: of a large batch that is 0.1 s, several times a step. None is made at the start:
     garbage of before stays for as long as the block.
     """
-    loop, thresholds = asyncio.get_running_loop(), gc.get_threshold()
 
-    def collect() -> None:
-        nonlocal timer
-        gc.collect()
-        timer = loop.call_later(full_s, collect)
+    async def collect() -> None:
+        while True:
+            await asyncio.sleep(full_s)
+            gc.collect()
 
-    timer = loop.call_later(full_s, collect)
+    thresholds, collecting = gc.get_threshold(), asyncio.create_task(collect())
     gc.set_threshold(*thresholds[:2], NEVER)
     gc.freeze()
     try:
         yield
     finally:
-        timer.cancel()
+        collecting.cancel()
         gc.unfreeze()
         gc.set_threshold(*thresholds)
 
