@@ -62,7 +62,7 @@ class RayWatch:
         self._thread.start()
 
     def closing(self) -> None:
-        """What had to be saved is saved. Idempotent."""
+        """Hear that all that had to be saved is. Idempotent."""
         self._closing.set()
 
     def stop(self) -> None:
