@@ -32,6 +32,12 @@ def test_each_claim_fails_by_its_own_row(name: str, value: float, claim: str) ->
     assert not verdicts(table(), [61])["in_an_hour"]
 
 
+def test_a_task_without_levels_has_no_claim_about_unseen_ones() -> None:
+    rows = table()
+    del rows["unseen levels: pass@1"]
+    assert verdicts(table(), [50]).keys() - verdicts(rows, [50]).keys() == {"carries_over"}
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_difference_is_over_problems_and_seeds(seeds: int) -> None:
     before, after = np.array([0.0, 0.5, 0.25, 0.25]), np.array([0.5, 0.75, 0.75, 0.5])
