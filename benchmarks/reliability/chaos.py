@@ -1,8 +1,8 @@
 """Real runs under a seeded schedule of real faults: is any group lost or trained twice, is anything left
 over, do they learn as undisturbed ones do, and how long does each kind of fault hold them up?
 
-    python -m benchmarks.reliability.chaos --faults 300 --minutes 60 --seed 0     # as root
-    python -m benchmarks.reliability.chaos --faults 300 --minutes 60 --seed 0     # again: goes on
+    python -m benchmarks.reliability.chaos --faults 300 --minutes 240 --seed 0    # as root
+    python -m benchmarks.reliability.chaos --faults 300 --minutes 240 --seed 0    # again: goes on
 
 Runs of the quickstart on its small base (smaller batches, checkpoints every four steps, small limits, a
 sandbox beside the verifiers, a tracker that talks to a server), with engines in the actor and in a process of
