@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil, ray
 from rl.config.load import load_config
 from rl.cluster.ray_runtime import start_ray, stop_ray
-from rl.cluster.ray_watch import ray_lost, when_ray_is_lost
+from rl.cluster.ray_watch import closing, ray_lost, when_ray_is_lost
 
 @ray.remote
 class Speaker:
@@ -44,7 +44,7 @@ facts = {"children": children, "cpus": have["CPU"], "gpus": have.get("GPU", 0), 
 facts |= {"helpers": helpers, "left": left, "own": tempfile.mkdtemp()}
 facts |= {"pids": {p.name(): p.pid for p in family}}
 print(json.dumps(facts), flush=True)
-if sys.argv[2] == "hang":
+if sys.argv[2] in ("hang", "stuck"):
     ray.put(bytes(1 << 20))  # hangs with the raylet, as a run does
     with when_ray_is_lost(lambda reason: print(reason, flush=True)):
         while not ray_lost():
@@ -53,6 +53,9 @@ if sys.argv[2] == "hang":
     for _ in range(30):  # the step is finished and saved, by calls that need no GCS
         ray.get(speaker.speak.remote(), timeout=60)
         time.sleep(0.1)
+if sys.argv[2] == "stuck":
+    ray.shutdown = lambda: time.sleep(600)  # as it may, when the GCS has ended
+    closing()
 stop_ray()
 stop_ray()
 """
@@ -128,6 +131,15 @@ def test_a_driver_hears_of_its_gcs_and_stops_ray_as_ever(scratch: Path, tmp_path
     process.stdout.close()
     assert gone(facts["children"], within_s=20)
     assert not list(scratch.glob("t2rl-ray-*"))
+
+
+def test_a_driver_that_cannot_close_a_ray_without_a_gcs_ends_before_ray_ends_it(
+    scratch: Path, tmp_path: Path
+) -> None:
+    process, facts = start(tmp_path / "logs", "stuck")
+    os.kill(facts["pids"]["gcs_server"], signal.SIGKILL)
+    assert process.wait(timeout=40) == FAILED, "Ray itself ends it after a minute"
+    process.stdout.close()
 
 
 def test_stop_keeps_the_logs_and_removes_the_rest(scratch: Path, tmp_path: Path) -> None:
