@@ -19,7 +19,7 @@ from rl.pretrain.packaged import packaged_dir
 from rl.records.manifest import damage
 from rl.records.model_files import base_fingerprint
 from rl.records.rundir import RunDir
-from rl.records.storage import require_writable, storage_errors
+from rl.records.storage import StorageErrors, require_writable
 from rl.records.trainer_checkpoints import checkpoints_of
 from rl.run.base_files import replaced
 from rl.run.checkpoint import CheckpointStore
@@ -71,7 +71,7 @@ def export_checkpoint(run: Path, *, step: str | None = None, to: Path | None = N
     require_writable(directory.parent, field="--to")
     # Of what DeepSpeed brings along when it is imported; nothing is trained here.
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    with storage_errors(directory.parent), replaced(directory) as staging:
+    with StorageErrors(directory.parent), replaced(directory) as staging:
         _write(chosen, staging)
     return chosen.step, directory
 

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 PROBE_BYTES = 1 << 20
@@ -69,22 +69,25 @@ def storage_reason(error: BaseException, inside: Path | None = None) -> str | No
     return None
 
 
-@contextmanager
-def storage_errors(folder: Path, *, advice: Callable[[], str] = str) -> Iterator[None]:
-    """Inside the block a failure to write becomes a :class:`StorageError` about ``folder``; everything else
-    passes as it is.
+@dataclass(frozen=True)
+class StorageErrors:
+    """A context in which a failure to write becomes a :class:`StorageError` about ``folder``; everything else
+    passes as it is."""
 
-    ``advice`` is asked when it happens.
-    """
-    try:
-        yield
-    except StorageError:
-        raise
-    except Exception as error:
-        reason = storage_reason(error, folder)
-        if reason is None:
-            raise
-        raise StorageError(f"cannot write to {folder}: {reason}. {advice()}".strip()) from error
+    folder: Path
+    advice: Callable[[], str] = str
+    """Asked when it happens."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, StorageError):
+            return
+        reason = storage_reason(error, self.folder)
+        if reason is not None:
+            told = f"cannot write to {self.folder}: {reason}. {self.advice()}".strip()
+            raise StorageError(told) from error
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

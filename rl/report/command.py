@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.records.storage import storage_errors
+from rl.records.storage import StorageErrors
 from rl.report.assemble import Report, assemble
 from rl.views.run_view import RunView
 
@@ -25,7 +25,7 @@ def report_cli(
     runs = runs_of(paths, baseline)
     file = destination(runs, to)
     made = assemble(runs, samples=samples, say=_said)
-    with storage_errors(file.parent, advice=lambda: "Name another file with --to FILE."):
+    with StorageErrors(file.parent, advice=lambda: "Name another file with --to FILE."):
         write(made, file)
     if as_json:
         print(json.dumps(facts(made, file, runs)))

@@ -17,7 +17,7 @@ from rl.learner.group import LearnerDead
 from rl.records.phases import Phases
 from rl.records.run_log import RunLog
 from rl.records.rundir import RunDir
-from rl.records.storage import storage_errors
+from rl.records.storage import StorageErrors
 from rl.run.actors import create_actors
 from rl.run.checkpoint import CheckpointStore
 from rl.run.early_start import EarlyStart
@@ -85,7 +85,7 @@ def _train(config: Config, start: Start, phases: Phases, early: EarlyStart, *, a
     fingerprint = run_fingerprint(config, prepared)
     if start.checkpoint is not None:
         check_fingerprint(start.checkpoint.fingerprint(), fingerprint, config=config, run=start.run)
-    with storage_errors(start.run.path):
+    with StorageErrors(start.run.path):
         run = open_run(start.run, config, fingerprint, base=prepared.model_path)
     warn_about_room(run, config, prepared.model_path)
     if run.path != start.run.path:
@@ -96,7 +96,7 @@ def _train(config: Config, start: Start, phases: Phases, early: EarlyStart, *, a
             RunStatus(run, phases, log, steps=config.run.steps) as status,
         ):
             _drive(config, prepared, Start(run, start.checkpoint), fingerprint, phases, status, early)
-            with storage_errors(run.path, advice=lambda: advice(run)):
+            with StorageErrors(run.path, advice=lambda: advice(run)):
                 print_summary(run, config, Console(), as_json=as_json)
     finally:
         run.close()
@@ -115,7 +115,7 @@ def _drive(
     """Everything between the run directory that is open and its end."""
     run = start.run
     try:
-        with storage_errors(run.path, advice=lambda: advice(run)):
+        with StorageErrors(run.path, advice=lambda: advice(run)):
             prepared.references.write(run.path)
             phases("starting Ray")
             try:

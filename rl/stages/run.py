@@ -11,7 +11,7 @@ from rl.records.metrics import MetricsWriter
 from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
-from rl.records.storage import storage_errors
+from rl.records.storage import StorageErrors
 from rl.run.base_files import replaced
 from rl.run.fingerprint.fingerprint import FILE, Fingerprint
 from rl.run.fingerprint.of_run import stage_fingerprint
@@ -167,12 +167,12 @@ class _Stage:
         if self.start.checkpoint is not None:
             old = Fingerprint.read(self.start.checkpoint / FILE)
             check_fingerprint(old, fingerprint, config=self.config, run=planned, final=SAVED)
-        with storage_errors(planned.path):
+        with StorageErrors(planned.path):
             run = open_run(planned, self.config, fingerprint, base=self.model_path)
         if run.path != planned.path:
             self.phases(f"run directory: {run.path} (another run took {planned.path.name} meanwhile)")
         try:
-            with storage_errors(
+            with StorageErrors(
                 run.path,
                 advice=lambda: "Free some space there; resume=auto goes on from its newest checkpoint",
             ):

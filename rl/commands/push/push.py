@@ -14,7 +14,7 @@ from rl.commands.push.card import CONFIG, CURVES, model_card
 from rl.commands.push.curves import draw_curves
 from rl.commands.push.facts import public_config, read_facts
 from rl.evaluation.summary import to_json
-from rl.records.storage import StorageError, require_writable, storage_errors
+from rl.records.storage import StorageError, StorageErrors, require_writable
 from rl.run.base_files import replaced
 from rl.views.run_view import RunView
 
@@ -51,7 +51,7 @@ def assemble(run: Path, *, to: Path, step: str | None, licence: str | None, repo
     require_writable(to.parent, field="--to")
     config = run_config(view.files.config)
     licence = licence or _licence_of(view.files.base)
-    with storage_errors(to.parent), replaced(to) as staging:
+    with StorageErrors(to.parent), replaced(to) as staging:
         steps = _model(view, step, staging)
         facts = read_facts(view, config, step=steps)
         curves = draw_curves(view, staging / CURVES)

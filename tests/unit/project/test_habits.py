@@ -53,3 +53,18 @@ def test_pages_that_are_pointed_to_exist() -> None:
         assert [link for link in links if not (ROOT / link).exists()] == []
     for heading in re.findall(r'"([A-Z][^"]+)"', (ROOT / "SECURITY.md").read_text()):
         assert f"## {heading}\n" in (ROOT / "docs/sandbox.md").read_text()
+
+
+def test_broad_excepts_stand_at_five_boundaries_at_most() -> None:
+    shipped = [
+        file
+        for name in ("rl", "rollout", "rewards", "curricula", "planner", "t2rl")
+        for file in (ROOT / name).rglob("*.py")
+    ]
+    broad = [
+        f"{file.relative_to(ROOT)}:{number}"
+        for file in shipped
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if re.match(r"\s*except( \(?(Base)?Exception\b.*)?:", line)
+    ]
+    assert 0 < len(broad) <= 5, broad

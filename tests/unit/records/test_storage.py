@@ -14,7 +14,7 @@ import typer
 from rl.cli.exits import exit_codes
 from rl.records.jsonl import JsonlWriter, read_jsonl
 from rl.records.rundir import RunDir
-from rl.records.storage import StorageError, require_writable, storage_errors, storage_reason, write_whole
+from rl.records.storage import StorageError, StorageErrors, require_writable, storage_reason, write_whole
 from rl.records.trace import TraceWriter
 from rl.run.saver import Saver
 from rl.run.state import RunState
@@ -76,7 +76,7 @@ class Remote(Exception):
 def test_a_failure_to_write_is_told_from_other_failures(error: Exception, reason: str | None) -> None:
     assert storage_reason(error, Path("/run")) == reason
     expected = type(error) if reason is None else StorageError
-    with pytest.raises(expected), storage_errors(Path("/run")):
+    with pytest.raises(expected), StorageErrors(Path("/run")):
         raise error
 
 
@@ -87,7 +87,7 @@ def test_the_command_ends_with_one_and_a_message_that_says_where_and_what_to_do(
     with (
         pytest.raises(typer.Exit) as caught,
         exit_codes(),
-        storage_errors(Path("/runs/a"), advice=lambda: advice),
+        StorageErrors(Path("/runs/a"), advice=lambda: advice),
     ):
         raise full("/runs/a/metrics.jsonl")
     said = capsys.readouterr().err
