@@ -235,7 +235,11 @@ class Rig:
     def sync(self, *, probe_every: int, by_object: bool = False) -> WeightSync:
         """Learner to engines of this rig."""
         rollout = self.config.rollout
-        judge = GapJudge(floor=rollout.probe_tolerance, factor=rollout.probe_factor, exact=True)
+        judge = GapJudge(
+            floor=rollout.probe_tolerance,
+            factor=rollout.probe_factor,
+            exact=rollout.dtype == self.config.learner.dtype == "float32",
+        )
         return WeightSync(
             learner=self.learner,
             fleet=self.fleet,
