@@ -154,6 +154,7 @@ class Rig:
             seed=config.run.seed,
             total_steps=1_000_000,
             max_tokens=config.rollout.max_tokens,
+            serves_bf16=config.rollout.dtype == "bfloat16",
             actor_options={"num_cpus": 1},
         )
         self.scorer = VerifierPool("benchmarks.lib.parts:HashReward")
