@@ -1,15 +1,19 @@
 """The yardsticks of the benchmarks: CPU seconds of a process tree, time to a target, per-problem
 alignment."""
 
+import argparse
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.learning import learning
 from benchmarks.lib import process_tree
+from benchmarks.lib.common import save
 from benchmarks.speed import vs_trl_figures
 from rl.views.evaluations import Counts
 from rollout.types import SamplingConfig
@@ -99,3 +103,11 @@ def test_per_problem_is_aligned_by_id_whatever_the_order():
     second = learning.per_problem(counts(("b", 4, 4), ("a", 4, 1)))
     assert first.tolist() == second.tolist() == pytest.approx([0.25, 1.0])
     assert learning.per_problem(counts(("a", 4, 1)), 4).tolist() == [1.0]
+
+
+def test_a_result_holds_what_numpy_compared_and_refuses_what_is_no_number(tmp_path):
+    args = argparse.Namespace(json=tmp_path / "one.json", quick=False)
+    save("one", {"claims": {"holds": np.mean([1.0, 2.0]) > 1}, "count": np.int64(3)}, args=args)
+    assert json.loads(args.json.read_text()) == {"claims": {"holds": True}, "count": 3}
+    with pytest.raises(TypeError, match="PosixPath is not written"):
+        save("one", {"where": tmp_path}, args=args)
