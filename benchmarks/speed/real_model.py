@@ -195,7 +195,9 @@ def ours_only(out: Path) -> dict[str, Any]:
     names = ("time/step_s", "time/train_s", "time/publish_s", "time/learner_wait_s", "sync/push_s")
     shares = ("time/learner_idle_share", "time/engine_idle_share", "learner/zero_advantage_frac")
     return {
-        "start": {text: float(at) for at, text in PHASE.findall((out / "log.txt").read_text())},
+        "start": {  # without what follows a colon: folders of this machine
+            text.partition(":")[0]: float(at) for at, text in PHASE.findall((out / "log.txt").read_text())
+        },
         "means": {name: mean(name) for name in (*names, *shares)},
         "probe_gaps": [round(row["sync/probe_gap"], 4) for row in rows if "sync/probe_gap" in row],
     }

@@ -68,3 +68,10 @@ def test_broad_excepts_stand_at_five_boundaries_at_most() -> None:
         if re.match(r"\s*except( \(?(Base)?Exception\b.*)?:", line)
     ]
     assert 0 < len(broad) <= 5, broad
+
+
+def test_results_name_no_folder_of_a_machine() -> None:
+    files = [file for file in (ROOT / "benchmarks/results").iterdir() if file.suffix in (".json", ".jsonl")]
+    folder = re.compile(r"[\s\"'=:]/(root|home|work|tmp|mnt|Users)/")
+    assert len(files) > 20
+    assert [file.name for file in files if folder.search(file.read_text())] == []
