@@ -17,6 +17,7 @@ LIMITS = {
     "longest function (lines)": 60,
     "lines over 110 columns": 0,
     "undocumented config fields": 0,
+    "broad excepts": 5,
 }
 SECTION_BASES = ("Section", "BaseModel")
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -62,6 +63,12 @@ def measure(root: Path) -> House:
     imports = _imports(modules)
     circles, arrows = _circles(imports), _room_arrows(imports)
     fields = list(_fields(modules))
+    broad = [
+        f"{m.path}:{n.lineno}"
+        for m in modules
+        for n in m.nodes
+        if isinstance(n, ast.ExceptHandler) and _is_broad(n)
+    ]
     code_lines = sum(_code_lines(m.source) for m in modules)
     offenders = {
         "loose modules in rl": loose,
@@ -79,6 +86,7 @@ def measure(root: Path) -> House:
             if len(line) > 110
         ],
         "undocumented config fields": [name for name, documented in fields if not documented],
+        "broad excepts": broad if len(broad) > LIMITS["broad excepts"] else [],
     }
     figures = {
         "files": len(modules),
@@ -94,6 +102,7 @@ def measure(root: Path) -> House:
         "lines over 110 columns": len(offenders["lines over 110 columns"]),
         "config fields": len(fields),
         "undocumented config fields": sum(not documented for _, documented in fields),
+        "broad excepts": len(broad),
         "syntax nodes a line": round(sum(_num_nodes(m.nodes) for m in modules) / code_lines, 2),
         "lines over 100 columns (%)": round(100 * _share_over(modules, 100), 1),
         'docstrings that begin with "Of" or "What"': sum(_riddles(m.nodes) for m in modules),
@@ -111,6 +120,12 @@ def _module(root: Path, path: Path) -> _Module:
 
 def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {one.id if isinstance(one, ast.Name) else one for one in caught}
+    return not names.isdisjoint({None, "Exception", "BaseException"})
 
 
 def _imports(modules: list[_Module]) -> dict[str, set[str]]:

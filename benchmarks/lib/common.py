@@ -12,10 +12,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
+
+from rl.records.jsonl import plain
 
 RESULTS = Path(__file__).parents[1] / "results"
 CONSOLE = Console(width=140)
@@ -78,15 +79,8 @@ def save(name: str, result: dict[str, Any], *, args: argparse.Namespace, beside:
         if beside and path.is_file():
             result = json.loads(path.read_text(encoding="utf-8")) | result
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=2, default=_plain) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(plain(result), indent=2) + "\n", encoding="utf-8")
         CONSOLE.print(f"written to {path}")
-
-
-def _plain(value: Any) -> Any:
-    """Python's number or bool for numpy's: a comparison of two means is no ``bool``."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not written to a result file")
 
 
 def show(title: str, rows: dict[str, dict[str, float]]) -> None:

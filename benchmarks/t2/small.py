@@ -152,8 +152,8 @@ def _passed(scores: Sequence[dict[str, Any]], k: int) -> np.ndarray:
     return np.array([pass_at_k(ns, cs, min(k, int(ns.min()))) for ns, cs in zip(n, c, strict=True)])
 
 
-def _last(scores: Iterable[dict[str, Any]]) -> list[Level]:
-    """Level 5, where every cell of it is there."""
+def _level_5(scores: Iterable[dict[str, Any]]) -> list[Level]:
+    """The level that C3 is about, where every cell of it is there; else nothing."""
     return [level for level in levels_of(list(scores)) if level.level == 5]
 
 
@@ -304,10 +304,10 @@ def main() -> None:
             result["surface"] = fits = surface(counts, [v.level for v in judged], replicates=surfaces)
             result["claims"]["C1_surface"] = fits["p_positive"] >= PASSES and not fits["bound"]
     post = read(args.ladders, post=True)
-    if after := _last(s for s in post if s["seed"] == 0):
+    if after := _level_5(s for s in post if s["seed"] == 0):
         result["post"] = found = measured(after, seeds=False, replicates=replicates)
         result["claims"]["C3"] = found["parabola"]["p_positive"] >= PASSES and not found["parabola"]["bound"]
-    if (every := _last(post)) and every[0].judged:
+    if (every := _level_5(post)) and every[0].judged:
         result["post_all_seeds"] = measured(every, seeds=True, replicates=replicates)
     CONSOLE.print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
     save("t2_small", result, args=args)

@@ -105,9 +105,7 @@ def test_per_problem_is_aligned_by_id_whatever_the_order():
     assert learning.per_problem(counts(("a", 4, 1)), 4).tolist() == [1.0]
 
 
-def test_a_result_holds_what_numpy_compared_and_refuses_what_is_no_number(tmp_path):
+def test_a_result_holds_what_numpy_compared(tmp_path):
     args = argparse.Namespace(json=tmp_path / "one.json", quick=False)
     save("one", {"claims": {"holds": np.mean([1.0, 2.0]) > 1}, "count": np.int64(3)}, args=args)
     assert json.loads(args.json.read_text()) == {"claims": {"holds": True}, "count": 3}
-    with pytest.raises(TypeError, match="PosixPath is not written"):
-        save("one", {"where": tmp_path}, args=args)

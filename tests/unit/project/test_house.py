@@ -31,10 +31,13 @@ def test_faults_are_found(tmp_path: Path) -> None:
     (tmp_path / "rl" / "config" / "a.py").write_text(
         'class A(Section):\n    n: int = 1\n    m: int = 2\n    """Of what is it."""\n'
     )
+    broad = ("except:", "except Exception:", "except (ValueError, BaseException):")
+    (tmp_path / "rl" / "room" / "broad.py").write_text("".join(f"try: 1\n{b}\n    pass\n" for b in 2 * broad))
     found = measure(tmp_path)
     assert found.offenders["loose modules in rl"] == ["rl.loose"]
     assert found.offenders["circles of modules"] == ["rl.loose <-> rl.room.one"]
     assert found.offenders["longest file (lines)"] == ["rl/room/long.py (402)"]
     assert found.offenders["longest function (lines)"] == ["rl/room/long.py:1 g (402)"]
+    assert len(found.offenders["broad excepts"]) == found.figures["broad excepts"] == 6
     assert found.offenders["undocumented config fields"] == ["A.n"]
     assert found.figures['docstrings that begin with "Of" or "What"'] == 1
