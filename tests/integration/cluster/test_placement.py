@@ -2,6 +2,7 @@
 devices."""
 
 import os
+import time
 
 import pytest
 import ray
@@ -32,6 +33,15 @@ def eight_logical_gpus():
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_taken(eight_logical_gpus) -> None:
+    """Ray gives back what the test before held a moment after it was asked to."""
+    until = time.monotonic() + 30
+    while ((free := ray.available_resources()).get("CPU"), free.get("GPU")) != (16, 8):
+        assert time.monotonic() < until, f"still taken, free are {free}"
+        time.sleep(0.05)
 
 
 class Witness:
