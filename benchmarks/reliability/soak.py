@@ -188,6 +188,27 @@ def throughput(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any],
             last[row["stretch"]] = row
 
 
+def series(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each block of two minutes of a stretch, for a picture: its middle, MiB by process, tokens a second."""
+    found = []
+    for moment, rate in throughput(rows):
+        stretch, middle = moment["stretch"], moment["t"]
+        inside = [
+            r["processes"] for r in rows if r["stretch"] == stretch and abs(r["t"] - middle) <= BLOCK_S / 2
+        ]
+        roles = sorted({role for processes in inside for role in processes})
+        mib = {role: float(np.mean([p[role]["pss"] for p in inside if role in p])) for role in roles}
+        found.append(
+            {
+                "stretch": stretch,
+                "minute": round(middle / 60, 2),
+                "tokens_per_s": round(rate, 1),
+                "mib": {role: round(value, 1) for role, value in mib.items()},
+            }
+        )
+    return found
+
+
 def result(rows: Sequence[dict[str, Any]], *, warm: float, prompts: int) -> dict[str, Any]:
     """Drifts, and what grows by prompt."""
     kept = [row for row in rows if row["t"] >= warm]
@@ -218,6 +239,7 @@ def result(rows: Sequence[dict[str, Any]], *, warm: float, prompts: int) -> dict
         "run_files": {name: [first["run"][name][0], last["run"][name][0]] for name in first["run"]},
         "shared_memory": {"first": first["shared"], "last": last["shared"]},
         "bytes_a_prompt": grown,
+        "series": series(kept),
         "claims": {
             "memory": abs(whole["drift"]) <= 0.02,
             "throughput": bool(speed) and abs(speed["drift"]) <= 0.05,
@@ -237,7 +259,7 @@ def show(found: dict[str, Any]) -> None:
         fds = found["descriptors"].get(role, {"first": "", "last": ""})
         table.add_row(role, f"{row['mean']:.0f}", span, f"{fds['first']} {fds['last']}")
     CONSOLE.print(table)
-    left_out = ("memory", "memory_by_role_mib", "descriptors")
+    left_out = ("memory", "memory_by_role_mib", "descriptors", "series")
     CONSOLE.print({key: value for key, value in found.items() if key not in left_out})
 
 
@@ -253,7 +275,7 @@ def main() -> None:
     args: argparse.Namespace = made.parse_args()
     if args.quick:
         args.minutes, args.warm = min(args.minutes, 2.5), min(args.warm, 30.0)
-    about, work = machine(), args.work.resolve()
+    about, work = {"machine": machine(), "settings": args.set}, args.work.resolve()
     out = work / "samples.jsonl"
     if not args.report:
         work.mkdir(parents=True, exist_ok=True)
@@ -268,7 +290,8 @@ def main() -> None:
         watch(job, out, minutes=args.minutes)
     found = result(samples_of(out), warm=args.warm, prompts=args.prompts)
     show(found)
-    save("soak", {"machine": about, "settings": args.set, "soak": found}, args=args)
+    # A report is of the machine that made the samples.
+    save("soak", {**({} if args.report else about), "soak": found}, args=args, beside=args.report)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import asyncio
 import statistics
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,13 @@ from rl.records.jsonl import JsonlWriter
 from rl.stream.waits import loop_states, waiting
 from rl.views.evaluations import (
     Counts,
+    by_version,
     evaluation_files,
+    is_likelihood,
     likelihood_files,
     read_counts,
     suite_folders,
+    version_of,
 )
 from rl.views.run_view import RunView
 
@@ -80,7 +83,13 @@ class AdviceDesk:
         advisor = Advisor(RULES, resolve_advisories(own), settings=settings)
         view = RunView(path)
         advisor.remember(row for row in view.metrics() if row["step"] < restored_step)
-        return cls(advisor, rows=rows, note=note, evaluations=NewEvaluations(view), waits=loop_waits)
+        return cls(
+            advisor,
+            rows=rows,
+            note=note,
+            evaluations=NewEvaluations(view.files.eval),
+            waits=loop_waits,
+        )
 
     def step(self, step: int, row: Row) -> dict[str, float]:
         """The flags ``advisory/NAME`` of the rules that speak now; what they say is printed and kept."""
@@ -150,26 +159,50 @@ class AdviceDesk:
 
 
 class NewEvaluations:
-    """All evaluations of a run, when called for the first time after a new one."""
+    """The evaluations that rules look at, when called for the first time after a new one: the first, the
+    newest, the best before it, and the first and the newest with each suite.
 
-    def __init__(self, view: RunView) -> None:
-        self._view = view
-        self._known = 0
+    The others stay on disk: neither memory nor what is read grows with their number.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """``folder``: the run's ``eval``."""
+        self._folder = folder
+        self._num_files = 0
+        self._means: dict[int, float] = {}
 
     def __call__(self) -> list[HeldOut] | None:
         """None if there is none since the last call."""
-        folder = self._view.files.eval
-        suites = suite_folders(folder)
-        files = len(evaluation_files(folder)) + sum(
-            len(evaluation_files(one)) + len(likelihood_files(one)) for one in suites.values()
-        )
-        if files == self._known:
+        own = by_version(evaluation_files(self._folder))
+        suites = {
+            name: by_version([*evaluation_files(folder), *likelihood_files(folder)])
+            for name, folder in suite_folders(self._folder).items()
+        }
+        num_files = len(own) + sum(map(len, suites.values()))
+        if num_files == self._num_files:
             return None
-        self._known = files
-        return with_suites(held_out(self._view.evaluations()), suites)
+        self._num_files = num_files
+        for version in own.keys() - self._means.keys():
+            self._means[version] = _read(own[version]).mean
+        chosen = [_read(own[version]) for version in sorted(self._telling(sorted(own), suites))]
+        return with_suites(chosen, suites)
+
+    def _telling(self, versions: Sequence[int], suites: Mapping[str, Mapping[int, Path]]) -> set[int]:
+        found = {*versions[:1], *versions[-1:]}
+        if len(versions) > 1:
+            found.add(max(versions[:-1], key=self._means.__getitem__))
+        for files in suites.values():
+            shared = [version for version in versions if version in files]
+            found |= {*shared[:1], *shared[-1:]}
+        return found
 
 
-def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
+def _read(path: Path) -> HeldOut:
+    counts = held_out(read_counts(path, max_tokens=1, top_p=1.0))
+    return counts[0] if counts else HeldOut(version=version_of(path), rates={})
+
+
+def held_out(counts: Iterable[Counts]) -> list[HeldOut]:
     """One for each version, at the first temperature that it was evaluated at, oldest first."""
     found: dict[int, HeldOut] = {}
     for one in counts:
@@ -183,21 +216,22 @@ def held_out(counts: Sequence[Counts]) -> list[HeldOut]:
     return [found[version] for version in sorted(found)]
 
 
-def with_suites(evaluations: Sequence[HeldOut], suites: Mapping[str, Path]) -> list[HeldOut]:
-    """The same with every suite beside them, in the versions that both were evaluated in. A suite of text has
-    minus its bits a byte, so that less is worse there too."""
-    found = {one.version: one for one in evaluations}
-    for name, folder in suites.items():
-        counts = [c for path in evaluation_files(folder) for c in read_counts(path, max_tokens=1, top_p=1.0)]
-        rates = {one.version: (f"suite {name}", one.rates) for one in held_out(counts)}
-        for path in likelihood_files(folder):
-            rows = read_rows(path)
-            minus_bits = {row["id"]: -row["bits_per_byte"] for row in rows}
-            rates[rows[0]["version"]] = f"suite {name} (minus bits/byte)", minus_bits
-        for version in rates.keys() & found.keys():
-            others = {**found[version].others, rates[version][0]: rates[version][1]}
-            found[version] = replace(found[version], others=others)
-    return [found[version] for version in sorted(found)]
+def with_suites(evaluations: Iterable[HeldOut], suites: Mapping[str, Mapping[int, Path]]) -> list[HeldOut]:
+    """The same with every suite (version -> its file) beside them, where it was evaluated at their version. A
+    suite of text has minus its bits a byte, so that less is worse there too."""
+    found = []
+    for one in evaluations:
+        there = {name: files[one.version] for name, files in suites.items() if one.version in files}
+        found.append(replace(one, others=dict(_suite(name, path) for name, path in there.items())))
+    return found
+
+
+def _suite(name: str, path: Path) -> tuple[str, dict[str, float]]:
+    """Its name, and the rates of its problems or passages."""
+    if is_likelihood(path):
+        minus_bits = {row["id"]: -row["bits_per_byte"] for row in read_rows(path)}
+        return f"suite {name} (minus bits/byte)", minus_bits
+    return f"suite {name}", dict(_read(path).rates)
 
 
 def loop_waits() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,21 @@ def read_counts(path: Path, *, max_tokens: int, top_p: float) -> list[Counts]:
 def evaluation_file(directory: Path, version: int) -> Path:
     """Where the counts of a version are."""
     return directory / f"version-{version:08d}.jsonl"
+
+
+def version_of(path: Path) -> int:
+    """The version that a file of counts or likelihoods is of."""
+    return int(path.stem[-8:])
+
+
+def by_version(paths: Iterable[Path]) -> dict[int, Path]:
+    """Version -> the file that is of it."""
+    return {version_of(path): path for path in paths}
+
+
+def is_likelihood(path: Path) -> bool:
+    """Whether a file of an evaluation holds passages' likelihoods, and not counts."""
+    return _LIKELIHOOD.fullmatch(path.name) is not None
 
 
 def suite_folders(directory: Path) -> dict[str, Path]:

@@ -53,7 +53,7 @@ class Advisor:
     def update(self, step: int, row: Row, *, evaluations: Sequence[HeldOut] | None = None) -> list[Advice]:
         """The advice of the rules that speak now, the gravest first.
 
-        ``evaluations`` are all so far; None = none since the last step.
+        ``evaluations`` are those that rules look at (``Seen``); None = none since the last step.
         """
         self._take({"step": step, **row})
         if evaluations is not None:

@@ -61,7 +61,8 @@ class Seen:
     rows: History
     """The newest ``LONG`` rows."""
     evaluations: Sequence[HeldOut] = ()
-    """At the first sampling temperature, oldest version first."""
+    """At the first sampling temperature, oldest version first: at least the first, the newest, the best
+    before it, and the first and the newest with each suite."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The run's config as a tree."""
     stall: Stall | None = None

@@ -124,6 +124,19 @@ def test_throughput_is_taken_over_blocks_of_one_stretch():
     assert len(rates) == 8 and {rate for _, rate in rates} == {50.0}
 
 
+def test_the_series_has_each_block_of_a_stretch_with_its_own_memory_and_pace():
+    rows = [
+        {"stretch": 1, "t": t, "tokens": 50 * t, "processes": {"engine": {"pss": 100.0 + (t >= 120)}}}
+        for t in np.arange(0.0, 260.0, 10.0)
+    ]
+    rows[-1]["processes"] = {"verifier": {"pss": 7.0}, **rows[-1]["processes"]}
+    first, second = soak.series(rows)
+    assert (first["minute"], second["minute"]) == (1.0, 3.0)
+    assert first["tokens_per_s"] == second["tokens_per_s"] == 50.0
+    assert first["mib"] == {"engine": 100.1} and second["mib"]["engine"] == 101.0, "its ends belong to both"
+    assert "verifier" not in second["mib"], "what lies outside the block is not in it"
+
+
 def test_the_newest_step_is_read_from_the_end_of_a_file_that_is_being_written(tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "TAIL_BYTES", 200)
     metrics = tmp_path / "metrics.jsonl"

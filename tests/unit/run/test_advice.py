@@ -4,11 +4,14 @@ import asyncio
 import json
 from pathlib import Path
 
+import numpy as np
+
 from rl.records.advisories import HEALTHY, WINDOW, HeldOut
+from rl.records.advisories.held_out import by_suite, highest_before
 from rl.records.jsonl import JsonlWriter, read_jsonl
-from rl.run.advice import FEWEST, AdviceDesk, held_out, loop_waits, with_suites
+from rl.run.advice import FEWEST, AdviceDesk, NewEvaluations, held_out, loop_waits, with_suites
 from rl.stream.waits import as_loop, waiting
-from rl.views.evaluations import Counts, suite_folders
+from rl.views.evaluations import Counts, by_version, evaluation_files, read_counts
 from rollout.types import SamplingConfig
 
 BROKEN = {**HEALTHY, "learner/applied": 0.0}
@@ -140,6 +143,53 @@ def test_the_waits_of_loops_are_those_that_must_end() -> None:
         assert loop_waits() == {"batches": "plan 3: 5 of 8 groups"}
 
 
+def write_counts(folder: Path, version: int, rates: dict[str, float]) -> None:
+    folder.mkdir(exist_ok=True)
+    rows = [
+        {"version": version, "temperature": 1.0, "id": name, "n": 4, "c": int(4 * rate)}
+        for name, rate in rates.items()
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / f"version-{version:08d}.jsonl").write_text(text)
+
+
+def test_of_many_evaluations_those_that_rules_look_at_are_kept(tmp_path: Path) -> None:
+    evaluations, told = NewEvaluations(tmp_path), dict[int, list[int]]()
+    for version, rate in enumerate([0.25, 0.75, 1.0, 0.5, 1.0, 0.25, 0.5]):
+        write_counts(tmp_path, version, {"a": rate, "b": rate})
+        if version in (3, 5):
+            write_counts(tmp_path / "asks", version, {"q": rate})
+        told[version] = [one.version for one in evaluations() or []]
+        assert evaluations() is None, "no new one"
+    assert told == {
+        0: [0],
+        1: [0, 1],
+        2: [0, 1, 2],
+        3: [0, 2, 3],
+        4: [0, 2, 3, 4],
+        5: [0, 2, 3, 5],
+        6: [0, 2, 3, 5, 6],
+    }
+    assert not NewEvaluations(tmp_path / "none")()
+
+
+def test_what_rules_are_told_is_what_all_evaluations_would_tell_them(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    evaluations, every = NewEvaluations(tmp_path), list[HeldOut]()
+    for version in range(0, 90, 3):
+        write_counts(tmp_path, version, {f"p{i}": chance.integers(0, 5) / 4 for i in range(12)})
+        if version % 9 == 3:
+            write_counts(tmp_path / "asks", version, {f"q{i}": chance.integers(0, 5) / 4 for i in range(12)})
+        counts = read_counts(tmp_path / f"version-{version:08d}.jsonl", max_tokens=1, top_p=1.0)
+        every += with_suites(held_out(counts), {"asks": by_version(evaluation_files(tmp_path / "asks"))})
+        told = evaluations()
+        assert told is not None and len(told) <= 5
+        assert (told[0], told[-1]) == (every[0], every[-1])
+        assert by_suite(told) == by_suite(every)
+        if version:
+            assert highest_before(told) == highest_before(every)
+
+
 def test_suites_stand_beside_the_evaluations_of_their_version(tmp_path: Path) -> None:
     for name, file, row in (
         ("asks", "version-00000004.jsonl", {"version": 4, "temperature": 1.0, "id": "a", "n": 4, "c": 1}),
@@ -148,8 +198,9 @@ def test_suites_stand_beside_the_evaluations_of_their_version(tmp_path: Path) ->
     ):
         (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / file).write_text(json.dumps(row) + "\n")
-    own = [HeldOut(version=version, rates={"p": 0.5}) for version in (0, 4)]
-    first, second = with_suites(own, suite_folders(tmp_path))
-    assert first == own[0]
+    for version in (0, 4):
+        write_counts(tmp_path, version, {"p": 0.5})
+    first, second = NewEvaluations(tmp_path)() or []
+    assert first.others == {}
     assert second.others == {"suite asks": {"a": 0.25}, "suite text (minus bits/byte)": {"t": -1.5}}
     assert second.mean == 0.5
