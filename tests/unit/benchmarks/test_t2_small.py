@@ -29,5 +29,5 @@ def test_a_shift_that_was_made_is_measured() -> None:
     found = measured([level], seeds=True, replicates=50)
     assert found["parabola"]["value"] == pytest.approx(np.log(150 / 60), abs=0.2)
     assert found["parabola"]["low"] > 0
-    assert found["open"] == {"point": True, "share": 1.0}
+    assert found["open"] == [{"level": 5, "point": True, "share": 1.0}]
     assert not found["parabola"]["bound"]
