@@ -15,6 +15,8 @@ LEFT_OUT = ("huge", "truncated")
 """Cases that are slow, or a matter of taste for a reward of a user's own."""
 CHEAP_S = 0.2
 """Seconds of a verdict above which the battery is left to ``t2rl rewards check``: a service may charge."""
+FEW = 3
+"""Verdicts whose time one alone may take: a single slow one is no rule."""
 
 
 @dataclass(slots=True)
@@ -42,11 +44,14 @@ async def try_battery(pool: VerifierPool, prompts: Sequence[Prompt], args: Mappi
     items = items_of(prompts, args)
     started, judged, verdicts = time.monotonic(), 0, []
     for item in items:
-        made = candidates(item)
-        results = await pool.score(item.prompt, list(made.values()), [False] * len(made)) if made else []
-        verdicts.append({form: one.correct for form, one in zip(made, results, strict=True)})
-        judged += len(results)
-    if not judged or time.monotonic() - started > CHEAP_S * judged:
+        verdicts.append({})
+        for form, text in candidates(item).items():
+            (result,) = await pool.score(item.prompt, [text], [False])
+            verdicts[-1][form] = result.correct
+            judged += 1
+            if time.monotonic() - started > CHEAP_S * max(judged, FEW):
+                return Battery()
+    if not judged:
         return Battery()
     form, found = best_form(verdicts), Battery()
     for index, item in enumerate(items):

@@ -1,6 +1,7 @@
 """Rewards as users write them, good and bad, for the tests: loaded by path."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -24,6 +25,19 @@ class Outage:
 class Sleeps:
     def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> float:
         time.sleep(1)
+        return 1.0
+
+
+class Dear:
+    """Its verdicts take long, and each is noted in a file."""
+
+    def __init__(self, asked: str) -> None:
+        self.asked = asked
+
+    def __call__(self, prompt: Prompt, text: str, *, truncated: bool) -> float:
+        with Path(self.asked).open("a") as file:
+            file.write("verdict\n")
+        time.sleep(0.7)
         return 1.0
 
 

@@ -129,7 +129,7 @@ def test_an_error_in_a_function_that_reads_text_is_its_own_not_that_of_the_chats
 @pytest.mark.parametrize(
     ("name", "args", "message"),
     [
-        ("Raises", {}, r"judged none of 4 trial completions.*KeyError at .*own_rewards.py:14: 'solution'"),
+        ("Raises", {}, r"judged none of 4 trial completions.*KeyError at .*own_rewards.py:15: 'solution'"),
         ("Returns", {"kind": "none"}, "returned None"),
         (
             "longest",
@@ -161,15 +161,17 @@ def test_a_reward_that_can_be_gamed_is_found_on_trial_and_a_strict_one_is_not() 
     assert found.tried > 20 and found.accepted == {}
 
 
-def test_a_reward_whose_verdicts_are_dear_is_not_asked_for_the_battery() -> None:
-    found = try_reward(f"{FILE}:Sleeps", {}, [PROMPT], {**OPTIONS, "timeout_s": 1.0}, may_abstain=False)
+def test_a_reward_whose_verdicts_are_dear_is_asked_once_and_not_for_the_battery(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    found = try_reward(f"{FILE}:Dear", {"asked": str(asked)}, [PROMPT], OPTIONS, may_abstain=False)
     assert found.tried == 0
+    assert len(asked.read_text().split()) == 3, "two on trial, and one that told what they cost"
 
 
 def test_an_outage_on_trial_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     try_reward(f"{FILE}:Outage", {}, [PROMPT], OPTIONS, may_abstain=False)
     assert "did not judge every one of 2 trial completions: error: ConnectionError at" in caplog.text
-    assert "own_rewards.py:20: judge is down" in caplog.text
+    assert "own_rewards.py:21: judge is down" in caplog.text
     caplog.clear()
     try_reward(f"{FILE}:plain", {}, [PROMPT], OPTIONS, may_abstain=False)
     assert not caplog.text
