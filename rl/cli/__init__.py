@@ -141,6 +141,9 @@ join_help(app)
 
 def main() -> None:
     """Entry point."""
+    # scipy's L-BFGS calls BLAS for matrices of 20 rows, whose threads spin: beside a run that has all cores
+    # a fit takes twenty times as long. Read when numpy is imported; what the user has set wins.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except SystemExit as end:

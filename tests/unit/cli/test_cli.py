@@ -38,6 +38,23 @@ def test_help_imports_nothing_heavy() -> None:
     assert "train" in done.stdout and "t2rl doctor" in done.stdout
 
 
+@pytest.mark.parametrize(("given", "then"), [(None, "1"), ("3", "3")])
+def test_blas_has_one_thread_unless_told(given: str | None, then: str) -> None:
+    code = (
+        "import os, sys, rl.cli\n"
+        "assert 'numpy' not in sys.modules, 'it reads the variable when it is imported'\n"
+        "sys.argv = ['t2rl', '--version']\n"
+        "try: rl.cli.main()\n"
+        "except SystemExit: print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    environment |= {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    assert done.stdout.split()[-1] == then
+
+
 @pytest.mark.parametrize("command", ["train", "sft", "dpo", "eval", "config", "doctor", "launch", "base"])
 def test_every_command_explains_itself(command: str) -> None:
     result = runner.invoke(
