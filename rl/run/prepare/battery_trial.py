@@ -42,7 +42,8 @@ class Battery:
 async def try_battery(pool: VerifierPool, prompts: Sequence[Prompt], args: Mapping[str, Any]) -> Battery:
     """Judge degenerate answers to ``prompts`` in a started pool; nothing where a verdict is not cheap."""
     items = items_of(prompts, args)
-    started, judged, verdicts = time.monotonic(), 0, []
+    started, judged = time.monotonic(), 0
+    verdicts: list[dict[str, bool]] = []
     for item in items:
         verdicts.append({})
         for form, text in candidates(item).items():

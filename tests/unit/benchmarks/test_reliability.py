@@ -125,11 +125,10 @@ def test_throughput_is_taken_over_blocks_of_one_stretch():
 
 
 def test_the_series_has_each_block_of_a_stretch_with_its_own_memory_and_pace():
-    rows = [
-        {"stretch": 1, "t": t, "tokens": 50 * t, "processes": {"engine": {"pss": 100.0 + (t >= 120)}}}
-        for t in np.arange(0.0, 260.0, 10.0)
-    ]
-    rows[-1]["processes"] = {"verifier": {"pss": 7.0}, **rows[-1]["processes"]}
+    rows = []
+    for t in np.arange(0.0, 260.0, 10.0):
+        processes = {"engine": {"pss": 100.0 + (t >= 120)}} | ({"verifier": {"pss": 7.0}} if t > 240 else {})
+        rows.append({"stretch": 1, "t": t, "tokens": 50 * t, "processes": processes})
     first, second = soak.series(rows)
     assert (first["minute"], second["minute"]) == (1.0, 3.0)
     assert first["tokens_per_s"] == second["tokens_per_s"] == 50.0
