@@ -29,6 +29,7 @@ from rl.stream.waiting import Signal, StreamTimeout
 from rl.weights.sync import SyncReport
 from rollout.statistics import StatisticsStore
 from rollout.types import Completion, FinishReason, Prompt, RewardResult, VersionSpan
+from tests.unit.run.virtual_clock import played
 
 PROMPTS = [Prompt(id=f"train/{i}", text=str(i), token_ids=(1, 2 + i), answer="x") for i in range(64)]
 
@@ -317,7 +318,7 @@ def test_resume_from_any_snapshot_trains_the_same_groups_exactly_once(staleness)
 def test_late_groups_roll_over_only_while_fresh():
     controller = build(steps=10, staleness=2, rollover_share=0.4, learner=ScriptedLearner(delay_s=0.0))
     controller.parts.fleet.spread_s = 0.03
-    asyncio.run(controller.run())
+    played(controller.run())
     assert sum(p.rolled_over for p in controller.parts.recorder.records) > 0
     assert max(staleness_of(controller)) <= 2
     trained = [g for _, g in controller.parts.recorder.trained_groups]
@@ -327,7 +328,7 @@ def test_late_groups_roll_over_only_while_fresh():
 def test_spare_groups_close_batches_early_and_late_ones_are_dropped_with_a_reason():
     controller = build(steps=10, staleness=0, redundant_share=0.5)
     controller.parts.fleet.spread_s = 0.03
-    asyncio.run(controller.run())
+    played(controller.run())
     plans = controller.parts.recorder.records
     assert all(len(p.kept()) >= 6 and p.missing == 0 for p in plans)
     late = [g for p in plans for g in p.groups if g.reason == "late"]
@@ -341,7 +342,7 @@ def test_spare_groups_close_batches_early_and_late_ones_are_dropped_with_a_reaso
 def test_spare_groups_that_are_fresh_enough_all_train_sooner_or_later():
     controller = build(steps=10, staleness=2, pipeline_depth=1, redundant_share=0.5)
     controller.parts.fleet.spread_s = 0.03
-    asyncio.run(controller.run())
+    played(controller.run())
     plans, fleet = controller.parts.recorder.records, controller.parts.fleet
     assert sum(p.rolled_over for p in plans) > 0 and max(staleness_of(controller)) <= 2
     late = [(p.step, g.request.group_id >> 20) for p in plans for g in p.groups if g.reason == "late"]
@@ -394,7 +395,7 @@ def test_a_fleet_without_restarts_left_ends_the_run_though_nobody_asks_for_an_en
 def test_with_one_plan_ahead_weights_wait_for_it_to_come_near_its_end(share, most):
     controller = build(steps=10, staleness=1, push_at_share=share, learner=ScriptedLearner(delay_s=0.001))
     controller.parts.fleet.spread_s = 0.05
-    asyncio.run(controller.run())
+    played(controller.run())
     at_push = controller.parts.fleet.outstanding_at_push
     assert max(at_push) <= most
     assert share < 1 or max(at_push) > 6, "at once means in the middle of a plan"

@@ -3,10 +3,7 @@ batches continuously, and a learner whose seconds are known. Nothing here depend
 
 import asyncio
 import random
-import selectors
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,43 +12,14 @@ from rl.batch.types import StepResult
 from rollout.types import Completion, FinishReason, VersionSpan
 from tests.unit.run.test_controller import ScriptedFleet, build
 from tests.unit.run.test_intake import LearnerInParts
+from tests.unit.run.virtual_clock import VirtualLoop
 
-Ts = TypeVarTuple("Ts")
-T = TypeVar("T")
 SEATS = 128
 STEP_S, SEQUENCE_S, PREFILL_S = 0.003, 68e-6, 1.4e-3
 """An engine step, each sequence in it, and each that joins: about the quickstart's with a quarter of its
 sequences, as are the next two."""
 TRAIN_S, CALL_S = 0.41, 0.015
 """A batch on the learner, and every call of it."""
-
-
-class WaitsOnly(selectors.SelectSelector):
-    """Waits for nothing: the clock goes to where the wait would have ended."""
-
-    now = 0.0
-
-    def select(self, timeout=None):
-        assert timeout is not None, "every task waits for another"
-        self.now += max(timeout, 0)
-        return super().select(0)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.clock = WaitsOnly()
-        super().__init__(self.clock)
-
-    def time(self) -> float:
-        return self.clock.now
-
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
-    ) -> asyncio.Future[T]:
-        """Work of threads takes no time and is done at once: the clock would not wait for it."""
-        done: asyncio.Future[T] = self.create_future()
-        done.set_result(func(*args))
-        return done
 
 
 class SharedEngine(ScriptedFleet):
