@@ -275,7 +275,9 @@ def main() -> None:
     args: argparse.Namespace = made.parse_args()
     if args.quick:
         args.minutes, args.warm = min(args.minutes, 2.5), min(args.warm, 30.0)
-    about, work = {"machine": machine(), "settings": args.set}, args.work.resolve()
+    # A report is of the machine that made the samples.
+    about = {} if args.report else {"machine": machine(), "settings": args.set}
+    work = args.work.resolve()
     out = work / "samples.jsonl"
     if not args.report:
         work.mkdir(parents=True, exist_ok=True)
@@ -290,8 +292,7 @@ def main() -> None:
         watch(job, out, minutes=args.minutes)
     found = result(samples_of(out), warm=args.warm, prompts=args.prompts)
     show(found)
-    # A report is of the machine that made the samples.
-    save("soak", {**({} if args.report else about), "soak": found}, args=args, beside=args.report)
+    save("soak", {**about, "soak": found}, args=args, beside=args.report)
 
 
 if __name__ == "__main__":

@@ -83,13 +83,8 @@ class AdviceDesk:
         advisor = Advisor(RULES, resolve_advisories(own), settings=settings)
         view = RunView(path)
         advisor.remember(row for row in view.metrics() if row["step"] < restored_step)
-        return cls(
-            advisor,
-            rows=rows,
-            note=note,
-            evaluations=NewEvaluations(view.files.eval),
-            waits=loop_waits,
-        )
+        evaluations = NewEvaluations(view.files.eval)
+        return cls(advisor, rows=rows, note=note, evaluations=evaluations, waits=loop_waits)
 
     def step(self, step: int, row: Row) -> dict[str, float]:
         """The flags ``advisory/NAME`` of the rules that speak now; what they say is printed and kept."""
