@@ -70,10 +70,16 @@ class Backlog:
     _pending: list[Observation] = field(default_factory=list)
     _clocks: dict[int, float] = field(default_factory=dict)
     """Plan -> the store's budget clock when it was drawn, until its observations are absorbed."""
+    _sizes: dict[int, int] = field(default_factory=dict)
+    """Plan -> its number of prompts, as long."""
 
-    def stamp(self, step: int, clock: float) -> None:
-        """Plan ``step`` is drawn when the store's budget clock shows ``clock``."""
-        self._clocks[step] = clock
+    def stamp(self, step: int, clock: float, *, num_prompts: int) -> None:
+        """Plan ``step``, of ``num_prompts``, is drawn when the store's budget clock shows ``clock``."""
+        self._clocks[step], self._sizes[step] = clock, num_prompts
+
+    def num_prompts(self, step: int) -> int | None:
+        """Prompts of plan ``step``; None once it is absorbed, or before it is drawn."""
+        return self._sizes.get(step)
 
     def add(self, observation: Observation) -> None:
         """The newest observation."""
@@ -81,10 +87,11 @@ class Backlog:
 
     def release(self, newest: int | None) -> Iterator[tuple[Observation, float]]:
         """Observations of plans up to ``newest`` (None: all), oldest first, each with its plan's budget
-        clock."""
+        clock; what is known of the plan is forgotten once the caller is through with it."""
         while self._pending and (newest is None or self._pending[0].step <= newest):
             observation = self._pending.pop(0)
             yield observation, self._clocks.pop(observation.step)
+            self._sizes.pop(observation.step, None)
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -94,6 +101,7 @@ class Backlog:
                 for step, stats, signals in self._pending
             ],
             "clocks": [[step, clock] for step, clock in self._clocks.items()],
+            "sizes": [[step, size] for step, size in self._sizes.items()],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -103,6 +111,7 @@ class Backlog:
             for step, rows, signals in state["pending"]
         ]
         self._clocks = dict(state["clocks"])
+        self._sizes = dict(state.get("sizes", ()))  # T2RL before 2026-12 kept none
 
 
 def _plain(stat: RolloutStat) -> dict[str, Any]:

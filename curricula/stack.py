@@ -253,7 +253,7 @@ class CurriculumStack:
             store=self._store,
             round=round,
             rollout_budget=rollout_budget,
-            num_prompts=self._counters.num_prompts,
+            num_prompts=self._backlog.num_prompts(step) or self._counters.num_prompts,
             max_tokens=self._limit,
         )
 
@@ -274,7 +274,7 @@ class CurriculumStack:
         limits = self._parts.smallest("length_budget", self._ctx(step), sample)
         if limits is not None:
             self._store.set_budget(float(limits.mean()))
-        self._backlog.stamp(step, self._store.budget_clock)
+        self._backlog.stamp(step, self._store.budget_clock, num_prompts=self._counters.num_prompts)
 
     def _make_plan(self, ctx: Ctx, *, num_prompts: int, rollout_budget: int) -> Plan:
         if not 1 <= num_prompts <= rollout_budget:

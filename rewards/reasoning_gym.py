@@ -11,6 +11,7 @@ from reasoning_gym.factory import create_dataset
 from reasoning_gym.utils import extract_answer
 
 from rewards.components.final_text import opens_answer
+from rewards.gym_grammar import EVALUATED, is_arithmetic, value_of
 from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
@@ -46,23 +47,38 @@ TUPLES = {"arc_agi": "output", "rearc": "output"}
 """Dataset -> its metadata that the library compares with tuples, which JSON has turned into lists."""
 
 
-def _same_word(answer: str, gold: str) -> bool:
-    return answer.casefold() == gold.casefold()
+def _same_word(answer: str, entry: Mapping[str, Any]) -> bool:
+    return answer.casefold() == str(entry["answer"]).casefold()
 
 
-def _same_probability(answer: str, gold: str) -> bool:
-    return _PROBABILITY.fullmatch(answer) is not None and abs(Fraction(answer) - Fraction(gold)) <= Fraction(
-        1, 10_000
+def _same_probability(answer: str, entry: Mapping[str, Any]) -> bool:
+    return _PROBABILITY.fullmatch(answer) is not None and abs(
+        Fraction(answer) - Fraction(str(entry["answer"]))
+    ) <= Fraction(1, 10_000)
+
+
+def _uses_its_numbers(answer: str, entry: Mapping[str, Any]) -> bool:
+    facts = entry["metadata"]
+    return (
+        is_arithmetic(answer)
+        and sorted(map(int, re.findall(r"\d+", answer))) == sorted(facts["numbers"])
+        and value_of(answer) == facts.get("target", 24)
     )
 
 
-STRICTER: dict[str, Callable[[str, str], bool]] = {
+STRICTER: dict[str, Callable[[str, Mapping[str, Any]], bool]] = {
     "game_of_life_halting": _same_word,
     "coin_flip": _same_probability,
+    "puzzle24": _uses_its_numbers,
+    "countdown": _uses_its_numbers,
 }
 """Dataset -> what must hold beside the library's full marks. Its verifier takes any text for a "True" in the
-first, and "0" for any number that begins with it in the second."""
-NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError)
+first, "0" for any number that begins with it in the second, any four numbers and any value from 24 to below
+25 in the third, and in the fourth what is nearly the target."""
+NOT_UNDERSTOOD = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError),
+    RecursionError,
+)
 """Exceptions that some of the library's verifiers raise on an answer that is not of the expected form."""
 
 
@@ -75,18 +91,26 @@ def library_score(facts: Mapping[str, Any], answer: str | None) -> float:
         answer: Without any text around it.
 
     Raises:
-        Exception: Whatever the library's verifier of this dataset raises on an answer of another form
+        ValueError: The library would run the answer as code (``rewards.gym_grammar``).
+        Exception: Whatever its verifier of this dataset raises on an answer of another form
             (``NOT_UNDERSTOOD``).
     """
-    name, config, entry = facts["dataset"], facts["config"], dict(facts["entry"])
-    if name == "composite":  # only passes on to one of its parts, whose config JSON has turned into a dict
-        name = entry["metadata"]["source_dataset"]
+    name, config, entry = _dataset(facts), facts["config"], dict(facts["entry"])
+    if answer is not None and name in EVALUATED and not EVALUATED[name](answer, entry):
+        raise ValueError(f"{name}: {answer[:80]!r} is not of the expected form")
+    if facts["dataset"] == "composite":  # JSON has turned the config of the part into a dict
         config = next(part["config"] for part in config["datasets"] if part["name"] == name)
     if name in TUPLES:
         board = tuple(tuple(row) for row in entry["metadata"][TUPLES[name]])
         entry["metadata"] = {**entry["metadata"], TUPLES[name]: board}
     verifier = _verifier(name, json.dumps(config, sort_keys=True))
     return float(verifier.score_answer(answer, entry))
+
+
+def _dataset(facts: Mapping[str, Any]) -> str:
+    """Whose verifier judges: a composite only passes on to one of its parts."""
+    name = facts["dataset"]
+    return str(facts["entry"]["metadata"]["source_dataset"] if name == "composite" else name)
 
 
 class ReasoningGymReward:
@@ -139,11 +163,11 @@ class ReasoningGymReward:
         # near to any number, to complex_arithmetic
         if _NAN.search(answer) and not _NAN.search(str(facts["entry"]["answer"])):
             return _wrong("wrong")
-        stricter = STRICTER.get(facts["dataset"])
-        if stricter is not None and not stricter(answer, str(facts["entry"]["answer"])):
-            return _wrong("wrong")
+        stricter = STRICTER.get(_dataset(facts))
         try:
             score = library_score(facts, answer)
+            if score == 1.0 and stricter is not None and not stricter(answer, facts["entry"]):
+                return _wrong("wrong")
         except NOT_UNDERSTOOD:
             return _wrong("not understood")
         if score == 1.0:

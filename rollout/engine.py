@@ -19,6 +19,10 @@ TRANSPORTS = ("shm", "nccl", "ipc")
 """Ways into an engine. What travels by ``object`` is a file of its node before an engine sees it."""
 
 
+NO_GROUP = -1
+"""An id that no group has: for asking what all groups together have sampled."""
+
+
 class EngineDead(RuntimeError):
     """The engine is gone and will not come back: replace it, push the current weights, re-issue its
     requests."""

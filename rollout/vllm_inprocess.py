@@ -142,7 +142,11 @@ class InProcessEngine:
 
     async def progress(self, group_id: int) -> tuple[int, int]:
         """Tokens sampled so far: (of this group, of everything since the start)."""
-        return await self._call(lambda: self._progress(group_id))
+        # Not in the engine's turn: one step may take longer than who asks will wait.
+        self._raise_if_dead()
+        sequences = list(self._sequences.values())
+        own = next((batch.tokens for _, batch, _ in sequences if batch.group_id == group_id), 0)
+        return own, self._sampled
 
     async def check_health(self) -> None:
         """EngineDead if the thread died, or has been inside one step for longer than ``hang_timeout_s``."""
@@ -335,12 +339,6 @@ class InProcessEngine:
         if output.finish_reason is None:
             self._llm.engine_core.abort_requests([output.request_id])
         output.finish_reason = FinishReason.STOP
-
-    def _progress(self, group_id: int) -> tuple[int, int]:
-        own = next(
-            (batch.tokens for _, batch, _ in self._sequences.values() if batch.group_id == group_id), 0
-        )
-        return own, self._sampled
 
     def _abort_groups(self, group_ids: set[int]) -> None:
         for batch in {id(b): b for _, b, _ in self._sequences.values() if b.group_id in group_ids}.values():

@@ -20,6 +20,7 @@ import psutil
 
 from rollout.collector import collector_off
 from rollout.engine import (
+    NO_GROUP,
     EngineConfig,
     EngineDead,
     InferenceEngine,
@@ -36,9 +37,6 @@ from rollout.weight_directory import run_directory
 
 if TYPE_CHECKING:
     from rollout.weight_node import NodeCopy, PartStore
-
-NO_GROUP = -1
-"""For asking what all groups together have sampled."""
 
 
 class RolloutWorker:

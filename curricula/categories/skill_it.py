@@ -57,6 +57,8 @@ class SkillIt(Curriculum):
 
     def observe(self, ctx: Ctx, stats: Sequence[RolloutStat]) -> None:
         """Count failures; at every update move them into the window."""
+        if ctx.step < 0:  # what others asked the learner before the first plan
+            return
         for stat in stats:
             failures, trials = self._since.get(stat.category, [0, 0])
             self._since[stat.category] = [

@@ -10,6 +10,10 @@ from curricula.drawing.queues import Queue, Ranked, Shuffled
 from curricula.drawing.walks import Walks
 from curricula.pool import PromptPool
 
+CLOSED = -1e12
+"""Log-weight of prompts that come when no other is left: far below any other, and fine enough in float64 for
+chance to decide among them."""
+
 
 class WeightedOrder:
     """One draw without replacement, taken piece by piece: categories by softmax of their logits, prompts
@@ -81,7 +85,8 @@ class WeightedOrder:
         # (Gumbel's trick).
         keys = self._rng.standard_exponential(len(self._pool))
         np.log(keys, out=keys)
-        keys -= self._prompt_logits
+        # At -inf all keys would be equal, and the same prompts would come first whenever these must serve.
+        keys -= np.maximum(self._prompt_logits, CLOSED)
         keys[out] = np.nan
         self._queues = [Ranked(keys, members) for members in categories]
 

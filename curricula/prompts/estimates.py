@@ -48,7 +48,9 @@ class RateWeighted(Curriculum, ABC):
         rates = ctx.store.pass_rate(indices, mode=self.pass_rate)
         if self.pass_rate == "beta" and self.unseen == 0.5:
             return rates
-        return np.where(self._seen(ctx, indices), rates, self.unseen)
+        # A prompt seen so long ago that its counts have faded to 0 has no rate any more.
+        known = self._seen(ctx, indices) & ~np.isnan(rates)
+        return np.where(known, rates, self.unseen)
 
     def describe(self, ctx: Ctx, indices: np.ndarray) -> dict[str, float]:
         """Mean estimate of the prompts chosen, and how many of them were never seen."""

@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
+NOT_DRAWN = 1e-12
+"""Expected further samples that are none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableAllocation:
@@ -67,6 +70,11 @@ def _steps(values: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Steps of the majorant that gain something: k at their end, value per sample, samples; each [s], slopes
     falling."""
     gain, drawn = np.diff(values, prepend=0.0), np.diff(samples, prepend=0.0)
+    # Where a vote is settled long before, the next sample is not drawn any more, but for rounding.
+    settled = drawn <= NOT_DRAWN
+    if settled.any():
+        end = int(np.argmax(settled))
+        gain, drawn, samples = gain[:end], drawn[:end], samples[:end]
     # The slopes of a least concave majorant are the antitonic regression of the increments' slopes, weighted
     # by their widths.
     slope = isotonic_regression(gain / drawn, weights=drawn, increasing=False).x

@@ -56,6 +56,7 @@ def vote_table(*, k_max: int = K_MAX, agreement: float = 1.0, threshold: float =
     high, low = np.maximum.outer(votes, votes), np.minimum.outer(votes, votes)
     stops = leader_probability(high, low) >= threshold
     lead = np.where(votes[:, None] > votes, 1.0, np.where(votes[:, None] == votes, 0.5, 0.0))
+    lead[0, 0] = 0.0  # wrong answers that share nothing: one of them is given
     alive = np.zeros((NODES, k_max + 1, k_max + 1))
     alive[:, 0, 0] = 1.0
     done, correct, samples = np.zeros(NODES), np.zeros((NODES, k_max)), np.zeros((NODES, k_max))

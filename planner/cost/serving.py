@@ -42,10 +42,10 @@ class ServingCost(ABC):
         """One query, k samples side by side: over when the longest is (``expected_longest``)."""
         return self.prefill_s(prompt) + longest * self.step_s(k, prompt + longest / 2)
 
-    def latency_sequential_s(self, prompt: float, tokens: float) -> float:
+    def latency_sequential_s(self, prompt: float, tokens: float, *, length: float) -> float:
         """One query, samples one after the other: ``tokens`` is what they take together
-        (``expected_tokens``)."""
-        return self.prefill_s(prompt) + tokens * self.step_s(1, prompt + tokens / 2)
+        (``expected_tokens``), ``length`` what one takes: each begins at the prompt again."""
+        return self.prefill_s(prompt) + tokens * self.step_s(1, prompt + min(length, tokens) / 2)
 
     def usd_per_1000_queries(self, prompt: float, generated: float, k: float, *, batch: float) -> float:
         """At a full batch of ``batch`` sequences: prefill and k x L tokens of each query."""

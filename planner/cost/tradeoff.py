@@ -119,6 +119,7 @@ def _rows(
             samples = k if strategy == "parallel" else spent / mean
             flops = shape.query(prompt, mean, samples)
             longest = expected_longest(lengths, min(k, sum(lengths.values())))
+            one_by_one = k * mean if strategy == "parallel" else spent
             yield {
                 "ckpt": scored.name,
                 "N": int(shape.params),
@@ -138,9 +139,7 @@ def _rows(
                 "eflops_per_query": kinetics_eflops(shape, prompt, mean, samples, intensity=device.intensity),
                 "weight_bytes": server.weight_bytes,
                 "kv_bytes_peak": shape.kv_bytes_peak(prompt, p95, k if strategy == "parallel" else 1),
-                "latency_ms_seq": (
-                    1e3 * timing.latency_sequential_s(prompt, k * mean if strategy == "parallel" else spent)
-                ),
+                "latency_ms_seq": 1e3 * timing.latency_sequential_s(prompt, one_by_one, length=mean),
                 "latency_ms_par": 1e3 * timing.latency_parallel_s(prompt, longest, k),
                 "tok_per_s": timing.tokens_per_s(BATCH, prompt + mean / 2),
                 "usd_per_1k_queries": timing.usd_per_1000_queries(prompt, mean, samples, batch=BATCH),

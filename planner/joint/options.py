@@ -172,8 +172,8 @@ class _Spent:
         return self._costs(
             tokens / self.mean,
             [
-                self.cost.latency_sequential_s(float(p), float(t))
-                for p, t in zip(self.prompts, tokens, strict=True)
+                self.cost.latency_sequential_s(float(p), float(t), length=float(mean))
+                for p, t, mean in zip(self.prompts, tokens, self.mean, strict=True)
             ],
         )
 

@@ -82,13 +82,13 @@ def fit_chinchilla(
 
 
 def isoline_weights(nll: ArrayLike, levels: ArrayLike) -> np.ndarray:
-    """[R] inverse variance of the losses within each isoline, mean 1; isolines of one cell get the mean
-    variance of the others."""
+    """[R] inverse variance of the losses within each isoline, mean 1; isolines of one cell, and bases on none
+    (level 0), get the mean variance of the others."""
     values, groups = np.asarray(nll, dtype=np.float64), np.asarray(levels)
     variance = np.full(len(values), np.nan)
     for level in np.unique(groups):
         rows = groups == level
-        if rows.sum() > 1 and (spread := values[rows].var(ddof=1)) > 0:
+        if level > 0 and rows.sum() > 1 and (spread := values[rows].var(ddof=1)) > 0:
             variance[rows] = spread
     if np.isnan(variance).all():
         return np.ones(len(values))

@@ -44,7 +44,7 @@ def measured_shift(
     ratios: np.ndarray, levels: np.ndarray, single: np.ndarray, corrected: np.ndarray, *, min_cells: int = 3
 ) -> float:
     """The same without a surface: on each isoline with enough cells, the best measured cell [J] under either
-    score.
+    score. Level 0, of bases from elsewhere, is no isoline.
 
     Returns:
         Mean log ratio, NaN if no isoline has ``min_cells``.
@@ -52,7 +52,7 @@ def measured_shift(
     logs = []
     for level in np.unique(levels):
         cells = np.nonzero(levels == level)[0]
-        if len(cells) >= min_cells:
+        if level > 0 and len(cells) >= min_cells:
             logs.append(
                 np.log(ratios[cells[corrected[cells].argmax()]] / ratios[cells[single[cells].argmax()]])
             )

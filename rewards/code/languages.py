@@ -34,6 +34,9 @@ class UnitTests(_Strict):
     """[pattern, replacement] on the text of the tests, in order."""
     rewrite_program: tuple[tuple[str, str], ...] = ()
     """The same on the program's."""
+    refuse: tuple[str, ...] = ()
+    """Patterns that no program may match, with its comments taken out and its continued lines joined: what
+    would change the text of the tests."""
     between: str = "\n"
     """Between program and tests; ends what a program may leave open."""
     end: str = ""

@@ -73,7 +73,10 @@ def judge_functions(
         return Verdict(passed, total)
     where = f" on test {len(results) + 1}" if total > 1 else ""
     if "failed" in ended:
-        return Verdict(0, total, _failure_reason(ended, of_tested))
+        detail = f": {ended['detail']}" if ended.get("detail") else ""
+        return Verdict(0, total, f"{ended['failed']}{detail}")
+    if "nothing" in ended:
+        raise ValueError(f"tests: {ended['nothing']}")
     return Verdict(passed, total, _stopped(of_tested) + where)
 
 
@@ -121,13 +124,6 @@ def run_tester(
 
 def _files(names: Sequence[str]) -> Mapping[str, bytes]:
     return {name: (HARNESS / name).read_bytes() for name in names}
-
-
-def _failure_reason(ended: dict[str, Any], of_tested: Outcome) -> str:
-    what, detail = ended["failed"], ended.get("detail", "")
-    if what == "no tests":
-        raise ValueError(f"tests: {detail}")
-    return f"{what}: {detail}" if detail else what
 
 
 def _stopped(of_tested: Outcome) -> str:

@@ -1,6 +1,7 @@
 """The reward for programs."""
 
 import atexit
+import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -37,7 +38,8 @@ class CodeReward:
     Args:
         language: For rows that name none.
         kind: ``function`` or ``program``, for rows that name none; by default the shape of the tests decides.
-        sandbox: ``local``, ``http://host:port``, or ``unsafe_subprocess``.
+        sandbox: ``local``, ``http://host:port``, or ``unsafe_subprocess``; or a mapping, {kind: one of these,
+            token_file: ..., patience_s: ...} (docs/sandbox.md).
         partial: Give the share of passed tests; ``correct`` still wants all.
         float_tolerance: Absolute or relative difference that numbers of outputs and results may have.
         hidden: Columns of tests that the prompt does not show, judged after ``tests``.
@@ -60,7 +62,7 @@ class CodeReward:
         *,
         language: str = "python",
         kind: str | None = None,
-        sandbox: str = "local",
+        sandbox: str | Mapping[str, Any] = "local",
         partial: bool = False,
         float_tolerance: float = 0.0,
         hidden: Sequence[str] = ("hidden_tests",),
@@ -77,9 +79,12 @@ class CodeReward:
         self._language, self._kind, self._partial, self._languages = language, kind, partial, languages
         self._hidden, self._perturb, self._reference = tuple(hidden), perturb, reference
         try:
-            self._sandbox = shared_sandbox(sandbox)
+            self._sandbox = shared_sandbox(json.dumps(sandbox, sort_keys=True))
         except SandboxError as error:
             raise ValueError(f"sandbox: {error}; {INSTALL}") from error
+        kind = sandbox if isinstance(sandbox, str) else str(sandbox.get("kind"))
+        if kind.startswith("http"):
+            self.on_timeout = "unjudged"  # it waited for a service that is away or full, not for the program
         self._judge = Judge(
             self._sandbox,
             Compiler(self._sandbox, limits),
@@ -202,8 +207,9 @@ class CodeReward:
 
 @lru_cache(maxsize=4)
 def shared_sandbox(spec: str) -> Sandbox:
-    """One sandbox a process, however many rewards of a rubric use it; it ends with the process."""
-    sandbox, owner = open_sandbox(spec), os.getpid()
+    """One sandbox a process and ``spec`` (JSON), however many rewards of a rubric use it; it ends with the
+    process."""
+    sandbox, owner = open_sandbox(json.loads(spec)), os.getpid()
 
     def close() -> None:
         if os.getpid() == owner:  # a fork has the object, and not the sandbox

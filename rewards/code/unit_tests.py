@@ -44,6 +44,10 @@ def judge_unit_tests(
     names = re.findall(style.calls, _COMMENT.sub("", suite.text)) if style.calls else []
     if style.calls and not names:
         raise ValueError(f"tests: no {language.name} test function in them; expected {style.calls}")
+    joined = _COMMENT.sub(" ", program.replace("\\\n", ""))
+    for pattern in style.refuse:
+        if found := re.search(pattern, joined):
+            return Verdict(0, 1, f"{' '.join(found[0].split())[:40]}: would change the tests")
     text = suite.text
     for pattern, replacement in style.rewrite:
         text = re.sub(pattern, replacement, text)

@@ -20,6 +20,7 @@ from rewards.maths.sides import (
     ABOUT,
     as_interval,
     denies,
+    is_calculation,
     is_name,
     last_side,
     same_function,
@@ -227,10 +228,11 @@ def _same_item(gold: str, given: str, rules: Rules) -> bool:  # one return for e
     if denies(given) and not denies(gold):
         return False
     exact, about, rounded = last_side(ABOUT, given)
-    if about and not exact:
+    if about and (not exact or ABOUT.search(exact)):  # of several, one would be right by luck
         return False
-    if about:  # "1/3 ≈ 0.33" is 1/3; what is rounded counts only beside something that is no number by itself
-        return _same_item(gold, exact, rules) or (is_name(exact) and _same_item(gold, rounded, rules))
+    if about:  # "1/3 ≈ 0.33" is 1/3; what is rounded counts only as the value of something with a name
+        named = is_name(exact) and not is_calculation(exact)
+        return _same_item(gold, rounded if named and is_calculation(gold) else exact, rules)
     if (values := same_function(gold, given)) is not None:
         return _same_item(*values, rules)
     if len(sides(gold)) == 1 and "," not in given and len(sides(given)) > 1:

@@ -56,6 +56,16 @@ def last_side(separator: re.Pattern[str], text: str) -> tuple[str, str, str]:
     return text[: matches[-1].start()].strip(), matches[-1][0], text[matches[-1].end() :].strip()
 
 
+def is_calculation(side: str) -> bool:
+    """True if nothing in it has a name: numbers, operators, functions and constants."""
+    return not _VARIABLE.search(_bare(_ARGUMENTS.sub("", side)))
+
+
+def _bare(side: str) -> str:
+    """Without commands, but for the Greek letters that are variables."""
+    return _COMMAND.sub(lambda match: match[0] if _VARIABLE.fullmatch(match[0]) else " ", side)
+
+
 def is_name(side: str) -> bool:
     """True if a side names a quantity ("x", "f(2)", "x + y") or is a calculation ("2 + 3"), but not "2x",
     "-x", "x^2", "x - 3"."""
@@ -64,11 +74,7 @@ def is_name(side: str) -> bool:
     bare = _CALL.sub("f", _ARGUMENTS.sub("", side))
     if _INVERTIBLE.search(bare):
         return False
-    names = set(
-        _VARIABLE.findall(
-            _COMMAND.sub(lambda match: match[0] if _VARIABLE.fullmatch(match[0]) else " ", bare)
-        )
-    )
+    names = set(_VARIABLE.findall(_bare(bare)))
     words = prose_words(side)
     if words or len(names) != 1:
         return (MODIFIERS | SUPPOSITIONS).isdisjoint(words)

@@ -71,6 +71,10 @@ _OPERAND_AFTER = re.compile(
     r"|geq?|neq?|lt|gt)(?![a-z]))\s?[\dA-Za-z\\({]"
     r"|[.,:]\d|\s?:\s?[\d\\]|\d|'s\b|[A-Za-z(]|\s?\\(?:sqrt|pi|[dt]?frac|sin|cos|log|ln|theta|alpha)(?![a-z])"
 )
+_QUOTED = re.compile(r"(?:\A|\n[ \t]*\n|(?:\A|\n)>[^\n]*\n)(?:> ?)+\Z")
+"""At the start of a Markdown quotation or of one of its lines; a line of a formula may begin with > too."""
+_EMPHASIS_BEFORE = re.compile(r"(?:\A|\s)([*_])\Z")
+_EMPHASIS_AFTER = re.compile(r"[*_]\s*(?:[.,;:!?)]|\n|\Z)")
 _OPEN_BRACKET = re.compile(r"(?<!\\)[(\[|]|\\\{")
 _MATHS_START = re.compile(r"\$|\\[(\[]|\n|\\begin")
 _MODIFIED_AFTER = re.compile(
@@ -165,8 +169,14 @@ def is_withdrawn(text: str, end: int) -> bool:
 def is_part(text: str, start: int, end: int) -> bool:
     r"""True if a box is one operand of a larger formula: ``-\boxed{7}``, ``\boxed{3}\sqrt{2}``."""
     before = text[max(0, start - 20) : start]
-    if before.rpartition("\n")[2].lstrip() in ("- ", "* ", "+ "):  # a bullet
+    if before.rpartition("\n")[2].lstrip() in ("- ", "* ", "+ ") or _QUOTED.search(text[:start]):
         before = ""
+    elif (
+        (mark := _EMPHASIS_BEFORE.search(before))
+        and _EMPHASIS_AFTER.match(text, end, end + 20)
+        and text[end] == mark[1]
+    ):
+        return _in_brackets(text, start, end)
     return bool(
         _OPERAND_BEFORE.search(before)
         or _OPERAND_AFTER.match(text, end)

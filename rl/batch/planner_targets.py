@@ -10,6 +10,8 @@ when served.
 See docs/methods/passk_training.md#the-loop.
 """
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,8 @@ from planner.verifiers.verifier import VerifierSpec
 from rl.config.algorithm import PlannerConfig
 from rollout.statistics import StatisticsStore
 from rollout.types import RolloutGroup
+
+logger = logging.getLogger(__name__)
 
 
 class PlannerLoop:
@@ -76,7 +80,13 @@ class PlannerLoop:
 
     def _take(self, found: TrainTargets) -> None:
         self._k = {key: target.k for key, target in found.targets.items()}
-        self._price, self._abandoned = float(found.price), float(found.share_abandoned)
+        self._abandoned = float(found.share_abandoned)
+        self._price = float(found.price) if math.isfinite(found.price) else 0.0
+        if not math.isfinite(found.price):  # of a purchase that nobody made
+            logger.warning(
+                "planner_loop: planner.budget_tokens buys no sample of any category; tokens have no price"
+                " until it does. Raise it above the mean length of a completion"
+            )
 
     def annotate(self, groups: Sequence[RolloutGroup]) -> list[RolloutGroup]:
         """Each group with ``aux``: ``pass_k`` [G], ``token_price`` [G] and ``posterior`` [G, 2] of before

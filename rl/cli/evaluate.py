@@ -100,6 +100,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     target: Target,
     overrides: Overrides = None,
     step: Step = None,
@@ -126,6 +127,7 @@ def evaluate(
         if not suite:
             from rl.commands.evaluate import evaluate_cli
 
+            _refuse_options_of_suites(context)
             evaluate_cli(target, list(overrides or []), as_json=as_json, step=step, to=to)
             return
         from rl.commands.suites.command import suites_cli
@@ -150,4 +152,20 @@ def evaluate(
             confidence=confidence,
             to=to,
             as_json=as_json,
+        )
+
+
+def _refuse_options_of_suites(context: typer.Context) -> None:
+    sources = {option: context.get_parameter_source(option.name or "") for option in context.command.params}
+    given = [
+        option.opts[0]
+        for option, source in sources.items()
+        if getattr(option, "rich_help_panel", None) == PANEL
+        and source is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)}: of named suites, and there is no --suite; a run's own task is evaluated by"
+            " its config (evaluation.samples_per_prompt=32 rollout.max_tokens=512)"
         )

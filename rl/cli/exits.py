@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from rl.cluster.errors import RayLost
+from rl.cluster.errors import PlacementError, RayLost
 from rl.config.exit_codes import FAILED, INTERRUPTED, USER_INPUT
 from rl.engines.errors import FleetDead
 from rl.records.storage import StorageError, storage_reason
@@ -34,9 +34,9 @@ def exit_codes() -> Iterator[None]:
     """Every command runs inside this.
 
     ``ValueError`` (``ConfigError`` included) is the user's input: shown as a short message, with a traceback
-    only with ``--debug``. So are a disk that cannot be written, engines that cannot be kept alive and
-    a Ray that has gone, with exit code 1. Anything else that is raised is our failure, and keeps its
-    traceback.
+    only with ``--debug``. So are a disk that cannot be written, a cluster that cannot hold the run, engines
+    that cannot be kept alive and a Ray that has gone, with exit code 1. Anything else that is raised is our
+    failure, and keeps its traceback.
     """
     try:
         yield
@@ -48,7 +48,7 @@ def exit_codes() -> Iterator[None]:
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USER_INPUT) from error
-    except (FleetDead, RayLost) as error:
+    except (FleetDead, PlacementError, RayLost) as error:
         if os.environ.get(DEBUG):
             raise
         typer.echo(f"error: {error}", err=True)

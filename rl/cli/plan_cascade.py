@@ -63,6 +63,8 @@ def cascade(
 
         if unit not in UNITS:
             raise ValueError(f"--unit {unit}: one of {', '.join(UNITS)}")
+        if unit == "flops" and (cost or device != "here"):
+            raise ValueError("--cost and --device price USD; add --unit usd")
         plan_cascade_cli(
             candidates,
             unit=unit,

@@ -3,7 +3,7 @@ directory."""
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ class Submission:
             ConfigError: The config is wrong, its file lies outside the working directory, which is all that
                 the cluster sees, or its results would lie in a directory that the cluster throws away.
         """
-        _refuse_secrets(overrides)
         # A job must join the cluster that runs it; without an address it would start a Ray of its own beside
         # it.
         joined = (
@@ -46,6 +45,7 @@ class Submission:
             else [*overrides, "cluster.address=auto"]
         )
         config, inside = load_config(name, joined), _inside(name, Path(working_dir))
+        _refuse_secrets(config.cluster.env, overrides)
         if not Path(config.run.dir).is_absolute():
             raise ConfigError(
                 f"run.dir: {config.run.dir!r} is relative: the job would write into its temporary copy of the"
@@ -69,21 +69,15 @@ class Submission:
         return json.dumps(asdict(self), indent=2)
 
 
-def _refuse_secrets(overrides: list[str]) -> None:
+def _refuse_secrets(env: Mapping[str, str], overrides: list[str]) -> None:
     """A job's command stands in the dashboard, in the job's record and in the head's list of processes."""
-    for override in overrides:
-        field, _, value = override.lstrip("+").partition("=")
-        variable = field.removeprefix("cluster.env.")
-        if (
-            variable != field
-            and is_secret_variable(variable)
-            and value
-            and not value.lstrip("'\"").startswith("${")
-        ):
+    written = [override for override in overrides if override.lstrip("+").startswith("cluster")]
+    for variable, value in env.items():
+        if is_secret_variable(variable) and value and any(value in override for override in written):
             raise ConfigError(
-                f"{field}: a secret would stand in the job's command, which the dashboard shows. Set"
-                f" {variable} in the environment of ray start on every node, or pass"
-                f" {field}='${{oc.env:{variable}}}' to take the head's"
+                f"cluster.env.{variable}: a secret would stand in the job's command, which the dashboard"
+                f" shows. Set {variable} in the environment of ray start on every node, or pass"
+                f" cluster.env.{variable}='${{oc.env:{variable},\"\"}}' to take the head's"
             )
 
 

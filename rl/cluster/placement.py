@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from rl.cluster.errors import PlacementError
 from rl.cluster.nodes import cluster_nodes, free_of, spread
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 NODE_LABEL = "ray.io/node-id"
 """The label that Ray gives every node."""
-
-
-class PlacementError(RuntimeError):
-    """The cluster cannot hold the run; the message says what is asked and what there is."""
 
 
 @dataclass(frozen=True, slots=True)

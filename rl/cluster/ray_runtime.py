@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from rl.cluster.ray_watch import end_watch, ray_lost, watch_ray
+from rl.config.errors import ConfigError
 from rl.records.owner import birth
 from t2rl.own_code import ROOT, hides_our_code
 
@@ -90,7 +91,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
         logs: Directory that gets the worker logs as ``ray/`` (a link while the run lasts, copies afterwards).
 
     Raises:
-        ConnectionError: Nothing answers at ``cluster.address``.
+        ConfigError: No Ray that can be joined answers at ``cluster.address``.
         RuntimeError: Ray runs already in this process.
     """
     for name, value in RAY_ENV.items():
@@ -107,7 +108,7 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     if hides_our_code(Path.cwd()):
         common["job_config"] = _own_code_first()
     if config.cluster.address is not None:
-        ray.init(address=config.cluster.address, **common)
+        _join(config.cluster.address, common)
         watch_ray()
         return
     _remove_leftovers()
@@ -127,6 +128,19 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
     watch_ray()
     if logs is not None:
         keep_logs_in(logs)
+
+
+def _join(address: str, common: dict[str, Any]) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, **common)
+    except (ConnectionError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(
+            f"cluster.address: no Ray to join at {address!r}: {reason} Start one with ray start --head, or"
+            " leave cluster.address out for one of this machine's own"
+        ) from error
 
 
 def _not_of_sigterm(record: logging.LogRecord) -> bool:

@@ -47,10 +47,11 @@ class LocalCallers:
 
 
 def _is_local(request: Request) -> bool:
-    origin = request.headers.get("origin")
-    return is_ours(request.headers.get("host", "")) and (
-        origin is None or is_ours(urlsplit(origin).netloc.rpartition("@")[2])
-    )
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if not is_ours(host):
+        return False
+    site = "" if origin is None else urlsplit(origin).netloc.rpartition("@")[2]
+    return origin is None or site == host or _is_this_machine(without_port(site).lower())
 
 
 def is_ours(host: str, names: Iterable[str] = (LOCALHOST,)) -> bool:
@@ -64,6 +65,11 @@ def without_port(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
+
+
+def _is_this_machine(name: str) -> bool:
+    """A page may be served from any address, so that of an origin must be a loopback one."""
+    return name == LOCALHOST or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
 
 
 def _is_address(name: str) -> bool:

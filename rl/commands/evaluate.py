@@ -11,7 +11,9 @@ from rich.console import Console
 
 from rl.cluster.ray_runtime import start_ray, stop_ray
 from rl.commands.export import export_checkpoint
+from rl.commands.runs.resume import stage_of
 from rl.config.load import load_config
+from rl.config.model import PathModelConfig, trusts_code
 from rl.config.schema import Config
 from rl.engines.serving import lent_fleet, sampling_service
 from rl.evaluation.held_out import Evaluator, More, temperatures_of
@@ -24,6 +26,9 @@ from rl.scorers.verifiers import make_verifiers
 from rl.views.evaluations import Counts, evaluation_file
 
 logger = logging.getLogger(__name__)
+
+DEFAULT = "quickstart"
+"""The config that engines are set up by where no target brings one."""
 
 
 def evaluate_cli(
@@ -72,7 +77,9 @@ def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> t
     override without ``=`` names a config (``quickstart`` if none does).
     """
     if (target / "attempts.jsonl").is_file():
-        model, name = target / "model", str(target / "config.yaml")
+        # The rows of sft and dpo are no task, so their models are asked as any directory is.
+        name = str(target / "config.yaml") if stage_of(target) == "train" else None
+        model = target / "model"
         if step is not None or not (model / "config.json").is_file():
             number, model = export_checkpoint(target, step=step)
             logger.warning("%s: the model of step %d, exported to %s", target, number, model)
@@ -81,25 +88,35 @@ def resolve(target: Path, overrides: list[str], *, step: str | None = None) -> t
             f"--step {step}: {target} is no run directory (attempts.jsonl), so it has no checkpoints"
         )
     elif (target / "config.json").is_file():
-        model, name = target, "quickstart"
+        model, name = target, None
     else:
         raise ValueError(
             f"{target} is neither a run directory (attempts.jsonl) nor a Hugging Face model directory"
             " (config.json)"
         )
-    names = [o for o in overrides if "=" not in o]
-    settings = [o for o in overrides if "=" in o]
-    config = load_config(names[0] if names else name, settings)
-    # An exported model is merged, so engines have no adapter to wait for.
+    names = [word for word in overrides if not is_override(word)]
+    if len(names) > 1:
+        raise ValueError(f"{target}: one config at most; there are {', '.join(names)}")
+    settings = [word for word in overrides if is_override(word)]
+    return config_of(model, names[0] if names else name, settings), model
+
+
+def is_override(word: str) -> bool:
+    """True for ``section.field=value`` and ``~section.field``; any other word is a name."""
+    return "=" in word or word.startswith("~")
+
+
+def config_of(model: Path, name: str | None, settings: Sequence[str]) -> Config:
+    """The config ``name`` (None: that of engines for any model) with the model of a directory, as it lies on
+    disk: adapters are merged, so engines have none to wait for."""
+    if name is None:
+        name = DEFAULT
+        if not any(setting.startswith("model=") for setting in settings):
+            settings = ["model=path", "model.path=.", *settings]  # its fields, model.trust_remote_code
+    config = load_config(name, list(settings))
+    section = PathModelConfig(path=str(model), trust_remote_code=trusts_code(config.model))
     learner = config.learner.model_copy(update={"lora": None})
-    return config.model_copy(update={"model": path_model(model), "learner": learner}), model
-
-
-def path_model(model: Path) -> object:
-    """The ``model`` section of a directory."""
-    from rl.config.model import PathModelConfig
-
-    return PathModelConfig(path=str(model))
+    return config.model_copy(update={"model": section, "learner": learner})
 
 
 async def ask_held_out(

@@ -23,6 +23,7 @@ from planner.joint.options import BATCH
 from planner.joint.recorded import Recorded, on_same_problems
 from rl.commands.plan_serve.command import costs_of
 from rl.commands.plan_serve.read import Read, read_candidates
+from rl.records.storage import require_file
 
 UNITS = {"usd": "USD a 1000 queries", "flops": "FLOPs a query"}
 SHOWN = (1, 2, 4, 8)
@@ -49,6 +50,8 @@ def plan_cascade_cli(
     Raises:
         ValueError: the user's input: fewer than two candidates, or what ``read_candidates`` says.
     """
+    if to is not None:
+        require_file(to, field="--to")
     read = read_candidates(paths, answers=False)
     if len(read) < 2:
         raise ValueError(f"{len(read)} candidate: a cascade needs at least two models; give more")
@@ -76,11 +79,12 @@ def plan_cascade_cli(
         _show(result, Console())
     if to is None:
         return
+    said = Console(stderr=as_json)  # JSON alone on stdout
     if len(rungs) < 2:
-        Console().print(f"no cascade does it for less: serve {rungs[0]['model']} alone; {to} is not written")
+        said.print(f"no cascade does it for less: serve {rungs[0]['model']} alone; {to} is not written")
         return
     to.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    Console().print(f"written: {to}; t2rl serve {to}")
+    said.print(f"written: {to}; t2rl serve {to}")
 
 
 def verdicts_of(

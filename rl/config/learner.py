@@ -8,6 +8,8 @@ from rl.config.base import Section
 from rl.config.choice import ONE_OF, Choice, OwnCode
 from rl.config.number_format import choose_dtype
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
 
 class LoraConfig(Section):
     """Low-rank adapters through PEFT."""
@@ -218,7 +220,7 @@ class LearnerConfig(Section):
     """How the rate falls from its peak; ``rl.learner.schedules`` has formulas and papers."""
     warmup_steps: NonNegativeInt = 0
     """Updates of linear rise, the first of them not 0; counted in optimizer updates, as the schedule is."""
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
     """AdamW's decay of its two moments."""
     eps: PositiveFloat = 1e-8
     """AdamW's floor of the root of the second moment."""

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rl.config.base import Section
-from rl.config.learner import LoraConfig
+from rl.config.learner import Decay, LoraConfig
 from rl.config.model import ModelConfig
 from rl.config.resume import ResumeConfig
 from rl.config.secrets import secret_problems
@@ -43,7 +43,7 @@ class TrainerConfig(Section):
     """To 0 after ``warmup_steps``, except ``constant``."""
     warmup_steps: NonNegativeInt = 0
     """Optimizer steps of linear rise."""
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
     """AdamW's decay of its two moments."""
     eps: PositiveFloat = 1e-8
     """AdamW's floor of the root of the second moment."""

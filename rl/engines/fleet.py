@@ -10,7 +10,7 @@ from typing import Any
 
 from rl.engines.errors import EngineLost
 from rl.engines.members import FleetMembers
-from rl.engines.progress import completions_of
+from rl.engines.progress import completions_of, scores_of
 from rl.engines.slot import LOST, EngineSlot, brief
 from rl.stream.waiting import StreamTimeout, wait_for
 from rollout.engine import WeightUpdate
@@ -89,11 +89,12 @@ class EngineFleet(FleetMembers):
         )
 
     async def _abort_or_lose(self, slot: EngineSlot, actor: Any, request: GroupRequest) -> None:
-        """A late group is dropped from its engine; an engine that cannot even do that has hung."""
+        """A late group is dropped from its engine, between two steps or after a push; an engine that cannot
+        even do that has hung."""
         try:
             call = actor.abort.options(concurrency_group="control").remote([request.group_id])
             what = f"engine {slot.index} to abort a late group"
-            self.tokens_lost += await wait_for(call, self._timeouts.health, what)
+            self.tokens_lost += await wait_for(call, self._timeouts.sync, what)
         except LOST as error:
             self._lose(slot, actor, error)
 
@@ -102,16 +103,26 @@ class EngineFleet(FleetMembers):
         for slot in [s for s in self._slots if s.live]:
             try:
                 self.tokens_lost += await slot.ask(
-                    "abort", [group_id], within=self._timeouts.health, what=f"abort group {group_id}"
+                    "abort", [group_id], within=self._timeouts.sync, what=f"abort group {group_id}"
                 )
             except LOST as error:
                 self._lose(slot, slot.actor, error)
 
     async def score(self, sequences: list[list[int]]) -> list[list[list[float]]]:
         """Probe log-probs of every live engine, [engines][sequences][T-1]."""
-        live = [s for s in self._slots if s.live]
+        live, limits = [s for s in self._slots if s.live], self._timeouts
         results = await asyncio.gather(
-            *(s.ask("score", sequences, within=self._timeouts.sync, what="score the probe") for s in live),
+            *(
+                scores_of(
+                    s.index,
+                    s.actor,
+                    sequences,
+                    timeout_s=limits.sync,
+                    health_s=limits.health,
+                    clock=self._clock_of(s),
+                )
+                for s in live
+            ),
             return_exceptions=True,
         )
         scores = []

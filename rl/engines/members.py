@@ -294,7 +294,7 @@ class FleetMembers(ABC):
         while True:
             try:
                 await self._start_slot(slot)
-            except (*LOST, RuntimeError) as error:
+            except (*LOST, ray.exceptions.RayError, RuntimeError, ValueError, OSError, ImportError) as error:
                 if never_ran(error):  # a node's death, which has been counted; its seat finds another node
                     logger.info("engine %d waits for a node (%s)", slot.index, brief(error))
                     await asyncio.sleep(AGAIN_S)

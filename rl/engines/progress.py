@@ -8,7 +8,7 @@ from typing import Any
 from rl.stream.plans import group_words
 from rl.stream.waiting import StreamTimeout, wait_for
 from rl.stream.waits import waiting
-from rollout.engine import EngineDead
+from rollout.engine import NO_GROUP, EngineDead
 from rollout.types import Completion, GroupRequest
 
 LOOKS = 4
@@ -36,35 +36,63 @@ async def completions_of(
         clock: Seconds that count; they stand still while the engine has to sleep.
 
     Raises:
-        EngineDead: the engine samples nothing, with work to do.
-        StreamTimeout: the group gets no token, or the engine does not say how far it is.
+        EngineDead: the engine samples nothing, with work to do, or does not say how far it is.
+        StreamTimeout: the group gets no token.
     """
-    answer = asyncio.ensure_future(_completions(actor.generate.remote(request)))
+    answer = asyncio.ensure_future(_answer(actor.generate.remote(request)))
     with waiting(f"engine {index} to finish {group_words(request.group_id)}", limit_s=timeout_s):
-        return await _while_it_moves(
-            answer, index, actor, request, timeout_s=timeout_s, health_s=health_s, clock=clock
+        completions: list[Completion] = await _while_it_moves(
+            answer, index, actor, request.group_id, timeout_s=timeout_s, health_s=health_s, clock=clock
         )
+    return completions
+
+
+async def scores_of(
+    index: int,
+    actor: Any,
+    sequences: list[list[int]],
+    *,
+    timeout_s: float,
+    health_s: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[list[float]]:
+    """Log-probs of a few sequences, [sequences][T-1]. They wait behind everything that the engine has, which
+    may take long; that is no fault of it. Arguments and errors as above."""
+    call = actor.score.options(concurrency_group="control").remote(sequences)
+    with waiting(f"engine {index} to score the probe", limit_s=timeout_s):
+        scores: list[list[float]] = await _while_it_moves(
+            asyncio.ensure_future(_answer(call)),
+            index,
+            actor,
+            NO_GROUP,
+            timeout_s=timeout_s,
+            health_s=health_s,
+            clock=clock,
+        )
+    return scores
 
 
 async def _while_it_moves(
-    answer: "asyncio.Future[list[Completion]]",
+    answer: "asyncio.Future[Any]",
     index: int,
     actor: Any,
-    request: GroupRequest,
+    group_id: int,
     *,
     timeout_s: float,
     health_s: float,
     clock: Callable[[], float],
-) -> list[Completion]:
+) -> Any:
     own, total = 0, None
     moved_at = engine_moved_at = clock()
     try:
         while not (await asyncio.wait({answer}, timeout=timeout_s / LOOKS))[0]:
-            call = actor.progress.options(concurrency_group="control").remote(request.group_id)
-            what = f"engine {index} to say how far group {request.group_id} is"
-            own_now, total_now = await wait_for(call, health_s, what)
+            own_now, total_now = await _progress(index, actor, group_id, health_s)
+            if answer.done():
+                break
             now = clock()
-            if total not in (None, total_now):
+            if total is None:  # it may have moved, or nobody looked: this process may have stood still
+                engine_moved_at = moved_at = now
+            elif total != total_now:
                 engine_moved_at = now
                 moved_at = now if own_now == 0 else moved_at  # it waits its turn
             if own_now != own:
@@ -73,13 +101,21 @@ async def _while_it_moves(
             if now - engine_moved_at >= timeout_s:
                 raise EngineDead(f"engine {index} has sampled nothing for {timeout_s:g} s, with work to do")
             if now - moved_at >= timeout_s:
-                what = f"a token of group {request.group_id} on engine {index} ({own} so far)"
+                what = f"a token of group {group_id} on engine {index} ({own} so far)"
                 raise StreamTimeout(f"waited {timeout_s:g} s for {what}")
         return answer.result()
     finally:
         answer.cancel()
 
 
-async def _completions(reference: Any) -> list[Completion]:
-    completions: list[Completion] = await reference
-    return completions
+async def _progress(index: int, actor: Any, group_id: int, health_s: float) -> tuple[int, int]:
+    call = actor.progress.options(concurrency_group="control").remote(group_id)
+    try:
+        progress: tuple[int, int] = await wait_for(call, health_s, f"engine {index} to say how far it is")
+    except StreamTimeout as error:  # engines know it without asking the thread or process that samples
+        raise EngineDead(str(error)) from error
+    return progress
+
+
+async def _answer(reference: Any) -> Any:
+    return await reference

@@ -89,20 +89,15 @@ class RolloutService:
         """Issue ``state`` until its group is whole and scored; returns that group.
 
         Raises:
-            GroupFailed: after ``max_issues`` issues.
+            GroupFailed: after ``max_issues`` issues. Those before this call do not count: the group was only
+                late then, or the run was resumed.
             FleetDead: no engine is left.
             BrokenReward: none of the run's first samples could be judged.
         """
         if state.issues:  # an earlier issue may still be running somewhere
             await self._fleet.abort(state.request.group_id)
         problem = ""
-        while True:
-            if state.issues >= self._max_issues:
-                raise GroupFailed(
-                    f"group {state.request.group_id} (prompt {state.prompt.id}) failed {state.issues} times"
-                    f" (stream.max_issues), lastly: {problem}. Raise stream.group_timeout_s if generation is"
-                    " slow, else look at logs/ray of the run"
-                )
+        for _ in range(self._max_issues):
             state.status = GroupStatus.INFLIGHT
             state.issues += 1
             state.issued_version = self._fleet.confirmed_version
@@ -123,6 +118,11 @@ class RolloutService:
             state.status = GroupStatus.FINISHED
             state.finished_version = self._fleet.confirmed_version
             return state.group
+        raise GroupFailed(
+            f"group {state.request.group_id} (prompt {state.prompt.id}) failed {self._max_issues} times"
+            f" (stream.max_issues), lastly: {problem}. Raise stream.group_timeout_s if generation is slow,"
+            " else look at logs/ray of the run"
+        )
 
     def reissue(
         self, state: GroupState, reason: str, detail: str, *, sampled: Sequence[Completion] = ()

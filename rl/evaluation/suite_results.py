@@ -48,7 +48,8 @@ Values = Mapping[str, float]
 
 
 def suite_lines(directory: Path, *, upto: int, resamples: int = 2000) -> list[SuiteLine]:
-    """Lines of every suite that was evaluated twice in ``RUN/eval`` on the same problems.
+    """Lines of every suite that was evaluated twice in ``RUN/eval`` on the same problems, of which those
+    count that were judged both times.
 
     Args:
         directory: ``RUN/eval``.
@@ -68,9 +69,12 @@ def suite_lines(directory: Path, *, upto: int, resamples: int = 2000) -> list[Su
         first, last = min(versions), max(versions)
         for (metric, temperature), before in versions[first].items():
             after = versions[last].get((metric, temperature))
-            if not before or after is None or after.keys() != before.keys():
+            if after is None or after.keys() != before.keys():
                 continue
-            old, new = np.array(list(before.values())), np.array([after[key] for key in before])
+            both = np.array([(before[key], after[key]) for key in before if key in after]).reshape(-1, 2)
+            old, new = both[~np.isnan(both).any(axis=1)].T
+            if not len(old):
+                continue
             bounds: dict[str, Any] = {"bounds": None} if metric == BITS else {}
             options = {"resamples": resamples, **bounds}
             lines.append(
@@ -99,8 +103,8 @@ def _answers(folder: Path) -> dict[int, dict[tuple[str, float], Values]]:
 
 
 def rates_of(counts: Counts) -> dict[str, float]:
-    """Problem -> share of its judged completions that are right."""
-    return {row["id"]: row["c"] / row["n"] for row in counts.rows if row["n"]}
+    """Problem -> share of its judged completions that are right; NaN where none was judged."""
+    return {row["id"]: row["c"] / row["n"] if row["n"] else math.nan for row in counts.rows}
 
 
 def _texts(folder: Path) -> dict[int, dict[tuple[str, float], Values]]:

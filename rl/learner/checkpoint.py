@@ -68,6 +68,8 @@ def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any
                 take_up(engine, read_whole(directory / tag))
             elif engine.load_checkpoint(str(directory), tag=tag)[0] is None:
                 raise ValueError(f"checkpoint: {directory} holds no {tag} directory")
+    if shape["critic"] == "shared" != saved["critic"]:
+        counters["batches"] = 0
     _set_rng_state(own["rng"])
     return counters
 

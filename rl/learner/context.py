@@ -1,11 +1,13 @@
 """The settings and the progress of a rank, and the measurements of a training batch with the weights at its
 start."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 
-from rl.config.algorithm import AlgorithmConfig, SharedCriticConfig
+from rl.config.algorithm import AlgorithmConfig, KlConfig, SharedCriticConfig
 from rl.config.learner import LearnerConfig
 from rl.learner.settings import Recorded
 from rl.objective.likelihood import resolve_likelihood
@@ -18,6 +20,20 @@ class Progress:
 
     kl_coefficient: float
     batches: int = 0
+
+    def saved(self, kl: KlConfig | None) -> dict[str, float]:
+        """As counters of a checkpoint."""
+        return {**asdict(self), "kl_configured": 0.0 if kl is None else kl.coefficient}
+
+    def restore(self, counters: Mapping[str, Any], kl: KlConfig | None) -> None:
+        """Go on from what ``saved`` gave. The coefficient is the config's, or where an adaptive one begins;
+        only what adapted it since goes on, if it began there too."""
+        self.batches = int(counters["batches"])
+        adapted = float(counters["kl_coefficient"])
+        if kl is None or kl.adaptive is None or adapted == 0:
+            return
+        if counters.get("kl_configured", kl.coefficient) == kl.coefficient:
+            self.kl_coefficient = adapted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

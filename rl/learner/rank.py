@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -263,7 +262,7 @@ class LearnerRank:
             "busy_s": self._busy_s,
             "busy_cpu_s": self._busy_cpu_s,
             "tokens": self._tokens,
-            **asdict(self._built.progress),
+            **self._built.progress.saved(self._settings.algorithm.kl),
         }
         save_state(self._engines(), Path(directory), shape=self._shape(), counters=counters)
 
@@ -287,8 +286,7 @@ class LearnerRank:
             counters["busy_cpu_s"],
             counters["tokens"],
         )
-        progress = self._built.progress
-        progress.kl_coefficient, progress.batches = counters["kl_coefficient"], counters["batches"]
+        self._built.progress.restore(counters, self._settings.algorithm.kl)
 
     def offload(self) -> dict[str, float]:
         """Leave the device: parameters, gradients and optimizer states of every model go to host memory.

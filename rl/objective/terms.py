@@ -60,8 +60,9 @@ def update_terms(samples: Samples, tokens: Tokens, config: AlgorithmConfig) -> U
 
 
 def _by_rms(advantages: PerUpdateToken, tokens: Tokens) -> PerUpdateToken:
-    """[U] over the root mean square of the samples that have any: one number for the batch, so prompts keep
-    their weights."""
-    of_sample = advantages[tokens.position == 0].double()
+    """[U] over the root mean square of the samples that have any (of a sample, over its tokens): one number
+    for the batch, so prompts keep their weights."""
+    _, counts = tokens.sample.unique_consecutive(return_counts=True)
+    of_sample = torch.segment_reduce(advantages.double().square(), "mean", lengths=counts)
     nonzero = of_sample[of_sample != 0]
-    return advantages if not len(nonzero) else advantages / nonzero.square().mean().sqrt()
+    return advantages if not len(nonzero) else advantages / nonzero.mean().sqrt()

@@ -6,6 +6,23 @@ from typing import Any
 
 from rl.records.jsonl import JsonlWriter, read_jsonl
 
+REASON = "reward/reason_"
+BATTERY = "reward/battery_"
+_OF_ALL_REWARDS = frozenset(
+    f"reward/{name}"
+    for name in (
+        *("mean", "std", "pass_rate", "trained_mean", "unjudged", "length_corr"),
+        *("completions", "errors", "timeouts", "crashes", "respawns", "recycles", "leaks", "cache_hits"),
+        *("lost", "busy_s"),
+    )
+)
+
+
+def is_component(key: str) -> bool:
+    """True for ``reward/NAME``, the mean of a component of the reward; false for what every reward has
+    (docs/metrics.md)."""
+    return key.startswith("reward/") and key not in _OF_ALL_REWARDS and not key.startswith((REASON, BATTERY))
+
 
 class MetricsWriter:
     """Writes the rows ``{"attempt", "step", "<stage>/<quantity>[_<unit>]": number, ...}``."""

@@ -12,6 +12,7 @@ Layout::
               status.json           what it is at now (rl.records.status)
               rollouts/             every rollout with its text, one Parquet file per step
               trace.json            for ui.perfetto.dev
+              model/                what the run ended with
               eval/ checkpoints/ logs/
 """
 
@@ -19,6 +20,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -46,6 +48,7 @@ class RunDir:
         self.config = path / "config.yaml"
         self.fingerprint = path / "fingerprint.json"
         self.base = path / "base"
+        self.model = path / "model"
         self.attempts = path / "attempts.jsonl"
         self.metrics = path / "metrics.jsonl"
         self.trained_groups = path / "trained_groups.jsonl"
@@ -121,6 +124,19 @@ class RunDir:
         staging.write_text(json.dumps(Owner.me().as_json()), encoding="utf-8")
         staging.replace(self._lock)
         return self
+
+    def set_model_aside(self) -> None:
+        """Move the model that the run ended with to ``export/step-N``: it goes on now, and whoever asks for
+        its model means a newer one."""
+        if not self.model.is_dir():
+            return
+        steps = next((row["step"] + 1 for row in reversed(read_jsonl(self.metrics)) if "step" in row), 0)
+        aside = self.path / "export" / f"step-{steps:08d}"
+        aside.parent.mkdir(exist_ok=True)
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        self.model.replace(aside)
+        logger.info("the run goes on: the model of step %d is in %s", steps, aside)
 
     def require_free(self) -> None:
         """Raise ``RunDirBusy`` if another live process has it open."""

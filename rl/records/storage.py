@@ -2,13 +2,18 @@
 failures where not."""
 
 import errno
+import logging
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
+ASIDE = "left-"
 PROBE_BYTES = 1 << 20
 """Written and removed again at the start; a disk with less room than this cannot hold a run."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -47,6 +52,18 @@ def require_writable(folder: Path, *, field: str) -> None:
         raise ValueError(
             f"{field}: cannot write to {folder} ({error.strerror or error}); {fix} with {field}=DIR"
         ) from error
+
+
+def require_file(file: Path, *, field: str) -> None:
+    """Ask before the work that ends in ``file`` whether it can be written there.
+
+    Raises:
+        ValueError: It is a directory, or lies in none.
+    """
+    if file.is_dir():
+        raise ValueError(f"{field} {file}: this is a directory; name a file in it")
+    if not file.parent.is_dir():
+        raise ValueError(f"{field} {file}: there is no directory {file.parent}; make it first")
 
 
 def storage_reason(error: BaseException, inside: Path | None = None) -> str | None:
@@ -109,6 +126,18 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     finally:
         os.close(descriptor)
     staging.replace(path)
+
+
+def set_aside(checkpoint: Path) -> None:
+    """Give a checkpoint that the run goes back behind a name that no reader takes for a checkpoint's."""
+    aside = checkpoint.with_name(f"{ASIDE}{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    checkpoint.rename(aside)
+    logger.warning(
+        "%s is no part of this run any more, which goes on from an earlier step; kept as %s",
+        checkpoint,
+        aside.name,
+    )
 
 
 def flush(path: Path) -> None:

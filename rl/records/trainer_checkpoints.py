@@ -4,6 +4,8 @@ import json
 import logging
 from pathlib import Path
 
+from rl.records.storage import set_aside
+
 logger = logging.getLogger(__name__)
 
 
@@ -22,3 +24,10 @@ def checkpoints_of(folder: Path) -> list[tuple[int, Path]]:
         except (FileNotFoundError, json.JSONDecodeError):
             logger.warning("%s is incomplete and left out", path)
     return sorted(found)
+
+
+def set_aside_after(folder: Path, steps: int) -> None:
+    """Give those of later steps another name: the run goes back behind them."""
+    for done, path in checkpoints_of(folder):
+        if done > steps:
+            set_aside(path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.records.storage import StorageErrors
+from rl.records.storage import StorageErrors, require_file
 from rl.report.assemble import Report, assemble
 from rl.views.run_view import RunView
 
@@ -59,10 +59,7 @@ def destination(runs: Sequence[RunView], to: Path | None) -> Path:
         ValueError: it is a directory, or lies in none.
     """
     file = runs[0].path / NAME if to is None else to
-    if file.is_dir():
-        raise ValueError(f"--to {file}: this is a directory; name a file, such as {file / NAME}")
-    if not file.parent.is_dir():
-        raise ValueError(f"--to {file}: there is no directory {file.parent}; make it first")
+    require_file(file, field="--to")
     return file
 
 

@@ -24,8 +24,7 @@ def results_of(run: RunView) -> Results | None:
     before where the first one was of other problems or of other sampling."""
     by_version: dict[int, list[Counts]] = {}
     for counts in run.evaluations():
-        if counts.version <= run.steps_done:
-            by_version.setdefault(counts.version, []).append(counts)
+        by_version.setdefault(counts.version, []).append(counts)
     if not by_version:
         return None
     first, last = min(by_version), max(by_version)

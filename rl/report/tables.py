@@ -107,9 +107,7 @@ def _evaluations(run: RunView) -> list[Counts]:
     return [
         counts
         for counts in run.evaluations()
-        if counts.sampling.temperature == main
-        and counts.version <= run.steps_done
-        and any(row["n"] for row in counts.rows)
+        if counts.sampling.temperature == main and any(row["n"] for row in counts.rows)
     ]
 
 

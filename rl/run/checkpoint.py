@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rl.records.manifest import MANIFEST, damage, write_manifest
 from rl.records.rundir import RunDir
-from rl.records.storage import flush
+from rl.records.storage import flush, set_aside
 from rl.run.base_files import keep_identity
 from rl.run.fingerprint.fingerprint import FILE as FINGERPRINT
 from rl.run.fingerprint.fingerprint import Fingerprint
@@ -28,8 +28,6 @@ _NAME = re.compile(r"^step-(\d{8})$")
 FIRST_WITH_MANIFEST = 2
 """Schema of the state. A checkpoint of an earlier one may have been written before there were manifests; one
 of this or a later schema that has none has lost it."""
-ASIDE = "left-"
-"""Before the name of a checkpoint that the run went back behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,6 @@ class CheckpointStore:
         if final.exists():
             shutil.rmtree(final)
         staging.rename(final)
-        self._set_aside_after(step)
         flush(self.directory)
         self._prune()
         return Checkpoint(final, step)
@@ -158,19 +155,12 @@ class CheckpointStore:
             )
         return found
 
-    def _set_aside_after(self, step: int) -> None:
-        """Give those of later steps another name: the run went back behind them, because they are damaged or
+    def set_aside_after(self, step: int) -> None:
+        """Give those of later steps another name: the run goes back behind them, because they are damaged or
         because the user said so, and they must neither count as the newest nor push out the new ones."""
         for later in self.all():
             if later.step > step:
-                aside = self.directory / f"{ASIDE}{later.path.name}"
-                shutil.rmtree(aside, ignore_errors=True)
-                later.path.rename(aside)
-                logger.warning(
-                    "%s is no part of this run any more, which went on from an earlier step; kept as %s",
-                    later.path,
-                    aside.name,
-                )
+                set_aside(later.path)
 
     def _prune(self) -> None:
         checkpoints = self.all()

@@ -249,7 +249,8 @@ class Controller:
             for group in self._buffer.roll_over(step, given=self._intake.given):
                 self._draw_again(group)
             for group in self._buffer.cut(step):
-                in_background("late groups", self._give_up(group), what="dropping a late group")
+                dropped = self._give_up(group, self._cancelled(group))
+                in_background("late groups", dropped, what="dropping a late group")
             missing, rounds = self._buffer.plans[step].missing, self._buffer.plans[step].refill_round
             if missing > 0 and rounds < stream.refill_rounds:
                 self._draw(self._buffer.open_refill(step, num_groups=missing), num_prompts=missing)
@@ -264,16 +265,20 @@ class Controller:
 
     def _draw_again(self, group: GroupState) -> None:
         """Sample a group in flight anew, with the weights of now."""
-        self._tasks.pop(group.request.group_id).cancel()
+        self._cancelled(group)
         self.parts.service.reissue(
             group, STALE, f"its oldest token would be too old for batch {group.plan_step}"
         )
         self._buffer.put_back(group)
 
-    async def _give_up(self, group: GroupState) -> None:
-        """Let engines drop a group in flight that no batch takes."""
+    def _cancelled(self, group: GroupState) -> asyncio.Task[None]:
+        """At once: a verdict that is there already would make a group whole that is in no batch."""
         task = self._tasks.pop(group.request.group_id)
         task.cancel()
+        return task
+
+    async def _give_up(self, group: GroupState, task: asyncio.Task[None]) -> None:
+        """Let engines drop a group in flight that no batch takes."""
         await asyncio.wait([task])
         await self.parts.fleet.abort(group.request.group_id)
         self._signal.notify()  # the engines have less to do now

@@ -53,7 +53,7 @@ class EarlyStart:
         """The actors in their seats, not yet started; Ray's worker logs are then in ``logs``.
 
         Raises:
-            ConnectionError, RuntimeError: as ``start_ray``.
+            ConfigError, RuntimeError: as ``start_ray``.
             PlacementError: as ``create_placement``.
         """
         if self._ray is None:

@@ -174,8 +174,9 @@ class Intake:
     async def _give(self, step: int, states: list[GroupState]) -> None:
         started, began = time.time(), time.monotonic()
         self._buffer.assert_fresh(step, states)
-        await self._learner.accumulate(await self._batch(step, self._groups(step, states)))
+        # Before anything awaits: the batches loop may close the plan meanwhile, and must leave them in it.
         self._given |= {state.request.group_id for state in states}
+        await self._learner.accumulate(await self._batch(step, self._groups(step, states)))
         self._num_parts += 1
         seconds = time.monotonic() - began
         self.busy_s += seconds

@@ -27,7 +27,7 @@ from rl.run.checkpoint import Checkpoint
 from rl.run.controller import Controller
 from rl.run.evaluation.build import Asking
 from rl.run.evaluation.desk import Beside, EvaluationDesk
-from rl.run.evaluation.units import Unit
+from rl.run.evaluation.units import Unit, remove_superseded_counts
 from rl.run.fingerprint.fingerprint import Fingerprint
 from rl.run.loops import collector_spared
 from rl.run.preload import begin_preload
@@ -86,6 +86,7 @@ class Session:
         batch = config.stream.prompts_per_step * config.stream.rollouts_per_prompt
         self.watch = RewardWatch(prepared.task.reward_name, first_batch=batch)
         self.attempt = status.attempt = run.begin_attempt(restored_step=self.state.version)
+        remove_superseded_counts(run.eval, restored_step=self.state.version)
         self.rollouts = RolloutRecords(config.records, run, attempt=self.attempt)
         self.turns = actors.turns
         self.reserved: EngineFleet | None = None
@@ -199,6 +200,8 @@ class Session:
                 f"evaluating version {self.state.version}, as the last attempt did not: {', '.join(missed)}"
             )
             await evaluations.catch_up(self.state.version)
+        if self.state.version < self.config.run.steps:
+            self.run_dir.set_model_aside()
         self.phases("training")
         controller.parts.recorder.begin()
         interrupts, loop = _Interrupts(controller, self.status), asyncio.get_running_loop()
@@ -213,7 +216,7 @@ class Session:
             return False
         # The model first: whatever happens to the evaluation, the training is not lost.
         self.phases("exporting the trained model")
-        with replaced(self.run_dir.path / "model") as staging:
+        with replaced(self.run_dir.model) as staging:
             await learner.export(str(staging), base=str(self.run_dir.base))
         self.phases("evaluating the trained policy")
         await evaluations.whole(self.state.version)

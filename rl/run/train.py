@@ -87,6 +87,8 @@ def _train(config: Config, start: Start, phases: Phases, early: EarlyStart, *, a
         check_fingerprint(start.checkpoint.fingerprint(), fingerprint, config=config, run=start.run)
     with StorageErrors(start.run.path):
         run = open_run(start.run, config, fingerprint, base=prepared.model_path)
+    if start.checkpoint is not None:
+        CheckpointStore(run, keep=config.checkpoint.keep).set_aside_after(start.checkpoint.step)
     warn_about_room(run, config, prepared.model_path)
     if run.path != start.run.path:
         phases(f"run directory: {run.path} (another run took {start.run.path.name} meanwhile)")
@@ -180,7 +182,9 @@ def _attempts(
             kind = LearnerDead if isinstance(died, LearnerDead) else TransferGroupBroken
             if died is None or ray_lost() or not left[kind].take(died):
                 raise
-            checkpoint = CheckpointStore(start.run, keep=config.checkpoint.keep).require_latest()
+            store = CheckpointStore(start.run, keep=config.checkpoint.keep)
+            checkpoint = store.require_latest()
+            store.set_aside_after(checkpoint.step if checkpoint else 0)
             where = f"step {checkpoint.step}" if checkpoint else "the start"
             logger.error("%s; going on from %s (%d restarts left)", error, where, left[kind].left)
             status.state = "starting"

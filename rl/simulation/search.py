@@ -73,6 +73,12 @@ def search(
         ValueError: no engine and rank fit on so many GPUs.
     """
 
+    if max_staleness < spec.sync.every - 1:
+        raise ValueError(
+            f"--max-staleness {max_staleness}: with sync.every={spec.sync.every} a plan waits for weights"
+            f" that are pushed after it; at least {spec.sync.every - 1}"
+        )
+
     def tried(made: SystemSpec) -> Option:
         option = Option(spec=made, found=predict(made, steps=steps, seed=seed, stretches=STRETCHES))
         on_try(option)
@@ -85,7 +91,8 @@ def search(
             " (engines.gpus, learner.gpus); give more GPUs"
         )
     best = max(splits, key=_speed)
-    ladder = [tried(with_staleness(best.spec, allowed)) for allowed in range(max_staleness)] + [best]
+    least = spec.sync.every - 1  # plans that a push must wait for
+    ladder = [tried(with_staleness(best.spec, allowed)) for allowed in range(least, max_staleness)] + [best]
     fresh = _least(ladder)
     sizes = [fresh if factor == 1 else tried(_with_batch(fresh.spec, factor)) for factor in sorted(batches)]
     chosen = _least(sizes)

@@ -12,6 +12,7 @@ from rl.records.phases import Phases
 from rl.records.progress import ProgressDisplay
 from rl.records.rundir import RunDir
 from rl.records.storage import StorageErrors
+from rl.records.trainer_checkpoints import checkpoints_of, set_aside_after
 from rl.run.base_files import replaced
 from rl.run.fingerprint.fingerprint import FILE, Fingerprint
 from rl.run.fingerprint.of_run import stage_fingerprint
@@ -31,6 +32,7 @@ SHOWN = {
     ),
 }
 """Figures of the display."""
+PAIRS = "pairs.jsonl"
 SAVED = ("trainer.betas", "trainer.eps", "trainer.lora", "trainer.lr", "trainer.weight_decay")
 """Settings that the checkpoint brings: TRL would use its own whatever the config says."""
 
@@ -83,7 +85,7 @@ def run_dpo(config: DpoConfig, phases: Phases | None = None) -> Path:
     sampling, prepared = prepare_sampling(config)
 
     def columns(run: RunDir) -> dict[str, list[list[int]]]:
-        kept = run.path / "pairs.jsonl"
+        kept = run.path / PAIRS
         if not kept.exists():
             phases("sampling pairs")
             write_pairs(kept, sample_pairs(config, sampling, prepared, run))
@@ -111,8 +113,6 @@ def choose_stage(config: StageConfig) -> StageStart:
         ValueError: ``run.dir`` cannot be written, the checkpoint named is none, or another process holds the
             run.
     """
-    from rl.records.trainer_checkpoints import checkpoints_of
-
     run = choose_run(config.run.dir, config.run.name, config.resume)
     if config.resume.never or not run.path.is_dir():
         return StageStart(run)
@@ -167,6 +167,9 @@ class _Stage:
         if self.start.checkpoint is not None:
             old = Fingerprint.read(self.start.checkpoint / FILE)
             check_fingerprint(old, fingerprint, config=self.config, run=planned, final=SAVED)
+        elif (planned.path / PAIRS).is_file():  # sampled by an attempt that came to no checkpoint
+            old = Fingerprint.read(planned.path / FILE)
+            check_fingerprint(old, fingerprint, config=self.config, run=planned)
         with StorageErrors(planned.path):
             run = open_run(planned, self.config, fingerprint, base=self.model_path)
         if run.path != planned.path:
@@ -210,12 +213,15 @@ class _Stage:
             output=run.checkpoints,
             steps=steps,
         )
+        set_aside_after(run.checkpoints, start.steps)
         metrics = MetricsWriter(
             run.metrics, attempt=run.begin_attempt(restored_step=start.steps), restored_step=start.steps
         )
         stop = StopAtStep()
         trainer.add_callback(stop)
         trainer.add_callback(KeepIdentity(run))
+        if start.steps < steps:
+            run.set_model_aside()
         self.phases("training")
         try:
             with (
@@ -232,7 +238,7 @@ class _Stage:
             return False
         adapted = config.trainer.lora is not None
         causal_lm = trainer.model.get_base_model() if adapted else trainer.model
-        _export(causal_lm, run.path / "model", self.model_path, base=run.base)
+        _export(causal_lm, run.model, self.model_path, base=run.base)
         return True
 
 

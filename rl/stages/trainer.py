@@ -100,12 +100,17 @@ def build_trainer(
         "processing_class": tokenizer,
         "peft_config": None if trainer.lora is None else peft_config(trainer.lora),
     }
-    arguments = _arguments(config, output, steps)
-    built: SFTTrainer | DPOTrainer
+    shared = _arguments(config, output, steps)
+    arguments: Any
     if isinstance(config, DpoConfig):
-        built = PairTrainer(args=TrlDpoConfig(**arguments, trust_remote_code=trust, beta=config.beta), **rest)
+        arguments = TrlDpoConfig(**shared, trust_remote_code=trust, beta=config.beta)
     else:
-        built = SFTTrainer(args=SFTConfig(**arguments), **rest)
+        arguments = SFTConfig(**shared)
+    # A stage is one process on one device. Without this TRL refuses a machine with several GPUs, which the
+    # engines that sample pairs may all need.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    kind = PairTrainer if isinstance(config, DpoConfig) else SFTTrainer
+    built: SFTTrainer | DPOTrainer = kind(args=arguments, **rest)
     built.remove_callback(PrinterCallback)
     return built
 

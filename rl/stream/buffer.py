@@ -250,7 +250,7 @@ class StreamBuffer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore. Nothing is in flight afterwards: groups that were are drawn again as a whole; finished
-        ones stay.
+        ones stay. Under a bound that is lower than it was, the plans that are open keep the old one.
 
         Raises:
             ValueError: it is not what ``state_dict`` gave.
@@ -259,6 +259,10 @@ class StreamBuffer:
         self._tickets.load_state_dict(saved.tickets)
         self._plans, self._late = saved.plans_by_step(), [group.state() for group in saved.late]
         self._waiting = asyncio.Queue()
+        for plan in self._plans.values():
+            oldest = [g.group.min_policy_version for g in plan.kept() if g.group is not None]
+            version = min([*oldest, self._tickets.confirmed_version])
+            self._tickets.inherit(step=plan.step, min_policy_version=version)
         for group in [*(g for plan in self._plans.values() for g in plan.groups), *self._late]:
             if group.status is not GroupStatus.FINISHED:
                 group.reset()

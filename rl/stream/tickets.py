@@ -98,6 +98,8 @@ class Tickets:
         self.depth = min(depth, max_staleness)
         self._next_step = 0
         self._confirmed = 0
+        self._inherited: dict[int, int] = {}
+        """Plan -> staleness that it may have, where that is more than ``max_staleness``."""
 
     @property
     def next_step(self) -> int:
@@ -132,7 +134,15 @@ class Tickets:
         A straggler of an earlier plan rolls over to ``step`` only while this holds, else its whole group is
         re-issued with reason ``STALE``.
         """
-        return step - min_policy_version <= self.max_staleness
+        return step - min_policy_version <= self._bound(step)
+
+    def _bound(self, step: int) -> int:
+        return max(self.max_staleness, self._inherited.get(step, 0))
+
+    def inherit(self, *, step: int, min_policy_version: int) -> None:
+        """Plan ``step`` was drawn under a bound of before the resume: its tokens may be of
+        ``min_policy_version`` though the bound of now is lower."""
+        self._inherited[step] = max(self._inherited.get(step, 0), step - min_policy_version)
 
     def can_reissue(self, *, step: int) -> bool:
         """True if a group sent to an engine now can still be fresh at training step ``step``; else wait for
@@ -147,10 +157,10 @@ class Tickets:
                 has not reached.
         """
         staleness = step - min_policy_version
-        if not 0 <= staleness <= self.max_staleness:
+        if not 0 <= staleness <= self._bound(step):
             raise StalenessViolation(
                 f"step {step} got tokens of version {min_policy_version}: staleness {staleness}, allowed 0 to"
-                f" {self.max_staleness}"
+                f" {self._bound(step)}"
             )
         return staleness
 
@@ -159,7 +169,8 @@ class Tickets:
         return {"version": 1, "next_step": self._next_step, "confirmed_version": self._confirmed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore. The bound is the config's, so a resumed run may tighten or loosen it."""
+        """Restore. The bound is the config's: a resumed run may loosen it, or tighten it for plans that it
+        draws; those that are open keep theirs by :meth:`inherit`."""
         if state["version"] != 1:
             raise ValueError(f"tickets state of version {state['version']}: this build reads version 1")
         self._next_step = state["next_step"]

@@ -15,7 +15,7 @@ from rl.config.saved import in_todays_form
 from rl.records.rollouts.files import RolloutFile
 from rl.records.rundir import RunDir
 from rl.records.status import read_status
-from rl.views.evaluations import Counts, evaluation_files, read_counts
+from rl.views.evaluations import Counts, evaluation_files, read_counts, version_of
 from rl.views.rollouts import files_of, read_rollouts
 from rl.views.rows import GrowingRows, Row
 
@@ -112,10 +112,13 @@ class RunView:
         ]
 
     def evaluations(self) -> list[Counts]:
-        """Held-out counts, oldest version first, the temperatures of one version in file order."""
+        """Held-out counts in the lineage of the newest weights, oldest version first, the temperatures of one
+        version in file order."""
         rollout = self.config().get("rollout") or {}
         sampled = {"top_p": rollout.get("top_p", 1.0), "max_tokens": rollout.get("max_tokens", 1)}
-        files = evaluation_files(self.files.eval)
+        done = self.steps_done
+        # A run without metrics, as a stage's model that was evaluated, has no lineage.
+        files = [p for p in evaluation_files(self.files.eval) if not done or version_of(p) <= done]
         for path in files:
             written = path.stat().st_mtime_ns
             if path not in self._evaluations or self._evaluations[path][0] != written:

@@ -32,8 +32,8 @@ class Standing:
     kind: str
     """``rl``, ``sft`` or ``dpo``."""
     state: str
-    """One of ``rl.records.status``, or ``died``; of runs without a status ``running``, ``finished`` or
-    ``unfinished``."""
+    """One of ``rl.records.status``, or ``died``; of runs without a status ``running``, ``died``, ``finished``
+    or ``unfinished``."""
     silent: bool
     """It should have given a sign of life by now: its event loop hangs."""
     step: int
@@ -92,10 +92,10 @@ def size_of(folder: Path) -> int:
 
 
 def _state_without(run: RunView) -> str:
-    """The state of a run from before 0.3.0."""
+    """The state of an sft or dpo run, or of one from before 0.3.0."""
     owner = run.files.owner()
-    if owner is not None and owner.alive:
-        return "running"
+    if owner is not None:  # one that ends, however it does, takes its mark away
+        return "running" if owner.alive else "died"
     return "finished" if (run.path / "model").is_dir() else "unfinished"
 
 

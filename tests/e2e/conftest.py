@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -16,9 +16,39 @@ from rl.records.jsonl import read_jsonl
 from rl.records.metrics import read_metrics
 from rl.run.lineage import duplicates, read_lineage
 
+Found = TypeVar("Found")
+
 TIMEOUT_S = 240
 DRILL = ["run.steps=40", "checkpoint.every=4", "stream.group_timeout_s=20", "evaluation.num_prompts=4"]
 """A nano run long enough to be hit in the middle."""
+PACE = """
+import time
+from pathlib import Path
+
+def paced(ratio, advantages, config):
+    if Path(config.mask.args["while"]).exists():
+        time.sleep(config.mask.args["seconds"])
+    return ratio
+"""
+
+
+class Pace:
+    """Makes the micro-batches of a run last until it is told to hurry: a run that could end while the test
+    looks elsewhere is hit in the middle on some machines only."""
+
+    def __init__(self, folder: Path, *, seconds: float) -> None:
+        self._slow = folder / "slow"
+        self._slow.touch()
+        code = folder / "pace.py"
+        code.write_text(PACE)
+        self.overrides = [
+            f"algorithm.mask={code}:paced",
+            f"algorithm.mask.args={{while: {self._slow}, seconds: {seconds}}}",
+        ]
+
+    def hurry(self) -> None:
+        """At full speed from here on."""
+        self._slow.unlink()
 
 
 class Job:
@@ -70,13 +100,14 @@ class Job:
         path = self.run / "metrics.jsonl"
         return len(read_metrics(path)) if path.exists() else 0
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Poll; fail with the log if the process ends or nothing happens."""
+    def until(self, condition: Callable[[], Found], what: str) -> Found:
+        """Poll until it finds something; fail with the log if the process ends or nothing happens."""
         deadline = time.monotonic() + self.patience_s
-        while not condition():
+        while not (found := condition()):
             assert self.process.poll() is None, f"ended before {what}:\n{self.log}"
             assert time.monotonic() < deadline, f"no {what} within {self.patience_s} s:\n{self.log}"
             time.sleep(0.05)
+        return found
 
     def until_step(self, step: int) -> None:
         """Wait for ``step`` steps to be trained."""
@@ -95,8 +126,7 @@ class Job:
 
     def kill_descendant(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
         """Send one descendant a signal; returns its pid."""
-        self.until(lambda: bool(self.pids(name)), f"a process named {name}")
-        pid = self.pids(name)[0]
+        pid = self.until(lambda: self.pids(name), f"a process named {name}")[0]
         os.kill(pid, how)
         return pid
 

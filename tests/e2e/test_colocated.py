@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.records.metrics import read_metrics
-from tests.e2e.conftest import assert_exactly_once
+from tests.e2e.conftest import Pace, assert_exactly_once
 from tests.e2e.test_runs import untimed
 
 LATE_US = 20_000
@@ -70,8 +70,10 @@ def test_in_turns_a_synchronous_run_computes_the_same_numbers_and_nobody_works_a
     assert 0 < last["turns/learner_moved_bytes"] > 20 * last["turns/learner_left_bytes"]
 
 
-def test_one_plan_ahead_an_engine_is_lost_and_comes_back_in_its_turn(start):
+def test_one_plan_ahead_an_engine_is_lost_and_comes_back_in_its_turn(start, tmp_path):
+    pace = Pace(tmp_path, seconds=0.3)
     job = start(
+        *pace.overrides,
         "run.steps=16",
         "cluster.colocated=true",
         "stream.group_timeout_s=20",
@@ -80,6 +82,7 @@ def test_one_plan_ahead_an_engine_is_lost_and_comes_back_in_its_turn(start):
     )
     job.until_step(4)
     job.kill_descendant("ray::RolloutWorker")
+    pace.hurry()
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=16, groups_per_step=4)
     rows = read_metrics(job.run / "metrics.jsonl")
@@ -88,8 +91,10 @@ def test_one_plan_ahead_an_engine_is_lost_and_comes_back_in_its_turn(start):
     assert_turns(job.run, whole_groups=False)
 
 
-def test_a_run_in_turns_that_was_interrupted_and_lost_its_learner_goes_on(start):
+def test_a_run_in_turns_that_was_interrupted_and_lost_its_learner_goes_on(start, tmp_path):
+    pace = Pace(tmp_path, seconds=0.5)
     turns = (
+        *pace.overrides,
         "cluster.colocated=true",
         "cluster.sleep_level=2",
         "stream.max_staleness=0",
@@ -103,6 +108,7 @@ def test_a_run_in_turns_that_was_interrupted_and_lost_its_learner_goes_on(start)
     job = start("run.steps=10", "resume=auto", *turns)
     job.until_step(7)
     job.kill_descendant("ray::LearnerActor")
+    pace.hurry()
     assert job.wait() == 0, job.log
     assert_exactly_once(job.run, steps=10, groups_per_step=4)
     assert_turns(job.run, whole_groups=False)

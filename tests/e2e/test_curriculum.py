@@ -16,7 +16,7 @@ from rl.run.checkpoint import CheckpointStore
 from rl.run.curriculum import assemble
 from rl.run.lineage import duplicates, read_lineage
 from rl.run.prepare.inputs import prepare
-from tests.e2e.conftest import DRILL, attempts
+from tests.e2e.conftest import DRILL, Pace, attempts
 
 STACK = [*DRILL, "curriculum=sec+knapsack+mixed+length", "run.seed=5"]
 NUM_PROMPTS = 12
@@ -57,8 +57,10 @@ def begin(start, tmp_path, monkeypatch):
         *(f"task.{split}={tmp_path / split}.jsonl" for split in ("train", "dev", "test")),
     ]
 
-    begin: Any = functools.partial(start, *STACK, *task, env={"PYTHONPATH": str(tmp_path)})
-    begin.overrides = [*STACK, *task]
+    pace = Pace(tmp_path, seconds=0.1)
+    overrides = [*STACK, *task, *pace.overrides]
+    begin: Any = functools.partial(start, *overrides, env={"PYTHONPATH": str(tmp_path)})
+    begin.overrides, begin.pace = overrides, pace
     return begin
 
 
@@ -86,6 +88,7 @@ def test_synchronous_a_killed_run_chooses_what_an_uninterrupted_one_chooses(begi
     cut.until_step(14)
     cut.process.kill()
     cut.wait()
+    begin.pace.hurry()
     again = begin("stream.max_staleness=0", "resume=auto")
     assert again.wait() == 0, again.log
     assert 12 <= attempts(again.run)[1] < 40
@@ -101,6 +104,7 @@ def test_asynchronous_the_state_at_the_cut_is_restored_as_it_was(begin):
     job.until_step(14)
     job.process.kill()
     job.wait()
+    begin.pace.hurry()
     checkpoint = CheckpointStore(RunDir(job.run), keep=2).latest()
     saved = checkpoint.load_state()
     assert saved.curriculum and saved.statistics["rows"], "the checkpoint holds no observations"

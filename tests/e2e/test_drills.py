@@ -22,7 +22,7 @@ from rl.run.fingerprint.of_run import run_fingerprint
 from rl.run.lineage import duplicates, read_lineage
 from rl.run.prepare.inputs import prepare
 from rl.run.start import check_fingerprint, choose_start
-from tests.e2e.conftest import DRILL, assert_exactly_once, attempts
+from tests.e2e.conftest import DRILL, Pace, assert_exactly_once, attempts
 
 IN_PARTS = [
     "stream.inside_batch=true", "learner.updates_per_batch=1", "learner.micro_batch_tokens=64",
@@ -31,21 +31,25 @@ IN_PARTS = [
 """Groups are sampled one after the other, and each that is finished goes to a learner that waits."""
 
 
-def test_a_lost_rollout_actor_and_a_lost_engine_process_are_replaced_and_their_groups_issued_again(start):
+def test_a_lost_rollout_actor_and_a_lost_engine_process_are_replaced_and_their_groups_issued_again(
+    start, tmp_path
+):
     """A killed actor, a killed engine process, and one that hangs: it answers nothing and dies of nothing,
     and that it samples nothing with work to do is all that tells."""
-    job = start(*DRILL, "rollout.backend=async")
-    for step, name, how in (
-        (6, "ray::RolloutWorker", signal.SIGKILL),
-        (16, "EngineCore", signal.SIGKILL),
-        (26, "EngineCore", signal.SIGSTOP),
+    pace = Pace(tmp_path, seconds=0.2)
+    job = start(*DRILL, *pace.overrides, "rollout.backend=async", "run.steps=80")
+    for name, how in (
+        ("ray::RolloutWorker", signal.SIGKILL),
+        ("EngineCore", signal.SIGKILL),
+        ("EngineCore", signal.SIGSTOP),
     ):
-        job.until_step(step)
+        job.until_step(job.steps() + 8)
         job.kill_descendant(name, how)
+    pace.hurry()
     assert job.wait() == 0, job.log
     rows = read_metrics(job.run / "metrics.jsonl")
     restarts = [row["rollout/engine_restarts"] for row in rows]
-    assert (restarts[14], restarts[24], restarts[-1]) == (1, 2, 3), "one after the other"
+    assert list(dict.fromkeys(restarts)) == [0, 1, 2, 3], "steps before each, and after the last"
     assert rows[-1]["rollout/engine_recovery_max_s"] > 0
     assert max(row["sync/probe_gap"] for row in rows if "sync/probe_gap" in row) < 1e-4, (
         "the new engine serves the current weights"
@@ -53,13 +57,15 @@ def test_a_lost_rollout_actor_and_a_lost_engine_process_are_replaced_and_their_g
     said = [row["name"] for row in read_jsonl(job.run / "advisories.jsonl") if "name" in row]
     assert "stalled" in said, "it was said while it hung"
     assert attempts(job.run) == [0], "the run went on, it was not restarted"
-    assert_exactly_once(job.run, steps=40, groups_per_step=4)
+    assert_exactly_once(job.run, steps=80, groups_per_step=4)
 
 
 def test_a_killed_learner_rank_comes_back_beside_live_engines_and_without_a_checkpoint_the_run_goes_back(
-    start,
+    start, tmp_path
 ):
-    job = start(*DRILL, *IN_PARTS, "learner.num_ranks=2", "learner.zero_stage=2", "learner.replay_mib=64")
+    pace = Pace(tmp_path, seconds=0.03)
+    ranks = ["learner.num_ranks=2", "learner.zero_stage=2", "learner.replay_mib=64"]
+    job = start(*DRILL, *IN_PARTS, *pace.overrides, *ranks)
     job.until_step(10)
     engines = job.pids("ray::RolloutWorker")
     job.kill_descendant("ray::LearnerActor")
@@ -77,6 +83,7 @@ def test_a_killed_learner_rank_comes_back_beside_live_engines_and_without_a_chec
     before, newest = CheckpointStore(RunDir(job.run), keep=100).all()[-2:]
     os.truncate(next(newest.learner_dir.rglob("*.pt")), 100)
     os.kill(stopped, signal.SIGKILL)
+    pace.hurry()
     assert job.wait() == 0, job.log
     assert attempts(job.run) == [0, before.step], "the newest checkpoint that is whole"
     assert_exactly_once(job.run, steps=40, groups_per_step=4)
@@ -189,8 +196,8 @@ def resumed(*overrides):
     )
 
 
-def test_a_second_ctrl_c_waits_for_nobody(start):
-    job = start(*DRILL, "checkpoint.every=2")
+def test_a_second_ctrl_c_waits_for_nobody(start, tmp_path):
+    job = start(*DRILL, *Pace(tmp_path, seconds=0.2).overrides, "checkpoint.every=2")
     job.until_step(3)
     stuck = job.kill_descendant("ray::LearnerActor", signal.SIGSTOP)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rl.records.metrics import read_metrics
-from tests.e2e.conftest import Job, assert_exactly_once, attempts
+from tests.e2e.conftest import Job, Pace, assert_exactly_once, attempts
 from tests.e2e.nodes import Lab
 
 NODES = ["cluster=multinode", "rollout=cpu", "learner=cpu", "cluster.nodes=3", "rollout.num_engines=2"]
@@ -80,28 +80,15 @@ def test_ranks_and_engines_on_different_nodes_train(begin: Callable[..., Job], l
 
 STEPS = 80
 ONE_MICRO_BATCH = ["learner.updates_per_batch=1", "learner.micro_batch_tokens=4096"]
-PACE = """
-import time
-from pathlib import Path
-
-def paced(ratio, advantages, config):
-    if Path(config.mask.args["while"]).exists():
-        time.sleep(1.5)
-    return ratio
-"""
 
 
 class Long:
     """A run that takes its time until it is told to hurry, so that nodes can go and come in the middle."""
 
     def __init__(self, begin: Callable[..., Job], folder: Path, *overrides: str) -> None:
-        self._slow = folder / "slow"
-        self._slow.touch()
-        code = folder / "pace.py"
-        code.write_text(PACE)
-        mask = [f"algorithm.mask={code}:paced", f"algorithm.mask.args={{while: {self._slow}}}"]
+        self._pace = Pace(folder, seconds=1.5)
         limits = ["checkpoint.every=4", "stream.group_timeout_s=20", "evaluation.num_prompts=4"]
-        self.job = begin(*mask, *limits, f"run.steps={STEPS}", *ONE_MICRO_BATCH, *overrides)
+        self.job = begin(*self._pace.overrides, *limits, f"run.steps={STEPS}", *ONE_MICRO_BATCH, *overrides)
 
     def figure(self, name: str) -> float:
         """In the newest row of metrics; 0 where it is not."""
@@ -118,7 +105,7 @@ class Long:
 
     def finish(self) -> None:
         """Let it run to its end, which must be a good one."""
-        self._slow.unlink()
+        self._pace.hurry()
         assert self.job.wait() == 0, self.job.log
         assert largest_gap(self.job.run) < 1e-4, "every engine serves the current weights"
         assert_exactly_once(self.job.run, steps=STEPS, groups_per_step=4)

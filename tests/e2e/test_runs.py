@@ -16,7 +16,7 @@ import pytest
 
 from planner.estimators.counts_file import read_counts_file
 from rl.records.metrics import read_metrics
-from tests.e2e.conftest import assert_exactly_once
+from tests.e2e.conftest import Pace, assert_exactly_once
 
 TIMINGS = ("time/", "system/", "advisory/")
 """Families that depend on clocks and on what else the machine does."""
@@ -177,7 +177,9 @@ def test_suites_are_evaluated_beside_the_training_and_compared(start, tmp_path):
         f"harder: {{task: {harder}, num_prompts: 6, samples_per_prompt: 2, every: 2}}",
         f"sums: {{text: '{text}', every: 0}}",
     )
+    pace = Pace(tmp_path, seconds=0.3)
     job = start(
+        *pace.overrides,
         "run.steps=8",
         "evaluation.every=4",
         "evaluation.engines=1",
@@ -186,6 +188,7 @@ def test_suites_are_evaluated_beside_the_training_and_compared(start, tmp_path):
     job.until_step(2)
     actors = json.loads((job.run / "status.json").read_text())["actors"]
     os.kill(next(a["pid"] for a in actors if a["name"] == "engine-1"), signal.SIGKILL)  # the reserved one
+    pace.hurry()
     assert job.wait() == 0, job.log
     assert "engine 1 lost" in (job.run / "logs" / "controller.log").read_text()
     rows = read_metrics(job.run / "metrics.jsonl")

@@ -1,8 +1,12 @@
-# Runs the program with its tests, whose last line prints the proof. The source is gone from disk by then.
-sub run { no strict; my ($text) = @_; eval $_[0]; die $@ if $@; }
-open(my $file, '<', 'program.pl') or die $!;
-my $text = do { local $/; <$file> };
-close($file);
-unlink('program.pl');
+# Runs the program with its tests, whose last line prints the proof. The source is gone from disk by then, and in no
+# variable that the program could read.
+sub run { no strict; eval shift; die $@ if $@; }
 open(STDIN, '<', '/dev/null');
-run($text);
+run(do {
+    open(my $file, '<', 'program.pl') or die $!;
+    local $/;
+    my $text = <$file>;
+    close($file);
+    unlink('program.pl');
+    $text;
+});

@@ -25,6 +25,16 @@ class Remote:
     def __init__(self, link: Any) -> None:
         self.link = link
         self.callables: list[Any] = []
+        self.raised: Exception | None = None
+        """The program's newest exception, as it was raised here."""
+
+    def greeted(self) -> tuple[str, str] | None:
+        """Wait until the program is loaded; why it is not, if it says so."""
+        try:
+            kind, *rest = self.link.receive()
+            return None if kind == "ready" else (str(rest[0])[:80], str(rest[1])[:80])
+        except (OSError, ValueError, TypeError, LookupError, RecursionError, MemoryError) as error:
+            raise ProgramLost(str(error)) from error
 
     def refer(self, value: Any) -> Any:
         """A tag for an argument that is no data: a stand-in of the program's own object, or a callable of
@@ -62,9 +72,11 @@ class Remote:
             LookupError,
             ArithmeticError,
             RecursionError,
+            MemoryError,
         ) as error:
             raise ProgramLost(str(error)) from error
-        raise _exception(name, message)
+        self.raised = _exception(name, message)
+        raise self.raised
 
     def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of the program's; lists, dicts and sets among ``args`` change here as they did

@@ -22,6 +22,10 @@ from remote import ProgramError, ProgramLost, Remote, StandIn  # type: ignore[im
 from values import Link, attempt, decode, encode  # type: ignore[import-not-found]
 
 
+class NothingTested(Exception):
+    """The tests hold no test."""
+
+
 class Names(dict[str, Any]):
     """Globals of the tests: what they define, then builtins and the standard library, then the program's."""
 
@@ -64,17 +68,13 @@ def script_units(text: str, names: Names) -> Iterator[Callable[[], Any]]:
     classes.
 
     Raises:
-        LookupError: It tests nothing, which must not pass.
+        NothingTested: It tests nothing, which must not pass.
     """
     tree = ast.parse(text)
-    own = [
-        node
-        for part in tree.body
-        if not isinstance(part, (ast.FunctionDef, ast.ClassDef))
-        for node in ast.walk(part)
-    ]
+    own = [node for part in tree.body if not _waits(part) for node in ast.walk(part)]
     called = {node.func.id for node in own if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    found = called or any(isinstance(node, (ast.Assert, ast.Raise)) for node in own)
+    found = any(not hasattr(builtins, name) for name in called)
+    found = found or any(isinstance(node, (ast.Assert, ast.Raise)) for node in own)
     yield lambda: exec(compile(tree, "tests", "exec"), names)
     for name, value in list(names.items()):
         if name in called:
@@ -83,22 +83,42 @@ def script_units(text: str, names: Names) -> Iterator[Callable[[], Any]]:
             found = True
             yield unit
     if not found:
-        raise LookupError("the tests test nothing")
+        raise NothingTested("the tests test nothing")
+
+
+def _waits(part: ast.stmt) -> bool:
+    """True for what does not run when the module does: definitions, and what is for ``python tests.py``."""
+    guard = isinstance(part, ast.If) and any(
+        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(part.test)
+    )
+    return guard or isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+
+
+def _to_the_end(test: Callable[..., Any], *args: Any) -> Any:
+    """The test's result; a coroutine runs."""
+    result = test(*args)
+    return (
+        importlib.import_module("asyncio").run(result) if isinstance(result, types.CoroutineType) else result
+    )
 
 
 def units_of(name: str, value: Any, names: Names) -> Iterator[Callable[[], Any]]:
     """The tests that a function or class of the tests' module holds."""
     unittest: Any = sys.modules.get("unittest")
     if name == "check" and callable(value) and "candidate" in names:
-        yield partial(value, names["candidate"])
+        yield partial(_to_the_end, value, names["candidate"])
     elif unittest and isinstance(value, type) and issubclass(value, unittest.TestCase):
         for method in unittest.defaultTestLoader.getTestCaseNames(value):
             yield value(method).debug
     elif isinstance(value, type) and name.startswith("Test"):
         for method in (m for m in dir(value) if m.startswith("test")):
-            yield getattr(value(), method)
+            yield partial(_method, value, method)
     elif isinstance(value, types.FunctionType) and name.startswith("test"):
-        yield value
+        yield partial(_to_the_end, value)
+
+
+def _method(kind: type, name: str) -> Any:
+    return _to_the_end(getattr(kind(), name))
 
 
 def entry(spec: dict[str, Any], names: Names) -> Any:
@@ -205,12 +225,11 @@ def main() -> None:
 
     with open("spec.json", encoding="utf-8") as file:  # noqa: PTH123  # quicker to start than pathlib
         spec = json.load(file)
-    link = Link(socket.socket(fileno=3))
+    remote = Remote(Link(socket.socket(fileno=3)))
     try:
-        kind, *rest = link.receive()
-        if kind != "ready":
-            return say(failed=str(rest[0])[:80], detail=str(rest[1])[:80])
-        names = prepare(spec, Remote(link))
+        if why_not := remote.greeted():
+            return say(failed=why_not[0], detail=why_not[1])
+        names = prepare(spec, remote)
         if spec["style"] == "record":
             record(spec, names, say)
         else:
@@ -222,10 +241,15 @@ def main() -> None:
         say(done=True)
     except (ProgramLost, EOFError) as error:
         say(lost=str(error)[:80])
-    except NameError as error:
-        say(failed="missing function", detail=str(error)[:80])
-    except LookupError as error:
-        say(failed="no tests", detail=str(error)[:80])
+    except NothingTested as error:
+        say(nothing=str(error))
+    except Exception as error:
+        if error is not remote.raised:  # the tests' own fault
+            raise
+        say(
+            failed="missing function" if isinstance(error, NameError) else "runtime error",
+            detail=str(error)[:80],
+        )
     return None
 
 

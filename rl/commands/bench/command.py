@@ -27,6 +27,7 @@ from rl.commands.bench.quantised import BITS, write_quantised
 from rl.commands.evaluate import resolve
 from rl.config.schema import Config
 from rl.engines.actors import engine_config
+from rl.records.storage import require_file
 from rollout.engine import EngineConfig, build_engine
 from rollout.vllm_args import batched_tokens
 from rollout.vllm_env import prepare_process
@@ -73,6 +74,8 @@ def bench_cli(
             f"{len(points)} load points: a cost is fitted to at least 3; give --concurrency,"
             " --prompt-tokens or --answer-tokens more values"
         )
+    if to is not None:
+        require_file(to, field="--to")
     results = asyncio.run(_results(config, model, points, options))
     written = results[0] if len(results) == 1 else {"results": results}
     if to is not None:

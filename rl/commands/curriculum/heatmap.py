@@ -15,6 +15,7 @@ from rich.text import Text
 
 from curricula.measures.tally import COLUMNS
 from rl.commands.curriculum.bins import stretches
+from rl.records.storage import require_file
 
 GROUPS, ROLLOUTS, CORRECT, MIXED = (
     COLUMNS.index(name) for name in ("groups", "rollouts", "correct", "mixed")
@@ -108,10 +109,11 @@ def check_suffix(path: Path) -> None:
     """Before any work is done.
 
     Raises:
-        ValueError: the file is neither CSV nor JSON.
+        ValueError: the file is neither CSV nor JSON, or cannot be written there.
     """
     if path.suffix not in (".csv", ".json"):
         raise ValueError(f"--heatmap {path}: its name must end in .csv or .json")
+    require_file(path, field="--heatmap")
 
 
 def _cells(values: Sequence[float], *, colour: bool) -> Text:

@@ -80,9 +80,10 @@ def read_choices(path: Path) -> dict[str, Any]:
     ]
     if not metrics:
         raise ValueError(f"{path}: no step was trained yet; try again in a while")
-    section = (
-        yaml.safe_load(run.config.read_text(encoding="utf-8"))["curriculum"] if run.config.is_file() else {}
-    )
+    config = yaml.safe_load(run.config.read_text(encoding="utf-8")) if run.config.is_file() else {}
+    if "stage" in config:
+        raise ValueError(f"{path}: t2rl {config['stage']} has no curriculum")
+    section = config.get("curriculum", {})
     choices = live_rows(read_jsonl(run.curriculum)) if run.curriculum.is_file() else []
     prompts: dict[str, list[int]] = {}
     for row in live_rows(read_jsonl(run.trained_groups)) if run.trained_groups.is_file() else []:

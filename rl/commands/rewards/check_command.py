@@ -16,6 +16,7 @@ from rl.commands.findings import read_arguments
 from rl.commands.rewards.check import Line, Report, run_checks, to_json
 from rl.commands.rewards.check_inputs import Subject, of_rows, of_task
 from rl.commands.rewards.check_rates import Rate, read_labelled, write_spec
+from rl.records.storage import require_file
 from rl.scorers.rules import limits_of
 from rl.tasks.base import Split
 
@@ -91,6 +92,8 @@ def check_command(
         raise ValueError("--labelled: completions of which part? Give --reward instead of a mixture")
     if spec is not None and labelled is None:
         raise ValueError("--write-spec: rates come from labelled completions; give --labelled FILE")
+    if spec is not None:
+        require_file(spec, field="--write-spec")
     reports = []
     for subject in subjects:
         limits = limits_of(subject.reward, subject.args)

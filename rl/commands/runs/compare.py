@@ -135,9 +135,7 @@ def _main(run: RunView) -> list[Counts]:
     return [
         counts
         for counts in run.evaluations()
-        if counts.sampling.temperature == temperature
-        and counts.version <= run.steps_done
-        and any(row["n"] for row in counts.rows)
+        if counts.sampling.temperature == temperature and any(row["n"] for row in counts.rows)
     ]
 
 

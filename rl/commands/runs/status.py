@@ -13,7 +13,7 @@ from rich.text import Text
 from rl.commands.runs.listing import pass_text, state_text, step_text
 from rl.commands.runs.resume import how_to_go_on
 from rl.views.run_view import RunView
-from rl.views.standing import Standing, standing
+from rl.views.standing import RL, Standing, standing
 from rl.views.words import duration
 
 BAD = ("failed", "died", "silent")
@@ -59,7 +59,10 @@ def _print(
             else f"held-out pass@1 {rates}",
         )
     if status is None:
-        _say(console, "It has no status.json: T2RL before 0.3.0 began it. Loops and actors are not known.")
+        why = "T2RL before 0.3.0 began it" if now.kind == RL else f"t2rl {now.kind} writes none"
+        _say(console, f"It has no status.json: {why}. Loops and actors are not known.")
+        if not now.going and now.state != "finished":
+            _say(console, how_to_go_on(now.path))
         return
     if now.going and status["loops"]:
         console.print(_loops(status["loops"]))

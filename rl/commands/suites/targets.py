@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl.commands.evaluate import path_model, resolve
+from rl.commands.evaluate import config_of, is_override, resolve
 from rl.config.hub import HUB_NAME, model_directory
 from rl.config.load import load_config
 from rl.config.schema import Config
@@ -12,8 +12,6 @@ from rl.run.prepare.inputs import locate_model
 
 FACTS = "facts.json"
 """Facts of the model and of what it was asked, beside its counts."""
-DEFAULT = "quickstart"
-"""The config that engines are set up by where no target brings one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +39,12 @@ def targets_of(words: Sequence[str], *, to: Path | None) -> list[Target]:
     Raises:
         ValueError: a word is none of these, or nothing names a model.
     """
-    names = [word for word in words if not _is_override(word)]
-    settings = [word for word in words if _is_override(word)]
+    names = [word for word in words if not is_override(word)]
+    settings = [word for word in words if is_override(word)]
     if not names:
         raise ValueError("name at least one model: a directory, a run, a shipped config or a hub name")
     labels = unique_labels(names)
     return [_target(name, label, settings, to) for name, label in zip(names, labels, strict=True)]
-
-
-def _is_override(word: str) -> bool:
-    return "=" in word or word.startswith("~")
 
 
 def _target(name: str, label: str, settings: list[str], to: Path | None) -> Target:
@@ -71,16 +65,12 @@ def _target(name: str, label: str, settings: list[str], to: Path | None) -> Targ
 
 def _named(name: str, settings: list[str]) -> tuple[Config, Path]:
     if "/" not in name or name.endswith((".yaml", ".yml")):
-        config = load_config(name, settings)
-        model = locate_model(config)
-    elif HUB_NAME.fullmatch(name) and not Path(name).parent.is_dir():
-        config = load_config(DEFAULT, settings)
+        model = locate_model(load_config(name, settings))
+        return config_of(model, name, settings), model
+    if HUB_NAME.fullmatch(name) and not Path(name).parent.is_dir():
         model = model_directory(name, field="MODEL")
-    else:
-        raise ValueError(f"{name}: no such directory; name a model directory, a run or a shipped config")
-    # What is evaluated is what lies on disk: no adapter is waited for.
-    learner = config.learner.model_copy(update={"lora": None})
-    return config.model_copy(update={"model": path_model(model), "learner": learner}), model
+        return config_of(model, None, settings), model
+    raise ValueError(f"{name}: no such directory; name a model directory, a run or a shipped config")
 
 
 def unique_labels(names: Sequence[str]) -> list[str]:

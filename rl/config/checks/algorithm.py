@@ -207,6 +207,16 @@ def _stage_problems(config: ConfigTree) -> Iterator[str]:
             f"stream.rollouts_per_prompt={group}; lower it (for nothing but demonstrations there is t2rl sft)"
         )
     if isinstance(algorithm.advantage, BrpoAdvantage):
+        if algorithm.kl is not None and algorithm.kl.place == "reward":
+            yield (
+                "algorithm.kl.place: algorithm.advantage=brpo takes its rewards from right answers at"
+                " thinking budgets, and a penalty in the reward would be lost; set algorithm.kl.place=loss"
+            )
+        if algorithm.shaping:
+            yield (
+                "algorithm.shaping: algorithm.advantage=brpo takes its rewards from right answers at thinking"
+                " budgets, which no shaping reaches; leave it out"
+            )
         budgets, asked = algorithm.advantage.budgets.tokens, algorithm.advantage.budgets.summary_tokens
         if len(budgets) < 2 or list(budgets) != sorted(set(budgets)):
             yield (

@@ -146,6 +146,12 @@ def _diloco_problems(config: ConfigTree) -> Iterator[str]:
         yield (
             f"{field}: each replica would adapt a KL coefficient of its own; leave algorithm.kl.adaptive out"
         )
+    for budget in ("wall_clock_s", "rollout_token_budget"):
+        if getattr(config.run, budget) is not None:
+            yield (
+                f"run.{budget}: with diloco what was trained since the last exchange would be in no model,"
+                " because nobody knows which batch is the last; set run.steps, and leave it out"
+            )
     if sync.fragments > sync.every:
         yield (
             f"{field}.fragments: {sync.fragments} parts do not each have a batch of their own in"

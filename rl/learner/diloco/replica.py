@@ -161,7 +161,8 @@ class Replica:
 
     @torch.no_grad()
     def join(self, meeting: Meeting, schedule: dict[str, int]) -> dict[str, int]:
-        """Meet the others, and agree on the outer state: that of the replica with the most batches.
+        """Meet the others, and agree on the outer state: that of the replica with the most batches
+        and, of those, the most exchanges.
         Collective.
 
         One that is new takes it as its own weights; one that missed the end of an exchange takes it as if it
@@ -172,7 +173,8 @@ class Replica:
         self._link = Link(meeting, device=device, timeout_s=self._timeout_s)
         rounds = [part.rounds for part in self._parts]
         rows = self._link.gathered([self.batches, *rounds, *schedule.values()])
-        source = max(range(len(rows)), key=lambda index: rows[index][0])
+        # Of equally many batches, who had finished an exchange that broke for others.
+        source = max(range(len(rows)), key=lambda i: (rows[i][0], sum(rows[i][1 : 1 + len(rounds)])))
         told, new = rows[source], self.batches == NEW and rows[source][0] != NEW
         for number, part in enumerate(self._parts):
             right = told[1 + number]

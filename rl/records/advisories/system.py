@@ -33,7 +33,7 @@ _GUILTY = (
     ("to finish group", "an engine hangs or is very slow", "look at its log; kill it and it is replaced",
      "t2rl logs RUN, stream.group_timeout_s, rollout.max_restarts"),
     ("rewards of", "the reward hangs or is very slow", "bound its time, or make it faster",
-     "verifiers.timeout_s, verifiers.num_workers"),
+     "verifiers.timeout_s, verifiers.workers"),
     ("to load version", "an engine does not take the new weights", "look at its log; kill it and it is"
      " replaced", "t2rl logs RUN, stream.sync_timeout_s"),
     ("the disk", "the disk is slow or full", "free some space, or take another disk", "run.dir,"
@@ -243,7 +243,7 @@ RULES: dict[str, Rule] = {
         ),
         cause="a process leaks, or the caches are too large for this machine",
         fix="see which process grows; lower caches, engines or verifier processes",
-        knob="rollout.kv_cache_mib, rollout.num_engines, verifiers.num_workers",
+        knob="rollout.kv_cache_mib, rollout.num_engines, verifiers.workers",
         source="our own: time enough to act; the kernel kills at 0",
     ),
     "unjudged_samples": Rule(

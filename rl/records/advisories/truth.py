@@ -10,6 +10,7 @@ from rl.records.advisories.held_out import (
     highest_before,
     training_gain,
 )
+from rl.records.metrics import BATTERY, REASON, is_component
 
 SIGMAS = 3.0
 """Standard errors of the mean change by problem; by luck one evaluation in a thousand falls further."""
@@ -37,12 +38,6 @@ TAKES_OVER = 0.6
 """Share of all verdicts with one reason."""
 GREW = 0.2
 """Growth of a share since the start."""
-NO_PARTS = frozenset({"mean", "std", "pass_rate", "trained_mean", "unjudged", "completions", "errors"})
-NO_PARTS |= {"timeouts", "crashes", "respawns", "recycles", "leaks", "cache_hits", "lost", "busy_s"}
-NO_PARTS |= {"length_corr"}
-"""Keys under ``reward/`` that are no component of a reward."""
-REASON = "reward/reason_"
-BATTERY = "reward/battery_"
 
 
 def battery_accepted(seen: Seen) -> str | None:
@@ -173,7 +168,7 @@ def format_takes_over(seen: Seen) -> str | None:
         return None
     if value_now < value + 2 * GAIN or right_now > right - GAIN:
         return None
-    starts = {key: start_of(seen.early, key) for key in _parts(seen)}
+    starts = {key: start_of(seen.early, key) for key in seen.latest[-1] if is_component(key)}
     grew = {key: seen.latest[-1][key] - base for key, base in starts.items() if base is not None}
     named = f"; the component that rose most is {max(grew, key=grew.__getitem__)}" if grew else ""
     return (
@@ -199,16 +194,6 @@ def reason_takes_over(seen: Seen) -> str | None:
 def _reward_fell(seen: Seen) -> bool:
     start, now = start_of(seen.early, "reward/mean"), agreed(seen.latest, "reward/mean", max)
     return start is not None and now is not None and now < start
-
-
-def _parts(seen: Seen) -> list[str]:
-    return [
-        key
-        for key in seen.latest[-1]
-        if key.startswith("reward/")
-        and key.removeprefix("reward/") not in NO_PARTS
-        and not key.startswith((REASON, BATTERY))
-    ]
 
 
 RULES: dict[str, Rule] = {

@@ -5,11 +5,13 @@ Dense, without sparsity, accumulated in float32; ``float32`` is without TensorFl
 See docs/methods/cost.md#what-a-step-costs.
 """
 
+import re
+
 BF16 = ("bfloat16", "float16")
 
 PEAKS: dict[str, tuple[float, float]] = {
-    # Part of the name that torch.cuda.get_device_name gives -> FLOP/s of (bfloat16 and float16, float32).
-    # The first part that fits counts, so longer ones stand before shorter ones.
+    # Words of the name that torch.cuda.get_device_name gives -> FLOP/s of (bfloat16 and float16, float32).
+    # The first that fit count, so longer ones stand before shorter ones.
     # NVIDIA H100 and H200 Tensor Core GPU data sheets; half of the figures "with sparsity".
     "H100 NVL": (835e12, 60e12),
     "H100 PCIe": (756e12, 51e12),
@@ -44,7 +46,12 @@ def peak_of(device: str, dtype: str) -> float | None:
         device: as ``torch.cuda.get_device_name`` says it.
         dtype: ``bfloat16``, ``float16`` or ``float32``.
     """
-    found = next((peaks for part, peaks in PEAKS.items() if part.lower() in device.lower()), None)
+    found = next((peaks for part, peaks in PEAKS.items() if _has_word(device, part)), None)
     if found is None or dtype not in (*BF16, "float32"):
         return None
     return found[0] if dtype in BF16 else found[1]
+
+
+def _has_word(device: str, part: str) -> bool:
+    """An RTX A4000 is no A40."""
+    return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", device, re.IGNORECASE) is not None

@@ -94,28 +94,34 @@ class Folder:
         self.path, self._max_bytes, self._keeps_first = path, max_bytes, keeps_first
         self._notice = notice
         self._noticed = False
-        self._kept = {file.path: _Kept(file, file.path.stat().st_size) for file in rollout_files(path)}
+        self._kept: dict[tuple[int, int], _Kept] = {}
+        """By number and attempt."""
+        self.num_bytes = 0
+        """Of all its files together; counted along, since there may be tens of thousands."""
+        for file in rollout_files(path):
+            self._add(_Kept(file, file.path.stat().st_size))
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of all its files together."""
-        return sum(kept.size for kept in self._kept.values())
+    def _add(self, kept: _Kept) -> None:
+        self._kept[kept.file.number, kept.file.attempt] = kept
+        self.num_bytes += kept.size
+
+    def _remove(self, kept: _Kept) -> None:
+        kept.file.path.unlink(missing_ok=True)
+        del self._kept[kept.file.number, kept.file.attempt]
+        self.num_bytes -= kept.size
 
     def put(self, file: RolloutFile, table: pa.Table) -> None:
         """Write one file, and thin others where the folder is over its bound."""
         content = encoded(table)
         write_whole(file.path, content)
-        self._kept[file.path] = _Kept(file, len(content), table.num_rows)
-        self._same_number_goes(file)
+        for attempt in range(file.attempt):  # an earlier attempt's evaluation has been done again
+            if (before := self._kept.get((file.number, attempt))) is not None:
+                self._remove(before)
+        if (same := self._kept.get((file.number, file.attempt))) is not None:
+            self.num_bytes -= same.size
+        self._add(_Kept(file, len(content), table.num_rows))
         if self.num_bytes > self._max_bytes:
             self._thin()
-
-    def _same_number_goes(self, file: RolloutFile) -> None:
-        """An earlier attempt's evaluation of the same version has been done again."""
-        for other in [kept.file for kept in self._kept.values() if kept.file.number == file.number]:
-            if other.attempt < file.attempt:
-                other.path.unlink(missing_ok=True)
-                del self._kept[other.path]
 
     def _thin(self) -> None:
         """Halve the file whose rows times age are most, until there is room; where every old one is down to
@@ -134,9 +140,7 @@ class Folder:
             if divisible:
                 self._halve(max(divisible, key=lambda kept: kept.counted() * (newest - kept.file.number)))
                 continue
-            gone = old.pop(0)
-            gone.file.path.unlink(missing_ok=True)
-            del self._kept[gone.file.path]
+            self._remove(old.pop(0))
 
     def _halve(self, kept: _Kept) -> None:
         table = pq.read_table(kept.file.path)
@@ -146,5 +150,6 @@ class Folder:
         if fewer.num_rows < table.num_rows:
             content = encoded(fewer)
             write_whole(kept.file.path, content)
+            self.num_bytes += len(content) - kept.size
             kept.size = len(content)
         kept.rows = fewer.num_rows

@@ -4,36 +4,17 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from rl.records.metrics import is_component
 from rl.report.figures.curves import over_steps
 from rl.report.figures.series import keys_under
 from rl.views.run_view import RunView
 
-COUNTS = frozenset(
-    {
-        "reward/mean",
-        "reward/std",
-        "reward/pass_rate",
-        "reward/trained_mean",
-        "reward/unjudged",
-        "reward/completions",
-        "reward/errors",
-        "reward/timeouts",
-        "reward/crashes",
-        "reward/respawns",
-        "reward/recycles",
-        "reward/leaks",
-        "reward/cache_hits",
-        "reward/lost",
-        "reward/busy_s",
-    }
-)
-"""Keys under ``reward/`` that are no component (docs/metrics.md)."""
 MOST = 8
 
 
 def draw(runs: Sequence[RunView]) -> go.Figure | None:
     """The mean of each component over the rollouts trained."""
-    keys = [key for key in keys_under(runs, "reward/") if key not in COUNTS]
+    keys = [key for key in keys_under(runs, "reward/") if is_component(key)]
     if not keys:
         return None
     names = {key: key.removeprefix("reward/") for key in keys[:MOST]}

@@ -45,8 +45,7 @@ def curves(run: RunView) -> dict[str, list[Point]]:
     main = run.setting("evaluation.temperature", 1.0)
     ks = run.setting("evaluation.ks", [1])
     found: dict[str, list[Point]] = {}
-    lineage = [counts for counts in run.evaluations() if counts.version <= run.steps_done]
-    for counts in lineage:
+    for counts in run.evaluations():
         if counts.greedy and judged(counts, 1):
             found.setdefault("greedy", []).append(Point(counts.version, pass_at(counts, 1)))
         elif counts.sampling.temperature == main:

@@ -40,9 +40,7 @@ def _first_and_last(run: RunView, *, both: bool) -> dict[str, Counts]:
     found = [
         counts
         for counts in run.evaluations()
-        if counts.version <= run.steps_done
-        and counts.sampling.temperature == main > 0
-        and any(row["n"] for row in counts.rows)
+        if counts.sampling.temperature == main > 0 and any(row["n"] for row in counts.rows)
     ]
     if not found:
         return {}

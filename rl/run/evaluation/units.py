@@ -16,10 +16,26 @@ from rl.evaluation.likelihood import (
     passage_rows,
     write_rows,
 )
-from rl.views.evaluations import Counts, evaluation_file
+from rl.views.evaluations import (
+    Counts,
+    evaluation_file,
+    evaluation_files,
+    likelihood_files,
+    suite_folders,
+    version_of,
+)
 
 HELD_OUT = "held_out"
 """Name of the run's own held-out set among the suites."""
+
+
+def remove_superseded_counts(directory: Path, *, restored_step: int) -> None:
+    """Remove what ``RUN/eval`` holds of versions after ``restored_step``: the attempt that begins there makes
+    them anew, and may have its evaluations at other steps."""
+    for folder in (directory, *suite_folders(directory).values()):
+        for path in (*evaluation_files(folder), *likelihood_files(folder)):
+            if version_of(path) > restored_step:
+                path.unlink()
 
 
 class Unit(Protocol):

@@ -193,3 +193,50 @@ def test_unit_tests_that_test_nothing_are_an_error(judge: Judge) -> None:
 def test_it_does_not_start_for_a_language_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="language: 'cobol' is unknown"):
         build_reward("code", {"language": "cobol"})
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "def test_add():\n    assert add(1, 2) == 3\nif __name__ == '__main__':\n    test_add()",
+        "def check(candidate):\n    assert candidate(1, 2) == 3\nif __name__ == '__main__':\n    check(add)",
+        "async def test_add():\n    assert add(1, 2) == 3",
+        "class TestAdd:\n    async def test_add(self):\n        assert add(1, 2) == 3",
+    ],
+)
+def test_tests_that_wait_to_be_called_are_called(tests: str, judge: Judge) -> None:
+    row = {"tests": tests, "entry_point": "add"}
+    assert judge("def add(a, b):\n    return a + b", row).correct
+    assert not judge("def add(a, b):\n    return a - b", row).correct
+
+
+def test_a_text_that_calls_builtins_alone_tests_nothing(judge: Judge) -> None:
+    for tests in ("print('ok')", "META = dict()\nasync def helper():\n    assert add(1, 2) == 3"):
+        with pytest.raises(ValueError, match="test nothing"):
+            judge("def add(a, b):\n    return 0", {"tests": tests, "entry_point": "add"})
+
+
+WRITES = """
+import os, json
+message = json.dumps({}).encode()
+os.write(3, len(message).to_bytes(4, "big") + message)
+"""
+HOSTILE_CLASS = """
+class M(type):
+    def __getattr__(cls, name): raise LookupError(name)
+class Solution(metaclass=M): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "add = []\nadd.append(add)",
+        HOSTILE_CLASS,
+        *(WRITES.format(message) for message in (["failed"], ["failed", "no tests", "none"], 7)),
+    ],
+)
+@pytest.mark.parametrize("entry_point", ["add", "Solution.add"])
+def test_a_program_cannot_make_itself_unjudged(code: str, entry_point: str, judge: Judge) -> None:
+    result = judge(code, {"tests": ADD["tests"], "entry_point": entry_point})
+    assert not result.correct and result.judged

@@ -96,11 +96,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (CPP, "  return 0;\n}\n#define assert(x)\n"),
     (CPP, "  return 0;\n}\nint ma\\\nin() {}\n/*"),
+    (CPP, "  return 0;\n}\n#define main() main() { return 0; } int rest()\n"),
+    (CPP, "  return 0;\n}\n#define /* */ ma\\\nin() main() { return 0; } int rest()\n"),
+    (CPP, "  return 0;\n}\n%: define if(x) if (0)\n"),
+    (
+        CPP,
+        (
+            "  return 0;\n}\n#pragma redefine_extname main other\n"
+            'int mine() __asm__("main");\nint mine() { return 0; }\n'
+        ),
+    ),
     (JAVA, "        return 0;\n    }\n}\n"),
     (JAVA, "        if (true) System.exit(0);\n        return 0;\n    }\n}\n"),
     (RUST, "    0\n}\n"),
     (RUST, "    std::process::exit(0)\n}\n"),
     (RUST, "    0\n}\nmacro_rules! assert_eq { ($($x:tt)*) => {} }\n"),
+    (RUST, "    0\n}\npub mod tests { pub fn test_add() {} }\n#[cfg(any())]\n"),
     (JS, "  return 0;\n}\n"),
     (JS, "  process.exit(0);\n}\n"),
     (JS, "  return 0;\n}\nconsole.assert = () => {};\n"),
@@ -110,12 +121,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (PERL, "    return 0;\n}\n"),
     (PERL, "    exit(0);\n}\n"),
     (PERL, "    return 0;\n}\n__END__\n"),
+    (PERL, "    return 0;\n}\nprint @_; print $text; exit 0;\n"),
     (BASH, "    echo 0\n"),
     (BASH, "    echo 0\n}\nexit 0\nf() {\n"),
     (BASH, "    echo 0\n}\nreturn 0\nf() {\n"),
     (LUA, "    return 0\nend\n"),
     (LUA, "    os.exit(0)\nend\n"),
     (LUA, "    return 0\nend\ndo return end\n"),
+    (LUA, '    return 0\nend\nprint(string.dump(debug.getinfo(1, "f").func)) os.exit(0)\n'),
+    (LUA, '    return 0\nend\nprint(("").dump(require("debug").getinfo(1, "f").func)) os.exit(0)\n'),
 ]
 
 

@@ -1,13 +1,17 @@
 """Every dataset of the installed reasoning-gym: the right answer scores 1 after the way through JSON, others
 do not."""
 
+import inspect
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from reasoning_gym.composite import DatasetSpec
 from reasoning_gym.factory import DATASETS, create_dataset
 
+from rewards.gym_grammar import EVALUATED
 from rewards.reasoning_gym import ReasoningGymReward, library_score
 from rollout.types import Prompt
 
@@ -52,11 +56,30 @@ def same(text: str, gold: str) -> bool:
         return text == gold
 
 
+GENERATES = {"basic_arithmetic", "codeio", "gsm_symbolic"}
+"""Datasets that evaluate their own text when they make an item, and nothing when they judge one."""
+OWN_PARSER = {"propositional_logic"}
+
+
+def test_every_verifier_that_evaluates_is_known() -> None:
+    """A new version of the library may have others."""
+    found = {
+        name
+        for name, (kind, _) in DATASETS.items()
+        if re.search(r"\b(?:eval|exec|parse_expr|sympify)\(", Path(inspect.getfile(kind)).read_text())
+    }
+    assert found == EVALUATED.keys() | GENERATES | OWN_PARSER
+
+
 @pytest.mark.parametrize("name", sorted(DATASETS))
-def test_every_dataset(name: str) -> None:
+def test_every_dataset(name: str, tmp_path: Path) -> None:
     for index in range(2):
         prompt = prompt_of(name, index)
         REWARD.check(prompt)
+        code = f'__import__("pathlib").Path("{tmp_path}/ran").touch()'
+        for text in (code, f"#{code}", f"[{code}]", f"x.{code}", f"{code} or 1"):
+            assert not REWARD(prompt, f"<answer>{text}</answer>", truncated=False).correct, text
+            assert not (tmp_path / "ran").exists(), "the answer was run"
         for text in ("certainly wrong", "0", "1", "True", "No", "[]", "{}", "nan", "nan+nanj", "-", "None"):
             if not same(text, prompt.answer):
                 assert not REWARD(prompt, f"<answer>{text}</answer>", truncated=False).correct, text

@@ -178,6 +178,15 @@ def test_tokens_are_charged_after_the_warm_up_at_the_plans_price() -> None:
     assert charged == loop.metrics()["planner/token_price"] > 0
 
 
+def test_where_the_budget_buys_nothing_tokens_have_no_price(caplog) -> None:
+    """Samples of ten tokens, five a query: the plan's price is infinite."""
+    loop, store = make(budget_tokens=5, warmup_steps=0, every=1, length_price=True, price_warmup_steps=0)
+    feed(store, [group(f"p{i}", [1, 0, 0, 0]) for i in range(20)])
+    loop.advance(1)
+    assert loop.metrics()["planner/token_price"] == 0 and "buys no sample" in caplog.text
+    assert loop.annotate([group("p0", [1])])[0].aux.token_price.tolist() == [0]
+
+
 def test_the_last_share_of_the_run_goes_back_to_pass_at_1() -> None:
     loop, store = make(budget_tokens=40, warmup_steps=0, every=1, anneal=0.2, steps=10)
     feed(store, [group(f"p{i}", [1, 0, 0, 0]) for i in range(20)])

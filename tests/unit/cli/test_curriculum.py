@@ -333,6 +333,10 @@ def test_inspect_of_a_run_without_choices_or_steps(tmp_path: Path) -> None:
     assert code == 0 and "no curriculum.jsonl" in output and "0.875" in output
     code, output = call("inspect", str(tmp_path / "old"), "--heatmap", str(tmp_path / "heat.csv"))
     assert code == 2 and "older version" in output
+    config = tmp_path / "old" / "config.yaml"
+    config.write_text("stage: sft\n")
+    code, output = call("inspect", str(tmp_path / "old"))
+    assert code == 2 and "t2rl sft has no curriculum" in output
     write_run(tmp_path / "new", steps=0)
     code, output = call("inspect", str(tmp_path / "new"))
     assert code == 2 and "no step was trained yet" in output

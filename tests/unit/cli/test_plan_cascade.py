@@ -89,3 +89,18 @@ def test_one_candidate_and_unknown_units_are_refused(candidates: Path) -> None:
     refused = call(str(one))
     assert refused.exit_code == 2 and "at least two models" in refused.output
     assert call(str(one), "--unit", "latency").exit_code == 2
+
+
+def test_json_alone_is_on_stdout_and_wrong_places_are_refused_at_once(candidates: Path) -> None:
+    to = candidates.parent / "cascade.json"
+    result = call(str(candidates), "--to", str(to), "--json")
+    assert json.loads(result.stdout)["rungs"] == json.loads(to.read_text())["rungs"]
+    assert f"t2rl serve {to}" in result.stderr.replace("\n", "")
+    for wrong, says in (
+        (candidates.parent, "is a directory"),
+        (candidates.parent / "no" / "x.json", "make it"),
+    ):
+        result = call(str(candidates), "--to", str(wrong))
+        assert result.exit_code == 2 and says in result.stderr
+    result = call(str(candidates), "--cost", str(to))
+    assert result.exit_code == 2 and "--unit usd" in result.stderr

@@ -23,6 +23,8 @@ CLIENT = TestClient(LocalCallers(Starlette(routes=[Route("/run", run, methods=["
         {"host": "localhost:8091"},
         {"host": "[::1]:8091"},
         {"host": "127.0.0.1", "origin": "http://localhost:3000"},
+        {"host": "127.0.0.1", "origin": "http://[::1]:3000"},
+        {"host": "192.0.2.7:8091", "origin": "http://192.0.2.7:8091"},
     ],
 )
 def test_programs_of_this_machine(headers) -> None:
@@ -36,6 +38,8 @@ def test_programs_of_this_machine(headers) -> None:
         {"host": ""},
         {"host": "127.0.0.1:8091", "origin": "https://evil.example"},
         {"host": "127.0.0.1:8091", "origin": "null"},
+        {"host": "127.0.0.1:8091", "origin": "http://203.0.113.5"},
+        {"host": "192.0.2.7:8091", "origin": "http://203.0.113.5:8091"},
         {"host": "127.0.0.1:8091", "origin": "http://localhost@evil.example"},
     ],
 )

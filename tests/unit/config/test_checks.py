@@ -99,6 +99,19 @@ REFUSED = [
         "algorithm.demonstrations: curriculum.verdict=mixed drops the groups",
     ),
     (
+        [
+            "algorithm=brpo",
+            "algorithm.advantage.budgets.tokens=[4,8]",
+            "algorithm.kl.coefficient=0.1",
+            "algorithm.kl.place=reward",
+        ],
+        "algorithm.kl.place: algorithm.advantage=brpo takes its rewards",
+    ),
+    (
+        ["algorithm=brpo", "algorithm.advantage.budgets.tokens=[4,8]", "algorithm.shaping=overlong"],
+        "algorithm.shaping: algorithm.advantage=brpo takes its rewards",
+    ),
+    (
         ["algorithm=brpo", "algorithm.advantage.budgets.tokens=[8]"],
         "algorithm.advantage.budgets.tokens: [8] must be at least two rising numbers",
     ),

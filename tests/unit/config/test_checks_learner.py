@@ -95,6 +95,11 @@ REFUSED = [
         [*DILOCO, "algorithm.kl.coefficient=0.1", "algorithm.kl.adaptive.target=0.1"],
         "learner.sync: each replica would adapt a KL coefficient of its own",
     ),
+    (
+        [*DILOCO, "run.wall_clock_s=60"],
+        "run.wall_clock_s: with diloco what was trained since the last exchange",
+    ),
+    ([*DILOCO, "run.rollout_token_budget=1000"], "run.rollout_token_budget: with diloco"),
     ([*DILOCO, "learner.sync.fragments=9"], "learner.sync.fragments: 9 parts do not each have a batch"),
     ([*DILOCO, "learner.sync.overlap=8"], "learner.sync.overlap: a part would still be under way"),
 ]

@@ -1,6 +1,7 @@
 """Secrets never reach what is written of a config: they are left out, or refused."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -74,9 +75,15 @@ def test_stages_refuse_them_too() -> None:
 
 
 def test_a_job_takes_no_secret_in_its_command(monkeypatch) -> None:
-    with pytest.raises(ConfigError, match=r"cluster\.env\.HF_TOKEN: .*dashboard") as caught:
-        Submission.plan("debug", [*ENV, "run.dir=/runs"], address="http://127.0.0.1:1")
-    assert PLANTED not in str(caught.value)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for given in (ENV, [f"cluster.env={{HF_TOKEN: {PLANTED}}}"]):
+        with pytest.raises(ConfigError, match=r"cluster\.env\.HF_TOKEN: .*dashboard") as caught:
+            Submission.plan("debug", [*given, "run.dir=/runs"], address="http://127.0.0.1:1")
+        assert PLANTED not in str(caught.value)
+    [advised] = re.findall(r"cluster\.env\.HF_TOKEN='(\S+)'", str(caught.value))
+    advised = f"cluster.env.HF_TOKEN={advised}"
+    elsewhere = Submission.plan("debug", [advised, "run.dir=/runs"], address="http://127.0.0.1:1")
+    assert "oc.env:HF_TOKEN" in elsewhere.entrypoint, "where the variable is the head's alone"
     monkeypatch.setenv("HF_TOKEN", PLANTED)
     passed = "cluster.env.HF_TOKEN='${oc.env:HF_TOKEN}'"
     job = Submission.plan("debug", [passed, "run.dir=/runs"], address="http://127.0.0.1:1")

@@ -62,6 +62,27 @@ def test_the_value_head_finds_prompts_of_middling_difficulty_that_nobody_has_see
     assert stack.metrics()["curriculum/pcl_predicted"] == pytest.approx(0.5, abs=0.1)
 
 
+def test_candidates_are_those_of_the_plan_however_many_prompts_later_ones_have() -> None:
+    """As with spare groups: a larger plan is drawn before the learner answers for a smaller one."""
+    world = World(size=SIZE)
+    stack = world.stack([IntermediatePrompts(source="value_head")], lag=2)
+    plans = [
+        stack.plan(step, total_steps=20, num_prompts=size, rollout_budget=32).prompt_indices
+        for step, size in enumerate((4, 5, 8))
+    ]
+    asked = answer(stack, world, 0, plans[0])
+    assert len(asked.indices) <= 4 + 4 * 4
+    again = world.stack([IntermediatePrompts(source="value_head")], lag=2)
+    again.load_state_dict(json.loads(json.dumps(stack.state_dict())))
+    for one in (stack, again):
+        plan = one.plan(3, total_steps=20, num_prompts=8, rollout_budget=32).prompt_indices
+        assert len(plan) == 8
+    assert (
+        answer(stack, world, 1, plans[1]).indices.tolist()
+        == answer(again, world, 1, plans[1]).indices.tolist()
+    )
+
+
 def test_a_plan_chooses_from_the_newest_candidates_that_it_may_see() -> None:
     """At lag 2 plan 3 is the first to see plan 0's, however early they arrived."""
     world = World(size=SIZE)

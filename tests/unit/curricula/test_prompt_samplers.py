@@ -58,6 +58,16 @@ def test_prioritized_caps_the_unsolved_and_keeps_a_uniform_floor() -> None:
     assert weights(Prioritized(uniform_share=0), [1, 1]) == pytest.approx([0.5, 0.5])
 
 
+def test_a_prompt_whose_counts_have_faded_to_nothing_is_one_never_seen() -> None:
+    world = World(size=6)
+    world.store.add(world.stat(0, n=4, correct=2, step=0))
+    world.store.add(world.stat(1, n=4, correct=1, step=20_000))
+    part = Prioritized(unseen=0.0)
+    estimates = part.estimates(world.ctx(0), np.arange(3))
+    assert estimates.tolist() == [0.0, 0.25, 0.0]
+    assert np.isfinite(part.weigh(estimates)).all()
+
+
 @settings(max_examples=100, deadline=None)
 @given(rates=RATES, share=st.floats(0, 1), cap=st.floats(0, 1))
 def test_prioritized_on_any_input(rates: list[float], share: float, cap: float) -> None:

@@ -4,6 +4,7 @@ checked beforehand."""
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from curricula.categories.dump import UpperConfidence
 from curricula.categories.mixture import Mixture
 from curricula.categories.sec import SelfEvolving
 from curricula.categories.skill_it import SkillIt
+from curricula.measures.prompt_signals import PromptSignals
 from curricula.prompts.cyclical import Cyclical
 from curricula.prompts.dots import DifficultyTargeted
 from curricula.prompts.easy_to_hard import EasyToHard
@@ -63,6 +65,13 @@ def test_a_resume_mid_run_changes_no_choice(name: str, lag: int, cut: int) -> No
         assert sum(counts) == 54
         assert min(counts) >= 1
         assert len(set(prompts)) == 6
+
+
+@pytest.mark.parametrize("name", sorted(STACKS))
+def test_another_part_may_ask_the_learner_before_the_first_plan(name: str) -> None:
+    stack = world().stack(STACKS[name]())
+    stack.begin(PromptSignals(version=0, indices=np.zeros(0, dtype=np.int64), columns={}))
+    stack.plan(0, total_steps=4, num_prompts=6, rollout_budget=54)
 
 
 @pytest.mark.parametrize(

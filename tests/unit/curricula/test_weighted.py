@@ -174,6 +174,14 @@ def test_pieces_of_an_order_follow_the_weights_that_are_left() -> None:
     assert np.mean(np.array(seconds) == 1) == pytest.approx(2 / 3, abs=0.03)
 
 
+def test_closed_prompts_serve_where_no_other_is_left_and_then_by_chance() -> None:
+    logits = np.where(np.arange(20) == 5, 0.0, -np.inf)
+    firsts = [draw(seed, 3, prompts=logits) for seed in range(400)]
+    assert {drawn[0] for drawn in firsts} == {5}
+    times = np.bincount([prompt for drawn in firsts for prompt in drawn[1:]], minlength=20)
+    assert times[5] == 0 and np.delete(times, 5).min() > 800 / 19 / 2, "each of the others as often"
+
+
 @pytest.mark.parametrize("count", [2, 9])
 def test_equal_weights_give_every_member_the_same_chance(count: int) -> None:
     """Below half of the members by rejection, above by a permutation of the rest."""

@@ -47,6 +47,25 @@ def test_settings_of_other_libraries_become_fields_that_exist() -> None:
     ] == []
 
 
+def test_settings_that_pages_name_are_there() -> None:
+    """A name may also be that of a module or of a metric."""
+    named = re.compile(rf"`((?:{'|'.join(Config.model_fields)})(?:\.[a-z_]+)+)[=`]")
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    found = {
+        (page, name)
+        for page in pages
+        if page != DOCS / "log.md" and page.parent != DOCS / "decisions"
+        for name in named.findall(page.read_text(encoding="utf-8"))
+    }
+    assert len(found) > 200
+    assert [
+        f"{page.name}: {problem}"
+        for page, name in sorted(found)
+        if (problem := explain_unknown(Config, name.split(".")))
+        and not (ROOT / f"{name.replace('.', '/')}.py").is_file()
+    ] == []
+
+
 def test_files_that_pages_and_docstrings_name_are_there() -> None:
     named = re.compile(rf"(?<![\w/.:-])((?:{FOLDERS})/(?:[\w.-]+/)*[\w-]+\.(?:py|md|yaml|toml))\b")
     sources = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ray.core.generated.common_pb2 import ActorDiedErrorContext
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayError
 
 from rl.engines.errors import EngineLost, FleetDead
 from rl.engines.fleet import EngineFleet
@@ -135,3 +135,37 @@ def test_what_may_work_the_next_time_is_started_again(
     errors: list[Exception | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("generate", errors, monkeypatch, requests=3) == (2, [DONE])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), ValueError("cores"), ImportError("no module"), RayError("?")],
+)
+def test_whatever_keeps_an_engine_from_coming_back_is_tried_again_and_counted(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a node whose /dev/shm is full for a while."""
+    made: list[Failing] = []
+
+    def make(index: int) -> Failing:
+        raised: list[Exception | None] = [EngineDead("killed")] if not made else [error] * (len(made) < 3)
+        made.append(Failing("start" if made else "generate", raised))
+        return made[-1]
+
+    monkeypatch.setattr("rl.engines.members.ray.kill", lambda actor: None)
+    fleet = EngineFleet(
+        make_actor=make,
+        num_engines=1,
+        max_restarts=3,
+        timeouts=FleetTimeouts(start=1, health=1),
+        rejoin=True,
+    )
+
+    async def work() -> Any:
+        await fleet.start()
+        with pytest.raises(EngineLost):
+            await fleet.generate(REQUEST, timeout_s=1)
+        return await fleet.generate(REQUEST, timeout_s=5)
+
+    assert asyncio.run(work()) == [DONE]
+    assert fleet.slots[0].restarts == 3 and len(made) == 4

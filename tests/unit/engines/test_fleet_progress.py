@@ -12,6 +12,7 @@ import pytest
 
 from rl.engines.errors import EngineLost
 from rl.engines.fleet import EngineFleet
+from rl.engines.progress import completions_of
 from rl.engines.slot import FleetTimeouts
 from rollout.types import Completion, GroupRequest, SamplingConfig
 from tests.unit.engines.test_thinking_budgets import completion
@@ -53,6 +54,11 @@ class Actor:
         async def nothing() -> dict[str, float]:
             return {}
 
+        async def score(sequences: list[list[int]]) -> list[list[float]]:
+            await asyncio.sleep(seconds)
+            return [[-0.5] for _ in sequences]
+
+        self.score = Call(score)
         self.generate, self.progress, self.abort = Call(generate), Call(look), Call(abort)
         self.start = self.stop = Call(nothing)
 
@@ -99,3 +105,41 @@ def test_an_engine_that_samples_nothing_with_work_to_do_is_lost() -> None:
     _, fleet, result = generate(60, lambda look: (5, 5))
     assert isinstance(result, EngineLost) and "has sampled nothing for 0.2 s" in str(result)
     assert not fleet.slots[0].live
+
+
+@pytest.mark.parametrize(
+    ("progress", "serves"), [(lambda look: (0, 100 * look), True), (lambda look: (0, 5), False)]
+)
+def test_a_probe_waits_behind_what_the_engine_has_for_as_long_as_it_samples(
+    progress: Progress, serves: bool
+) -> None:
+    actor = Actor(4 * LIMIT_S if serves else 60, progress)
+    fleet = EngineFleet(
+        make_actor=lambda index: actor,
+        num_engines=1,
+        max_restarts=0,
+        timeouts=FleetTimeouts(start=1, health=1, sync=LIMIT_S),
+        rejoin=True,
+    )
+
+    async def run() -> list[list[list[float]]]:
+        await fleet.start()
+        return await fleet.score([[1, 2]])
+
+    assert asyncio.run(run()) == ([[[-0.5]]] if serves else []) and fleet.slots[0].live is serves
+
+
+def test_a_controller_that_stood_still_before_its_first_look_blames_no_engine() -> None:
+    seen: list[float] = []
+
+    def clock() -> float:
+        """Long after the start at the first look."""
+        seen.append(len(seen) * 100.0 if len(seen) < 2 else seen[-1])
+        return seen[-1]
+
+    async def run() -> list[Completion]:
+        actor = Actor(2 * LIMIT_S, lambda look: (look, look))
+        request = GroupRequest(group_id=7, prompt_token_ids=(1,), seeds=(1,), sampling=SamplingConfig())
+        return await completions_of(0, actor, request, timeout_s=LIMIT_S, health_s=1, clock=clock)
+
+    assert asyncio.run(run()) == [DONE]

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from rl.evaluation.likelihood import (
 )
 from rl.evaluation.suite_results import BITS, render_suites, suite_lines
 from rl.evaluation.suites.packaged import TEXT
+from rl.views.evaluations import evaluation_file
 from tests.unit.commands.suites.test_figures import results
 
 
@@ -65,6 +67,30 @@ def test_suites_are_compared_first_to_last_in_the_lineage(tmp_path: Path) -> Non
     (line,) = suite_lines(tmp_path / "eval", upto=5, resamples=100)
     assert (line.suite, line.metric, line.first, line.last, line.problems) == ("facts", BITS, 0, 4, 9)
     assert line.difference.value == pytest.approx(0.2)
+    for version in (0, 4):
+        file = evaluation_file(tmp_path / "eval" / "facts", version)
+        file.write_text(
+            "".join(
+                json.dumps(
+                    {
+                        "version": version,
+                        "temperature": 0,
+                        "id": str(i),
+                        "category": "x",
+                        "difficulty": 0,
+                        "n": int((version, i) != (4, 2)),  # one that nobody could judge
+                        "c": int(version == 4 and i != 2),
+                        "tokens": 9,
+                    }
+                )
+                + "\n"
+                for i in range(9)
+            )
+        )
+    greedy = next(
+        one for one in suite_lines(tmp_path / "eval", upto=5, resamples=100) if one.metric == "greedy"
+    )
+    assert (greedy.problems, greedy.before.value, greedy.after.value) == (8, 0.0, 1.0)
     out = io.StringIO()
     Console(width=100, file=out).print(render_suites([line]))
     assert "facts (9)" in out.getvalue() and "1.240" in out.getvalue()

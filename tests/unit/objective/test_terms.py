@@ -11,7 +11,7 @@ from rl.config.load import load_config
 from rl.config.shaping_names import SHAPING_ARGS
 from rl.objective.samples import Tokens
 from rl.objective.shaping import SHAPINGS
-from rl.objective.terms import update_terms
+from rl.objective.terms import _by_rms, update_terms
 from tests.unit.objective.one_update import config, one_token_each, samples
 
 PRESETS = sorted(p.stem for p in (Path(__file__).parents[3] / "configs" / "algorithm").glob("*.yaml"))
@@ -42,6 +42,14 @@ def test_batch_rms_keeps_the_prompts_weights_to_each_other() -> None:
     ).advantages
     assert scaled[:4].square().mean().item() == pytest.approx(1) and (scaled[4:] == 0).all()
     torch.testing.assert_close(scaled[0] / scaled[2], plain[0] / plain[2])
+
+
+def test_batch_rms_is_over_all_tokens_of_a_sample() -> None:
+    """As of an estimator whose advantages grow towards the end."""
+    tokens = Tokens(sample=torch.tensor([0, 0, 1]))
+    scaled = _by_rms(torch.tensor([0.0, 2.0, 2.0]), tokens)
+    assert scaled.tolist() == pytest.approx([0.0, 2 / 3**0.5, 2 / 3**0.5])  # mean of 2 and 4
+    assert _by_rms(torch.zeros(3), tokens).tolist() == [0, 0, 0]
 
 
 def test_demonstrations_have_no_advantage_and_their_weight() -> None:

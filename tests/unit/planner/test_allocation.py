@@ -355,3 +355,17 @@ def test_tables_agree_with_the_closed_form() -> None:
     for budget in (3, 17, 60):
         chosen = allocate_table(values, np.tile(ks, (3, 1)), [0, 1, 2], 1.0, budget)
         assert chosen.k.tolist() == allocate_parallel(a, b, 1.0, budget, k_max=64).k.tolist()
+
+
+def test_a_wrong_answer_that_nobody_shares_is_wrong() -> None:
+    table = vote_table(k_max=3, agreement=0.2)
+    one = [float(np.interp(p, table.p, table.correct[:, 0])) for p in (0.01, 0.5)]
+    assert one == pytest.approx([0.01, 0.5], abs=1e-6)
+
+
+def test_votes_that_are_settled_long_before_the_cap_can_be_bought() -> None:
+    """Of problems that are always or never right, sampled often: no further sample is ever drawn."""
+    table = vote_table(k_max=64)
+    right, drawn = table.averaged([10_000.5, 0.5], [0.5, 10_000.5])
+    chosen = allocate_table(right, drawn, [0, 1], 1.0, 12.0)
+    assert chosen.k[0] >= 1 and chosen.k[1] == 0 and chosen.tokens <= 12

@@ -66,7 +66,9 @@ def test_options_are_what_pass_at_k_and_the_cost_model_say() -> None:
     # One after the other: problem 0 goes on with 3/4 after a wrong sample of 30 tokens on average.
     after = find(options, k=2, strategy="sequential")
     expected = 1 / 4 * 10 + 3 / 4 * 30 + 3 / 4 * (1 / 3 * 10 + 2 / 3 * 30)
-    assert options.costs["latency"][after][0] == pytest.approx(cost.latency_sequential_s(10, expected))
+    assert options.costs["latency"][after][0] == pytest.approx(
+        cost.latency_sequential_s(10, expected, length=25)
+    )
     assert options.right[after].tolist() == options.right[one].tolist()
 
 

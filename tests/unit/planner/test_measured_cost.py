@@ -50,7 +50,12 @@ def test_too_few_load_points_are_refused() -> None:
 def test_latencies_and_prices_follow_from_steps_and_prompts() -> None:
     assert LAW.step_s(4, 100) == pytest.approx(2e-3 + 4 * 5e-4 + 400e-6)
     assert LAW.prefill_s(100) == pytest.approx(2e-3 + 100e-4 + 5e-4)
-    assert LAW.latency_sequential_s(100, 10) == pytest.approx(LAW.prefill_s(100) + 10 * LAW.step_s(1, 105))
+    assert LAW.latency_sequential_s(100, 10, length=10) == pytest.approx(
+        LAW.prefill_s(100) + 10 * LAW.step_s(1, 105)
+    )
+    assert LAW.latency_sequential_s(100, 80, length=10) == pytest.approx(
+        LAW.prefill_s(100) + 80 * LAW.step_s(1, 105)
+    ), "each sample begins at the prompt"
     full = 64 / LAW.step_s(64, 105)
     assert LAW.usd_per_1000_queries(100, 10, 4, batch=64) == pytest.approx(1000 * (100e-4 + 40 / full) * 1e-3)
 
@@ -71,7 +76,9 @@ def test_the_trade_off_takes_measured_seconds_where_there_are_some(tmp_path: Pat
     rows = {row["ckpt"]: row for row in tradeoff(scored, device("cpu_core"), ks=[1], costs=costs)}
     plain = {row["ckpt"]: row for row in tradeoff(scored, device("cpu_core"), ks=[1])}
     assert rows["other"] == plain["other"]
-    assert rows["small"]["latency_ms_seq"] == pytest.approx(1e3 * LAW.latency_sequential_s(100, 10))
+    assert rows["small"]["latency_ms_seq"] == pytest.approx(
+        1e3 * LAW.latency_sequential_s(100, 10, length=10)
+    )
 
 
 def test_files_without_a_cost_are_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from planner.t2.approach2 import Approach2, fit_approach2, naive_accuracy
 from planner.t2.budget import Deployment, Measured, Optimum, end_to_end, two_budgets
 from planner.t2.chinchilla import ChinchillaLaw, fit_chinchilla, isoline_weights
 from planner.t2.overtraining import ErrorLaw, OvertrainingLaw, fit_error_law, fit_overtraining
+from planner.t2.shift import measured_shift
 
 LAW = ChinchillaLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
 C = 2.56e19
@@ -232,3 +233,13 @@ def test_isoline_weights() -> None:
     assert weights[2] == weights[3] == pytest.approx(4 * weights[0])
     assert weights.mean() == pytest.approx(1)
     np.testing.assert_array_equal(isoline_weights([1.0, 2.0], [1, 2]), [1, 1])
+    elsewhere = isoline_weights([2.0, 2.4, 1.0, 1.2, 3.0, 9.0], [1, 1, 2, 2, 0, 0])
+    assert elsewhere[4] == elsewhere[5] and elsewhere[0] < elsewhere[4] < elsewhere[2], "on no isoline"
+
+
+def test_bases_from_elsewhere_are_no_isoline_of_the_measured_shift() -> None:
+    ratios = np.array([1.0, 10.0, 100.0, 1.0, 10.0, 100.0])
+    single, many = np.array([3, 2, 1, 3, 2, 1]), np.array([1, 2, 3, 1, 2, 3])
+    levels = np.array([2, 2, 2, 0, 0, 0])
+    assert measured_shift(ratios, levels, single, many) == pytest.approx(np.log(100))
+    assert np.isnan(measured_shift(ratios, np.zeros(6), single, many))

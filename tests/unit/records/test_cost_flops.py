@@ -148,6 +148,8 @@ def test_peaks() -> None:
     assert peak_of("NVIDIA H100 PCIe", "bfloat16") == 756e12
     assert peak_of("NVIDIA H100 80GB HBM3", "float16") == 989e12
     assert peak_of("NVIDIA L40S", "float32") == 91.6e12
+    assert peak_of("NVIDIA RTX A4000", "bfloat16") is None, "no A40"
+    assert peak_of("NVIDIA GH200 480GB", "bfloat16") == 989e12
     assert peak_of("cpu", "float32") is None and peak_of("NVIDIA A10", "int8") is None
     names = {"h100_sxm": "H100 80GB HBM3", "h200_sxm": "H200", "a100_80g": "A100-SXM4-80GB", "l4": "L4"}
     for name, device in names.items():

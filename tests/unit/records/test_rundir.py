@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from rl.records.metrics import MetricsWriter
 from rl.records.rundir import RunDir, RunDirBusy
 
 
@@ -47,6 +48,24 @@ def test_a_checkpoint_leads_back_to_its_run(tmp_path) -> None:
     assert RunDir.containing(checkpoint).path == run.path
     with pytest.raises(ValueError, match="no checkpoint of a run"):
         RunDir.containing(tmp_path / "elsewhere")
+    run.close()
+
+
+def test_a_run_that_goes_on_has_no_model_of_its_end_any_more(tmp_path) -> None:
+    run = RunDir.create(tmp_path, "demo")
+    run.set_model_aside()
+    assert not (run.path / "export").exists()
+    for attempt, restored, end in ((1, 0, 57), (2, 40, 45), (3, 44, 45)):
+        metrics = MetricsWriter(run.metrics, attempt=attempt, restored_step=restored)
+        for step in range(restored, end):
+            metrics.write(step, {})
+        metrics.close()
+    for text in ("as it ended", "as it ended once more"):
+        run.model.mkdir()
+        (run.model / "config.json").write_text(text)
+        run.set_model_aside()
+        assert not run.model.exists()
+        assert (run.path / "export" / "step-00000045" / "config.json").read_text() == text
     run.close()
 
 

@@ -51,6 +51,12 @@ def test_curves_have_a_line_and_a_band_for_each_run(runs: list[RunView]) -> None
     assert sum(trace.fill == "toself" for trace in figure.data) == 2
 
 
+def test_components_are_those_of_the_reward_and_nothing_else_under_its_name(runs: list[RunView]) -> None:
+    drawn = FIGURES["components"].draw(runs).to_json()
+    assert "accuracy" in drawn and "format" in drawn
+    assert not any(name in drawn for name in ("length_corr", "reason_", "battery_", "completions"))
+
+
 def test_held_out_intervals_hold_the_value(runs: list[RunView]) -> None:
     figure = FIGURES["held_out"].draw(runs[:1])
     lines = {trace.name: trace for trace in figure.data if trace.showlegend is not False}

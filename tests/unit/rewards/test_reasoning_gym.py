@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rewards.gym_grammar import is_algebra, is_arithmetic, value_of
 from rewards.reasoning_gym import ReasoningGymReward, example
 from rl.config.task_reasoning_gym import ReasoningGymTaskConfig
 from rl.pretrain.tokenizer import char_tokenizer
@@ -115,6 +116,64 @@ def test_an_unknown_extraction_is_refused() -> None:
         ValueError, match=r"'boxed' is unknown; use one of \['answer_tags', 'hash', 'last_number', 'whole'\]"
     ):
         ReasoningGymReward(extraction="boxed")
+
+
+def item(dataset: str, answer: str, metadata: dict[str, Any], config: dict[str, Any] | None = None) -> Prompt:
+    facts = {
+        "dataset": dataset,
+        "config": config or {},
+        "entry": {"answer": answer, "metadata": metadata},
+        "answer_format": "plain",
+    }
+    return Prompt(id=dataset, text="", token_ids=(1,), answer=answer, metadata=facts)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "correct"),
+    [
+        (item("puzzle24", "(8-5)*(7+1)", {"numbers": [8, 5, 7, 1]}), "(7 + 1) * (8 - 5)", True),
+        (item("puzzle24", "(8-5)*(7+1)", {"numbers": [8, 5, 7, 1]}), "6+6+6+6", False),
+        (item("puzzle24", "8*6/(4-2)", {"numbers": [7, 7, 2, 6]}), "7*7/2 - 6/6", False),
+        (item("puzzle24", "1*1*4*6", {"numbers": [5, 5, 2, 1]}), "5*5 - 1/2", False),  # 24.5
+        (item("countdown", "3*4+5", {"numbers": [3, 4, 5], "target": 17}), "5 + 4*3", True),
+        (item("countdown", "3*4+5", {"numbers": [3, 4, 5], "target": 17}), "17", False),
+        (item("countdown", "3*4+5", {"numbers": [3, 4, 5], "target": 17}), "5 + 4**3", False),
+        (item("binary_matrix", "0 1", {}), "[[0, 1]]", False),
+        (item("binary_matrix", "0 1", {}), "0 1", True),
+        (item("bitwise_arithmetic", "0x3", {"problem": "(0x1 + 0x2)"}), "0x3", True),
+        (item("bitwise_arithmetic", "0x3", {"problem": "max(1, 3)"}), "0x3", False),
+        (item("polynomial_multiplication", "x**2 - 1", {}), "(x - 1)*(x + 1)", False),
+        (item("polynomial_multiplication", "x**2 - 1", {}), "-1 + x**2", True),
+        (
+            item("simple_integration", "x**2/2 + C", {"integrand": "x", "variable": "x"}),
+            "x**2/2 + 0.5 + C",
+            True,
+        ),
+        (item("simple_integration", "C", {"integrand": "max(0, 0)", "variable": "x"}), "C", False),
+    ],
+)
+def test_expressions(prompt: Prompt, text: str, correct: bool) -> None:
+    assert REWARD(prompt, f"#{text}", truncated=False).correct is correct
+
+
+@pytest.mark.parametrize(
+    "text", ["__import__('os')", "x.real", "a_b", "max(1, 2)", "'x'", "[1]", "1.x", "x;y"]
+)
+def test_what_is_more_than_mathematics_is_no_algebra(text: str) -> None:
+    assert not is_algebra(text) and not is_arithmetic(text)
+
+
+@pytest.mark.parametrize("text", ["2*x**2 + .5*x + 1.", "sin(x)*exp(-x)/3 + log(x, 2) + C", "asin(X)", "1e5"])
+def test_what_sympy_prints_is_algebra(text: str) -> None:
+    assert is_algebra(text)
+
+
+def test_a_deep_text_is_wrong_and_not_an_error() -> None:
+    deep = "(" * 900 + "1" + ")" * 900
+    prompt = item("countdown", "1", {"numbers": [1], "target": 1})
+    assert not REWARD(prompt, f"#{deep}", truncated=False).correct
+    with pytest.raises(ValueError, match="no expression"):
+        value_of(deep)
 
 
 def test_it_needs_no_torch() -> None:

@@ -67,7 +67,8 @@ def test_a_score_of_steps_that_the_run_went_back_behind_costs_no_checkpoint(tmp_
     store = CheckpointStore(RunDir(tmp_path), keep=1, score=scores.get)
     for step in (5, 10):
         write(store, step, RunState(version=step))
-    write(store, 7, RunState(version=7))  # resumed from 5: what was 10 is none of this run any more
+    store.set_aside_after(5)  # resumed from 5: what was 10 is none of this run any more
+    write(store, 7, RunState(version=7))
     write(store, 10, RunState(version=10))
     assert [c.step for c in store.all()] == [5, 10], "the .6 is the old 10's"
     scores |= {7: 0.4, 10: 0.3}
@@ -85,6 +86,8 @@ def test_the_newest_whole_one_is_taken_and_the_damaged_one_is_said(tmp_path, cap
     assert store.latest() == first
     assert "step 15 is damaged and passed over" in caplog.text and "arrays.npz is missing" in caplog.text
 
+    store.set_aside_after(5)
+    assert store.latest() == first, "before the new lineage has one of its own"
     write(store, 7, RunState(version=7))
     assert [c.step for c in store.all()] == [5, 7], "the new one is the newest"
     assert {p.name for p in store.directory.glob("left-*")} == {"left-step-00000010", "left-step-00000015"}

@@ -14,7 +14,7 @@ from rl.engines.errors import EngineLost
 from rl.evaluation.likelihood import Passage
 from rl.records.rundir import RunDir
 from rl.run.evaluation import build
-from rl.run.evaluation.units import first_engine
+from rl.run.evaluation.units import first_engine, remove_superseded_counts
 from rl.run.prepare.suites import PreparedSuite
 from rl.views.evaluations import evaluation_file, read_counts, suite_folders
 from rollout.types import (
@@ -162,3 +162,17 @@ def test_a_text_is_scored_by_the_engine_that_comes_back() -> None:
     assert asyncio.run(one([[1, 2]])) == [[-1.0]] and waited == 2
     with pytest.raises(EngineLost, match="lost 3 times"):
         asyncio.run(one([[1, 2]]))
+
+
+def test_an_attempt_removes_what_it_evaluates_anew(tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    for folder, kind in ((tmp_path, "version"), (tmp_path / "suite", "version"), (tmp_path, "likelihood")):
+        for version in (0, 40, 50):
+            (folder / f"{kind}-{version:08d}.jsonl").touch()
+    remove_superseded_counts(tmp_path, restored_step=40)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jsonl"))
+    assert left == sorted(
+        f"{kind}-{version:08d}.jsonl"
+        for kind in ("version", "suite/version", "likelihood")
+        for version in (0, 40)
+    )

@@ -14,6 +14,16 @@ def test_late_groups_roll_over_only_while_fresh():
     assert len(set(trained)) == len(trained) == 60
 
 
+def test_a_group_drawn_again_for_its_age_has_not_failed():
+    controller = build(
+        steps=10, staleness=1, rollover_share=0.4, max_issues=1, learner=ScriptedLearner(delay_s=0.0)
+    )
+    controller.parts.fleet.spread_s = 0.03
+    played(controller.run())
+    assert controller.parts.service.reissues["stale"] > 0
+    assert len({g for _, g in controller.parts.recorder.trained_groups}) == 60
+
+
 def test_spare_groups_close_batches_early_and_late_ones_are_dropped_with_a_reason():
     controller = build(steps=10, staleness=0, redundant_share=0.5)
     controller.parts.fleet.spread_s = 0.03

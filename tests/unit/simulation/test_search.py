@@ -41,3 +41,11 @@ def test_all_three_layouts_are_tried() -> None:
 def test_too_few_gpus_are_named() -> None:
     with pytest.raises(ValueError, match="--gpus 1"):
         search(spec(gpus=2), 1, max_staleness=0)
+
+
+def test_pushes_of_every_second_step_need_a_plan_ahead() -> None:
+    sparse = spec().model_copy(update={"sync": spec().sync.model_copy(update={"every": 2})})
+    found = search(sparse, 4, max_staleness=2, batches=(1.0,), steps=8)
+    assert {one.spec.plan.max_staleness for one in found.staleness} == {1, 2}
+    with pytest.raises(ValueError, match=r"--max-staleness 0: with sync\.every=2 .* at least 1"):
+        search(sparse, 4, max_staleness=0)

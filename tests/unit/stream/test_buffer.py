@@ -226,6 +226,28 @@ def test_restored_it_goes_on_where_it_was_with_nothing_in_flight() -> None:
     assert second.status is GroupStatus.INFLIGHT, "the one that goes on is not touched"
 
 
+def test_under_a_lower_bound_the_plans_that_are_open_keep_theirs() -> None:
+    buffer = StreamBuffer(max_staleness=1)
+    for step in (0, 1):
+        assert buffer.can_open(confirmed_version=0) and buffer.open().step == step
+        buffer.add(step, groups(step, 2))
+    finish(buffer, buffer.plans[1].groups[0])  # of version 0
+    buffer.discard(0)
+    again = StreamBuffer(max_staleness=0)
+    again.load_state_dict(buffer.state_dict())
+    assert len(waiting(again, 1)) == 1
+    finish(again, again.plans[1].groups[1])  # sent before version 1 was there
+    assert len(again.consume(1).kept()) == 2
+    again.discard(1)
+    assert not again.can_open(confirmed_version=1), "plan 2 waits for version 2"
+    assert again.can_open(confirmed_version=2)
+    again.open()
+    again.add(2, groups(2, 1))
+    finish(again, again.plans[2].groups[0])  # of version 0
+    with pytest.raises(StalenessViolation, match="staleness 2, allowed 0 to 0"):
+        again.consume(2)
+
+
 def test_it_can_begin_at_any_step_with_nothing_known() -> None:
     buffer = StreamBuffer(max_staleness=0)
     buffer.begin_at(7)

@@ -74,6 +74,21 @@ def test_lost_steps_are_superseded(run: Path) -> None:
     assert view.steps_done == 2
 
 
+def test_evaluations_of_lost_steps_are_left_out(run: Path) -> None:
+    for attempt, restored, end in ((1, 0, 57), (2, 40, 43)):
+        writer = MetricsWriter(run / "metrics.jsonl", attempt=attempt, restored_step=restored)
+        for step in range(restored, end):
+            writer.write(step, {})
+        writer.close()
+    for version in (0, 40, 50):
+        evaluation(
+            run,
+            version,
+            {"id": "a", "category": "x", "difficulty": 0, "n": 4, "c": 1, "tokens": 9, "temperature": 1.0},
+        )
+    assert [counts.version for counts in RunView(run).evaluations()] == [0, 40]
+
+
 def test_a_run_that_has_written_nothing_is_empty(run: Path) -> None:
     view = RunView(run)
     assert view.metrics() == view.choices() == view.trained_groups() == view.advisories() == []

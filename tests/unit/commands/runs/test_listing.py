@@ -71,6 +71,15 @@ def test_a_stage_is_called_by_its_name(tmp_path):
     assert "warm (sft)" in call("runs", tmp_path).stdout
 
 
+def test_a_stage_that_was_killed_says_how_it_goes_on(tmp_path):
+    run = make_run(tmp_path, "warm", config={"stage": "sft"})
+    assert call("status", run).exit_code == 0
+    (run / ".owner").write_text(json.dumps({"pid": GONE.pid, "created": GONE.created}))
+    result = call("status", run)
+    assert result.exit_code == 1 and "warm: died" in result.stdout
+    assert "t2rl sft writes none" in result.stdout and "It has no checkpoint yet" in result.stdout
+
+
 def test_without_a_base_the_newest_alone_is_shown(run):
     evaluate(run, 4, [8, 4])
     now = standing(RunView(run))

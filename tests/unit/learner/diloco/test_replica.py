@@ -239,3 +239,17 @@ def test_a_checkpoint_keeps_what_is_under_way(pool: ThreadPoolExecutor, tmp_path
     late.load(tmp_path, own=False)
     assert saved.keys() == own[0].keys()
     assert all(torch.equal(saved[name], p) for name, p in lone.state_dict().items())
+
+
+def test_after_a_broken_exchange_the_others_follow_who_had_finished_it(pool: ThreadPoolExecutor) -> None:
+    _, replicas = make(2, every=4, outer_lr=1.0, outer_momentum=0.0)
+    meet(pool, replicas)
+    for replica, rounds in zip(replicas, (3, 4), strict=True):
+        replica.batches = 16
+        replica._parts[0].rounds = rounds
+    with torch.no_grad():
+        replicas[1]._parts[0].theta.add_(1.0)
+    finished = replicas[1]._parts[0].theta.clone()
+    meet(pool, replicas, epoch=2)
+    assert all(torch.equal(replica._parts[0].theta, finished) for replica in replicas)
+    assert [replica._parts[0].rounds for replica in replicas] == [4, 4]
