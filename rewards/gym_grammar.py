@@ -1,4 +1,4 @@
-"""What reasoning-gym's verifiers may be asked: some run the answer, or parts of the problem, as Python.
+"""The answers that reasoning-gym's verifiers may see: some run them, or parts of the problem, as Python.
 
 ``eval`` stands in six of them, and sympy's ``parse_expr``, which is an ``eval`` too, in five. A completion
 must not run code in the process that judges it, nor must the metadata that a client of ``t2rl serve`` sends.

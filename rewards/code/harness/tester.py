@@ -226,31 +226,32 @@ def main() -> None:
     with open("spec.json", encoding="utf-8") as file:  # noqa: PTH123  # quicker to start than pathlib
         spec = json.load(file)
     remote = Remote(Link(socket.socket(fileno=3)))
-    try:
-        if why_not := remote.greeted():
-            return say(failed=why_not[0], detail=why_not[1])
-        names = prepare(spec, remote)
-        if spec["style"] == "record":
-            record(spec, names, say)
-        else:
-            for unit in units(spec, names):
-                why = judge(unit)
-                say(why=why)
-                if why and not spec["partial"]:
-                    return None
-        say(done=True)
-    except (ProgramLost, EOFError) as error:
+    _, error = attempt(run, spec, remote, say)
+    if isinstance(error, (ProgramLost, EOFError)):
         say(lost=str(error)[:80])
-    except NothingTested as error:
+    elif isinstance(error, NothingTested):
         say(nothing=str(error))
-    except Exception as error:
-        if error is not remote.raised:  # the tests' own fault
-            raise
-        say(
-            failed="missing function" if isinstance(error, NameError) else "runtime error",
-            detail=str(error)[:80],
-        )
-    return None
+    elif error is not None and error is remote.raised:
+        what = "missing function" if isinstance(error, NameError) else "runtime error"
+        say(failed=what, detail=str(error)[:80])
+    elif error is not None:  # the tests' own fault
+        raise error
+
+
+def run(spec: dict[str, Any], remote: Remote, say: Callable[..., None]) -> None:
+    """All tests, or those up to the first that fails; says each verdict, and that it came to the end."""
+    if why_not := remote.greeted():
+        return say(failed=why_not[0], detail=why_not[1])
+    names = prepare(spec, remote)
+    if spec["style"] == "record":
+        record(spec, names, say)
+    else:
+        for unit in units(spec, names):
+            why = judge(unit)
+            say(why=why)
+            if why and not spec["partial"]:
+                return None
+    return say(done=True)
 
 
 if __name__ == "__main__":

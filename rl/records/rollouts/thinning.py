@@ -97,7 +97,7 @@ class Folder:
         self._kept: dict[tuple[int, int], _Kept] = {}
         """By number and attempt."""
         self.num_bytes = 0
-        """Of all its files together; counted along, since there may be tens of thousands."""
+        """All its files together; counted along, since there may be tens of thousands."""
         for file in rollout_files(path):
             self._add(_Kept(file, file.path.stat().st_size))
 

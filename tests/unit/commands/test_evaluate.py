@@ -48,7 +48,7 @@ def test_an_override_may_take_a_field_away_and_there_is_one_config_at_most(
 ) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(yaml.safe_dump({"defaults": ["quickstart", "_self_"], "rollout": {"stop": ["END"]}}))
-    assert resolve(model, [str(own)])[0].rollout.stop == ["END"]
+    assert resolve(model, [str(own)])[0].rollout.stop == ("END",)
     assert not resolve(model, [str(own), "~rollout.stop"])[0].rollout.stop
     with pytest.raises(ValueError, match="one config at most; there are debug, quickstart"):
         resolve(model, ["debug", "quickstart"])

@@ -108,7 +108,11 @@ REFUSED = [
         "algorithm.kl.place: algorithm.advantage=brpo takes its rewards",
     ),
     (
-        ["algorithm=brpo", "algorithm.advantage.budgets.tokens=[4,8]", "algorithm.shaping=overlong"],
+        [
+            "algorithm=brpo",
+            "algorithm.advantage.budgets.tokens=[4,8]",
+            "algorithm.shaping=[{name: overlong}]",
+        ],
         "algorithm.shaping: algorithm.advantage=brpo takes its rewards",
     ),
     (

@@ -59,7 +59,7 @@ def test_prioritized_caps_the_unsolved_and_keeps_a_uniform_floor() -> None:
 
 
 def test_a_prompt_whose_counts_have_faded_to_nothing_is_one_never_seen() -> None:
-    world = World(size=6)
+    world = World(size=6, discount=0.9)
     world.store.add(world.stat(0, n=4, correct=2, step=0))
     world.store.add(world.stat(1, n=4, correct=1, step=20_000))
     part = Prioritized(unseen=0.0)

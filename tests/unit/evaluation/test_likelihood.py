@@ -68,7 +68,8 @@ def test_suites_are_compared_first_to_last_in_the_lineage(tmp_path: Path) -> Non
     assert (line.suite, line.metric, line.first, line.last, line.problems) == ("facts", BITS, 0, 4, 9)
     assert line.difference.value == pytest.approx(0.2)
     for version in (0, 4):
-        file = evaluation_file(tmp_path / "eval" / "facts", version)
+        file = evaluation_file(tmp_path / "eval" / "sums", version)
+        file.parent.mkdir(exist_ok=True)
         file.write_text(
             "".join(
                 json.dumps(
