@@ -56,7 +56,7 @@ def same(text: str, gold: str) -> bool:
         return text == gold
 
 
-GENERATES = {"basic_arithmetic", "codeio", "gsm_symbolic"}
+GENERATES = {"basic_arithmetic", "codeio"}
 """Datasets that evaluate their own text when they make an item, and nothing when they judge one."""
 OWN_PARSER = {"propositional_logic"}
 
