@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ LONGEST_ROOT = 30
 """Characters: a unix socket's path has 107, and Ray's own part of it takes about 70."""
 END_S = 5.0
 """Longest wait for processes that were killed."""
+ANSWER_S = 10.0
+"""For the head of a cluster to take a connection."""
 RESOURCE_TRACKER = "multiprocessing.resource_tracker"
 SPARE_CPUS = 1
 """Logical CPUs beyond the actors', for what a user or a plug-in schedules."""
@@ -131,16 +134,24 @@ def start_ray(config: "Config", logs: Path | None = None) -> None:
 
 
 def _join(address: str, common: dict[str, Any]) -> None:
-    import ray
-
     try:
+        _require_answer(address)
+        import ray
+
         ray.init(address=address, **common)
-    except (ConnectionError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise ConfigError(
-            f"cluster.address: no Ray to join at {address!r}: {reason} Start one with ray start --head, or"
+            f"cluster.address: no Ray to join at {address!r}: {reason}. Start one with ray start --head, or"
             " leave cluster.address out for one of this machine's own"
         ) from error
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself goes on trying for minutes, and hears no Ctrl-C meanwhile."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "//" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 
 def _not_of_sigterm(record: logging.LogRecord) -> bool:
