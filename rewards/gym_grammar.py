@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-_ARITHMETIC = re.compile(r"(?:\d{1,9}|[-+()\s]|\*(?!\s*\*)|/(?!\s*/))+", re.ASCII)
-_ALGEBRA = re.compile(r"(?:[\dA-Za-z+\-*/(),\s]|(?<=\d)\.(?![A-Za-z])|\.(?=\d))+", re.ASCII)
+# Possessive: a completion must not make the match try every way to divide it.
+_ARITHMETIC = re.compile(r"(?:[-+()\d\s]|\*(?!\s*\*)|/(?!\s*/))++", re.ASCII)
+_ALGEBRA = re.compile(r"(?:[\dA-Za-z+\-*/(),\s]|(?<=\d)\.(?![A-Za-z])|\.(?=\d))++", re.ASCII)
 _NAMES = re.compile(r"[A-Za-z]+")
 _FUNCTIONS = frozenset(
     [
@@ -21,7 +22,7 @@ _FUNCTIONS = frozenset(
         *("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
     ]
 )
-_BITWISE = re.compile(r"(?:0x[\da-f]{1,9}|\d{1,9}|[-+*()\s]|<<|>>)+", re.ASCII)
+_BITWISE = re.compile(r"(?:0x[\da-f]++|[-+*()\d\s]|<<|>>)++", re.ASCII)
 MOST = 2000
 """Characters of an expression; longer ones are none that a dataset asks for."""
 

@@ -11,7 +11,7 @@ from reasoning_gym.factory import create_dataset
 from reasoning_gym.utils import extract_answer
 
 from rewards.components.final_text import opens_answer
-from rewards.gym_grammar import EVALUATED, is_arithmetic, value_of
+from rewards.gym_grammar import EVALUATED, value_of
 from rewards.thinking import after_thinking
 from rollout.types import Prompt, RewardResult
 
@@ -59,11 +59,8 @@ def _same_probability(answer: str, entry: Mapping[str, Any]) -> bool:
 
 def _uses_its_numbers(answer: str, entry: Mapping[str, Any]) -> bool:
     facts = entry["metadata"]
-    return (
-        is_arithmetic(answer)
-        and sorted(map(int, re.findall(r"\d+", answer))) == sorted(facts["numbers"])
-        and value_of(answer) == facts.get("target", 24)
-    )
+    numbers = sorted(map(int, re.findall(r"\d+", answer)))
+    return numbers == sorted(facts["numbers"]) and value_of(answer) == facts.get("target", 24)
 
 
 STRICTER: dict[str, Callable[[str, Mapping[str, Any]], bool]] = {

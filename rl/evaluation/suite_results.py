@@ -71,7 +71,7 @@ def suite_lines(directory: Path, *, upto: int, resamples: int = 2000) -> list[Su
             after = versions[last].get((metric, temperature))
             if after is None or after.keys() != before.keys():
                 continue
-            both = np.array([(before[key], after[key]) for key in before if key in after]).reshape(-1, 2)
+            both = np.array([(before[key], after[key]) for key in before]).reshape(-1, 2)
             old, new = both[~np.isnan(both).any(axis=1)].T
             if not len(old):
                 continue

@@ -69,7 +69,7 @@ def load_state(engines: dict[str, Any], directory: Path, *, shape: dict[str, Any
             elif engine.load_checkpoint(str(directory), tag=tag)[0] is None:
                 raise ValueError(f"checkpoint: {directory} holds no {tag} directory")
     if shape["critic"] == "shared" != saved["critic"]:
-        counters["batches"] = 0
+        counters["batches"] = 0  # as that of a critic of its own
     _set_rng_state(own["rng"])
     return counters
 

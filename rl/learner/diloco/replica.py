@@ -161,9 +161,8 @@ class Replica:
 
     @torch.no_grad()
     def join(self, meeting: Meeting, schedule: dict[str, int]) -> dict[str, int]:
-        """Meet the others, and agree on the outer state: that of the replica with the most batches
-        and, of those, the most exchanges.
-        Collective.
+        """Meet the others, and agree on the outer state: that of the replica with the most batches and, of
+        those, the most exchanges. Collective.
 
         One that is new takes it as its own weights; one that missed the end of an exchange takes it as if it
         had not. ``schedule`` are further counters; those of that replica are returned.

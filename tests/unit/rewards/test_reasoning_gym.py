@@ -168,6 +168,14 @@ def test_what_sympy_prints_is_algebra(text: str) -> None:
     assert is_algebra(text)
 
 
+def test_no_text_takes_the_grammars_long() -> None:
+    """Each would be divided in more ways than there are atoms; a match that tries them never ends."""
+    for text in ("1" * 1900 + "_", "1.5" * 600 + "_", "0x11 " * 300 + "_"):
+        assert not is_arithmetic(text) and not is_algebra(text)
+        told = item("bitwise_arithmetic", "0x3", {"problem": text})
+        assert not REWARD(told, "#0x3", truncated=False).correct
+
+
 def test_a_deep_text_is_wrong_and_not_an_error() -> None:
     deep = "(" * 900 + "1" + ")" * 900
     prompt = item("countdown", "1", {"numbers": [1], "target": 1})
