@@ -167,7 +167,7 @@ def drift(rows: Sequence[dict[str, Any]], values: Sequence[float]) -> dict[str, 
     keys = [(s, int(t // BLOCK_S)) for s, t in zip(stretches, times, strict=True)]
     blocks = [np.array([i for i, key in enumerate(keys) if key == one]) for one in sorted(set(keys))]
     chance = np.random.default_rng(0)
-    factor = length / numbers.mean() if numbers.mean() else 0.0
+    factor = float(length / numbers.mean()) if numbers.mean() else 0.0
     drawn = []
     for _ in range(DRAWS):
         picked = np.concatenate([blocks[i] for i in chance.integers(len(blocks), size=len(blocks))])

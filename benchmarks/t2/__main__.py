@@ -163,7 +163,7 @@ def main() -> None:
         result["simulation"] = {"machine": machine(), **simulation(args)}
     else:
         found = {"machine": machine(), **ladder(args.ladder, resamples=20 if args.quick else 200)}
-        result["ladders"] = result.get("ladders", {}) | {found["ladder"]: found}
+        result["ladders"] = result.get("ladders", {}) | {args.ladder.resolve().name: found}
     save("t2", result, args=args)
 
 

@@ -60,12 +60,8 @@ def weight_form(samples: Samples, config: AlgorithmConfig) -> PerSample:
     (``aux.posterior`` [S, 2]): for k above half the group, where the combinatorial forms are mostly
     noise."""
     baseline = rloo(samples, config).double().numpy() / _sizes(samples)
-    weight = np.array(
-        [
-            posterior_weight(a, b, k)
-            for (a, b), k in zip(_posterior(samples), _wanted(samples, config), strict=True)
-        ]
-    )
+    a, b = _posterior(samples).astype(np.float64).T
+    weight = posterior_weight(a, b, _wanted(samples, config))
     return torch.from_numpy(baseline * weight).to(samples.rewards.dtype)
 
 
@@ -79,10 +75,14 @@ def passk(samples: Samples, config: AlgorithmConfig) -> PerSample:
     return (torch.where(use, combinatorial, weighted).double() - charged).to(samples.rewards.dtype)
 
 
-def posterior_weight(a: float, b: float, k: int) -> float:
-    """``k B(a, b + k - 1) / B(a, b)``, kept within ``WEIGHT_RANGE``; 1 at k = 1."""
-    low, high = WEIGHT_RANGE
-    return float(np.clip(k * np.exp(betaln(a, b + k - 1) - betaln(a, b)), low, high))
+def posterior_weight(
+    a: np.ndarray | float, b: np.ndarray | float, k: np.ndarray | int
+) -> np.ndarray | np.float64:
+    """``k B(a, b + k - 1) / B(a, b)`` of Beta(a, b) [S], kept within ``WEIGHT_RANGE``; 1 at k = 1."""
+    weight: np.ndarray | np.float64 = np.clip(
+        k * np.exp(betaln(a, b + (k - 1)) - betaln(a, b)), *WEIGHT_RANGE
+    )
+    return weight
 
 
 # -- one group -----------------------------------------------------------------------------------------------
