@@ -104,12 +104,20 @@ class Disk:
         ``BUSY_S`` later."""
         ended: list[str] = []
         deadline = time.monotonic() + BUSY_S
-        while subprocess.run(["umount", str(self.place)], capture_output=True, check=False).returncode:
+        while not self._taken_away():
             if time.monotonic() > deadline:
                 ended += end_all(namespace_of(os.getpid()) or "")
                 deadline += BUSY_S
             time.sleep(0.5)
         return ended
+
+    def _taken_away(self) -> bool:
+        """Try to. The sandbox of a killed run may hold it in a mount namespace of its own for a moment;
+        mounted meanwhile, it would be the same file system, still refusing writes."""
+        if self.place.is_mount() and subprocess.run(["umount", self.place], capture_output=True).returncode:
+            return False
+        loops = ["losetup", "--associated", str(self._image)]
+        return self.kind != "ext4" or not subprocess.run(loops, capture_output=True, check=True).stdout
 
     def fill(self) -> None:
         """Leave no room."""

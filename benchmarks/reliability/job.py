@@ -22,6 +22,7 @@ from rl.records.rundir import RunDir
 ROOT = Path(__file__).parents[2]
 NAME = "chaos"
 TEMPLATE = "rewards.processes.template"
+SUPERVISOR = "rewards.sandbox.supervisor"
 Says = Callable[[psutil.Process], bool]
 
 
@@ -34,13 +35,18 @@ def _forked(process: psutil.Process) -> bool:
     return parent is not None and TEMPLATE in " ".join(parent.cmdline())
 
 
+def _guarded(process: psutil.Process) -> bool:
+    parent = process.parent()
+    return parent is not None and SUPERVISOR in " ".join(parent.cmdline())
+
+
 ROLES: dict[str, Says] = {
     "engine": _titled("ray::RolloutWorker"),
     "engine_core": _titled("EngineCore"),
     "learner": _titled("ray::LearnerActor"),
     "verifier": lambda process: _titled(TEMPLATE)(process) and _forked(process),
     "template": lambda process: _titled(TEMPLATE)(process) and not _forked(process),
-    "sandbox": _titled("rewards.sandbox.supervisor"),
+    "sandbox": lambda process: _titled(SUPERVISOR)(process) and _guarded(process),
     "raylet": lambda process: process.name() == "raylet",
     "gcs": lambda process: process.name() == "gcs_server",
 }

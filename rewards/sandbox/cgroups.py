@@ -98,12 +98,12 @@ class Group:
                 time.sleep(0.002)
 
 
-def find_groups() -> Groups | None:
-    """Groups that this process can make; None if it cannot bound memory by them. Sweeps those of dead
-    supervisors."""
+def find_groups(pid: int) -> Groups | None:
+    """Groups that this process, which ``/proc`` calls ``pid``, can make; None if it cannot bound memory by
+    them. Sweeps those of dead supervisors."""
     own = _own_groups(Path("/proc/self/cgroup").read_text())
     mounts = _mounts(Path("/proc/self/mounts").read_text())
-    return _version_1(own, mounts) or (_version_2(own[""], mounts[""]) if "" in mounts else None)
+    return _version_1(pid, own, mounts) or (_version_2(pid, own[""], mounts[""]) if "" in mounts else None)
 
 
 def _own_groups(text: str) -> dict[str, str]:
@@ -127,20 +127,20 @@ def _mounts(text: str) -> dict[str, Path]:
     return found
 
 
-def _version_1(own: dict[str, str], mounts: dict[str, Path]) -> Groups | None:
+def _version_1(pid: int, own: dict[str, str], mounts: dict[str, Path]) -> Groups | None:
     if "memory" not in mounts or "memory" not in own:
         return None
-    base = _made(mounts["memory"] / own["memory"].lstrip("/"), "memory.limit_in_bytes")
+    base = _made(pid, mounts["memory"] / own["memory"].lstrip("/"), "memory.limit_in_bytes")
     return Groups(1, {"memory": base}) if base is not None else None
 
 
-def _version_2(own: str, mount: Path) -> Groups | None:
+def _version_2(pid: int, own: str, mount: Path) -> Groups | None:
     """Below the first ancestor, this process's own group last, that hands on the controllers or can be told
     to."""
     here = mount / own.lstrip("/")
     for parent in dict.fromkeys((here.parent, mount, here)):
         if parent != mount.parent and _hand_on(parent):
-            base = _made(parent, "memory.max")
+            base = _made(pid, parent, "memory.max")
             if base is not None and _hand_on(base):
                 return Groups(2, dict.fromkeys(V2_CONTROLLERS, base))
             if base is not None:
@@ -157,10 +157,10 @@ def _hand_on(group: Path) -> bool:
     return True
 
 
-def _made(parent: Path, needed: str) -> Path | None:
+def _made(pid: int, parent: Path, needed: str) -> Path | None:
     """A directory for this process below ``parent``, if it can be made and gets the file that is needed."""
     _sweep(parent)
-    base = parent / f"{PREFIX}{os.getpid()}"
+    base = parent / f"{PREFIX}{pid}"
     try:
         base.mkdir(exist_ok=True)
         if os.access(base / needed, os.W_OK):

@@ -13,7 +13,7 @@ from pathlib import Path
 from rewards.sandbox import kernel
 from rewards.sandbox.base import Job, Outcome, SandboxError, Step, Stop
 from rewards.sandbox.bubblewrap import INIT, arguments
-from rewards.sandbox.cgroups import find_groups
+from rewards.sandbox.cgroups import Groups
 from rewards.sandbox.jobs import Alive, run_linked, run_steps
 from rewards.sandbox.scratch import Scratch
 from rewards.sandbox.seccomp import filter_file
@@ -36,11 +36,11 @@ class Runner:
         bwrap: Path of the binary.
         read_only: Directories of the host to show beside the system's, at their own paths.
         secure_calls: Whether to load the system call filter.
-        cgroups: Whether to use control groups where the host gives them.
+        groups: Where control groups are made, where the host gives them.
     """
 
     def __init__(
-        self, root: Path, *, bwrap: str, read_only: list[Path], secure_calls: bool, cgroups: bool
+        self, root: Path, *, bwrap: str, read_only: list[Path], secure_calls: bool, groups: Groups | None
     ) -> None:
         # One owner in a user namespace of its own; as root, a uid of its own for each sandbox at work.
         drops = Path("/proc/self/uid_map").read_text().split()[2] != "1"
@@ -49,7 +49,7 @@ class Runner:
         self._root, self._bwrap, self._secure_calls = root, bwrap, secure_calls
         self._search_path = search_path(read_only)
         self._names = itertools.count()
-        self._groups = find_groups() if cgroups else None
+        self._groups = groups
         self._link_lock = threading.Lock()
         kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0711")
         self._read_only = {path: self._shown(path) for path in read_only}

@@ -1,14 +1,16 @@
-"""The process that owns sandboxes: ``python -m rewards.sandbox.supervisor``, started by ``LocalSandbox``.
+"""The processes that own sandboxes: ``python -m rewards.sandbox.supervisor``, started by ``LocalSandbox``.
 
-It lives in a mount namespace of its own, in which it keeps the scratch filesystems, and ends with the process
-that started it. The kernel then kills its sandboxes and frees their files, so nothing is left to sweep. A
-call arrives on the control socket as one end of a socket pair; the request, the answer and, by its closing,
-the caller's death come through that.
+Two: the guard, and its child, the supervisor. The supervisor is process 1 of a pid namespace and lives in a
+mount namespace, in which it keeps the scratch filesystems; the guard ends it when the process that started
+them is gone. However the supervisor ends, the kernel then kills every sandbox, in whatever state of its start
+it is, and frees their files, so nothing is left to sweep. A call arrives on the control socket as one end of
+a socket pair; the request, the answer and, by its closing, the caller's death come through that.
 """
 
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -20,6 +22,7 @@ from typing import Any
 from rewards.processes.wire import frame, read_frame
 from rewards.sandbox import codec, kernel
 from rewards.sandbox.base import SandboxError
+from rewards.sandbox.cgroups import find_groups
 from rewards.sandbox.runner import LINK, Runner
 
 ROOT = Path("/dev/shm")
@@ -30,28 +33,54 @@ END_TIMEOUT_S = 2.0
 
 def main() -> None:
     """Serve until the control socket closes or the parent process is gone. Arguments: control descriptor,
-    configuration as JSON."""
+    configuration as JSON, the parent's pid."""
     # Above the low numbers: one of them is the programs' link.
     control = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, LINK + 1))
     os.close(int(sys.argv[1]))
-    config = json.loads(sys.argv[2])
-    parent = os.getppid()
-    # Stopped, it would not notice that its parent is gone, and stay for ever.
+    # Stopped, the guard would not notice that its parent is gone, and stay for ever.
     kernel.signal_at_parents_death(signal.SIGCONT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     try:
-        kernel.enter_private_mounts()
-        kernel.adopt_orphans()
-        runner = Runner(ROOT, **{**config, "read_only": [Path(path) for path in config["read_only"]]})
+        kernel.enter_private_mounts(kernel.CLONE_NEWPID)
     except OSError as error:
         control.sendall(frame({"error": str(error)}))
         return
-    control.sendall(frame({"error": "", "drops": runner.drops, "limits": runner.limits}))
-    control.settimeout(PARENT_CHECK_S)
-    while os.getppid() == parent:
-        try:
-            _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        except TimeoutError:
-            continue
+    guarded, guard = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(guard)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        kernel.signal_at_parents_death(signal.SIGKILL)
+        if not select.select([guarded], [], [], 0)[0]:  # else the guard was gone before
+            _supervise(control, json.loads(sys.argv[2]))
+        os._exit(0)  # what still runs dies with this process
+    control.close()
+    _guard(child, parent=int(sys.argv[3]))
+
+
+def _guard(child: int, *, parent: int) -> None:
+    """Return when the supervisor has ended; end it when the parent is gone."""
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if os.getppid() != parent:
+            os.kill(child, signal.SIGKILL)
+        signal.sigtimedwait({signal.SIGCHLD}, PARENT_CHECK_S)
+
+
+def _supervise(control: socket.socket, config: dict[str, Any]) -> None:
+    """Serve until the control socket closes."""
+    # The parent's /proc still: this number, and those of other supervisors' groups, mean something there.
+    pid = int(Path("/proc/self").readlink().name)
+    try:
+        groups = find_groups(pid) if config.pop("cgroups") else None
+        kernel.show_own_processes()
+        shown = [Path(path) for path in config.pop("read_only")]
+        runner = Runner(ROOT, **config, read_only=shown, groups=groups)
+    except OSError as error:
+        control.sendall(frame({"error": str(error)}))
+        return
+    control.sendall(frame({"error": "", "drops": runner.drops, "limits": runner.limits, "pid": pid}))
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not descriptors:
             break
         call = socket.socket(fileno=descriptors[0])
@@ -62,7 +91,6 @@ def main() -> None:
         if thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
     runner.close()
-    os._exit(0)  # what still runs dies with this process
 
 
 def _serve(runner: Runner, call: socket.socket) -> None:
