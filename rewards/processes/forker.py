@@ -57,7 +57,8 @@ class Forker:
                 raise
 
     async def reap(self, pid: int, template_pid: int) -> None:
-        """Wait until a killed verifier is gone; if its template is gone, the system has seen to it.
+        """Wait until a killed verifier is gone; if its template is gone, the system has seen to it. A
+        template that does not answer is killed, and with it all verifiers that it forked.
 
         Raises:
             RuntimeError: It is still there ``REAP_TIMEOUT_S`` after it was killed.
@@ -70,10 +71,12 @@ class Forker:
             except (EOFError, ConnectionError):
                 await self._close()
             except TimeoutError as error:
+                # It stands still, and leaves the dead as they are. Without it the system sees to them.
                 await self._close()
-                raise RuntimeError(
-                    f"verifier process {pid} is still there {REAP_TIMEOUT_S} s after SIGKILL"
-                ) from error
+                if not await _ends(pid):
+                    raise RuntimeError(
+                        f"verifier process {pid} is still there {REAP_TIMEOUT_S} s after SIGKILL"
+                    ) from error
 
     async def _order(self, order: Mapping[str, Any], fds: Sequence[int], timeout_s: float) -> int:
         assert self._control is not None
@@ -132,6 +135,19 @@ class Forker:
                     " SIGKILL"
                 )
             await asyncio.sleep(0.001)
+
+
+async def _ends(pid: int) -> bool:
+    """Whether the process is gone, or dead and not waited for, within ``REAP_TIMEOUT_S``."""
+    deadline = time.monotonic() + REAP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        await asyncio.sleep(0.01)
+    return False
 
 
 def child_environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rewards import modules_of
+from rewards.processes import forker
 from rewards.processes.pool import VerifierPool
 from rewards.processes.verdict_cache import VerdictCache, keys_of
 from rollout.types import Prompt, RewardResult
@@ -147,6 +148,22 @@ def test_a_key_is_of_all_that_a_reward_sees() -> None:
     for name, value in fields.items():
         assert keys_of(Prompt(**{**given, name: value}), ["a"], [False]) != base[:1], name
     assert keys_of(Prompt(**{**given, "token_ids": (9,)}), ["a"], [False]) == base[:1]
+
+
+def test_a_template_that_stands_still_is_replaced_with_what_it_forked(
+    hostile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forker, "REAP_TIMEOUT_S", 0.3)
+
+    async def script(pool: VerifierPool) -> tuple[int, list[float], int]:
+        before = pool._forker.pid or 0
+        os.kill(before, signal.SIGSTOP)
+        os.kill(pool.pids[0], signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        return before, await values(pool, "a"), pool._forker.pid or 0
+
+    before, after, now = with_pool(hostile, script, cache=0)
+    assert after == [1.0] and now != before
 
 
 def test_a_lost_template_costs_nothing_between_groups(hostile: str) -> None:
