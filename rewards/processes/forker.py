@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 REAP_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 3.0
+"""For what takes the template milliseconds; one that is stopped would hold up every verdict."""
 
 
 class Forker:
@@ -66,17 +68,12 @@ class Forker:
         async with self._lock:
             if template_pid != self.pid or self._control is None:
                 return
+            if not await _ends(pid):
+                raise RuntimeError(f"verifier process {pid} is still there {REAP_TIMEOUT_S} s after SIGKILL")
             try:
-                await self._order({"do": "reap", "pid": pid}, (), REAP_TIMEOUT_S)
-            except (EOFError, ConnectionError):
+                await self._order({"do": "reap", "pid": pid}, (), ANSWER_TIMEOUT_S)
+            except (EOFError, ConnectionError, TimeoutError):
                 await self._close()
-            except TimeoutError as error:
-                # It stands still, and leaves the dead as they are. Without it the system sees to them.
-                await self._close()
-                if not await _ends(pid):
-                    raise RuntimeError(
-                        f"verifier process {pid} is still there {REAP_TIMEOUT_S} s after SIGKILL"
-                    ) from error
 
     async def _order(self, order: Mapping[str, Any], fds: Sequence[int], timeout_s: float) -> int:
         assert self._control is not None
@@ -146,7 +143,7 @@ async def _ends(pid: int) -> bool:
                 return True
         except (FileNotFoundError, ProcessLookupError):
             return True
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.001)
     return False
 
 

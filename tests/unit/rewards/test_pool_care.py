@@ -153,7 +153,7 @@ def test_a_key_is_of_all_that_a_reward_sees() -> None:
 def test_a_template_that_stands_still_is_replaced_with_what_it_forked(
     hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forker, "REAP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(forker, "ANSWER_TIMEOUT_S", 0.3)
 
     async def script(pool: VerifierPool) -> tuple[int, list[float], int]:
         before = pool._forker.pid or 0
