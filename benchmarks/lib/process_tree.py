@@ -77,6 +77,7 @@ class CpuClock:
         while not self._done.is_set():
             self._sample()
             self._done.wait(self._interval_s)
+        self._sample()  # else what ends on a busy machine lies behind the last look
 
     def _sample(self) -> None:
         try:

@@ -14,6 +14,7 @@ from rl.stream.turns import ENGINES, LEARNER, Moves, Turns
 from rollout.engine import EngineDead, WeightUpdate
 from rollout.types import Completion, GroupRequest, SamplingConfig
 from tests.unit.engines.test_fleet_progress import DONE, Call
+from tests.unit.run.virtual_clock import played
 
 REQUEST = GroupRequest(group_id=7, prompt_token_ids=(1,), seeds=(1,), sampling=SamplingConfig())
 
@@ -130,7 +131,7 @@ def test_a_push_finds_the_engine_awake_and_brings_what_it_dropped(
         await world.step(1)
         await world.step(2)
 
-    asyncio.run(run())
+    played(run())
     assert world.log == expected
     assert world.fleet.confirmed_version == 2
     assert world.fleet.metrics()["turns/tokens_asleep"] == 0
@@ -146,7 +147,7 @@ def test_a_learners_turn_without_a_push_gives_the_last_weights_back(monkeypatch:
             pass
         assert await world.fleet.generate(REQUEST, timeout_s=5) == [DONE]
 
-    asyncio.run(run())
+    played(run())
     assert world.log[-4:] == ["load 1", "sleep 2", "wake 1", "generate"]
 
 
@@ -172,7 +173,7 @@ def test_an_engine_apart_samples_on_in_the_learners_turn(monkeypatch: pytest.Mon
                 await asyncio.sleep(0.01)
         assert world.engines[2].version == 1, "it starts in the learner's turn, too"
 
-    asyncio.run(run())
+    played(run())
 
 
 def test_a_group_is_not_late_while_its_engine_must_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +187,7 @@ def test_a_group_is_not_late_while_its_engine_must_sleep(monkeypatch: pytest.Mon
         await world.step(1, learner_s=0.5)
         return await answer
 
-    assert asyncio.run(run()) == [DONE]
+    assert played(run()) == [DONE]
     assert world.log == ["start", "generate", "sleep 1", "train", "wake None", "load 1"]
 
 
@@ -207,7 +208,7 @@ def test_an_engine_that_dies_comes_back_in_the_engines_turn_with_the_newest_weig
         await world.fleet.push(update(2))
         assert await world.fleet.generate(REQUEST, timeout_s=5) == [DONE]
 
-    asyncio.run(run())
+    played(run())
     assert world.log[-3:] == ["start", "load 2", "generate"]
     assert world.fleet.confirmed_version == 2 and len(world.engines) == 2
 
@@ -230,5 +231,5 @@ def test_a_group_of_an_engine_that_dies_in_its_sleep_is_issued_again_in_the_engi
             assert world.log[-1] == "sleep 1"
         assert await again == [DONE]
 
-    asyncio.run(run())
+    played(run())
     assert world.log[-2:] == ["start", "generate"]

@@ -18,6 +18,7 @@ from rl.engines.follower import MARGIN_S, NodeFollower
 from rl.engines.slot import FleetTimeouts
 from rollout.types import GroupRequest, SamplingConfig
 from tests.unit.engines.test_fleet_progress import DONE, Actor
+from tests.unit.run.virtual_clock import played
 
 
 class Seats:
@@ -98,7 +99,7 @@ class World:
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(work())
+    played(work())
 
 
 def test_a_node_that_joins_gets_an_engine_and_one_that_is_gone_loses_its_own(

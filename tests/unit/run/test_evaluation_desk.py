@@ -14,6 +14,7 @@ from rl.run.evaluation.units import figures_of
 from rl.views.evaluations import Counts
 from rollout.engine import WeightUpdate
 from rollout.types import SamplingConfig
+from tests.unit.run.virtual_clock import played
 
 
 class ScriptedUnit:
@@ -81,7 +82,7 @@ def test_each_suite_has_its_own_cadence_and_the_figures_come_once() -> None:
         assert main.asked == [(0, True), (4, False)] and never.asked == [(0, True)]
         assert notes == ["step 2: often greedy 0.020", "step 4: held_out greedy 0.040; often greedy 0.040"]
 
-    asyncio.run(scenario())
+    played(scenario())
 
 
 def test_beside_the_training_one_version_is_held_and_nothing_waits(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_beside_the_training_one_version_is_held_and_nothing_waits(tmp_path: Pat
         assert metered == [("begin", 1), ("end", 1)]
         assert unit.asked == [(1, False)]
 
-    asyncio.run(scenario())
+    played(scenario())
 
 
 def test_what_lies_in_the_object_store_is_held_there_and_not_copied(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_what_lies_in_the_object_store_is_held_there_and_not_copied(tmp_path: Pa
         assert [(Path(u.path).name, u.parts) for u in pushed] == [("evaluated", ("ref",))]
         assert not (tmp_path / "evaluated").exists()
 
-    asyncio.run(scenario())
+    played(scenario())
 
 
 def test_a_failure_beside_the_training_is_raised_at_the_next_step(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_failure_beside_the_training_is_raised_at_the_next_step(tmp_path: Path
         with pytest.raises(RuntimeError, match="no engine is left"):
             desk.metrics()
 
-    asyncio.run(scenario())
+    played(scenario())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_reserved_engines_that_are_lost_cost_one_evaluation_at_most(
         assert any(said in note for note in notes)
         assert ("eval/held_out/greedy" in desk.metrics()) is (failures == 1)
 
-    asyncio.run(scenario())
+    played(scenario())
 
 
 def test_what_was_due_at_a_checkpoint_and_has_no_counts_is_caught_up_with() -> None:
@@ -203,7 +204,7 @@ def test_what_was_due_at_a_checkpoint_and_has_no_counts_is_caught_up_with() -> N
         assert (due.asked, done.asked, not_due.asked) == ([(4, False)], [], [])
         assert desk.metrics() == {"eval/due/greedy": 0.04, "eval/due/version": 4} and desk.missed(4) == []
 
-    asyncio.run(scenario())
+    played(scenario())
 
 
 def test_figures_are_of_greedy_and_of_the_first_other_temperature() -> None:

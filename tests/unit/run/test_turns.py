@@ -11,6 +11,7 @@ from rl.run.controller import Controller
 from rl.stream.turns import ENGINES, LEARNER, Moves, Turns
 from rl.weights.sync import SyncReport
 from tests.unit.run.test_controller import ScriptedFleet, ScriptedLearner, ScriptedSync, build, snapshots_of
+from tests.unit.run.virtual_clock import played
 
 
 class Device:
@@ -89,9 +90,9 @@ async def trained(**settings: Any) -> tuple[Any, Device, Sync]:
 
 @pytest.mark.parametrize("loss_rate", [0.0, 0.2])
 def test_a_synchronous_run_in_turns_trains_what_an_ordinary_one_trains(loss_rate: float) -> None:
-    controller, device, sync = asyncio.run(trained(steps=6, staleness=0, loss_rate=loss_rate))
+    controller, device, sync = played(trained(steps=6, staleness=0, loss_rate=loss_rate))
     plain = build(steps=6, staleness=0)
-    asyncio.run(plain.run())
+    played(plain.run())
     assert controller.parts.recorder.trained_groups == plain.parts.recorder.trained_groups
     assert sync.pushed == [1, 2, 3, 4, 5, 6], "each step is on the engines before the next plan"
     assert device.sleeps == 6, "one turn of the learner a step"
@@ -100,7 +101,7 @@ def test_a_synchronous_run_in_turns_trains_what_an_ordinary_one_trains(loss_rate
 @pytest.mark.parametrize("staleness", [1, 3])
 def test_with_plans_ahead_staleness_is_bounded_and_whole_batches_share_a_turn(staleness: int) -> None:
     steps = 12
-    controller, device, sync = asyncio.run(trained(steps=steps, staleness=staleness))
+    controller, device, sync = played(trained(steps=steps, staleness=staleness))
     for batch in controller.parts.learner.batches:
         old = batch.step - batch.token_versions[batch.token_versions >= 0]
         assert old.min() >= 0 and old.max() <= staleness
@@ -114,7 +115,7 @@ def test_with_plans_ahead_staleness_is_bounded_and_whole_batches_share_a_turn(st
 
 def test_batches_that_are_whole_together_are_trained_in_one_turn() -> None:
     """Two plans sampled side by side, without stragglers: the learner trains both before anybody wakes up."""
-    _, device, sync = asyncio.run(trained(steps=12, staleness=1, prompts_per_step=1))
+    _, device, sync = played(trained(steps=12, staleness=1, prompts_per_step=1))
     assert len(sync.pushed) < 12 and device.sleeps < 12
 
 
@@ -135,7 +136,7 @@ def test_a_stop_in_the_learners_turn_leaves_a_checkpoint_and_the_last_weights_on
         assert not await asyncio.wait_for(running, 10)
         return controller, sync
 
-    controller, sync = asyncio.run(scenario())
+    controller, sync = played(scenario())
     version = controller.state.version
     assert version < 50 and sync.pushed[-1] == version
     assert snapshots_of(controller)[-1][0] == version

@@ -7,6 +7,7 @@ import pytest
 
 from rl.stream.waiting import Signal, StreamTimeout, wait_for
 from rl.stream.waits import as_loop, loop_states, run_as_loop, waiting
+from tests.unit.run.virtual_clock import played
 
 
 def test_a_loop_tells_what_it_waits_for_and_forgets_it_when_it_ends():
@@ -30,7 +31,7 @@ def test_a_loop_tells_what_it_waits_for_and_forgets_it_when_it_ends():
         await task
         return first, later, loop_states()
 
-    first, later, after = asyncio.run(scenario())
+    first, later, after = played(scenario())
     assert (first.waits_for, first.limit_s) == ("plan 3: 2 of 8 groups", 60)
     assert later.waits_for == "plan 3: 7 of 8 groups"
     assert later.since == first.since, "a look in between does not begin the wait anew"
@@ -79,7 +80,7 @@ def test_of_a_loops_tasks_the_oldest_wait_with_a_limit_is_shown_and_the_others_c
         await task
         return state
 
-    state = asyncio.run(scenario())
+    state = played(scenario())
     assert (state.waits_for, state.limit_s, state.others) == ("group 0", 60, 2)
 
 
@@ -95,7 +96,7 @@ def test_a_wait_that_fails_is_over():
                 await wait_for(asyncio.sleep(5), 0.01, "plan 3")
             return loop_states()["learner"].waits_for
 
-    assert asyncio.run(scenario()) is None
+    assert played(scenario()) is None
 
 
 def test_a_cancelled_wait_is_over():
@@ -107,4 +108,4 @@ def test_a_cancelled_wait_is_over():
         await asyncio.gather(task, return_exceptions=True)
         return loop_states()
 
-    assert asyncio.run(scenario()) == {}
+    assert played(scenario()) == {}
