@@ -1,6 +1,5 @@
 """Tiers by folder, and one place for what every test needs."""
 
-import gc
 import os
 from pathlib import Path
 
@@ -20,10 +19,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = item.path.relative_to(root).parts[0]
         if tier in TIERS:
             item.add_marker(getattr(pytest.mark, tier))
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """What collection imported stays; looking through it at every full garbage collection is a sixteenth of
-    the unit tier."""
-    gc.collect()
-    gc.freeze()

@@ -112,8 +112,8 @@ class Disk:
         return ended
 
     def _taken_away(self) -> bool:
-        """Try to. The sandbox of a killed run may hold it in a mount namespace of its own for a moment;
-        mounted meanwhile, it would be the same file system, still refusing writes."""
+        """Unmount it; returns whether nobody holds it any more. A process in another mount namespace may:
+        mounted again meanwhile, it would be the same file system, and would still refuse writes."""
         if self.place.is_mount() and subprocess.run(["umount", self.place], capture_output=True).returncode:
             return False
         loops = ["losetup", "--associated", str(self._image)]

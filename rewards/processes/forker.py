@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewards.processes.alive import is_alive
+
 REAP_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 3.0
 """For what takes the template milliseconds; one that is stopped would hold up every verdict."""
@@ -135,16 +137,13 @@ class Forker:
 
 
 async def _ends(pid: int) -> bool:
-    """Whether the process is gone, or dead and not waited for, within ``REAP_TIMEOUT_S``."""
+    """Whether the process is dead within ``REAP_TIMEOUT_S``, reaped or not."""
     deadline = time.monotonic() + REAP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
+    while is_alive(pid):
+        if time.monotonic() > deadline:
+            return False
         await asyncio.sleep(0.001)
-    return False
+    return True
 
 
 def child_environment() -> dict[str, str]:

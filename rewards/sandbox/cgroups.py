@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rewards.processes.alive import is_alive
 from rewards.sandbox.base import Limits
 from rewards.sandbox.bubblewrap import PROCESS_SLACK
 
@@ -175,17 +176,9 @@ def _sweep(parent: Path) -> None:
     """Empty groups of supervisors that were killed; a group with members cannot be removed, so no living one
     is harmed."""
     for base in parent.glob(f"{PREFIX}*"):
-        if not _is_alive(base.name.removeprefix(PREFIX)):
+        if not is_alive(int(base.name.removeprefix(PREFIX))):
             for group in [*base.glob("s*/"), base]:
                 _removed(group)
-
-
-def _is_alive(pid: str) -> bool:
-    """Neither gone nor a zombie."""
-    try:
-        return Path("/proc", pid, "cmdline").read_bytes() != b""
-    except OSError:
-        return False
 
 
 def _removed(place: Path) -> bool:

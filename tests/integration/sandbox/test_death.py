@@ -126,7 +126,7 @@ def open_folder():
         yield Path(folder)
 
 
-def test_what_bubblewrap_has_not_made_sure_of_yet_dies_too(open_folder, monkeypatch):
+def test_a_half_started_bubblewrap_dies_with_the_supervisor(open_folder, monkeypatch):
     """Killed between the two halves of its start, bubblewrap leaves a process that waits for ever. A wrapper
     that leaves one each time stands for it."""
     mark = f"mark-{os.getpid()}-half-started"
